@@ -1,0 +1,64 @@
+"""Exact Pareto-optimal splitting of a neural network between an edge device and a server: the numbers.
+
+The public names are imported when they are first used: `import lmos_opt` alone loads neither Pyomo nor pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lmos_opt.api import pareto_front, trace_front
+    from lmos_opt.device import Device
+    from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError, SolverError
+    from lmos_opt.front import Front, Point
+    from lmos_opt.instance import Instance
+    from lmos_opt.objectives import Objective
+    from lmos_opt.plan import Plan, make_plan
+    from lmos_opt.profile import NetworkProfile
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "Device": "device",
+    "Front": "front",
+    "InfeasibleError": "errors",
+    "InputError": "errors",
+    "Instance": "instance",
+    "LmosError": "errors",
+    "MissingExtraError": "errors",
+    "NetworkProfile": "profile",
+    "Objective": "objectives",
+    "Plan": "plan",
+    "Point": "front",
+    "SolverError": "errors",
+    "make_plan": "plan",
+    "pareto_front": "api",
+    "trace_front": "api",
+}
+
+__all__ = [
+    "Device",
+    "Front",
+    "InfeasibleError",
+    "InputError",
+    "Instance",
+    "LmosError",
+    "MissingExtraError",
+    "NetworkProfile",
+    "Objective",
+    "Plan",
+    "Point",
+    "SolverError",
+    "__version__",
+    "make_plan",
+    "pareto_front",
+    "trace_front",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

@@ -1,0 +1,65 @@
+"""The errors of this package: one base, each carrying its data, each with the exit code the command line uses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class LmosError(Exception):
+    """Base of every error that this project raises on purpose; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 1
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with an input: where it stands (`layers[3].inputs[0]`, empty for the whole) and what is wrong."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}" if self.path else self.message
+
+
+class InputError(LmosError):
+    """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it."""
+
+    exit_code = 2
+    _shown: ClassVar[int] = 8
+
+    def __init__(self, source: str, problems: str | Iterable[Problem]) -> None:
+        self.source = source
+        self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
+        shown = "; ".join(map(str, self.problems[: self._shown]))
+        hidden = len(self.problems) - self._shown
+        super().__init__(f"{source}: {shown}" + (f"; and {hidden} more" if hidden > 0 else ""))
+
+
+class InfeasibleError(LmosError):
+    """No solution satisfies the constraints; `constraints` names those whose removal would admit one."""
+
+    exit_code = 3
+
+    def __init__(self, problem: str, constraints: Iterable[str]) -> None:
+        self.problem = problem
+        self.constraints = tuple(constraints)
+        super().__init__(f"{problem}: infeasible: " + (" together with ".join(self.constraints) or "the constraints"))
+
+
+class SolverError(LmosError):
+    """A solver is missing, or ended in a status that says nothing about the problem."""
+
+    def __init__(self, solver: str, message: str) -> None:
+        self.solver = solver
+        super().__init__(f"solver {solver}: {message}")
+
+
+class MissingExtraError(LmosError):
+    """A part that needs an optional dependency which is not installed."""
+
+    def __init__(self, part: str, extra: str) -> None:
+        self.part, self.extra = part, extra
+        super().__init__(f"{part} needs the extra '{extra}': pip install 'lmos[{extra}]'")

@@ -1,0 +1,189 @@
+"""Documents: the frozen nouns with a versioned schema, validated when read, written beside and renamed.
+
+A document is a pydantic model; pydantic finds everything wrong at once, and this module turns that into one line that
+names the file, the path inside it, the value and what was expected.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+
+from lmos_opt.errors import InputError, Problem
+
+LARGEST_WHOLE = 2**53
+"""Counts above this are not exact in a double, which every solver computes in."""
+LARGEST_NUMBER = 1e15
+"""Times and rates above this are mistakes; the bound keeps every sum finite."""
+LARGEST_FILE_BYTES = 256 * 2**20
+
+
+def _whole(value: object) -> object:
+    """A float without a fraction is the same number in JSON; anything else is left for the strict check to refuse."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable() or value != value.strip():
+        raise ValueError("expected printable text without blanks around it")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=LARGEST_WHOLE)]
+Number = Annotated[float, Strict(), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]
+Text = Annotated[str, Strict()]
+Flag = Annotated[bool, Strict()]
+
+
+class Record(BaseModel):
+    """A frozen part of a document; unknown keys are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Document(Record):
+    """A frozen noun with a file of its own; subclasses name their `SCHEMA` and declare it as their first field."""
+
+    SCHEMA: ClassVar[str]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read and validate a file; InputError names every bad field with its path."""
+        return cls.from_dict(read_json(path), str(path))
+
+    @classmethod
+    def from_dict(cls, data: object, source: str | None = None) -> Self:
+        """Validate parsed JSON; `source` is the name that errors carry."""
+        source = source or cls.__name__
+        if not isinstance(data, dict):
+            raise InputError(source, f"expected a JSON object with schema {cls.SCHEMA!r}, got {_short(data)}")
+        schema = data.get("schema")
+        if schema != cls.SCHEMA:
+            raise InputError(source, [Problem("schema", f"got {_short(schema)}, expected {cls.SCHEMA!r}")])
+        with input_errors(source):
+            return cls.model_validate(data)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The document as plain JSON values, keys in the schema's order."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_json(self) -> str:
+        """The document as the text of its file."""
+        return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file beside its place, then rename it there: nobody ever sees half of it."""
+        write_atomically(path, self.to_json().encode())
+
+
+@contextmanager
+def input_errors(source: str) -> Iterator[None]:
+    """Turn pydantic's findings inside the block into one InputError about `source`."""
+    try:
+        yield
+    except ValidationError as error:
+        raise InputError(source, [_problem(e["loc"], e) for e in error.errors(include_url=False)]) from None
+
+
+def _problem(loc: tuple[int | str, ...], error: Any) -> Problem:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "missing":
+        return Problem(path, "is missing")
+    if error["type"] == "extra_forbidden":
+        return Problem(path, "is not a key of this schema")
+    if message.startswith("Input should be "):
+        return Problem(path, f"got {_short(error['input'])}, expected {message.removeprefix('Input should be ')}")
+    if error["type"] == "value_error" and not isinstance(error["input"], dict | list | BaseModel):
+        return Problem(path, f"got {_short(error['input'])}, {message}")
+    return Problem(path, message)
+
+
+def _short(value: object, limit: int = 60) -> str:
+    if isinstance(value, dict | list):
+        return {dict: "an object", list: "a list"}[type(value)] + f" of {len(value)}"
+    try:
+        text = json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool | None) else repr(value)
+    except ValueError:  # an int of more digits than Python prints
+        text = "a number of thousands of digits"
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Parse a file strictly: no NaN or Infinity, no key twice, no more than LARGEST_FILE_BYTES."""
+    source = str(path)
+    try:
+        if Path(path).stat().st_size > LARGEST_FILE_BYTES:
+            raise InputError(source, f"larger than {LARGEST_FILE_BYTES} bytes")
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(source, (error.strerror or str(error)).lower()) from None
+    return parse_json(data, source)
+
+
+def parse_json(data: bytes, source: str) -> Any:
+    """Parse bytes as strict JSON; InputError names `source` and the line."""
+
+    def constant(name: str) -> float:
+        raise InputError(source, f"{name} is not a JSON number")
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in found:
+                raise InputError(source, f"the key {_short(key)} stands twice in one object")
+            found[key] = value
+        return found
+
+    if not data.strip():
+        raise InputError(source, "is empty; expected JSON")
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=constant, object_pairs_hook=unique)
+    except UnicodeDecodeError as error:
+        raise InputError(source, f"is not UTF-8 text (byte {error.start})") from None
+    except json.JSONDecodeError as error:
+        raise InputError(source, f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
+    except RecursionError:
+        raise InputError(source, "is nested too deeply") from None
+    except ValueError as error:  # a number of more digits than Python converts
+        raise InputError(source, f"is not usable JSON: {str(error).split(';')[0]}") from None
+
+
+def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+    """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`."""
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        if target.exists() and not target.is_file():  # a pipe or a terminal: nothing to rename over
+            target.write_bytes(data)
+            return
+        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(mode)
+        Path(temporary).replace(target)
+        temporary = None
+    except OSError as error:
+        raise InputError(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
+    finally:
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,1 @@
+"""The integer program of the split in Pyomo: one file a block of constraints."""

@@ -1,0 +1,170 @@
+"""`Front`: the non-dominated points of a problem, each once, each with a solution that attains it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text, write_atomically
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+
+Sense = Literal["min", "max"]
+SUFFIXES = (".json", ".csv", ".parquet")
+
+
+class ObjectiveInfo(Record):
+    """An objective's name, unit and sense."""
+
+    name: Name
+    unit: Text
+    sense: Sense
+
+
+class SolverInfo(Record):
+    """The solver that traced a front."""
+
+    name: Name
+    version: Text
+
+
+class Point(Record):
+    """One point: its objective values and what attains them.
+
+    A split has `edge_layers` (in topological order), `x1` and `x2`; a point of any other model has `solution`, each
+    variable's name to its value.
+    """
+
+    values: dict[str, Number]
+    edge_layers: tuple[Name, ...] | None = None
+    x1: Count | None = None
+    x2: Count | None = None
+    solution: dict[str, Number] | None = None
+
+
+class Front(Document):
+    """A Pareto front, ordered by its first objective, best first.
+
+    `complete` is False, with a `reason`, where a solver failure or an interruption cut the run short: the points are
+    then attained, but others may be missing. `constrained` is the objective that Algorithm 1 bounded (its f_j),
+    `solves` how many integer programs were solved, `seconds` the wall time including the model's building.
+    """
+
+    SCHEMA: ClassVar[str] = "lmos.front/1"
+    schema_: Literal["lmos.front/1"] = Field("lmos.front/1", alias="schema")
+    instance: Name
+    objectives: tuple[ObjectiveInfo, ...]
+    points: tuple[Point, ...]
+    solves: Count
+    seconds: Amount
+    solver: SolverInfo
+    complete: Flag = True
+    reason: Text | None = None
+    constrained: Name | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's keys; of a point only what it has, `reason` and `constrained` only where they say something."""
+        found = super().to_dict()
+        for point in found["points"]:
+            for key in [key for key, value in point.items() if value is None]:
+                del point[key]
+        for key in ("reason", "constrained"):
+            if found[key] is None:
+                del found[key]
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The objectives' names."""
+        return tuple(objective.name for objective in self.objectives)
+
+    def costs(self) -> list[tuple[float, ...]]:
+        """Per point the objective values with every sense turned to min: shape (points, objectives)."""
+        signs = [1.0 if objective.sense == "min" else -1.0 for objective in self.objectives]
+        return [tuple(s * point.values[n] for s, n in zip(signs, self.names, strict=True)) for point in self.points]
+
+    @property
+    def ideal(self) -> dict[str, float]:
+        """Each objective's best value over the front."""
+        return self._extreme(0)
+
+    @property
+    def nadir(self) -> dict[str, float]:
+        """Each objective's worst value over the front."""
+        return self._extreme(-1)
+
+    def _extreme(self, which: int) -> dict[str, float]:
+        found = {}
+        for objective in self.objectives if self.points else ():
+            values = sorted((p.values[objective.name] for p in self.points), reverse=objective.sense == "max")
+            found[objective.name] = values[which]
+        return found
+
+    def select(self, rule: str) -> Point:
+        """The point that a selection rule chooses: `lmos`, `knee`, `ideal`, `min_latency`, `budget:S`, `slack:P`.
+
+        Raises InputError for an unknown rule, InfeasibleError where no point satisfies it.
+        """
+        from lmos_opt.selection import select
+
+        return select(self, rule)
+
+    def to_frame(self) -> pd.DataFrame:
+        """pandas: a row a point, a column an objective, then `x1`, `x2`, `edge_layers` (or `solution`)."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+        for point in self.points:
+            rest = {"solution": point.solution} if point.solution is not None else {
+                "x1": point.x1, "x2": point.x2, "edge_layers": list(point.edge_layers or ())}  # fmt: skip
+            rows.append({**point.values, **rest})
+        columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
+        return pd.DataFrame(rows, columns=columns)
+
+    def plot(self, ax: Axes | None = None, *, chosen: Point | None = None) -> Axes:
+        """Draw the front; returns the matplotlib Axes."""
+        from lmos_opt.plotting import draw_front
+
+        return draw_front(self, ax, chosen)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.
+
+        Tables join `edge_layers` with spaces in CSV and keep lists in Parquet; a partial front's table carries the
+        column `complete` as well, so that it never looks like a whole one.
+        """
+        suffix = Path(path).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+        if suffix == ".json":
+            super().save(path)
+            return
+        frame = self.to_frame()
+        if not self.complete:
+            frame["complete"] = False
+        if suffix == ".csv":
+            for column in ("edge_layers", "solution"):
+                if column in frame:
+                    frame[column] = [v if isinstance(v, str) else _joined(v) for v in frame[column]]
+            write_atomically(path, frame.to_csv(index=False).encode())
+            return
+        import io
+
+        buffer = io.BytesIO()
+        try:
+            frame.to_parquet(buffer, index=False)
+        except ImportError:
+            raise MissingExtraError("writing Parquet", "plots") from None
+        write_atomically(path, buffer.getvalue())
+
+
+def _joined(value: list[str] | dict[str, float]) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{name}={number:g}" for name, number in value.items())
+    return " ".join(value)

@@ -1,0 +1,170 @@
+"""`Instance`: one split problem in numbers (FORMULATION: the layers' graph, times, bytes, the link, the edge's memory)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from lmos_opt.device import Power, TimesLayers, load_device
+from lmos_opt.errors import InputError
+from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record
+from lmos_opt.graph import INPUT, check_order
+from lmos_opt.profile import NetworkProfile
+from lmos_opt.units import parse_rate, parse_size, parse_time
+
+
+
+class InstanceLayer(Record):
+    """One layer: its time at either side (s), its weights and its output tensor (B).
+
+    Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Number] = Field(init=False)
+
+    name: Name
+    inputs: tuple[Name, ...]
+    t_edge_s: Amount
+    t_server_s: Amount
+    weight_bytes: Count
+    output_bytes: Count
+
+    @property
+    def extra(self) -> dict[str, float]:
+        """The layer's further numbers by key."""
+        return self.__pydantic_extra__
+
+
+class Instance(Document):
+    """A split problem: layers in topological order, `input` (pseudo-layer 0) named by the first of them.
+
+    Times are seconds, sizes bytes, `bandwidth_bytes_per_s` the link from edge to server, `rtt_s` the fixed cost of one
+    exchange, `memory_limit_bytes` the M of the paper (None: no limit). Source: section 3.2, equations (1) to (5).
+    """
+
+    SCHEMA: ClassVar[str] = "lmos.instance/1"
+    schema_: Literal["lmos.instance/1"] = Field("lmos.instance/1", alias="schema")
+    name: Name
+    input_bytes: Count
+    bandwidth_bytes_per_s: Rate
+    rtt_s: Amount
+    memory_limit_bytes: Count | None
+    power: Power | None = None
+    layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_order([(layer.name, layer.inputs) for layer in self.layers])
+        return self
+
+    @classmethod
+    def from_profile(
+        cls,
+        profile: NetworkProfile,
+        *,
+        edge: TimesLayers | str | os.PathLike[str] = "rpi4",
+        server: TimesLayers | str | os.PathLike[str] = "paper-server",
+        bandwidth: str | float = "10Mbps",
+        rtt: str | float = 0.0,
+        memory: str | float | None = None,
+    ) -> Instance:
+        """The instance of a profiled network between two devices: `t = macs / (cores * hz * ops_per_cycle)`, eq. (1), (3).
+
+        `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
+        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`; `memory` B or `4GB`.
+        Raises InputError for an unknown device, or for `local` where the profile holds no measured times.
+        """
+        at_edge, at_server = load_device(edge), load_device(server)
+        layers = [
+            {
+                "name": layer.name,
+                "inputs": layer.inputs,
+                "t_edge_s": at_edge.layer_time_s(layer),
+                "t_server_s": at_server.layer_time_s(layer),
+                "weight_bytes": layer.weight_bytes,
+                "output_bytes": layer.output_bytes,
+                "macs": float(layer.macs),
+            }
+            for layer in profile.layers
+        ]
+        return cls.from_dict(
+            {
+                "schema": cls.SCHEMA,
+                "name": profile.name,
+                "input_bytes": profile.input.bytes,
+                "bandwidth_bytes_per_s": parse_rate(bandwidth, "bandwidth"),
+                "rtt_s": parse_time(rtt, "rtt"),
+                "memory_limit_bytes": None if memory is None else parse_size(memory, "memory"),
+                "power": at_edge.power,
+                "layers": layers,
+            },
+            f"instance of {profile.name}",
+        )
+
+    def replace(self, **changes: Any) -> Instance:
+        """A copy with other values for some fields, validated: `instance.replace(rtt_s=0.02)`."""
+        return Instance.from_dict({**self.to_dict(), **changes}, self.name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's keys; the optional `power` only where there is one."""
+        found = super().to_dict()
+        if self.power is None:
+            del found["power"]
+        return found
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The layers' names in topological order."""
+        return tuple(layer.name for layer in self.layers)
+
+    @cached_property
+    def _by_name(self) -> dict[str, InstanceLayer]:
+        return {layer.name: layer for layer in self.layers}
+
+    def layer(self, name: str) -> InstanceLayer:
+        """The layer of that name; KeyError where there is none."""
+        return self._by_name[name]
+
+    def tensor_bytes(self, name: str) -> int:
+        """`u[name]`: the bytes of a layer's output, or of the image for `input`."""
+        return self.input_bytes if name == INPUT else self._by_name[name].output_bytes
+
+    @cached_property
+    def arcs(self) -> tuple[tuple[str, str], ...]:
+        """Each arc (u, v) once, `input` included, in the order of v."""
+        return tuple((u, layer.name) for layer in self.layers for u in dict.fromkeys(layer.inputs))
+
+    @cached_property
+    def consumers(self) -> dict[str, tuple[str, ...]]:
+        """For `input` and every layer, the layers that read its output, in topological order."""
+        found: dict[str, list[str]] = {INPUT: [], **{name: [] for name in self.names}}
+        for u, v in self.arcs:
+            found[u].append(v)
+        return {name: tuple(readers) for name, readers in found.items()}
+
+    @cached_property
+    def is_chain(self) -> bool:
+        """True if every layer reads just the one before it: then the down-closed edge sets are the L+1 prefixes."""
+        before = (INPUT, *self.names)
+        return all(set(layer.inputs) == {before[k]} for k, layer in enumerate(self.layers))
+
+    def edge_set(self, edge_layers: Iterable[str]) -> frozenset[str]:
+        """The layers as a set, checked: InputError for an unknown layer, or one whose input is not at the edge."""
+        edge = frozenset(edge_layers)
+        unknown = sorted(edge.difference(self.names))
+        if unknown:
+            raise InputError(self.name, f"has no layer {unknown[0]!r}")
+        for u, v in self.arcs:
+            if v in edge and u != INPUT and u not in edge:
+                raise InputError(self.name, f"layer {v!r} is at the edge, but its input {u!r} is not")
+        return edge
+
+    def crossing(self, edge: frozenset[str]) -> tuple[str, ...]:
+        """The names whose output crosses to the server for a down-closed edge set: each once (`sent` = 1)."""
+        return tuple(u for u in (INPUT, *self.names)
+                     if (u == INPUT or u in edge) and any(v not in edge for v in self.consumers[u]))

@@ -1,0 +1,124 @@
+"""`Plan`: one chosen split, and everything that the runner needs to execute it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from lmos_opt.errors import InputError
+from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record, Text
+from lmos_opt.formulation.memory import MemoryModel, edge_memory
+from lmos_opt.graph import INPUT
+from lmos_opt.instance import Instance
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
+from lmos_opt.stages import stage_times
+
+STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
+"""The keys that every `predicted` and `measured` has."""
+
+
+class CrossingTensor(Record):
+    """One tensor that crosses from edge to server."""
+
+    name: Name
+    shape: tuple[Count, ...]
+    dtype: Name
+    bytes: Count
+
+
+class PlannedNetwork(NetworkSource):
+    """The network to build, the view of its layers that the plan speaks of, and the input it takes."""
+
+    name: Name
+    granularity: Granularity
+    input: TensorSpec
+
+
+class Setting(Record):
+    """Under which assumptions the split was chosen."""
+
+    edge: Text
+    server: Text
+    bandwidth_bytes_per_s: Rate
+    rtt_s: Amount
+    memory_limit_bytes: Count | None
+    memory_model: MemoryModel
+    rule: Text
+
+
+class Plan(Document):
+    """A chosen split: `edge_layers` run at the edge, `crossing` is sent, the rest runs at the server.
+
+    `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
+    `predicted` holds the STAGES and any further objective of the front it was chosen from.
+    """
+
+    SCHEMA: ClassVar[str] = "lmos.plan/1"
+    schema_: Literal["lmos.plan/1"] = Field("lmos.plan/1", alias="schema")
+    network: PlannedNetwork | None
+    edge_layers: tuple[Name, ...]
+    x1: Count
+    x2: Count
+    crossing: tuple[CrossingTensor, ...]
+    codec: Literal["raw"] = "raw"
+    predicted: dict[str, Number]
+    setting: Setting
+
+
+def make_plan(
+    instance: Instance,
+    edge_layers: tuple[str, ...] | list[str],
+    *,
+    setting: Setting,
+    profile: NetworkProfile | None = None,
+    values: dict[str, float] | None = None,
+) -> Plan:
+    """The plan of a down-closed edge set: crossing tensors and predicted stages, recomputed from the set alone.
+
+    `values` are further objectives of the chosen point (`latency` and `memory` are among the stages already).
+    Raises InputError where the set is not down-closed.
+    """
+    edge = instance.edge_set(edge_layers)
+    times = stage_times(instance, edge)
+    predicted = {
+        "t_edge_s": times.t_edge_s,
+        "t_tx_s": times.t_tx_s,
+        "t_server_s": times.t_server_s,
+        "latency_s": times.latency_s,
+        "edge_memory_bytes": float(edge_memory(instance, edge, setting.memory_model)),
+        **{name: value for name, value in (values or {}).items() if name not in {"latency", "memory"}},
+    }
+    network = None
+    if profile is not None and profile.network is not None:
+        network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
+                                 input=profile.input)
+    ordered = tuple(name for name in instance.names if name in edge)
+    return Plan(
+        schema="lmos.plan/1",
+        network=network,
+        edge_layers=ordered,
+        x1=len(ordered),
+        x2=len(instance.layers) - len(ordered),
+        crossing=tuple(t for name in instance.crossing(edge) for t in _tensors(instance, name, profile)),
+        predicted=predicted,
+        setting=setting,
+    )
+
+
+def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:
+    if profile is None:  # numbers alone: one vector of bytes
+        n_bytes = instance.tensor_bytes(name)
+        return [CrossingTensor(name=name, shape=(n_bytes,), dtype="uint8", bytes=n_bytes)]
+    specs = (profile.input,) if name == INPUT else profile.layer(name).outputs
+    names = [name] if len(specs) == 1 else [f"{name}.{k}" for k in range(len(specs))]
+    return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes)
+            for n, s in zip(names, specs, strict=True)]
+
+
+def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
+    """The plan's network; InputError where the plan was made from numbers alone."""
+    if plan.network is None:
+        raise InputError(source, "network: is null: this plan was made from an instance file, and numbers alone cannot "
+                                 "be run; make it from a network or a profile")
+    return plan.network

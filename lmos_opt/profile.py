@@ -1,0 +1,130 @@
+"""`NetworkProfile`: a network in numbers: its real graph, and per layer the work, the weights and the output tensors.
+
+Made by `measurement.profile_network`, read by everything after it; needs no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import Field, model_validator
+
+from lmos_opt.files import Amount, Count, Document, Name, Record, Text
+from lmos_opt.graph import check_order
+
+DTYPE_BYTES = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
+    "complex64": 8, "complex128": 16,
+}  # fmt: skip
+"""Bytes of one element, by torch's dtype name."""
+
+Granularity = Literal["module", "paper"]
+
+
+class TensorSpec(Record):
+    """Shape and dtype of one tensor (batch dimension included)."""
+
+    shape: tuple[Count, ...]
+    dtype: Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+                   "complex64", "complex128"]  # fmt: skip
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the tensor's elements."""
+        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
+
+
+class NetworkSource(Record):
+    """How to build a network again, and the digest that proves it is the same one.
+
+    `builder` is `torchvision:NAME` or `package.module:callable`. `weights` is `seeded:N` (the builder's own
+    initialisation, drawn from a generator that gives the same bits everywhere), `bundled:NAME` (weights in this
+    package), `torchvision:NAME` (published weights), or `file:PATH` (a state dict in safetensors or torch format).
+    `digest` is SHA-256 over architecture and weights.
+    """
+
+    builder: Name
+    weights: Name
+    digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
+class ProfileLayer(Record):
+    """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
+
+    `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
+    of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`),
+    `t_local_s` its measured time on the machine that made the profile, if measured.
+    """
+
+    name: Name
+    kind: Name
+    inputs: tuple[Name, ...]
+    macs: Count
+    params: Count
+    weight_bytes: Count
+    output_shape: tuple[Count, ...]
+    output_bytes: Count
+    outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    t_local_s: Amount | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.output_bytes != sum(tensor.bytes for tensor in self.outputs):
+            raise ValueError(f"output_bytes: got {self.output_bytes}, but the outputs have "
+                             f"{sum(tensor.bytes for tensor in self.outputs)}")
+        if self.output_shape != self.outputs[0].shape:
+            raise ValueError(f"output_shape: got {self.output_shape}, but the first output has {self.outputs[0].shape}")
+        return self
+
+
+class NetworkProfile(Document):
+    """A network's layers in topological order, with arcs (`inputs`), work and bytes.
+
+    `unknown_operations` lists operations that no cost formula covers (their `macs` are 0, and that is a gap, not a
+    fact). `timing` says under which conditions `t_local_s` was measured.
+    """
+
+    SCHEMA: ClassVar[str] = "lmos.profile/1"
+    schema_: Literal["lmos.profile/1"] = Field("lmos.profile/1", alias="schema")
+    name: Name
+    granularity: Granularity
+    network: NetworkSource | None
+    input: TensorSpec
+    layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
+    unknown_operations: tuple[Name, ...] = ()
+    timing: dict[str, Text | float | int] | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        check_order([(layer.name, layer.inputs) for layer in self.layers])
+        return self
+
+    @property
+    def total_macs(self) -> int:
+        """Multiply-accumulates of one inference."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def total_params(self) -> int:
+        """Parameters that the inference uses."""
+        return sum(layer.params for layer in self.layers)
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether every layer has a measured time, as the device `local` needs."""
+        return all(layer.t_local_s is not None for layer in self.layers)
+
+    def layer(self, name: str) -> ProfileLayer:
+        """The layer of that name; KeyError where there is none."""
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise KeyError(name)
+
+    def to_frame(self) -> Any:
+        """pandas: a row a layer."""
+        import pandas as pd
+
+        return pd.DataFrame([layer.model_dump(exclude={"outputs"}) for layer in self.layers])

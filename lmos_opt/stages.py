@@ -1,0 +1,33 @@
+"""The three stages of one inference, from an edge set alone: the ground truth beside the model's expressions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import fsum
+
+from lmos_opt.instance import Instance
+
+
+@dataclass(frozen=True)
+class StageTimes:
+    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded."""
+
+    t_edge_s: float
+    t_tx_s: float
+    t_server_s: float
+    latency_s: float
+    crossing_bytes: int
+
+
+def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
+    """Equations (1) to (4) for a down-closed edge set: edge, transmission (with rtt if anything is offloaded), server.
+
+    Sums go through `math.fsum`, so that equal sums compare equal whatever the order of their terms.
+    """
+    at_edge = [layer.t_edge_s for layer in instance.layers if layer.name in edge]
+    at_server = [layer.t_server_s for layer in instance.layers if layer.name not in edge]
+    crossing_bytes = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
+    t_bytes = crossing_bytes / instance.bandwidth_bytes_per_s
+    rtt = instance.rtt_s if at_server else 0.0
+    return StageTimes(fsum(at_edge), t_bytes + rtt, fsum(at_server), fsum([*at_edge, t_bytes, rtt, *at_server]),
+                      crossing_bytes)

@@ -1,0 +1,122 @@
+"""Sizes, rates and times as people write them (`8GB`, `512MiB`, `10Mbps`, `20ms`) and as numbers with one unit each.
+
+Sizes are bytes, rates bytes per second, times seconds. A rate's `b` is bits (`10Mbps` = 1.25e6 B/s), its `B` bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from lmos_opt.errors import InputError
+
+_DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
+_PREFIXES: dict[str, int] = {**_DECIMAL, **_BINARY}
+_TIMES = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0}
+_NUMBER = r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*"
+_SIZE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)[bB]?\s*")
+_RATE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)(bps|bit/s|b/s|Bps|B/s)\s*")
+_TIME = re.compile(_NUMBER + r"(s|ms|us|µs|ns|min|)\s*")
+
+
+def parse_size(text: str | float, what: str = "size") -> int:
+    """Bytes from `8GB`, `512MiB`, `602112` or a number.
+
+    >>> parse_size("4GB"), parse_size("1KiB"), parse_size("1.5k")
+    (4000000000, 1024, 1500)
+    """
+    if isinstance(text, str):
+        match = _SIZE.fullmatch(text)
+        prefix = match[2].lower() if match else "?"
+        if match is None or prefix not in _PREFIXES:
+            raise InputError(what, f"{text!r} is not a size; expected a number of bytes such as 602112, 8GB or 512MiB")
+        value = float(match[1]) * _PREFIXES[prefix]
+    else:
+        value = text
+    value = _checked(value, text, what)
+    if value != int(value):
+        raise InputError(what, f"{text!r} is a fraction of a byte; expected a whole number of bytes")
+    return int(value)
+
+
+def parse_rate(text: str | float, what: str = "rate") -> float:
+    """Bytes per second from `10Mbps` (bits), `1.25MB/s` (bytes) or a number of bytes per second.
+
+    >>> parse_rate("10Mbps"), parse_rate("2MB/s"), parse_rate(5e5)
+    (1250000.0, 2000000.0, 500000.0)
+    """
+    if isinstance(text, str):
+        match = _RATE.fullmatch(text)
+        prefix = match[2].lower() if match else "?"
+        if match is None or prefix not in _PREFIXES:
+            raise InputError(what, f"{text!r} is not a rate; expected a number with a unit such as 10Mbps or 1.25MB/s")
+        bits = match[3] in {"bps", "bit/s", "b/s"}
+        value = float(match[1]) * _PREFIXES[prefix] / (8 if bits else 1)
+    else:
+        value = float(text)
+    value = _checked(value, text, what)
+    if value <= 0:
+        raise InputError(what, f"{text!r} is not a rate greater than zero")
+    return value
+
+
+def parse_time(text: str | float, what: str = "time") -> float:
+    """Seconds from `20ms`, `1.5s`, `3us` or a number of seconds.
+
+    >>> parse_time("20ms"), parse_time("0.5")
+    (0.02, 0.5)
+    """
+    if isinstance(text, str):
+        match = _TIME.fullmatch(text)
+        if match is None:
+            raise InputError(what, f"{text!r} is not a time; expected a number with a unit such as 20ms or 1.5s")
+        value = float(match[1]) * _TIMES[match[2]]
+    else:
+        value = float(text)
+    return _checked(value, text, what)
+
+
+def _checked(value: float, text: object, what: str) -> float:
+    if not math.isfinite(value) or value < 0:
+        raise InputError(what, f"{text!r} is not a finite number of at least zero")
+    return value
+
+
+def format_size(n_bytes: float) -> str:
+    """Bytes for people: `602.1 kB`.
+
+    >>> format_size(602112), format_size(7)
+    ('602.1 kB', '7 B')
+    """
+    value, unit = float(n_bytes), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if abs(value) < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.0f} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def format_time(seconds: float) -> str:
+    """Seconds for people: `1.234 s`, `5.60 ms`, `7.8 us`.
+
+    >>> format_time(1.2345), format_time(0.0056)
+    ('1.234 s', '5.60 ms')
+    """
+    if seconds == 0 or abs(seconds) >= 1:
+        return f"{seconds:.3f} s"
+    return f"{seconds * 1e3:.2f} ms" if abs(seconds) >= 1e-3 else f"{seconds * 1e6:.1f} us"
+
+
+def format_rate(bytes_per_s: float) -> str:
+    """A rate for people, in bits: `10 Mbps`.
+
+    >>> format_rate(1250000.0)
+    '10 Mbps'
+    """
+    value, unit = bytes_per_s * 8, "bps"
+    for larger in ("kbps", "Mbps", "Gbps"):
+        if value < 1000:
+            break
+        value, unit = value / 1000, larger
+    return f"{value:.4g} {unit}"
