@@ -1,0 +1,37 @@
+"""What can go wrong in a run: the machine, the peer, the bytes between them."""
+
+from __future__ import annotations
+
+from lmos_opt.errors import LmosError
+
+
+class RunnerError(LmosError):
+    """A run failed; `where` names the peer (`127.0.0.1:7070`) or the part of the run."""
+
+    def __init__(self, where: str, message: str) -> None:
+        self.where, self.message = where, message
+        super().__init__(f"{where}: {message}")
+
+
+class ConnectionLost(RunnerError):
+    """The peer could not be reached, went away, or stayed silent for too long."""
+
+
+class PeerError(RunnerError):
+    """The peer said why it will not go on; `code` is one of `runner.protocol.messages.ErrorCode`."""
+
+    def __init__(self, where: str, code: str, message: str) -> None:
+        self.code = code
+        super().__init__(where, message)
+
+
+class ProtocolError(LmosError):
+    """The conversation left the protocol."""
+
+
+class LocalProtocolError(ProtocolError):
+    """This side tried what the protocol does not allow: a fault in this program."""
+
+
+class RemoteProtocolError(ProtocolError):
+    """The peer sent what the protocol does not allow."""

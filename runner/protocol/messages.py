@@ -1,0 +1,164 @@
+"""What the two sides say: each message is a frame's header with a schema; INFER and RESULT carry tensors as well.
+
+Tensor bytes are little endian and lie in the payload in the order of the header's `tensors`, each beginning at the
+next multiple of ALIGNMENT; the payload ends with the last one. Nothing in a message is ever executed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import Field, JsonValue, model_validator
+
+from lmos_opt.files import Amount, Count, Name, Record, Text
+from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
+from runner.protocol.frames import FrameType
+
+ALIGNMENT = 64
+"""Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
+LARGEST_PAYLOAD_BYTES = 2**30
+MOST_DIMENSIONS = 16
+MOST_TENSORS = 4096
+
+DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+                    "complex64", "complex128"]  # fmt: skip
+ErrorCode = Literal["protocol", "busy", "idle", "refused", "digest", "split", "tensors", "failed"]
+Printable = Annotated[Text, Field(max_length=2000)]
+
+
+class TensorHeader(Record):
+    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender."""
+
+    name: Name
+    dtype: DtypeName
+    shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a tensor without dimensions."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the elements."""
+        return self.elements * DTYPE_BYTES[self.dtype]
+
+    @model_validator(mode="after")
+    def _dense(self) -> Self:
+        if len(self.strides) != len(self.shape):
+            raise ValueError("strides: expected one for each dimension")
+        # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
+        extent = math.prod(max(n, 1) for n in self.shape) * DTYPE_BYTES[self.dtype]
+        if extent > LARGEST_PAYLOAD_BYTES or max(self.strides, default=0) > LARGEST_PAYLOAD_BYTES:
+            raise ValueError(f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes")
+        expected = 1
+        for stride, n in sorted((s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1):
+            if self.elements and stride != expected:
+                raise ValueError("strides: the elements do not lie densely")
+            expected *= n
+        return self
+
+
+def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
+    """Where each tensor begins in the payload, and the payload's length."""
+    begins, end = [], 0
+    for tensor in tensors:
+        begin = -(-end // ALIGNMENT) * ALIGNMENT
+        begins.append(begin)
+        end = begin + tensor.bytes
+    return begins, end
+
+
+class Message(Record):
+    """Base of all messages; `TYPE` is its frame type."""
+
+    TYPE: ClassVar[FrameType]
+    LARGEST_HEADER_BYTES: ClassVar[int] = 2**20
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload that must follow the header."""
+        return 0
+
+
+class Hello(Message):
+    """First from the edge, then from the server: who speaks (the protocol's version stands in every prefix)."""
+
+    TYPE = FrameType.HELLO
+    LARGEST_HEADER_BYTES = 2**12
+    software: Name
+
+
+class Open(Message):
+    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`."""
+
+    TYPE = FrameType.OPEN
+    network: NetworkSource
+    granularity: Granularity
+    input: TensorSpec
+    edge_layers: tuple[Name, ...]
+    codec: Literal["raw"]
+
+
+class Ready(Message):
+    """Server: the tail is built, checked and warm. `result_bytes` is the length of every RESULT's payload."""
+
+    TYPE = FrameType.READY
+    result_bytes: Annotated[Count, Field(le=LARGEST_PAYLOAD_BYTES)]
+    environment: dict[Name, Text | int | None]
+
+
+class _WithTensors(Message):
+    id: Count
+    tensors: Annotated[tuple[TensorHeader, ...], Field(max_length=MOST_TENSORS)]
+
+    @property
+    def payload_bytes(self) -> int:
+        return offsets(self.tensors)[1]
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        if len({tensor.name for tensor in self.tensors}) != len(self.tensors):
+            raise ValueError("tensors: a name stands twice")
+        return self
+
+
+class Infer(_WithTensors):
+    """Edge: the crossing tensors of one image, and the sizes that the tail needs."""
+
+    TYPE = FrameType.INFER
+    scalars: dict[Name, JsonValue]
+
+
+class Result(_WithTensors):
+    """Server: the network's output tensors, and the time that the tail took (s)."""
+
+    TYPE = FrameType.RESULT
+    t_server_s: Amount
+
+
+class Error(Message):
+    """Server: why this conversation ends here."""
+
+    TYPE = FrameType.ERROR
+    code: ErrorCode
+    message: Printable
+
+    @classmethod
+    def of(cls, code: ErrorCode, text: object) -> Error:
+        """An error of one printable line."""
+        line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+        return cls(code=code, message=line[:2000])
+
+
+class Bye(Message):
+    """Edge: nothing more to ask."""
+
+    TYPE = FrameType.BYE
+
+
+MESSAGES: dict[FrameType, type[Message]] = {m.TYPE: m for m in (Hello, Open, Ready, Infer, Result, Error, Bye)}
+assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

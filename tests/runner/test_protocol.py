@@ -1,0 +1,380 @@
+"""The protocol without sockets: two peers joined in memory, hostile bytes, tensors bit by bit."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec
+from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.protocol import (
+    Bye,
+    Closed,
+    Connection,
+    Error,
+    Event,
+    Hello,
+    Infer,
+    Message,
+    Open,
+    Ready,
+    Received,
+    Result,
+    Role,
+    State,
+    TensorHeader,
+    offsets,
+)
+from runner.protocol.connection import TRANSITIONS
+from runner.protocol.frames import PREFIX_BYTES, encode_prefix
+from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, MESSAGES
+from runner.tensors import DTYPES, pack, unpack
+
+HELLO = Hello(software="lmos test")
+OPEN = Open(
+    network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
+    granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
+)
+READY = Ready(result_bytes=4000, environment={"torch": "2", "threads": 2})
+TENSORS = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False])}
+
+
+Payload = list[memoryview]
+
+
+def tensors_message(kind: type[Message], tensors: dict[str, Tensor], **fields: object) -> tuple[Message, Payload]:
+    headers, payload = pack(tensors)
+    return kind(id=3, tensors=headers, **fields), payload  # type: ignore[call-arg]
+
+
+def join(parts: list[bytes | memoryview]) -> bytes:
+    return b"".join(bytes(part) for part in parts)
+
+
+def conversation() -> list[tuple[Role, Message, list[memoryview]]]:
+    infer, sent = tensors_message(Infer, TENSORS, scalars={"size": 1, "shape": [1, 2]})
+    result, answer = tensors_message(Result, {"output": torch.randn(1, 10)}, t_server_s=0.25)
+    return [
+        (Role.EDGE, HELLO, []), (Role.SERVER, HELLO, []), (Role.EDGE, OPEN, []), (Role.SERVER, READY, []),
+        (Role.EDGE, infer, sent), (Role.SERVER, result, answer), (Role.EDGE, infer, sent),
+        (Role.SERVER, result, answer), (Role.EDGE, Bye(), []),
+    ]  # fmt: skip
+
+
+def peers() -> dict[Role, Connection]:
+    found = {role: Connection(role) for role in Role}
+    for connection in found.values():
+        connection.payload_limit = 4000
+    return found
+
+
+def server_in(state: State) -> Connection:
+    """A server's connection that has come to a state in which the edge speaks."""
+    both = peers()
+    for role, message, payload in conversation():
+        if both[Role.SERVER].state is state:
+            break
+        other = Role.SERVER if role is Role.EDGE else Role.EDGE
+        both[other].receive(join(both[role].send(message, payload)))
+    assert both[Role.SERVER].state is state
+    return both[Role.SERVER]
+
+
+def frame(message: Message, payload: bytes = b"", *, header: bytes | None = None, length: int | None = None) -> bytes:
+    header = message.model_dump_json().encode() if header is None else header
+    return encode_prefix(message.TYPE, header, len(payload) if length is None else length) + header + payload
+
+
+def same(one: Event, other: Event) -> bool:
+    if isinstance(one, Closed) or isinstance(other, Closed):
+        return one == other
+    return one.message == other.message and bytes(one.payload) == bytes(other.payload)
+
+
+def test_a_whole_conversation_keeps_both_sides_in_one_state() -> None:
+    both = peers()
+    for role, message, payload in conversation():
+        other = Role.SERVER if role is Role.EDGE else Role.EDGE
+        (event,) = both[other].receive(join(both[role].send(message, payload)))
+        assert isinstance(event, Received)
+        assert event.message == message
+        assert bytes(event.payload) == join(list(payload))
+        assert both[Role.EDGE].state is both[Role.SERVER].state
+    assert both[Role.EDGE].state is State.CLOSED
+
+
+def test_every_message_in_every_state_is_in_the_table_or_refused_on_both_sides() -> None:
+    samples = {type(message): (message, payload) for _, message, payload in conversation()}
+    samples[Error] = (Error.of("failed", "no"), [])
+    assert set(samples) == set(MESSAGES.values())
+    for state, table in TRANSITIONS.items():
+        for role in Role:
+            for kind, (message, payload) in samples.items():
+                sender, receiver = peers()[role], peers()[Role.SERVER if role is Role.EDGE else Role.EDGE]
+                sender.state = receiver.state = state
+                sender._asked = receiver._asked = 3
+                data = frame(message, join(list(payload)))
+                if (role, kind) in table:
+                    assert join(sender.send(message, payload)) == data
+                    (event,) = receiver.receive(data)
+                    assert isinstance(event, Received)
+                    assert sender.state is receiver.state is table[role, kind]
+                else:
+                    with pytest.raises(LocalProtocolError):
+                        sender.send(message, payload)
+                    with pytest.raises(RemoteProtocolError):
+                        receiver.receive(data)
+
+
+@given(st.data())
+@settings(max_examples=100, deadline=None)
+def test_any_split_into_chunks_gives_the_same_events(data: st.DataObject) -> None:
+    said = conversation()
+    stream = b"".join(frame(message, join(list(payload))) for role, message, payload in said if role is Role.EDGE)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=30)))
+    chunks = [stream[a:b] for a, b in pairwise([0, *cuts, len(stream)])]
+
+    def events(chunks: list[bytes]) -> list[Event]:
+        server = peers()[Role.SERVER]
+        answers = [(message, payload) for role, message, payload in said if role is Role.SERVER]
+        found: list[Event] = []
+        for chunk in chunks:
+            rest = memoryview(chunk)
+            while rest:  # the server answers as soon as it may
+                n = min(len(rest), len(server.buffer()))
+                server.buffer()[:n] = rest[:n]
+                rest = rest[n:]
+                if (event := server.received(n)) is not None:
+                    found.append(event)
+                    if server.state is not State.CLOSED:
+                        server.send(*answers.pop(0))
+        end = server.received(0)
+        assert end == Closed()
+        return [*found, end]
+
+    whole, pieces = events([stream]), events(chunks)
+    assert len(whole) == len(pieces) == 6
+    assert all(same(a, b) for a, b in zip(whole, pieces, strict=True))
+
+
+@given(
+    state=st.sampled_from([State.START, State.IDLE, State.READY]),
+    where=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
+    cut=st.none() | st.floats(0, 1),
+    seal=st.booleans(),
+)
+@settings(max_examples=400, deadline=None)
+def test_mutated_bytes_are_valid_events_or_the_peers_fault(
+    state: State, where: list[tuple[float, int]], cut: float | None, seal: bool
+) -> None:
+    server = server_in(state)
+    message, payload = {
+        State.START: (HELLO, []), State.IDLE: (OPEN, []), State.READY: tensors_message(Infer, TENSORS, scalars={}),
+    }[state]  # fmt: skip
+    data = bytearray(frame(message, join(list(payload))))
+    for position, value in where:
+        data[int(position * len(data))] = value
+    if seal:  # an attacker computes the checksum too
+        length = min(struct.unpack_from("<I", data, 8)[0], len(data))
+        struct.pack_into("<I", data, 20, zlib.crc32(data[24 : 24 + length], zlib.crc32(data[:20])))
+    if cut is not None:
+        del data[int(cut * len(data)) :]
+    try:
+        events = server.receive(bytes(data))
+        if server._filled or server._prefix:
+            server.received(0)
+    except RemoteProtocolError:
+        return
+    for event in events:
+        assert isinstance(event, Received)
+        assert isinstance(event.message, type(message))
+        assert event.payload.nbytes == event.message.payload_bytes
+        if isinstance(event.message, Infer):
+            unpack(event.message.tensors, event.payload)
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=200, deadline=None)
+def test_random_bytes_are_the_peers_fault_or_wait_for_more(data: bytes) -> None:
+    server = Connection(Role.SERVER)
+    try:
+        assert server.receive(data) == []
+    except RemoteProtocolError:
+        with pytest.raises(RemoteProtocolError):
+            server.buffer()
+    else:
+        assert len(data) < PREFIX_BYTES
+
+
+@pytest.mark.parametrize("length", [4001, LARGEST_PAYLOAD_BYTES, 2**64 - 1])
+def test_a_long_payload_is_refused_at_its_prefix(length: int) -> None:
+    message, _ = tensors_message(Infer, TENSORS, scalars={})
+    with pytest.raises(RemoteProtocolError, match="payload"):
+        server_in(State.READY).receive(frame(message, length=length)[:PREFIX_BYTES])
+
+
+def test_no_payload_is_taken_before_a_plan_is_open() -> None:
+    with pytest.raises(RemoteProtocolError, match="at most 0"):
+        Connection(Role.SERVER).receive(frame(HELLO, length=1)[:PREFIX_BYTES])
+
+
+def test_a_long_header_is_refused_at_its_prefix() -> None:
+    prefix = encode_prefix(HELLO.TYPE, b"x" * 5000, 0)
+    with pytest.raises(RemoteProtocolError, match="header of 5000 bytes"):
+        Connection(Role.SERVER).receive(prefix)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        b"{}", b"[]", b"null", b"not json", b'{"software": NaN}', b'{"software": 1}', b"\xff\xfe", b"[" * 4000,
+        b'{"software":"a","more":1}', b'{"software":' + b'{"a":' * 700 + b"1" + b"}" * 700 + b"}",
+        b'{"software":"\\ud800"}', b'{"software":"' + b"1" * 501 + b'"}', b"9" * 4000, b'{"software":"a\\u001b[31m"}',
+    ],
+)  # fmt: skip
+def test_a_header_that_is_no_hello_is_refused(header: bytes) -> None:
+    with pytest.raises(RemoteProtocolError):
+        Connection(Role.SERVER).receive(frame(HELLO, header=header))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"shape": (2,) * 17, "strides": (1,) * 17}, {"shape": (2**53, 2**53), "strides": (2**53, 1)},
+        {"shape": (0, 2**53), "strides": (1, 1)}, {"strides": (1, 1)}, {"strides": (0, 1)}, {"strides": (8, 1)},
+        {"strides": (4,)}, {"dtype": "object"}, {"dtype": "qint8"}, {"shape": (-1, 4)}, {"shape": (2.5, 4)},
+        {"name": ""}, {"strides": (4, 2**50), "shape": (3, 1)},
+    ],
+)  # fmt: skip
+def test_a_tensor_header_that_no_dense_tensor_has_is_refused(change: dict[str, object]) -> None:
+    fields: dict[str, object] = {"name": "a", "dtype": "float32", "shape": (3, 4), "strides": (4, 1)}
+    assert TensorHeader.model_validate(fields).bytes == 48
+    with pytest.raises(ValueError, match=r"(?i)shape|strides|dtype|name"):
+        TensorHeader.model_validate({**fields, **change})
+
+
+def test_the_payload_must_be_as_long_as_its_tensors() -> None:
+    message, payload = tensors_message(Infer, TENSORS, scalars={})
+    data = join(list(payload))
+    with pytest.raises(RemoteProtocolError, match="for tensors of"):
+        server_in(State.READY).receive(frame(message, data + b"\0"))
+    edge = peers()[Role.EDGE]
+    edge.state = State.READY
+    with pytest.raises(LocalProtocolError, match="not as long"):
+        edge.send(message, payload[:-1])
+
+
+def test_a_result_must_answer_what_was_asked() -> None:
+    edge = peers()[Role.EDGE]
+    edge.state = State.READY
+    message, payload = tensors_message(Infer, TENSORS, scalars={})
+    edge.send(message, payload)
+    answer, payload = tensors_message(Result, {}, t_server_s=0.0)
+    with pytest.raises(RemoteProtocolError, match="answers nothing"):
+        edge.receive(frame(answer.model_copy(update={"id": 4})))
+
+
+def test_the_end_of_the_stream_is_an_event_between_messages_and_a_fault_inside() -> None:
+    assert isinstance(Connection(Role.SERVER).received(0), Closed)
+    for length in (1, PREFIX_BYTES, len(frame(HELLO)) - 1):
+        server = Connection(Role.SERVER)
+        assert server.receive(frame(HELLO)[:length]) == []
+        with pytest.raises(RemoteProtocolError, match="inside a message"):
+            server.received(0)
+
+
+def test_another_protocol_and_another_version_are_named() -> None:
+    with pytest.raises(RemoteProtocolError, match="does not speak the lmos protocol"):
+        Connection(Role.SERVER).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+    with pytest.raises(RemoteProtocolError, match="speaks version 9"):
+        Connection(Role.SERVER).receive(b"LMOS\x09" + frame(HELLO)[5:])
+
+
+def test_an_error_text_of_any_kind_fits_in_one_printable_line() -> None:
+    error = Error.of("failed", "two\nlines\x1b[31m " + "x" * 5000)
+    assert error.message.startswith("two lines [31m xxx")
+    assert len(error.message) == 2000
+
+
+@st.composite
+def dense_tensors(draw: st.DrawFn) -> Tensor:
+    dtype = DTYPES[draw(st.sampled_from(sorted(DTYPES)))]
+    shape = draw(st.lists(st.sampled_from([0, 1, 1, 2, 3, 5]), max_size=5))
+    order = draw(st.permutations(range(len(shape))))
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 2**31)))
+    raw = torch.randint(0, 2 if dtype is torch.bool else 256, (torch.Size(shape).numel() * 16,), dtype=torch.uint8,
+                        generator=generator)  # fmt: skip
+    flat = raw.view(dtype)[: torch.Size(shape).numel()]  # every bit pattern, NaNs included
+    tensor = flat.reshape([shape[k] for k in order]).permute([order.index(k) for k in range(len(order))])
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 and draw(st.booleans()) else tensor
+
+
+def bits(tensor: Tensor) -> bytes:
+    return tensor.contiguous().reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+@given(st.lists(dense_tensors(), max_size=4))
+@settings(max_examples=300, deadline=None)
+def test_tensors_of_every_dtype_and_order_come_back_bit_equal(tensors: list[Tensor]) -> None:
+    named = {f"t.{k}": tensor for k, tensor in enumerate(tensors)}
+    message, payload = tensors_message(Infer, named, scalars={})
+    server = server_in(State.READY)
+    server.payload_limit = 2**20
+    (event,) = server.receive(frame(message, join(list(payload))))
+    assert isinstance(event, Received)
+    assert isinstance(event.message, Infer)
+    back = unpack(event.message.tensors, event.payload)
+    assert list(back) == list(named)
+    for name, tensor in named.items():
+        assert back[name].dtype is tensor.dtype
+        assert back[name].shape == tensor.shape
+        assert bits(back[name]) == bits(tensor)
+        assert back[name].numel() == 0 or back[name].stride() == tensor.stride()
+        assert back[name].data_ptr() % 64 == 0 or back[name].numel() == 0
+
+
+@pytest.mark.parametrize("name", sorted(DTYPES))
+def test_each_dtype_has_its_bytes(name: str) -> None:
+    assert DTYPES[name].itemsize == DTYPE_BYTES[name]
+
+
+def test_views_that_are_not_dense_are_copied() -> None:
+    base = torch.arange(48.0).reshape(6, 8)
+    for tensor in (base[:, ::2], base[1:, 2:], base[0].expand(3, 8), torch.view_as_complex(torch.randn(4, 2)).conj(),
+                   base[2:]):  # fmt: skip
+        headers, payload = pack({"a": tensor})
+        back = unpack(headers, memoryview(bytearray(join(list(payload)))))["a"]
+        assert torch.equal(back, tensor.resolve_conj())
+
+
+def test_a_dense_tensor_is_sent_from_its_own_memory() -> None:
+    tensor = torch.zeros(2, 3, 4, 4).contiguous(memory_format=torch.channels_last)
+    headers, (part,) = pack({"a": tensor})
+    tensor[1, 2, 3, 3] = 1.0
+    assert unpack(headers, part)["a"][1, 2, 3, 3] == 1.0
+
+
+def test_a_received_tensor_can_be_written_in_place() -> None:
+    message, payload = tensors_message(Infer, {"a": -torch.ones(1000)}, scalars={})
+    (event,) = server_in(State.READY).receive(frame(message, join(list(payload))))
+    assert isinstance(event, Received)
+    assert isinstance(event.message, Infer)
+    assert unpack(event.message.tensors, event.payload)["a"].relu_().sum() == 0
+
+
+def test_tensors_are_aligned_and_nothing_follows_the_last() -> None:
+    headers, payload = pack({"a": torch.zeros(3), "b": torch.zeros(0), "c": torch.tensor(1.0), "d": torch.zeros(17)})
+    assert offsets(headers) == ([0, 64, 64, 128], 128 + 17 * 4)
+    assert sum(part.nbytes for part in payload) == 128 + 17 * 4
+
+
+def test_a_dtype_without_a_name_is_our_fault() -> None:
+    with pytest.raises(LocalProtocolError, match="cannot be sent"):
+        pack({"a": torch.zeros(2, dtype=torch.float8_e5m2)})

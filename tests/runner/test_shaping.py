@@ -1,0 +1,97 @@
+"""The shaped link: exact against a made-up clock, near enough against the real one."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lmos_opt.errors import InputError
+from runner.shaping import MOST_LAG_S, Pacer, Shape, parse_shape
+
+
+class Clock:
+    """A clock that moves only while somebody sleeps, and then overshoots as real ones do."""
+
+    def __init__(self, overshoot_s: float = 0.0) -> None:
+        self.now, self.overshoot_s = 100.0, overshoot_s
+
+    def __call__(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        assert seconds > 0
+        self.now += seconds + self.overshoot_s
+
+
+def took(pacer: Pacer, clock: Clock, n_bytes: int) -> float:
+    begin = clock.now
+    pacer.begin()
+    while n_bytes:
+        piece = min(n_bytes, pacer.quantum_bytes)
+        pacer.wait(piece)
+        n_bytes -= piece
+    return clock.now - begin
+
+
+@pytest.mark.parametrize(("text", "shape"), [
+    ("10Mbps", Shape(1.25e6)), ("10Mbps,20ms", Shape(1.25e6, 0.02)), (" 1MB/s , 0.5 ", Shape(1e6, 0.5)),
+])  # fmt: skip
+def test_shapes_are_read(text: str, shape: Shape) -> None:
+    assert parse_shape(text) == shape
+
+
+@pytest.mark.parametrize("text", ["", "10", "fast", "0Mbps", "10Mbps,", "10Mbps,20", "-1Mbps", "10Mbps,20ms,3ms", ",2s"])
+def test_what_is_no_shape_is_refused(text: str) -> None:
+    if text == "10Mbps,20":  # seconds, as everywhere
+        assert parse_shape(text).delay_s == 20.0
+    else:
+        with pytest.raises(InputError, match="shape"):
+            parse_shape(text)
+
+
+@pytest.mark.parametrize("n_bytes", [1, 1448, 1449, 100_000, 10_000_000])
+@pytest.mark.parametrize("rate", [12_500.0, 1.25e6, 1.25e8])
+def test_a_message_takes_its_bytes_over_the_rate_and_the_delay_once(n_bytes: int, rate: float) -> None:
+    clock = Clock()
+    assert took(Pacer(Shape(rate, 0.02), clock, clock.sleep), clock, n_bytes) == pytest.approx(n_bytes / rate + 0.02)
+
+
+def test_late_wake_ups_are_made_up_for() -> None:
+    clock = Clock(overshoot_s=0.0015)
+    pacer = Pacer(Shape(1.25e6), clock, clock.sleep)
+    assert took(pacer, clock, 1_000_000) == pytest.approx(0.8, abs=0.002)
+
+
+def test_a_long_pause_gives_no_burst() -> None:
+    clock = Clock()
+    pacer = Pacer(Shape(1.25e6), clock, clock.sleep)
+    pacer.begin()
+    clock.now += 10.0
+    begin = clock.now
+    for _ in range(100):
+        pacer.wait(2500)
+    assert 0.2 - MOST_LAG_S - 1e-9 <= clock.now - begin <= 0.2
+
+
+def test_an_idle_link_saves_nothing_for_the_next_message() -> None:
+    clock = Clock()
+    pacer = Pacer(Shape(1.25e6), clock, clock.sleep)
+    took(pacer, clock, 1000)
+    clock.now += 60.0
+    assert took(pacer, clock, 125_000) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("rate", "n_bytes"), [(1.25e6, 250_000), (2.5e7, 5_000_000)])
+def test_the_real_clock_keeps_the_rate(rate: float, n_bytes: int) -> None:
+    ratios = []
+    for _ in range(3):
+        pacer, rest = Pacer(Shape(rate)), n_bytes
+        begin = time.perf_counter()
+        pacer.begin()
+        while rest > 0:
+            pacer.wait(min(rest, pacer.quantum_bytes))
+            rest -= pacer.quantum_bytes
+        ratios.append((time.perf_counter() - begin) * rate / n_bytes)
+    assert min(ratios) >= 0.999  # never faster than asked
+    assert min(ratios) <= 1.05  # the best of three: other processes may hold one up
