@@ -1,0 +1,192 @@
+"""Networks by name: the same architecture and the same bits wherever they are built, and a digest that proves it."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import importlib
+import inspect
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torchvision
+from torch import nn
+
+from lmos_opt.errors import InputError, LmosError
+from measurement.seeding import seeded_fills
+from measurement.weights import load_weights, parse_weights, seed_of
+
+TORCHVISION = "torchvision"
+_CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_OPTIONS: dict[str, dict[str, Any]] = {
+    # The auxiliary heads serve training only; init_weights is the default, said aloud to silence a warning about it.
+    "googlenet": {"aux_logits": False, "init_weights": True},
+    "inception_v3": {"aux_logits": False, "init_weights": True},
+}
+
+
+class DownloadError(LmosError):
+    """Published weights could not be fetched; `weights` names them."""
+
+    def __init__(self, weights: str, reason: str) -> None:
+        self.weights = weights
+        super().__init__(f"{weights}: cannot be downloaded ({reason}); use file:PATH with a state dict fetched "
+                         "elsewhere, or seeded:0")
+
+
+def parse_builder(text: str) -> str:
+    """The builder string of a NETWORK argument: `alexnet` is `torchvision:alexnet`, `package.module:callable` is kept.
+
+    Looks at the form only; `build_network` finds out whether there is such a thing.
+    """
+    if text.isidentifier():
+        return f"{TORCHVISION}:{text}"
+    if _CALLABLE.fullmatch(text):
+        return text
+    raise InputError(text, "is no network; expected a torchvision model such as alexnet, or package.module:callable")
+
+
+def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn.Module:
+    """The network in eval mode, on the CPU.
+
+    `builder` is `torchvision:NAME` or, with `allow_code`, `package.module:callable`: a callable without arguments that
+    returns an nn.Module (modules in the current directory are found too). `weights` is `seeded:N`, `bundled:NAME`,
+    `torchvision:NAME` (published weights, downloaded once by torchvision), or `file:PATH`.
+    Raises InputError for names, code or weights that cannot be used, DownloadError without a network.
+    """
+    kind, value = parse_weights(weights)
+    place, _, name = parse_builder(builder).partition(":")
+    if kind == TORCHVISION:
+        if place != TORCHVISION:
+            raise InputError(weights, f"published weights belong to a torchvision model, not to {builder}")
+        return _published(name, value, weights).eval()
+    with seeded_fills(seed_of(weights)):
+        if place == TORCHVISION:
+            module = _torchvision_builder(name)(weights=None, **_OPTIONS.get(name, {}))
+        elif allow_code:
+            module = _call(builder, place, name)
+        else:
+            raise InputError(builder, "names code to run, which is refused unless it is explicitly allowed")
+    if kind != "seeded":
+        load_weights(module, weights)
+    return module.eval()
+
+
+def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
+    """`sha256:<hex>` over architecture and weights: equal digests, equal networks.
+
+    The architecture is every submodule's name, class and extra_repr, the traced `structure` (name, kind, inputs of
+    each layer), and every parameter's and buffer's name, dtype and shape (one that stands under two names is
+    described twice); after it come the bytes of every parameter and buffer once, without copying them.
+    """
+    tensors: dict[str, torch.Tensor] = {
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
+    }
+    first: dict[int, str] = {}
+    for name, tensor in tensors.items():
+        first.setdefault(id(tensor), name)
+    header = {
+        "modules": [[name, type(part).__name__, part.extra_repr()]
+                    for name, part in module.named_modules(remove_duplicate=False)],
+        "structure": [[name, kind, list(inputs)] for name, kind, inputs in structure],
+        "tensors": [[name, str(tensor.dtype), list(tensor.shape), first[id(tensor)]]
+                    for name, tensor in tensors.items()],
+    }  # fmt: skip
+    digest = hashlib.sha256(json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode() + b"\n")
+    for name, tensor in tensors.items():
+        if first[id(tensor)] == name and tensor.numel():
+            values: npt.NDArray[np.uint8] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            digest.update(values.data)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _torchvision_builder(name: str) -> Callable[..., nn.Module]:
+    names = torchvision.models.list_models()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=3) or ["alexnet", "vgg16", "resnet18"]
+        raise InputError(name, f"is no torchvision model; there are e.g. {', '.join(near)}")
+    builder: Callable[..., nn.Module] = torchvision.models.get_model_builder(name)
+    if "weights_backbone" in inspect.signature(builder).parameters:  # else building detectors would download a backbone
+        return lambda **options: builder(weights_backbone=None, **options)
+    return builder
+
+
+def _published(name: str, entry: str, weights: str) -> nn.Module:
+    builder = _torchvision_builder(name)
+    entries = torchvision.models.get_model_weights(name)
+    if entry not in entries.__members__:
+        published = ", ".join(entries.__members__)
+        raise InputError(weights, f"torchvision publishes no such weights of {name}; it has {published}")
+    try:
+        module: nn.Module = builder(weights=entries[entry], progress=False)
+    except URLError as error:
+        raise DownloadError(weights, str(error.reason)) from None
+    except OSError as error:
+        raise DownloadError(weights, error.strerror or str(error)) from None
+    return module
+
+
+def _call(builder: str, module_name: str, path: str) -> nn.Module:
+    with _current_directory_importable():
+        target = _import(builder, module_name)
+        for part in path.split("."):
+            if not hasattr(target, part):
+                raise InputError(builder, f"module {module_name!r} has no attribute {path!r}")
+            target = getattr(target, part)
+        if not callable(target):
+            raise InputError(builder, f"{path!r} is {_a(target)}, not a callable")
+        try:
+            inspect.signature(target).bind()
+        except TypeError as error:
+            raise InputError(builder, f"must be callable without arguments: {error}") from None
+        except ValueError:  # no signature is known, as of some C functions: let the call tell
+            pass
+        try:
+            made = target()
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(builder, f"failed with {type(error).__name__}: {error}") from error
+    if not isinstance(made, nn.Module):
+        raise InputError(builder, f"returned {_a(made)}, expected a torch.nn.Module")
+    return made
+
+
+def _import(builder: str, module_name: str) -> Any:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            reason = f"there is no module {error.name!r} in the current directory or among the installed ones"
+            raise InputError(builder, reason) from None
+        raise InputError(builder, f"{module_name!r} cannot be imported: {error}") from error
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(builder, f"{module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+@contextmanager
+def _current_directory_importable() -> Iterator[None]:
+    """A console script, unlike `python -m`, does not look for modules where it is called."""
+    here = str(Path.cwd())
+    if here in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.insert(0, here)
+    importlib.invalidate_caches()
+    try:
+        yield
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+
+
+def _a(value: object) -> str:
+    return f"a value of type {type(value).__name__}"

@@ -1,0 +1,113 @@
+"""Weights by name: seeded, bundled, or from a file; what does not fit is reported by name."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from lmos_opt.data import data_dir
+from lmos_opt.errors import InputError
+
+KINDS = ("seeded", "bundled", "torchvision", "file")
+LARGEST_SEED = 2**63 - 1
+"""The largest seed that torch's own generator takes."""
+_SHOWN = 3
+"""How many keys an error names before it counts the rest."""
+
+
+def parse_weights(weights: str) -> tuple[str, str]:
+    """The kind (one of KINDS) and what follows its colon; InputError for anything else."""
+    kind, _, value = weights.partition(":")
+    if kind not in KINDS or not value:
+        raise InputError(weights, "names no weights; expected seeded:N, bundled:NAME, torchvision:NAME or file:PATH")
+    return kind, value
+
+
+def seed_of(weights: str) -> int:
+    """The N of `seeded:N`; 0 for the other kinds, whose weights replace the initial ones."""
+    kind, value = parse_weights(weights)
+    if kind != "seeded":
+        return 0
+    if not (value.isascii() and value.isdigit()) or len(value) > 19 or int(value) > LARGEST_SEED:
+        raise InputError(weights, f"expected a whole number from 0 to {LARGEST_SEED} after 'seeded:'")
+    return int(value)
+
+
+def bundled_weights() -> list[str]:
+    """Names of the weights that come with this package, sorted."""
+    return sorted(path.stem for path in (data_dir() / "weights").glob("*.safetensors"))
+
+
+def read_state_dict(weights: str) -> dict[str, torch.Tensor]:
+    """The tensors of `bundled:NAME` or `file:PATH`, by key; InputError for a file that holds no state dict.
+
+    Files ending in `.safetensors` are read as such, others by torch.load with weights_only: no code in a file runs.
+    """
+    kind, value = parse_weights(weights)
+    if kind == "bundled":
+        if value not in bundled_weights():
+            raise InputError(weights, f"no such weights are bundled; bundled are {', '.join(bundled_weights())}")
+        path = data_dir() / "weights" / f"{value}.safetensors"
+    else:
+        path = Path(value)
+    if not path.is_file():
+        raise InputError(weights, "is a folder" if path.is_dir() else "no such file")
+    try:
+        if path.suffix == ".safetensors":
+            tensors: dict[str, torch.Tensor] = load_file(path)
+            return tensors
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise InputError(weights, (error.strerror or str(error)).lower()) from None
+    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
+        raise InputError(weights, f"is not a readable state dict: {_first_line(error)}") from None
+    if not isinstance(found, dict):
+        raise InputError(weights, f"expected a state dict (names to tensors), found a {type(found).__name__}")
+    others = [str(key) for key, value in found.items() if not isinstance(value, torch.Tensor)]
+    if others:
+        raise InputError(weights, f"expected a state dict (names to tensors), but no tensor is under {_some(others)}")
+    return found
+
+
+def load_weights(module: nn.Module, weights: str) -> None:
+    """Put the tensors of `bundled:NAME` or `file:PATH` into `module`.
+
+    InputError names the keys that are missing, unexpected, or of another shape; the module is untouched then.
+    """
+    found, wanted = read_state_dict(weights), module.state_dict()
+    reshaped = [
+        f"{key} (file {_shape(found[key])}, network {_shape(wanted[key])})"
+        for key in wanted
+        if key in found and found[key].shape != wanted[key].shape
+    ]
+    problems = [
+        f"{what} {_some(keys)}"
+        for what, keys in (
+            ("missing", [key for key in wanted if key not in found]),
+            ("unexpected", [key for key in found if key not in wanted]),
+            ("of another shape", reshaped),
+        )
+        if keys
+    ]
+    if problems:
+        raise InputError(weights, f"does not fit the network: {'; '.join(problems)}")
+    module.load_state_dict(found)
+
+
+def _some(keys: list[str]) -> str:
+    hidden = len(keys) - _SHOWN
+    return ", ".join(keys[:_SHOWN]) + (f" and {hidden} more" if hidden > 0 else "")
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "scalar"
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:200] if lines else type(error).__name__
