@@ -14,7 +14,11 @@ class RunnerError(LmosError):
 
 
 class ConnectionLost(RunnerError):
-    """The peer could not be reached, went away, or stayed silent for too long."""
+    """The peer could not be reached, or went away."""
+
+
+class PeerTooSlow(ConnectionLost):
+    """The peer stayed silent, or went on too slowly."""
 
 
 class PeerError(RunnerError):
@@ -35,3 +39,8 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer sent what the protocol does not allow."""
+
+
+def one_line(text: object, limit: int = 2000) -> str:
+    """Text that may come from a peer, fit for a log and a terminal: one printable line."""
+    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:limit].strip()

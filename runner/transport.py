@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import selectors
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from lmos_opt.errors import InputError
-from runner.errors import ConnectionLost, RunnerError
+from runner.errors import ConnectionLost, PeerTooSlow, RunnerError
 from runner.protocol import Closed, Connection, Event, Message
 from runner.shaping import Pacer
 
@@ -66,6 +67,37 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+class Listener:
+    """Accepts connections until it is stopped, from any thread or signal handler."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._wake, self._woken = socket.socketpair()
+        self.name, self.port = format_address(sock.getsockname()), int(sock.getsockname()[1])
+
+    def __iter__(self) -> Iterator[socket.socket]:
+        with self._socket, self._woken, selectors.DefaultSelector() as selector:
+            self._socket.setblocking(False)  # a connection may be gone again before it is accepted
+            selector.register(self._socket, selectors.EVENT_READ)
+            selector.register(self._woken, selectors.EVENT_READ)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select()}
+                if self._woken in ready:
+                    return
+                try:
+                    accepted, _ = self._socket.accept()
+                except OSError:  # gone again, or no file descriptor left: others will end
+                    time.sleep(0.01)
+                    continue
+                accepted.setblocking(True)
+                yield accepted
+
+    def stop(self) -> None:
+        """End the iteration."""
+        with contextlib.suppress(OSError):
+            self._wake.send(b".")
+
+
 class _Progress:
     """How one message comes along."""
 
@@ -101,7 +133,7 @@ class Channel:
             else:
                 self._write_paced(parts, self._pacer)
         except TimeoutError:
-            raise ConnectionLost(self.name, "the peer stopped reading") from None
+            raise PeerTooSlow(self.name, "the peer stopped reading") from None
         except OSError as error:
             raise ConnectionLost(self.name, f"the connection broke while sending: {_reason(error)}") from None
 
@@ -118,14 +150,14 @@ class Channel:
                 n_bytes = self._socket.recv_into(space)
             except TimeoutError:
                 what = "stopped inside a message" if progress else f"sent nothing for {timeout_s:g} s"
-                raise ConnectionLost(self.name, f"the peer {what}") from None
+                raise PeerTooSlow(self.name, f"the peer {what}") from None
             except OSError as error:
                 raise ConnectionLost(self.name, f"the connection broke: {_reason(error)}") from None
             progress = progress or _Progress()
             if (event := self.connection.received(n_bytes)) is not None:
                 return event
             if progress.is_too_slow(n_bytes):
-                raise ConnectionLost(self.name, "the peer sends too slowly")
+                raise PeerTooSlow(self.name, "the peer sends too slowly")
 
     def expect(self, timeout_s: float) -> Event:
         """Like `receive`, where the end of the stream is no answer: ConnectionLost."""

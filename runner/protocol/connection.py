@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from pydantic import ValidationError
 
-from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.errors import LocalProtocolError, RemoteProtocolError, one_line
 from runner.protocol.frames import PREFIX_BYTES, Prefix, decode_prefix, encode_prefix
 from runner.protocol.messages import MESSAGES, Bye, Error, Hello, Infer, Message, Open, Ready, Result
 
@@ -186,7 +186,7 @@ class Connection:
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))
-            raise RemoteProtocolError(f"{prefix.type.name}: {where}: {first['msg']}") from None
+            raise RemoteProtocolError(one_line(f"{prefix.type.name}: {where}: {first['msg']}", 300)) from None
         if message.payload_bytes != prefix.payload_bytes:
             raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes for tensors of "
                                       f"{message.payload_bytes}")

@@ -10,10 +10,12 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, model_validator
 
 from lmos_opt.files import Amount, Count, Name, Record, Text
 from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
+from runner.errors import one_line
+from runner.machine import Machine
 from runner.protocol.frames import FrameType
 
 ALIGNMENT = 64
@@ -25,7 +27,7 @@ MOST_TENSORS = 4096
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
 ErrorCode = Literal["protocol", "busy", "idle", "refused", "digest", "split", "tensors", "failed"]
-Printable = Annotated[Text, Field(max_length=2000)]
+Line = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
 
 
 class TensorHeader(Record):
@@ -108,7 +110,7 @@ class Ready(Message):
 
     TYPE = FrameType.READY
     result_bytes: Annotated[Count, Field(le=LARGEST_PAYLOAD_BYTES)]
-    environment: dict[Name, Text | int | None]
+    machine: Machine
 
 
 class _WithTensors(Message):
@@ -145,13 +147,12 @@ class Error(Message):
 
     TYPE = FrameType.ERROR
     code: ErrorCode
-    message: Printable
+    message: Line
 
     @classmethod
     def of(cls, code: ErrorCode, text: object) -> Error:
         """An error of one printable line."""
-        line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
-        return cls(code=code, message=line[:2000])
+        return cls(code=code, message=one_line(text))
 
 
 class Bye(Message):

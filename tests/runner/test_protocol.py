@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec
 from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.machine import this_machine
 from runner.protocol import (
     Bye,
     Closed,
@@ -42,7 +43,7 @@ OPEN = Open(
     network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
     granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
 )
-READY = Ready(result_bytes=4000, environment={"torch": "2", "threads": 2})
+READY = Ready(result_bytes=4000, machine=this_machine(2))
 TENSORS = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False])}
 
 

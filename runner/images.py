@@ -1,0 +1,91 @@
+"""Pictures to a network's input tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from PIL import Image, UnidentifiedImageError
+from torch import Tensor
+
+from lmos_opt.data import data_dir
+from lmos_opt.errors import InputError
+from lmos_opt.plan import PlannedNetwork
+from measurement.preprocessing import preprocessing_for
+from runner.tensors import DTYPES
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Images:
+    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says it all."""
+
+    what: str
+    names: Sequence[str]
+    load: Callable[[int], Tensor]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+def find_images(network: PlannedNetwork, folder: Path | None) -> Images:
+    """The pictures of a folder, or the bundled ones; seeded random tensors for a network that takes no pictures.
+
+    InputError where the folder has no picture, or one that cannot be read.
+    """
+    shape = network.input.shape
+    if not (len(shape) == 4 and shape[0] == 1 and shape[1] in {1, 3} and network.input.dtype == "float32"):
+        return _random(network)
+    files = picture_files(folder if folder is not None else data_dir() / "pictures")
+    prepare = preprocessing_for(network.builder, network.weights, shape)
+    for file in files:
+        _check(file)
+    what = f"{len(files)} pictures of {folder}" if folder is not None else f"{len(files)} bundled pictures"
+    return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])))
+
+
+def picture_files(folder: Path) -> list[Path]:
+    """The pictures in a folder, by name; InputError where there is no folder, or none in it."""
+    if not folder.is_dir():
+        raise InputError(str(folder), "is not a folder" if folder.exists() else "no such folder")
+    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise InputError(str(folder), f"has no pictures ({', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def read_picture(path: Path) -> Image.Image:
+    """A picture with all its pixels in memory; InputError names a file that is none."""
+    try:
+        with Image.open(path) as picture:
+            picture.load()
+            return picture
+    except UnidentifiedImageError:
+        raise InputError(str(path), "is not a picture that can be read") from None
+    except Image.DecompressionBombError:
+        raise InputError(str(path), "is too large a picture") from None
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on broken files
+        raise InputError(str(path), f"is not a picture that can be read: {error}") from None
+
+
+def _check(path: Path) -> None:
+    """Find a broken picture before the first inference, not in the middle of the run."""
+    read_picture(path).close()
+
+
+def _random(network: PlannedNetwork) -> Images:
+    spec = network.input
+    dtype = DTYPES[spec.dtype]
+    shape = "x".join(map(str, spec.shape))
+
+    def load(k: int) -> Tensor:
+        generator = torch.Generator().manual_seed(k)
+        if dtype.is_floating_point or dtype.is_complex:
+            return torch.randn(spec.shape, dtype=dtype, generator=generator)
+        return torch.randint(0, 2, spec.shape, dtype=dtype, generator=generator)
+
+    return Images(f"random tensors, seeded by their number: the network takes {shape} {spec.dtype}, not pictures",
+                  [f"random:{k}" for k in range(8)], load)

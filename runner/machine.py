@@ -1,0 +1,68 @@
+"""The machine a run took place on, as far as it explains the numbers."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import lmos_opt
+from lmos_opt.files import Count, Name, Record, Text
+
+_PACKAGES = ("torch", "torchvision", "numpy")
+
+
+class Machine(Record):
+    """Versions, processor, torch's threads, and the commit where the package runs from a checkout."""
+
+    versions: dict[Name, Text]
+    system: Text
+    cpu: Text
+    cores: Count
+    threads: Count
+    commit: Text | None
+
+
+def this_machine(threads: int) -> Machine:
+    """This machine, with `threads` used by torch."""
+    return Machine(
+        versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **_versions()},
+        system=platform.platform(),
+        cpu=_cpu(),
+        cores=len(os.sched_getaffinity(0)),
+        threads=threads,
+        commit=_commit(),
+    )
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _cpu() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
+    return next(models, "") or platform.processor() or platform.machine()
+
+
+def _commit() -> str | None:
+    root = Path(lmos_opt.__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(root), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=5,
+                              check=True)  # fmt: skip
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
