@@ -1,1 +1,41 @@
-"""Networks to profiles."""
+"""Networks to profiles.
+
+The public names are imported when they are first used: `import measurement` alone does not load torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from measurement.errors import UntraceableError
+    from measurement.profiling import profile_network
+    from measurement.timing import time_layers, timed_profile
+    from measurement.tracing import TracedLayer, TracedNetwork, trace_network
+
+_HOME = {
+    "TracedLayer": "tracing",
+    "TracedNetwork": "tracing",
+    "UntraceableError": "errors",
+    "profile_network": "profiling",
+    "time_layers": "timing",
+    "timed_profile": "timing",
+    "trace_network": "tracing",
+}
+
+__all__ = [
+    "TracedLayer",
+    "TracedNetwork",
+    "UntraceableError",
+    "profile_network",
+    "time_layers",
+    "timed_profile",
+    "trace_network",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

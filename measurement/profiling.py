@@ -1,0 +1,74 @@
+"""`profile_network`: a network to a `NetworkProfile`."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
+from measurement.tracing import TracedLayer, TracedNetwork, trace_network
+
+
+def profile_network(
+    module: nn.Module,
+    example_input: Tensor,
+    *,
+    granularity: Granularity = "module",
+    name: str | None = None,
+    network: NetworkSource | None = None,
+) -> NetworkProfile:
+    """The layers of `module` in eval mode with their real graph, work and bytes, for an input like `example_input`.
+
+    Parameters on torch's `meta` device are enough. `name` is by default the module's class in snake case, `network`
+    what the profile says about how to build it again. Raises what `trace_network` raises.
+    """
+    return profile_traced(trace_network(module, example_input, granularity), name=name, network=network)
+
+
+def profile_traced(
+    traced: TracedNetwork, *, name: str | None = None, network: NetworkSource | None = None
+) -> NetworkProfile:
+    """The profile of a network that is traced already."""
+    counted: set[int] = set()
+    layers = [_layer(traced, layer, counted) for layer in traced.layers]
+    unknown = dict.fromkeys(op for layer in traced.layers for node in layer.nodes for op in traced.facts[node].unknown)
+    return NetworkProfile(
+        schema="lmos.profile/1",
+        name=name or traced.name,
+        granularity=traced.granularity,
+        network=network,
+        input=traced.input,
+        layers=tuple(layers),
+        unknown_operations=tuple(unknown),
+    )
+
+
+def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[int]) -> ProfileLayer:
+    weights = []
+    for tensor in _weights(traced, layer):
+        if id(tensor) not in counted:  # shared weights count at the first layer that uses them
+            counted.add(id(tensor))
+            weights.append(tensor)
+    return ProfileLayer(
+        name=layer.name,
+        kind=layer.kind,
+        inputs=layer.inputs,
+        macs=sum(traced.facts[node].macs for node in layer.nodes),
+        params=sum(t.numel() for t in weights if isinstance(t, nn.Parameter)),
+        weight_bytes=sum(t.numel() * t.element_size() for t in weights),
+        output_shape=layer.outputs[0].shape,
+        output_bytes=sum(spec.bytes for spec in layer.outputs),
+        outputs=layer.outputs,
+    )
+
+
+def _weights(traced: TracedNetwork, layer: TracedLayer) -> list[Tensor]:
+    """Parameters and buffers that the layer's nodes use, in order."""
+    found: list[Tensor] = []
+    for node in layer.nodes:
+        if node.op == "call_module":
+            leaf = traced.graph_module.get_submodule(str(node.target))
+            found += [*leaf.parameters(), *leaf.buffers()]
+        for source in node.all_input_nodes:
+            if source.op == "get_attr":
+                found.append(traced.attribute(source))
+    return found
