@@ -38,6 +38,7 @@ def _printable(value: str) -> str:
 
 Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=LARGEST_WHOLE)]
 Number = Annotated[float, Strict(), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Value = Annotated[int, Strict()] | Number
 Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]

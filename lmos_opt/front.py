@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text, write_atomically
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text, Value, write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +41,7 @@ class Point(Record):
     variable's name to its value.
     """
 
-    values: dict[str, Number]
+    values: dict[str, Value]
     edge_layers: tuple[Name, ...] | None = None
     x1: Count | None = None
     x2: Count | None = None

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from lmos_opt.errors import InputError
-from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record, Text
+from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
@@ -62,7 +62,7 @@ class Plan(Document):
     x2: Count
     crossing: tuple[CrossingTensor, ...]
     codec: Literal["raw"] = "raw"
-    predicted: dict[str, Number]
+    predicted: dict[str, Value]
     setting: Setting
 
 
@@ -86,7 +86,7 @@ def make_plan(
         "t_tx_s": times.t_tx_s,
         "t_server_s": times.t_server_s,
         "latency_s": times.latency_s,
-        "edge_memory_bytes": float(edge_memory(instance, edge, setting.memory_model)),
+        "edge_memory_bytes": edge_memory(instance, edge, setting.memory_model),
         **{name: value for name, value in (values or {}).items() if name not in {"latency", "memory"}},
     }
     network = None

@@ -1,0 +1,46 @@
+"""Front algorithms: one file each. `algorithms/NAME.py` holds `ALGORITHM`; naming it is all the registration there is.
+
+An algorithm is one function from a `FrontProblem` to the points it finds, yielded as it finds them. The driver owns
+everything common: senses, scaling, exact values, doubtful answers, counting, filtering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from lmos_opt.errors import InputError
+
+if TYPE_CHECKING:
+    from lmos_opt.algorithms.driver import Candidate, FrontProblem
+
+
+@dataclass(frozen=True)
+class Algorithm:
+    """A front algorithm and the numbers of objectives it is for (`most` None: any)."""
+
+    name: str
+    trace: Callable[[FrontProblem], Iterator[Candidate]]
+    least: int
+    most: int | None
+
+
+def names() -> list[str]:
+    """The shipped algorithms."""
+    return sorted(module.name for module in iter_modules(__path__) if module.name != "driver")
+
+
+def get(name: str | None, n_objectives: int) -> Algorithm:
+    """The algorithm of that name, or the default for that many objectives."""
+    if name is None:
+        name = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
+    if name not in names():
+        raise InputError("algorithm", f"{name!r} is not an algorithm; there are {', '.join(names())}")
+    found: Algorithm = import_module(f"{__name__}.{name}").ALGORITHM
+    if n_objectives < found.least or (found.most is not None and n_objectives > found.most):
+        raise InputError("algorithm", f"{name} is for {found.least} to {found.most or 'any number of'} objectives, "
+                                      f"not {n_objectives}")
+    return found

@@ -1,0 +1,226 @@
+"""What every front algorithm stands on: subproblems whose answers are checked on exactly recomputed values.
+
+Solvers compute with tolerances; objective values reach from microseconds to gigabytes. So
+- every objective is scaled, as a cost and as a row, until its spread is at most SPREAD, or its granule is one;
+- a bound is never put at a value but half a granule beside it, or, for real values, a STEP beside it;
+- a solution's integers are rounded and its objective values recomputed; one that breaks a bound (a binary of 1 - 1e-9
+  hides a byte in a gigabyte) is excluded and the subproblem solved again;
+- a status other than OPTIMAL closes nothing while a known solution contradicts it, and "infeasible" without such a
+  witness must be found twice, with different settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
+
+import numpy as np
+
+from lmos_opt.errors import InputError, LmosError
+from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.solvers import Outcome, Solver, Status
+
+SPREAD = 1e4
+"""Scaled objectives move over at most this range: 1e13 times the feasibility tolerance, 1e12 times a double's grain."""
+STEP = 1e-6
+"""How far below a real value the next bound is put, on that scale: 1000 feasibility tolerances."""
+RESOLUTION = 1e-8
+"""Real values this near to each other, on that scale (1e-12 of the spread), are the same value: below is rounding."""
+LOOSE_RESOLUTION = 1e-5
+"""The same where continuous variables enter the objective: their values carry the solver's tolerance."""
+MOST_EXCLUSIONS = 60
+"""Solutions excluded from one subproblem before it is given up as numerically out of reach."""
+
+
+class SubproblemError(LmosError):
+    """A subproblem that no setting of the solver could answer; `status` is the last one."""
+
+    def __init__(self, status: Status, message: str) -> None:
+        self.status = status
+        super().__init__(message)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A solution: its variables with rounded integers, and its exact costs (every sense turned to min)."""
+
+    x: Array
+    costs: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Limit:
+    """An upper limit on a cost: at most the value, or strictly below it."""
+
+    value: float
+    strict: bool
+
+
+def below(value: float) -> Limit:
+    """Strictly below the value."""
+    return Limit(value, True)
+
+
+def at_most(value: float) -> Limit:
+    """The value or below."""
+    return Limit(value, False)
+
+
+@dataclass(frozen=True)
+class _Scale:
+    """How one cost is scaled for the solver, and which values of it count as different."""
+
+    form: LinearForm
+    factor: float
+    granule: float | None
+    resolution: float
+    step: float
+
+    def row_bound(self, limit: Limit) -> float:
+        """The bound of the scaled row for a limit in the cost's own unit."""
+        if self.granule is not None:
+            offset = -self.granule / 2 if limit.strict else self.granule / 2
+        else:
+            offset = -self.step if limit.strict else self.resolution
+        return self.factor * (limit.value - self.form.constant + offset)
+
+
+def _scale(milp: Milp, form: LinearForm, granule: float | None, values_exact: bool) -> _Scale:
+    granule = granule or milp.granule(form)
+    spread = milp.spread(form) or 1.0
+    factor = SPREAD / spread
+    if granule is not None:
+        return _Scale(form, min(1 / granule, factor), granule, granule / 4, granule / 2)
+    exact = values_exact or bool(np.all(milp.integer[form.columns[form.coefficients != 0]]))
+    resolution, step = (RESOLUTION, STEP) if exact else (LOOSE_RESOLUTION, 4 * LOOSE_RESOLUTION)
+    return _Scale(form, factor, None, resolution / factor, step / factor)
+
+
+@dataclass
+class FrontProblem:
+    """A MILP with costs to minimise, loaded into a solver once; algorithms ask it for `best` and `refine`.
+
+    `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
+    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove. `optimised` and `constrained` are Algorithm 1's i and j.
+    """
+
+    milp: Milp
+    forms: Sequence[LinearForm]
+    solver: Solver
+    exact: Callable[[Array], tuple[float, ...] | None] | None = None
+    granules: Sequence[float | None] = ()
+    optimised: int = 0
+    constrained: int = 1
+    solves: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        granules = self.granules or [None] * len(self.forms)
+        self._scales = [_scale(self.milp, form, granule, self.exact is not None)
+                        for form, granule in zip(self.forms, granules, strict=True)]
+        rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
+        self._rows = rows
+        self._session = self.solver.open(self.milp.scaled(SPREAD), rows)
+
+    @property
+    def p(self) -> int:
+        """The number of objectives."""
+        return len(self.forms)
+
+    def is_less(self, k: int, a: float, b: float) -> bool:
+        """Whether cost a is less than cost b in objective k by more than its resolution."""
+        return a < b - self._scales[k].resolution
+
+    def dominates(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+        """Whether a is nowhere worse than b, up to the resolution (equal costs dominate each other)."""
+        return not any(self.is_less(k, b[k], a[k]) for k in range(self.p))
+
+    def best(self, k: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
+        """A solution of least cost k within the limits; None if it is proved that there is none.
+
+        `witness` is a solution known to be within the limits: an answer that contradicts it is not believed. Raises
+        SubproblemError if no rung of the solver's ladder gives an answer that holds.
+        """
+        return self._solve(self._rows[k], (k,), limits, witness)
+
+    def refine(self, candidate: Candidate) -> Candidate:
+        """A non-dominated solution that is nowhere worse than the candidate: least sum of scaled costs."""
+        total = np.zeros(len(self.milp.variables))
+        for row in self._rows:
+            np.add.at(total, row.columns, row.coefficients)
+        columns = np.flatnonzero(total)
+        form = LinearForm(columns, total[columns])
+        limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
+        return self._solve(form, tuple(range(self.p)), limits, candidate) or candidate
+
+    def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
+               witness: Candidate | None) -> Candidate | None:  # fmt: skip
+        limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
+        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
+        infeasible = 0
+        outcome = Outcome(Status.FAILED)
+        for rung in range(self.solver.rungs):
+            outcome = self._climb(objective, limits, bounds, rung)
+            if outcome.status is Status.UNBOUNDED:
+                raise InputError(self.milp.name, "an objective is unbounded")
+            if outcome.status is Status.INFEASIBLE:
+                infeasible += 1
+                if witness is None and infeasible == min(2, self.solver.rungs):
+                    return None
+            if outcome.status is Status.OPTIMAL and outcome.x is not None:
+                costs = self._costs(outcome.x)
+                assert costs is not None  # _climb excludes what breaks a constraint
+                if witness is None or not self._is_worse(judged, costs, witness.costs):
+                    return Candidate(outcome.x, costs)
+            if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
+                break
+        raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}"
+                              + (", which a known solution contradicts" if witness is not None else ""))
+
+    def _is_worse(self, judged: tuple[int, ...], costs: tuple[float, ...], known: tuple[float, ...]) -> bool:
+        if len(judged) == 1:
+            return self.is_less(judged[0], known[judged[0]], costs[judged[0]])
+        return not self.dominates(costs, known)
+
+    def _climb(self, objective: LinearForm, limits: dict[int, Limit], bounds: dict[int, float], rung: int) -> Outcome:
+        """Solve on one rung, excluding solutions that hold only within the solver's tolerances."""
+        excluded: list[Array] = []
+        while True:
+            outcome = self._session.solve(objective, bounds, excluded, rung)
+            self.solves += 1
+            if outcome.status is not Status.OPTIMAL or outcome.x is None:
+                return outcome
+            x = outcome.x.copy()
+            columns = self.milp.integer_columns
+            x[columns] = np.rint(x[columns])
+            costs = self._costs(x)
+            if costs is not None and self._within(costs, limits):
+                return Outcome(Status.OPTIMAL, x, outcome.message)
+            if not self.milp.is_binary or len(excluded) == MOST_EXCLUSIONS:
+                return Outcome(Status.FAILED, None, "solutions hold only within the solver's tolerances")
+            excluded.append(x)
+
+    def _within(self, costs: tuple[float, ...], limits: dict[int, Limit]) -> bool:
+        for k, limit in limits.items():
+            if limit.strict and not self.is_less(k, costs[k], limit.value):
+                return False
+            if not limit.strict and self.is_less(k, limit.value, costs[k]):
+                return False
+        return True
+
+    def _costs(self, x: Array) -> tuple[float, ...] | None:
+        if not self.milp.satisfied(x):
+            return None
+        return self.exact(x) if self.exact is not None else tuple(form.at(x) for form in self.forms)
+
+
+def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
+    kept: list[Candidate] = []
+    for candidate in sorted(found, key=lambda c: c.costs):
+        if not any(problem.dominates(other.costs, candidate.costs) for other in kept):
+            kept = [other for other in kept if not problem.dominates(candidate.costs, other.costs)]
+            kept.append(candidate)
+    return sorted(kept, key=lambda c: c.costs)
+
+

@@ -1,0 +1,224 @@
+"""The two entries: `pareto_front` for a split instance, `trace_front` for any Pyomo MILP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from time import perf_counter
+from typing import Any, TypeVar
+
+from lmos_opt import algorithms, solvers
+from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, non_dominated
+from lmos_opt.errors import InfeasibleError, InputError
+from lmos_opt.formulation import Constraint, build_model, describe
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
+from lmos_opt.instance import Instance
+from lmos_opt.milp import Array, LinearForm, Milp, compile_model
+from lmos_opt.objectives import Objective
+from lmos_opt.objectives import get as find_objective
+from lmos_opt.solvers import Solver
+from lmos_opt.split import Split
+from lmos_opt.units import format_size
+
+T = TypeVar("T", Objective, ObjectiveInfo)
+Progress = Callable[[int], None]
+"""Called with the number of points found so far."""
+
+
+def pareto_front(
+    instance: Instance,
+    objectives: Sequence[str | Objective] = ("latency", "memory"),
+    *,
+    memory_model: MemoryModel = "sum",
+    constrain: str | None = None,
+    proper_split: bool = False,
+    constraints: Sequence[Constraint] = (),
+    algorithm: str | None = None,
+    solver: str | Solver = "highs",
+    progress: Progress | None = None,
+) -> Front:
+    """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
+
+    `constrain` names Algorithm 1's constrained objective (default `latency`, as in the paper, where it is among them);
+    it decides how the front is traced and what the rule `lmos` returns, not which points there are. `constraints` are
+    blocks by name or functions `(m, instance) -> relation`. Values are recomputed from the edge sets alone.
+
+    Raises InfeasibleError, naming the constraint, where nothing is feasible. A solver failure or an interruption gives
+    the points found so far with `complete=False` and the reason.
+    """
+    start = perf_counter()
+    chosen = _distinct([find_objective(o) for o in objectives])
+    names = [objective.name for objective in chosen]
+    constrained = _constrained(names, constrain)
+    own = bool(constraints) or any(isinstance(o, Objective) for o in objectives)
+    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints,
+                        exact_memory=own)
+    milp, forms, columns = compile_model(model, [objective.expression(model, instance) for objective in chosen])
+    evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, columns)
+    signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
+    found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
+                                  evaluate.costs, [o.granule(instance) if o.granule else None for o in chosen], progress)
+    if not found and reason is None:
+        raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
+    points = []
+    for candidate in found:
+        split = evaluate.split(candidate.x)
+        values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
+        points.append(Point(values=values, edge_layers=split.edge_layers, x1=len(split.edge),
+                            x2=len(instance.layers) - len(split.edge)))
+    return _front(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], points,
+                  problem, reason, constrained, start)
+
+
+def trace_front(
+    model: Any,
+    objectives: Sequence[Any],
+    *,
+    constrain: str | None = None,
+    algorithm: str | None = None,
+    solver: str | Solver = "highs",
+    progress: Progress | None = None,
+) -> Front:
+    """The exact Pareto front of any Pyomo MILP over two or more of its Objective components, each with its own sense.
+
+    The model is only read. Points have `values` by the components' names and `solution` by the variables' names.
+    Raises InputError for a model that is not a MILP, InfeasibleError where it is infeasible.
+    """
+    start = perf_counter()
+    infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
+    names = [info.name for info in infos]
+    constrained = _constrained(names, constrain)
+    milp, forms, _ = compile_model(model, objectives)
+    signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
+    found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
+                                  None, (), progress)
+    if not found and reason is None:
+        raise InfeasibleError(milp.name, ())
+    points = [Point(values={name: _tidy(sign * cost) for name, sign, cost in zip(names, signs, c.costs, strict=True)},
+                    solution=dict(zip(milp.variables, map(_tidy, c.x.tolist()), strict=True))) for c in found]
+    return _front(milp.name, infos, points, problem, reason, constrained, start)
+
+
+class _Evaluation:
+    """From a solver's vector to the edge set, and from the edge set alone to exact costs."""
+
+    def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
+                 forms: Sequence[LinearForm], model: Any, columns: dict[int, int]) -> None:  # fmt: skip
+        self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
+        self._chosen, self._forms = chosen, forms
+        self._edge = [(v, columns[id(model.edge[v])]) for v in instance.names]
+        self._sent = [(u, columns[id(var)]) for u, var in model.sent.items() if id(var) in columns]
+        self._offload = columns[id(model.offload)]
+        self._used = columns.get(id(model.used))
+
+    def split(self, x: Array) -> Split:
+        """The edge set of a vector."""
+        return Split(self._instance, frozenset(v for v, k in self._edge if x[k] > 0.5), self._memory_model)
+
+    def costs(self, x: Array) -> tuple[float, ...] | None:
+        """The costs (senses turned to min) of the vector's edge set; None if it breaks a constraint."""
+        split, instance = self.split(x), self._instance
+        limit = instance.memory_limit_bytes
+        if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):
+            return None
+        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u != "input"):
+            return None
+        values = [o.value(split) if o.value else form.at(self._completed(x, split))
+                  for o, form in zip(self._chosen, self._forms, strict=True)]
+        return tuple(v if o.sense == "min" else -v for o, v in zip(self._chosen, values, strict=True))
+
+    def _completed(self, x: Array, split: Split) -> Array:
+        """The vector with everything that follows from the edge set recomputed from it."""
+        full = x.copy()
+        crossing = set(split.instance.crossing(split.edge))
+        for v, k in self._edge:
+            full[k] = v in split.edge
+        for u, k in self._sent:
+            full[k] = u in crossing
+        full[self._offload] = len(split.edge) < len(split.instance.layers)
+        if self._used is not None:
+            full[self._used] = bool(split.edge)
+        return full
+
+
+def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, algorithm: str | None,
+         constrained: int | None, exact: Callable[[Array], tuple[float, ...] | None] | None,
+         granules: Sequence[float | None], progress: Progress | None) -> tuple[list[Candidate], FrontProblem, str | None]:  # fmt: skip
+    """Run an algorithm; the points it found, the problem it ran on, and why it stopped early, if it did."""
+    j = constrained or 0
+    problem = FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),
+                           exact, granules, optimised=1 - j if len(forms) == 2 else 0, constrained=j)
+    chosen = algorithms.get(algorithm, len(forms))
+    found: list[Candidate] = []
+    reason = None
+    try:
+        for candidate in chosen.trace(problem):
+            found.append(candidate)
+            if progress is not None:
+                progress(len(found))
+    except SubproblemError as error:
+        reason = str(error)
+    except KeyboardInterrupt:
+        reason = "interrupted"
+    return non_dominated(problem, found), problem, reason
+
+
+def _front(name: str, infos: Sequence[ObjectiveInfo], points: list[Point], problem: FrontProblem, reason: str | None,
+           constrained: str | None, start: float) -> Front:  # fmt: skip
+    solver = SolverInfo(name=problem.solver.name, version=problem.solver.version())
+    return Front(schema="lmos.front/1", instance=name or "model", objectives=tuple(infos), points=tuple(points),
+                 solves=problem.solves, seconds=perf_counter() - start, solver=solver, complete=reason is None,
+                 reason=reason, constrained=constrained)
+
+
+def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, constraints: Sequence[Constraint],
+           solver: str | Solver) -> list[str]:  # fmt: skip
+    """The constraints whose removal, one at a time, makes the instance feasible; all of them where no single one does."""
+
+    def feasible(limit: int | None, proper: bool, kept: Sequence[Constraint]) -> bool:
+        relaxed = instance.replace(memory_limit_bytes=limit)
+        model = build_model(relaxed, memory_model=memory_model, proper_split=proper, constraints=kept,
+                            exact_memory=bool(kept))
+        milp, forms, columns = compile_model(model, [model.offload])
+        evaluate = _Evaluation(relaxed, memory_model, proper, [], [], model, columns)
+        problem = FrontProblem(milp, forms, solvers.get(solver),
+                               lambda x: None if evaluate.costs(x) is None else (forms[0].at(x),))
+        return problem.best(0, {}) is not None
+
+    limit = instance.memory_limit_bytes
+    relaxations: list[tuple[str, tuple[int | None, bool, Sequence[Constraint]]]] = []
+    if limit is not None:
+        relaxations.append((f"memory limit {limit} B ({format_size(limit)}, model {memory_model})",
+                            (None, proper_split, constraints)))
+    if proper_split:
+        relaxations.append(("proper split (1 <= x1 <= L-1)", (limit, False, constraints)))
+    relaxations += [(describe(c), (limit, proper_split, [d for d in constraints if d is not c])) for c in constraints]
+    culprits = [name for name, kept in relaxations if feasible(*kept)]
+    return culprits or [name for name, _ in relaxations]
+
+
+def _distinct(found: list[T]) -> list[T]:
+    names = [o.name for o in found]
+    if not names:
+        raise InputError("objectives", "there are none; expected at least one")
+    if len(set(names)) < len(names):
+        raise InputError("objectives", f"{', '.join(names)}: expected each once")
+    return found
+
+
+def _constrained(names: list[str], asked: str | None) -> str | None:
+    """Algorithm 1's j: as asked, else latency (the paper's choice), else the second objective."""
+    if asked is not None and asked not in names:
+        raise InputError("constrain", f"{asked!r} is not among the objectives {', '.join(names)}")
+    if len(names) != 2:
+        return asked
+    return asked or ("latency" if "latency" in names else names[1])
+
+
+def _sense(objective: Any) -> Sense:
+    return "min" if objective.is_minimizing() else "max"
+
+
+def _tidy(value: float) -> int | float:
+    """Whole numbers as int, and no negative zero."""
+    return int(value) if float(value).is_integer() and abs(value) < 2**53 else float(value)

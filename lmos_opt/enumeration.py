@@ -1,0 +1,45 @@
+"""Ground truth for splits: every down-closed edge set, evaluated. Slow beyond chains and small graphs, never wrong.
+
+It stands beside the solver-based algorithms for tests and for instances without a solver; it is not one of them,
+because it knows the split's structure and no general model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.instance import Instance
+from lmos_opt.objectives import Objective
+from lmos_opt.split import Split, down_closed_sets
+
+
+def enumerate_front(
+    instance: Instance,
+    objectives: Sequence[Objective],
+    memory_model: MemoryModel = "sum",
+    proper_split: bool = False,
+) -> list[tuple[tuple[float, ...], Split]]:
+    """The non-dominated (values, split) pairs of an instance, by the first objective, best first.
+
+    Objectives need a `value`. Takes 2**L steps on a graph without arcs, L + 1 on a chain.
+    """
+    found: list[tuple[tuple[float, ...], Split]] = []
+    for edge in down_closed_sets(instance):
+        split = Split(instance, edge, memory_model)
+        limit = instance.memory_limit_bytes
+        if (limit is not None and split.memory_bytes > limit) or (proper_split and not split.is_proper):
+            continue
+        costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in objectives)
+        found.append((costs, split))
+    kept: list[tuple[tuple[float, ...], Split]] = []
+    for costs, split in sorted(found, key=lambda pair: pair[0]):
+        if not any(all(a <= b for a, b in zip(other, costs, strict=True)) for other, _ in kept):
+            kept.append((costs, split))
+    return [(tuple(_value(o, split) for o in objectives), split) for _, split in kept]
+
+
+def _value(objective: Objective, split: Split) -> float:
+    if objective.value is None:
+        raise ValueError(f"objective {objective.name!r} has no value from an edge set alone")
+    return objective.value(split)

@@ -1,0 +1,17 @@
+"""Memory model `sum` (the paper's reading of its reference [5]): weights and outputs of all edge layers, and the image."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyomo.environ as pyo
+
+from lmos_opt.formulation import add_block
+from lmos_opt.instance import Instance
+
+
+def add(m: Any, instance: Instance) -> None:
+    """Add `memory` (B)."""
+    add_block(m, instance, "used")
+    held = sum((layer.weight_bytes + layer.output_bytes) * m.edge[layer.name] for layer in instance.layers)
+    m.memory = pyo.Expression(expr=held + instance.input_bytes * m.used)

@@ -1,0 +1,15 @@
+"""A proper split: at least one layer at either side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyomo.environ as pyo
+
+from lmos_opt.instance import Instance
+
+
+def add(m: Any, instance: Instance) -> None:
+    """Add `1 <= x1 <= L - 1`."""
+    x1 = sum(m.edge[v] for v in m.layers)
+    m.proper_split = pyo.Constraint(expr=(1, x1, len(instance.layers) - 1))

@@ -1,0 +1,71 @@
+"""Solvers: one file each. `solvers/NAME.py` holds `SOLVER`; naming it is all the registration there is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import Protocol
+
+from lmos_opt.errors import InputError
+from lmos_opt.milp import Array, LinearForm, Milp
+
+
+class Status(Enum):
+    """What a solve proved. Only INFEASIBLE says that nothing is left; everything else that is not OPTIMAL is a failure."""
+
+    OPTIMAL = "optimal"
+    INFEASIBLE = "infeasible"
+    UNBOUNDED = "unbounded"
+    TIME_LIMIT = "time limit"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A solve's status, its solution if it is OPTIMAL, and the solver's own word for the status."""
+
+    status: Status
+    x: Array | None = None
+    message: str = ""
+
+
+class Session(Protocol):
+    """A model kept alive in a solver: between solves only an objective, row bounds or hints change."""
+
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+        """Minimise `objective` with upper bounds on some of the extra rows, without the `excluded` binary vectors.
+
+        A caller that doubts an answer climbs the ladder: each `rung` solves the same problem with other settings.
+        """
+
+
+class Solver(Protocol):
+    """A solver: its name, its version, how many rungs its ladder has, and how to open a session."""
+
+    name: str
+    rungs: int
+
+    def version(self) -> str:
+        """The installed version; SolverError where it is not installed."""
+
+    def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Session:
+        """Load a model; `extra_rows` follow the model's own rows and start without bounds."""
+
+
+def names() -> list[str]:
+    """The shipped solvers."""
+    return sorted(module.name for module in iter_modules(__path__))
+
+
+def get(solver: str | Solver) -> Solver:
+    """A solver as it is, or by its name."""
+    if not isinstance(solver, str):
+        return solver
+    if solver not in names():
+        raise InputError("solver", f"{solver!r} is not a solver; there are {', '.join(names())}")
+    found: Solver = import_module(f"{__name__}.{solver}").SOLVER
+    return found

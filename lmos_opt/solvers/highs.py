@@ -1,0 +1,129 @@
+"""HiGHS through highspy, the model kept alive between solves.
+
+Presolve is off on the first rung: HiGHS's presolve calls feasible subproblems of this kind infeasible (issues 3090,
+2585, 2432 there). The later rungs, for answers that are in doubt, change what a wrong answer may depend on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import highspy
+import numpy as np
+from highspy._core import _Highs
+
+from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.solvers import Outcome, Status
+
+FEASIBILITY_TOLERANCE = 1e-9
+"""Rows are scaled to about 1e4: this is 1e-13 of their size. At 1e-10, the smallest HiGHS takes, it loses points."""
+
+_RUNGS: tuple[dict[str, Any], ...] = (
+    {"presolve": "off", "random_seed": 0},
+    {"presolve": "off", "random_seed": 1, "mip_feasibility_tolerance": 1e-7, "primal_feasibility_tolerance": 1e-8},
+    {"presolve": "on", "random_seed": 2},
+    {"presolve": "off", "random_seed": 3, "mip_heuristic_effort": 0.0, "simplex_strategy": 4},
+)
+_BASE: dict[str, Any] = {
+    "output_flag": False,
+    "threads": 1,
+    "mip_rel_gap": 0.0,
+    "mip_abs_gap": 0.0,
+    "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
+    "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
+    "mip_feasibility_tolerance": FEASIBILITY_TOLERANCE,
+}
+_STATUS = {
+    highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
+    highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
+    highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
+    highspy.HighsModelStatus.kUnboundedOrInfeasible: Status.UNBOUNDED,
+    highspy.HighsModelStatus.kTimeLimit: Status.TIME_LIMIT,
+    highspy.HighsModelStatus.kInterrupt: Status.INTERRUPTED,
+}
+
+
+class HighsSession:
+    """One `highspy.Highs` object with the model in it."""
+
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        self._milp = milp
+        self._n = len(milp.variables)
+        self._columns = np.arange(self._n, dtype=np.int32)
+        self._n_rows = len(milp.rows) + len(extra_rows)
+        self._bounded: set[int] = set()
+        self._rung = 0
+        self._highs = _Highs()  # the class above it, for callbacks, prints a banner to standard output
+        self._set(_BASE | _RUNGS[0])
+        rows = [*milp.rows, *extra_rows]
+        lp = highspy.HighsLp()
+        lp.num_col_, lp.num_row_ = self._n, len(rows)
+        lp.col_cost_ = np.zeros(self._n)
+        lp.col_lower_, lp.col_upper_ = milp.lower, milp.upper
+        free = np.full(len(extra_rows), highspy.kHighsInf)
+        lp.row_lower_ = np.concatenate([milp.row_lower, -free])
+        lp.row_upper_ = np.concatenate([milp.row_upper, free])
+        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+        lp.a_matrix_.start_ = np.cumsum([0, *(len(row.columns) for row in rows)])
+        lp.a_matrix_.index_ = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=int)
+        lp.a_matrix_.value_ = np.concatenate([row.coefficients for row in rows]) if rows else np.zeros(0)
+        if milp.integer.any():
+            lp.integrality_ = [highspy.HighsVarType.kInteger if i else highspy.HighsVarType.kContinuous
+                               for i in milp.integer]
+        self._highs.passModel(lp)
+
+    def _set(self, options: dict[str, Any]) -> None:
+        for name, value in options.items():
+            self._highs.setOptionValue(name, value)
+
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+        """See `Session.solve`."""
+        highs = self._highs
+        if rung != self._rung:
+            self._set(_BASE | _RUNGS[rung])
+            self._rung = rung
+        cost = np.zeros(self._n)
+        cost[objective.columns] = objective.coefficients
+        highs.changeColsCost(self._n, self._columns, cost)
+        for row in self._bounded.difference(row_upper):
+            highs.changeRowBounds(row, -highspy.kHighsInf, highspy.kHighsInf)
+        for row, bound in row_upper.items():
+            highs.changeRowBounds(row, -highspy.kHighsInf, bound)
+        self._bounded = set(row_upper)
+        for x in excluded:
+            self._exclude(x)
+        highs.clearSolver()
+        highs.run()
+        found = highs.getModelStatus()
+        x = np.array(highs.getSolution().col_value) if _STATUS.get(found) is Status.OPTIMAL else None
+        if excluded:
+            highs.deleteRows(len(excluded), np.arange(self._n_rows, self._n_rows + len(excluded), dtype=np.int32))
+        return Outcome(_STATUS.get(found, Status.FAILED), x, highs.modelStatusToString(found))
+
+    def _exclude(self, x: Array) -> None:
+        """Add the row that only the binary vector of x violates: at least one binary differs."""
+        columns = self._milp.integer_columns
+        ones = x[columns] > 0.5
+        self._highs.addRow(1.0 - float(ones.sum()), highspy.kHighsInf, len(columns), columns.astype(np.int32),
+                           np.where(ones, -1.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Highs:
+    """The default solver; highspy is a dependency of this package."""
+
+    name: str = "highs"
+    rungs: int = len(_RUNGS)
+
+    def version(self) -> str:
+        """HiGHS's version."""
+        return str(_Highs().version())
+
+    def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsSession:
+        """See `Solver.open`."""
+        return HighsSession(milp, extra_rows)
+
+
+SOLVER = Highs()

@@ -1,0 +1,74 @@
+"""Random split instances at the magnitudes that networks have: seeded, small enough to enumerate."""
+
+from __future__ import annotations
+
+import random
+
+from lmos_opt import Instance
+
+SHAPES = ("chain", "dag", "wide")
+STYLES = ("realistic", "ties", "zeros", "extreme", "near_ties", "literal")
+
+
+def random_instance(seed: int, most_layers: int = 14, shape: str | None = None, style: str | None = None) -> Instance:
+    """An instance of up to `most_layers` layers.
+
+    Styles: times of milliseconds and bytes of megabytes; few distinct values; many zero costs; bytes beside gigabytes
+    and microseconds beside seconds; latencies 1e-6 apart; work and memory from one vector, as the paper writes it.
+    """
+    rng = random.Random(seed)
+    shape = shape or rng.choice(SHAPES)
+    style = style or rng.choice(STYLES)
+    n = rng.randint(1, most_layers)
+    layers = []
+    for k in range(n):
+        t_edge, t_server, weight, output = _numbers(rng, style)
+        layers.append({"name": f"layer{k}", "inputs": _inputs(rng, shape, k), "t_edge_s": t_edge, "t_server_s": t_server,
+                       "weight_bytes": weight, "output_bytes": output})
+    return Instance.from_dict({
+        "schema": "lmos.instance/1", "name": f"random-{seed}-{shape}-{style}-{n}",
+        "input_bytes": rng.choice([0, 3, 602112, 10**9]) if style in ("zeros", "extreme") else 602112,
+        "bandwidth_bytes_per_s": rng.choice([62500.0, 1.25e6, 2.5e7, 1e9 / 3]),
+        "rtt_s": rng.choice([0.0, 0.0, 0.02]),
+        "memory_limit_bytes": None,
+        "layers": layers,
+    })  # fmt: skip
+
+
+def with_limit(instance: Instance, seed: int) -> Instance:
+    """The instance with a memory limit that cuts somewhere (often exactly at a reachable value)."""
+    from lmos_opt.formulation.memory import memory_sum
+
+    rng = random.Random(seed)
+    some = frozenset(instance.names[: rng.randint(0, len(instance.layers))])
+    if any(u not in some for u, v in instance.arcs if v in some and u != "input"):
+        some = frozenset()
+    return instance.replace(memory_limit_bytes=max(0, memory_sum(instance, some) - rng.choice([0, 0, 1])))
+
+
+def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:
+    if shape == "chain":
+        return [f"layer{k - 1}" if k else "input"]
+    earlier = ["input", *(f"layer{i}" for i in range(k))]
+    if shape == "wide":
+        return [rng.choice(earlier[: max(1, k // 2)])]
+    return sorted(set(rng.sample(earlier[-4:], min(len(earlier[-4:]), rng.randint(1, 2)))))
+
+
+def _numbers(rng: random.Random, style: str) -> tuple[float, float, int, int]:
+    if style == "ties":
+        return rng.choice([0.1, 0.2]), rng.choice([0.0, 0.1]), rng.choice([0, 1000]), rng.choice([125000, 250000])
+    if style == "zeros":
+        def zero(x: float) -> float:
+            return x if rng.random() < 0.4 else 0.0
+        return zero(rng.uniform(0, 0.2)), zero(rng.uniform(0, 0.02)), int(zero(10**6)), int(zero(10**5))
+    if style == "extreme":
+        return (10 ** rng.uniform(-7, 1), 10 ** rng.uniform(-8, 0), int(10 ** rng.uniform(0, 10)) * rng.randint(0, 1),
+                int(10 ** rng.uniform(0, 9.5)))
+    if style == "near_ties":
+        return (0.5 + 1e-6 * rng.randint(-3, 3), 0.1 + 1e-6 * rng.randint(-3, 3), 10**7 + rng.randint(-2, 2),
+                250000 + rng.randint(-1, 1))
+    if style == "literal":
+        work = rng.randint(1, 10**9)
+        return work / 6e9, work / 1.2e10, work, work // 7
+    return rng.uniform(1e-5, 0.3), rng.uniform(1e-6, 0.05), rng.randint(0, 5 * 10**8), rng.randint(10**3, 4 * 10**6)

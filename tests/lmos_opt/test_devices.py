@@ -1,0 +1,81 @@
+import json
+
+import pytest
+
+from lmos_opt.data import bundled_names, data_dir
+from lmos_opt.device import Device, load_device
+from lmos_opt.errors import InputError
+from lmos_opt.link import Link, load_link
+
+
+@pytest.mark.parametrize("name", bundled_names("devices"))
+def test_every_bundled_device_reads_and_sources_every_number(name):
+    device = load_device(name)
+    assert isinstance(device, Device)
+    assert device.name == name
+    sourced = ",".join(source.what for source in device.sources)
+    numbers = ["cores", "hz", "ops_per_cycle"] + ["memory_bytes"] * (device.memory_bytes is not None)
+    assert [number for number in numbers if number not in sourced] == []
+    assert (device.power is None) == ("power" not in sourced)
+
+
+@pytest.mark.parametrize(
+    ("name", "cores", "hz", "memory"),
+    [
+        ("rpi4", 4, 1.5e9, 4e9),
+        ("rpi4-table1", 2, 1.5e9, 4e9),
+        ("paper-server", 8, 1.5e9, 8e9),
+        ("paper-server-table1", 8, 2.6e9, 8e9),
+    ],
+)
+def test_the_papers_devices(name, cores, hz, memory):
+    device = load_device(name)
+    assert (device.cores, device.hz, device.ops_per_cycle, device.memory_bytes) == (cores, hz, 1.0, memory)
+
+
+def test_an_unknown_device_lists_the_known():
+    with pytest.raises(InputError, match="rpi4") as caught:
+        load_device("rpi44")
+    assert "paper-server" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", bundled_names("links"))
+def test_every_bundled_link_reads_and_sources_every_number(name):
+    link = load_link(name)
+    assert link.name == name
+    sourced = ",".join(source.what for source in link.sources)
+    assert "bandwidth_bytes_per_s" in sourced
+    assert (link.rtt_s is None) == ("rtt_s" not in sourced)
+
+
+def test_the_papers_link_is_10_mbps():
+    assert (load_link("paper-wifi").bandwidth_bytes_per_s, load_link("paper-wifi").rtt_s) == (1.25e6, 0.0)
+
+
+def test_a_link_is_itself_or_a_file_and_reads_back_equal(tmp_path):
+    link = load_link("lte")
+    assert load_link(link) is link
+    link.save(tmp_path / "mine.json")
+    assert load_link(tmp_path / "mine.json") == link
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [({"bandwidth_bytes_per_s": 0.0}, "bandwidth_bytes_per_s"), ({"rtt_s": -1.0}, "rtt_s"), ({"sources": []}, "sources"),
+     ({"rate": 1.0}, "rate")],
+)
+def test_a_bad_link_is_refused_with_its_path(change, path):
+    with pytest.raises(InputError, match=path):
+        Link.from_dict(load_link("lte").to_dict() | change)
+
+
+def test_an_unknown_link_lists_the_known():
+    with pytest.raises(InputError, match="paper-wifi"):
+        load_link("carrier-pigeon")
+
+
+@pytest.mark.parametrize("folder", ["devices", "links", "profiles", "weights", "pictures", "labels"])
+def test_every_folder_of_data_says_where_it_comes_from(folder):
+    text = (data_dir() / folder / "README.md").read_text().lower()
+    assert "licence" in text
+    assert all(json.loads(path.read_text()) for path in (data_dir() / folder).glob("*.json"))
