@@ -61,9 +61,9 @@ def test_a_link_is_itself_or_a_file_and_reads_back_equal(tmp_path):
 
 @pytest.mark.parametrize(
     ("change", "path"),
-    [({"bandwidth_bytes_per_s": 0.0}, "bandwidth_bytes_per_s"), ({"rtt_s": -1.0}, "rtt_s"), ({"sources": []}, "sources"),
-     ({"rate": 1.0}, "rate")],
-)
+    [({"bandwidth_bytes_per_s": 0.0}, "bandwidth_bytes_per_s"), ({"rtt_s": -1.0}, "rtt_s"),
+     ({"sources": []}, "sources"), ({"rate": 1.0}, "rate")],
+)  # fmt: skip
 def test_a_bad_link_is_refused_with_its_path(change, path):
     with pytest.raises(InputError, match=path):
         Link.from_dict(load_link("lte").to_dict() | change)
