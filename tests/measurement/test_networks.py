@@ -81,7 +81,7 @@ def test_networks_with_auxiliary_heads_run_in_eval(name, side, recwarn):
 
 
 def test_outputs_stay_finite_and_differ_between_pictures():
-    for name in ("resnet18", "mobilenet_v2", "efficientnet_b0"):
+    for name in ("resnet18", "mobilenet_v2"):
         module = build_network(f"torchvision:{name}", "seeded:0")
         with torch.inference_mode():
             scores = module(torch.linspace(-2, 2, 2 * 3 * 64 * 64).reshape(2, 3, 64, 64))
