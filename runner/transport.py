@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from lmos_opt.errors import InputError
 from runner.errors import ConnectionLost, PeerTooSlow, RunnerError
-from runner.protocol import Closed, Connection, Event, Message
+from runner.protocol import Closed, Connection, Event, Message, Received
 from runner.shaping import Pacer
 
 GRACE_S = 10.0
@@ -159,7 +159,7 @@ class Channel:
             if progress.is_too_slow(n_bytes):
                 raise PeerTooSlow(self.name, "the peer sends too slowly")
 
-    def expect(self, timeout_s: float) -> Event:
+    def expect(self, timeout_s: float) -> Received:
         """Like `receive`, where the end of the stream is no answer: ConnectionLost."""
         event = self.receive(timeout_s)
         if isinstance(event, Closed):
