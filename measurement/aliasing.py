@@ -143,7 +143,8 @@ class _Watcher(fx.Interpreter):
         before = {id(t): _version(t) for tensors in read.values() for t in tensors}
         with _Costs() as costs:
             value = getattr(self, n.op)(n.target, args, kwargs)
-        self._rewire(n)
+        present = {a: self._now.get(a, a) for a in read}
+        self._rewire(n, present)
         changed = {self._storage(t) for tensors in read.values() for t in tensors if _version(t) != before[id(t)]}
         produced = _tensors(value)
         mutates: list[fx.Node] = []
@@ -153,8 +154,8 @@ class _Watcher(fx.Interpreter):
         self.facts[n] = NodeFacts(
             tensors=tuple(tensor_spec(t) for t in produced) if n.op != "output" else (),
             value=_without_tensors(value) if n.op != "output" else None,
-            mutates=tuple(mutates),
-            shares=tuple(a for a, tensors in read.items() if any(self._storage(t) in memory for t in tensors)),
+            mutates=tuple(present[a] for a in mutates),
+            shares=tuple(present[a] for a, tensors in read.items() if any(self._storage(t) in memory for t in tensors)),
             macs=costs.macs,
             unknown=tuple(costs.unknown),
         )
@@ -164,17 +165,14 @@ class _Watcher(fx.Interpreter):
             self._regions.setdefault(self._storage(t), []).append(_Region(n, self._geometry(t), t is value))
         return value
 
-    def _rewire(self, n: fx.Node) -> None:
+    def _rewire(self, n: fx.Node, present: dict[fx.Node, fx.Node]) -> None:
         """Note the arguments of `n` with every changed value replaced by the node that holds its present numbers."""
         reads_numbers = n.op == "output" or not reads_only_metadata(n)
-        for source in n.all_input_nodes:
+        for source in present:
             if source in self._stale and reads_numbers:
                 raise AliasingError(f"{n} reads {source}, whose memory {self._stale[source]} has changed in between")
-        if any(source in self._now for source in n.all_input_nodes):
-            def present(node: fx.Node) -> fx.Node:
-                return self._now.get(node, node)
-
-            self.rewired[n] = (fx.map_arg(n.args, present), fx.map_arg(n.kwargs, present))
+        if any(a is not b for a, b in present.items()):
+            self.rewired[n] = (fx.map_arg(n.args, present.__getitem__), fx.map_arg(n.kwargs, present.__getitem__))
 
     def _mutation(self, n: fx.Node, storage: int, read: dict[fx.Node, list[Tensor]], value: Any) -> list[fx.Node]:
         """The argument nodes that `n` changed in `storage`; earlier values there become rewired or stale."""
@@ -196,19 +194,7 @@ class _Watcher(fx.Interpreter):
         found = [a for a, tensors in read.items() if any(self._geometry(t) == target for t in tensors)]
         if any(not isinstance(self.env[a], Tensor) for a in found):
             raise AliasingError(f"{n} changes a tensor inside a tuple")
-        return [self._now_before(a, n) for a in found]
-
-    def _now_before(self, node: fx.Node, by: fx.Node) -> fx.Node:
-        """The node that `by` reads in the rewired graph where it was recorded to read `node`."""
-        if by not in self.rewired:
-            return node
-        pairs: dict[fx.Node, fx.Node] = {}
-        args, kwargs = self.rewired[by]
-        old, new = tree_leaves((by.args, by.kwargs)), tree_leaves((args, kwargs))
-        for a, b in zip(old, new, strict=True):
-            if isinstance(a, fx.Node):
-                pairs[a] = b
-        return pairs.get(node, node)
+        return found
 
     def _storage(self, tensor: Tensor) -> int:
         reference = StorageWeakRef(tensor.untyped_storage())  # type: ignore[no-untyped-call]

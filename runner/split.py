@@ -1,0 +1,234 @@
+"""`split_module`: a network cut in two halves that together give exactly what it gives whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from torch import Tensor, fx, nn
+from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
+
+from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
+from lmos_opt.profile import Granularity
+from measurement.aliasing import reads_only_metadata
+from measurement.grouping import input_node, is_step
+from measurement.tracing import TracedNetwork, trace_network
+from runner.halves import Half
+
+Scalar = int | float | tuple[Any, ...]
+
+
+class Crossing(dict[str, Tensor]):
+    """What goes from head to tail: each tensor under its layer's name.
+
+    A layer with several tensors gives `name.0`, `name.1`; `input` is the image. `scalars` are numbers (sizes, mostly)
+    that the tail needs and cannot read off these tensors: ints, floats, or tuples of them.
+    """
+
+    scalars: dict[str, Scalar]
+
+    def __init__(self, tensors: Mapping[str, Tensor] | None = None,
+                 scalars: Mapping[str, Scalar] | None = None) -> None:
+        super().__init__(tensors or {})
+        self.scalars = dict(scalars or {})
+
+
+class Head(nn.Module):
+    """The edge's half: `head(image)` returns the Crossing. Holds only what its layers use."""
+
+    def __init__(self, body: fx.GraphModule, names: tuple[tuple[str, ...], ...], scalars: tuple[str, ...],
+                 fixed_shape: tuple[int, ...] | None) -> None:
+        super().__init__()
+        self.body = body
+        self._names, self._scalars, self._fixed_shape = names, scalars, fixed_shape
+
+    def forward(self, image: Tensor) -> Crossing:
+        """Run the edge's layers.
+
+        Raises InputError where this cut holds for the example's shape only and `image` has another.
+        """
+        if self._fixed_shape is not None and tuple(image.shape) != self._fixed_shape:
+            raise InputError("image", f"has shape {list(image.shape)}, but this split holds for "
+                                      f"{list(self._fixed_shape)} only")
+        values, scalars = self.body(image)
+        tensors: dict[str, Tensor] = {}
+        for names, value in zip(self._names, values, strict=True):
+            found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+            tensors.update(zip(names, found, strict=True))
+        return Crossing(tensors, {name: _as_tuple(v) for name, v in zip(self._scalars, scalars, strict=True)})
+
+
+class Tail(nn.Module):
+    """The server's half: `tail(crossing)` returns the whole network's output. Holds only what its layers use."""
+
+    def __init__(self, body: fx.GraphModule, names: tuple[str, ...], scalars: dict[str, Scalar],
+                 output: TreeSpec) -> None:
+        super().__init__()
+        self.body = body
+        self._names, self._scalars, self._output = names, scalars, output
+
+    def forward(self, crossing: Mapping[str, Tensor]) -> Any:
+        """Run the server's layers on the tensors by name; scalars that did not come are those of the example.
+
+        Raises InputError where a tensor is missing. Changes none of the tensors.
+        """
+        missing = [name for name in self._names if name not in crossing]
+        if missing:
+            raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self._names)}")
+        given = crossing.scalars if isinstance(crossing, Crossing) else {}
+        scalars = [_as_tuple(given.get(name, default)) for name, default in self._scalars.items()]
+        leaves = tree_leaves(self.body(*(crossing[name] for name in self._names), *scalars))
+        return tree_unflatten(leaves, self._output)
+
+
+def split_module(
+    module: nn.Module,
+    edge_layers: Iterable[str],
+    example_input: Tensor,
+    *,
+    granularity: Granularity = "module",
+) -> tuple[Head, Tail]:
+    """`module` in eval mode as two modules: `tail(head(image))` equals `module(image)`, bit for bit.
+
+    `edge_layers` name layers of the profile at the same granularity, in any order; whatever they read must be among
+    them. The halves share the network's parameters, each holding only those it uses. A tensor crosses if a layer at
+    the server reads it, and so does an output of the network that was made at the edge.
+    Raises InputError for an unknown layer or a set that is not down-closed, and what `trace_network` raises.
+    """
+    return split_traced(trace_network(module, example_input, granularity), edge_layers)
+
+
+def split_traced(traced: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tail]:
+    """The halves of a network that is traced already; as `split_module`."""
+    return _Cut(traced, _checked(traced, edge_layers)).halves()
+
+
+def _checked(traced: TracedNetwork, edge_layers: Iterable[str]) -> frozenset[str]:
+    edge = frozenset(edge_layers)
+    unknown = sorted(edge.difference(layer.name for layer in traced.layers))
+    if unknown:
+        raise InputError(traced.name, f"has no layer {unknown[0]!r}")
+    for layer in traced.layers:
+        for source in layer.inputs:
+            if layer.name in edge and source != INPUT and source not in edge:
+                raise InputError(traced.name, f"layer {layer.name!r} is at the edge, but its input {source!r} is not")
+    return edge
+
+
+class _Cut:
+    """Which node runs where, and what must travel, for one down-closed edge set."""
+
+    def __init__(self, traced: TracedNetwork, edge: frozenset[str]) -> None:
+        self._traced = traced
+        self._nodes: list[fx.Node] = list(traced.graph_module.graph.nodes)
+        self._input = input_node(traced.graph_module.graph)
+        self._output = self._nodes[-1]
+        steps = {node: layer.name in edge for layer in traced.layers for node in layer.nodes}
+        self._edge_steps = [node for node in self._nodes if steps.get(node) is True]
+        self._server_steps = [node for node in self._nodes if steps.get(node) is False]
+        self._sent = dict(self._crossing_tensors(edge))
+        self._edge_ready = self._ready({self._input, *self._edge_steps})
+        self._server_ready = self._ready({*self._sent, *self._server_steps})
+        self._scalars: dict[fx.Node, Scalar] = {}
+
+    def halves(self) -> tuple[Head, Tail]:
+        """Both halves; the tail first, which finds the scalars that the head has to send."""
+        tail = self._tail()
+        return self._head(), tail
+
+    def _head(self) -> Head:
+        needed: dict[fx.Node, bool] = {}
+        checks = [node for node in self._nodes if _is_check(node, self._traced) and node in self._edge_ready]
+        for node in (*self._edge_steps, *self._scalars, *checks):
+            needed[node] = True
+            self._need_at_edge(node, needed)
+        half = Half(self._traced, self._sent)
+        half.receive(self._input, ["image"])
+        self._build(half, needed)
+        # a size that only the server's layers could tell is that of the example
+        one_shape = self._traced.fixed_shape or not all(needed.values())
+        return Head(half.returns(tuple(self._sent), tuple(self._scalars)), tuple(self._sent.values()),
+                    tuple(node.name for node in self._scalars), self._traced.input.shape if one_shape else None)
+
+    def _tail(self) -> Tail:
+        needed: dict[fx.Node, bool] = {}
+        checks = [node for node in self._nodes if _is_check(node, self._traced) and node not in self._edge_ready]
+        for node in (*self._server_steps, *checks):
+            needed[node] = True
+            self._need_at_server(node, needed)
+        self._need_at_server(self._output, needed)
+        half = Half(self._traced, ())
+        for k, (node, names) in enumerate(self._sent.items()):
+            half.receive(node, [f"tensor_{k}_{i}" for i in range(len(names))])
+        for node in self._scalars:
+            half.receive_scalar(node, f"scalar_{node.name}")
+        self._build(half, needed)
+        return Tail(half.returns(self._output.args[0]), tuple(name for names in self._sent.values() for name in names),
+                    {node.name: value for node, value in self._scalars.items()}, self._traced.output_structure)
+
+    def _build(self, half: Half, needed: Mapping[fx.Node, bool]) -> None:
+        for node in self._nodes:
+            if node in needed:
+                (half.compute if needed[node] else half.fix)(node)
+
+    def _need_at_edge(self, node: fx.Node, needed: dict[fx.Node, bool]) -> None:
+        """Note the nodes without tensors that `node` reads: True to compute them, False to use the example's value."""
+        for source in node.all_input_nodes:
+            if self._is_glue(source) and source not in needed:
+                needed[source] = source in self._edge_ready
+                if needed[source]:
+                    self._need_at_edge(source, needed)
+
+    def _need_at_server(self, node: fx.Node, needed: dict[fx.Node, bool]) -> None:
+        """The same at the server, where a number that only the edge can make is sent as a scalar."""
+        for source in node.all_input_nodes:
+            if not self._is_glue(source) or source in needed or source in self._scalars:
+                continue
+            if source in self._server_ready or source not in self._edge_ready:
+                needed[source] = True
+                self._need_at_server(source, needed)
+            elif _travels(self._traced.facts[source].value):
+                self._scalars[source] = _as_tuple(self._traced.facts[source].value)
+            else:
+                needed[source] = False
+
+    def _ready(self, tensors: set[fx.Node]) -> set[fx.Node]:
+        """The nodes whose value is there, or can be made, where these tensors are."""
+        ready = set(tensors)
+        for node in self._nodes:
+            default = node.op == "placeholder" and node is not self._input
+            if node.op == "get_attr" or default or (self._is_glue(node) and ready.issuperset(node.all_input_nodes)):
+                ready.add(node)
+        return ready
+
+    def _is_glue(self, node: fx.Node) -> bool:
+        return node.op.startswith("call_") and not is_step(node, self._traced.facts)
+
+    def _crossing_tensors(self, edge: frozenset[str]) -> Iterator[tuple[fx.Node, tuple[str, ...]]]:
+        """The nodes whose tensors cross, in order, with these tensors' names."""
+        read = {source for layer in self._traced.layers if layer.name not in edge for source in layer.inputs}
+        returned = set(self._output.all_input_nodes)
+        if INPUT in read or self._input in returned:
+            yield self._input, (INPUT,)
+        for layer in self._traced.layers:
+            if layer.name in edge and (layer.name in read or returned.intersection(layer.nodes)):
+                count = len(layer.outputs)
+                names = iter([layer.name] if count == 1 else [f"{layer.name}.{k}" for k in range(count)])
+                for node in layer.values:
+                    yield node, tuple(islice(names, len(self._traced.facts[node].tensors)))
+
+
+def _is_check(node: fx.Node, traced: TracedNetwork) -> bool:
+    """Whether the node is run for its complaint alone, as `torch._assert` is."""
+    return (node.op.startswith("call_") and not node.users and not is_step(node, traced.facts)
+            and not reads_only_metadata(node))
+
+
+def _travels(value: object) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, tuple | list) and all(map(_travels, value)))
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(_as_tuple(item) for item in value) if isinstance(value, tuple | list) else value
