@@ -6,12 +6,15 @@ from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Any, TypeVar
 
+import numpy as np
+
 from lmos_opt import algorithms, solvers
 from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, non_dominated
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
-from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.formulation.memory import MemoryModel, is_alive, peak_step
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
+from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.milp import Array, LinearForm, Milp, compile_model
 from lmos_opt.objectives import Objective
@@ -54,10 +57,10 @@ def pareto_front(
     model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints,
                         exact_memory=own)
     milp, forms, columns = compile_model(model, [objective.expression(model, instance) for objective in chosen])
-    evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, columns)
+    evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns)
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
-                                  evaluate.costs, [o.granule(instance) if o.granule else None for o in chosen], progress)
+                                  evaluate, [o.granule(instance) if o.granule else None for o in chosen], progress)
     if not found and reason is None:
         raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
     points = []
@@ -100,54 +103,79 @@ def trace_front(
 
 
 class _Evaluation:
-    """From a solver's vector to the edge set, and from the edge set alone to exact costs."""
+    """From a solver's vector to the edge set, and from the edge set alone to everything else: exact costs, a full vector."""
 
     def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
-                 forms: Sequence[LinearForm], model: Any, columns: dict[int, int]) -> None:  # fmt: skip
+                 forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
-        self._chosen, self._forms = chosen, forms
-        self._edge = [(v, columns[id(model.edge[v])]) for v in instance.names]
-        self._sent = [(u, columns[id(var)]) for u, var in model.sent.items() if id(var) in columns]
-        self._offload = columns[id(model.offload)]
+        self._chosen, self._forms, self._milp = chosen, forms, milp
+
+        def column(variable: Any) -> int:
+            return columns[id(variable)]
+
+        self.deciders = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
+        self._sent = [(u, column(variable)) for u, variable in model.sent.items()]
+        self._offload = column(model.offload)
         self._used = columns.get(id(model.used))
+        self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
+        self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
+        self._own_rows = not len(model.user)
 
     def split(self, x: Array) -> Split:
         """The edge set of a vector."""
-        return Split(self._instance, frozenset(v for v, k in self._edge if x[k] > 0.5), self._memory_model)
+        chosen = x[self.deciders] > 0.5
+        edge = frozenset(v for v, at_edge in zip(self._instance.names, chosen, strict=True) if at_edge)
+        return Split(self._instance, edge, self._memory_model)
 
     def costs(self, x: Array) -> tuple[float, ...] | None:
         """The costs (senses turned to min) of the vector's edge set; None if it breaks a constraint."""
         split, instance = self.split(x), self._instance
+        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u != INPUT):
+            return None
         limit = instance.memory_limit_bytes
         if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):
             return None
-        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u != "input"):
-            return None
-        values = [o.value(split) if o.value else form.at(self._completed(x, split))
-                  for o, form in zip(self._chosen, self._forms, strict=True)]
-        return tuple(v if o.sense == "min" else -v for o, v in zip(self._chosen, values, strict=True))
+        full = None
+        if not self._own_rows:  # a user's rows are checked on the arrays, ours have been
+            full = self._completed(x, split)
+            if not self._milp.satisfied(full):
+                return None
+        costs = []
+        for objective, form in zip(self._chosen, self._forms, strict=True):
+            if objective.value is not None:
+                value = objective.value(split)
+            else:
+                full = self._completed(x, split) if full is None else full
+                value = form.at(full)
+            costs.append(value if objective.sense == "min" else -value)
+        return tuple(costs)
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""
-        full = x.copy()
-        crossing = set(split.instance.crossing(split.edge))
-        for v, k in self._edge:
-            full[k] = v in split.edge
+        full, edge = x.copy(), split.edge
+        crossing = set(split.instance.crossing(edge))
+        full[self.deciders] = [v in edge for v in split.instance.names]
         for u, k in self._sent:
             full[k] = u in crossing
-        full[self._offload] = len(split.edge) < len(split.instance.layers)
+        full[self._offload] = len(edge) < len(split.instance.layers)
         if self._used is not None:
-            full[self._used] = bool(split.edge)
+            full[self._used] = bool(edge)
+        peak = peak_step(split.instance, edge) if self._step else None
+        for v, k in self._step.items():
+            full[k] = v == peak
+        for v, a, k in self._alive:
+            full[k] = v == peak and is_alive(split.instance, edge, a, v)
         return full
 
 
 def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, algorithm: str | None,
-         constrained: int | None, exact: Callable[[Array], tuple[float, ...] | None] | None,
+         constrained: int | None, evaluate: _Evaluation | None,
          granules: Sequence[float | None], progress: Progress | None) -> tuple[list[Candidate], FrontProblem, str | None]:  # fmt: skip
     """Run an algorithm; the points it found, the problem it ran on, and why it stopped early, if it did."""
     j = constrained or 0
     problem = FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),
-                           exact, granules, optimised=1 - j if len(forms) == 2 else 0, constrained=j)
+                           evaluate.costs if evaluate else None, granules,
+                           evaluate.deciders if evaluate else None, optimised=1 - j if len(forms) == 2 else 0, constrained=j)
     chosen = algorithms.get(algorithm, len(forms))
     found: list[Candidate] = []
     reason = None
@@ -180,9 +208,9 @@ def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, co
         model = build_model(relaxed, memory_model=memory_model, proper_split=proper, constraints=kept,
                             exact_memory=bool(kept))
         milp, forms, columns = compile_model(model, [model.offload])
-        evaluate = _Evaluation(relaxed, memory_model, proper, [], [], model, columns)
-        problem = FrontProblem(milp, forms, solvers.get(solver),
-                               lambda x: None if evaluate.costs(x) is None else (forms[0].at(x),))
+        nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
+        evaluate = _Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns)
+        problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders)
         return problem.best(0, {}) is not None
 
     limit = instance.memory_limit_bytes

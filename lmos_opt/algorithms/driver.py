@@ -5,7 +5,8 @@ Solvers compute with tolerances; objective values reach from microseconds to gig
 - a bound is never put at a value but half a granule beside it, or, for real values, a STEP beside it;
 - a solution's integers are rounded and its objective values recomputed; one that breaks a bound (a binary of 1 - 1e-9
   hides a byte in a gigabyte) is excluded and the subproblem solved again;
-- a status other than OPTIMAL closes nothing while a known solution contradicts it, and "infeasible" without such a
+- where everything is bounded and small enough, answers are certified by `branching`; elsewhere they are the solver's:
+  a status other than OPTIMAL closes nothing while a known solution contradicts it, and "infeasible" without such a
   witness must be found twice, with different settings.
 """
 
@@ -13,22 +14,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from math import isfinite
+from functools import cached_property
+from math import fsum, isfinite
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lmos_opt.branching import BranchAndBound, Found, NodeLimitError
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.milp import Array, LinearForm, Milp
-from lmos_opt.solvers import Outcome, Solver, Status
+from lmos_opt.solvers import Outcome, Session, Solver, Status
 
 SPREAD = 1e4
 """Scaled objectives move over at most this range: 1e13 times the feasibility tolerance, 1e12 times a double's grain."""
-STEP = 1e-6
-"""How far below a real value the next bound is put, on that scale: 1000 feasibility tolerances."""
-RESOLUTION = 1e-8
-"""Real values this near to each other, on that scale (1e-12 of the spread), are the same value: below is rounding."""
+STEP = 2e-7
+"""How far below a real value the next bound is put, on that scale: 200 feasibility tolerances."""
+RESOLUTION = 1e-7
+"""Real values this near to each other, on that scale (1e-11 of the spread), are the same value: below is rounding."""
 LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
+NODE_LIMIT = 2000
+"""Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
+MOST_NODES = 10**9
+COARSE = 0.1
+"""A granule of this size on that scale is far above every tolerance: then the integer solver is believed."""
 MOST_EXCLUSIONS = 60
 """Solutions excluded from one subproblem before it is given up as numerically out of reach."""
 
@@ -77,6 +86,11 @@ class _Scale:
     resolution: float
     step: float
 
+    @property
+    def gap(self) -> float:
+        """The scaled cost by which a better solution is better at least."""
+        return self.factor * (0.75 * self.granule if self.granule is not None else self.resolution)
+
     def row_bound(self, limit: Limit) -> float:
         """The bound of the scaled row for a limit in the cost's own unit."""
         if self.granule is not None:
@@ -102,7 +116,7 @@ class FrontProblem:
     """A MILP with costs to minimise, loaded into a solver once; algorithms ask it for `best` and `refine`.
 
     `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
-    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove. `optimised` and `constrained` are Algorithm 1's i and j.
+    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders` the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j.
     """
 
     milp: Milp
@@ -110,6 +124,7 @@ class FrontProblem:
     solver: Solver
     exact: Callable[[Array], tuple[float, ...] | None] | None = None
     granules: Sequence[float | None] = ()
+    deciders: NDArray[np.int64] | None = None
     optimised: int = 0
     constrained: int = 1
     solves: int = field(default=0, init=False)
@@ -120,7 +135,20 @@ class FrontProblem:
                         for form, granule in zip(self.forms, granules, strict=True)]
         rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
         self._rows = rows
-        self._session = self.solver.open(self.milp.scaled(SPREAD), rows)
+        self._program = self.milp.scaled(SPREAD)
+        bounded = bool(np.all(np.isfinite(self.milp.lower)) and np.all(np.isfinite(self.milp.upper)))
+        delicate = any(s.granule is None or s.factor * s.granule < COARSE for s in self._scales)
+        self._certified = bounded and (self.deciders is not None or delicate)
+
+    @cached_property
+    def _session(self) -> Session:
+        return self.solver.open(self._program, self._rows)
+
+    @cached_property
+    def _tree(self) -> BranchAndBound:
+        deciders = self.milp.integer_columns if self.deciders is None else self.deciders
+        relaxation = self.solver.relax(self._program, self._rows)
+        return BranchAndBound(self._program, self._rows, relaxation, deciders)
 
     @property
     def p(self) -> int:
@@ -157,6 +185,11 @@ class FrontProblem:
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
+        if self._certified:
+            try:
+                return self._search(objective, judged, limits, bounds, witness)
+            except NodeLimitError:
+                self._certified = False
         infeasible = 0
         outcome = Outcome(Status.FAILED)
         for rung in range(self.solver.rungs):
@@ -176,6 +209,29 @@ class FrontProblem:
                 break
         raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}"
                               + (", which a known solution contradicts" if witness is not None else ""))
+
+    def _search(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
+                bounds: dict[int, float], witness: Candidate | None) -> Candidate | None:  # fmt: skip
+        """The answer of the certified search."""
+        def scaled(costs: tuple[float, ...]) -> float:
+            return fsum(self._scales[k].factor * (costs[k] - self._scales[k].form.constant) for k in judged)
+
+        def evaluate(x: Array) -> float | None:
+            costs = self._costs(x)
+            if costs is None or not self._within(costs, limits):
+                return None
+            return scaled(costs)
+
+        known = None if witness is None else Found(witness.x, scaled(witness.costs))
+        gap = min(self._scales[k].gap for k in judged) / len(judged)
+        limit = NODE_LIMIT if self.deciders is None else MOST_NODES
+        self.solves += 1
+        found = self._tree.search(objective, bounds, evaluate, gap, known, limit)
+        if found is None or witness is not None and found is known:
+            return witness
+        costs = self._costs(found.x)
+        assert costs is not None  # evaluate refuses what breaks a constraint
+        return Candidate(found.x, costs)
 
     def _is_worse(self, judged: tuple[int, ...], costs: tuple[float, ...], known: tuple[float, ...]) -> bool:
         if len(judged) == 1:

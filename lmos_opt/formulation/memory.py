@@ -25,19 +25,46 @@ def memory_peak(instance: Instance, edge: frozenset[str]) -> int:
     While layer v runs, its own output is alive, and every earlier edge output (or the image) that a consumer not yet
     run still needs: one at v or later in topological order, or any at the server.
     """
-    names = instance.names
-    position = {name: k for k, name in enumerate(names)}
-    alive_until: list[tuple[int, float, int]] = []  # (produced at, needed until, bytes)
-    for name in (INPUT, *(name for name in names if name in edge)):
+    weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in edge)
+    return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, edge)), default=0)
+
+
+def peak_step(instance: Instance, edge: frozenset[str]) -> str | None:
+    """The edge layer while which most bytes are alive; None if there is no edge layer."""
+    return max(_bytes_alive(instance, edge), key=lambda step: step[1], default=(None, 0))[0]
+
+
+def is_alive(instance: Instance, edge: frozenset[str], a: str, v: str) -> bool:
+    """Whether the output of an earlier a (or the image) is alive while edge layer v runs."""
+    position = {name: k for k, name in enumerate(instance.names)}
+    readers = instance.consumers[a]
+    return (a == INPUT or a in edge) and any(r not in edge or position[r] >= position[v] for r in readers)
+
+
+def _bytes_alive(instance: Instance, edge: frozenset[str]) -> list[tuple[str, int]]:
+    """For every edge layer, in order, the bytes alive while it runs: one sweep, O(layers + arcs)."""
+    position = {name: k for k, name in enumerate(instance.names)}
+    freed: dict[int, int] = {}
+    found: list[tuple[str, int]] = []
+    alive = 0
+
+    def hold(name: str, at: int) -> None:
+        """Count an output until after its last reader; one that a server layer reads stays, one nobody reads goes."""
+        nonlocal alive
         readers = instance.consumers[name]
-        until = float("inf") if any(v not in edge for v in readers) else max((position[v] for v in readers), default=-1)
-        alive_until.append((-1 if name == INPUT else position[name], until, instance.tensor_bytes(name)))
-    steps = [position[name] for name in names if name in edge]
-    peak = max(
-        (sum(n for start, until, n in alive_until if start == step or (start < step <= until)) for step in steps),
-        default=0,
-    )
-    return peak + sum(instance.layer(name).weight_bytes for name in edge)
+        alive += instance.tensor_bytes(name)
+        if all(v in edge for v in readers):
+            last = max((position[v] for v in readers), default=at)
+            freed[last] = freed.get(last, 0) + instance.tensor_bytes(name)
+
+    hold(INPUT, -1)
+    alive -= freed.pop(-1, 0)
+    for k, name in enumerate(instance.names):
+        if name in edge:
+            hold(name, k)
+            found.append((name, alive))
+        alive -= freed.pop(k, 0)
+    return found
 
 
 MEMORY_MODELS: dict[MemoryModel, Callable[[Instance, frozenset[str]], int]] = {"sum": memory_sum, "peak": memory_peak}

@@ -43,6 +43,25 @@ class Session(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Relaxed:
+    """A relaxation's status, its solution, and its row duals, or the dual ray that proves it infeasible."""
+
+    status: Status
+    x: Array | None
+    duals: Array | None
+
+
+class Relaxation(Protocol):
+    """The linear relaxation of a model, kept alive: a search tree changes column bounds only."""
+
+    def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        """Set the objective to minimise and the upper bounds of some extra rows."""
+
+    def solve(self, lower: Array, upper: Array) -> Relaxed:
+        """Solve with these column bounds."""
+
+
 class Solver(Protocol):
     """A solver: its name, its version, how many rungs its ladder has, and how to open a session."""
 
@@ -54,6 +73,9 @@ class Solver(Protocol):
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Session:
         """Load a model; `extra_rows` follow the model's own rows and start without bounds."""
+
+    def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Relaxation:
+        """Load a model's linear relaxation, with the same extra rows."""
 
 
 def names() -> list[str]:

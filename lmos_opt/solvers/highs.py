@@ -15,7 +15,7 @@ import numpy as np
 from highspy._core import _Highs
 
 from lmos_opt.milp import Array, LinearForm, Milp
-from lmos_opt.solvers import Outcome, Status
+from lmos_opt.solvers import Outcome, Relaxed, Status
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Rows are scaled to about 1e4: this is 1e-13 of their size. At 1e-10, the smallest HiGHS takes, it loses points."""
@@ -24,16 +24,28 @@ _RUNGS: tuple[dict[str, Any], ...] = (
     {"presolve": "off", "random_seed": 0},
     {"presolve": "off", "random_seed": 1, "mip_feasibility_tolerance": 1e-7, "primal_feasibility_tolerance": 1e-8},
     {"presolve": "on", "random_seed": 2},
-    {"presolve": "off", "random_seed": 3, "mip_heuristic_effort": 0.0, "simplex_strategy": 4},
+    {"presolve": "off", "random_seed": 3, "mip_heuristic_effort": 0.05, "simplex_strategy": 4},
 )
 _BASE: dict[str, Any] = {
     "output_flag": False,
     "threads": 1,
+    # On programs that a few nodes settle, searching for good solutions first takes two thirds of the time.
+    "mip_heuristic_effort": 0.0,
+    "mip_heuristic_run_feasibility_jump": False,
+    "mip_detect_symmetry": False,
     "mip_rel_gap": 0.0,
     "mip_abs_gap": 0.0,
     "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
     "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
     "mip_feasibility_tolerance": FEASIBILITY_TOLERANCE,
+}
+_LP: dict[str, Any] = {
+    "output_flag": False,
+    "threads": 1,
+    "presolve": "off",
+    "solver": "simplex",
+    "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
+    "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
 }
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
@@ -45,34 +57,83 @@ _STATUS = {
 }
 
 
-class HighsSession:
-    """One `highspy.Highs` object with the model in it."""
+def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any], integer: bool) -> Any:
+    """A Highs object holding the model; the extra rows follow its own and are free."""
+    highs = _Highs()  # the class above it, for callbacks, prints a banner to standard output
+    for name, value in options.items():
+        highs.setOptionValue(name, value)
+    rows = [*milp.rows, *extra_rows]
+    lp = highspy.HighsLp()
+    lp.num_col_, lp.num_row_ = len(milp.variables), len(rows)
+    lp.col_cost_ = np.zeros(len(milp.variables))
+    lp.col_lower_, lp.col_upper_ = milp.lower, milp.upper
+    free = np.full(len(extra_rows), highspy.kHighsInf)
+    lp.row_lower_ = np.concatenate([milp.row_lower, -free])
+    lp.row_upper_ = np.concatenate([milp.row_upper, free])
+    lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
+    lp.a_matrix_.start_ = np.cumsum([0, *(len(row.columns) for row in rows)])
+    lp.a_matrix_.index_ = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=int)
+    lp.a_matrix_.value_ = np.concatenate([row.coefficients for row in rows]) if rows else np.zeros(0)
+    if integer and milp.integer.any():
+        kinds = (highspy.HighsVarType.kContinuous, highspy.HighsVarType.kInteger)
+        lp.integrality_ = [kinds[int(i)] for i in milp.integer]
+    highs.passModel(lp)
+    return highs
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        self._milp = milp
+
+class _Loaded:
+    """What both sessions share: a model in HiGHS of which objective and extra rows change."""
+
+    def __init__(self, highs: Any, milp: Milp) -> None:
+        self._highs, self._milp = highs, milp
         self._n = len(milp.variables)
         self._columns = np.arange(self._n, dtype=np.int32)
-        self._n_rows = len(milp.rows) + len(extra_rows)
         self._bounded: set[int] = set()
+
+    def _pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        cost = np.zeros(self._n)
+        cost[objective.columns] = objective.coefficients
+        self._highs.changeColsCost(self._n, self._columns, cost)
+        for row in self._bounded.difference(row_upper):
+            self._highs.changeRowBounds(row, -highspy.kHighsInf, highspy.kHighsInf)
+        for row, bound in row_upper.items():
+            self._highs.changeRowBounds(row, -highspy.kHighsInf, bound)
+        self._bounded = set(row_upper)
+
+
+class HighsRelaxation(_Loaded):
+    """The linear relaxation, warm from one node of a search tree to the next."""
+
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        super().__init__(_load(milp, extra_rows, _LP, integer=False), milp)
+
+    def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        """See `Relaxation.pose`."""
+        self._pose(objective, row_upper)
+
+    def solve(self, lower: Array, upper: Array) -> Relaxed:
+        """See `Relaxation.solve`."""
+        highs = self._highs
+        highs.changeColsBounds(self._n, self._columns, lower, upper)
+        highs.run()
+        status = _STATUS.get(highs.getModelStatus(), Status.FAILED)
+        if status is Status.OPTIMAL:
+            solution = highs.getSolution()
+            return Relaxed(status, np.array(solution.col_value), np.array(solution.row_dual))
+        if status is Status.INFEASIBLE:
+            _, found, ray = highs.getDualRay()
+            return Relaxed(status, None, np.array(ray) if found else None)
+        highs.clearSolver()  # what stopped it may lie in the basis it came from
+        return Relaxed(status, None, None)
+
+
+class HighsSession(_Loaded):
+    """The integer program."""
+
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        super().__init__(_load(milp, extra_rows, _BASE | _RUNGS[0], integer=True), milp)
         self._rung = 0
-        self._highs = _Highs()  # the class above it, for callbacks, prints a banner to standard output
-        self._set(_BASE | _RUNGS[0])
-        rows = [*milp.rows, *extra_rows]
-        lp = highspy.HighsLp()
-        lp.num_col_, lp.num_row_ = self._n, len(rows)
-        lp.col_cost_ = np.zeros(self._n)
-        lp.col_lower_, lp.col_upper_ = milp.lower, milp.upper
-        free = np.full(len(extra_rows), highspy.kHighsInf)
-        lp.row_lower_ = np.concatenate([milp.row_lower, -free])
-        lp.row_upper_ = np.concatenate([milp.row_upper, free])
-        lp.a_matrix_.format_ = highspy.MatrixFormat.kRowwise
-        lp.a_matrix_.start_ = np.cumsum([0, *(len(row.columns) for row in rows)])
-        lp.a_matrix_.index_ = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=int)
-        lp.a_matrix_.value_ = np.concatenate([row.coefficients for row in rows]) if rows else np.zeros(0)
-        if milp.integer.any():
-            lp.integrality_ = [highspy.HighsVarType.kInteger if i else highspy.HighsVarType.kContinuous
-                               for i in milp.integer]
-        self._highs.passModel(lp)
+        self._n_rows = len(milp.rows) + len(extra_rows)
 
     def _set(self, options: dict[str, Any]) -> None:
         for name, value in options.items():
@@ -84,14 +145,7 @@ class HighsSession:
         if rung != self._rung:
             self._set(_BASE | _RUNGS[rung])
             self._rung = rung
-        cost = np.zeros(self._n)
-        cost[objective.columns] = objective.coefficients
-        highs.changeColsCost(self._n, self._columns, cost)
-        for row in self._bounded.difference(row_upper):
-            highs.changeRowBounds(row, -highspy.kHighsInf, highspy.kHighsInf)
-        for row, bound in row_upper.items():
-            highs.changeRowBounds(row, -highspy.kHighsInf, bound)
-        self._bounded = set(row_upper)
+        self._pose(objective, row_upper)
         for x in excluded:
             self._exclude(x)
         highs.clearSolver()
@@ -124,6 +178,10 @@ class Highs:
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsSession:
         """See `Solver.open`."""
         return HighsSession(milp, extra_rows)
+
+    def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsRelaxation:
+        """See `Solver.relax`."""
+        return HighsRelaxation(milp, extra_rows)
 
 
 SOLVER = Highs()
