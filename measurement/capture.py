@@ -6,6 +6,7 @@ torch.export runs it with shapes only, follows control flow over shapes, and yie
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,8 +46,9 @@ _TABLES = ("_parameters", "_buffers", "_modules")
 
 def capture_with_fx(module: nn.Module) -> fx.GraphModule:
     """The graph that torch.fx records; whatever the network's own code raises on stand-ins comes through."""
-    tracer = fx.Tracer(param_shapes_constant=True)
-    graph = tracer.trace(module)
+    defaults = _optional_arguments(module)
+    graph = fx.Tracer(param_shapes_constant=True).trace(module, concrete_args=defaults or None)
+    _drop_arguments(graph, keep=1)
     targets = {node.target for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     return fx.GraphModule({str(target): attribute(module, str(target)) for target in targets}, graph)
 
@@ -72,6 +74,25 @@ def capture_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
             continue  # writes the new value back to the caller's input, which this project leaves alone
         env[node] = graph.node_copy(node, env.__getitem__)
     return fx.GraphModule(whole, graph)
+
+
+def _optional_arguments(module: nn.Module) -> dict[str, Any]:
+    """The forward's further arguments at their plain defaults, which `if mask is not None` and the like may test."""
+    parameters = list(inspect.signature(module.forward).parameters.values())[1:]
+    plain = bool | int | float | str | None
+    return {p.name: p.default for p in parameters if isinstance(p.default, plain)}
+
+
+def _drop_arguments(graph: fx.Graph, keep: int) -> None:
+    """Remove the placeholders of arguments with a known value, and fx's checks that they have it."""
+    extra = {node for node in graph.nodes if node.op == "placeholder"}
+    extra -= set(list(graph.find_nodes(op="placeholder"))[:keep])
+    for node in graph.nodes:
+        if extra.intersection(node.all_input_nodes) and node.op != "output":
+            extra.add(node)
+    for node in reversed(list(graph.nodes)):
+        if node in extra and not node.users:
+            graph.erase_node(node)
 
 
 def attribute(module: nn.Module, target: str) -> Any:

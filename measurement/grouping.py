@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import fx, nn
+from torch._ops import OpOverload
 
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
@@ -52,14 +53,14 @@ def module_layers(graph_module: fx.GraphModule, facts: Facts) -> tuple[TracedLay
     """
     graph = graph_module.graph
     steps = [node for node in graph.nodes if is_step(node, facts)]
-    alone = _alone_in_their_module(steps)
     groups: dict[fx.Node, list[fx.Node]] = {}
     owner: dict[fx.Node, fx.Node] = {}
     for node in steps:
         source = node.args[0] if node.target is operator.getitem else None
-        folded = isinstance(source, fx.Node) and source in owner and _single(facts[source])
+        folded = isinstance(source, fx.Node) and source in owner and _one_result(source, facts[source])
         owner[node] = owner[source] if folded and isinstance(source, fx.Node) else node
         groups.setdefault(owner[node], []).append(node)
+    alone = _alone_in_their_module(groups)
     taken = {INPUT}
     named = []
     for first, nodes in groups.items():
@@ -150,8 +151,13 @@ def _hands_on(node: fx.Node, user: fx.Node, owner: Mapping[fx.Node, str], facts:
     return not reads_only_metadata(user)
 
 
-def _single(facts: NodeFacts) -> bool:
-    return len(facts.tensors) == 1 and not isinstance(facts.value, Slot)
+def _one_result(node: fx.Node, facts: NodeFacts) -> bool:
+    """Whether the tuple that a node returns stands for one tensor: alone in it, or beside a kernel's by-products."""
+    if isinstance(facts.value, Slot):
+        return False
+    word = str(node.target) if isinstance(node.target, OpOverload) else ""
+    by_products = "native_" in word or "with_indices" in word
+    return len(facts.tensors) == 1 or (by_products and len(node.users) == 1)
 
 
 def _path(node: fx.Node) -> str:
@@ -185,7 +191,7 @@ _WORDS = {
 def _kind(node: fx.Node, graph_module: fx.GraphModule) -> str:
     if node.op == "call_module":
         return snake_case(type(graph_module.get_submodule(str(node.target))).__name__)
-    target: Any = node.target
+    target: Any = node.args[1] if node.target is getattr else node.target  # `x.max(1).values`: values
     if not isinstance(target, str):
         target = getattr(target, "overloadpacket", target)
         target = getattr(target, "__name__", type(target).__name__)

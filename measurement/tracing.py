@@ -64,6 +64,8 @@ def trace_network(module: nn.Module, example_input: Tensor, granularity: Granula
         expected = _run(module, probe, name)
         graph_module, observed, fixed_shape = _faithful_graph(module, probe, expected, name)
         fine = module_layers(graph_module, observed.facts)
+        if not fine:
+            raise UntraceableError(name, ["it computes nothing"])
         layers = fine if granularity == "module" else paper_layers(module, graph_module, observed.facts, name)
     return TracedNetwork(
         name=name,

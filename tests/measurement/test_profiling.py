@@ -1,0 +1,72 @@
+"""Profiles of networks: bytes, shared weights, multi-tensor layers, files."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+import torch
+from torch import nn
+from torchvision.models import get_model
+
+from lmos_opt import Instance, NetworkProfile
+from measurement import profile_network
+
+
+def test_work_and_bytes_by_hand():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    profile = profile_network(net, torch.randn(1, 3, 8, 8), name="tiny")
+    conv, norm, relu, flat, lin = profile.layers
+    assert (conv.macs, conv.params, conv.weight_bytes) == (4 * 36 * 27, 4 * 27 + 4, 4 * (4 * 27 + 4))
+    assert (norm.macs, norm.params, norm.weight_bytes) == (0, 8, 4 * 16 + 8)  # two vectors more, and an int64
+    assert (relu.weight_bytes, relu.output_shape, relu.output_bytes) == (0, (1, 4, 6, 6), 4 * 144)
+    assert flat.output_shape == (1, 144)
+    assert (lin.macs, lin.inputs) == (720, (flat.name,))
+    assert (profile.name, profile.input.bytes, profile.granularity) == ("tiny", 4 * 192, "module")
+
+
+def test_shared_weights_count_once_and_unused_ones_never():
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.a, self.b, self.unused = nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(100, 100)
+            self.b.weight = self.a.weight
+            self.scale = nn.Parameter(torch.ones(4))
+            self.register_buffer("shift", torch.ones(4))
+
+        def forward(self, x):
+            return self.b(self.a(self.a(x))) * self.scale + self.shift
+
+    profile = profile_network(Net(), torch.randn(1, 4))
+    assert {layer.name: layer.params for layer in profile.layers} == {"a": 20, "a_1": 0, "b": 4, "mul": 4, "add": 0}
+    assert [layer.weight_bytes for layer in profile.layers] == [80, 0, 16, 16, 16]
+    assert [layer.macs for layer in profile.layers] == [16, 16, 16, 0, 0]
+
+
+def test_layer_of_several_tensors():
+    class Net(nn.Module):
+        def forward(self, x):
+            a, b = x.split([1, 3], 1)
+            return a * b
+
+    split = profile_network(Net(), torch.randn(2, 4)).layers[0]
+    assert [spec.shape for spec in split.outputs] == [(2, 1), (2, 3)]
+    assert (split.output_shape, split.output_bytes) == ((2, 1), 4 * 8)
+
+
+def test_real_and_meta_parameters_give_one_profile(tmp_path):
+    real = profile_network(get_model("mobilenet_v3_small", weights=None), torch.randn(1, 3, 64, 64))
+    with torch.device("meta"):
+        meta = profile_network(get_model("mobilenet_v3_small", weights=None), torch.empty(1, 3, 64, 64))
+    assert meta == real
+    real.save(tmp_path / "p.json")
+    assert NetworkProfile.load(tmp_path / "p.json") == real
+    assert len(Instance.from_profile(real).layers) == len(real.layers)
+
+
+@pytest.mark.parametrize("name", ["densenet121", "efficientnet_b0"])
+def test_profiling_takes_seconds(name):
+    module = get_model(name, weights=None)
+    start = time.process_time()
+    profile_network(module, torch.randn(1, 3, 224, 224))
+    assert time.process_time() - start < 12  # of both cores together; the machine may be busy
