@@ -12,6 +12,8 @@ from lmos_opt.files import Amount, Count, Document, Name, Number, Record, Text
 from lmos_opt.plan import STAGES, Plan
 from runner.machine import Machine
 
+EDGE_MEMORY = "edge_memory_bytes"
+
 
 class Spread(Record):
     """Mean, median and 95th percentile (linear between neighbours) over the images of a run."""
@@ -25,8 +27,7 @@ class ImageResult(Record):
     """One image: its class (the largest output), and its stages.
 
     `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the
-    exchange, `latency_s` all of it from the tensor in memory to the class. `edge_memory_bytes` is the most resident
-    memory while the head ran, above the interpreter's own.
+    exchange, `latency_s` all of it from the tensor in memory to the class.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -38,7 +39,6 @@ class ImageResult(Record):
     t_tx_s: Amount
     t_server_s: Amount
     latency_s: Amount
-    edge_memory_bytes: Count
 
 
 class Environment(Record):
@@ -61,6 +61,7 @@ class Environment(Record):
 class RunReport(Document):
     """Written by `lmos run`: the plan, the predicted and the measured stages, and every image.
 
+    Measured `edge_memory_bytes` is the most resident memory while the head runs, above the interpreter's own.
     `lost` images got no class, `retries` were sent again, `fallbacks` were finished at the edge.
     """
 
@@ -77,14 +78,17 @@ class RunReport(Document):
     environment: Environment
 
 
-def make_report(plan: Plan, results: Sequence[ImageResult], environment: Environment) -> RunReport:
-    """The report of a run in which every image got its class."""
+def make_report(
+    plan: Plan, results: Sequence[ImageResult], edge_memory: Sequence[int], environment: Environment
+) -> RunReport:
+    """The report of a run in which every image got its class; `edge_memory` holds some measurements (B)."""
+    measured = {stage: [getattr(result, stage) for result in results] for stage in STAGES if stage != EDGE_MEMORY}
     return RunReport(
         schema="lmos.report/1",
         plan=plan,
         images=len(results),
-        predicted={stage: plan.predicted[stage] for stage in plan.predicted},
-        measured={stage: _spread([getattr(result, stage) for result in results]) for stage in STAGES},
+        predicted=plan.predicted,
+        measured={stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items()},
         per_image=tuple(results),
         lost=0,
         retries=0,

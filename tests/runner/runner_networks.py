@@ -1,0 +1,62 @@
+"""Small networks for the runner's tests, built by name on both sides."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Branched(nn.Module):
+    """Two tensors cross between `left` and `joined`; in-place after the branch; a size is read at run time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+        self.left = nn.Conv2d(8, 8, 3, padding=1)
+        self.right = nn.Conv2d(8, 8, 1)
+        self.last = nn.Linear(8 * 64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(self.first(x))
+        joined = torch.cat([self.left(x), self.right(x) + x]).reshape(2, 1, 8, 8, 8).sum(0)
+        return self.last(F.relu(joined).view(x.size(0), -1))
+
+
+def branched() -> nn.Module:
+    return Branched()
+
+
+def two_outputs() -> nn.Module:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features = nn.Conv2d(3, 4, 3)
+            self.head = nn.Linear(4, 5)
+
+        def forward(self, x: Tensor) -> dict[str, Tensor]:
+            x = self.features(x)
+            return {"aux": x.mean(), "logits": self.head(x.mean((2, 3)))}
+
+    return Two()
+
+
+def four_channels() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 2, 3), nn.Flatten(), nn.Linear(72, 3))
+
+
+def slow() -> nn.Module:
+    """Takes a while at the server: long enough to end it meanwhile."""
+
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Conv2d(3, 3, 31, padding=15) for _ in range(5))
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = layer(x)
+            return x.mean((2, 3))
+
+    return Slow()

@@ -1,0 +1,94 @@
+"""What the runner's tests share: plans of small networks, and real server processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from lmos_opt import Instance, Plan
+from lmos_opt.plan import PlannedNetwork, Setting, make_plan
+from lmos_opt.profile import NetworkSource
+from measurement.networks import build_network, network_digest
+from measurement.profiling import profile_traced
+from measurement.tracing import trace_network
+
+HERE = Path(__file__).parent
+BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
+    f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow")
+)
+NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
+SQUEEZENET = "torchvision:squeezenet1_1"
+SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
+                  memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip
+
+
+def network_of(plan: Plan) -> PlannedNetwork:
+    assert plan.network is not None
+    return plan.network
+
+
+def whole(plan: Plan) -> nn.Module:
+    return build_network(network_of(plan).builder, network_of(plan).weights, allow_code=True)
+
+
+class Plans:
+    """Plans of one network by the number of layers at the edge; a negative number counts from the end (-1: all)."""
+
+    def __init__(self, builder: str, weights: str = "seeded:0", shape: Sequence[int] = (1, 3, 8, 8)) -> None:
+        module = build_network(builder, weights, allow_code=True)
+        traced = trace_network(module, torch.zeros(*shape))
+        source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
+        self.profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+        self.instance = Instance.from_profile(self.profile)
+
+    def __call__(self, cut: int) -> Plan:
+        count = cut if cut >= 0 else len(self.instance.names) + 1 + cut
+        return make_plan(self.instance, self.instance.names[:count], setting=SETTING, profile=self.profile)
+
+
+@dataclass
+class ServerProcess:
+    """A server in its own process."""
+
+    process: subprocess.Popen[str]
+    port: int
+    log: Path
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    def resident_bytes(self) -> int:
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(timeout_s)
+
+
+@contextmanager
+def server_process(log: Path, networks: Sequence[str] = NETWORKS) -> Iterator[ServerProcess]:
+    """`python -m runner.server` on a free port; killed at the end if it still runs."""
+    with log.open("w") as stderr:
+        process = subprocess.Popen([sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks], cwd=HERE,
+                                   stdout=subprocess.PIPE, stderr=stderr, text=True)  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line, log.read_text()
+        yield ServerProcess(process, int(line), log)
+    finally:
+        process.kill()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()

@@ -1,0 +1,136 @@
+"""The report: its file, its figures, what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lmos_opt import InputError
+from lmos_opt.plan import STAGES
+from runner.images import find_images, picture_files, read_picture
+from runner.machine import this_machine
+from runner.memory import PeakMemory, release, resident_bytes
+from runner.report import Environment, ImageResult, RunReport, make_report
+from running import BRANCHED, FOUR_CHANNELS, Plans, network_of
+
+
+@pytest.fixture(scope="module")
+def plans() -> Plans:
+    return Plans(BRANCHED)
+
+
+@pytest.fixture
+def report(plans: Plans) -> RunReport:
+    results = [
+        ImageResult(file=f"{k}.png", class_=k, class_name=None, t_edge_s=0.1 * k, t_tx_s=0.01, t_server_s=0.2,
+                    latency_s=0.21 + 0.1 * k) for k in range(5)
+    ]  # fmt: skip
+    environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(2), server=None,
+                              server_address=None, shape="10 Mbps", weights="seeded:0: random", seed=0,
+                              images="5 pictures")  # fmt: skip
+    return make_report(plans(2), results, [1000, 3000, 2000], environment)
+
+
+def test_a_report_reads_back_equal(report: RunReport, tmp_path: Path) -> None:
+    report.save(tmp_path / "report.json")
+    assert RunReport.load(tmp_path / "report.json") == report
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_the_file_has_the_promised_keys(report: RunReport) -> None:
+    data = report.to_dict()
+    assert data["schema"] == "lmos.report/1"
+    assert set(data["measured"]) == set(STAGES) <= set(data["predicted"])
+    assert data["measured"]["t_edge_s"] == pytest.approx({"mean": 0.2, "p50": 0.2, "p95": 0.38})
+    assert data["measured"]["edge_memory_bytes"]["p50"] == 2000
+    assert [image["class"] for image in data["per_image"]] == [0, 1, 2, 3, 4]
+    assert (data["images"], data["lost"], data["retries"], data["fallbacks"]) == (5, 0, 0, 0)
+    assert data["plan"] == report.plan.to_dict()
+    assert data["environment"]["edge"]["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
+
+
+@pytest.mark.parametrize(("path", "value", "named"), [
+    (("images",), -1, "images"), (("measured", "t_edge_s", "p50"), "fast", r"measured\.t_edge_s\.p50"),
+    (("per_image", 0, "class"), 1.5, r"per_image\[0\]\.class"), (("schema",), "lmos.report/9", "schema"),
+    (("plan", "x1"), None, r"plan\.x1"),
+])  # fmt: skip
+def test_a_bad_report_is_refused_with_the_path(
+    report: RunReport, path: tuple[str | int, ...], value: object, named: str
+) -> None:
+    data = report.to_dict()
+    *before, last = path
+    target = data
+    for part in before:
+        target = target[part]  # type: ignore[index]
+    target[last] = value  # type: ignore[index]
+    with pytest.raises(InputError, match=named):
+        RunReport.from_dict(data, "report.json")
+
+
+def test_peak_memory_sees_what_is_gone_again() -> None:
+    release()
+    before = resident_bytes()
+    with PeakMemory() as peak:
+        torch.ones(25_000_000)
+    release()
+    assert 90e6 < peak.bytes - before < 130e6
+    with PeakMemory() as later:
+        torch.ones(1000)
+    assert later.bytes - before < 50e6
+
+
+def test_peak_memory_is_sampled_where_the_mark_cannot_be_reset(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("runner.memory._CLEAR_REFS", tmp_path)
+    release()
+    before = resident_bytes()
+    with PeakMemory() as peak:
+        held = torch.ones(25_000_000)
+        held.mul_(2).sum()
+        del held
+    assert 90e6 < peak.bytes - before < 130e6
+
+
+def test_bundled_pictures_are_the_default(plans: Plans) -> None:
+    images = find_images(network_of(plans(0)), None)
+    assert "chelsea.png" in images.names
+    assert images.load(0).shape == (1, 3, 8, 8)
+    assert "bundled" in images.what
+
+
+def test_a_network_that_takes_no_pictures_gets_the_same_numbers_again() -> None:
+    network = network_of(Plans(FOUR_CHANNELS, shape=(1, 4, 8, 8))(0))
+    one, other = find_images(network, None), find_images(network, None)
+    assert "random" in one.what
+    assert torch.equal(one.load(1), other.load(1))
+    assert not torch.equal(one.load(0), one.load(1))
+
+
+def test_pictures_of_a_folder_come_by_name(tmp_path: Path, plans: Plans) -> None:
+    for name in ("b.png", "a.JPG", "c.txt"):
+        Image.new("RGB", (20, 30)).save(tmp_path / name, format="png")
+    assert find_images(network_of(plans(0)), tmp_path).names == ["a.JPG", "b.png"]
+
+
+def test_a_broken_picture_is_named_before_anything_runs(tmp_path: Path, plans: Plans) -> None:
+    Image.new("RGB", (20, 30)).save(tmp_path / "a.png")
+    (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    with pytest.raises(InputError, match=r"b\.png: is not a picture"):
+        find_images(network_of(plans(0)), tmp_path)
+    (tmp_path / "b.png").write_text("no picture")
+    with pytest.raises(InputError, match=r"b\.png: is not a picture"):
+        read_picture(tmp_path / "b.png")
+
+
+def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="has no pictures"):
+        picture_files(tmp_path)
+    with pytest.raises(InputError, match="no such folder"):
+        picture_files(tmp_path / "none")
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not a folder"):
+        picture_files(tmp_path / "file")
