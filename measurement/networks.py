@@ -27,6 +27,8 @@ from measurement.weights import load_weights, parse_weights, seed_of
 
 TORCHVISION = "torchvision"
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_BIAS = re.compile(r"(, )?\bbias=(True|False)")
+"""Releases of torch differ in which modules say this of themselves, and the list of tensors shows it anyway."""
 _OPTIONS: dict[str, dict[str, Any]] = {
     # The auxiliary heads serve training only; init_weights is the default, said aloud to silence a warning about it.
     "googlenet": {"aux_logits": False, "init_weights": True},
@@ -84,9 +86,9 @@ def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn
 def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
     """`sha256:<hex>` over architecture and weights: equal digests, equal networks.
 
-    The architecture is every submodule's name, class and extra_repr, the traced `structure` (name, kind, inputs of
-    each layer), and every parameter's and buffer's name, dtype and shape (one that stands under two names is
-    described twice); after it come the bytes of every parameter and buffer once, without copying them.
+    The architecture is every submodule's name, class and extra_repr (but for `bias=`), the traced `structure` (name,
+    kind, inputs of each layer), and every parameter's and buffer's name, dtype and shape (one that stands under two
+    names is described twice); after it come the bytes of every parameter and buffer once, without copying them.
     """
     tensors: dict[str, torch.Tensor] = {
         **dict(module.named_parameters(remove_duplicate=False)),
@@ -96,7 +98,7 @@ def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequen
     for name, tensor in tensors.items():
         first.setdefault(id(tensor), name)
     header = {
-        "modules": [[name, type(part).__name__, part.extra_repr()]
+        "modules": [[name, type(part).__name__, _BIAS.sub("", part.extra_repr())]
                     for name, part in module.named_modules(remove_duplicate=False)],
         "structure": [[name, kind, list(inputs)] for name, kind, inputs in structure],
         "tensors": [[name, str(tensor.dtype), list(tensor.shape), first[id(tensor)]]

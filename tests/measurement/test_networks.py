@@ -228,6 +228,20 @@ def test_tied_weights_are_told_from_equal_ones():
     assert network_digest(net(True), ()) != network_digest(net(False), ())
 
 
+def test_what_a_release_of_torch_says_of_a_bias_does_not_matter_but_the_bias_does():
+    class Wordy(nn.LayerNorm):
+        def extra_repr(self) -> str:
+            return "(2,), eps=1e-05, elementwise_affine=True, bias=True"
+
+    class Terse(nn.LayerNorm):
+        def extra_repr(self) -> str:
+            return "(2,), eps=1e-05, elementwise_affine=True"
+
+    Wordy.__name__ = Terse.__name__ = "LayerNorm"
+    assert network_digest(Wordy(2), ()) == network_digest(Terse(2), ())
+    assert network_digest(nn.LayerNorm(2), ()) != network_digest(nn.LayerNorm(2, bias=False), ())
+
+
 def test_the_digest_takes_every_dtype_and_layout():
     module = nn.Module()
     for name, tensor in {
