@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
 
 
 @contextmanager
@@ -58,12 +59,38 @@ def capture_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
 
     Raises ValueError where the network changes its own buffers; what torch.export itself raises comes through.
     """
+    return _unlifted(_exported(module, example, None))
+
+
+def capture_batches_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
+    """The same for inputs of any batch (dimension 0) of two or more, otherwise of the example's shape.
+
+    Raises ValueError where the graph would stand for some batches only.
+    """
+    pair = torch.cat([example, example]) if example.shape[0] == 1 else example  # 1 would be taken for a constant
+    program = _exported(module, pair, {0: torch.export.Dim.AUTO})
+    ranges = list(program.range_constraints.values())
+    # code of torch's own that checks further conditions on shapes; absent in older versions, where they are unknown
+    conditions = getattr(program, "_guards_code", ["unknown"])
+    if len(ranges) != 1 or ranges[0].lower > 2 or str(ranges[0].upper) != "int_oo" or conditions:
+        raise ValueError("the graph depends on the batch")
+    return _unlifted(program)
+
+
+def _exported(module: nn.Module, example: Tensor, dynamic: dict[int, Any] | None) -> ExportedProgram:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch.export warns of its own internals
-        program = torch.export.export(module, (example,), strict=False).run_decompositions({})
+        shapes = None if dynamic is None else (dynamic,)
+        program: ExportedProgram = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
+        program = program.run_decompositions({})
     if program.graph_signature.buffers_to_mutate:
         changed = ", ".join(sorted(program.graph_signature.buffers_to_mutate.values()))
         raise ValueError(f"the network changes its own buffers ({changed}) in eval mode")
+    return program
+
+
+def _unlifted(program: ExportedProgram) -> fx.GraphModule:
+    """The program as a module that reads its parameters by name, without torch's checks of the input."""
     whole = program.module()
     graph = fx.Graph()
     env: dict[fx.Node, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,13 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
 from lmos_opt.errors import InputError
 from lmos_opt.profile import Granularity, TensorSpec
 from measurement.aliasing import AliasingError, NodeFacts, Observed, observe, tensor_spec
-from measurement.capture import attribute, capture_with_export, capture_with_fx, undisturbed
+from measurement.capture import (
+    attribute,
+    capture_batches_with_export,
+    capture_with_export,
+    capture_with_fx,
+    undisturbed,
+)
 from measurement.errors import UntraceableError
 from measurement.grouping import TracedLayer, module_layers, paper_layers, snake_case
 
@@ -20,7 +27,9 @@ _SEED = 20
 """Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
 
 
-__all__ = ["TracedLayer", "TracedNetwork", "trace_network"]
+__all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace_network"]
+
+ShapeRange = tuple[tuple[int, int | None], ...]
 
 
 @dataclass(frozen=True)
@@ -30,8 +39,9 @@ class TracedNetwork:
     `graph_module` computes the network's output, with no reader relying on an in-place change that it does not read
     itself; it holds the network's own parameters, not copies. `facts` says what each node did on the example.
     `structure` is (name, kind, inputs) of each layer at granularity `module`, whatever `granularity` is.
-    `output_structure` rebuilds the network's output from its leaves. With `fixed_shape` the graph stands for inputs of
-    exactly the example's shape only.
+    `output_structure` rebuilds the network's output from its leaves. `shape_range` holds the least and the
+    greatest size (None: no bound) of each dimension of the inputs that the graph stands for; None where that is left to
+    the operations themselves.
     """
 
     name: str
@@ -42,7 +52,7 @@ class TracedNetwork:
     structure: tuple[tuple[str, str, tuple[str, ...]], ...]
     facts: dict[fx.Node, NodeFacts]
     output_structure: TreeSpec
-    fixed_shape: bool
+    shape_range: ShapeRange | None
 
     def attribute(self, node: fx.Node) -> Any:
         """The parameter, buffer or constant that a `get_attr` node stands for."""
@@ -62,7 +72,7 @@ def trace_network(module: nn.Module, example_input: Tensor, granularity: Granula
     with undisturbed(module), torch.inference_mode(False), torch.no_grad():
         probe = _probe(example_input)
         expected = _run(module, probe, name)
-        graph_module, observed, fixed_shape = _faithful_graph(module, probe, expected, name)
+        graph_module, observed, shape_range = _faithful_graph(module, probe, expected, name)
         fine = module_layers(graph_module, observed.facts)
         if not fine:
             raise UntraceableError(name, ["it computes nothing"])
@@ -76,7 +86,7 @@ def trace_network(module: nn.Module, example_input: Tensor, granularity: Granula
         structure=tuple((layer.name, layer.kind, layer.inputs) for layer in fine),
         facts=observed.facts,
         output_structure=tree_flatten(expected)[1],
-        fixed_shape=fixed_shape,
+        shape_range=shape_range,
     )
 
 
@@ -107,11 +117,18 @@ def _run(module: nn.Module, probe: Tensor, name: str) -> Any:
 
 def _faithful_graph(
     module: nn.Module, probe: Tensor, expected: Any, name: str
-) -> tuple[fx.GraphModule, Observed, bool]:
+) -> tuple[fx.GraphModule, Observed, ShapeRange | None]:
+    one_shape: ShapeRange = tuple((n, n) for n in probe.shape)
+    any_batch: ShapeRange = tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(probe.shape))
+    ways: list[tuple[str, Callable[[], fx.GraphModule], ShapeRange | None]] = [
+        ("torch.fx", lambda: capture_with_fx(module), None),
+        ("torch.export for any batch", lambda: capture_batches_with_export(module, probe), any_batch),
+        ("torch.export", lambda: capture_with_export(module, probe), one_shape),
+    ]
     reasons = []
-    for way in ("torch.fx", "torch.export"):
+    for way, capture, shape_range in ways:
         try:
-            graph_module = capture_with_fx(module) if way == "torch.fx" else capture_with_export(module, probe)
+            graph_module = capture()
             observed = observe(graph_module, probe.clone())
         except AliasingError as error:
             reasons.append(f"{way}: {error}")
@@ -119,7 +136,7 @@ def _faithful_graph(
             reasons.append(f"{way}: {_first_line(error)}")
         else:
             if _same(observed.output, expected):
-                return graph_module, observed, way == "torch.export"
+                return graph_module, observed, shape_range
             reasons.append(f"{way}: the recorded graph gives another output than the network")
     if not _same(_run(module, probe, name), expected):
         reasons = ["it is not deterministic: two runs on one input differ"]

@@ -1,7 +1,7 @@
 """One side of a split network: part of the traced graph, made runnable on its own.
 
 An operation stays in place where nobody can tell; where its target is the caller's, was received, or is still to
-cross, it works out of place instead.
+cross, it gets a copy to work on.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_map_only
 
 from measurement.aliasing import NodeFacts, Slot
@@ -57,14 +57,11 @@ class Half:
     def compute(self, node: fx.Node) -> None:
         """Run `node` in this half; everything it reads must be there."""
         facts = self._traced.facts[node]
-        shared, replaced = self._memory_of(node, facts), {}
+        shared, copies = self._memory_of(node, facts), {}
         if any(self._is_needed(target) for target in facts.mutates):
             shared -= frozenset().union(*(self._memory[target] for target in facts.mutates))
-            if not self._has_flag(node):
-                replaced = {t: self._graph.call_method("clone", (self._value(t),)) for t in facts.mutates}
-            self._emit(node, replaced, out_of_place=True)
-        else:
-            self._emit(node, {}, out_of_place=False)
+            copies = {t: self._graph.call_function(own_copy, (self._value(t),)) for t in facts.mutates}
+        self._emit(node, copies)
         self._memory[node] = shared | {len(self._memory)}
 
     def returns(self, *groups: Any) -> fx.GraphModule:
@@ -92,12 +89,7 @@ class Half:
                 self._value(source)
         return frozenset().union(*(self._memory.get(source, frozenset()) for source in sources))
 
-    def _has_flag(self, node: fx.Node) -> bool:
-        if node.op == "call_module":
-            return hasattr(self._traced.graph_module.get_submodule(str(node.target)), "inplace")
-        return node.kwargs.get("inplace") is True
-
-    def _emit(self, node: fx.Node, replaced: Mapping[fx.Node, fx.Node], *, out_of_place: bool) -> None:
+    def _emit(self, node: fx.Node, copies: Mapping[fx.Node, fx.Node]) -> None:
         source = node.args[0] if node.args else None
         if node.target in {operator.getitem, getattr} and isinstance(source, fx.Node):
             structure = self._value(source)
@@ -105,20 +97,12 @@ class Half:
                 take: Callable[..., Any] = operator.getitem if node.target is operator.getitem else getattr
                 self._values[node] = take(structure, *node.args[1:])
                 return
-        copied = self._graph.node_copy(node, lambda a: replaced[a] if a in replaced else _plain(self._value(a)))
+        copied = self._graph.node_copy(node, lambda a: copies[a] if a in copies else _plain(self._value(a)))
         copied.meta = {}
         if node.op == "call_module":
             target = str(node.target)
-            leaf = self._traced.graph_module.get_submodule(target)
-            if out_of_place and hasattr(leaf, "inplace"):
-                copied.target = f"{target}_out_of_place"
-            if str(copied.target) not in self._attributes:
-                copy = _eval_copy(leaf)
-                if out_of_place and hasattr(copy, "inplace"):
-                    copy.inplace = False  # type: ignore[assignment]
-                self._attributes[str(copied.target)] = copy
-        elif out_of_place and node.kwargs.get("inplace") is True:
-            copied.kwargs = {**copied.kwargs, "inplace": False}
+            if target not in self._attributes:
+                self._attributes[target] = _eval_copy(self._traced.graph_module.get_submodule(target))
         self._values[node] = copied
 
     def _value(self, node: fx.Node) -> Any:
@@ -132,6 +116,28 @@ class Half:
         return self._values[node]
 
 
+def own_copy(tensor: Tensor) -> Tensor:
+    """A copy to change in place, with the strides of the original.
+
+    With other strides a later sum would add in another order, and end in other bits.
+    """
+    copy = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=tensor.device)
+    return copy.copy_(tensor)
+
+
+def without_numbers(half: fx.GraphModule) -> fx.GraphModule:
+    """The half with all its weights replaced by shapes alone: it turns shapes into shapes, and holds no memory.
+
+    Only a half's own tables change (`Module.to` may, for some kinds of tensors, change the originals).
+    """
+    for part in half.modules():
+        for table in (part._parameters, part._buffers):
+            for name, tensor in table.items():
+                if tensor is not None:
+                    table[name] = torch.empty_like(tensor, device="meta", requires_grad=False)  # type: ignore[assignment]
+    return half
+
+
 def _plain(value: Any) -> Any:
     """Named tuples as plain ones, which is what a graph's arguments may be."""
     if isinstance(value, tuple):
@@ -142,8 +148,6 @@ def _plain(value: Any) -> Any:
 def _eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> nn.Module:
     """The module in eval mode with the same parameters and buffers, apart from the original's flags and children."""
     seen = {} if seen is None else seen
-    if isinstance(module, torch.jit.ScriptModule):
-        return module
     if id(module) not in seen:
         copy = module.__class__.__new__(module.__class__)
         seen[id(module)] = copy

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
@@ -14,8 +15,8 @@ from lmos_opt.graph import INPUT
 from lmos_opt.profile import Granularity
 from measurement.aliasing import reads_only_metadata
 from measurement.grouping import input_node, is_step
-from measurement.tracing import TracedNetwork, trace_network
-from runner.halves import Half
+from measurement.tracing import ShapeRange, TracedNetwork, trace_network
+from runner.halves import Half, without_numbers
 
 Scalar = int | float | tuple[Any, ...]
 
@@ -39,25 +40,35 @@ class Head(nn.Module):
     """The edge's half: `head(image)` returns the Crossing. Holds only what its layers use."""
 
     def __init__(self, body: fx.GraphModule, names: tuple[tuple[str, ...], ...], scalars: tuple[str, ...],
-                 fixed_shape: tuple[int, ...] | None) -> None:
+                 sizes: fx.GraphModule | None, shape_range: ShapeRange | None) -> None:
         super().__init__()
         self.body = body
-        self._names, self._scalars, self._fixed_shape = names, scalars, fixed_shape
+        self._names, self._scalars, self._shape_range = names, scalars, shape_range
+        self._sizes = (sizes,)  # in a tuple: it holds no numbers, and is none of the head's submodules
 
     def forward(self, image: Tensor) -> Crossing:
         """Run the edge's layers.
 
-        Raises InputError where this cut holds for the example's shape only and `image` has another.
+        Raises InputError where `image` has a shape that this cut was not made for.
         """
-        if self._fixed_shape is not None and tuple(image.shape) != self._fixed_shape:
-            raise InputError("image", f"has shape {list(image.shape)}, but this split holds for "
-                                      f"{list(self._fixed_shape)} only")
-        values, scalars = self.body(image)
+        self._check_shape(tuple(image.shape))
+        (sizes,) = self._sizes
+        foreign = () if sizes is None else sizes(torch.empty_like(image, device="meta"))[0]
+        values, scalars = self.body(image, *foreign)
         tensors: dict[str, Tensor] = {}
         for names, value in zip(self._names, values, strict=True):
             found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
             tensors.update(zip(names, found, strict=True))
         return Crossing(tensors, {name: _as_tuple(v) for name, v in zip(self._scalars, scalars, strict=True)})
+
+    def _check_shape(self, shape: tuple[int, ...]) -> None:
+        bounds = self._shape_range
+        if bounds is None or (len(shape) == len(bounds) and all(
+            low <= n and (high is None or n <= high) for n, (low, high) in zip(shape, bounds, strict=True)
+        )):
+            return
+        wanted = ", ".join(str(low) if low == high else f"{low} or more" for low, high in bounds)
+        raise InputError("image", f"has shape {list(shape)}, but this split holds for [{wanted}] only")
 
 
 class Tail(nn.Module):
@@ -144,13 +155,41 @@ class _Cut:
         for node in (*self._edge_steps, *self._scalars, *checks):
             needed[node] = True
             self._need_at_edge(node, needed)
+        foreign = [node for node, computed in needed.items() if not computed]
+        sizes = self._sizes(foreign)
         half = Half(self._traced, self._sent)
         half.receive(self._input, ["image"])
+        if sizes is not None:
+            for node in foreign:
+                half.receive_scalar(node, f"size_{node.name}")
+                del needed[node]
         self._build(half, needed)
-        # a size that only the server's layers could tell is that of the example
-        one_shape = self._traced.fixed_shape or not all(needed.values())
+        shape_range = self._traced.shape_range
+        if foreign and sizes is None:  # the example's sizes stand in the graph, so it is right for them alone
+            shape_range = tuple((n, n) for n in self._traced.input.shape)
         return Head(half.returns(tuple(self._sent), tuple(self._scalars)), tuple(self._sent.values()),
-                    tuple(node.name for node in self._scalars), self._traced.input.shape if one_shape else None)
+                    tuple(node.name for node in self._scalars), sizes, shape_range)
+
+    def _sizes(self, foreign: list[fx.Node]) -> fx.GraphModule | None:
+        """What finds these sizes, which only the server's layers tell, from the image's shape: their shapes alone, no
+        numbers. None where nothing is asked for or where the layers cannot run so."""
+        if not foreign:
+            return None
+        needed = dict.fromkeys(foreign, True)
+        for node in reversed(self._nodes):
+            if node in needed:
+                needed.update((a, True) for a in node.all_input_nodes if a.op.startswith("call_"))
+        half = Half(self._traced, ())
+        half.receive(self._input, ["image"])
+        self._build(half, needed)
+        sizes = without_numbers(half.returns(tuple(foreign)))
+        known = self._traced.input
+        try:
+            image = torch.empty(known.shape, dtype=getattr(torch, known.dtype), device="meta")
+            found = list(sizes(image)[0])
+        except Exception:  # noqa: BLE001 - an operation without a shape function may raise anything
+            return None
+        return sizes if found == [self._traced.facts[node].value for node in foreign] else None
 
     def _tail(self) -> Tail:
         needed: dict[fx.Node, bool] = {}
