@@ -22,8 +22,6 @@ from numpy.typing import NDArray
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
-INTEGRAL = 1e-6
-"""Nearer than this to a whole number, a relaxed integer is rounded (and the result evaluated exactly)."""
 ROUNDING = 1e-14
 """Relative margin for the rounding of a bound's sums."""
 
@@ -114,13 +112,11 @@ class BranchAndBound:
 
     def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array) -> list[tuple[Array, Array]]:
         """Two halves of the box, the one nearer to the relaxation's solution last (it is searched first)."""
-        at = x[free] if x is not None else (low[free] + high[free]) / 2
+        at = np.clip(x[free], low[free], high[free]) if x is not None else (low[free] + high[free]) / 2
         part = np.abs(at - np.rint(at))
-        k = int(np.argmax(part))
-        if part[k] <= INTEGRAL:  # whole, but not what it seems: settle the variable with most weight in any row
-            k = int(np.argmax(self._weight[free]))
+        k = int(np.argmax(part)) if part.any() else int(np.argmax(self._weight[free]))
         column, value = int(free[k]), float(at[k])
-        below = np.floor(value) if part[k] > INTEGRAL else min(np.rint(value), high[column] - 1)
+        below = min(np.floor(value), high[column] - 1)
         down, up = high.copy(), low.copy()
         down[column], up[column] = below, below + 1
         halves = [(low, down), (up, high)]

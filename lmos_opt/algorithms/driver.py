@@ -265,9 +265,9 @@ class FrontProblem:
         return True
 
     def _costs(self, x: Array) -> tuple[float, ...] | None:
-        if not self.milp.satisfied(x):
-            return None
-        return self.exact(x) if self.exact is not None else tuple(form.at(x) for form in self.forms)
+        if self.exact is not None:
+            return self.exact(x)
+        return tuple(form.at(x) for form in self.forms) if self.milp.satisfied(x) else None
 
 
 def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:

@@ -6,6 +6,7 @@ from lmos_opt.data import bundled_names, data_dir
 from lmos_opt.device import Device, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.link import Link, load_link
+from lmos_opt.profile import NetworkProfile
 
 
 @pytest.mark.parametrize("name", bundled_names("devices"))
@@ -22,7 +23,7 @@ def test_every_bundled_device_reads_and_sources_every_number(name):
 @pytest.mark.parametrize(
     ("name", "cores", "hz", "memory"),
     [
-        ("rpi4", 4, 1.5e9, 4e9),
+        ("rpi4-literal", 4, 1.5e9, 4e9),
         ("rpi4-table1", 2, 1.5e9, 4e9),
         ("paper-server", 8, 1.5e9, 8e9),
         ("paper-server-table1", 8, 2.6e9, 8e9),
@@ -31,6 +32,14 @@ def test_every_bundled_device_reads_and_sources_every_number(name):
 def test_the_papers_devices(name, cores, hz, memory):
     device = load_device(name)
     assert (device.cores, device.hz, device.ops_per_cycle, device.memory_bytes) == (cores, hz, 1.0, memory)
+
+
+@pytest.mark.parametrize(("network", "seconds"), [("vgg19", 12.39), ("mobilenet_v2", 1.3)])
+def test_the_edge_is_as_fast_as_the_paper_measured_it(network, seconds):
+    """Table 4: VGG19 without a split and MobileNetV2, whole on the Pi."""
+    profile = NetworkProfile.load(data_dir() / "profiles" / f"{network}.json")
+    device = load_device("rpi4")
+    assert sum(device.layer_time_s(layer) for layer in profile.layers) == pytest.approx(seconds, rel=0.001)
 
 
 def test_an_unknown_device_lists_the_known():

@@ -1,0 +1,97 @@
+"""From what a user names (a bundled network, a profile file, an instance file) to an instance."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lmos_opt.data import bundled
+from lmos_opt.device import LOCAL, TimesLayers, load_device
+from lmos_opt.errors import InputError, Problem
+from lmos_opt.files import read_json
+from lmos_opt.instance import Instance, InstanceLayer
+from lmos_opt.profile import NetworkProfile
+from lmos_opt.units import parse_rate, parse_size, parse_time
+
+EDGE, SERVER, BANDWIDTH, RTT = "rpi4", "paper-server", "10Mbps", "0s"
+"""The paper's setting, which stands wherever nothing else is said."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user asked for; None stands for the paper's setting, or for an instance file's own."""
+
+    edge: str | None = None
+    server: str | None = None
+    bandwidth: str | None = None
+    rtt: str | None = None
+    memory: str | None = None
+
+    @property
+    def devices(self) -> tuple[str, str]:
+        """The devices of edge and server, by name."""
+        return self.edge or EDGE, self.server or SERVER
+
+
+def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
+    """A bundled network's profile, a profile file or an instance file, told apart by its schema."""
+    path = Path(source)
+    if path.suffix != ".json" and not path.exists():
+        return NetworkProfile.load(bundled("profiles", str(source), "network"))
+    data = read_json(path)
+    schema = data.get("schema") if isinstance(data, dict) else None
+    for noun in (Instance, NetworkProfile):
+        if schema == noun.SCHEMA:
+            return noun.from_dict(data, str(path))
+    expected = f"{Instance.SCHEMA!r} or {NetworkProfile.SCHEMA!r}"
+    if not isinstance(data, dict):
+        raise InputError(str(path), f"expected a JSON object with schema {expected}")
+    raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])
+
+
+def instance_of(source: Instance | NetworkProfile, options: Options) -> Instance:
+    """The instance of a source under the options; an instance file's own numbers stand where no option is given."""
+    if isinstance(source, NetworkProfile):
+        edge, server = options.devices
+        return Instance.from_profile(source, edge=edge, server=server, bandwidth=options.bandwidth or BANDWIDTH,
+                                     rtt=options.rtt or RTT, memory=options.memory)
+    changes: dict[str, Any] = {}
+    if options.bandwidth is not None:
+        changes["bandwidth_bytes_per_s"] = parse_rate(options.bandwidth, "bandwidth")
+    if options.rtt is not None:
+        changes["rtt_s"] = parse_time(options.rtt, "rtt")
+    if options.memory is not None:
+        changes["memory_limit_bytes"] = parse_size(options.memory, "memory")
+    asked = {"t_edge_s": options.edge, "t_server_s": options.server}
+    devices = {key: load_device(name) for key, name in asked.items() if name is not None}
+    if devices:
+        changes["layers"] = [{**layer.model_dump(), **_times(layer, devices)} for layer in source.layers]
+    if options.edge is not None:
+        changes["power"] = devices["t_edge_s"].power
+    return source.replace(**changes) if changes else source
+
+
+@dataclass(frozen=True)
+class _Work:
+    """An instance's layer as a device sees it: only its work is known."""
+
+    name: str
+    macs: int
+    kind: str = "unknown"
+    t_local_s: float | None = None
+
+
+def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str, float]:
+    if "macs" not in layer.extra:
+        raise InputError("device", f"layer {layer.name!r} of the instance file has no number 'macs', so its times cannot "
+                                   "be those of another device; leave out --edge and --server")
+    work = _Work(layer.name, int(layer.extra["macs"]))
+    return {key: device.layer_time_s(work) for key, device in devices.items()}
+
+
+def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:
+    """Whether times measured on this machine are asked for and the source has none."""
+    return LOCAL in options.devices and isinstance(source, NetworkProfile) and not source.is_timed
