@@ -62,10 +62,10 @@ def run_plan(
     """
     network = check_runnable(plan, "plan")
     weights = _weights(network.weights, weights_file)
-    pictures = find_images(network, images)
-    n = len(pictures) if n is None else n
-    if n < 1:
+    if n is not None and n < 1:
         raise InputError("images", f"{n} images cannot be run; expected at least 1")
+    pictures = find_images(network, images, n)
+    n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
     with _torch_threads(threads):

@@ -13,6 +13,7 @@ from torch import Tensor
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
+from lmos_opt.profile import TensorSpec
 from measurement.preprocessing import preprocessing_for
 from runner.tensors import DTYPES
 
@@ -31,15 +32,17 @@ class Images:
         return len(self.names)
 
 
-def find_images(network: PlannedNetwork, folder: Path | None) -> Images:
-    """The pictures of a folder, or the bundled ones; seeded random tensors for a network that takes no pictures.
+def find_images(network: PlannedNetwork, folder: Path | None, most: int | None = None) -> Images:
+    """The first `most` pictures of a folder, or of the bundled ones; seeded random tensors where none would fit.
 
-    InputError where the folder has no picture, or one that cannot be read.
+    InputError where the folder has no picture, or one that cannot be read, or the network takes no pictures.
     """
     shape = network.input.shape
     if not (len(shape) == 4 and shape[0] == 1 and shape[1] in {1, 3} and network.input.dtype == "float32"):
+        if folder is not None:
+            raise InputError(str(folder), f"{network.name} takes {_shape(network.input)}, not pictures")
         return _random(network)
-    files = picture_files(folder if folder is not None else data_dir() / "pictures")
+    files = picture_files(folder if folder is not None else data_dir() / "pictures")[:most]
     prepare = preprocessing_for(network.builder, network.weights, shape)
     for file in files:
         _check(file)
@@ -79,7 +82,6 @@ def _check(path: Path) -> None:
 def _random(network: PlannedNetwork) -> Images:
     spec = network.input
     dtype = DTYPES[spec.dtype]
-    shape = "x".join(map(str, spec.shape))
 
     def load(k: int) -> Tensor:
         generator = torch.Generator().manual_seed(k)
@@ -87,5 +89,9 @@ def _random(network: PlannedNetwork) -> Images:
             return torch.randn(spec.shape, dtype=dtype, generator=generator)
         return torch.randint(0, 2, spec.shape, dtype=dtype, generator=generator)
 
-    return Images(f"random tensors, seeded by their number: the network takes {shape} {spec.dtype}, not pictures",
+    return Images(f"random tensors, seeded by their number: the network takes {_shape(spec)}, not pictures",
                   [f"random:{k}" for k in range(8)], load)
+
+
+def _shape(spec: TensorSpec) -> str:
+    return f"{'x'.join(map(str, spec.shape))} {spec.dtype}"

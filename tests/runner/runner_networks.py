@@ -60,3 +60,8 @@ def slow() -> nn.Module:
             return x.mean((2, 3))
 
     return Slow()
+
+
+def unlisted() -> nn.Module:
+    """A network that no server of these tests was started with."""
+    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten())

@@ -55,6 +55,17 @@ class Plans:
         return make_plan(self.instance, self.instance.names[:count], setting=SETTING, profile=self.profile)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """torch with one thread here, as in `server_process`: the same bits, and no waiting for cores that others use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 @dataclass
 class ServerProcess:
     """A server in its own process."""
@@ -81,7 +92,8 @@ def server_process(log: Path, networks: Sequence[str] = NETWORKS) -> Iterator[Se
     """`python -m runner.server` on a free port; killed at the end if it still runs."""
     with log.open("w") as stderr:
         process = subprocess.Popen([sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks], cwd=HERE,
-                                   stdout=subprocess.PIPE, stderr=stderr, text=True)  # fmt: skip
+                                   stdout=subprocess.PIPE, stderr=stderr, text=True,
+                                   env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
     try:
         assert process.stdout is not None
         line = process.stdout.readline()

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from running import BRANCHED, FOUR_CHANNELS, Plans, network_of
 
 from lmos_opt import InputError
 from lmos_opt.plan import STAGES
@@ -14,7 +15,6 @@ from runner.images import find_images, picture_files, read_picture
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.report import Environment, ImageResult, RunReport, make_report
-from running import BRANCHED, FOUR_CHANNELS, Plans, network_of
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from running import BRANCHED, SLOW, Plans, ServerProcess, network_of, one_thread, server_process, whole
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
@@ -28,9 +29,14 @@ from runner.split import Crossing, split_module
 from runner.tail import Networks, Refusal
 from runner.tensors import pack
 from runner.transport import Channel, Listener, connect, listen
-from running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, whole
 
 SHORT = Timeouts(connect_s=10, ready_s=30, result_s=30)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -356,22 +362,29 @@ def test_connections_that_only_knock_are_no_event(server: ServerProcess, plans: 
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_the_server_cleanly_in_the_middle_of_a_computation(tmp_path: Path, number: int) -> None:
+def test_sigterm_ends_the_server_cleanly_in_the_middle_of_a_computation(tmp_path: Path) -> None:
     plan = Plans(SLOW, shape=(1, 3, 224, 224))(0)
     with server_process(tmp_path / "log") as server:
         idle, channel = greeted(server.address), greeted(server.address)
         channel.send(opening(plan))
-        ready = channel.expect(60).message
-        assert isinstance(ready, Ready)
+        assert isinstance(channel.expect(60).message, Ready)
         headers, payload = pack({"input": torch.zeros(1, 3, 224, 224)})
         channel.send(Infer(id=1, tensors=headers, scalars={}), payload)
         time.sleep(0.05)
-        assert server.stop(number) == 0
+        assert server.stop(signal.SIGTERM) == 0
         log = server.log.read_text()
         assert "Traceback" not in log
         assert log.rstrip().endswith("stopped")
         channel.close()
+        idle.close()
+
+
+@pytest.mark.process
+def test_sigint_ends_the_server_cleanly_while_peers_are_silent(tmp_path: Path) -> None:
+    with server_process(tmp_path / "log") as server:
+        idle = greeted(server.address)
+        assert server.stop(signal.SIGINT) == 0
+        assert "Traceback" not in server.log.read_text()
         idle.close()
 
 
