@@ -50,13 +50,9 @@ def slow() -> nn.Module:
     """Takes a while at the server: long enough to end it meanwhile."""
 
     class Slow(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.layers = nn.ModuleList(nn.Conv2d(3, 3, 31, padding=15) for _ in range(5))
-
         def forward(self, x: Tensor) -> Tensor:
-            for layer in self.layers:
-                x = layer(x)
+            for _ in range(6):
+                x = torch.matmul(x, x).tanh()
             return x.mean((2, 3))
 
     return Slow()

@@ -363,12 +363,12 @@ def test_connections_that_only_knock_are_no_event(server: ServerProcess, plans: 
 
 @pytest.mark.process
 def test_sigterm_ends_the_server_cleanly_in_the_middle_of_a_computation(tmp_path: Path) -> None:
-    plan = Plans(SLOW, shape=(1, 3, 224, 224))(0)
+    plan = Plans(SLOW, shape=(1, 1, 1024, 1024))(0)
     with server_process(tmp_path / "log") as server:
         idle, channel = greeted(server.address), greeted(server.address)
         channel.send(opening(plan))
         assert isinstance(channel.expect(60).message, Ready)
-        headers, payload = pack({"input": torch.zeros(1, 3, 224, 224)})
+        headers, payload = pack({"input": torch.ones(1, 1, 1024, 1024)})
         channel.send(Infer(id=1, tensors=headers, scalars={}), payload)
         time.sleep(0.05)
         assert server.stop(signal.SIGTERM) == 0
