@@ -1,0 +1,219 @@
+"""The command line `lmos`. Only signatures stand here; a command's code is imported when it is called."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lmos_opt.errors import LmosError
+
+app = typer.Typer(
+    name="lmos",
+    help="Decide exactly where to cut a neural network between an edge device and a server, and run it cut there.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+_CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""The common base of the command line's own complaints."""
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
+Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
+Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
+Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
+Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
+Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
+MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
+Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; energy is there too.")]
+Constrain = Annotated[str | None, typer.Option(metavar="NAME", help="Algorithm 1's constrained objective.")]
+ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a layer at either side.")]
+SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),
+]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import lmos_opt
+
+        typer.echo(f"lmos {lmos_opt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    del version
+
+
+@app.command()
+def profile(
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model or package.module:callable.")],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")] = None,
+    granularity: Annotated[
+        str | None, typer.Option(metavar="paper|module", help="[default: paper for the paper's five networks, else module]")
+    ] = None,
+    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="The input's shape.")] = "3x224x224",
+    time: Annotated[bool, typer.Option("--time", help="Measure each layer's time on this machine.")] = False,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
+    from runner.commands import profile as command
+
+    command.run(network, output, granularity, input_shape, time, weights, threads, as_json)
+
+
+@app.command()
+def front(
+    source: Source,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it: .json, .csv or .parquet.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
+    select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point this rule chooses.")] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+    objectives: Objectives = "latency,memory",
+    constrain: Constrain = None,
+    proper_split: ProperSplit = False,
+    solver: SolverName = "highs",
+    as_json: Json = False,
+) -> None:
+    """The exact Pareto front of latency against edge memory, or of any objectives."""
+    from lmos_opt.sources import Options
+    from runner.commands import front as command
+    from runner.commands.tracing import Question
+
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
+                        proper_split, solver)
+    command.run(question, output, plot, select, as_json)
+
+
+@app.command()
+def plan(
+    source: Source,
+    select: Annotated[
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="lmos, knee, ideal, min_latency, budget:SECONDS, slack:PERCENT, cut:N, ECO, SCO or RS:SEED.",
+        ),
+    ],
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+    objectives: Objectives = "latency,memory",
+    constrain: Constrain = None,
+    proper_split: ProperSplit = False,
+    solver: SolverName = "highs",
+    as_json: Json = False,
+) -> None:
+    """Choose one split and write what the runner executes."""
+    from lmos_opt.sources import Options
+    from runner.commands import plan as command
+    from runner.commands.tracing import Question
+
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
+                        proper_split, solver)
+    command.run(question, select, output, as_json)
+
+
+@app.command()
+def serve(
+    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 picks one.")] = "127.0.0.1:7070",
+    networks: Networks = None,
+    weights: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="A state dict that plans may name (repeatable).")
+    ] = None,
+    threads: Threads = None,
+) -> None:
+    """The server side: runs the tail of the plans that edges open. Ends on SIGTERM or Ctrl-C."""
+    from runner.commands import serve as command
+
+    command.run(listen, networks or [], weights or [], threads)
+
+
+@app.command()
+def run(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
+    server: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where 'lmos serve' listens.")] = "127.0.0.1:7070",
+    images: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of pictures. [default: bundled ones]")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="How many images. [default: each once]")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")] = None,
+    shape: Annotated[
+        str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")
+    ] = None,
+    networks: Networks = None,
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """The edge side: execute a plan and report measured stages beside the predicted ones."""
+    from runner.commands import run as command
+
+    command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path("lmos-demo"),
+    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="The emulated link.")] = "20Mbps",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="What the edge may use.")] = "20MB",
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many images.")] = 10,
+) -> None:
+    """All of it on this machine over loopback: profile, front, plan, server, run, report, plot."""
+    from runner.commands import demo as command
+
+    command.run(output, bandwidth, memory, n)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
+    try:
+        code: Any = typer.main.get_command(app).main(arguments, prog_name="lmos", standalone_mode=False)
+    except LmosError as error:
+        return _complain(str(error), error.exit_code)
+    except _CLICK_ERROR as error:
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        if not message:  # no command was given: the help has been printed
+            return 2
+        return _complain(message, 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 1)
+    except BrokenPipeError:  # the reader of standard output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return code if isinstance(code, int) else 0
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"lmos: {' '.join(message.split())}\n")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

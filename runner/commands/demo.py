@@ -1,0 +1,92 @@
+"""`lmos demo`: the whole way on this machine over loopback, with trained weights and real pictures."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from lmos_opt.errors import LmosError
+from lmos_opt.plotting import save_plot
+from lmos_opt.sources import Options
+from runner.commands.front import front_table
+from runner.commands.output import out, table
+from runner.commands.plan import choose, plan_table
+from runner.commands.profile import make_profile, time_profile
+from runner.commands.run import classes, comparison
+from runner.commands.tracing import Question, read, trace
+from runner.report import RunReport
+
+NETWORK = "torchvision:squeezenet1_1"
+WEIGHTS = "bundled:squeezenet1_1"
+RULE = "min_latency"
+_STOP_S = 30
+
+
+class DemoError(LmosError):
+    """A process of the demonstration ended as it should not."""
+
+
+def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
+    """Profile, front, plan, server, run, report, plot; the files go to `output`."""
+    seconds: list[list[str]] = []
+
+    @contextmanager
+    def part(name: str) -> Iterator[None]:
+        start = perf_counter()
+        yield
+        seconds.append([name, f"{perf_counter() - start:.1f} s"])
+
+    output.mkdir(parents=True, exist_ok=True)
+    files = {name: output / name for name in ("profile.json", "front.json", "front.png", "plan.json", "report.json")}
+    with part("profile: squeezenet1_1, its layers timed on this machine"):
+        profile = time_profile(make_profile(NETWORK, WEIGHTS, "module", (3, 224, 224)), None)
+        profile.save(files["profile.json"])
+    options = Options(edge="local", server="local", bandwidth=bandwidth, memory=memory)
+    question = Question(str(files["profile.json"]), options, "sum", "latency,memory", None, False, "highs")
+    with part("front: every non-dominated split"):
+        asked = read(question)
+        front = trace(question, asked.instance)
+        front.save(files["front.json"])
+    with part(f"plan: rule {RULE}"):
+        plan = choose(question, asked, RULE)
+        plan.save(files["plan.json"])
+        chosen = front.select(RULE)
+        save_plot(front, files["front.png"], chosen)
+    with part(f"run: {n} images, edge and server two processes, the link held to {bandwidth}"), _server() as address:
+        _execute(files["plan.json"], address, n, bandwidth, files["report.json"])
+    report = RunReport.load(files["report.json"])
+    console = out()
+    console.print(front_table(front, asked.instance, chosen))
+    console.print(plan_table(plan, asked.instance))
+    console.print(comparison(report))
+    console.print(classes(report))
+    console.print(table("how long each part took", ["part", "time"], seconds, left=[0]))
+    console.print("files: " + ", ".join(map(str, files.values())))
+
+
+@contextmanager
+def _server() -> Iterator[str]:
+    """A server process on loopback, at a port that the system picks."""
+    command = [sys.executable, "-m", "runner.server", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            port = process.stdout.readline().strip() if process.stdout else ""
+            if not port:
+                raise DemoError(f"the server did not start: {process.stderr.read().strip() if process.stderr else ''}")
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.communicate(timeout=_STOP_S)
+
+
+def _execute(plan: Path, address: str, n: int, bandwidth: str, report: Path) -> None:
+    """The edge as a process of its own, so that its memory is its own."""
+    command = [sys.executable, "-m", "runner.cli", "run", str(plan), "--server", address, "-n", str(n),
+               "--shape", bandwidth, "-o", str(report), "--json"]  # fmt: skip
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        raise DemoError(f"the edge ended with exit code {done.returncode}: {done.stderr.strip()}")

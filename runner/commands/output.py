@@ -1,0 +1,46 @@
+"""What commands print: tables on standard output, activity on standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 120
+"""Columns of a table where standard output is no terminal."""
+
+
+def out() -> Console:
+    """Standard output, for tables and JSON."""
+    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+
+
+def err() -> Console:
+    """Standard error, for activity and logs."""
+    return Console(stderr=True, highlight=False)
+
+
+def print_json(text: str) -> None:
+    """JSON on standard output, as it is."""
+    sys.stdout.write(text)
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> Table:
+    """A table of text; columns are right-aligned but those in `left`."""
+    found = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for k, column in enumerate(columns):
+        found.add_column(column, justify="left" if k in left else "right", overflow="fold")
+    for row in rows:
+        found.add_row(*row)
+    return found
+
+
+@contextmanager
+def activity(what: str) -> Iterator[Callable[[str], None]]:
+    """Say on standard error what is under way, while it is; the value changes the words. Silent in a pipe."""
+    console = err()
+    with console.status(what) as status:
+        yield lambda words: status.update(words)

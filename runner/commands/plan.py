@@ -1,0 +1,72 @@
+"""`lmos plan`: choose one split and write what the runner executes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmos_opt import objectives
+from lmos_opt.errors import InputError
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.split import Split
+from lmos_opt.units import format_rate, format_size, format_time
+from runner.commands.output import err, out, print_json, table
+from runner.commands.tracing import Asked, Question, baseline_split, read, trace
+
+
+def run(question: Question, select: str, output: Path | None, as_json: bool) -> None:
+    """Raises InputError and InfeasibleError as `choose`."""
+    if output is not None and output.suffix.lower() != ".json":
+        raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
+    asked = read(question)
+    plan = choose(question, asked, select)
+    if output is not None:
+        plan.save(output)
+    if as_json:
+        print_json(plan.to_json())
+    else:
+        out().print(plan_table(plan, asked.instance))
+    if output is None and not as_json:
+        err().print("nothing was written; name a file with -o")
+
+
+def choose(question: Question, asked: Asked, select: str) -> Plan:
+    """The plan of the split that the rule chooses, with the question's objectives predicted."""
+    instance = asked.instance
+    split = baseline_split(question, instance, select)
+    if split is None:
+        point = trace(question, instance).select(select)
+        edge_layers, values = point.edge_layers or (), dict(point.values)
+    else:
+        edge_layers, values = split.edge_layers, _values(question, split)
+    edge, server = question.options.devices
+    if asked.profile is None:
+        edge, server = question.options.edge or "instance file", question.options.server or "instance file"
+    setting = Setting(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s,
+                      rtt_s=instance.rtt_s, memory_limit_bytes=instance.memory_limit_bytes, memory_model=question.model,
+                      rule=select)
+    return make_plan(instance, edge_layers, setting=setting, profile=asked.profile, values=values)
+
+
+def plan_table(plan: Plan, instance: Instance) -> object:
+    """The plan for people."""
+    predicted = plan.predicted
+    where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
+    rows = [
+        ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
+        ["crosses", ", ".join(f"{t.name} {list(t.shape)} {format_size(t.bytes)}" for t in plan.crossing) or "nothing"],
+        *([key, format_time(predicted[key])] for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+        ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
+    ]
+    title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "
+             f"{format_rate(plan.setting.bandwidth_bytes_per_s)}")
+    return table(title, ["", "predicted"], rows, left=[0, 1])
+
+
+def _values(question: Question, split: Split) -> dict[str, float]:
+    found = {}
+    for name in question.names:
+        objective = objectives.get(name)
+        if objective.value is not None:
+            found[name] = objective.value(split)
+    return found

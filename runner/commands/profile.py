@@ -1,0 +1,101 @@
+"""`lmos profile`: a network's layers, arcs, work, weights and outputs, and this machine's time for each layer."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import cast, get_args
+
+import torch
+
+from lmos_opt.errors import InputError
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
+from lmos_opt.units import format_size, format_time
+from measurement.networks import build_network, network_digest, parse_builder
+from measurement.profiling import profile_traced
+from measurement.timing import timed_profile
+from measurement.tracing import trace_network
+from measurement.weights import KINDS, bundled_weights
+from runner.commands.output import activity, err, out, print_json, table
+
+PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
+
+
+def run(network: str, output: Path | None, granularity: str | None, input_shape: str, time: bool, weights: str | None,
+        threads: int | None, as_json: bool) -> None:  # fmt: skip
+    """Raises InputError for a network, weights or a shape that cannot be used."""
+    if output is not None and output.suffix.lower() != ".json":
+        raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
+    builder = parse_builder(network)
+    name = network.rpartition(":")[2]
+    if granularity is None:
+        granularity = "paper" if builder.startswith("torchvision:") and name in PAPER_NETWORKS else "module"
+    if granularity not in get_args(Granularity):
+        raise InputError("--granularity", f"{granularity!r} is not one of {', '.join(get_args(Granularity))}")
+    found = make_profile(builder, weights_of(builder, weights), cast(Granularity, granularity), parse_shape(input_shape))
+    if time:
+        found = time_profile(found, threads)
+    if output is not None:
+        found.save(output)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        out().print(profile_table(found))
+    for operation in found.unknown_operations:
+        err().print(f"lmos: no cost formula for {operation}: its work counts as 0", soft_wrap=True)
+
+
+def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int]) -> NetworkProfile:
+    """Build, trace and count a network; `builder` may be code of the user's own, named on the command line."""
+    with activity(f"building {builder}") as tell:
+        module = build_network(builder, weights, allow_code=True)
+        tell(f"tracing {builder}")
+        traced = trace_network(module, torch.zeros(1, *shape), granularity)
+        source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
+        return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+
+
+def time_profile(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
+    """The profile with this machine's times; builds its network again."""
+    source = profile.network
+    if source is None:
+        raise InputError(profile.name, "names no network to build, so it cannot be timed")
+    with activity(f"timing {profile.name} on this machine"):
+        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
+        return timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads)
+
+
+def weights_of(builder: str, asked: str | None) -> str:
+    """The weights as a plan names them: `seeded:0` or the bundled ones by default, a file, a published entry."""
+    name = builder.rpartition(":")[2]
+    if asked is None:
+        is_bundled = builder.startswith("torchvision:") and name in bundled_weights()
+        return f"bundled:{name}" if is_bundled else "seeded:0"
+    if asked.partition(":")[0] in KINDS:
+        return asked
+    if re.fullmatch(r"[A-Z][A-Z0-9_]*", asked):
+        return f"torchvision:{asked}"
+    return f"file:{asked}"
+
+
+def parse_shape(text: str) -> tuple[int, int, int]:
+    """`3x224x224` as (channels, height, width)."""
+    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text)
+    if match is None:
+        raise InputError("--input", f"{text!r} is not a shape such as 3x224x224")
+    return int(match[1]), int(match[2]), int(match[3])
+
+
+def profile_table(profile: NetworkProfile) -> object:
+    """The profile for people: a row a layer."""
+    rows = [
+        [str(k), layer.name, layer.kind, ", ".join(layer.inputs), f"{layer.macs / 1e6:,.2f}", format_size(layer.weight_bytes),
+         "x".join(map(str, layer.output_shape)), format_size(layer.output_bytes),
+         "" if layer.t_local_s is None else format_time(layer.t_local_s)]
+        for k, layer in enumerate(profile.layers, 1)
+    ]  # fmt: skip
+    title = (f"{profile.name} ({profile.granularity}): {len(profile.layers)} layers, {profile.total_macs / 1e9:.3f} GMACs, "
+             f"{profile.total_params:,} parameters")
+    columns = ["#", "layer", "kind", "inputs", "MMACs", "weights", "output", "bytes", "time here"]
+    return table(title, columns if profile.is_timed else columns[:-1],
+                 rows if profile.is_timed else [row[:-1] for row in rows], left=[1, 2, 3])

@@ -1,0 +1,99 @@
+"""What `front` and `plan` share: the question a user asks, and its front."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast, get_args
+
+from lmos_opt.baselines import BASELINES, baseline
+from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front
+from lmos_opt.instance import Instance
+from lmos_opt.profile import NetworkProfile
+from lmos_opt.selection import RULES
+from lmos_opt.sources import Options, instance_of, load_source, needs_local_times
+from lmos_opt.split import Split
+from runner.commands.output import activity
+
+
+@dataclass(frozen=True)
+class Question:
+    """A source and the options of `front` and `plan`, as typed."""
+
+    source: str
+    options: Options
+    memory_model: str
+    objectives: str
+    constrain: str | None
+    proper_split: bool
+    solver: str
+
+    @property
+    def model(self) -> MemoryModel:
+        """The memory model, checked."""
+        if self.memory_model not in get_args(MemoryModel):
+            raise InputError("--memory-model", f"{self.memory_model!r} is not one of {', '.join(get_args(MemoryModel))}")
+        return cast(MemoryModel, self.memory_model)
+
+    @property
+    def names(self) -> list[str]:
+        """The objectives' names."""
+        return [name.strip() for name in self.objectives.split(",") if name.strip()]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question's profile (None for an instance file) and instance."""
+
+    profile: NetworkProfile | None
+    instance: Instance
+
+
+def read(question: Question) -> Asked:
+    """Load the source; times for `local` are measured here and now where the source has none."""
+    question.model  # noqa: B018  a wrong word is a wrong word before anything is read
+    source = load_source(question.source)
+    if isinstance(source, NetworkProfile):
+        if needs_local_times(source, question.options):
+            source = _timed(source)
+        return Asked(source, instance_of(source, question.options))
+    return Asked(None, instance_of(source, question.options))
+
+
+def trace(question: Question, instance: Instance) -> Front:
+    """The question's front; progress on standard error."""
+    from lmos_opt import pareto_front
+
+    with activity("tracing the front") as tell:
+        return pareto_front(instance, question.names, memory_model=question.model, constrain=question.constrain,
+                            proper_split=question.proper_split, solver=question.solver,
+                            progress=lambda n: tell(f"tracing the front: {n} points"))
+
+
+def baseline_split(question: Question, instance: Instance, rule: str) -> Split | None:
+    """A baseline's split under the question's constraints; None if the rule is not a baseline's."""
+    found = baseline(instance, rule)
+    if found is None:
+        if rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
+            raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
+        return None
+    split = Split(instance, found.edge, question.model)
+    limit = instance.memory_limit_bytes
+    if limit is not None and split.memory_bytes > limit:
+        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
+    if question.proper_split and not split.is_proper:
+        raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
+    return split
+
+
+def _timed(profile: NetworkProfile) -> NetworkProfile:
+    if profile.network is None:
+        return profile  # the device `local` will say what is missing
+    try:
+        from runner.commands.profile import time_profile
+    except ImportError:
+        raise MissingExtraError("timing a network on this machine", "torch") from None
+    return time_profile(profile, None)
+
+
