@@ -10,11 +10,13 @@ import inspect
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, fx, nn
-from torch.export import ExportedProgram
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram  # torch.export is slow to import, and needed where fx fails only
 
 
 @contextmanager

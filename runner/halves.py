@@ -57,12 +57,13 @@ class Half:
     def compute(self, node: fx.Node) -> None:
         """Run `node` in this half; everything it reads must be there."""
         facts = self._traced.facts[node]
-        shared, copies = self._memory_of(node, facts), {}
+        sources = self._sources(node, facts)
+        copies: dict[fx.Node, fx.Node] = {}
         if any(self._is_needed(target) for target in facts.mutates):
-            shared -= frozenset().union(*(self._memory[target] for target in facts.mutates))
             copies = {t: self._graph.call_function(own_copy, (self._value(t),)) for t in facts.mutates}
         self._emit(node, copies)
-        self._memory[node] = shared | {len(self._memory)}
+        shared = (self._memory.get(source, frozenset()) for source in sources - copies.keys())
+        self._memory[node] = frozenset({len(self._memory)}).union(*shared)
 
     def returns(self, *groups: Any) -> fx.GraphModule:
         """The finished half: a module that returns these nodes' values, in the same nested structure."""
@@ -76,18 +77,12 @@ class Half:
             made in self._crossing and memory & where for made, where in self._memory.items()
         )
 
-    def _memory_of(self, node: fx.Node, facts: NodeFacts) -> frozenset[int]:
-        """The memory that the node's value may share: as seen on the example, or as it could be for other strides."""
-        sources = set(facts.shares)
+    def _sources(self, node: fx.Node, facts: NodeFacts) -> set[fx.Node]:
+        """The arguments whose memory the node's value may share: as seen, or as it could be for other strides."""
         word = str(getattr(node.target, "__name__", node.target)).lower()
         if node.op == "call_module":
             word = type(self._traced.graph_module.get_submodule(str(node.target))).__name__.lower()
-        if word in _COPIES_IF_NEEDED:
-            sources.update(node.all_input_nodes)
-        for source in node.all_input_nodes:
-            if source.op == "get_attr":
-                self._value(source)
-        return frozenset().union(*(self._memory.get(source, frozenset()) for source in sources))
+        return set(node.all_input_nodes if word in _COPIES_IF_NEEDED else facts.shares)
 
     def _emit(self, node: fx.Node, copies: Mapping[fx.Node, fx.Node]) -> None:
         source = node.args[0] if node.args else None
@@ -155,6 +150,6 @@ def _eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> n
         for table in ("_parameters", "_buffers", "_modules"):
             copy.__dict__[table] = dict(vars(module)[table])
         copy.__dict__["training"] = False
-        for name, child in module.named_children():
-            copy.__dict__["_modules"][name] = _eval_copy(child, seen)
+        for name, child in vars(module)["_modules"].items():
+            copy.__dict__["_modules"][name] = None if child is None else _eval_copy(child, seen)
     return seen[id(module)]
