@@ -170,7 +170,8 @@ class _Evaluation:
 
 def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, algorithm: str | None,
          constrained: int | None, evaluate: _Evaluation | None,
-         granules: Sequence[float | None], progress: Progress | None) -> tuple[list[Candidate], FrontProblem, str | None]:  # fmt: skip
+         granules: Sequence[float | None],
+         progress: Progress | None) -> tuple[list[Candidate], FrontProblem, str | None]:  # fmt: skip
     """Run an algorithm; the points it found, the problem it ran on, and why it stopped early, if it did."""
     j = constrained or 0
     problem = FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),

@@ -71,7 +71,7 @@ class Device(Document):
     cores: Annotated[Count, Field(ge=1)]
     hz: Rate
     ops_per_cycle: Rate
-    ops_per_cycle_by_kind: dict[Name, Rate] = {}
+    ops_per_cycle_by_kind: dict[Name, Rate] = Field(default_factory=dict)
     memory_bytes: Count | None
     power: Power | None = None
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]

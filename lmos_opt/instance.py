@@ -1,4 +1,4 @@
-"""`Instance`: one split problem in numbers (FORMULATION: the layers' graph, times, bytes, the link, the edge's memory)."""
+"""`Instance`: one split problem in numbers: the layers' graph, times, bytes, the link, the edge's memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
-
 
 
 class InstanceLayer(Record):

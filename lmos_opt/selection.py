@@ -1,4 +1,4 @@
-"""Selection rules: which point of a front is chosen. One function a rule; FORMULATION names and defines them.
+"""Selection rules: which point of a front is chosen. One function a rule; docs/formulation.md defines them.
 
 `lmos` is the paper's ranking read literally: the best value of the optimised objective. With memory optimised (the
 paper's choice) that is always the feasible point with the most edge memory, whatever the bandwidth or the speeds are.

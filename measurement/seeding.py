@@ -121,7 +121,7 @@ _BOUNDS: dict[str, Callable[..., tuple[float, float]]] = {
 }
 
 
-def _trunc_normal(  # noqa: PLR0917  the signature is that of the function it stands in for
+def _trunc_normal(  # the signature is that of the function it stands in for
     tensor: torch.Tensor, mean: float, std: float, a: float, b: float, generator: object = None
 ) -> torch.Tensor:
     low, high = _normal(mean, std)

@@ -168,7 +168,9 @@ def run(
         str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")
     ] = None,
     networks: Networks = None,
-    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")
+    ] = None,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:

@@ -116,7 +116,8 @@ class FrontProblem:
     """A MILP with costs to minimise, loaded into a solver once; algorithms ask it for `best` and `refine`.
 
     `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
-    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders` the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j.
+    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
+    the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j.
     """
 
     milp: Milp
@@ -227,7 +228,7 @@ class FrontProblem:
         limit = NODE_LIMIT if self.deciders is None else MOST_NODES
         self.solves += 1
         found = self._tree.search(objective, bounds, evaluate, gap, known, limit)
-        if found is None or witness is not None and found is known:
+        if found is None or (witness is not None and found is known):
             return witness
         costs = self._costs(found.x)
         assert costs is not None  # evaluate refuses what breaks a constraint

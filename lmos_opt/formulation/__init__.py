@@ -40,7 +40,7 @@ def build_model(
     constraints: Sequence[Constraint] = (),
     exact_memory: bool = True,
 ) -> Any:
-    """The split as a pyomo ConcreteModel without an objective (FORMULATION: variables and constraints).
+    """The split as a pyomo ConcreteModel without an objective (docs/formulation.md: variables and constraints).
 
     `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
     `m.layers` are the names in topological order, `m.edge`, `m.sent`, `m.offload` the variables, `m.memory` the edge

@@ -1,4 +1,4 @@
-"""The edge memory of an edge set, by either model of FORMULATION: exact, in whole bytes, without any solver."""
+"""The edge memory of an edge set, by either memory model: exact, in whole bytes, without any solver."""
 
 from __future__ import annotations
 

@@ -146,8 +146,8 @@ class HighsSession(_Loaded):
             self._set(_BASE | _RUNGS[rung])
             self._rung = rung
         self._pose(objective, row_upper)
-        for x in excluded:
-            self._exclude(x)
+        for known in excluded:
+            self._exclude(known)
         highs.clearSolver()
         highs.run()
         found = highs.getModelStatus()

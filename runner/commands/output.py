@@ -43,4 +43,4 @@ def activity(what: str) -> Iterator[Callable[[str], None]]:
     """Say on standard error what is under way, while it is; the value changes the words. Silent in a pipe."""
     console = err()
     with console.status(what) as status:
-        yield lambda words: status.update(words)
+        yield status.update

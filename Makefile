@@ -1,0 +1,31 @@
+# `make demo` and `make test` need nothing before them but Python 3.11 or newer (with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/installed
+# Two workers of pytest on two cores: torch's own threads in each would only wait for each other.
+ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
+
+.PHONY: setup demo test check
+.DELETE_ON_ERROR:
+
+setup: $(STAMP)
+
+# The stamp is written last, so an interrupted attempt leaves none, and the next one begins with an empty .venv.
+$(STAMP): pyproject.toml
+	@echo "setup: installing into .venv (minutes: torch is large)"
+	@start=$$(date +%s) && $(PYTHON) -m venv $(if $(wildcard $(STAMP)),,--clear) .venv \
+	&& $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]' && touch $@ && echo "setup: $(SECONDS_SINCE)"
+
+demo: setup
+	@start=$$(date +%s) && $(BIN)/lmos demo && echo "demo: $(SECONDS_SINCE) in all"
+
+test: setup
+	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(ONE_THREAD) $(BIN)/python -m pytest --doctest-modules lmos_opt measurement runner
+	$(ONE_THREAD) $(BIN)/python -m pytest tests/test_readme.py tests/test_docs.py
