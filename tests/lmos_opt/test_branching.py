@@ -1,0 +1,124 @@
+"""The certified search against brute force, and against relaxations that lie."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from lmos_opt import pareto_front
+from lmos_opt.branching import BranchAndBound, NodeLimitError
+from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.solvers import Relaxed, Status, highs
+from tests.lmos_opt.generators import random_instance
+from tests.lmos_opt.reference import mistakes
+
+
+def _program(seed: int) -> tuple[Milp, LinearForm]:
+    """A small integer program with fractional data: 6 variables of 0..2, 3 rows."""
+    rng = np.random.default_rng(seed)
+    n = 6
+    columns = np.arange(n)
+    rows = tuple(LinearForm(columns, rng.normal(size=n) * 10 ** rng.uniform(-3, 3)) for _ in range(3))
+    upper = np.array([abs(row.coefficients).sum() * rng.uniform(0.0, 1.0) for row in rows])
+    milp = Milp("random", tuple(f"x{k}" for k in range(n)), np.zeros(n), np.full(n, 2.0), np.ones(n, dtype=bool), rows,
+                np.full(3, -np.inf), upper)
+    return milp, LinearForm(columns, rng.normal(size=n))
+
+
+def _search(milp, objective, relaxation=None, node_limit=10**6):
+    tree = BranchAndBound(milp, [], relaxation or highs.SOLVER.relax(milp, []), milp.integer_columns)
+
+    def evaluate(x):
+        exact = all(row.at(x) <= upper for row, upper in zip(milp.rows, milp.row_upper, strict=True))
+        return objective.at(x) if exact else None
+
+    return tree.search(objective, {}, evaluate, 1e-9, None, node_limit)
+
+
+def _brute_force(milp, objective):
+    best = None
+    for values in itertools.product(range(3), repeat=len(milp.variables)):
+        x = np.array(values, dtype=float)
+        if all(row.at(x) <= upper for row, upper in zip(milp.rows, milp.row_upper, strict=True)):
+            value = objective.at(x)
+            best = value if best is None else min(best, value)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_the_least_cost_is_found_and_proved(seed):
+    milp, objective = _program(seed)
+    found = _search(milp, objective)
+    best = _brute_force(milp, objective)
+    assert (found is None) == (best is None)
+    assert best is None or found.cost == pytest.approx(best, abs=1e-9)
+
+
+class _Liar:
+    """A relaxation that lies about its status, its solution and its multipliers, at random."""
+
+    def __init__(self, milp, extra_rows, seed):
+        self._true = highs.SOLVER.relax(milp, extra_rows)
+        self._rng = random.Random(seed)
+
+    def pose(self, objective, row_upper):
+        self._true.pose(objective, row_upper)
+
+    def solve(self, lower, upper):
+        told = self._true.solve(lower, upper)
+        lie = self._rng.random()
+        noise = np.random.default_rng(self._rng.randrange(2**32))
+        if lie < 0.15:
+            return Relaxed(Status.FAILED, None, None)
+        if lie < 0.3 and told.x is not None:  # calls a feasible box empty, with a ray that proves nothing
+            return Relaxed(Status.INFEASIBLE, None, told.duals)
+        if lie < 0.45 and told.duals is not None:
+            return replace(told, duals=told.duals * noise.uniform(0.0, 3.0, len(told.duals)))
+        if lie < 0.6 and told.x is not None:
+            return replace(told, x=noise.uniform(lower, upper))
+        return told
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_a_relaxation_that_lies_costs_nodes_never_the_optimum(seed):
+    milp, objective = _program(seed)
+    found = _search(milp, objective, _Liar(milp, [], seed))
+    best = _brute_force(milp, objective)
+    assert (found is None) == (best is None)
+    assert best is None or found.cost == pytest.approx(best, abs=1e-9)
+
+
+class _LyingSolver(highs.Highs):
+    def relax(self, milp, extra_rows):
+        return _Liar(milp, extra_rows, 1)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_front_traced_with_lies_is_whole(seed):
+    instance = random_instance(seed, most_layers=8)
+    front = pareto_front(instance, solver=_LyingSolver())
+    assert mistakes(front, instance, ["latency", "memory"], "sum") == []
+
+
+def test_the_node_limit_is_an_error_not_an_answer():
+    milp, objective = _program(3)
+    with pytest.raises(NodeLimitError):
+        _search(milp, objective, _Liar(milp, [], 0), node_limit=2)
+
+
+def test_bounds_hold_for_any_multipliers():
+    """Weak duality: whatever the multipliers, the bound is below every feasible cost of the box."""
+    milp, objective = _program(8)
+    tree = BranchAndBound(milp, [], highs.SOLVER.relax(milp, []), milp.integer_columns)
+    cost = np.zeros(len(milp.variables))
+    cost[objective.columns] = objective.coefficients
+    best = _brute_force(milp, objective)
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        duals = rng.normal(size=len(milp.rows)) * 10 ** rng.uniform(-6, 3)
+        assert tree._bound(cost, duals, milp.lower, milp.upper, milp.row_upper) <= best
+        assert not tree._is_empty(duals, milp.lower, milp.upper, milp.row_upper)

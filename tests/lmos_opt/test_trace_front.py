@@ -1,0 +1,244 @@
+"""`trace_front` on any Pyomo MILP: published fronts, mixed senses, statuses, and a model that stays as it was."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from lmos_opt import InfeasibleError, InputError, trace_front
+from lmos_opt.solvers import Outcome, Relaxed, Status, highs
+
+PUBLISHED = sorted((Path(__file__).parent / "published").glob("*.json"))
+QUICK = {"moa_issue58_mixed", "moa_kp10_p2", "moa_kp10_p3", "moa_kp17_p2", "symphony114_2kp9"}
+
+
+def _published(path):
+    data = json.loads(path.read_text())
+    n = len(data["c"][0])
+    m = pyo.ConcreteModel(data["name"])
+    if data["vars"] == "binary":
+        m.x = pyo.Var(range(n), domain=pyo.Binary)
+    else:
+        m.x = pyo.Var(range(n), domain=pyo.NonNegativeIntegers, bounds=lambda m, i: (0, data["ub"][i]))
+    m.rows = pyo.ConstraintList()
+    senses = data["row_sense"] if isinstance(data["row_sense"], list) else [data["row_sense"]] * len(data["A"])
+    for row, bound, sense in zip(data["A"], data["b"], senses, strict=True):
+        body = sum(a * m.x[k] for k, a in enumerate(row))
+        m.rows.add({"<=": body <= bound, ">=": body >= bound, "==": body == bound}[sense])
+    objectives = []
+    for k, (c, c0, sense) in enumerate(zip(data["c"], data["c0"], data["sense"], strict=True)):
+        objective = pyo.Objective(expr=sum(a * m.x[i] for i, a in enumerate(c)) + c0,
+                                  sense=pyo.maximize if sense == "max" else pyo.minimize)
+        m.add_component(f"f{k}", objective)
+        objectives.append(objective)
+    return m, objectives, sorted(map(tuple, data["front"]))
+
+
+@pytest.mark.parametrize("algorithm", [None, "local_upper_bounds"])
+@pytest.mark.parametrize("path", [p for p in PUBLISHED if p.stem in QUICK], ids=lambda p: p.stem)
+def test_published_fronts(path, algorithm):
+    model, objectives, expected = _published(path)
+    front = trace_front(model, objectives, algorithm=algorithm)
+    assert front.complete
+    assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
+
+
+@pytest.mark.slow
+def test_published_front_of_fifty_items():
+    model, objectives, expected = _published(next(p for p in PUBLISHED if p.stem not in QUICK))
+    front = trace_front(model, objectives)
+    assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
+
+
+def _knapsack(seed, real):
+    rng = random.Random(seed)
+    n = 8
+
+    def number():
+        return rng.uniform(1e-6, 10.0) if real else rng.randint(-20, 20)
+
+    m = pyo.ConcreteModel("knapsack")
+    m.x = pyo.Var(range(n), domain=pyo.Binary)
+    weights = [rng.uniform(1, 10) for _ in range(n)]
+    m.capacity = pyo.Constraint(expr=sum(w * m.x[k] for k, w in enumerate(weights)) <= sum(weights) / 2)
+    data = [[number() for _ in range(n)] for _ in range(3)]
+    m.value = pyo.Objective(expr=sum(c * m.x[k] for k, c in enumerate(data[0])) + 5, sense=pyo.maximize)
+    m.cost = pyo.Objective(expr=sum(c * m.x[k] for k, c in enumerate(data[1])), sense=pyo.minimize)
+    m.risk = pyo.Objective(expr=sum(c * m.x[k] for k, c in enumerate(data[2])) - 3, sense=pyo.minimize)
+    points = []
+    for x in itertools.product((0, 1), repeat=n):
+        if sum(w * v for w, v in zip(weights, x, strict=True)) <= sum(weights) / 2:
+            v, c, r = (sum(a * b for a, b in zip(row, x, strict=True)) for row in data)
+            points.append((-(v + 5), c, r - 3))
+    return m, points
+
+
+def _non_dominated(points, k):
+    points = [p[:k] for p in points]
+    return sorted({p for p in points if not any(all(a <= b for a, b in zip(q, p, strict=True)) and q != p for q in points)})
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("p", [2, 3])
+@pytest.mark.parametrize("seed", range(5))
+def test_mixed_senses_offsets_negative_and_real_values(seed, p, real):
+    model, points = _knapsack(seed, real)
+    objectives = [model.value, model.cost, model.risk][:p]
+    front = trace_front(model, objectives)
+    found = sorted(tuple(s * q.values[o.name] for s, o in zip((-1, 1, 1), objectives, strict=False)) for q in front.points)
+    expected = _non_dominated(points, p)
+    assert len(found) == len(expected)
+    assert np.allclose(found, expected, rtol=0, atol=1e-9)
+
+
+def test_a_point_comes_with_a_solution_that_attains_it():
+    model, _ = _knapsack(0, real=True)
+    front = trace_front(model, [model.value, model.cost])
+    for point in front.points:
+        for k in range(8):
+            model.x[k].set_value(point.solution[f"x[{k}]"])
+        assert pyo.value(model.value) == pytest.approx(point.values["value"])
+        assert pyo.value(model.cost) == pytest.approx(point.values["cost"])
+        assert pyo.value(model.capacity.body) <= pyo.value(model.capacity.upper)
+    assert [p.values["value"] for p in front.points] == sorted((p.values["value"] for p in front.points), reverse=True)
+
+
+def test_the_model_is_left_as_it_was():
+    model, _ = _knapsack(1, real=False)
+    model.x[0].set_value(1)
+    model.risk.deactivate()
+    before = [(c.name, c.active) for c in model.component_data_objects()], [v.value for v in model.x.values()]
+    trace_front(model, [model.value, model.cost])
+    with pytest.raises(InputError):
+        trace_front(model, [model.value, model.cost], algorithm="none")
+    assert ([(c.name, c.active) for c in model.component_data_objects()], [v.value for v in model.x.values()]) == before
+
+
+def test_fixed_variables_and_constant_objectives():
+    model, points = _knapsack(2, real=False)
+    model.constant = pyo.Objective(expr=7.0)
+    model.x[3].fix(1)
+    front = trace_front(model, [model.value, model.constant])
+    assert len(front.points) == 1
+    assert front.points[0].values["constant"] == 7
+    assert front.points[0].solution["x[3]"] == 1
+
+
+def test_a_continuous_variable_may_carry_an_objective():
+    """A makespan: the larger of two loads, bounded from below by rows, is a real variable that takes few values."""
+    times = [3.5, 2.25, 4.0, 1.5]
+    m = pyo.ConcreteModel("jobs")
+    m.x = pyo.Var(range(4), domain=pyo.Binary)
+    m.longest = pyo.Var(bounds=(0, 20))
+    m.first = pyo.Constraint(expr=m.longest >= sum(t * m.x[k] for k, t in enumerate(times)))
+    m.second = pyo.Constraint(expr=m.longest >= sum(t * (1 - m.x[k]) for k, t in enumerate(times)))
+    m.makespan = pyo.Objective(expr=m.longest)
+    m.rent = pyo.Objective(expr=sum((k + 1) * m.x[k] for k in range(4)))
+    front = trace_front(m, [m.makespan, m.rent])
+    every = []
+    for x in itertools.product((0, 1), repeat=4):
+        load = sum(t * v for t, v in zip(times, x, strict=True))
+        every.append((max(load, sum(times) - load), sum((k + 1) * v for k, v in enumerate(x))))
+    assert np.allclose([(p.values["makespan"], p.values["rent"]) for p in front.points], _non_dominated(every, 2))
+
+
+def test_what_is_not_a_milp():
+    m = pyo.ConcreteModel("curved")
+    m.x = pyo.Var(bounds=(0, 1))
+    m.square = pyo.Objective(expr=m.x**2)
+    m.line = pyo.Objective(expr=m.x)
+    with pytest.raises(InputError, match=r"curved: objective square is not linear"):
+        trace_front(m, [m.square, m.line])
+
+
+def test_infeasible_and_unbounded():
+    m = pyo.ConcreteModel("none")
+    m.x = pyo.Var(range(2), domain=pyo.Binary)
+    m.c = pyo.Constraint(expr=m.x[0] + m.x[1] >= 3)
+    m.f, m.g = pyo.Objective(expr=m.x[0]), pyo.Objective(expr=m.x[1])
+    with pytest.raises(InfeasibleError):
+        trace_front(m, [m.f, m.g])
+    m = pyo.ConcreteModel("endless")
+    m.x = pyo.Var(domain=pyo.NonNegativeIntegers)
+    m.f, m.g = pyo.Objective(expr=m.x, sense=pyo.maximize), pyo.Objective(expr=m.x)
+    with pytest.raises(InputError, match="unbounded"):
+        trace_front(m, [m.f, m.g])
+
+
+class _Session:
+    """HiGHS until its patience ends, then nothing but failures (or, worse, 'infeasible')."""
+
+    def __init__(self, session, solver):
+        self._session, self._solver = session, solver
+
+    def solve(self, *arguments):
+        self._solver.left -= 1
+        return self._session.solve(*arguments) if self._solver.left >= 0 else Outcome(self._solver.status)
+
+
+class _Relaxation(_Session):
+    def pose(self, *arguments):
+        self._session.pose(*arguments)
+
+    def solve(self, *arguments):
+        self._solver.left -= 1
+        return self._session.solve(*arguments) if self._solver.left >= 0 else Relaxed(self._solver.status, None, None)
+
+
+class _Failing(highs.Highs):
+    """A solver that fails after k solves."""
+
+    def __init__(self, k, status):
+        super().__init__()
+        object.__setattr__(self, "left", k)
+        object.__setattr__(self, "status", status)
+        self.__class__.__setattr__ = object.__setattr__
+
+    def open(self, *arguments):
+        return _Session(super().open(*arguments), self)
+
+    def relax(self, *arguments):
+        return _Relaxation(super().relax(*arguments), self)
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.TIME_LIMIT, Status.INFEASIBLE])
+@pytest.mark.parametrize("real", [False, True])
+def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(status, real):
+    model, points = _knapsack(0, real)
+    expected = _non_dominated(points, 2)
+    cut_short = 0
+    for k in (0, 1, 2, 7, 30) if real else range(31):  # with real values a search goes on without any relaxation
+        if status is Status.INFEASIBLE and k == 0:
+            continue  # then nothing contradicts it
+        try:
+            front = trace_front(model, [model.value, model.cost], solver=_Failing(k, status))
+        except InfeasibleError:
+            assert status is Status.INFEASIBLE
+            continue
+        found = sorted((-p.values["value"], p.values["cost"]) for p in front.points)
+        if front.complete:
+            assert np.allclose(found, expected)
+        else:
+            cut_short += 1
+            assert front.reason
+            assert len(found) < len(expected) + 1
+    assert cut_short > 0 or real
+
+
+def test_an_interruption_keeps_what_was_found():
+    model, points = _knapsack(0, real=False)
+
+    def stop(n):
+        if n == 2:
+            raise KeyboardInterrupt
+
+    front = trace_front(model, [model.value, model.cost], progress=stop)
+    assert not front.complete
+    assert front.reason == "interrupted"
+    assert 1 <= len(front.points) < len(_non_dominated(points, 2))
