@@ -104,10 +104,25 @@ def test_a_front_traced_with_lies_is_whole(seed):
     assert mistakes(front, instance, ["latency", "memory"], "sum") == []
 
 
+class _Dead:
+    """A relaxation that never answers: the search enumerates."""
+
+    def pose(self, objective, row_upper):
+        pass
+
+    def solve(self, lower, upper):
+        return Relaxed(Status.FAILED, None, None)
+
+
+def test_without_any_relaxation_the_search_enumerates():
+    milp, objective = _program(3)
+    assert _search(milp, objective, _Dead()).cost == pytest.approx(_brute_force(milp, objective), abs=1e-12)
+
+
 def test_the_node_limit_is_an_error_not_an_answer():
     milp, objective = _program(3)
     with pytest.raises(NodeLimitError):
-        _search(milp, objective, _Liar(milp, [], 0), node_limit=2)
+        _search(milp, objective, _Dead(), node_limit=100)
 
 
 def test_bounds_hold_for_any_multipliers():
