@@ -5,16 +5,21 @@ Sizes are bytes, rates bytes per second, times seconds. A rate's `b` is bits (`1
 
 from __future__ import annotations
 
-import math
 import re
+import sys
+from decimal import Decimal
+from numbers import Real
+from typing import Any
 
 from lmos_opt.errors import InputError
 
 _DECIMAL = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _BINARY = {"ki": 2**10, "mi": 2**20, "gi": 2**30, "ti": 2**40}
 _PREFIXES: dict[str, int] = {**_DECIMAL, **_BINARY}
-_TIMES = {"": 1.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9, "min": 60.0}
-_NUMBER = r"\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)\s*"
+_TIMES = {name: Decimal(text) for name, text in {"": "1", "s": "1", "ms": "1e-3", "us": "1e-6", "µs": "1e-6",
+                                                 "ns": "1e-9", "min": "60"}.items()}  # fmt: skip
+_NUMBER = r"\s*([0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]{1,40})\s*"
+"""Decimal numbers, read exactly: in binary, 1.001 GB would be a fraction of a byte."""
 _SIZE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)[bB]?\s*")
 _RATE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)(bps|bit/s|b/s|Bps|B/s)\s*")
 _TIME = re.compile(_NUMBER + r"(s|ms|us|µs|ns|min|)\s*")
@@ -31,13 +36,13 @@ def parse_size(text: str | float, what: str = "size") -> int:
         prefix = match[2].lower() if match else "?"
         if match is None or prefix not in _PREFIXES:
             raise InputError(what, f"{text!r} is not a size; expected a number of bytes such as 602112, 8GB or 512MiB")
-        value = float(match[1]) * _PREFIXES[prefix]
+        value: Decimal | float = Decimal(match[1]) * _PREFIXES[prefix]
     else:
-        value = text
-    value = _checked(value, text, what)
-    if value != int(value):
+        value = _checked(text, text, what)
+    whole = int(value)
+    if value != whole:
         raise InputError(what, f"{text!r} is a fraction of a byte; expected a whole number of bytes")
-    return int(value)
+    return whole
 
 
 def parse_rate(text: str | float, what: str = "rate") -> float:
@@ -52,9 +57,9 @@ def parse_rate(text: str | float, what: str = "rate") -> float:
         if match is None or prefix not in _PREFIXES:
             raise InputError(what, f"{text!r} is not a rate; expected a number with a unit such as 10Mbps or 1.25MB/s")
         bits = match[3] in {"bps", "bit/s", "b/s"}
-        value = float(match[1]) * _PREFIXES[prefix] / (8 if bits else 1)
+        value = float(Decimal(match[1]) * _PREFIXES[prefix] / (8 if bits else 1))
     else:
-        value = float(text)
+        value = text
     value = _checked(value, text, what)
     if value <= 0:
         raise InputError(what, f"{text!r} is not a rate greater than zero")
@@ -71,16 +76,17 @@ def parse_time(text: str | float, what: str = "time") -> float:
         match = _TIME.fullmatch(text)
         if match is None:
             raise InputError(what, f"{text!r} is not a time; expected a number with a unit such as 20ms or 1.5s")
-        value = float(match[1]) * _TIMES[match[2]]
+        value = float(Decimal(match[1]) * _TIMES[match[2]])
     else:
-        value = float(text)
+        value = text
     return _checked(value, text, what)
 
 
-def _checked(value: float, text: object, what: str) -> float:
-    if not math.isfinite(value) or value < 0:
-        raise InputError(what, f"{text!r} is not a finite number of at least zero")
-    return value
+def _checked(value: Any, text: object, what: str) -> float:
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= sys.float_info.max:
+        raise InputError(what, f"{text!r:.60} is not a finite number of at least zero")
+    return float(value)
 
 
 def format_size(n_bytes: float) -> str:
