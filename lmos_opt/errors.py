@@ -24,6 +24,14 @@ class Problem:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+class InvalidError(ValueError):
+    """What a validator raises when several things are wrong: `problems` holds all of them, with their paths."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("; ".join(map(str, self.problems)))
+
+
 class InputError(LmosError):
     """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it."""
 

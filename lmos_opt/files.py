@@ -8,15 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    Strict,
+    ValidationError,
+)
 
-from lmos_opt.errors import InputError, Problem
+from lmos_opt.errors import InputError, InvalidError, Problem
 
 LARGEST_WHOLE = 2**53
 """Counts above this are not exact in a double, which every solver computes in."""
@@ -30,19 +40,34 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
+def _value(value: object) -> int | float:
+    """One check for whole and real numbers: a union of types would report every member's complaint."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("expected a number")
+    if not abs(value) <= sys.float_info.max:  # NaN is not either
+        raise ValueError("expected a finite number")
+    return value
+
+
 def _printable(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise ValueError("expected printable text without blanks around it")
     return value
 
 
+def _encodable(value: str) -> str:
+    if any("\ud800" <= c <= "\udfff" for c in value):  # half a character: JSON can spell it, UTF-8 cannot
+        raise ValueError("expected text that UTF-8 can hold")
+    return value
+
+
 Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=LARGEST_WHOLE)]
 Number = Annotated[float, Strict(), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
-Value = Annotated[int, Strict()] | Number
+Value = Annotated[int | float, PlainValidator(_value)]
 Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]
-Text = Annotated[str, Strict()]
+Text = Annotated[str, Strict(), AfterValidator(_encodable)]
 Flag = Annotated[bool, Strict()]
 
 
@@ -93,11 +118,19 @@ def input_errors(source: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        raise InputError(source, [_problem(e["loc"], e) for e in error.errors(include_url=False)]) from None
+        found = [problem for e in error.errors(include_url=False) for problem in _problems(e)]
+        raise InputError(source, found) from None
 
 
-def _problem(loc: tuple[int | str, ...], error: Any) -> Problem:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in loc).removeprefix(".")
+def _problems(error: Any) -> list[Problem]:
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in error["loc"]).removeprefix(".")
+    cause = error.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidError):
+        return [Problem(f"{path}.{p.path}".strip("."), p.message) for p in cause.problems]
+    return [_problem(path, error)]
+
+
+def _problem(path: str, error: Any) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return Problem(path, "is missing")
@@ -124,11 +157,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     """Parse a file strictly: no NaN or Infinity, no key twice, no more than LARGEST_FILE_BYTES."""
     source = str(path)
     try:
-        if Path(path).stat().st_size > LARGEST_FILE_BYTES:
-            raise InputError(source, f"larger than {LARGEST_FILE_BYTES} bytes")
-        data = Path(path).read_bytes()
+        with Path(path).open("rb") as file:
+            data = file.read(LARGEST_FILE_BYTES + 1)  # a pipe does not know its size
     except OSError as error:
         raise InputError(source, (error.strerror or str(error)).lower()) from None
+    if len(data) > LARGEST_FILE_BYTES:
+        raise InputError(source, f"larger than {LARGEST_FILE_BYTES} bytes")
     return parse_json(data, source)
 
 
@@ -161,15 +195,19 @@ def parse_json(data: bytes, source: str) -> Any:
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`."""
-    target = Path(path)
+    """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`.
+
+    A link stays a link: the file it leads to is replaced. A device, a pipe or an open file (`/dev/stdout`) cannot be
+    replaced and is written as it is. Raises InputError where none of that can be done.
+    """
     temporary: str | None = None
     try:
-        if target.exists() and not target.is_file():  # a pipe or a terminal: nothing to rename over
-            target.write_bytes(data)
+        if _is_stream(Path(path)):
+            Path(path).write_bytes(data)
             return
+        target = Path(os.path.realpath(path))
         mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
-        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:32]}.", suffix=".part")
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
@@ -182,6 +220,12 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+def _is_stream(path: Path) -> bool:
+    """Whether the path names something that has no place in a folder: `/dev/stdout` may lead to a file, yet is none."""
+    folder = os.path.realpath(path.parent)
+    return folder == "/dev" or folder.startswith("/proc/") or (path.exists() and not path.is_file())
 
 
 def _umask() -> int:

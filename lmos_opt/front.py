@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text, Value, write_atomically
 
 if TYPE_CHECKING:
@@ -41,11 +41,17 @@ class Point(Record):
     variable's name to its value.
     """
 
-    values: dict[str, Value]
+    values: dict[Name, Value]
     edge_layers: tuple[Name, ...] | None = None
     x1: Count | None = None
     x2: Count | None = None
-    solution: dict[str, Number] | None = None
+    solution: dict[Text, Number] | None = None
+
+    @model_validator(mode="after")
+    def _counted(self) -> Self:
+        if self.edge_layers is not None and self.x1 != len(self.edge_layers):
+            raise InvalidError([Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}")])
+        return self
 
 
 class Front(Document):
@@ -67,6 +73,19 @@ class Front(Document):
     complete: Flag = True
     reason: Text | None = None
     constrained: Name | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [Problem(f"objectives[{k}].name", f"{name!r} is already the name of objectives[{self.names.index(name)}]")
+                    for k, name in enumerate(self.names) if name in self.names[:k]]
+        problems += [Problem(f"points[{k}].values", f"has {', '.join(point.values) or 'nothing'}; expected a value for each of "
+                                                    f"{', '.join(self.names)}")
+                     for k, point in enumerate(self.points) if set(point.values) != set(self.names)]
+        if self.complete == (self.reason is not None):
+            problems.append(Problem("reason", "expected a reason where complete is false, and only there"))
+        if problems:
+            raise InvalidError(problems)
+        return self
 
     def to_dict(self) -> dict[str, Any]:
         """The file's keys; of a point only what it has, `reason` and `constrained` only where they say something."""
@@ -157,14 +176,11 @@ class Front(Document):
         import io
 
         buffer = io.BytesIO()
-        try:
-            frame.to_parquet(buffer, index=False)
-        except ImportError:
-            raise MissingExtraError("writing Parquet", "plots") from None
+        frame.to_parquet(buffer, index=False)
         write_atomically(path, buffer.getvalue())
 
 
 def _joined(value: list[str] | dict[str, float]) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{name}={number:g}" for name, number in value.items())
+        return " ".join(f"{name}={number!r}" for name, number in value.items())
     return " ".join(value)

@@ -4,30 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lmos_opt.errors import InvalidError, Problem
+
 INPUT = "input"
 """The name of pseudo-layer 0, the input image, which is always at the edge."""
 
 
 def check_order(layers: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Raise ValueError, naming the path, unless names are unique, none is `input`, and inputs name earlier layers."""
+    """Raise InvalidError, with every path, unless names are unique, none is `input`, and inputs name earlier layers."""
+    problems: list[Problem] = []
     position: dict[str, int] = {}
     for k, (name, _) in enumerate(layers):
         if name == INPUT:
-            raise ValueError(f"layers[{k}].name: {name!r} is reserved for the input image")
-        if name in position:
-            raise ValueError(f"layers[{k}].name: {name!r} is already the name of layers[{position[name]}]")
-        position[name] = k
+            problems.append(Problem(f"layers[{k}].name", f"{name!r} is reserved for the input image"))
+        elif name in position:
+            problems.append(Problem(f"layers[{k}].name", f"{name!r} is already the name of layers[{position[name]}]"))
+        position.setdefault(name, k)
     for k, (name, inputs) in enumerate(layers):
         for i, source in enumerate(inputs):
             path = f"layers[{k}].inputs[{i}]"
             if source == INPUT:
                 continue
             if source not in position:
-                raise ValueError(f"{path}: {source!r} is neither an earlier layer nor {INPUT!r}")
-            if position[source] >= k:
-                if _reaches(layers, position, source, k):
-                    raise ValueError(f"{path}: {source!r} makes a cycle with {name!r}; expected an earlier layer")
-                raise ValueError(f"{path}: {source!r} stands later in the list; expected topological order")
+                problems.append(Problem(path, f"{source!r} is neither an earlier layer nor {INPUT!r}"))
+            elif position[source] >= k and _reaches(layers, position, source, k):
+                problems.append(Problem(path, f"{source!r} makes a cycle with {name!r}; expected an earlier layer"))
+            elif position[source] >= k:
+                problems.append(Problem(path, f"{source!r} stands later in the list; expected topological order"))
+    if problems:
+        raise InvalidError(problems)
 
 
 def _reaches(layers: Sequence[tuple[str, Sequence[str]]], position: dict[str, int], start: str, goal: int) -> bool:

@@ -24,7 +24,7 @@ class InstanceLayer(Record):
     """
 
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, Number] = Field(init=False)
+    __pydantic_extra__: dict[Name, Number] = Field(init=False)
 
     name: Name
     inputs: tuple[Name, ...]

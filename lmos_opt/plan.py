@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT
@@ -62,8 +62,17 @@ class Plan(Document):
     x2: Count
     crossing: tuple[CrossingTensor, ...]
     codec: Literal["raw"] = "raw"
-    predicted: dict[str, Value]
+    predicted: dict[Name, Value]
     setting: Setting
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES if stage not in self.predicted]
+        if self.x1 != len(self.edge_layers):
+            problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}"))
+        if problems:
+            raise InvalidError(problems)
+        return self
 
 
 def make_plan(

@@ -10,7 +10,8 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lmos_opt.files import Amount, Count, Document, Name, Record, Text
+from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.files import Amount, Count, Document, Name, Record, Text, Value
 from lmos_opt.graph import check_order
 
 DTYPE_BYTES = {
@@ -71,11 +72,14 @@ class ProfileLayer(Record):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if self.output_bytes != sum(tensor.bytes for tensor in self.outputs):
-            raise ValueError(f"output_bytes: got {self.output_bytes}, but the outputs have "
-                             f"{sum(tensor.bytes for tensor in self.outputs)}")
-        if self.output_shape != self.outputs[0].shape:
-            raise ValueError(f"output_shape: got {self.output_shape}, but the first output has {self.outputs[0].shape}")
+        problems = []
+        total, first = sum(tensor.bytes for tensor in self.outputs), self.outputs[0].shape
+        if self.output_bytes != total:
+            problems.append(Problem("output_bytes", f"got {self.output_bytes}, but the outputs have {total}"))
+        if self.output_shape != first:
+            problems.append(Problem("output_shape", f"got {list(self.output_shape)}, but the first output has {list(first)}"))
+        if problems:
+            raise InvalidError(problems)
         return self
 
 
@@ -94,7 +98,7 @@ class NetworkProfile(Document):
     input: TensorSpec
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
-    timing: dict[str, Text | float | int] | None = None
+    timing: dict[Name, Text | Value] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
