@@ -33,13 +33,13 @@ class Options:
     @property
     def devices(self) -> tuple[str, str]:
         """The devices of edge and server, by name."""
-        return self.edge or EDGE, self.server or SERVER
+        return EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server
 
 
 def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
     """A bundled network's profile, a profile file or an instance file, told apart by its schema."""
     path = Path(source)
-    if path.suffix != ".json" and not path.exists():
+    if path.suffix != ".json" and (not path.exists() or path.is_dir()):
         return NetworkProfile.load(bundled("profiles", str(source), "network"))
     data = read_json(path)
     schema = data.get("schema") if isinstance(data, dict) else None
@@ -56,8 +56,9 @@ def instance_of(source: Instance | NetworkProfile, options: Options) -> Instance
     """The instance of a source under the options; an instance file's own numbers stand where no option is given."""
     if isinstance(source, NetworkProfile):
         edge, server = options.devices
-        return Instance.from_profile(source, edge=edge, server=server, bandwidth=options.bandwidth or BANDWIDTH,
-                                     rtt=options.rtt or RTT, memory=options.memory)
+        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory,
+                                     bandwidth=BANDWIDTH if options.bandwidth is None else options.bandwidth,
+                                     rtt=RTT if options.rtt is None else options.rtt)
     changes: dict[str, Any] = {}
     if options.bandwidth is not None:
         changes["bandwidth_bytes_per_s"] = parse_rate(options.bandwidth, "bandwidth")
