@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,10 +44,9 @@ def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None
     for k, point in enumerate(front.points):
         if len(front.points) <= 12 and point.x1 is not None:
             ax.annotate(f"{point.x1}", (xs[k], ys[k]), textcoords="offset points", xytext=(6, -12), fontsize=8)
-    ax.set_xlabel(x_label)
-    ax.set_ylabel(y_label)
-    ax.set_title(f"{front.instance}: {len(front.points)} non-dominated splits"
-                 + ("" if front.complete else f" (incomplete: {front.reason})"))
+    ax.set_xlabel(x_label, parse_math=False)  # names may hold dollar signs
+    ax.set_ylabel(y_label, parse_math=False)
+    ax.set_title(_title(front), parse_math=False)
     ax.grid(visible=True, alpha=0.3)
     ax.margins(0.08)
     ax.legend(loc="best", fontsize=8)
@@ -83,6 +83,11 @@ def _axes(front: Front) -> list[tuple[str, float, str]]:
     return found
 
 
+def _title(front: Front) -> str:
+    return (f"{front.instance}: {len(front.points)} non-dominated splits"
+            + ("" if front.complete else f" (incomplete: {front.reason})"))
+
+
 def _cut(point: Point) -> str:
     return "" if point.x1 is None else f": {point.x1} layers at the edge"
 
@@ -95,7 +100,7 @@ def _page(front: Front, chosen: Point | None) -> str:
     (x_name, x_scale, x_label), (y_name, y_scale, y_label) = _axes(front)
 
     def trace(points: list[Point], mode: str, name: str, marker: dict[str, Any]) -> Any:
-        text = [f"x1 = {p.x1}, x2 = {p.x2}<br>last at the edge: {(p.edge_layers or ('nothing',))[-1]}"
+        text = [f"x1 = {p.x1}, x2 = {p.x2}<br>last at the edge: {escape((p.edge_layers or ('nothing',))[-1])}"
                 if p.x1 is not None else "" for p in points]
         return go.Scatter(x=[x_scale * p.values[x_name] for p in points], y=[y_scale * p.values[y_name] for p in points],
                           mode=mode, name=name, text=text, marker=marker)
@@ -103,7 +108,7 @@ def _page(front: Front, chosen: Point | None) -> str:
     figure = go.Figure([trace(list(front.points), "lines+markers", "Pareto front", {"color": _BLUE, "size": 8})])
     if chosen is not None:
         figure.add_trace(trace([chosen], "markers", "chosen", {"color": _ORANGE, "size": 14, "symbol": "diamond"}))
-    figure.update_layout(title=f"{front.instance}: {len(front.points)} non-dominated splits", xaxis_title=x_label,
-                         yaxis_title=y_label, template="plotly_white")
+    figure.update_layout(title=escape(_title(front)), xaxis_title=escape(x_label), yaxis_title=escape(y_label),
+                         template="plotly_white")
     page: str = figure.to_html(include_plotlyjs=True, full_html=True)
     return page
