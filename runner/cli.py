@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 
 from lmos_opt.errors import LmosError
+from runner.errors import one_line
 
 app = typer.Typer(
     name="lmos",
     help="Decide exactly where to cut a neural network between an edge device and a server, and run it cut there.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -22,6 +23,8 @@ app = typer.Typer(
 )
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The common base of the command line's own complaints."""
+_INTERRUPTED = 130
+"""What some versions of typer make of a KeyboardInterrupt."""
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
 Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
@@ -52,9 +55,13 @@ def _version(asked: bool) -> None:
 
 @app.callback()
 def _common(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
 ) -> None:
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 @app.command()
@@ -195,25 +202,40 @@ def demo(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
+    code = _run(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has nowhere to go
+        return code or _failed(error)
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
     try:
         code: Any = typer.main.get_command(app).main(arguments, prog_name="lmos", standalone_mode=False)
     except LmosError as error:
         return _complain(str(error), error.exit_code)
     except _CLICK_ERROR as error:
-        message = error.format_message() if hasattr(error, "format_message") else str(error)
-        if not message:  # no command was given: the help has been printed
-            return 2
-        return _complain(message, 2)
+        return _complain(error.format_message() if hasattr(error, "format_message") else str(error), 2)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 1)
-    except BrokenPipeError:  # the reader of standard output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    except OSError as error:
+        return _failed(error)
+    if code == _INTERRUPTED:
+        return _complain("interrupted", 1)
     return code if isinstance(code, int) else 0
 
 
+def _failed(error: OSError) -> int:
+    """Exit code 1; a reader of standard output that has gone (`lmos ... | head`) is nothing to complain of."""
+    if isinstance(error, BrokenPipeError):
+        return 1
+    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", 1)
+
+
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"lmos: {' '.join(message.split())}\n")
+    sys.stderr.write(f"lmos: {one_line(message)}\n")
     return code
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plotting import save_plot
 from lmos_opt.sources import Options
 from runner.commands.front import front_table
@@ -40,7 +40,10 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         yield
         seconds.append([name, f"{perf_counter() - start:.1f} s"])
 
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(str(output), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
     files = {name: output / name for name in ("profile.json", "front.json", "front.png", "plan.json", "report.json")}
     with part("profile: squeezenet1_1, its layers timed on this machine"):
         profile = time_profile(make_profile(NETWORK, WEIGHTS, "module", (3, 224, 224)), None)
@@ -56,7 +59,7 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         plan.save(files["plan.json"])
         chosen = front.select(RULE)
         save_plot(front, files["front.png"], chosen)
-    with part(f"run: {n} images, edge and server two processes, the link held to {bandwidth}"), _server() as address:
+    with part(f"run: {n} images, edge and server two processes, the link held to {bandwidth}"), _server(output / "server.log") as address:
         _execute(files["plan.json"], address, n, bandwidth, files["report.json"])
     report = RunReport.load(files["report.json"])
     console = out()
@@ -69,18 +72,18 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
 
 
 @contextmanager
-def _server() -> Iterator[str]:
+def _server(log: Path) -> Iterator[str]:
     """A server process on loopback, at a port that the system picks."""
     command = [sys.executable, "-m", "runner.server", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         try:
             port = process.stdout.readline().strip() if process.stdout else ""
             if not port:
-                raise DemoError(f"the server did not start: {process.stderr.read().strip() if process.stderr else ''}")
+                raise DemoError(f"the server did not start: see {log}")
             yield f"127.0.0.1:{port}"
         finally:
             process.terminate()
-            process.communicate(timeout=_STOP_S)
+            process.wait(_STOP_S)
 
 
 def _execute(plan: Path, address: str, n: int, bandwidth: str, report: Path) -> None:

@@ -5,22 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+_LITERAL: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+"""Names from files are printed as they are: `conv[/b]` is no markup and `:cat:` no picture."""
 WIDTH = 120
 """Columns of a table where standard output is no terminal."""
 
 
 def out() -> Console:
     """Standard output, for tables and JSON."""
-    return Console(width=None if sys.stdout.isatty() else WIDTH, highlight=False, soft_wrap=True)
+    return Console(width=None if sys.stdout.isatty() else WIDTH, soft_wrap=True, **_LITERAL)
 
 
 def err() -> Console:
     """Standard error, for activity and logs."""
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, **_LITERAL)
 
 
 def print_json(text: str) -> None:
@@ -30,7 +34,7 @@ def print_json(text: str) -> None:
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = ()) -> Table:
     """A table of text; columns are right-aligned but those in `left`."""
-    found = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    found = Table(title=Text(title), title_justify="left", title_style="bold", header_style="bold")
     for k, column in enumerate(columns):
         found.add_column(column, justify="left" if k in left else "right", overflow="fold")
     for row in rows:
@@ -42,5 +46,5 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lef
 def activity(what: str) -> Iterator[Callable[[str], None]]:
     """Say on standard error what is under way, while it is; the value changes the words. Silent in a pipe."""
     console = err()
-    with console.status(what) as status:
-        yield status.update
+    with console.status(Text(what)) as status:
+        yield lambda words: status.update(Text(words))
