@@ -1,0 +1,133 @@
+"""README.md and the pages under docs/ are run: what they tell a reader to type works, and links lead somewhere.
+
+A page's blocks are run in order in one empty folder. ```sh is typed into a shell, ```python is a program, and a
+```text output after it is what it prints. ```json NAME writes the file NAME; every ```json with a schema loads, and reads
+back equal. Other blocks only show something.
+
+Not run are lines that install or test the project itself: those that begin with `make` or `pip`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lmos_opt import Device, Front, Instance, NetworkProfile, Plan
+from lmos_opt.files import Document
+from lmos_opt.link import Link
+from runner.report import RunReport
+
+ROOT = Path(__file__).parent.parent
+PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, RunReport, Device, Link)
+LEFT_OUT = ("make ", "pip ")
+BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+
+
+def page_id(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+class Reader:
+    """Does what a page says, in a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.servers: list[subprocess.Popen[bytes]] = []
+        self.port = free_port()
+        self.printed = ""
+
+    def read(self, page: Path) -> int:
+        blocks = BLOCK.findall(page.read_text())
+        for language, rest, text in blocks:
+            if language == "json":
+                self.json(text, rest)
+            elif language == "sh":
+                for line in text.splitlines():
+                    self.type(line)
+            elif language == "python":
+                self.printed = self.run([sys.executable, "-c", text])
+            elif rest == "output":
+                assert self.printed == text
+        return len(blocks)
+
+    def json(self, text: str, name: str) -> None:
+        data = json.loads(text)
+        noun = next(noun for noun in NOUNS if noun.SCHEMA == data["schema"])
+        document = noun.from_dict(data)
+        assert noun.from_dict(document.to_dict()) == document
+        if name:
+            (self.folder / name).write_text(text)
+
+    def type(self, line: str) -> None:
+        if not line.strip() or line.startswith(LEFT_OUT):
+            return
+        line = line.replace(":7070", f":{self.port}")
+        if line.startswith("lmos serve"):
+            self.serve(line)
+        else:
+            self.run(["bash", "-c", line])
+        for name in re.findall(r"(?:-o|--plot) (\S+)", line):
+            assert (self.folder / name).stat().st_size > 0
+
+    def run(self, command: list[str]) -> str:
+        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, f"{command[-1]}\n{done.stderr}"
+        return done.stdout
+
+    def serve(self, line: str) -> None:
+        self.servers.append(subprocess.Popen(line.split(), cwd=self.folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+        for _ in range(600):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.1)
+        pytest.fail("the server did not start")
+
+    def stop(self) -> None:
+        for server in self.servers:
+            server.terminate()
+            server.wait(30)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    (tmp_path / "docs" / "img").mkdir(parents=True)
+    found = Reader(tmp_path)
+    yield found
+    found.stop()
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=page_id)
+def test_what_a_page_says_works(page, reader):
+    assert reader.read(page) > 0
+
+
+@pytest.mark.parametrize("page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=page_id)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if target.startswith(("http://", "https://")):
+            continue
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
+            assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, target
