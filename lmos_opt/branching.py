@@ -23,7 +23,7 @@ from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
 ROUNDING = 1e-14
-"""Relative margin for the rounding of a bound's sums."""
+"""Margin for rounding, relative to all that a bound adds up: 45 units in the last place of each term."""
 
 
 class NodeLimitError(Exception):
@@ -125,17 +125,17 @@ class BranchAndBound:
     def _bound(self, cost: Array, duals: Array, low: Array, high: Array, row_upper: Array) -> float:
         """A proved lower bound of `cost x` over the box and the rows, from any row multipliers."""
         duals, sides = self._sided(duals, row_upper)
-        reduced = cost - np.bincount(self._column, self._value * duals[self._row], len(cost))
+        products = self._value * duals[self._row]
+        reduced = cost - np.bincount(self._column, products, len(cost))
         terms = np.where(reduced > 0, reduced * low, reduced * high)
         terms[reduced == 0] = 0.0
-        total = float(terms.sum() + sides.sum())
-        return total - ROUNDING * float(np.abs(terms).sum() + np.abs(sides).sum())
+        added = np.abs(cost) + np.bincount(self._column, np.abs(products), len(cost))
+        size = float((added * np.maximum(np.abs(low), np.abs(high)))[added > 0].sum() + np.abs(sides).sum())
+        return float(terms.sum() + sides.sum()) - ROUNDING * size
 
     def _is_empty(self, ray: Array, low: Array, high: Array, row_upper: Array) -> bool:
-        """Whether the ray, in either direction, proves that no point of the box satisfies the rows."""
-        size = float(np.abs(ray).max(initial=0.0)) or 1.0
-        zero = np.zeros(len(low))
-        return any(self._bound(zero, sign * ray / size, low, high, row_upper) > 1e-9 for sign in (1.0, -1.0))
+        """Whether the ray proves that no point of the box satisfies the rows: then 0 x would have a positive bound."""
+        return self._bound(np.zeros(len(low)), ray, low, high, row_upper) > 0
 
     def _sided(self, duals: Array, row_upper: Array) -> tuple[Array, Array]:
         """Multipliers without those that lean on a bound which is not there, and each one's share y_i * bound_i."""

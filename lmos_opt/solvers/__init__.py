@@ -45,7 +45,10 @@ class Session(Protocol):
 
 @dataclass(frozen=True)
 class Relaxed:
-    """A relaxation's status, its solution, and its row duals, or the dual ray that proves it infeasible."""
+    """A relaxation's status, its solution and its row duals y, with which `c - A'y` are the reduced costs.
+
+    Where it is infeasible, `duals` are a ray of such y that proves it: the bound of `0 x` that it gives is positive.
+    """
 
     status: Status
     x: Array | None
