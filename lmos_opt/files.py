@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -49,6 +49,10 @@ def _value(value: object) -> int | float:
     return value
 
 
+def _detail(value: object) -> str | int | float:
+    return _encodable(value) if isinstance(value, str) else _value(value)
+
+
 def _printable(value: str) -> str:
     if not value.isprintable() or value != value.strip():
         raise ValueError("expected printable text without blanks around it")
@@ -68,6 +72,7 @@ Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan
 Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]
 Text = Annotated[str, Strict(), AfterValidator(_encodable)]
+Detail = Annotated[str | int | float, PlainValidator(_detail)]
 Flag = Annotated[bool, Strict()]
 
 
@@ -118,8 +123,15 @@ def input_errors(source: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        found = [problem for e in error.errors(include_url=False) for problem in _problems(e)]
+        errors = error.errors(include_url=False)
+        found = [problem for e in errors if not _is_echo(e, errors) for problem in _problems(e)]
         raise InputError(source, found) from None
+
+
+def _is_echo(error: Any, errors: Sequence[Any]) -> bool:
+    """Whether a list is too short only because its items are wrong, which is said already."""
+    loc = error["loc"]
+    return error["type"] == "too_short" and any(e["loc"][: len(loc)] == loc for e in errors if e is not error)
 
 
 def _problems(error: Any) -> list[Problem]:
@@ -134,6 +146,8 @@ def _problem(path: str, error: Any) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
         return Problem(path, "is missing")
+    if error["type"] == "too_short" and not error["input"]:
+        return Problem(path, "is empty")
     if error["type"] == "extra_forbidden":
         return Problem(path, "is not a key of this schema")
     if message.startswith("Input should be "):

@@ -49,8 +49,12 @@ class Point(Record):
 
     @model_validator(mode="after")
     def _counted(self) -> Self:
-        if self.edge_layers is not None and self.x1 != len(self.edge_layers):
-            raise InvalidError([Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}")])
+        problems = [Problem(key, "is missing") for key in ("edge_layers", "x1", "x2")
+                    if self.solution is None and getattr(self, key) is None]
+        if None not in (self.edge_layers, self.x1) and self.x1 != len(self.edge_layers or ()):
+            problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers or ())}"))
+        if problems:
+            raise InvalidError(problems)
         return self
 
 
@@ -81,6 +85,8 @@ class Front(Document):
         problems += [Problem(f"points[{k}].values", f"has {', '.join(point.values) or 'nothing'}; expected a value for each of "
                                                     f"{', '.join(self.names)}")
                      for k, point in enumerate(self.points) if set(point.values) != set(self.names)]
+        if self.constrained is not None and self.constrained not in self.names:
+            problems.append(Problem("constrained", f"{self.constrained!r} is not among the objectives"))
         if self.complete == (self.reason is not None):
             problems.append(Problem("reason", "expected a reason where complete is false, and only there"))
         if problems:

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import Field, model_validator
 
 from lmos_opt.errors import InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Name, Record, Text, Value
+from lmos_opt.files import Amount, Count, Detail, Document, Name, Record
 from lmos_opt.graph import check_order
 
 DTYPE_BYTES = {
@@ -98,7 +98,7 @@ class NetworkProfile(Document):
     input: TensorSpec
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
-    timing: dict[Name, Text | Value] | None = None
+    timing: dict[Name, Detail] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:

@@ -1,0 +1,338 @@
+"""Documents: they read back equal, stay as they are, refuse what is wrong with its path, and are written whole or not."""
+
+from __future__ import annotations
+
+import copy
+import errno
+import json
+import os
+import resource
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pydantic
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lmos_opt import InputError, Instance
+from lmos_opt.files import LARGEST_WHOLE, Document, parse_json, read_json, write_atomically
+from tests.lmos_opt import documents
+from tests.lmos_opt.documents import chain_data, examples, instance_data, layer
+
+EXAMPLES = examples()
+EACH = pytest.mark.parametrize("document", EXAMPLES.values(), ids=EXAMPLES.keys())
+JsonPath = tuple[int | str, ...]
+
+
+def spelled(path: JsonPath) -> str:
+    """`layers[0].name` for ("layers", 0, "name")."""
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def leaves(value: Any, path: JsonPath = ()) -> Iterator[tuple[JsonPath, Any]]:
+    """Every value that is neither an object nor a list, with its path."""
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(item, (*path, key))
+    else:
+        yield path, value
+
+
+def objects(value: Any, path: JsonPath = ()) -> Iterator[tuple[JsonPath, dict[str, Any]]]:
+    """Every object, with its path."""
+    if isinstance(value, dict):
+        yield path, value
+    if isinstance(value, dict | list):
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from objects(item, (*path, key))
+
+
+def changed(data: dict[str, Any], path: JsonPath, value: Any) -> dict[str, Any]:
+    """A copy with the value at the path."""
+    found = copy.deepcopy(data)
+    target: Any = found
+    for part in path[:-1]:
+        target = target[part]
+    target[path[-1]] = value
+    return found
+
+
+def problems(document: Document, data: object) -> list[str]:
+    """The paths of what is wrong with the data, as a file of the document's kind."""
+    with pytest.raises(InputError) as caught:
+        type(document).from_dict(data, "some.json")
+    assert str(caught.value).startswith("some.json: ")
+    return [problem.path for problem in caught.value.problems]
+
+
+@EACH
+def test_the_example_reads_back_equal(document, tmp_path):
+    file = tmp_path / f"{type(document).__name__}.json"
+    document.save(file)
+    again = type(document).load(file)
+    assert again == document
+    assert again.to_dict() == document.to_dict() == json.loads(file.read_text())
+    assert type(document).from_dict(document.to_dict()) == document
+    assert os.listdir(tmp_path) == [file.name]
+
+
+@given(st.one_of(documents.instances(), documents.profiles(), documents.fronts(), documents.plans()))
+def test_any_document_reads_back_equal(document):
+    data = document.to_json().encode()
+    again = type(document).from_dict(parse_json(data, "some.json"))
+    assert again == document
+    assert again.to_json().encode() == data
+
+
+def test_a_document_equals_its_copy_after_both_were_used():
+    one, other = Instance.from_dict(chain_data()), Instance.from_dict(chain_data())
+    assert one.consumers["a"] == ("b",)
+    assert one == other
+
+
+@EACH
+def test_documents_are_frozen(document):
+    for name in type(document).model_fields:
+        with pytest.raises(pydantic.ValidationError):
+            setattr(document, name, None)
+
+
+@EACH
+def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
+    data = document.to_dict()
+    for path, value in leaves(data):
+        wrong: list[Any] = [{"an": "object"}]
+        if isinstance(value, str):
+            wrong += [None] if path[-1] not in ("class_name", "constrained") else []
+            wrong += [5] if "timing" not in path else []
+        elif isinstance(value, bool):
+            wrong += [1, "true", None]
+        elif isinstance(value, int | float):
+            wrong += [float("nan"), float("inf"), True] + ["12"] * ("timing" not in path)
+        for bad in wrong:
+            found = problems(document, changed(data, path, bad))
+            assert found
+            assert all(p == spelled(path) or value is None and p.startswith(f"{spelled(path)}.") for p in found), found
+
+
+@EACH
+def test_negative_times_and_sizes_are_refused_with_their_path(document):
+    data = document.to_dict()
+    free = {"values", "predicted", "price", "timing"}
+    amounts = [path for path, value in leaves(data) if type(value) in (int, float) and not free & set(path)]
+    assert amounts
+    for path in amounts:
+        with pytest.raises(InputError) as caught:
+            type(document).from_dict(changed(data, path, -1), "some.json")
+        assert f"{spelled(path)}: got -1, expected greater than or equal to" in str(caught.value)
+
+
+OPTIONAL = {
+    "power", "ops_per_cycle_by_kind", "unknown_operations", "timing", "t_local_s", "complete", "reason", "constrained",
+    "codec", "schema",
+}  # fmt: skip
+
+
+@EACH
+def test_a_missing_key_and_an_unknown_one_are_refused_with_their_path(document):
+    data = document.to_dict()
+    for path, found in objects(data):
+        if {"values", "predicted", "timing", "versions", "ops_per_cycle_by_kind", "measured"} & set(path[-1:]):
+            continue  # maps from names to numbers
+        for key in set(found) - OPTIONAL:
+            without = changed(data, (*path, key), None)
+            target: Any = without
+            for part in path:
+                target = target[part]
+            del target[key]
+            assert spelled((*path, key)) in problems(document, without)
+        if not (isinstance(document, Instance) and "layers" in path):  # there, further numbers are welcome
+            assert problems(document, changed(data, (*path, "colour"), 1)) == [spelled((*path, "colour"))]
+
+
+@EACH
+def test_an_unknown_schema_and_anything_but_an_object_are_refused(document):
+    data = document.to_dict()
+    for schema in ("lmos.instance/2", "lmos", "", None, 1, ["lmos.instance/1"]):
+        assert problems(document, data | {"schema": schema}) == ["schema"]
+    assert problems(document, {key: value for key, value in data.items() if key != "schema"}) == ["schema"]
+    for other in ([], [data], "text", 5, None, True):
+        assert problems(document, other) == [""]
+
+
+def test_everything_wrong_is_reported_at_once():
+    data = instance_data(layer("a", "input", edge=-1.0), layer("b", "a", out=0.5), rtt_s="soon", input_bytes=None)
+    del data["layers"][1]["weight_bytes"]
+    with pytest.raises(InputError) as caught:
+        Instance.from_dict(data, "bad.json")
+    assert str(caught.value) == (
+        "bad.json: input_bytes: got null, expected a valid integer; rtt_s: got \"soon\", expected a valid number; "
+        "layers[0].t_edge_s: got -1.0, expected greater than or equal to 0; layers[1].weight_bytes: is missing; "
+        "layers[1].output_bytes: got 0.5, expected a valid integer"
+    )
+
+
+def test_a_long_list_of_problems_is_cut_and_counted():
+    data = instance_data(*(layer(f"v{k}", "input", edge=-1.0) for k in range(20)))
+    with pytest.raises(InputError, match=r"; and 12 more$") as caught:
+        Instance.from_dict(data)
+    assert len(caught.value.problems) == 20
+
+
+@pytest.mark.parametrize("value", [10**400, LARGEST_WHOLE + 1, 1e300])
+def test_numbers_too_large_to_compute_with_are_refused(value):
+    assert problems(EXAMPLES["instance"], chain_data(input_bytes=value)) == ["input_bytes"]
+    assert problems(EXAMPLES["instance"], chain_data(rtt_s=value)) == ["rtt_s"]
+
+
+def test_a_whole_float_is_a_count_and_a_fraction_is_not():
+    assert Instance.from_dict(chain_data(input_bytes=4000.0)) == Instance.from_dict(chain_data())
+    assert problems(EXAMPLES["instance"], chain_data(input_bytes=4000.5)) == ["input_bytes"]
+
+
+@pytest.mark.parametrize("name", ["", " ", " a", "a\n", "a\tb", "\x1b[31m", "x" * 501, "a\u2028b"])
+def test_names_are_printable(name):
+    assert problems(EXAMPLES["instance"], chain_data(name=name)) == ["name"]
+
+
+def test_text_that_no_file_can_hold_is_refused():
+    """JSON spells half a surrogate pair, UTF-8 cannot: what was read could not have been written."""
+    front = documents.front_data()
+    assert problems(EXAMPLES["front"], front | {"reason": "\ud800"}) == ["reason"]
+    data = instance_data({**layer("a", "input"), "\ud800": 1.0})
+    assert problems(EXAMPLES["instance"], data) == ["layers[0]"]
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (b"", "is empty"), (b" \n", "is empty"), (b"{", "is not JSON: .*line 1, column 2"), (b"{} x", "Extra data"),
+        (b"\xff\xfe{}", r"is not UTF-8 text \(byte 0\)"), (b'{"a": NaN}', "NaN is not a JSON number"),
+        (b"[-Infinity]", "-Infinity is not a JSON number"), (b'{"a": 1, "b": {"c": 1, "c": 2}}', "key \"c\" stands twice"),
+        (b"[" * 100_000, "nested too deeply"), (b"9" * 5000, "is not usable JSON"), (b"{'a': 1}", "is not JSON"),
+    ],
+)  # fmt: skip
+def test_json_is_read_strictly(data, complaint):
+    with pytest.raises(InputError, match=f"^some.json: .*{complaint}"):
+        parse_json(data, "some.json")
+
+
+def test_json_may_begin_with_a_byte_order_mark():
+    assert parse_json("\ufeff[\"ä\"]".encode(), "some.json") == ["ä"]
+
+
+@pytest.mark.parametrize("name", ["none.json", "", "file/none.json"])
+def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path, name):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="no such file|is a directory|not a directory"):
+        read_json(tmp_path / name)
+
+
+def test_a_file_without_end_is_given_up(monkeypatch):
+    monkeypatch.setattr("lmos_opt.files.LARGEST_FILE_BYTES", 1000)
+    with pytest.raises(InputError, match="larger than 1000 bytes"):
+        read_json("/dev/zero")
+
+
+def fail(error: BaseException) -> Any:
+    def failing(*_: object) -> None:
+        raise error
+
+    return failing
+
+
+@pytest.mark.parametrize("step", ["os.fsync", "pathlib.Path.chmod", "pathlib.Path.replace"])
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch, step, old):
+    file = tmp_path / "file.json"
+    if old is not None:
+        file.write_bytes(old)
+    with monkeypatch.context() as patched:
+        patched.setattr(step, fail(OSError(errno.ENOSPC, "No space left on device")))
+        with pytest.raises(InputError, match=r"file\.json: cannot be written: no space left on device$"):
+            write_atomically(file, b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"file.json": old})
+
+
+def test_an_interruption_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatch):
+    file = tmp_path / "file.json"
+    file.write_bytes(b"old")
+    monkeypatch.setattr("os.fsync", fail(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(file, b"new")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.json": b"old"}
+
+
+def test_a_disk_that_really_ends_in_the_middle_leaves_the_old_file(tmp_path):
+    """A limit on file size stops the write half way, as a full disk does."""
+    file = tmp_path / "file.json"
+    file.write_bytes(b"old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
+    try:
+        with pytest.raises(InputError, match="cannot be written: file too large"):
+            write_atomically(file, bytes(100_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.json": b"old"}
+    with pytest.raises(InputError, match="no space left"):
+        write_atomically("/dev/full", b"new")
+
+
+@pytest.mark.parametrize("place", ["none/file.json", "file/file.json", "folder"])
+def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, place):
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="cannot be written: (no such|not a|is a) "):
+        write_atomically(tmp_path / place, b"new")
+    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert os.listdir(tmp_path / "folder") == []
+
+
+def test_writing_keeps_a_files_mode_and_gives_new_ones_the_usual(tmp_path):
+    old, new = tmp_path / "old", tmp_path / "new"
+    old.touch()
+    old.chmod(0o640)
+    mask = os.umask(0o027)
+    try:
+        write_atomically(old, b"x")
+        write_atomically(new, b"x")
+    finally:
+        os.umask(mask)
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (old, new)] == [0o640, 0o640]
+
+
+def test_writing_through_a_link_keeps_the_link(tmp_path):
+    (tmp_path / "folder").mkdir()
+    target, link = tmp_path / "folder" / "target.json", tmp_path / "link.json"
+    link.symlink_to(target)
+    for data in (b"first", b"second"):
+        write_atomically(link, data)
+        assert link.is_symlink()
+        assert target.read_bytes() == data
+    assert os.listdir(tmp_path / "folder") == ["target.json"]
+
+
+def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path):
+    file = tmp_path / ("x" * 250 + ".json")
+    write_atomically(file, b"data")
+    assert file.read_bytes() == b"data"
+
+
+def test_standard_output_is_a_file_like_any_other(tmp_path):
+    """As a pipe and as a file, which must not be renamed over: others hold it open."""
+    EXAMPLES["instance"].save(tmp_path / "in.json")
+    code = "import sys; from lmos_opt import Instance; Instance.load(sys.argv[1]).save('/dev/stdout')"
+    command = [sys.executable, "-c", code, str(tmp_path / "in.json")]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert done.stdout == (tmp_path / "in.json").read_bytes()
+    with (tmp_path / "out.json").open("wb") as out:
+        subprocess.run(command, stdout=out, check=True)
+    assert (tmp_path / "out.json").read_bytes() == done.stdout
+    assert Path("/dev/stdout").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["in.json", "out.json"]
