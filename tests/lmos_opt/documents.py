@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -17,6 +18,11 @@ from runner.report import RunReport
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="knee")  # fmt: skip
+
+
+def listed(folder: Path) -> list[str]:
+    """The names in a folder."""
+    return sorted(path.name for path in folder.iterdir())
 
 
 def layer(name: str, *inputs: str, edge: float = 0.5, server: float = 0.125, weights: int = 1000, out: int = 2000,

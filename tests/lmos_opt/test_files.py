@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from lmos_opt import InputError, Instance
 from lmos_opt.files import LARGEST_WHOLE, Document, parse_json, read_json, write_atomically
 from tests.lmos_opt import documents
-from tests.lmos_opt.documents import chain_data, examples, instance_data, layer
+from tests.lmos_opt.documents import chain_data, examples, instance_data, layer, listed
 
 EXAMPLES = examples()
 EACH = pytest.mark.parametrize("document", EXAMPLES.values(), ids=EXAMPLES.keys())
@@ -78,7 +78,7 @@ def test_the_example_reads_back_equal(document, tmp_path):
     assert again == document
     assert again.to_dict() == document.to_dict() == json.loads(file.read_text())
     assert type(document).from_dict(document.to_dict()) == document
-    assert os.listdir(tmp_path) == [file.name]
+    assert listed(tmp_path) == [file.name]
 
 
 @given(st.one_of(documents.instances(), documents.profiles(), documents.fronts(), documents.plans()))
@@ -117,7 +117,7 @@ def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
         for bad in wrong:
             found = problems(document, changed(data, path, bad))
             assert found
-            assert all(p == spelled(path) or value is None and p.startswith(f"{spelled(path)}.") for p in found), found
+            assert all(p == spelled(path) or (value is None and p.startswith(f"{spelled(path)}.")) for p in found), found
 
 
 @EACH
@@ -229,7 +229,7 @@ def test_json_may_begin_with_a_byte_order_mark():
 @pytest.mark.parametrize("name", ["none.json", "", "file/none.json"])
 def test_a_file_that_cannot_be_read_is_one_clear_line(tmp_path, name):
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="no such file|is a directory|not a directory"):
+    with pytest.raises(InputError, match=r"no such file|is a directory|not a directory"):
         read_json(tmp_path / name)
 
 
@@ -288,10 +288,10 @@ def test_a_disk_that_really_ends_in_the_middle_leaves_the_old_file(tmp_path):
 def test_a_place_that_cannot_be_written_is_one_clear_line(tmp_path, place):
     (tmp_path / "file").touch()
     (tmp_path / "folder").mkdir()
-    with pytest.raises(InputError, match="cannot be written: (no such|not a|is a) "):
+    with pytest.raises(InputError, match=r"cannot be written: (no such|not a|is a) "):
         write_atomically(tmp_path / place, b"new")
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
-    assert os.listdir(tmp_path / "folder") == []
+    assert listed(tmp_path) == ["file", "folder"]
+    assert listed(tmp_path / "folder") == []
 
 
 def test_writing_keeps_a_files_mode_and_gives_new_ones_the_usual(tmp_path):
@@ -315,7 +315,7 @@ def test_writing_through_a_link_keeps_the_link(tmp_path):
         write_atomically(link, data)
         assert link.is_symlink()
         assert target.read_bytes() == data
-    assert os.listdir(tmp_path / "folder") == ["target.json"]
+    assert listed(tmp_path / "folder") == ["target.json"]
 
 
 def test_a_name_as_long_as_names_may_be_can_be_written(tmp_path):
@@ -335,4 +335,4 @@ def test_standard_output_is_a_file_like_any_other(tmp_path):
         subprocess.run(command, stdout=out, check=True)
     assert (tmp_path / "out.json").read_bytes() == done.stdout
     assert Path("/dev/stdout").is_symlink()
-    assert sorted(os.listdir(tmp_path)) == ["in.json", "out.json"]
+    assert listed(tmp_path) == ["in.json", "out.json"]

@@ -1,0 +1,72 @@
+"""Profiles: what a layer says of itself must hold together."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+
+from lmos_opt import InputError, NetworkProfile
+from lmos_opt.profile import DTYPE_BYTES, TensorSpec
+from tests.lmos_opt.documents import DIGEST, profile_data
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "n_bytes"),
+    [((1, 3, 224, 224), "float32", 602112), ((), "float64", 8), ((2, 0, 5), "int64", 0), ((7,), "bool", 7),
+     ((10**4, 10**4), "complex128", 16 * 10**8)],
+)  # fmt: skip
+def test_bytes_of_a_tensor(shape, dtype, n_bytes):
+    assert TensorSpec(shape=shape, dtype=dtype).bytes == n_bytes
+
+
+def test_the_bytes_of_every_element_are_numpys_where_numpy_has_it():
+    np = pytest.importorskip("numpy")
+    for name, n_bytes in DTYPE_BYTES.items():
+        if name != "bfloat16":
+            assert np.dtype(name).itemsize == n_bytes
+    assert DTYPE_BYTES["bfloat16"] == 2
+
+
+def test_totals_layers_and_table():
+    profile = NetworkProfile.from_dict(profile_data())
+    assert (profile.total_macs, profile.total_params, profile.is_timed) == (1_920_000_000, 2000, True)
+    assert profile.layer("fc").kind == "linear"
+    with pytest.raises(KeyError):
+        profile.layer("conv")
+    frame = profile.to_frame()
+    assert list(frame["name"]) == ["split", "fc"]
+    assert list(frame["output_bytes"]) == [768, 40]
+    assert list(frame["t_local_s"]) == [1e-6, 0.25]
+
+
+def wrong(**changes: object) -> dict:
+    data = copy.deepcopy(profile_data())
+    data["layers"][1] |= changes
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "complaint"),
+    [
+        (wrong(output_bytes=44), r"layers\[1\]\.output_bytes: got 44, but the outputs have 40$"),
+        (wrong(output_shape=[10]), r"layers\[1\]\.output_shape: got \[10\], but the first output has \[1, 10\]$"),
+        (wrong(outputs=[]), r"layers\[1\]\.outputs: is empty$"),
+        (wrong(outputs=[{"shape": [1, 10], "dtype": "float31"}]), r"layers\[1\]\.outputs\[0\]\.dtype: got \"float31\""),
+        (wrong(inputs=["fc"]), r"layers\[1\]\.inputs\[0\]: 'fc' makes a cycle"),
+        (wrong(name="input"), r"layers\[1\]\.name: 'input' is reserved"),
+        (profile_data() | {"granularity": "block"}, "granularity: got \"block\", expected 'module' or 'paper'"),
+        (profile_data() | {"network": {"builder": "x:y", "weights": "seeded:0", "digest": DIGEST[:-1]}}, "network.digest: "),
+        (profile_data() | {"layers": []}, "layers: is empty"),
+        (profile_data() | {"timing": {"cpu": float("inf")}}, "timing.cpu: got inf, expected a finite number"),
+    ],
+)  # fmt: skip
+def test_a_profile_that_contradicts_itself_is_refused(data, complaint):
+    with pytest.raises(InputError, match=f"^tiny.json: {complaint}"):
+        NetworkProfile.from_dict(data, "tiny.json")
+
+
+def test_a_layer_wrong_twice_is_told_twice():
+    with pytest.raises(InputError) as caught:
+        NetworkProfile.from_dict(wrong(output_bytes=44, output_shape=[10]))
+    assert [problem.path for problem in caught.value.problems] == ["layers[1].output_bytes", "layers[1].output_shape"]
