@@ -57,7 +57,8 @@ def pareto_front(
     model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints,
                         exact_memory=own)
     milp, forms, columns = compile_model(model, [objective.expression(model, instance) for objective in chosen])
-    evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns)
+    evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns,
+                           has_constraints=bool(constraints))
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
                                   evaluate, [o.granule(instance) if o.granule else None for o in chosen], progress)
@@ -106,7 +107,8 @@ class _Evaluation:
     """From a solver's vector to the edge set, and from the edge set alone to everything else: exact costs, a full vector."""
 
     def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
-                 forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
+                 forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int],
+                 has_constraints: bool) -> None:  # fmt: skip
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
         self._chosen, self._forms, self._milp = chosen, forms, milp
 
@@ -119,7 +121,7 @@ class _Evaluation:
         self._used = columns.get(id(model.used))
         self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
         self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
-        self._own_rows = not len(model.user)
+        self._own_rows = not has_constraints
 
     def split(self, x: Array) -> Split:
         """The edge set of a vector."""
@@ -210,7 +212,8 @@ def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, co
                             exact_memory=bool(kept))
         milp, forms, columns = compile_model(model, [model.offload])
         nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
-        evaluate = _Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns)
+        evaluate = _Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns,
+                               has_constraints=bool(kept))
         problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders)
         return problem.best(0, {}) is not None
 

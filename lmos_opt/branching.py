@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import inf
+from math import inf, log2
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class BranchAndBound:
         self._column = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=np.int64)
         self._value = np.concatenate([row.coefficients for row in rows]) if rows else np.zeros(0)
         entries = int(np.bincount(self._column).max(initial=1))
-        self._rounding = float(np.finfo(float).eps) * (entries + np.log2(len(milp.variables) + len(rows) + 1) + 4)
+        self._rounding = float(np.finfo(float).eps) * (entries + log2(len(milp.variables) + len(rows) + 1) + 4)
         self._weight = np.bincount(self._column, np.abs(self._value), len(milp.variables))
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import LmosError, MissingExtraError
 from runner.errors import one_line
 
 app = typer.Typer(
@@ -25,6 +25,9 @@ _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The common base of the command line's own complaints."""
 _INTERRUPTED = 130
 """What some versions of typer make of a KeyboardInterrupt."""
+
+_TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
+"""What the extra `torch` installs."""
 
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
 Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
@@ -222,6 +225,10 @@ def _run(arguments: list[str] | None) -> int:
         return _complain("interrupted", 1)
     except OSError as error:
         return _failed(error)
+    except ModuleNotFoundError as error:
+        if error.name not in _TORCH:
+            raise
+        return _complain(str(MissingExtraError("this command", "torch")), MissingExtraError.exit_code)
     if code == _INTERRUPTED:
         return _complain("interrupted", 1)
     return code if isinstance(code, int) else 0

@@ -59,7 +59,8 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         plan.save(files["plan.json"])
         chosen = front.select(RULE)
         save_plot(front, files["front.png"], chosen)
-    with part(f"run: {n} images, edge and server two processes, the link held to {bandwidth}"), _server(output / "server.log") as address:
+    running = f"run: {n} images, edge and server two processes, the link held to {bandwidth}"
+    with part(running), _server(output / "server.log") as address:
         _execute(files["plan.json"], address, n, bandwidth, files["report.json"])
     report = RunReport.load(files["report.json"])
     console = out()

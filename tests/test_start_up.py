@@ -1,0 +1,51 @@
+"""What must not be loaded is not: nobody waits for Pyomo or torch to read a help text."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = {"highspy", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "pyomo", "torch", "torchvision"}
+LIST_MODULES = "import json, sys; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
+
+
+def loaded_by(program: str) -> set[str]:
+    """The modules that a fresh interpreter has loaded after the program, less those that it always has."""
+    empty, found = ({*json.loads(run(text).splitlines()[-1])} for text in ("", program))
+    return found - empty
+
+
+def run(program: str) -> str:
+    done = subprocess.run([sys.executable, "-c", f"{program}\n{LIST_MODULES}"], capture_output=True, text=True, check=True)
+    return done.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments):
+    loaded = loaded_by(f"from runner.cli import main\nmain({arguments!r})")
+    assert "runner.cli" in loaded
+    assert not loaded & HEAVY
+
+
+@pytest.mark.parametrize("command", ["profile", "front", "plan", "serve", "run", "demo"])
+def test_help_of_a_command_loads_none_of_its_code(command):
+    loaded = loaded_by(f"from runner.cli import main\nmain([{command!r}, '--help'])")
+    assert not loaded & (HEAVY - {"pydantic"})  # typer itself reads parameters with pydantic where it is installed
+    assert not [name for name in loaded if name.startswith("runner.commands")]
+
+
+@pytest.mark.parametrize("package", ["lmos_opt", "measurement", "runner"])
+def test_importing_a_package_loads_nothing_heavy(package):
+    loaded = loaded_by(f"import {package}")
+    assert package in loaded
+    assert not loaded & (HEAVY | {"socket"})
+
+
+def test_a_front_needs_neither_torch_nor_sockets_nor_pictures():
+    loaded = loaded_by("from lmos_opt import Instance, pareto_front\nfrom lmos_opt.sources import *\n"
+                       "pareto_front(instance_of(load_source('alexnet'), Options()))")
+    assert "pyomo" in loaded
+    assert not loaded & {"torch", "torchvision", "matplotlib", "plotly", "pandas"}
