@@ -27,5 +27,5 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(ONE_THREAD) $(BIN)/python -m pytest --doctest-modules lmos_opt measurement runner
-	$(ONE_THREAD) $(BIN)/python -m pytest tests/test_readme.py tests/test_docs.py
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet tests/test_readme.py
