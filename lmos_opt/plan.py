@@ -96,7 +96,7 @@ def make_plan(
         "t_server_s": times.t_server_s,
         "latency_s": times.latency_s,
         "edge_memory_bytes": edge_memory(instance, edge, setting.memory_model),
-        **{name: value for name, value in (values or {}).items() if name not in {"latency", "memory"}},
+        **{name: value for name, value in (values or {}).items() if name not in {"latency", "memory", *STAGES}},
     }
     network = None
     if profile is not None and profile.network is not None:

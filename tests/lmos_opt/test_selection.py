@@ -114,8 +114,8 @@ def test_the_rules_by_their_definitions_in_exact_arithmetic(seed):
     budget = rng.uniform(points[0][0], points[-1][0])
     assert found.select(f"budget:{budget!r}").x1 == max(k for k, (t, _) in enumerate(points) if t <= budget)
     percent = rng.uniform(0, 1000)
-    least = points[0][0]
-    assert found.select(f"slack:{percent!r}").x1 == max(k for k, (t, _) in enumerate(points) if t <= least * (1 + percent / 100))
+    most = points[0][0] * (1 + percent / 100)
+    assert found.select(f"slack:{percent!r}").x1 == max(k for k, (t, _) in enumerate(points) if t <= most)
 
 
 def test_a_budget_below_the_least_latency_is_infeasible_and_says_what_that_is():
@@ -130,7 +130,7 @@ def test_a_front_without_points_has_none_to_select():
         front([]).select("knee")
 
 
-@pytest.mark.parametrize("rule", ["", "Knee", "best", "knee:3", "lmos:x", "budget", "budget:", "slack", "slack:", "cut:3", "ECO"])
+@pytest.mark.parametrize("rule", ["", "Knee", "best", "knee:3", "lmos:x", "budget", "budget:", "slack", "slack:", "cut:3"])
 def test_an_unknown_rule_lists_the_known(rule):
     with pytest.raises(InputError) as caught:
         front(PAPER).select(rule)

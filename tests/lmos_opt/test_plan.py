@@ -1,0 +1,118 @@
+"""Plans: stages and crossing tensors by hand, for every cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from lmos_opt import InputError, Instance, NetworkProfile, Plan, make_plan
+from lmos_opt.plan import STAGES, check_runnable
+from lmos_opt.split import Split, down_closed_sets
+from lmos_opt.stages import stage_times
+from tests.lmos_opt.documents import SETTING, chain_data, diamond_data, listed, plan_example, profile_data
+
+CHAIN = [  # edge, 1e6 B/s over, server, and the sum
+    (0.0, 0.004, 0.4375, 0.4415),
+    (0.25, 0.008, 0.375, 0.633),
+    (0.75, 0.001, 0.25, 1.001),
+    (1.75, 0.0, 0.0, 1.75),
+]
+
+
+@pytest.mark.parametrize("x1", range(4))
+@pytest.mark.parametrize("rtt", [0.0, 0.5])
+def test_every_cut_of_a_chain_by_hand(x1, rtt):
+    instance = Instance.from_dict(chain_data(rtt_s=rtt))
+    plan = make_plan(instance, instance.names[:x1], setting=SETTING)
+    edge, tx, server, latency = CHAIN[x1]
+    paid = rtt if x1 < 3 else 0.0
+    assert (plan.x1, plan.x2, plan.edge_layers) == (x1, 3 - x1, ("a", "b", "c")[:x1])
+    assert plan.predicted == {"t_edge_s": edge, "t_tx_s": tx + paid, "t_server_s": server, "latency_s": latency + paid,
+                              "edge_memory_bytes": (0, 12100, 13100, 63140)[x1]}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("edge", "crossing"),
+    [("", {"input": 4000}), ("a", {"input": 4000, "a": 5000}), ("ab", {"input": 4000, "a": 5000, "b": 300}),
+     ("ac", {"input": 4000, "a": 5000, "c": 70}), ("abc", {"input": 4000, "b": 300, "c": 70}), ("abcd", {})],
+)  # fmt: skip
+def test_every_split_of_a_diamond_by_hand(edge, crossing):
+    """What several layers at the server read crosses once."""
+    instance = Instance.from_dict(diamond_data())
+    plan = make_plan(instance, list(edge), setting=SETTING)
+    assert {tensor.name: tensor.bytes for tensor in plan.crossing} == crossing
+    assert plan.predicted["t_tx_s"] == sum(crossing.values()) / 1e6
+    assert plan.predicted["t_edge_s"] == 0.5 * len(edge)
+    assert plan.predicted["t_server_s"] == 0.125 * (4 - len(edge))
+    assert plan.edge_layers == tuple(edge)
+
+
+def test_a_split_has_what_stage_times_says():
+    instance = Instance.from_dict(diamond_data(rtt_s=0.25))
+    for edge in down_closed_sets(instance):
+        split = Split(instance, edge)
+        assert split.times == stage_times(instance, edge)
+        assert split.times.latency_s == pytest.approx(
+            split.times.t_edge_s + split.times.t_tx_s + split.times.t_server_s, rel=1e-15)  # fmt: skip
+        assert split.is_proper == (len(edge) in (1, 2, 3))
+        assert split.edge_layers == tuple(sorted(edge))
+
+
+def test_the_memory_is_the_settings_model():
+    instance = Instance.from_dict(diamond_data())
+    peak = SETTING.model_copy(update={"memory_model": "peak"})
+    found = [make_plan(instance, "abcd", setting=s).predicted["edge_memory_bytes"] for s in (SETTING, peak)]
+    assert found == [13380, 13370]
+
+
+def test_each_of_several_outputs_crosses_by_its_own_name():
+    plan = plan_example()
+    assert [(t.name, t.shape, t.dtype, t.bytes) for t in plan.crossing] == [
+        ("split.0", (1, 2, 8, 8), "float32", 512), ("split.1", (1, 1, 8, 8), "float32", 256)]  # fmt: skip
+    assert plan.predicted["energy"] == 0.5
+
+
+def test_the_image_crosses_with_its_shape_and_an_instances_tensor_as_bytes():
+    profile = NetworkProfile.from_dict(profile_data())
+    plan = make_plan(Instance.from_profile(profile), [], setting=SETTING, profile=profile)
+    assert [(t.name, t.shape, t.dtype, t.bytes) for t in plan.crossing] == [("input", (1, 3, 8, 8), "float32", 768)]
+    plan = make_plan(Instance.from_dict(chain_data()), ["a"], setting=SETTING)
+    assert [(t.name, t.shape, t.dtype, t.bytes) for t in plan.crossing] == [("a", (8000,), "uint8", 8000)]
+
+
+def test_the_layers_stand_in_topological_order_whatever_order_they_come_in():
+    assert make_plan(Instance.from_dict(diamond_data()), ["c", "a"], setting=SETTING).edge_layers == ("a", "c")
+
+
+def test_a_set_that_is_not_down_closed_is_refused():
+    with pytest.raises(InputError, match="its input 'a' is not"):
+        make_plan(Instance.from_dict(diamond_data()), ["b"], setting=SETTING)
+
+
+def test_further_objectives_stand_beside_the_stages():
+    instance = Instance.from_dict(chain_data())
+    values = {"latency": 7.0, "memory": 8, "energy": 2.5, "price": 3}
+    plan = make_plan(instance, [], setting=SETTING, values=values)
+    assert set(plan.predicted) == {*STAGES, "energy", "price"}
+    assert (plan.predicted["latency_s"], plan.predicted["energy"], plan.predicted["price"]) == (0.4415, 2.5, 3)
+
+
+def test_an_objective_named_like_a_stage_does_not_replace_it():
+    plan = make_plan(Instance.from_dict(chain_data()), [], setting=SETTING, values={"latency_s": 7.0})
+    assert plan.predicted["latency_s"] == 0.4415
+
+
+def test_a_plan_of_a_profile_knows_its_network_and_one_of_numbers_cannot_be_run():
+    network = check_runnable(plan_example(), "plan.json")
+    assert (network.name, network.builder, network.input.shape) == ("tiny", "torchvision:alexnet", (1, 3, 8, 8))
+    plan = make_plan(Instance.from_dict(chain_data()), [], setting=SETTING)
+    with pytest.raises(InputError, match=r"^plan\.json: network: is null"):
+        check_runnable(plan, "plan.json")
+
+
+def test_a_plan_that_contradicts_itself_is_refused_and_nothing_is_written(tmp_path):
+    data = plan_example().to_dict()
+    del data["predicted"]["latency_s"]
+    with pytest.raises(InputError) as caught:
+        Plan.from_dict(data | {"x1": 2}, "plan.json")
+    assert [problem.path for problem in caught.value.problems] == ["predicted.latency_s", "x1"]
+    assert listed(tmp_path) == []
