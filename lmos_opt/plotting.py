@@ -55,7 +55,7 @@ def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None
 
 def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None = None) -> None:
     """Write the picture by suffix: `.png`, `.svg`, `.pdf`, or `.html` (interactive, one file, no network)."""
-    check_suffix(path)
+    check_plot(path, len(front.objectives))
     suffix = Path(path).suffix.lower()
     if suffix == ".html":
         write_atomically(path, _page(front, chosen).encode())
@@ -66,16 +66,21 @@ def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None =
     write_atomically(path, buffer.getvalue())
 
 
-def check_suffix(path: str | os.PathLike[str]) -> None:
-    """Raise InputError unless the suffix is one that `save_plot` writes."""
+def check_plot(path: str | os.PathLike[str], n_objectives: int) -> None:
+    """Raise InputError unless `save_plot` writes that suffix and can draw a front over so many objectives."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
         raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+    _check_objectives(n_objectives)
+
+
+def _check_objectives(count: int) -> None:
+    if count < 2:
+        raise InputError("plot", f"a front over {count} objective has no picture; expected two or more")
 
 
 def _axes(front: Front) -> list[tuple[str, float, str]]:
-    if len(front.objectives) < 2:
-        raise InputError("plot", f"a front over {len(front.objectives)} objective has no picture; expected two or more")
+    _check_objectives(len(front.objectives))
     found = []
     for objective in front.objectives[:2]:
         scale, unit = _UNITS.get(objective.unit, (1.0, objective.unit))

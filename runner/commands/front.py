@@ -19,12 +19,12 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
     if output is not None and output.suffix.lower() not in SUFFIXES:
         raise InputError(str(output), f"has the suffix {output.suffix!r}; expected one of {', '.join(SUFFIXES)}")
     if plot is not None:
-        from lmos_opt.plotting import check_suffix
+        from lmos_opt.plotting import check_plot
 
-        check_suffix(plot)
+        check_plot(plot, len(question.names))
     asked = read(question)
     found = trace(question, asked.instance)
-    chosen = found.select(select) if select else None
+    chosen = found.select(select) if select is not None else None
     if output is not None:
         found.save(output)
     if plot is not None:
