@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pyomo.environ as pyo
@@ -58,6 +59,22 @@ def test_three_objectives(seed, memory_model):
     names = ["latency", "memory", "energy"]
     front = pareto_front(instance, names, memory_model=memory_model)
     assert mistakes(front, instance, names, memory_model) == []
+
+
+SHIPPED = ("latency", "memory", "edge_time", "tx_bytes", "throughput", "server_time")
+
+
+@pytest.mark.parametrize("pair", itertools.combinations(SHIPPED, 2), ids=" ".join)
+def test_every_pair_of_shipped_objectives(pair):
+    for seed, memory_model in ((0, "sum"), (1, "peak"), (4, "sum")):
+        instance = random_instance(seed, most_layers=8)
+        assert mistakes(pareto_front(instance, pair, memory_model=memory_model), instance, list(pair), memory_model) == []
+
+
+@pytest.mark.parametrize("triple", itertools.combinations(SHIPPED, 3), ids=" ".join)
+def test_every_triple_of_shipped_objectives(triple):
+    instance = random_instance(2, most_layers=7)
+    assert mistakes(pareto_front(instance, triple), instance, list(triple), "sum") == []
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -169,7 +186,7 @@ def test_no_limit_is_below_the_empty_edge_set():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"objectives": ["speed"]}, "'speed' is not an objective; there are energy, latency, memory"),
+        ({"objectives": ["speed"]}, "'speed' is not an objective; there are edge_time, energy, latency, memory"),
         ({"objectives": []}, "at least one"),
         ({"objectives": ["latency", "latency"]}, "each once"),
         ({"constrain": "price"}, "'price' is not among"),
