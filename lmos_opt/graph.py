@@ -8,10 +8,12 @@ from lmos_opt.errors import InvalidError, Problem
 
 INPUT = "input"
 """The name of pseudo-layer 0, the input image, which is always at the edge."""
+MOST_PROBLEMS = 20
+"""Wrong arcs reported at once; telling a cycle from a wrong order walks the graph for each."""
 
 
 def check_order(layers: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Raise InvalidError, with every path, unless names are unique, none is `input`, and inputs name earlier layers."""
+    """Raise InvalidError, with the paths, unless names are unique, none is `input`, and inputs name earlier layers."""
     problems: list[Problem] = []
     position: dict[str, int] = {}
     for k, (name, _) in enumerate(layers):
@@ -21,6 +23,8 @@ def check_order(layers: Sequence[tuple[str, Sequence[str]]]) -> None:
             problems.append(Problem(f"layers[{k}].name", f"{name!r} is already the name of layers[{position[name]}]"))
         position.setdefault(name, k)
     for k, (name, inputs) in enumerate(layers):
+        if len(problems) >= MOST_PROBLEMS:
+            break
         for i, source in enumerate(inputs):
             path = f"layers[{k}].inputs[{i}]"
             if source == INPUT:
