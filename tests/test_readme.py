@@ -21,9 +21,10 @@ from pathlib import Path
 
 import pytest
 
-from lmos_opt import Device, Front, Instance, NetworkProfile, Plan
+from lmos_opt import Device, Front, Instance, NetworkProfile, Plan, objectives
 from lmos_opt.files import Document
 from lmos_opt.link import Link
+from lmos_opt.selection import RULES
 from runner.report import RunReport
 
 ROOT = Path(__file__).parent.parent
@@ -132,3 +133,9 @@ def test_links_lead_somewhere(page):
         if anchor:
             headings = re.findall(r"^#+ (.*)$", there.read_text(), re.MULTILINE)
             assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, target
+
+
+def test_the_formulation_lists_every_objective_and_rule():
+    text = (ROOT / "docs" / "formulation.md").read_text()
+    listed = re.findall(r"^\| `([\w:]+)` \|", text, re.MULTILINE)
+    assert {*objectives.names(), *RULES} <= {*listed}
