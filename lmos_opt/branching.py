@@ -87,18 +87,32 @@ class BranchAndBound:
                 if self._is_empty(relaxed.duals, low, high, upper):
                     continue
             elif relaxed.x is not None and relaxed.duals is not None:
-                bound = self._bound(cost, relaxed.duals, low, high, upper)
+                bound, reduced = self._bound(cost, relaxed.duals, low, high, upper)
                 if best is not None and bound >= best.cost - gap:
                     continue
                 best = self._round(relaxed.x, evaluate, best)
-                if best is not None and bound >= best.cost - gap:
-                    continue
+                if best is not None:
+                    if bound >= best.cost - gap:
+                        continue
+                    low, high = self._tighten(low, high, reduced, best.cost - gap - bound)
             free = self._deciders[low[self._deciders] < high[self._deciders]]
             if not len(free):
                 best = self._round(low, evaluate, best, relaxed.x)
                 continue
             stack += self._children(free, relaxed.x, low, high)
         return best
+
+    def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> tuple[Array, Array]:
+        """The box without integers so far from their cheap side that the bound alone rules them out."""
+        columns = self._milp.integer_columns
+        cost = np.abs(reduced[columns])
+        with np.errstate(divide="ignore"):
+            steps = np.ceil(room / cost * (1 + 1e-9)) - 1  # the most whole steps whose cost is below the room
+        up, down = columns[reduced[columns] > 0], columns[reduced[columns] < 0]
+        low, high = low.copy(), high.copy()
+        high[up] = np.minimum(high[up], low[up] + steps[reduced[columns] > 0])
+        low[down] = np.maximum(low[down], high[down] - steps[reduced[columns] < 0])
+        return low, high
 
     def _round(self, x: Array, evaluate: Callable[[Array], float | None], best: Found | None,
                continuous: Array | None = None) -> Found | None:  # fmt: skip
@@ -121,8 +135,8 @@ class BranchAndBound:
         halves = [(low, down), (up, high)]
         return halves if value - below > 0.5 else halves[::-1]
 
-    def _bound(self, cost: Array, duals: Array, low: Array, high: Array, row_upper: Array) -> float:
-        """A proved lower bound of `cost x` over the box and the rows, from any row multipliers.
+    def _bound(self, cost: Array, duals: Array, low: Array, high: Array, row_upper: Array) -> tuple[float, Array]:
+        """A proved lower bound of `cost x` over the box and the rows, from any row multipliers; and the reduced costs.
 
         Sums go wrong by at most one unit in the last place for each addition that a term takes part in: its column's
         entries one after another, then pairwise. That, times all that is added up in absolute value, is taken off.
@@ -134,11 +148,11 @@ class BranchAndBound:
         terms[reduced == 0] = 0.0
         added = np.abs(cost) + np.bincount(self._column, np.abs(products), len(cost))
         size = float((added * np.maximum(np.abs(low), np.abs(high)))[added > 0].sum() + np.abs(sides).sum())
-        return float(terms.sum() + sides.sum()) - self._rounding * size
+        return float(terms.sum() + sides.sum()) - self._rounding * size, reduced
 
     def _is_empty(self, ray: Array, low: Array, high: Array, row_upper: Array) -> bool:
         """Whether the ray proves that no point of the box satisfies the rows: then 0 x would have a positive bound."""
-        return self._bound(np.zeros(len(low)), ray, low, high, row_upper) > 0
+        return self._bound(np.zeros(len(low)), ray, low, high, row_upper)[0] > 0
 
     def _sided(self, duals: Array, row_upper: Array) -> tuple[Array, Array]:
         """Multipliers without those that lean on a bound which is not there, and each one's share y_i * bound_i."""

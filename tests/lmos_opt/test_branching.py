@@ -135,5 +135,5 @@ def test_bounds_hold_for_any_multipliers():
     rng = np.random.default_rng(0)
     for _ in range(300):
         duals = rng.normal(size=len(milp.rows)) * 10 ** rng.uniform(-6, 3)
-        assert tree._bound(cost, duals, milp.lower, milp.upper, milp.row_upper) <= best
+        assert tree._bound(cost, duals, milp.lower, milp.upper, milp.row_upper)[0] <= best
         assert not tree._is_empty(duals, milp.lower, milp.upper, milp.row_upper)
