@@ -64,14 +64,14 @@ def test_three_objectives(seed, memory_model):
 SHIPPED = ("latency", "memory", "edge_time", "tx_bytes", "throughput", "server_time")
 
 
-@pytest.mark.parametrize("pair", itertools.combinations(SHIPPED, 2), ids=" ".join)
+@pytest.mark.parametrize("pair", list(itertools.combinations(SHIPPED, 2)), ids=" ".join)
 def test_every_pair_of_shipped_objectives(pair):
     for seed, memory_model in ((0, "sum"), (1, "peak"), (4, "sum")):
         instance = random_instance(seed, most_layers=8)
         assert mistakes(pareto_front(instance, pair, memory_model=memory_model), instance, list(pair), memory_model) == []
 
 
-@pytest.mark.parametrize("triple", itertools.combinations(SHIPPED, 3), ids=" ".join)
+@pytest.mark.parametrize("triple", list(itertools.combinations(SHIPPED, 3)), ids=" ".join)
 def test_every_triple_of_shipped_objectives(triple):
     instance = random_instance(2, most_layers=7)
     assert mistakes(pareto_front(instance, triple), instance, list(triple), "sum") == []
