@@ -28,4 +28,4 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet tests/test_readme.py
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py

@@ -27,6 +27,7 @@ from lmos_opt.link import Link
 from lmos_opt.selection import RULES
 from runner.report import RunReport
 
+pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, RunReport, Device, Link)

@@ -18,8 +18,12 @@ from tests.lmos_opt.reference import mistakes
 BOTH = pytest.mark.parametrize("memory_model", ["sum", "peak"])
 
 
+DEAR = 74
+"""Fourteen almost equal layers side by side: thousands of near ties, half a minute."""
+
+
 @BOTH
-@pytest.mark.parametrize("seed", range(100))
+@pytest.mark.parametrize("seed", [seed for seed in range(101) if seed != DEAR])
 def test_front_equals_enumeration(seed, memory_model):
     """Chains and graphs of up to 14 layers, every style of numbers, a third with a limit; 200 cases."""
     instance = random_instance(seed, most_layers=14)
@@ -32,7 +36,7 @@ def test_front_equals_enumeration(seed, memory_model):
 
 @pytest.mark.slow
 @BOTH
-@pytest.mark.parametrize("seed", range(1000, 1500))
+@pytest.mark.parametrize("seed", [DEAR, *range(1000, 1500)])
 def test_front_equals_enumeration_five_hundred_times(seed, memory_model):
     instance = random_instance(seed, most_layers=14)
     if seed % 3 == 0:
