@@ -10,7 +10,7 @@ import numpy as np
 
 from lmos_opt import algorithms, solvers
 from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, non_dominated
-from lmos_opt.errors import InfeasibleError, InputError
+from lmos_opt.errors import InfeasibleError, InputError, SolverError
 from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.formulation.memory import MemoryModel, is_alive, peak_step
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
@@ -189,9 +189,13 @@ def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver
                 progress(len(found))
     except SubproblemError as error:
         reason = str(error)
+    except SolverError as error:
+        if not found:
+            raise
+        reason = str(error)
     except KeyboardInterrupt:
         reason = "interrupted"
-    return non_dominated(problem, found), problem, reason
+    return non_dominated(problem, found), problem, reason or (problem.doubt if found else None)
 
 
 def _front(name: str, infos: Sequence[ObjectiveInfo], points: list[Point], problem: FrontProblem, reason: str | None,

@@ -7,7 +7,8 @@ Solvers compute with tolerances; objective values reach from microseconds to gig
   hides a byte in a gigabyte) is excluded and the subproblem solved again;
 - where everything is bounded and small enough, answers are certified by `branching`; elsewhere they are the solver's:
   a status other than OPTIMAL closes nothing while a known solution contradicts it, and "infeasible" without such a
-  witness must be found twice, with different settings.
+  witness must be found twice, with different settings; where values lie close, a solver that does not claim to be
+  `precise` leaves the front incomplete.
 """
 
 from __future__ import annotations
@@ -129,6 +130,8 @@ class FrontProblem:
     optimised: int = 0
     constrained: int = 1
     solves: int = field(default=0, init=False)
+    doubt: str | None = field(default=None, init=False)
+    """Why the answers so far do not make a whole front, though each was given."""
 
     def __post_init__(self) -> None:
         granules = self.granules or [None] * len(self.forms)
@@ -138,8 +141,8 @@ class FrontProblem:
         self._rows = rows
         self._program = self.milp.scaled(SPREAD)
         bounded = bool(np.all(np.isfinite(self.milp.lower)) and np.all(np.isfinite(self.milp.upper)))
-        delicate = any(s.granule is None or s.factor * s.granule < COARSE for s in self._scales)
-        self._certified = bounded and (self.deciders is not None or delicate)
+        self._delicate = any(s.granule is None or s.factor * s.granule < COARSE for s in self._scales)
+        self._certified = bounded and self.solver.relaxes and (self.deciders is not None or self._delicate)
 
     @cached_property
     def _session(self) -> Session:
@@ -191,6 +194,9 @@ class FrontProblem:
                 return self._search(objective, judged, limits, bounds, witness)
             except NodeLimitError:
                 self._certified = False
+        if self._delicate and not self.solver.precise:
+            self.doubt = (f"solver {self.solver.name} decides within tolerances that points may lie within: "
+                          "there may be more of them")
         infeasible = 0
         outcome = Outcome(Status.FAILED)
         for rung in range(self.solver.rungs):

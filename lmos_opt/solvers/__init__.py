@@ -66,10 +66,29 @@ class Relaxation(Protocol):
 
 
 class Solver(Protocol):
-    """A solver: its name, its version, how many rungs its ladder has, and how to open a session."""
+    """A solver: its name, how many rungs its ladder has, what it can, and how to open a session.
 
-    name: str
-    rungs: int
+    `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound wherever
+    that is possible. `precise` says that what it calls optimal on its own is so to 1e-12 of what an objective can move
+    over, as far as its settings go; a front that rests on the word of a solver which is not comes out as incomplete,
+    unless its objectives are well-scaled whole numbers.
+    """
+
+    @property
+    def name(self) -> str:
+        """What it is called by."""
+
+    @property
+    def rungs(self) -> int:
+        """How many settings the ladder of `Session.solve` has."""
+
+    @property
+    def relaxes(self) -> bool:
+        """Whether it gives relaxations."""
+
+    @property
+    def precise(self) -> bool:
+        """Whether its optima hold where values lie close."""
 
     def version(self) -> str:
         """The installed version; SolverError where it is not installed."""
@@ -78,7 +97,7 @@ class Solver(Protocol):
         """Load a model; `extra_rows` follow the model's own rows and start without bounds."""
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Relaxation:
-        """Load a model's linear relaxation, with the same extra rows."""
+        """Load a model's linear relaxation, with the same extra rows; asked only of a solver that `relaxes`."""
 
 
 def names() -> list[str]:

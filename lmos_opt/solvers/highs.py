@@ -170,6 +170,8 @@ class Highs:
 
     name: str = "highs"
     rungs: int = len(_RUNGS)
+    relaxes: bool = True
+    precise: bool = True
 
     def version(self) -> str:
         """HiGHS's version."""

@@ -1,0 +1,92 @@
+"""CBC through its command, cbc: a file and a process for every solve.
+
+Solutions are read from the binary file of `saveSolution`, which holds all digits; the readable one holds eight.
+Preprocessing and presolve are off until the last rung: what they decide within tolerances nobody can check.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lmos_opt.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
+from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.solvers import Status
+
+_TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
+_EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
+"""Without gaps, and without the 1e-5 by which CBC asks every next solution to be better."""
+_RUNGS = (
+    ("-presolve", "off", "-preprocess", "off"),
+    ("-presolve", "off", "-preprocess", "off", "-cutsOnOff", "off", "-heuristicsOnOff", "off", "-randomCbcSeed", "1"),
+    ("-randomCbcSeed", "2"),
+)
+_HEAD = struct.Struct("=iid")
+_MARK = " - objective value"
+_VERDICTS = {
+    "Optimal": Status.OPTIMAL,
+    "Infeasible": Status.INFEASIBLE,
+    "Integer infeasible": Status.INFEASIBLE,
+    "Unbounded": Status.UNBOUNDED,
+    "Stopped on time": Status.TIME_LIMIT,
+    "Stopped on ctrl-c": Status.INTERRUPTED,
+}
+
+
+def read_solution(printed: str, written: bytes) -> Answer:
+    """What cbc found, from what it printed (the last line with an objective begins with the verdict) and wrote.
+
+    The file holds the numbers of rows and columns, the objective, the rows' values and duals, the columns' values and duals.
+    """
+    verdict = next((line for line in reversed(printed.splitlines()) if _MARK in line), "no verdict")
+    status = _VERDICTS.get(verdict.partition(_MARK)[0], Status.FAILED)
+    if status is not Status.OPTIMAL or len(written) < _HEAD.size:
+        return Answer(Status.FAILED if status is Status.OPTIMAL else status, message=verdict)
+    rows, columns, _ = _HEAD.unpack_from(written)
+    numbers = np.frombuffer(written, dtype=np.float64, offset=_HEAD.size)
+    return Answer(status, numbers[2 * rows : 2 * rows + columns], numbers[rows : 2 * rows], verdict)
+
+
+@dataclass(frozen=True)
+class Cbc:
+    """COIN-OR's branch and cut; `limit_s` is the time that one solve may take."""
+
+    name: str = "cbc"
+    rungs: int = len(_RUNGS)
+    relaxes: bool = True
+    precise: bool = False
+    limit_s: float = 600.0
+
+    def version(self) -> str:
+        """CBC's version."""
+        printed, _ = run_command(self.name, [self._command(), "-quit"], "", self.limit_s) or ("", b"")
+        found = (line.partition("Version:")[2].strip() for line in printed.splitlines() if line.startswith("Version:"))
+        return next(found, "unknown")
+
+    def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> FileSession:
+        """See `Solver.open`."""
+        self._command()
+        return FileSession(self.ask, milp, extra_rows)
+
+    def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> FileRelaxation:
+        """See `Solver.relax`."""
+        self._command()
+        return FileRelaxation(self.name, self.ask, milp, extra_rows)
+
+    def ask(self, text: str, rung: int | None) -> Answer:
+        """Solve a file; see `Ask`."""
+        options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
+        if rung is not None:
+            options = [*_TIGHT, *_EXACT, *_RUNGS[rung], "-sec", str(self.limit_s), "-branchAndCut"]
+        command = [self._command(), MODEL, *options, "-saveSolution", ANSWER, "-solution", "stdout"]
+        done = run_command(self.name, command, text, self.limit_s)
+        return read_solution(*done) if done is not None else Answer(Status.TIME_LIMIT, message="time limit")
+
+    def _command(self) -> str:
+        return find_command(self.name, "cbc", "coinor-cbc")
+
+
+SOLVER = Cbc()

@@ -1,0 +1,88 @@
+"""GLPK through its command, glpsol: a file and a process for every solve.
+
+glpsol's tolerances are built in: integers hold to 1e-5, and a branch that is better by less than 1e-7 of the objective
+is not searched. Its optima are therefore no proof where values lie close; its relaxations, read with all their digits,
+serve the certified search as well as any. Its integer presolver is left off until the last rung: it decides by the
+same tolerances before anything can be checked. (The linear one is off throughout: it would leave no duals.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from lmos_opt.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
+from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.solvers import Status
+
+_LP = ("--nomip", "--nopresol")
+_RUNGS = (
+    ("--nopresol", "--nointopt", "--mipgap", "0"),
+    ("--nopresol", "--nointopt", "--mipgap", "0", "--mostf", "--dfs", "--norelax", "--nosteep"),
+    ("--intopt", "--mipgap", "0", "--cuts"),
+)
+_NOTHING = ("PROBLEM HAS NO PRIMAL FEASIBLE SOLUTION", "LP HAS NO PRIMAL FEASIBLE SOLUTION",
+            "PROBLEM HAS NO INTEGER FEASIBLE SOLUTION")
+_ENDLESS = ("PROBLEM HAS UNBOUNDED SOLUTION", "LP HAS UNBOUNDED PRIMAL SOLUTION")
+"""Not "NO DUAL FEASIBLE SOLUTION": that may be an infeasible program too."""
+
+
+def read_solution(printed: str, written: bytes) -> Answer:
+    """What glpsol found, from what it printed and the file that it wrote (lines `s`, `i` a row, `j` a column)."""
+    lines = [line.split() for line in written.decode().splitlines()]
+    kind = next((line[1:] for line in lines if line[:1] == ["s"]), [])
+    last = next((line for line in reversed(printed.splitlines()) if line in _NOTHING + _ENDLESS), "")
+    if kind[:1] == ["mip"] and kind[3] == "o":
+        return Answer(Status.OPTIMAL, np.array([float(line[2]) for line in lines if line[:1] == ["j"]]), None, "optimal")
+    if kind[:1] == ["bas"] and kind[3:5] == ["f", "f"]:
+        return Answer(Status.OPTIMAL, np.array([float(line[3]) for line in lines if line[:1] == ["j"]]),
+                      np.array([float(line[4]) for line in lines if line[:1] == ["i"]]), "optimal")
+    if last in _NOTHING or (kind[:1] == ["mip"] and kind[3] == "n"):
+        return Answer(Status.INFEASIBLE, message=last or "no integer feasible solution")
+    if last in _ENDLESS:
+        return Answer(Status.UNBOUNDED, message=last)
+    if "TIME LIMIT EXCEEDED" in printed:
+        return Answer(Status.TIME_LIMIT, message="time limit")
+    return Answer(Status.FAILED, message=f"glpsol's solution is {' '.join(kind[3:-1]) or 'missing'}")
+
+
+@dataclass(frozen=True)
+class Glpk:
+    """The GNU linear programming kit; `limit_s` is the time that one solve may take."""
+
+    name: str = "glpk"
+    rungs: int = len(_RUNGS)
+    relaxes: bool = True
+    precise: bool = False
+    limit_s: float = 600.0
+
+    def version(self) -> str:
+        """GLPK's version."""
+        printed, _ = run_command(self.name, [self._command(), "--version"], "", self.limit_s) or ("", b"")
+        return printed.partition("\n")[0].rpartition(" ")[2] or "unknown"
+
+    def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> FileSession:
+        """See `Solver.open`."""
+        self._command()
+        return FileSession(self.ask, milp, extra_rows)
+
+    def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> FileRelaxation:
+        """See `Solver.relax`."""
+        self._command()
+        return FileRelaxation(self.name, self.ask, milp, extra_rows)
+
+    def ask(self, text: str, rung: int | None) -> Answer:
+        """Solve a file; see `Ask`."""
+        options = _LP if rung is None else _RUNGS[rung]
+        command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options]
+        done = run_command(self.name, command, text, self.limit_s)
+        return read_solution(*done) if done is not None else Answer(Status.TIME_LIMIT, message="time limit")
+
+    def _command(self) -> str:
+        return find_command(self.name, "glpsol", "glpk-utils")
+
+
+SOLVER = Glpk()

@@ -1,0 +1,151 @@
+"""SCIP through pyscipopt, which is not a dependency: programs from a file, relaxations by its LP solver kept alive.
+
+Presolving is off on the first two rungs, as with the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from lmos_opt.errors import SolverError
+from lmos_opt.exports import MODEL, Answer, FileSession
+from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.solvers import Relaxed, Status
+
+FEASIBILITY_TOLERANCE = 1e-9
+"""SCIP's own epsilon, below which it takes numbers for equal."""
+
+_BASE: dict[str, Any] = {
+    "numerics/feastol": FEASIBILITY_TOLERANCE,
+    "numerics/dualfeastol": FEASIBILITY_TOLERANCE,
+    "limits/gap": 0.0,
+    "limits/absgap": 0.0,
+    "parallel/maxnthreads": 1,
+}
+_NO_PRESOLVE = {"presolving/maxrounds": 0, "lp/presolving": False}
+_RUNGS: tuple[dict[str, Any], ...] = (
+    _NO_PRESOLVE,
+    {**_NO_PRESOLVE, "separating/maxrounds": 0, "separating/maxroundsroot": 0, "randomization/randomseedshift": 1},
+    {"randomization/randomseedshift": 2},
+)
+_STATUS = {
+    "optimal": Status.OPTIMAL,
+    "infeasible": Status.INFEASIBLE,
+    "unbounded": Status.UNBOUNDED,
+    "timelimit": Status.TIME_LIMIT,
+    "userinterrupt": Status.INTERRUPTED,
+}
+
+
+def _scip() -> Any:
+    """The package; SolverError, saying how to get it, where it is not installed."""
+    try:
+        import pyscipopt
+    except ImportError as error:
+        raise SolverError("scip", "pyscipopt is not installed; get it by: pip install 'lmos[solvers]'") from error
+    return pyscipopt
+
+
+class ScipRelaxation:
+    """The linear relaxation in SCIP's LP solver, the model kept alive.
+
+    Each solve begins from scratch: from the last basis, after changed bounds, it ends in errors now and then.
+    """
+
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        self._lp = lp = _scip().LP()
+        parameters = _scip().scip.PY_SCIP_LPPARAM
+        lp.setRealParam(parameters.FEASTOL, FEASIBILITY_TOLERANCE)
+        lp.setRealParam(parameters.DUALFEASTOL, FEASIBILITY_TOLERANCE)
+        lp.setIntParam(parameters.FROMSCRATCH, 1)
+        rows = [*milp.rows, *extra_rows]
+        self._n, self._bounded = len(milp.variables), set[int]()
+        infinity = lp.infinity()
+        free = np.full(len(extra_rows), np.inf)
+        lp.addCols([[] for _ in milp.variables], lbs=np.clip(milp.lower, -infinity, infinity).tolist(),
+                   ubs=np.clip(milp.upper, -infinity, infinity).tolist())  # fmt: skip
+        if rows:
+            lp.addRows([list(zip(row.columns.tolist(), row.coefficients.tolist(), strict=True)) for row in rows],
+                       np.clip([*milp.row_lower, *-free], -infinity, infinity).tolist(),
+                       np.clip([*milp.row_upper, *free], -infinity, infinity).tolist())  # fmt: skip
+
+    def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        """See `Relaxation.pose`."""
+        lp = self._lp
+        cost = np.bincount(objective.columns, objective.coefficients, self._n) if len(objective.columns) else np.zeros(self._n)
+        for column, value in enumerate(cost.tolist()):
+            lp.chgObj(column, value)
+        for row in self._bounded.difference(row_upper):
+            lp.chgSide(row, -lp.infinity(), lp.infinity())
+        for row, bound in row_upper.items():
+            lp.chgSide(row, -lp.infinity(), float(bound))
+        self._bounded = set(row_upper)
+
+    def solve(self, lower: Array, upper: Array) -> Relaxed:
+        """See `Relaxation.solve`."""
+        lp = self._lp
+        infinity = lp.infinity()
+        for column, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
+            lp.chgBound(column, max(low, -infinity), min(high, infinity))
+        try:
+            lp.solve()
+        except Exception as error:  # pyscipopt has no class of its own for this
+            if "error in LP solver" not in str(error):
+                raise
+            return Relaxed(Status.FAILED, None, None)
+        if lp.isOptimal():
+            return Relaxed(Status.OPTIMAL, np.array(lp.getPrimal()), np.array(lp.getDual()))
+        ray = lp.getDualRay()
+        return Relaxed(Status.INFEASIBLE, None, np.array(ray)) if ray is not None else Relaxed(Status.FAILED, None, None)
+
+
+@dataclass(frozen=True)
+class Scip:
+    """The SCIP optimization suite; `limit_s` is the time that one solve may take."""
+
+    name: str = "scip"
+    rungs: int = len(_RUNGS)
+    relaxes: bool = True
+    precise: bool = False
+    limit_s: float = 600.0
+
+    def version(self) -> str:
+        """SCIP's version."""
+        model = _scip().Model()
+        return f"{model.getMajorVersion()}.{model.getMinorVersion()}.{model.getTechVersion()}"
+
+    def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> FileSession:
+        """See `Solver.open`."""
+        _scip()
+        return FileSession(self.ask, milp, extra_rows)
+
+    def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> ScipRelaxation:
+        """See `Solver.relax`."""
+        return ScipRelaxation(milp, extra_rows)
+
+    def ask(self, text: str, rung: int | None) -> Answer:
+        """Solve a file; see `Ask`."""
+        model = _scip().Model()
+        model.hideOutput()
+        model.setParams(_BASE | _RUNGS[rung or 0] | {"limits/time": self.limit_s})
+        with TemporaryDirectory(prefix="lmos-scip-") as folder:
+            path = Path(folder) / MODEL
+            path.write_text(text)
+            model.readProblem(str(path))
+        columns = model.getVars()
+        model.optimize()
+        word = str(model.getStatus())
+        status = _STATUS.get(word, Status.FAILED)
+        if status is not Status.OPTIMAL:
+            return Answer(status, message=word)
+        values = {v.name: model.getVal(v) for v in columns}
+        return Answer(status, np.array([values[f"c{j}"] for j in range(len(columns))]), None, word)
+
+
+SOLVER = Scip()

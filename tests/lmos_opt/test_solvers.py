@@ -1,0 +1,325 @@
+"""One suite for every solver that is installed: right, or incomplete with a reason, never wrong and whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import replace
+
+import numpy as np
+import pyomo.environ as pyo
+import pytest
+
+from lmos_opt import InfeasibleError, InputError, SolverError, pareto_front, solvers, trace_front
+from lmos_opt.branching import BranchAndBound
+from lmos_opt.exports import Program
+from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.solvers import Status, cbc, glpk, highs
+from tests.lmos_opt.generators import random_instance, with_limit
+from tests.lmos_opt.reference import mistakes
+from tests.lmos_opt.test_trace_front import PUBLISHED, QUICK, _published
+
+OTHERS = ["cbc", "glpk", "scip"]
+HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "scip": r"pip install 'lmos\[solvers\]'"}
+STYLES = ("realistic", "ties", "zeros", "literal", "realistic")
+
+
+@pytest.fixture(params=solvers.names())
+def solver(request):
+    found = solvers.get(request.param)
+    try:
+        found.version()
+    except SolverError as missing:
+        pytest.skip(str(missing))
+    return found
+
+
+@pytest.fixture
+def other(solver):
+    return solver if solver.name in OTHERS else pytest.skip("only for solvers in processes or packages of their own")
+
+
+def test_there_are_four():
+    assert solvers.names() == ["cbc", "glpk", "highs", "scip"]
+
+
+def test_its_version_is_a_number(solver):
+    assert solver.version()[0].isdigit()
+
+
+@pytest.mark.parametrize("path", [p for p in PUBLISHED if p.stem in QUICK - {"moa_kp10_p3"}], ids=lambda p: p.stem)
+def test_published_fronts(solver, path):
+    model, objectives, expected = _published(path)
+    front = trace_front(model, objectives, solver=solver)
+    assert front.complete
+    assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
+    assert front.solver.name == solver.name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PUBLISHED, ids=lambda p: p.stem)
+def test_published_fronts_to_the_last(solver, path):
+    model, objectives, expected = _published(path)
+    front = trace_front(model, objectives, solver=solver)
+    assert front.complete
+    assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
+
+
+@pytest.mark.parametrize("seed", range(15))
+def test_splits_equal_enumeration(other, seed):
+    instance = random_instance(seed, most_layers=6, style=STYLES[seed % 5])
+    if seed % 3 == 0:
+        instance = with_limit(instance, seed)
+    memory_model = ("sum", "peak")[seed % 5 == 4]
+    front = pareto_front(instance, memory_model=memory_model, solver=other)
+    assert mistakes(front, instance, ["latency", "memory"], memory_model) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("style", ["realistic", "ties", "zeros", "literal", "extreme", "near_ties"])
+@pytest.mark.parametrize("seed", range(200, 220))
+def test_splits_of_every_style_equal_enumeration(other, seed, style):
+    instance = random_instance(seed, most_layers=9, style=style)
+    front = pareto_front(instance, solver=other)
+    assert mistakes(front, instance, ["latency", "memory"], "sum") == []
+
+
+@pytest.mark.parametrize("style", ["realistic", "near_ties"])
+def test_without_relaxations_a_front_of_real_values_is_never_called_whole(solver, style):
+    """What such a solver finds is attained; that nothing is missing rests on its tolerances."""
+    instance = random_instance(3, most_layers=6, style=style)
+    front = pareto_front(instance, solver=replace(solver, relaxes=False, precise=False))
+    assert front.points
+    assert not front.complete
+    assert f"solver {solver.name} decides within tolerances" in front.reason or "known solution contradicts" in front.reason
+    assert not any("has" in m for m in mistakes(front, instance, ["latency", "memory"], "sum"))
+
+
+def test_without_relaxations_whole_numbers_are_whole_fronts(solver):
+    model, objectives, expected = _published(next(p for p in PUBLISHED if p.stem == "moa_kp10_p2"))
+    front = trace_front(model, objectives, solver=replace(solver, relaxes=False, precise=False))
+    assert front.complete
+    assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
+
+
+def _pair(most=None):
+    m = pyo.ConcreteModel("pair")
+    m.x = pyo.Var(range(2), domain=pyo.NonNegativeIntegers, bounds=(0, most))
+    m.f, m.g = pyo.Objective(expr=m.x[0], sense=pyo.maximize), pyo.Objective(expr=m.x[0] + m.x[1])
+    return m
+
+
+def test_infeasible(solver):
+    m = _pair(1)
+    m.c = pyo.Constraint(expr=m.x[0] + m.x[1] >= 3)
+    with pytest.raises(InfeasibleError):
+        trace_front(m, [m.f, m.g], solver=solver)
+    m = _pair(1)
+    m.odd = pyo.Constraint(expr=2 * m.x[0] + 2 * m.x[1] == 3)  # feasible but for the integers
+    with pytest.raises(InfeasibleError):
+        trace_front(m, [m.f, m.g], solver=solver)
+
+
+def test_unbounded(solver):
+    m = _pair()
+    with pytest.raises(InputError, match="unbounded"):
+        trace_front(m, [m.f, m.g], solver=solver)
+
+
+def test_general_integers_of_either_sign_and_rows_of_two_sides(solver):
+    m = pyo.ConcreteModel("signs")
+    m.x = pyo.Var(domain=pyo.Integers, bounds=(-5, -2))
+    m.y = pyo.Var(domain=pyo.Integers, bounds=(-3, 7))
+    m.z = pyo.Var(domain=pyo.Reals, bounds=(None, 4))
+    m.both = pyo.Constraint(expr=(-3, m.x + m.y, 3))
+    m.equal = pyo.Constraint(expr=m.z == m.x - m.y)
+    m.f, m.g = pyo.Objective(expr=m.x), pyo.Objective(expr=m.y)
+    front = trace_front(m, [m.f, m.g], solver=solver)
+    truth = sorted((x, y) for x in range(-5, -1) for y in range(-3, 8) if -3 <= x + y <= 3 and x - y <= 4)
+    best = {(x, y) for x, y in truth if not any(a <= x and b <= y and (a, b) != (x, y) for a, b in truth)}
+    assert {(p.values["f"], p.values["g"]) for p in front.points} == best
+    assert front.complete
+
+
+def test_a_relaxations_duals_prove_its_optimum_and_its_emptiness(solver):
+    """The bound that the search takes from the duals is the optimum; the ray's bound is positive."""
+    rng = np.random.default_rng(0)
+    n = 5
+    rows = tuple(LinearForm(np.arange(n), rng.uniform(-1, 1, n)) for _ in range(3))
+    milp = Milp("lp", tuple("abcde"), np.zeros(n), np.ones(n), np.ones(n, dtype=bool), rows,
+                np.array([-0.2, -np.inf, 0.1]), np.array([0.3, 0.4, 0.1]))  # fmt: skip
+    extra = [LinearForm(np.arange(n), rng.uniform(0.5, 1, n))]
+    cost = LinearForm(np.arange(n), rng.uniform(-1, 1, n))
+    relaxation = solver.relax(milp, extra)
+    tree = BranchAndBound(milp, extra, relaxation, np.arange(n))
+    relaxation.pose(cost, {3: 1.0})
+    found = relaxation.solve(milp.lower, milp.upper)
+    assert found.status is Status.OPTIMAL
+    upper = np.array([0.3, 0.4, 0.1, 1.0])
+    bound, _ = tree._bound(cost.coefficients, found.duals, milp.lower, milp.upper, upper)
+    assert bound == pytest.approx(cost.at(found.x), abs=1e-8)
+    relaxation.pose(cost, {3: 0.01})
+    low = milp.lower.copy()
+    low[0] = 1.0
+    found = relaxation.solve(low, milp.upper)
+    assert found.status is Status.INFEASIBLE
+    upper[3] = 0.01
+    assert tree._is_empty(found.duals, low, milp.upper, upper)
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_missing_solver_says_how_to_get_it(name, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setitem(sys.modules, "pyscipopt", None)
+    with pytest.raises(SolverError, match=f"solver {name}: .*{HOW[name]}") as caught:
+        pareto_front(random_instance(0, most_layers=3), solver=name)
+    assert caught.value.exit_code == 1
+    whole = _pair(3)
+    with pytest.raises(SolverError, match=HOW[name]):
+        trace_front(whole, [whole.f, whole.g], solver=name)
+
+
+@pytest.fixture(params=[("glpsol", glpk.SOLVER), ("cbc", cbc.SOLVER)], ids=["glpk", "cbc"])
+def pretended(request, tmp_path, monkeypatch):
+    """Puts a shell script in a solver's place; its folder, and the function that does it."""
+    name, found = request.param
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+
+    def pretend(script):
+        command = tmp_path / "bin" / name
+        command.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid\n{script}\n")
+        command.chmod(0o755)
+        return found
+
+    return tmp_path, pretend
+
+
+def _is_gone(folder):
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((folder / "pid").read_text()), 0)
+    return not list((folder / "temporary").iterdir())
+
+
+def test_a_process_is_ended_when_its_time_is_over(pretended):
+    folder, pretend = pretended
+    slow = replace(pretend("exec sleep 60"), limit_s=0.3)
+    start = time.perf_counter()
+    model, objectives, _ = _published(next(p for p in PUBLISHED if p.stem == "moa_kp10_p2"))
+    front = trace_front(model, objectives, solver=slow)
+    assert not front.complete
+    assert "time limit" in front.reason
+    with pytest.raises(SolverError, match="time limit"):
+        pareto_front(random_instance(0, most_layers=3), solver=slow)
+    assert time.perf_counter() - start < 20
+    assert _is_gone(folder)
+
+
+def test_a_process_is_ended_by_an_interruption(pretended):
+    folder, pretend = pretended
+    found = pretend("exec sleep 60")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            found.ask("", 0)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert _is_gone(folder)
+
+
+@pytest.mark.parametrize("script", ["echo out of memory; exit 9", "kill -SEGV $$"])
+def test_a_process_that_dies_is_an_error(pretended, script):
+    folder, pretend = pretended
+    with pytest.raises(SolverError, match=r"ended with code (9: out of memory|-11)"):
+        pareto_front(random_instance(0, most_layers=3), solver=pretend(script))
+    assert _is_gone(folder)
+
+
+@pytest.mark.parametrize("script", ["echo nothing of use", "echo rubbish > answer", ": > answer"])
+def test_an_answer_that_says_nothing_proves_nothing(pretended, script):
+    _, pretend = pretended
+    found = pretend(script)
+    assert [found.ask("", rung).status for rung in (None, *range(found.rungs))] == [Status.FAILED] * (found.rungs + 1)
+
+
+def test_the_verdicts_of_glpsol():
+    def status(printed, written=b""):
+        return glpk.read_solution(printed, written).status
+
+    assert status("PROBLEM HAS NO INTEGER FEASIBLE SOLUTION\n") is Status.INFEASIBLE
+    assert status("LP HAS NO PRIMAL FEASIBLE SOLUTION\n") is Status.INFEASIBLE
+    assert status("", b"s mip 1 1 n 0\n") is Status.INFEASIBLE
+    assert status("LP HAS UNBOUNDED PRIMAL SOLUTION\n") is Status.UNBOUNDED
+    assert status("LP HAS NO DUAL FEASIBLE SOLUTION\n") is Status.FAILED  # unbounded or infeasible
+    assert status("TIME LIMIT EXCEEDED; SEARCH TERMINATED\n", b"s mip 1 1 f 3\ni 1 0\nj 1 3\n") is Status.TIME_LIMIT
+    assert status("", b"s mip 1 1 f 3\ni 1 0\nj 1 3\n") is Status.FAILED  # feasible is not optimal
+    assert status("", b"s bas 1 1 f n 3\ni 1 b 0 0\nj 1 b 3 0\n") is Status.FAILED
+
+
+def test_the_verdicts_of_cbc():
+    def status(verdict):
+        return cbc.read_solution(f"Dual infeasible - objective value 3\n{verdict} - objective value 3\nTotal\n", b"").status
+
+    assert status("Infeasible") is Status.INFEASIBLE
+    assert status("Integer infeasible") is Status.INFEASIBLE
+    assert status("Unbounded") is Status.UNBOUNDED
+    assert status("Stopped on time") is Status.TIME_LIMIT
+    assert status("Stopped on nodes") is Status.FAILED
+    assert status("Optimal") is Status.FAILED  # without its solution
+
+
+def test_a_file_holds_every_digit():
+    third, tiny = 1 / 3, np.nextafter(1.0, 2.0)
+    milp = Milp("digits", ("a", "b"), np.array([0.0, -np.inf]), np.array([third, tiny]), np.array([True, False]),
+                (LinearForm(np.array([1, 0, 1]), np.array([third, 2.0, third])),), np.array([0.1]), np.array([0.2]))  # fmt: skip
+    program = Program(milp, [LinearForm(np.array([0]), np.array([7.0]))])
+    text = program.head(program.sides({1: 0.3}), LinearForm(np.array([1]), np.array([-0.1])), [np.array([1.0, 9.0])], True)
+    text += program.bounds(milp.lower, milp.upper)
+    assert text.splitlines() == [
+        "NAME lmos FREE", "ROWS", " N cost", " G r0", " L r1", " L r2", " G r3", "COLUMNS",
+        " a0 'MARKER' 'INTORG'", " c0 cost 0.0", " c0 r0 2.0", " c0 r1 2.0", " c0 r2 7.0", " c0 r3 -1.0", " b0 'MARKER' 'INTEND'",
+        " c1 cost -0.1", f" c1 r0 {2 * third!r}", f" c1 r1 {2 * third!r}",
+        "RHS", " rhs r0 0.1", " rhs r1 0.2", " rhs r2 0.3", "BOUNDS",
+        " LO bnd c0 0.0", f" UP bnd c0 {third!r}", " MI bnd c1", f" UP bnd c1 {float(tiny)!r}", "ENDATA",
+    ]  # fmt: skip
+
+
+def test_points_found_before_a_solver_dies_are_kept(monkeypatch):
+    instance = random_instance(3, most_layers=6, style="realistic")
+    whole = pareto_front(instance)
+    assert len(whole.points) > 1
+    real, left = highs.HighsRelaxation.solve, [40]
+
+    def dying(self, lower, upper):
+        left[0] -= 1
+        if left[0] < 0:
+            raise SolverError("highs", "ended with code -11")
+        return real(self, lower, upper)
+
+    partial = []
+    for patience in range(0, 200, 5):
+        left[0] = patience
+        with monkeypatch.context() as patched:
+            patched.setattr(highs.HighsRelaxation, "solve", dying)
+            try:
+                front = pareto_front(instance)
+            except SolverError:
+                continue
+        if front.complete:
+            assert [p.values for p in front.points] == [p.values for p in whole.points]
+        else:
+            assert front.reason == "solver highs: ended with code -11"
+            assert 1 <= len(front.points) <= len(whole.points)
+            partial.append(front)
+    assert partial
