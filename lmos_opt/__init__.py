@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from lmos_opt.instance import Instance
     from lmos_opt.objectives import Objective
     from lmos_opt.plan import Plan, make_plan
+    from lmos_opt.policy import Policy
+    from lmos_opt.policy_maps import bandwidth_policy, memory_policy
     from lmos_opt.profile import NetworkProfile
 
 __version__ = "0.1.0"
@@ -32,8 +34,11 @@ _HOME = {
     "Objective": "objectives",
     "Plan": "plan",
     "Point": "front",
+    "Policy": "policy",
     "SolverError": "errors",
+    "bandwidth_policy": "policy_maps",
     "make_plan": "plan",
+    "memory_policy": "policy_maps",
     "pareto_front": "api",
     "trace_front": "api",
 }
@@ -50,9 +55,12 @@ __all__ = [
     "Objective",
     "Plan",
     "Point",
+    "Policy",
     "SolverError",
     "__version__",
+    "bandwidth_policy",
     "make_plan",
+    "memory_policy",
     "pareto_front",
     "trace_front",
 ]

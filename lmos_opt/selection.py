@@ -72,14 +72,19 @@ def _budget(front: Front, argument: str) -> int:
 
 def _slack(front: Front, argument: str) -> int:
     """Most memory within PERCENT over the least latency."""
+    most = min(_column(front, "latency")) * (1 + parse_percent(argument) / 100)
+    return _most_memory(front, most, f"slack {argument} %")
+
+
+def parse_percent(argument: str) -> float:
+    """The number of `slack:PERCENT`; InputError unless it is one of at least zero."""
     try:
         percent = float(argument.removesuffix("%"))
     except ValueError:
         percent = -1.0
     if not 0 <= percent < 1e9:
         raise InputError("slack", f"{argument!r} is not a percentage of at least zero")
-    latency = _column(front, "latency")
-    return _most_memory(front, min(latency) * (1 + percent / 100), f"slack {argument} %")
+    return percent
 
 
 def _most_memory(front: Front, most_latency: float, what: str) -> int:

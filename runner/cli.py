@@ -126,7 +126,7 @@ def plan(
         str,
         typer.Option(
             metavar="RULE",
-            help="lmos, knee, ideal, min_latency, budget:SECONDS, slack:PERCENT, cut:N, ECO, SCO or RS:SEED.",
+            help="lmos, knee, ideal, min_latency, budget:SECONDS, slack:PERCENT, cut:N, ECO, SCO, RS:SEED, DADS or Neurosurgeon.",
         ),
     ],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")] = None,
@@ -150,6 +150,39 @@ def plan(
     question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
                         proper_split, solver)
     command.run(question, select, output, as_json)
+
+
+@app.command()
+def policy(
+    source: Source,
+    select: Annotated[
+        str, typer.Option(metavar="RULE", help="lmos, knee, ideal, min_latency, budget:SECONDS or slack:PERCENT.")
+    ],
+    over: Annotated[str, typer.Option(metavar="bandwidth|memory", help="What varies.")] = "bandwidth",
+    between: Annotated[
+        str | None,
+        typer.Option("--range", metavar="LOW..HIGH", help="[default: 1Mbps..200Mbps, or 0 to the most that any split uses]"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it: .json or .csv.")] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+    proper_split: ProperSplit = False,
+    solver: SolverName = "highs",
+    as_json: Json = False,
+) -> None:
+    """What a rule chooses at every bandwidth of a range, or under every memory limit: exact, not sampled."""
+    from lmos_opt.sources import Options
+    from runner.commands import policy as command
+    from runner.commands.tracing import Question
+
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, "latency,memory", None,
+                        proper_split, solver)
+    command.run(question, select, over, between, output, plot, as_json)
 
 
 @app.command()

@@ -21,7 +21,8 @@ from pathlib import Path
 
 import pytest
 
-from lmos_opt import Device, Front, Instance, NetworkProfile, Plan, objectives
+from lmos_opt import Device, Front, Instance, NetworkProfile, Plan, Policy, objectives
+from lmos_opt.baselines import BASELINES
 from lmos_opt.files import Document
 from lmos_opt.link import Link
 from lmos_opt.selection import RULES
@@ -30,7 +31,7 @@ from runner.report import RunReport
 pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, RunReport, Device, Link)
+NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link)
 LEFT_OUT = ("make ", "pip ")
 BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
@@ -136,7 +137,7 @@ def test_links_lead_somewhere(page):
             assert anchor in {re.sub(r"[^\w -]", "", h.lower()).replace(" ", "-") for h in headings}, target
 
 
-def test_the_formulation_lists_every_objective_and_rule():
+def test_the_formulation_lists_every_objective_rule_and_baseline():
     text = (ROOT / "docs" / "formulation.md").read_text()
     listed = re.findall(r"^\| `([\w:]+)` \|", text, re.MULTILINE)
-    assert {*objectives.names(), *RULES} <= {*listed}
+    assert {*objectives.names(), *RULES, *BASELINES} <= {*listed}

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-HEAVY = {"highspy", "matplotlib", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "pyomo", "torch", "torchvision"}
+HEAVY = {"highspy", "matplotlib", "networkx", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "pyomo", "torch", "torchvision"}
 LIST_MODULES = "import json, sys; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
 
 
@@ -30,7 +30,7 @@ def test_help_loads_nothing_heavy(arguments):
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("command", ["profile", "front", "plan", "serve", "run", "demo"])
+@pytest.mark.parametrize("command", ["profile", "front", "plan", "policy", "serve", "run", "demo"])
 def test_help_of_a_command_loads_none_of_its_code(command):
     loaded = loaded_by(f"from runner.cli import main\nmain([{command!r}, '--help'])")
     assert not loaded & (HEAVY - {"pydantic"})  # typer itself reads parameters with pydantic where it is installed

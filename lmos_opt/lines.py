@@ -1,0 +1,173 @@
+"""Latency against s = 1/B: every split is a line, and where a choice between lines changes is found exactly.
+
+The latency of a split is `a + b * s`, b its crossing bytes, a its compute times and the exchange's fixed cost. All numbers
+of an instance are doubles, so all of this is done in rational arithmetic, and a place where something changes is the root
+of a polynomial of degree one or two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import isqrt
+from typing import Generic, TypeVar
+
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.instance import Instance
+from lmos_opt.split import Split
+
+Label = TypeVar("Label")
+Polynomial = tuple[Fraction, ...]
+"""Coefficients, the constant first."""
+
+GRAIN = Fraction(1, 2**52)
+"""Places nearer to each other than this, relatively, are one place: doubles do not tell them apart."""
+NEAR = Fraction(1, 2**20)
+"""Nearer than this share of an interval to a change, rounding might decide a choice: it is made elsewhere."""
+ROOT_BITS = 160
+"""Bits of a square root: three times a double's."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A split's latency `fixed_s + crossing_bytes * s` (s in seconds a byte), exactly, and its edge memory."""
+
+    edge: frozenset[str]
+    fixed_s: Fraction
+    crossing_bytes: int
+    memory_bytes: int
+
+    def at(self, s: Fraction) -> Fraction:
+        """The latency in seconds."""
+        return self.fixed_s + self.crossing_bytes * s
+
+
+def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_model: MemoryModel) -> list[Line]:
+    """The lines of down-closed edge sets, in their order."""
+    times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
+    rtt = Fraction(instance.rtt_s)
+    scale = max(t.denominator for t in (rtt, *(t for _, *pair in times for t in pair)))  # all are powers of two
+    whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
+    found = []
+    for edge in edge_sets:
+        split = Split(instance, edge, memory_model)
+        total = sum(t_edge if name in edge else t_server for name, t_edge, t_server in whole)
+        exchange = int(rtt * scale) if len(edge) < len(whole) else 0
+        crossing = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
+        found.append(Line(edge, Fraction(total + exchange, scale), crossing, split.memory_bytes))
+    return found
+
+
+def ever_needed(lines: Iterable[Line], low: Fraction, high: Fraction) -> list[Line]:
+    """The lines, most memory first, that no single other one dominates all over [low, high]; of equals the first.
+
+    A line that is nowhere above another at both ends is nowhere above it between them.
+    """
+    ends = [(line, line.at(low), line.at(high)) for line in lines]
+    kept: list[tuple[Line, Fraction, Fraction]] = []
+    for entry in sorted(ends, key=lambda e: (-e[0].memory_bytes, e[1], e[2])):
+        if not any(other[1] <= entry[1] and other[2] <= entry[2] for other in kept):
+            kept.append(entry)
+    return [line for line, _, _ in kept]
+
+
+def front_at(lines: Sequence[Line], s: Fraction) -> tuple[tuple[int, ...], list[Polynomial]]:
+    """The lines (most memory first) that are non-dominated at s, least latency first, and what would change that.
+
+    One sweep; while none of the polynomials changes its sign, it goes the same way.
+    """
+    found: list[int] = []
+    certificates: list[Polynomial] = []
+    least = Fraction(0)
+    for k, line in enumerate(lines):
+        latency = line.at(s)
+        if found:
+            best = lines[found[-1]]
+            certificates.append((line.fixed_s - best.fixed_s, Fraction(line.crossing_bytes - best.crossing_bytes)))
+            if latency >= least:
+                continue
+            if best.memory_bytes == line.memory_bytes:
+                found.pop()
+        found.append(k)
+        least = latency
+    return tuple(reversed(found)), certificates
+
+
+def roots(polynomial: Polynomial) -> list[Fraction]:
+    """The real roots of a polynomial of degree two at most; none of one that is zero everywhere.
+
+    Exact but for square roots, which have ROOT_BITS bits.
+    """
+    c0, c1, c2 = (*polynomial, Fraction(0), Fraction(0))[:3]
+    if c2 == 0:
+        return [] if c1 == 0 else [-c0 / c1]
+    discriminant = c1 * c1 - 4 * c2 * c0
+    if discriminant < 0:
+        return []
+    half = -(c1 + (_sqrt(discriminant) if c1 >= 0 else -_sqrt(discriminant))) / 2  # no cancellation
+    return [Fraction(0)] if half == 0 else [half / c2, c0 / half]
+
+
+def _sqrt(value: Fraction) -> Fraction:
+    product = value.numerator * value.denominator
+    shift = max(0, ROOT_BITS - product.bit_length() // 2)
+    return Fraction(isqrt(product << (2 * shift)), value.denominator << shift)
+
+
+@dataclass(frozen=True)
+class Piece(Generic[Label]):
+    """An interval, and what holds in it."""
+
+    low: Fraction
+    high: Fraction
+    label: Label
+
+
+def pieces(
+    low: Fraction, high: Fraction, look: Callable[[Fraction], tuple[Label, list[Polynomial]]]
+) -> list[Piece[Label]]:
+    """What holds where in [low, high]: adjoining intervals in order, neighbours with different labels.
+
+    `look(s)` gives the label at s and polynomials; the label holds around s as far as none of them changes its sign.
+    What remains on either side is looked at likewise, so that every look finds a piece or lands on a root, and there
+    are about as many looks as pieces.
+    """
+    found: list[Piece[Label]] = []
+    left = [(low, high)]
+    while left:
+        a, b = left.pop()
+        if b - a <= GRAIN * b and found:
+            continue
+        s = _between(a, b)
+        label, certificates = look(s)
+        changes = {root for polynomial in certificates for root in roots(polynomial) if a < root < b}
+        near = [root for root in changes if abs(root - s) <= NEAR * (b - a)]
+        if near and b - a > GRAIN * b:
+            left += [(near[0], b), (a, near[0])]
+            continue
+        start = max((root for root in changes if root < s), default=a)
+        end = min((root for root in changes if root > s), default=b)
+        found.append(Piece(start, end, label))
+        left += [(end, b), (a, start)]
+    return _joined(low, high, found)
+
+
+def _between(a: Fraction, b: Fraction) -> Fraction:
+    """The middle, or a double near it: that has fewer digits."""
+    middle = (a + b) / 2
+    short = Fraction(float(middle))
+    return short if a < short < b else middle
+
+
+def _joined(low: Fraction, high: Fraction, found: Iterable[Piece[Label]]) -> list[Piece[Label]]:
+    """Pieces in order, equal neighbours one, each beginning where the one before ends."""
+    kept: list[Piece[Label]] = []
+    for piece in sorted(found, key=lambda piece: piece.low):
+        if kept and kept[-1].label == piece.label:
+            continue
+        start = piece.low if kept else low
+        if kept:
+            kept[-1] = Piece(kept[-1].low, start, kept[-1].label)
+        kept.append(Piece(start, high, piece.label))
+    return kept

@@ -1,0 +1,329 @@
+"""Policies: breakpoints by hand, and every choice against fronts enumerated at hundreds of places."""
+
+from __future__ import annotations
+
+import random
+from fractions import Fraction
+
+import pandas as pd
+import pytest
+
+from lmos_opt import (
+    Front,
+    InfeasibleError,
+    InputError,
+    Instance,
+    Point,
+    Policy,
+    bandwidth_policy,
+    memory_policy,
+    policy_maps,
+)
+from lmos_opt.enumeration import enumerate_front
+from lmos_opt.front import ObjectiveInfo, SolverInfo
+from lmos_opt.lines import pieces, roots
+from lmos_opt.objectives import get
+from lmos_opt.selection import select
+from lmos_opt.sources import Options, instance_of, load_source
+from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
+from tests.lmos_opt.generators import random_instance, with_limit
+
+OBJECTIVES = [get("latency"), get("memory")]
+SAME = 1e-12
+"""Latencies nearer than this, relatively, are equal but for rounding."""
+MBPS = 125000.0
+
+
+def bundled(name: str) -> Instance:
+    return instance_of(load_source(name), Options())
+
+
+def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = False) -> Front:
+    points = [Point(values={"latency": latency, "memory": memory}, edge_layers=split.edge_layers, x1=len(split.edge),
+                    x2=len(instance.layers) - len(split.edge))
+              for (latency, memory), split in enumerate_front(instance, OBJECTIVES, memory_model, proper)]  # fmt: skip
+    infos = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in OBJECTIVES)
+    return Front(schema="lmos.front/1", instance=instance.name, objectives=infos, points=tuple(points), solves=0, seconds=0,
+                 solver=SolverInfo(name="enumeration", version=""), constrained="latency")  # fmt: skip
+
+
+def with_bandwidth(instance: Instance, bandwidth: float) -> Instance:
+    return instance.model_copy(update={"bandwidth_bytes_per_s": bandwidth})
+
+
+def choice(front: Front, rule: str) -> Point | None:
+    try:
+        return select(front, rule)
+    except InfeasibleError:
+        return None
+
+
+def agrees(policy: Policy, place: float, bandwidth: float, chosen: Point | None) -> bool:
+    """Whether the policy's split at a place has the values of the point chosen there."""
+    try:
+        found = policy.at(place)
+    except InfeasibleError:
+        return chosen is None
+    if chosen is None or found.memory_bytes != chosen.values["memory"]:
+        return False
+    latency = chosen.values["latency"]
+    return abs(found.latency_s(bandwidth) - latency) <= SAME * latency
+
+
+def rules(instance: Instance) -> list[str]:
+    """Every rule, with budgets and slacks that bind somewhere."""
+    some = enumerated(instance).points
+    between = (some[0].values["latency"] + some[-1].values["latency"]) / 2
+    return ["lmos", "min_latency", "knee", "ideal", f"budget:{between!r}", f"budget:{some[0].values['latency']!r}", "slack:0",
+            "slack:20", "slack:300"]  # fmt: skip
+
+
+def check_bandwidths(instance: Instance, memory_model: str = "sum", proper: bool = False, n: int = 500, seed: int = 0) -> int:
+    """Compare at n random places and on both sides of every breakpoint; how many breakpoints there were."""
+    low, high = 0.2 * MBPS, 1000 * MBPS
+    policies = {}
+    for rule in rules(instance):
+        try:
+            policies[rule] = bandwidth_policy(instance, rule, low, high, memory_model=memory_model, proper_split=proper)
+        except InfeasibleError:
+            policies[rule] = None
+    rng = random.Random(seed)
+    breakpoints = {b for policy in policies.values() if policy for b in policy.breakpoints}
+    places = [low * (high / low) ** rng.random() for _ in range(n)]
+    places += [b * side for b in breakpoints for side in (1 - 2e-9, 1 + 2e-9) if low < b * side < high]
+    places = [x for x in places if all(abs(x - b) > 1e-9 * b for b in breakpoints)]
+    for place in places:
+        front = enumerated(with_bandwidth(instance, place), memory_model, proper)
+        for rule, policy in policies.items():
+            chosen = choice(front, rule)
+            right = chosen is None if policy is None else agrees(policy, place, place, chosen)
+            assert right, (instance.name, rule, place, chosen, policy)
+    return len(breakpoints)
+
+
+@pytest.mark.parametrize(("name", "memory_model", "limit"), [("alexnet", "sum", None), ("vgg19", "peak", 500_000_000)])
+def test_bundled_chains_at_500_bandwidths(name, memory_model, limit):
+    instance = bundled(name).replace(memory_limit_bytes=limit, rtt_s=0.01)
+    assert check_bandwidths(instance, memory_model, n=500 if name == "alexnet" else 150) > 10
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_random_chains(seed):
+    instance = random_instance(7000 + seed, 14, shape="chain")
+    if seed % 3 == 0:
+        instance = with_limit(instance, seed)
+    proper = seed % 4 == 1 and len(instance.layers) > 1
+    check_bandwidths(instance, "peak" if seed % 2 else "sum", proper, n=100, seed=seed)
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_random_graphs(seed):
+    check_bandwidths(random_instance(8000 + seed, 7, shape="dag"), "peak" if seed % 2 else "sum", n=60, seed=seed)
+
+
+def test_a_bundled_graph():
+    assert check_bandwidths(bundled("squeezenet1_1"), n=20) > 20
+
+
+@pytest.fixture
+def chain() -> Instance:
+    """Latencies .4375 + 4000 s, .625 + 8000 s, 1 + 1000 s, 1.75; memories 0, 12100, 13100, 63140."""
+    return Instance.from_dict(chain_data())
+
+
+def steps(policy: Policy) -> list[tuple[float, int | None]]:
+    return [(stretch.low, stretch.x1) for stretch in policy.stretches]
+
+
+def test_breakpoints_by_hand(chain):
+    """Cut 3 meets cut 2 at 1000 s = .75, cut 2 meets cut 0 at 3000 s = .5625."""
+    found = bandwidth_policy(chain, "min_latency", 100.0, 1e6)
+    assert steps(found) == [(100.0, 3), (float(Fraction(4000, 3)), 2), (float(Fraction(16000, 3)), 0)]
+    assert (found.low, found.high, found.breakpoints) == (100.0, 1e6, (4000 / 3, 16000 / 3))
+
+
+def test_a_budget_by_hand(chain):
+    """Within a second: cut 0 from 4000 s = .5625 on, cut 1 from 8000 s = .375 on, cut 2 never."""
+    found = bandwidth_policy(chain, "budget:1", 100.0, 1e6)
+    assert steps(found) == [(100.0, None), (float(Fraction(64000, 9)), 0), (float(Fraction(64000, 3)), 1)]
+    with pytest.raises(InfeasibleError, match="toy: infeasible: rule budget:1 at bandwidth 200"):
+        found.at(200.0)
+    assert found.stretches[0].latency_s(1000.0) == float("inf")
+
+
+def test_slack_by_hand(chain):
+    """Where cut 2 or 3 is the fastest, cut 3 is within 1.5 times that. Where cut 0 is, that is .65625 + 6000 s: above cut 3
+    while 6000 s >= 1.09375, above cut 2 while 5000 s >= .34375, above cut 1 while 2000 s <= .03125."""
+    found = bandwidth_policy(chain, "slack:50", 100.0, 1e6)
+    expected = [(100.0, 3), (6000 / 1.09375, 2), (5000 / 0.34375, 0), (64000.0, 1)]
+    assert steps(found) == [(pytest.approx(low, rel=1e-15), x1) for low, x1 in expected]
+
+
+def test_the_literal_rule_never_changes(chain):
+    assert steps(bandwidth_policy(chain, "lmos")) == [(MBPS, 3)]
+
+
+def test_limits_by_hand(chain):
+    """At 1e6 B/s all four splits are on the front, slower with more memory."""
+    assert steps(memory_policy(chain, "lmos")) == [(0, 0), (12100, 1), (13100, 2), (63140, 3)]
+    assert steps(memory_policy(chain, "min_latency")) == [(0, 0)]
+    assert steps(memory_policy(chain, "budget:0.7", 5, 20_000)) == [(5, 0), (12100, 1)]
+    assert steps(memory_policy(chain, "lmos", proper_split=True)) == [(0, None), (12100, 1), (13100, 2)]
+    whole = memory_policy(chain, "lmos")
+    assert [whole.at(m).x1 for m in (0, 12099, 12100, "13.1kB", 63139, 63140)] == [0, 0, 1, 2, 2, 3]
+
+
+def check_limits(instance: Instance, memory_model: str, seed: int) -> None:
+    found = {rule: memory_policy(instance, rule, memory_model=memory_model) for rule in [*rules(instance)[:4], "slack:20"]}
+    high = int(max(policy.high for policy in found.values()))
+    rng = random.Random(seed)
+    changes = {int(b) + d for policy in found.values() for b in policy.breakpoints for d in (-1, 0)}
+    for limit in {0, high, *changes, *(rng.randint(0, high) for _ in range(30))}:
+        front = enumerated(instance.model_copy(update={"memory_limit_bytes": limit}), memory_model)
+        for rule, policy in found.items():
+            assert agrees(policy, limit, instance.bandwidth_bytes_per_s, choice(front, rule)), (rule, limit)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_limits(seed):
+    shape = "chain" if seed % 2 else "dag"
+    check_limits(random_instance(9000 + seed, 7, shape=shape), "peak" if seed % 3 else "sum", seed)
+
+
+def test_limits_of_a_bundled_chain():
+    check_limits(bundled("alexnet"), "peak", 0)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("make", [bandwidth_policy, memory_policy])
+def test_candidates_from_a_front_are_enough(make, seed, monkeypatch):
+    """What a graph with too many splits to list goes through gives the same policy."""
+    instance = random_instance(8100 + seed, 6, shape="dag", style="realistic")
+    expected = {rule: make(instance, rule) for rule in rules(instance)[:4]}
+    monkeypatch.setattr(policy_maps, "MOST_SPLITS", 0)
+    monkeypatch.setattr(policy_maps, "MOST_LAYERS", 0)
+    for rule, policy in expected.items():
+        found = make(instance, rule)
+        assert [s.memory_bytes for s in found.stretches] == [s.memory_bytes for s in policy.stretches]
+        assert found.breakpoints == pytest.approx(policy.breakpoints, rel=1e-12)
+
+
+def test_a_front_cut_short_makes_no_policy(monkeypatch):
+    from lmos_opt import SolverError, api
+
+    partial = enumerated(Instance.from_dict(diamond_data())).model_copy(update={"complete": False, "reason": "interrupted"})
+    monkeypatch.setattr(policy_maps, "MOST_LAYERS", 0)
+    monkeypatch.setattr(api, "pareto_front", lambda *_, **__: partial)
+    with pytest.raises(SolverError, match="interrupted"):
+        bandwidth_policy(Instance.from_dict(diamond_data()), "knee")
+
+
+def test_files(chain, tmp_path):
+    found = bandwidth_policy(chain, "budget:1", 100.0, "8Mbps")
+    found.save(tmp_path / "policy.json")
+    assert Policy.load(tmp_path / "policy.json") == found
+    found.save(tmp_path / "policy.csv")
+    frame = pd.read_csv(tmp_path / "policy.csv", keep_default_na=False)
+    assert list(frame["x1"]) == ["", "0", "1"]
+    assert list(frame["edge_layers"]) == ["", "", "a"]
+    assert list(frame["low"]) == [100.0, *found.breakpoints]
+    assert found.to_frame()["x1"].isna().tolist() == [True, False, False]
+    with pytest.raises(InputError, match=r"suffix '.txt'; expected one of .json, .csv"):
+        found.save(tmp_path / "policy.txt")
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("stretches", 1, "low"), 3.0, r"stretches\[1\].low: got 3.0, but the one before ends at 7111"),
+        (("stretches", 2, "high"), 5.0, r"stretches\[2\].high: got 5.0, which does not lie above 21333"),
+        (("stretches", 1, "fixed_s"), None, r"stretches\[1\].edge_layers: expected a whole split, or null"),
+        (("stretches", 2, "x1"), 2, r"stretches\[2\].x1: got 2, but edge_layers are 1"),
+        (("stretches", 0, "low"), -1.0, r"stretches\[0\].low: is negative"),
+        (("stretches",), [], r"stretches: is empty"),
+        (("over",), "rtt", r"over: got \"rtt\""),
+        (("bandwidth_bytes_per_s",), 1e6, r"bandwidth_bytes_per_s: expected null where the policy is over bandwidth"),
+    ],
+)
+def test_a_wrong_file_is_refused_with_its_path(path, value, message, chain):
+    data = bandwidth_policy(chain, "budget:1", 100.0, 1e6).to_dict()
+    at = data
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    with pytest.raises(InputError, match=message):
+        Policy.from_dict(data)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [(("best",), "not a selection rule"), (("knee", "2Mbps", "1Mbps"), "is empty"), (("knee", "1Mbps", "1Mbps"), "is empty"),
+     (("knee", 0.0, 1.0), "greater than zero"), (("slack:x",), "not a percentage"), (("cut:1",), "not a selection rule")],
+)  # fmt: skip
+def test_bad_arguments(arguments, message, chain):
+    with pytest.raises(InputError, match=message):
+        bandwidth_policy(chain, *arguments)
+
+
+def test_bad_limits(chain):
+    with pytest.raises(InputError, match="is empty"):
+        memory_policy(chain, "knee", 10, 5)
+    with pytest.raises(InputError, match="not a selection rule"):
+        memory_policy(chain, "best")
+    with pytest.raises(InputError, match="outside the policy's range, 10 to 20 B"):
+        memory_policy(chain, "knee", 10, 20).at(21)
+
+
+def test_nothing_admitted_anywhere(chain):
+    with pytest.raises(InfeasibleError, match=r"rule budget:0\.1 at every bandwidth from 125000 to 2\.5e"):
+        bandwidth_policy(chain, "budget:0.1")
+    one = Instance.from_dict(instance_data(layer("a", "input")))
+    with pytest.raises(InfeasibleError, match="proper split"):
+        memory_policy(one, "knee", proper_split=True)
+    small = Instance.from_dict(chain_data(memory_limit_bytes=5))
+    with pytest.raises(InfeasibleError, match="memory limit 5 B"):
+        bandwidth_policy(small, "knee", proper_split=True)
+
+
+def test_roots_keep_their_digits():
+    """Of 1e-9 and 1e9, the textbook formula loses the small one."""
+    small, large = Fraction(1, 10**9), Fraction(10**9)
+    found = sorted(roots((small * large, -small - large, Fraction(1))))
+    assert [float(root) for root in found] == [1e-9, 1e9]
+    irrational = max(roots((Fraction(-2), Fraction(0), Fraction(1))))
+    assert abs(irrational**2 - 2) < Fraction(1, 2**150)
+    assert roots((Fraction(1), Fraction(0), Fraction(1))) == []
+    assert roots((Fraction(0), Fraction(0), Fraction(0))) == roots((Fraction(3), Fraction(0))) == []
+    assert roots((Fraction(3), Fraction(-2))) == [Fraction(3, 2)]
+
+
+def test_pieces_of_a_known_function():
+    """Eleven signs of a product with roots at the middle of the range, at its ends, and 1e-12 apart."""
+    places = [Fraction(1), Fraction(2), Fraction(5), 5 + Fraction(1, 10**12), Fraction(8), Fraction(9)]
+
+    def look(s: Fraction) -> tuple[int, list[tuple[Fraction, ...]]]:
+        return sum(s > p for p in places), [(-p, Fraction(1)) for p in places]
+
+    found = pieces(Fraction(1), Fraction(9), look)
+    assert [(piece.low, piece.label) for piece in found] == list(zip(places[:-1], range(1, 6), strict=True))
+    assert [piece.high for piece in found] == places[1:]
+
+
+def test_the_picture_has_a_step_for_each_stretch(chain, tmp_path):
+    pytest.importorskip("matplotlib")
+    from lmos_opt.policy_plot import save_policy_plot
+
+    found = bandwidth_policy(chain, "min_latency", 1000.0, 1e6)
+    ax = found.plot()
+    steps_drawn = [line.get_ydata() for line in ax.get_lines() if line.get_linewidth() == 3]
+    assert [tuple(ys) for ys in steps_drawn] == [(3, 3), (2, 2), (0, 0)]
+    assert (ax.get_xscale(), ax.get_xlabel()) == ("log", "bandwidth (Mbps)")
+    assert [note.get_text() for note in ax.texts] == ["c", "b", "(none)"]
+    assert ax.get_xlim() == pytest.approx((0.008, 8.0))
+    limits = memory_policy(chain, "lmos")
+    assert limits.plot().get_xscale() == "linear"
+    for suffix, start in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF"), (".html", b"<")):
+        save_policy_plot(limits, tmp_path / f"p{suffix}")
+        assert (tmp_path / f"p{suffix}").read_bytes().startswith(start)
+    with pytest.raises(InputError, match="suffix"):
+        save_policy_plot(limits, tmp_path / "p.gif")
