@@ -18,7 +18,7 @@ from lmos_opt.solvers import Status
 
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
-"""Without gaps, and without the 1e-5 by which CBC asks every next solution to be better."""
+"""Without gaps, and without an amount by which every next solution must be better."""
 _RUNGS = (
     ("-presolve", "off", "-preprocess", "off"),
     ("-presolve", "off", "-preprocess", "off", "-cutsOnOff", "off", "-heuristicsOnOff", "off", "-randomCbcSeed", "1"),

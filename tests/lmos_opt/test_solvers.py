@@ -18,6 +18,7 @@ from lmos_opt.branching import BranchAndBound
 from lmos_opt.exports import Program
 from lmos_opt.milp import LinearForm, Milp
 from lmos_opt.solvers import Status, cbc, glpk, highs
+from runner.cli import main
 from tests.lmos_opt.generators import random_instance, with_limit
 from tests.lmos_opt.reference import mistakes
 from tests.lmos_opt.test_trace_front import PUBLISHED, QUICK, _published
@@ -26,9 +27,8 @@ HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils"
 STYLES = ("realistic", "ties", "zeros", "literal", "realistic")
 
 
-@pytest.fixture(params=solvers.names())
-def solver(request):
-    found = solvers.get(request.param)
+def _installed(name):
+    found = solvers.get(name)
     try:
         found.version()
     except SolverError as missing:
@@ -36,9 +36,15 @@ def solver(request):
     return found
 
 
-@pytest.fixture
-def other(solver):
-    return solver if solver.name != "highs" else pytest.skip("test_engine.py does more for HiGHS")
+@pytest.fixture(params=solvers.names())
+def solver(request):
+    return _installed(request.param)
+
+
+@pytest.fixture(params=[name for name in solvers.names() if name != "highs"])
+def other(request):
+    """For what test_engine.py does with HiGHS."""
+    return _installed(request.param)
 
 
 def test_there_are_four():
@@ -179,6 +185,13 @@ def test_a_missing_solver_says_how_to_get_it(name, monkeypatch):
     whole = _pair(3)
     with pytest.raises(SolverError, match=HOW[name]):
         trace_front(whole, [whole.f, whole.g], solver=name)
+
+
+def test_the_command_line_says_so_in_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("PATH", "")
+    assert main(["front", "vgg19", "--solver", "glpk"]) == 1
+    assert capsys.readouterr() == ("", "lmos: solver glpk: there is no command glpsol on the PATH; get it by: "
+                                       "apt-get install glpk-utils\n")  # fmt: skip
 
 
 @pytest.fixture(params=[("glpsol", glpk.SOLVER), ("cbc", cbc.SOLVER)], ids=["glpk", "cbc"])
