@@ -20,20 +20,22 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from math import fsum
 
+from lmos_opt import solvers
 from lmos_opt.errors import InfeasibleError, InputError, SolverError
 from lmos_opt.formulation import stages
 from lmos_opt.formulation.memory import MemoryModel
-from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
+from lmos_opt.front import Front, ObjectiveInfo, Point
 from lmos_opt.instance import Instance
 from lmos_opt.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, pieces
 from lmos_opt.objectives import Objective, get
 from lmos_opt.policy import Over, Policy, Stretch
 from lmos_opt.selection import parse_percent, select
+from lmos_opt.solvers import Solver
 from lmos_opt.split import Split, down_closed_sets
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
 MOST_SPLITS = 20_000
-"""Splits of a graph that are evaluated one by one, in a second or two; of more, the front's alone are."""
+"""Splits of a graph that are evaluated one by one, in seconds; of more, the front's alone are."""
 MOST_LAYERS = 800
 """Layers of a graph whose splits are listed: the listing is as deep as the graph is long, and Python ends at 1000."""
 
@@ -46,7 +48,7 @@ def bandwidth_policy(
     *,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
-    solver: str = "highs",
+    solver: str | Solver = "highs",
 ) -> Policy:
     """The split that a selection rule chooses from the front of latency and memory, for every bandwidth of a range.
 
@@ -86,7 +88,7 @@ def memory_policy(
     *,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
-    solver: str = "highs",
+    solver: str | Solver = "highs",
 ) -> Policy:
     """The split that a selection rule chooses, for every memory limit M of a range in whole bytes.
 
@@ -112,8 +114,9 @@ def memory_policy(
     return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), start, end)
 
 
-def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool, solver: str) -> list[Line]:
+def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool, solver: str | Solver) -> list[Line]:
     """The lines of all splits, or of those that are on a front at some place; see the module's text."""
+    solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
     whole = frozenset(instance.names)
     if instance.is_chain:
         sets = [frozenset(instance.names[:n]) for n in range(len(whole) + 1)]
@@ -145,7 +148,7 @@ def _rtt(split: Split) -> float:
 
 
 def _on_a_front(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
-                solver: str) -> list[frozenset[str]]:  # fmt: skip
+                solver: str | Solver) -> list[frozenset[str]]:  # fmt: skip
     from lmos_opt.api import pareto_front
 
     asked: list[str | Objective] = [FIXED, "tx_bytes", "memory"] if over == "bandwidth" else ["latency", "memory", ROOM]
@@ -158,15 +161,15 @@ def _on_a_front(instance: Instance, over: Over, memory_model: MemoryModel, prope
 
 
 _OBJECTIVES = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in (get("latency"), get("memory")))
-_BY_HAND = SolverInfo(name="none", version="")
 
 
 def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]) -> int | None:
-    """What the rule itself chooses of a front, by its place in it; None where it admits nothing."""
-    points = tuple(Point(values={"latency": float(latency), "memory": memory}, solution={"place": float(k)})
-                   for k, (latency, memory) in enumerate(front))
-    whole = Front(schema="lmos.front/1", instance=instance.name, objectives=_OBJECTIVES, points=points, solves=0,
-                  seconds=0.0, solver=_BY_HAND, constrained="latency")
+    """What the rule itself chooses of a front, by its place in it; None where it admits nothing.
+
+    The front is not validated: it is not from outside, and there are thousands of them.
+    """
+    points = tuple(Point.model_construct(values={"latency": float(latency), "memory": memory}) for latency, memory in front)
+    whole = Front.model_construct(instance=instance.name, objectives=_OBJECTIVES, points=points, constrained="latency")
     try:
         chosen = select(whole, rule)
     except InfeasibleError:

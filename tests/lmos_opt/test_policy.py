@@ -298,7 +298,7 @@ def test_roots_keep_their_digits():
 
 
 def test_pieces_of_a_known_function():
-    """Eleven signs of a product with roots at the middle of the range, at its ends, and 1e-12 apart."""
+    """How many places have been passed: two are the ends, one is the very middle, one lies 1e-12 beside it."""
     places = [Fraction(1), Fraction(2), Fraction(5), 5 + Fraction(1, 10**12), Fraction(8), Fraction(9)]
 
     def look(s: Fraction) -> tuple[int, list[tuple[Fraction, ...]]]:

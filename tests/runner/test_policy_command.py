@@ -90,6 +90,7 @@ def test_pictures(folder, capsys):
         (["--select", "knee", "--over", "memory", "--range", "9MB..2MB"], "9MB to 2MB is empty"),
         (["--select", "knee", "--bandwidth", "9Mbps"], "--bandwidth: is what the policy is over"),
         (["--select", "knee", "--over", "memory", "--memory", "9MB"], "--memory: is what the policy is over"),
+        (["--select", "knee", "--solver", "abacus"], "'abacus' is not a solver"),
         (["--select", "knee", "--memory-model", "most"], "--memory-model: 'most' is not one of sum, peak"),
         (["--select", "knee", "-o", "p.parquet"], "p.parquet: has the suffix '.parquet'; expected one of .json, .csv"),
         (["--select", "knee", "--plot", "p.gif"], "p.gif: has the suffix '.gif'"),
