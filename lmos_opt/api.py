@@ -24,8 +24,8 @@ from lmos_opt.split import Split
 from lmos_opt.units import format_size
 
 T = TypeVar("T", Objective, ObjectiveInfo)
-Progress = Callable[[int], None]
-"""Called with the number of points found so far."""
+OnPoint = Callable[[Point], None]
+"""Called with each point as it is found."""
 
 
 def pareto_front(
@@ -38,7 +38,9 @@ def pareto_front(
     constraints: Sequence[Constraint] = (),
     algorithm: str | None = None,
     solver: str | Solver = "highs",
-    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+    resume: Front | None = None,
+    on_point: OnPoint | None = None,
 ) -> Front:
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
@@ -46,8 +48,9 @@ def pareto_front(
     it decides how the front is traced and what the rule `lmos` returns, not which points there are. `constraints` are
     blocks by name or functions `(m, instance) -> relation`. Values are recomputed from the edge sets alone.
 
-    Raises InfeasibleError, naming the constraint, where nothing is feasible. A solver failure or an interruption gives
-    the points found so far with `complete=False` and the reason.
+    Raises InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
+    of `time_limit_s` gives the points found so far with `complete=False` and the reason; `resume` takes such a front and
+    searches where it left gaps. `on_point` is called with each point as it is found.
     """
     start = perf_counter()
     chosen = _distinct([find_objective(o) for o in objectives])
@@ -60,18 +63,22 @@ def pareto_front(
     evaluate = _Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns,
                            has_constraints=bool(constraints))
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
-    found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
-                                  evaluate, [o.granule(instance) if o.granule else None for o in chosen], progress)
-    if not found and reason is None:
-        raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
-    points = []
-    for candidate in found:
+
+    def point(candidate: Candidate) -> Point:
         split = evaluate.split(candidate.x)
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
-        points.append(Point(values=values, edge_layers=split.edge_layers, x1=len(split.edge),
-                            x2=len(instance.layers) - len(split.edge)))
-    return _front(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], points,
-                  problem, reason, constrained, start)
+        return Point(values=values, edge_layers=split.edge_layers, x1=len(split.edge),
+                     x2=len(instance.layers) - len(split.edge))
+
+    problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, evaluate,
+                       [o.granule(instance) if o.granule else None for o in chosen], time_limit_s)
+    if resume is not None:
+        problem.known = [evaluate.candidate(p) for p in _resumed(resume, names)]
+    found, reason = _run(problem, algorithm, point, on_point)
+    if not found and reason is None:
+        raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
+    return _front(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen],
+                  list(map(point, found)), problem, reason, constrained, start)
 
 
 def trace_front(
@@ -81,11 +88,14 @@ def trace_front(
     constrain: str | None = None,
     algorithm: str | None = None,
     solver: str | Solver = "highs",
-    progress: Progress | None = None,
+    time_limit_s: float | None = None,
+    resume: Front | None = None,
+    on_point: OnPoint | None = None,
 ) -> Front:
     """The exact Pareto front of any Pyomo MILP over two or more of its Objective components, each with its own sense.
 
     The model is only read. Points have `values` by the components' names and `solution` by the variables' names.
+    `time_limit_s` (looked at between solves), `resume` and `on_point` are as in `pareto_front`.
     Raises InputError for a model that is not a MILP, InfeasibleError where it is infeasible.
     """
     start = perf_counter()
@@ -94,13 +104,18 @@ def trace_front(
     constrained = _constrained(names, constrain)
     milp, forms, _ = compile_model(model, objectives)
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
-    found, problem, reason = _run(milp, forms, signs, solver, algorithm, names.index(constrained) if constrained else None,
-                                  None, (), progress)
+
+    def point(candidate: Candidate) -> Point:
+        values = {name: _tidy(sign * cost) for name, sign, cost in zip(names, signs, candidate.costs, strict=True)}
+        return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
+
+    problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, None, (), time_limit_s)
+    if resume is not None:
+        problem.known = [_known(milp, problem, p) for p in _resumed(resume, names)]
+    found, reason = _run(problem, algorithm, point, on_point)
     if not found and reason is None:
         raise InfeasibleError(milp.name, ())
-    points = [Point(values={name: _tidy(sign * cost) for name, sign, cost in zip(names, signs, c.costs, strict=True)},
-                    solution=dict(zip(milp.variables, map(_tidy, c.x.tolist()), strict=True))) for c in found]
-    return _front(milp.name, infos, points, problem, reason, constrained, start)
+    return _front(milp.name, infos, list(map(point, found)), problem, reason, constrained, start)
 
 
 class _Evaluation:
@@ -152,6 +167,16 @@ class _Evaluation:
             costs.append(value if objective.sense == "min" else -value)
         return tuple(costs)
 
+    def candidate(self, point: Point) -> Candidate:
+        """A point of an earlier run, evaluated anew; InputError if it is not a solution of this instance."""
+        edge = self._instance.edge_set(point.edge_layers or ())
+        x = np.zeros(len(self._milp.variables))
+        x[self.deciders] = [v in edge for v in self._instance.names]
+        costs = self.costs(x)
+        if costs is None:
+            raise InputError("resume", f"the front's point {point.values} breaks a constraint of {self._instance.name}")
+        return Candidate(x, costs)
+
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""
         full, edge = x.copy(), split.edge
@@ -170,23 +195,30 @@ class _Evaluation:
         return full
 
 
-def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, algorithm: str | None,
-         constrained: int | None, evaluate: _Evaluation | None,
-         granules: Sequence[float | None],
-         progress: Progress | None) -> tuple[list[Candidate], FrontProblem, str | None]:  # fmt: skip
-    """Run an algorithm; the points it found, the problem it ran on, and why it stopped early, if it did."""
+def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, constrained: int | None,
+             evaluate: _Evaluation | None, granules: Sequence[float | None],
+             time_limit_s: float | None) -> FrontProblem:  # fmt: skip
+    """The problem with every sense turned to min."""
     j = constrained or 0
-    problem = FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),
-                           evaluate.costs if evaluate else None, granules,
-                           evaluate.deciders if evaluate else None, optimised=1 - j if len(forms) == 2 else 0, constrained=j)
-    chosen = algorithms.get(algorithm, len(forms))
-    found: list[Candidate] = []
+    return FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),
+                        evaluate.costs if evaluate else None, granules, evaluate.deciders if evaluate else None,
+                        optimised=1 - j if len(forms) == 2 else 0, constrained=j, time_limit_s=time_limit_s)
+
+
+def _run(problem: FrontProblem, algorithm: str | None, point: Callable[[Candidate], Point],
+         on_point: OnPoint | None) -> tuple[list[Candidate], str | None]:  # fmt: skip
+    """Run an algorithm; the points known and found, and why it stopped early, if it did.
+
+    What is left of a front that was begun are zones anywhere, so resuming searches by zones.
+    """
+    chosen = algorithms.get(algorithm or ("local_upper_bounds" if problem.known else None), problem.p)
+    found = list(problem.known)
     reason = None
     try:
         for candidate in chosen.trace(problem):
             found.append(candidate)
-            if progress is not None:
-                progress(len(found))
+            if on_point is not None:
+                on_point(point(candidate))
     except SubproblemError as error:
         reason = str(error)
     except SolverError as error:
@@ -195,7 +227,25 @@ def _run(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver
         reason = str(error)
     except KeyboardInterrupt:
         reason = "interrupted"
-    return non_dominated(problem, found), problem, reason or (problem.doubt if found else None)
+    return non_dominated(problem, found), reason or (problem.doubt if found else None)
+
+
+def _resumed(front: Front, names: list[str]) -> Sequence[Point]:
+    """The points of a front to go on from; InputError if it is one over other objectives."""
+    if list(front.names) != names:
+        raise InputError("resume", f"the front has the objectives {', '.join(front.names)}, not {', '.join(names)}")
+    return front.points
+
+
+def _known(milp: Milp, problem: FrontProblem, point: Point) -> Candidate:
+    """A point of an earlier run as a candidate, evaluated anew; InputError if it is not a solution here."""
+    solution = point.solution or {}
+    if set(solution) != set(milp.variables):
+        raise InputError("resume", "the front's solutions are over other variables than the model's")
+    found = problem.candidate(np.array([solution[name] for name in milp.variables], dtype=float))
+    if found is None:
+        raise InputError("resume", f"the front's point {point.values} is not a solution of this model")
+    return found
 
 
 def _front(name: str, infos: Sequence[ObjectiveInfo], points: list[Point], problem: FrontProblem, reason: str | None,

@@ -62,11 +62,12 @@ class BranchAndBound:
         gap: float,
         known: Found | None,
         node_limit: int,
+        each_node: Callable[[], None] = lambda: None,
     ) -> Found | None:
         """The solution of least cost, if one is lower than the known one by more than `gap`; else the known one.
 
         `evaluate(x)` gives the exact scaled cost of a vector with rounded integers, None if it breaks a constraint.
-        Raises NodeLimitError when the limit is reached.
+        `each_node` is called at every node and may raise to end the search. Raises NodeLimitError at the limit.
         """
         milp = self._milp
         self._relaxation.pose(objective, row_upper)
@@ -78,6 +79,7 @@ class BranchAndBound:
         stack = [(milp.lower, milp.upper)]
         nodes = 0
         while stack:
+            each_node()
             low, high = stack.pop()
             nodes += 1
             if nodes > node_limit:

@@ -107,6 +107,8 @@ def front(
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
+    time_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Stop then, with what was found.")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from an incomplete front.")] = None,
     as_json: Json = False,
 ) -> None:
     """The exact Pareto front of latency against edge memory, or of any objectives."""
@@ -116,7 +118,7 @@ def front(
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
                         proper_split, solver)
-    command.run(question, output, plot, select, as_json)
+    command.run(question, output, plot, select, time_limit, resume, as_json)
 
 
 @app.command()

@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import fsum, isfinite
+from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +119,8 @@ class FrontProblem:
 
     `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
     costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
-    the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j.
+    the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j, `known` points
+    that an earlier run found. After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
     """
 
     milp: Milp
@@ -129,11 +131,14 @@ class FrontProblem:
     deciders: NDArray[np.int64] | None = None
     optimised: int = 0
     constrained: int = 1
+    known: Sequence[Candidate] = ()
+    time_limit_s: float | None = None
     solves: int = field(default=0, init=False)
     doubt: str | None = field(default=None, init=False)
     """Why the answers so far do not make a whole front, though each was given."""
 
     def __post_init__(self) -> None:
+        self._start = perf_counter()
         granules = self.granules or [None] * len(self.forms)
         self._scales = [_scale(self.milp, form, granule, self.exact is not None)
                         for form, granule in zip(self.forms, granules, strict=True)]
@@ -153,6 +158,10 @@ class FrontProblem:
         deciders = self.milp.integer_columns if self.deciders is None else self.deciders
         relaxation = self.solver.relax(self._program, self._rows)
         return BranchAndBound(self._program, self._rows, relaxation, deciders)
+
+    def _check_time(self) -> None:
+        if self.time_limit_s is not None and perf_counter() - self._start > self.time_limit_s:
+            raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached")
 
     @property
     def p(self) -> int:
@@ -187,6 +196,7 @@ class FrontProblem:
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
+        self._check_time()
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
         if self._certified:
@@ -233,7 +243,7 @@ class FrontProblem:
         gap = min(self._scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else MOST_NODES
         self.solves += 1
-        found = self._tree.search(objective, bounds, evaluate, gap, known, limit)
+        found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self._check_time)
         if found is None or (witness is not None and found is known):
             return witness
         costs = self._costs(found.x)
@@ -270,6 +280,11 @@ class FrontProblem:
             if not limit.strict and self.is_less(k, limit.value, costs[k]):
                 return False
         return True
+
+    def candidate(self, x: Array) -> Candidate | None:
+        """A vector with rounded integers as a candidate; None if it breaks a constraint."""
+        costs = self._costs(x)
+        return None if costs is None else Candidate(x, costs)
 
     def _costs(self, x: Array) -> tuple[float, ...] | None:
         if self.exact is not None:

@@ -17,8 +17,10 @@ Bound = tuple[float, ...]
 
 
 def trace(problem: FrontProblem) -> Iterator[Candidate]:
-    """Yield non-dominated points until every zone below a local upper bound is proved empty."""
+    """Yield non-dominated points, beyond those known, until every zone below a local upper bound is proved empty."""
     bounds: list[Bound] = [(inf,) * problem.p]
+    for known in problem.known:
+        bounds = split_zones(bounds, known.costs)
     while bounds:
         bound = bounds[-1]
         k = max(range(problem.p), key=lambda k: bound[k])  # an open side is searched, closed ones bound the search

@@ -14,7 +14,8 @@ from runner.commands.output import err, out, print_json, table
 from runner.commands.tracing import Question, read, trace
 
 
-def run(question: Question, output: Path | None, plot: Path | None, select: str | None, as_json: bool) -> None:
+def run(question: Question, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
+        resume: Path | None, as_json: bool) -> None:  # fmt: skip
     """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
     if output is not None and output.suffix.lower() not in SUFFIXES:
         raise InputError(str(output), f"has the suffix {output.suffix!r}; expected one of {', '.join(SUFFIXES)}")
@@ -23,7 +24,7 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
 
         check_plot(plot, len(question.names))
     asked = read(question)
-    found = trace(question, asked.instance)
+    found = trace(question, asked.instance, time_limit, resume)
     chosen = found.select(select) if select is not None else None
     if output is not None:
         found.save(output)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from typing import cast, get_args
 
 from lmos_opt.baselines import BASELINES, baseline
@@ -14,6 +16,7 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times
 from lmos_opt.split import Split
+from lmos_opt.units import parse_time
 from runner.commands.output import activity
 
 
@@ -61,14 +64,17 @@ def read(question: Question) -> Asked:
     return Asked(None, instance_of(source, question.options))
 
 
-def trace(question: Question, instance: Instance) -> Front:
-    """The question's front; progress on standard error."""
-    from lmos_opt import pareto_front
+def trace(question: Question, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:
+    """The question's front, gone on from that of a file if there is one; progress on standard error."""
+    from lmos_opt import Front, pareto_front
 
+    begun = None if resume is None else Front.load(resume)
+    seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
+    counter = count(1)
     with activity("tracing the front") as tell:
         return pareto_front(instance, question.names, memory_model=question.model, constrain=question.constrain,
-                            proper_split=question.proper_split, solver=question.solver,
-                            progress=lambda n: tell(f"tracing the front: {n} points"))
+                            proper_split=question.proper_split, solver=question.solver, time_limit_s=seconds, resume=begun,
+                            on_point=lambda _: tell(f"tracing the front: {next(counter)} points"))
 
 
 def baseline_split(question: Question, instance: Instance, rule: str) -> Split | None:

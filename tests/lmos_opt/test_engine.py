@@ -235,3 +235,20 @@ def test_objectives_shipped_agree_with_their_expressions():
                 m.used.set_value(int(bool(edge)))
             assert pyo.value(objective.expression(m, instance)) == pytest.approx(
                 objective.value(Split(instance, edge)), rel=1e-12)
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(4))
+def test_a_part_of_a_front_is_completed(seed, memory_model):
+    instance = random_instance(seed, most_layers=9, style="realistic")
+    whole = pareto_front(instance, memory_model=memory_model)
+    part = whole.model_copy(update={"points": whole.points[1::3], "complete": False, "reason": "test"})
+    resumed = pareto_front(instance, memory_model=memory_model, resume=part)
+    assert mistakes(resumed, instance, ["latency", "memory"], memory_model) == []
+    assert [point.values for point in resumed.points] == [point.values for point in whole.points]
+
+
+def test_a_part_of_another_instances_front_is_refused():
+    part = pareto_front(_toy())
+    with pytest.raises(InputError, match="breaks a constraint of toy"):
+        pareto_front(_toy(memory_limit_bytes=0), resume=part)

@@ -11,7 +11,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from lmos_opt import InfeasibleError, InputError, trace_front
+from lmos_opt import Front, InfeasibleError, InputError, trace_front
 from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 
 PUBLISHED = sorted((Path(__file__).parent / "published").glob("*.json"))
@@ -231,14 +231,56 @@ def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(sta
     assert cut_short > 0 or real
 
 
-def test_an_interruption_keeps_what_was_found():
-    model, points = _knapsack(0, real=False)
+def _stopping_after(n):
+    found = []
 
-    def stop(n):
-        if n == 2:
+    def on_point(point):
+        found.append(point)
+        if len(found) == n:
             raise KeyboardInterrupt
 
-    front = trace_front(model, [model.value, model.cost], progress=stop)
+    return on_point
+
+
+def test_an_interruption_keeps_what_was_found():
+    model, points = _knapsack(0, real=False)
+    front = trace_front(model, [model.value, model.cost], on_point=_stopping_after(2))
     assert not front.complete
     assert front.reason == "interrupted"
     assert 1 <= len(front.points) < len(_non_dominated(points, 2))
+
+
+@pytest.mark.parametrize("real", [False, True])
+@pytest.mark.parametrize("p", [2, 3])
+def test_an_interrupted_front_goes_on_from_its_file(tmp_path, p, real):
+    model, points = _knapsack(0, real)
+    objectives = [model.value, model.cost, model.risk][:p]
+    whole = trace_front(model, objectives)
+    trace_front(model, objectives, on_point=_stopping_after(3)).save(tmp_path / "part.json")
+    seen = []
+    resumed = trace_front(model, objectives, resume=Front.load(tmp_path / "part.json"), on_point=seen.append)
+    assert resumed.complete
+    assert [q.values for q in resumed.points] == [q.values for q in whole.points]
+    assert len(seen) == len(whole.points) - 3
+    again = trace_front(model, objectives, resume=resumed, on_point=seen.append)
+    assert again.points == resumed.points
+
+
+def test_what_cannot_be_resumed():
+    model, _ = _knapsack(0, real=False)
+    front = trace_front(model, [model.value, model.cost])
+    with pytest.raises(InputError, match="has the objectives value, cost, not cost, value"):
+        trace_front(model, [model.cost, model.value], resume=front)
+    other, _ = _knapsack(1, real=False)
+    other.capacity.deactivate()
+    other.nothing = pyo.Constraint(expr=sum(other.x.values()) <= 0)
+    with pytest.raises(InputError, match="is not a solution"):
+        trace_front(other, [other.value, other.cost], resume=front)
+
+
+def test_a_time_limit_gives_a_part_that_says_so():
+    model, _ = _knapsack(0, real=True)
+    front = trace_front(model, [model.value, model.cost], time_limit_s=0.0)
+    assert not front.complete
+    assert front.points == ()
+    assert front.reason == "the time limit of 0 s is reached"
