@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
+from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.stages import StageTimes, stage_times
 
@@ -42,18 +43,21 @@ class Split:
 
 def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
     """Every edge set that precedence admits, each once: L+1 prefixes of a chain, up to 2**L of a general graph."""
-    inputs = [[u for u in layer.inputs if u != "input"] for layer in instance.layers]
+    inputs = [[u for u in layer.inputs if u != INPUT] for layer in instance.layers]
     names = instance.names
-    chosen: list[str] = []
+    chosen: list[int] = []
     held: set[str] = set()
-
-    def extend(k: int) -> Iterator[frozenset[str]]:
-        yield frozenset(held)
-        for v in range(k, len(names)):
-            if all(u in held for u in inputs[v]):
-                chosen.append(names[v])
-                held.add(names[v])
-                yield from extend(v + 1)
-                held.discard(chosen.pop())
-
-    yield from extend(0)
+    yield frozenset()
+    k = 0
+    while True:  # depth first without recursion: chains are longer than Python's stack
+        v = next((v for v in range(k, len(names)) if all(u in held for u in inputs[v])), None)
+        if v is not None:
+            chosen.append(v)
+            held.add(names[v])
+            yield frozenset(held)
+        elif chosen:
+            v = chosen.pop()
+            held.discard(names[v])
+        else:
+            return
+        k = v + 1

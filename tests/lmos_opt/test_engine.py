@@ -252,3 +252,19 @@ def test_a_part_of_another_instances_front_is_refused():
     part = pareto_front(_toy())
     with pytest.raises(InputError, match="breaks a constraint of toy"):
         pareto_front(_toy(memory_limit_bytes=0), resume=part)
+
+
+def test_enumeration_is_as_deep_as_a_chain_is_long():
+    layers = [{**_toy().to_dict()["layers"][0], "name": f"l{k}", "inputs": [f"l{k - 1}" if k else "input"]} for k in range(1500)]
+    chain = _toy(layers=layers)
+    assert [len(edge) for edge in down_closed_sets(chain)] == list(range(1501))
+
+
+def test_enumeration_finds_every_down_closed_set_once():
+    for seed in range(10):
+        instance = random_instance(seed, most_layers=8)
+        found = list(down_closed_sets(instance))
+        assert len(set(found)) == len(found)
+        subsets = (frozenset(s) for n in range(len(instance.layers) + 1) for s in itertools.combinations(instance.names, n))
+        closed = {s for s in subsets if all(u in s for u, v in instance.arcs if v in s and u != "input")}
+        assert set(found) == closed
