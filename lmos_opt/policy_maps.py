@@ -24,7 +24,7 @@ from lmos_opt import solvers
 from lmos_opt.errors import InfeasibleError, InputError, SolverError
 from lmos_opt.formulation import stages
 from lmos_opt.formulation.memory import MemoryModel
-from lmos_opt.front import Front, ObjectiveInfo, Point
+from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, pieces
 from lmos_opt.objectives import Objective, get
@@ -160,6 +160,7 @@ def _on_a_front(instance: Instance, over: Over, memory_model: MemoryModel, prope
     return [frozenset(point.edge_layers or ()) for point in front.points]
 
 
+_BY_HAND = SolverInfo(name="none", version="")
 _OBJECTIVES = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in (get("latency"), get("memory")))
 
 
@@ -169,7 +170,8 @@ def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]
     The front is not validated: it is not from outside, and there are thousands of them.
     """
     points = tuple(Point.model_construct(values={"latency": float(latency), "memory": memory}) for latency, memory in front)
-    whole = Front.model_construct(instance=instance.name, objectives=_OBJECTIVES, points=points, constrained="latency")
+    whole = Front.model_construct(instance=instance.name, objectives=_OBJECTIVES, points=points, constrained="latency",
+                                  solves=0, seconds=0.0, solver=_BY_HAND)
     try:
         chosen = select(whole, rule)
     except InfeasibleError:
