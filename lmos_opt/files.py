@@ -181,10 +181,12 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
 
 def parse_json(data: bytes, source: str) -> Any:
-    """Parse bytes as strict JSON; InputError names `source` and the line."""
+    """Parse bytes as strict JSON; InputError names `source` and the line, or the path of a NaN or Infinity."""
+    constants: list[_Constant] = []
 
-    def constant(name: str) -> float:
-        raise InputError(source, f"{name} is not a JSON number")
+    def constant(name: str) -> _Constant:
+        constants.append(_Constant(name))
+        return constants[-1]
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found: dict[str, Any] = {}
@@ -197,7 +199,7 @@ def parse_json(data: bytes, source: str) -> Any:
     if not data.strip():
         raise InputError(source, "is empty; expected JSON")
     try:
-        return json.loads(data.decode("utf-8-sig"), parse_constant=constant, object_pairs_hook=unique)
+        parsed = json.loads(data.decode("utf-8-sig"), parse_constant=constant, object_pairs_hook=unique)
     except UnicodeDecodeError as error:
         raise InputError(source, f"is not UTF-8 text (byte {error.start})") from None
     except json.JSONDecodeError as error:
@@ -206,6 +208,26 @@ def parse_json(data: bytes, source: str) -> Any:
         raise InputError(source, "is nested too deeply") from None
     except ValueError as error:  # a number of more digits than Python converts
         raise InputError(source, f"is not usable JSON: {str(error).split(';')[0]}") from None
+    if constants:
+        raise InputError(source, [Problem(path, f"got {name}, expected a finite number") for path, name in _constants(parsed)])
+    return parsed
+
+
+class _Constant(str):
+    """A NaN or Infinity where a number should stand, until its path is known."""
+
+
+def _constants(data: Any) -> Iterator[tuple[str, str]]:
+    """The path and name of every constant in parsed JSON, in the file's order."""
+    stack: list[tuple[str, Any]] = [("", data)]
+    while stack:
+        path, value = stack.pop()
+        if isinstance(value, _Constant):
+            yield path.removeprefix("."), str(value)
+        elif isinstance(value, dict):
+            stack.extend((f"{path}.{key}", item) for key, item in reversed(value.items()))
+        elif isinstance(value, list):
+            stack.extend((f"{path}[{k}]", value[k]) for k in reversed(range(len(value))))
 
 
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:

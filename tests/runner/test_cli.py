@@ -60,8 +60,8 @@ def text(data: object) -> bytes:
 CHAIN = text(chain_data())
 BAD_FILES: dict[str, tuple[bytes, str]] = {
     "negative": (text(changed(t_edge_s=-0.5)), "layers[1].t_edge_s: got -0.5, expected greater than or equal to 0"),
-    "nan": (text(changed(t_edge_s=float("nan"))), "NaN is not a JSON number"),
-    "infinity": (text(changed(t_edge_s=float("inf"))), "Infinity is not a JSON number"),
+    "nan": (text(changed(t_edge_s=float("nan"))), "layers[1].t_edge_s: got NaN, expected a finite number"),
+    "infinity": (text(changed(t_edge_s=float("inf"))), "layers[1].t_edge_s: got Infinity, expected a finite number"),
     "1e400": (CHAIN.replace(b"0.125", b"1e400"), "layers[1].t_server_s: got inf, expected"),
     "string": (text(changed(t_server_s="0.5")), 'layers[1].t_server_s: got "0.5", expected a valid number'),
     "bool": (text(changed(weight_bytes=True)), "layers[1].weight_bytes: got true, expected a valid integer"),
