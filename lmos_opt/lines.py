@@ -8,7 +8,7 @@ of a polynomial of degree one or two.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import isqrt
 from typing import Generic, TypeVar
@@ -25,6 +25,8 @@ GRAIN = Fraction(1, 2**52)
 """Places nearer to each other than this, relatively, are one place: doubles do not tell them apart."""
 NEAR = Fraction(1, 2**20)
 """Nearer than this share of an interval to a change, rounding might decide a choice: it is made elsewhere."""
+ONE_VALUE = Fraction(5, 10**12)
+"""Times nearer than this share of the largest are one value, as on a front: sums of the same numbers differ by less."""
 ROOT_BITS = 160
 """Bits of a square root: three times a double's."""
 
@@ -44,7 +46,11 @@ class Line:
 
 
 def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_model: MemoryModel) -> list[Line]:
-    """The lines of down-closed edge sets, in their order."""
+    """The lines of down-closed edge sets, in their order.
+
+    Fixed times of lines with as many crossing bytes that differ by less than ONE_VALUE of the largest of all are one value,
+    the least of them: they are what 0.1 + 0.2 is to 0.3.
+    """
     times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
     rtt = Fraction(instance.rtt_s)
     scale = max(t.denominator for t in (rtt, *(t for _, *pair in times for t in pair)))  # all are powers of two
@@ -56,6 +62,19 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
         exchange = int(rtt * scale) if len(edge) < len(whole) else 0
         crossing = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
         found.append(Line(edge, Fraction(total + exchange, scale), crossing, split.memory_bytes))
+    return _without_rounding(found)
+
+
+def _without_rounding(lines: list[Line]) -> list[Line]:
+    grain = ONE_VALUE * max((line.fixed_s for line in lines), default=Fraction(0))
+    found = list(lines)
+    known: Line | None = None
+    for k in sorted(range(len(lines)), key=lambda k: (lines[k].crossing_bytes, lines[k].fixed_s)):
+        line = lines[k]
+        if known is not None and line.crossing_bytes == known.crossing_bytes and line.fixed_s - known.fixed_s < grain:
+            found[k] = replace(line, fixed_s=known.fixed_s)
+        else:
+            known = line
     return found
 
 
