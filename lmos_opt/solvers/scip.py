@@ -19,11 +19,11 @@ from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status
 
 FEASIBILITY_TOLERANCE = 1e-9
-"""SCIP's own epsilon, below which it takes numbers for equal."""
+"""Of relaxations: SCIP's own epsilon, below which it takes numbers for equal."""
 
 _BASE: dict[str, Any] = {
-    "numerics/feastol": FEASIBILITY_TOLERANCE,
-    "numerics/dualfeastol": FEASIBILITY_TOLERANCE,
+    "numerics/feastol": 1e-7,  # in doubt SCIP asks its LP solver for a thousandth of it, and 1e-10 is the least that one takes
+    "numerics/dualfeastol": 1e-7,
     "limits/gap": 0.0,
     "limits/absgap": 0.0,
     "parallel/maxnthreads": 1,
