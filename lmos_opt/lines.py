@@ -66,15 +66,21 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
 
 
 def _without_rounding(lines: list[Line]) -> list[Line]:
-    grain = ONE_VALUE * max((line.fixed_s for line in lines), default=Fraction(0))
-    found = list(lines)
-    known: Line | None = None
-    for k in sorted(range(len(lines)), key=lambda k: (lines[k].crossing_bytes, lines[k].fixed_s)):
-        line = lines[k]
-        if known is not None and line.crossing_bytes == known.crossing_bytes and line.fixed_s - known.fixed_s < grain:
-            found[k] = replace(line, fixed_s=known.fixed_s)
+    times = one_value([line.fixed_s for line in lines], [line.crossing_bytes for line in lines])
+    return [replace(line, fixed_s=time) for line, time in zip(lines, times, strict=True)]
+
+
+def one_value(times: Sequence[Fraction], groups: Sequence[int] | None = None) -> list[Fraction]:
+    """The times, those of a group that differ by less than ONE_VALUE of the largest of all replaced by the least of them."""
+    grain = ONE_VALUE * max(times, default=Fraction(0))
+    keys = list(zip(groups or [0] * len(times), times, strict=True))
+    found = list(times)
+    known: int | None = None
+    for k in sorted(range(len(times)), key=lambda k: keys[k]):
+        if known is not None and keys[k][0] == keys[known][0] and times[k] - times[known] < grain:
+            found[k] = times[known]
         else:
-            known = line
+            known = k
     return found
 
 

@@ -26,7 +26,7 @@ from lmos_opt.formulation import stages
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
-from lmos_opt.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, pieces
+from lmos_opt.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, one_value, pieces
 from lmos_opt.objectives import Objective, get
 from lmos_opt.policy import Over, Policy, Stretch
 from lmos_opt.selection import parse_percent, select
@@ -34,8 +34,8 @@ from lmos_opt.solvers import Solver
 from lmos_opt.split import Split, down_closed_sets
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
-MOST_SPLITS = 20_000
-"""Splits of a graph that are evaluated one by one, in seconds; of more, the front's alone are."""
+MOST_SPLITS = 50_000
+"""Splits of a graph that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
 MOST_LAYERS = 800
 """Layers of a graph whose splits are listed: the listing is as deep as the graph is long, and Python ends at 1000."""
 
@@ -100,7 +100,7 @@ def memory_policy(
     if start > end:
         raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher limit")
     s = 1 / Fraction(instance.bandwidth_bytes_per_s)
-    latencies = [line.at(s) for line in lines]
+    latencies = one_value([line.at(s) for line in lines])
     front: list[int] = []
     steps: list[tuple[Fraction, int | None]] = [(Fraction(start), None)]
     for k in sorted(range(len(lines)), key=lambda k: (lines[k].memory_bytes, -latencies[k], -k)):
