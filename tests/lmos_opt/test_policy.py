@@ -30,8 +30,8 @@ from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, la
 from tests.lmos_opt.generators import random_instance, with_limit
 
 OBJECTIVES = [get("latency"), get("memory")]
-ONE_VALUE = 5e-12
-"""Latencies nearer than this share of the largest are one value on a front."""
+ROUNDING = 1e-14
+"""Latencies nearer than this share of the largest differ by rounding alone."""
 SAME = 1e-11
 """Latencies nearer than this, relatively, are equal but for rounding."""
 MBPS = 125000.0
@@ -47,8 +47,8 @@ def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = Fal
                     x2=len(instance.layers) - len(split.edge))
               for (latency, memory), split in enumerate_front(instance, OBJECTIVES, memory_model, proper)]  # fmt: skip
     largest = points[-1].values["latency"] if points else 0.0
-    points = [point for point, following in zip(points, [*points[1:], None], strict=True)
-              if following is None or following.values["latency"] - point.values["latency"] > ONE_VALUE * largest]
+    points = [point for point, following in zip(points, [*points[1:], None], strict=False)
+              if following is None or following.values["latency"] - point.values["latency"] > ROUNDING * largest]
     infos = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in OBJECTIVES)
     return Front(schema="lmos.front/1", instance=instance.name, objectives=infos, points=tuple(points), solves=0, seconds=0,
                  solver=SolverInfo(name="enumeration", version=""), constrained="latency")  # fmt: skip
