@@ -35,7 +35,7 @@ RESOLUTION = 5e-8
 """Real values this near to each other, on that scale (5e-12 of the spread), are the same value: below is rounding."""
 LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
-NODE_LIMIT = 2000
+NODE_LIMIT = 20_000
 """Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
 MOST_NODES = 10**9
 COARSE = 0.1

@@ -171,7 +171,7 @@ class Highs:
     name: str = "highs"
     rungs: int = len(_RUNGS)
     relaxes: bool = True
-    precise: bool = True
+    precise: bool = False
 
     def version(self) -> str:
         """HiGHS's version."""
