@@ -73,7 +73,7 @@ def pareto_front(
     problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, evaluate,
                        [o.granule(instance) if o.granule else None for o in chosen], time_limit_s)
     if resume is not None:
-        problem.known = [evaluate.candidate(p) for p in _resumed(resume, names)]
+        problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(resume, names)]
     found, reason = _run(problem, algorithm, point, on_point)
     if not found and reason is None:
         raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
@@ -111,7 +111,7 @@ def trace_front(
 
     problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, None, (), time_limit_s)
     if resume is not None:
-        problem.known = [_known(milp, problem, p) for p in _resumed(resume, names)]
+        problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(resume, names)]
     found, reason = _run(problem, algorithm, point, on_point)
     if not found and reason is None:
         raise InfeasibleError(milp.name, ())
@@ -136,7 +136,7 @@ class _Evaluation:
         self._used = columns.get(id(model.used))
         self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
         self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
-        self._own_rows = not has_constraints
+        self._has_constraints = has_constraints
 
     def split(self, x: Array) -> Split:
         """The edge set of a vector."""
@@ -153,7 +153,7 @@ class _Evaluation:
         if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):
             return None
         full = None
-        if not self._own_rows:  # a user's rows are checked on the arrays, ours have been
+        if self._has_constraints:  # a user's rows are checked on the arrays, ours have been
             full = self._completed(x, split)
             if not self._milp.satisfied(full):
                 return None
@@ -167,15 +167,12 @@ class _Evaluation:
             costs.append(value if objective.sense == "min" else -value)
         return tuple(costs)
 
-    def candidate(self, point: Point) -> Candidate:
-        """A point of an earlier run, evaluated anew; InputError if it is not a solution of this instance."""
+    def vector(self, point: Point) -> Array:
+        """A vector with the edge set of a point; InputError if it is none of this instance."""
         edge = self._instance.edge_set(point.edge_layers or ())
         x = np.zeros(len(self._milp.variables))
         x[self.deciders] = [v in edge for v in self._instance.names]
-        costs = self.costs(x)
-        if costs is None:
-            raise InputError("resume", f"the front's point {point.values} breaks a constraint of {self._instance.name}")
-        return Candidate(x, costs)
+        return x
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""
@@ -237,14 +234,20 @@ def _resumed(front: Front, names: list[str]) -> Sequence[Point]:
     return front.points
 
 
-def _known(milp: Milp, problem: FrontProblem, point: Point) -> Candidate:
-    """A point of an earlier run as a candidate, evaluated anew; InputError if it is not a solution here."""
+def _vector(milp: Milp, point: Point) -> Array:
+    """The solution of a point as a vector; InputError if it is one of another model."""
     solution = point.solution or {}
     if set(solution) != set(milp.variables):
         raise InputError("resume", "the front's solutions are over other variables than the model's")
-    found = problem.candidate(np.array([solution[name] for name in milp.variables], dtype=float))
+    return np.array([solution[name] for name in milp.variables], dtype=float)
+
+
+def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
+    """A point of an earlier run as a candidate, evaluated anew; InputError if it breaks a constraint here."""
+    found = problem.candidate(x)
     if found is None:
-        raise InputError("resume", f"the front's point {point.values} is not a solution of this model")
+        raise InputError("resume", f"the front's point {point.values} is not a solution here: "
+                                   f"it breaks a constraint of {problem.milp.name}")
     return found
 
 

@@ -61,7 +61,7 @@ class BranchAndBound:
         evaluate: Callable[[Array], float | None],
         gap: float,
         known: Found | None,
-        node_limit: int,
+        node_limit: float,
         each_node: Callable[[], None] = lambda: None,
     ) -> Found | None:
         """The solution of least cost, if one is lower than the known one by more than `gap`; else the known one.
@@ -103,6 +103,14 @@ class BranchAndBound:
                 continue
             stack += self._children(free, relaxed.x, low, high)
         return best
+
+    def completed(self, x: Array) -> Array:
+        """x with the columns that are no deciders solved for, by the relaxation; as it is where that fails."""
+        low, high = self._milp.lower.copy(), self._milp.upper.copy()
+        low[self._deciders] = high[self._deciders] = x[self._deciders]
+        self._relaxation.pose(LinearForm(np.zeros(0, dtype=np.int64), np.zeros(0)), {})
+        found = self._relaxation.solve(low, high).x
+        return x if found is None else found
 
     def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> tuple[Array, Array]:
         """The box without integers so far from their cheap side that the bound alone rules them out."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import fsum, isfinite
+from math import fsum, inf, isfinite
 from time import perf_counter
 
 import numpy as np
@@ -37,7 +37,6 @@ LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
 NODE_LIMIT = 20_000
 """Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
-MOST_NODES = 10**9
 COARSE = 0.1
 """A granule of this size on that scale is far above every tolerance: then the integer solver is believed."""
 MOST_EXCLUSIONS = 60
@@ -159,6 +158,15 @@ class FrontProblem:
         relaxation = self.solver.relax(self._program, self._rows)
         return BranchAndBound(self._program, self._rows, relaxation, deciders)
 
+    @cached_property
+    def _sum(self) -> LinearForm:
+        """All scaled costs together."""
+        total = np.zeros(len(self.milp.variables))
+        for row in self._rows:
+            np.add.at(total, row.columns, row.coefficients)
+        columns = np.flatnonzero(total)
+        return LinearForm(columns, total[columns])
+
     def _check_time(self) -> None:
         if self.time_limit_s is not None and perf_counter() - self._start > self.time_limit_s:
             raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached")
@@ -186,13 +194,8 @@ class FrontProblem:
 
     def refine(self, candidate: Candidate) -> Candidate:
         """A non-dominated solution that is nowhere worse than the candidate: least sum of scaled costs."""
-        total = np.zeros(len(self.milp.variables))
-        for row in self._rows:
-            np.add.at(total, row.columns, row.coefficients)
-        columns = np.flatnonzero(total)
-        form = LinearForm(columns, total[columns])
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
-        return self._solve(form, tuple(range(self.p)), limits, candidate) or candidate
+        return self._solve(self._sum, tuple(range(self.p)), limits, candidate) or candidate
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
@@ -241,7 +244,7 @@ class FrontProblem:
 
         known = None if witness is None else Found(witness.x, scaled(witness.costs))
         gap = min(self._scales[k].gap for k in judged) / len(judged)
-        limit = NODE_LIMIT if self.deciders is None else MOST_NODES
+        limit = NODE_LIMIT if self.deciders is None else inf
         self.solves += 1
         found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self._check_time)
         if found is None or (witness is not None and found is known):
@@ -282,7 +285,9 @@ class FrontProblem:
         return True
 
     def candidate(self, x: Array) -> Candidate | None:
-        """A vector with rounded integers as a candidate; None if it breaks a constraint."""
+        """A vector as a candidate, with what its deciders leave open solved for; None if it breaks a constraint."""
+        if self.deciders is not None and self.solver.relaxes:
+            x = self._tree.completed(x)
         costs = self._costs(x)
         return None if costs is None else Candidate(x, costs)
 
