@@ -230,6 +230,14 @@ def _constants(data: Any) -> Iterator[tuple[str, str]]:
             stack.extend((f"{path}[{k}]", value[k]) for k in reversed(range(len(value))))
 
 
+def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str:
+    """The file's suffix in lower case; InputError unless it is one of those that can be written."""
+    suffix = Path(path).suffix
+    if suffix.lower() not in suffixes:
+        raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(suffixes)}")
+    return suffix.lower()
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`.
 

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text, Value, write_atomically
+from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.files import (
+    Amount,
+    Count,
+    Document,
+    Flag,
+    Name,
+    Number,
+    Record,
+    Text,
+    Value,
+    checked_suffix,
+    write_atomically,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,9 +175,7 @@ class Front(Document):
         Tables join `edge_layers` with spaces in CSV and keep lists in Parquet; a partial front's table carries the
         column `complete` as well, so that it never looks like a whole one.
         """
-        suffix = Path(path).suffix.lower()
-        if suffix not in SUFFIXES:
-            raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+        suffix = checked_suffix(path, SUFFIXES)
         if suffix == ".json":
             super().save(path)
             return

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.files import checked_suffix, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -68,9 +68,7 @@ def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None =
 
 def check_plot(path: str | os.PathLike[str], n_objectives: int) -> None:
     """Raise InputError unless `save_plot` writes that suffix and can draw a front over so many objectives."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+    checked_suffix(path, SUFFIXES)
     _check_objectives(n_objectives)
 
 

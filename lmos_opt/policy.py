@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from lmos_opt.errors import InfeasibleError, InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value, write_atomically
+from lmos_opt.files import (
+    Amount,
+    Count,
+    Document,
+    Flag,
+    Name,
+    Rate,
+    Record,
+    Text,
+    Value,
+    checked_suffix,
+    write_atomically,
+)
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.units import parse_rate, parse_size
 
@@ -140,9 +151,7 @@ class Policy(Document):
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy by suffix: `.json` (reads back equal) or `.csv` (`edge_layers` joined with spaces)."""
-        suffix = Path(path).suffix.lower()
-        if suffix not in SUFFIXES:
-            raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+        suffix = checked_suffix(path, SUFFIXES)
         if suffix == ".json":
             super().save(path)
             return

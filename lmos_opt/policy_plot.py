@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.errors import MissingExtraError
+from lmos_opt.files import checked_suffix, write_atomically
 from lmos_opt.plotting import SUFFIXES
 
 if TYPE_CHECKING:
@@ -71,9 +71,7 @@ def save_policy_plot(policy: Policy, path: str | os.PathLike[str]) -> None:
 
 def check_policy_plot(path: str | os.PathLike[str]) -> None:
     """Raise InputError unless `save_policy_plot` writes that suffix."""
-    suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(SUFFIXES)}")
+    checked_suffix(path, SUFFIXES)
 
 
 def _last(edge_layers: tuple[str, ...] | None) -> str:

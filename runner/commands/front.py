@@ -6,7 +6,7 @@ from pathlib import Path
 
 import typer
 
-from lmos_opt.errors import InputError
+from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
 from lmos_opt.units import format_rate, format_size, format_time
@@ -17,8 +17,8 @@ from runner.commands.tracing import Question, read, trace
 def run(question: Question, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
         resume: Path | None, as_json: bool) -> None:  # fmt: skip
     """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; expected one of {', '.join(SUFFIXES)}")
+    if output is not None:
+        checked_suffix(output, SUFFIXES)
     if plot is not None:
         from lmos_opt.plotting import check_plot
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lmos_opt.errors import InputError
+from lmos_opt.files import checked_suffix
 from lmos_opt.policy import SUFFIXES, Over, Policy
 from lmos_opt.units import format_size, format_time
 from runner.commands.output import activity, out, print_json, table
@@ -15,8 +16,8 @@ from runner.commands.tracing import Question, read
 def run(question: Question, select: str, over: str, between: str | None, output: Path | None, plot: Path | None,
         as_json: bool) -> None:  # fmt: skip
     """Raises InputError and InfeasibleError as `bandwidth_policy` and `memory_policy`."""
-    if output is not None and output.suffix.lower() not in SUFFIXES:
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; expected one of {', '.join(SUFFIXES)}")
+    if output is not None:
+        checked_suffix(output, SUFFIXES)
     if plot is not None:
         from lmos_opt.policy_plot import check_policy_plot
 
