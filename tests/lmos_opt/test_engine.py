@@ -8,7 +8,7 @@ import random
 import pyomo.environ as pyo
 import pytest
 
-from lmos_opt import InfeasibleError, InputError, Instance, Objective, pareto_front
+from lmos_opt import InfeasibleError, InputError, Instance, Objective, algorithms, pareto_front
 from lmos_opt.formulation import build_model
 from lmos_opt.objectives import get
 from lmos_opt.split import Split, down_closed_sets
@@ -81,12 +81,41 @@ def test_every_triple_of_shipped_objectives(triple):
     assert mistakes(pareto_front(instance, triple), instance, list(triple), "sum") == []
 
 
+MOST_SOLVES = {"epsilon_constraint": (2, 2), "balanced_box": (3, 0), "local_upper_bounds": (3, 2)}
+"""How many solves an algorithm needs at most for N points: a * N + b."""
+
+
+@pytest.mark.parametrize("algorithm", algorithms.names())
 @pytest.mark.parametrize("seed", range(10))
-def test_two_algorithms_agree(seed):
+def test_every_algorithm_equals_enumeration(seed, algorithm):
     instance = random_instance(seed, most_layers=10)
-    one = pareto_front(instance, algorithm="epsilon_constraint")
-    other = pareto_front(instance, algorithm="local_upper_bounds")
-    assert one.to_frame().drop(columns="edge_layers").equals(other.to_frame().drop(columns="edge_layers"))
+    if seed % 3 == 0:
+        instance = with_limit(instance, seed)
+    memory_model, constrain = ("sum", "peak")[seed % 2], ("latency", "memory")[seed % 4 // 2]
+    front = pareto_front(instance, memory_model=memory_model, constrain=constrain, algorithm=algorithm)
+    assert mistakes(front, instance, ["latency", "memory"], memory_model) == []
+    per_point, more = MOST_SOLVES[algorithm]
+    assert front.solves <= per_point * len(front.points) + more
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("seed", range(1000, 1200))
+def test_every_algorithm_equals_enumeration_two_hundred_times(seed, algorithm):
+    instance = random_instance(seed, most_layers=12)
+    front = pareto_front(instance, memory_model=("sum", "peak")[seed % 2], algorithm=algorithm)
+    assert mistakes(front, instance, ["latency", "memory"], ("sum", "peak")[seed % 2]) == []
+
+
+def test_boxes_are_searched_all_along_the_front():
+    """Both ends first, then in no order of either objective: a run that is cut short has points all along."""
+    instance = random_instance(0, most_layers=14, shape="chain", style="realistic")
+    seen = []
+    front = pareto_front(instance, algorithm="balanced_box", on_point=seen.append)
+    order = [front.points.index(point) for point in seen]
+    assert {order[0], order[1]} == {0, len(order) - 1}
+    assert order != sorted(order)
+    assert order != sorted(order, reverse=True)
 
 
 @BOTH
@@ -238,12 +267,15 @@ def test_objectives_shipped_agree_with_their_expressions():
 
 
 @BOTH
+@pytest.mark.parametrize("algorithm", [None, "balanced_box"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_part_of_a_front_is_completed(seed, memory_model):
+def test_a_part_of_a_front_is_completed(seed, algorithm, memory_model):
     instance = random_instance(seed, most_layers=9, style="realistic")
     whole = pareto_front(instance, memory_model=memory_model)
     part = whole.model_copy(update={"points": whole.points[1::3], "complete": False, "reason": "test"})
-    resumed = pareto_front(instance, memory_model=memory_model, resume=part)
+    seen = []
+    resumed = pareto_front(instance, memory_model=memory_model, algorithm=algorithm, resume=part, on_point=seen.append)
+    assert len(seen) == len(whole.points) - len(part.points)
     assert mistakes(resumed, instance, ["latency", "memory"], memory_model) == []
     assert [point.values for point in resumed.points] == [point.values for point in whole.points]
 

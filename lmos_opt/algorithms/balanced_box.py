@@ -1,0 +1,71 @@
+"""Two objectives, the widest gap first: the balanced box method, at most three solves a point.
+
+Boland, Charkhgard and Savelsbergh, "A criterion space search algorithm for biobjective integer programming: the balanced
+box method", INFORMS J. Computing 27 (2015). A box lies between two neighbouring points; it is halved in j, and what
+is best in i is looked for in the half nearer to the best j, then what is best in j among all that is better in i than
+that. So a run that is cut short has points all along the front, where Algorithm 1 has one end of it.
+
+For real values (ours): where a box is halved decides the order of the points and nothing else, since the second search
+is not bounded by it; a box too flat to be halved above the values' resolution has the second search alone. Every search
+has an end of its box for a witness, so none is infeasible, and a solver that says so is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from heapq import heapify, heappop, heappush
+from itertools import count, pairwise
+
+from lmos_opt.algorithms import Algorithm
+from lmos_opt.algorithms.driver import Candidate, FrontProblem, Limit, below
+
+Box = tuple[float, int, Candidate, Candidate]
+"""Its area, negative (the heap's least is the widest), a number for ties, and its ends: better in i, better in j."""
+
+
+def trace(problem: FrontProblem) -> Iterator[Candidate]:
+    """Yield non-dominated points, beyond those known, until every box between two neighbours is proved empty."""
+    i, j = problem.optimised, problem.constrained
+
+    def better(k: int, limits: dict[int, Limit], known: Candidate | None) -> Candidate | None:
+        """The non-dominated point of least cost k within the limits, None if the known one has that cost."""
+        found = problem.best(k, limits, known)
+        if found is None or (known is not None and not problem.is_less(k, found.costs[k], known.costs[k])):
+            return None
+        return problem.refine(found)
+
+    points = sorted(problem.known, key=lambda known: known.costs[i])
+    first = better(i, {}, points[0] if points else None)
+    if first is not None:
+        yield first
+        points.insert(0, first)
+    if not points:
+        return
+    last = better(j, {}, points[-1])
+    if last is not None:
+        yield last
+        points.append(last)
+
+    numbers = count()
+
+    def box(a: Candidate, b: Candidate) -> Box:
+        return (a.costs[i] - b.costs[i]) * (a.costs[j] - b.costs[j]), next(numbers), a, b
+
+    boxes = [box(a, b) for a, b in pairwise(points)]
+    heapify(boxes)
+    while boxes:
+        _, _, a, b = heappop(boxes)
+        middle = b.costs[j] + (a.costs[j] - b.costs[j]) / 2
+        lower = None
+        if problem.is_less(j, middle, a.costs[j]) and problem.is_less(j, b.costs[j], middle):
+            lower = better(i, {j: below(middle)}, b)
+        if lower is not None:
+            yield lower
+            heappush(boxes, box(lower, b))
+        upper = better(j, {i: below((lower or b).costs[i])}, a)
+        if upper is not None:
+            yield upper
+            heappush(boxes, box(a, upper))
+
+
+ALGORITHM = Algorithm("balanced_box", trace, least=2, most=2)
