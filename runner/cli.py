@@ -21,6 +21,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+bench = typer.Typer(
+    help="Measure on this machine.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
+app.add_typer(bench, name="bench")
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The common base of the command line's own complaints."""
 _INTERRUPTED = 130
@@ -236,6 +243,13 @@ def demo(
     from runner.commands import demo as command
 
     command.run(output, bandwidth, memory, n)
+
+
+@bench.callback()
+def _bench(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def main(arguments: list[str] | None = None) -> int:
