@@ -23,7 +23,8 @@ from tests.lmos_opt.generators import random_instance, with_limit
 from tests.lmos_opt.reference import mistakes
 from tests.lmos_opt.test_trace_front import PUBLISHED, QUICK, _published
 
-HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "scip": r"pip install 'lmos\[solvers\]'"}
+HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "gurobi": r"pip install 'lmos\[solvers\]'",
+       "scip": r"pip install 'lmos\[solvers\]'"}  # fmt: skip
 STYLES = ("realistic", "ties", "zeros", "literal", "realistic")
 
 
@@ -47,7 +48,7 @@ def other(request):
     return _installed(request.param)
 
 
-def test_there_are_four():
+def test_what_is_shipped():
     assert {"highs", *HOW} <= {*solvers.names()}
 
 
@@ -179,12 +180,31 @@ def test_a_relaxations_duals_prove_its_optimum_and_its_emptiness(solver):
 def test_a_missing_solver_says_how_to_get_it(name, monkeypatch):
     monkeypatch.setenv("PATH", "")
     monkeypatch.setitem(sys.modules, "pyscipopt", None)
+    monkeypatch.setitem(sys.modules, "gurobipy", None)
     with pytest.raises(SolverError, match=f"solver {name}: .*{HOW[name]}") as caught:
         pareto_front(random_instance(0, most_layers=3), solver=name)
     assert caught.value.exit_code == 1
     whole = _pair(3)
     with pytest.raises(SolverError, match=HOW[name]):
         trace_front(whole, [whole.f, whole.g], solver=name)
+
+
+@pytest.mark.parametrize("relaxes", [True, False])
+def test_a_model_beyond_gurobis_licence_says_so(relaxes):
+    found = _installed("gurobi")
+    m = pyo.ConcreteModel("large")
+    m.x = pyo.Var(range(2001), domain=pyo.Binary)
+    m.f = pyo.Objective(expr=sum(m.x.values()))
+    m.g = pyo.Objective(expr=sum(0.1 * k * x for k, x in m.x.items()), sense=pyo.maximize)
+    complaint = None
+    try:
+        trace_front(m, [m.f, m.g], solver=replace(found, relaxes=relaxes), time_limit_s=0.5)
+    except SolverError as error:
+        complaint = str(error)
+    if complaint is None:
+        pytest.skip("Gurobi's licence here has no such limit")
+    assert complaint == ("solver gurobi: the model is larger than this licence allows "
+                         "(the one that comes with gurobipy: 2000 variables and 2000 rows)")  # fmt: skip
 
 
 def test_the_command_line_says_so_in_one_line(monkeypatch, capsys):
