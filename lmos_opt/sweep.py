@@ -1,0 +1,264 @@
+"""`sweep`: many instances, many rules, one tidy table. Fronts are traced by joblib: in processes here, or on a Dask cluster.
+
+Each front is one task. What comes back is the chosen splits, a row each, so that 10,000 fronts are 10,000 small answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmos_opt import solvers
+from lmos_opt.api import pareto_front
+from lmos_opt.baselines import BASELINES, baseline
+from lmos_opt.cache import Cache, code_digest
+from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
+from lmos_opt.instance import Instance
+from lmos_opt.selection import RULES, select
+from lmos_opt.split import Split
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_s", "t_tx_s", "t_server_s",
+           "crossing_bytes", "front_points", "complete", "reason")  # fmt: skip
+"""Of a sweep's table, after the labels. Times in s, sizes in B."""
+
+_CONNECT_S = "10s"
+_BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
+_SELECTIONS = frozenset(name.partition(":")[0] for name in RULES)
+_INTEGERS = ("x1", "x2", "memory_bytes", "crossing_bytes", "front_points")
+
+
+class ClusterError(LmosError):
+    """A Dask scheduler that does not answer, or has no workers; `address` names it."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        self.address = address
+        super().__init__(f"dask {address}: {reason}")
+
+
+class SweepError(LmosError):
+    """An instance whose front could not be traced; `instance` names it, `position` is its place in the sweep."""
+
+    def __init__(self, instance: str, position: int, reason: str) -> None:
+        self.instance, self.position = instance, position
+        super().__init__(f"instance {position} of the sweep, {instance}: {reason}")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One instance and the rules that choose for it, as it travels to a worker."""
+
+    k: int
+    instance: Instance
+    rules: tuple[str, ...]
+    memory_model: MemoryModel
+    proper_split: bool
+    solver: str
+    keep: bool
+    """Whether the front itself is to come back too, for the cache."""
+
+    @property
+    def needs_front(self) -> bool:
+        """Whether any rule chooses from a front."""
+        return any(rule.partition(":")[0] in _SELECTIONS for rule in self.rules)
+
+
+@dataclass
+class _Found:
+    """What a task gives. A failure travels as text: the errors of this package do not survive being pickled."""
+
+    k: int
+    rows: list[dict[str, Any]]
+    front: dict[str, Any] | None = None
+    failure: str | None = None
+
+
+def sweep(
+    instances: Sequence[Instance],
+    rules: Sequence[str],
+    *,
+    labels: Sequence[Mapping[str, Any]] | None = None,
+    memory_model: MemoryModel = "sum",
+    proper_split: bool = False,
+    solver: str = "highs",
+    jobs: int | None = None,
+    dask: str | None = None,
+    cache: Cache | None = None,
+    on_front: Callable[[bool], None] | None = None,
+) -> pd.DataFrame:
+    """What each rule chooses on each instance: a pandas row an (instance, rule), in that order whatever finished first.
+
+    `rules` are selection rules (`knee`, `slack:50`) and baselines (`ECO`, `RS:7`, `DADS`, `cut:3`). The columns are those
+    of `labels` (one mapping an instance), then COLUMNS, where `instance` is the position in `instances`. Where a rule
+    has no split, the split's columns are empty and `reason` says why. A front is traced only if a rule needs it.
+
+    `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
+    of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has;
+    `on_front` is called after each instance, with True if its front came from there.
+
+    Raises InputError for an unknown rule or solver, ClusterError where no scheduler or worker answers, SweepError
+    where a front cannot be traced.
+    """
+    if labels is not None and len(labels) != len(instances):
+        raise InputError("labels", f"there are {len(labels)} for {len(instances)} instances")
+    chosen = _checked(rules)
+    tasks = [_Task(k, instance, chosen, memory_model, proper_split, solver, cache is not None)
+             for k, instance in enumerate(instances)]
+    engine = [solvers.get(solver).name, solvers.get(solver).version()]
+    keys = [cache.key("front", _ingredients(task, engine)) for task in tasks] if cache is not None else []
+    found: dict[int, _Found] = {}
+    twins: dict[str, list[_Task]] = {}
+    todo: list[_Task] = []
+    for task in tasks:
+        known = cache.read(keys[task.k]) if cache is not None and task.needs_front else None
+        if known is not None:
+            found[task.k] = _Found(task.k, _rows(task, Front.from_dict(known, keys[task.k])))
+            if on_front is not None:
+                on_front(True)
+        elif cache is not None and keys[task.k] in twins:
+            twins[keys[task.k]].append(task)  # the same problem again: one of them is enough
+        else:
+            todo.append(task)
+            if cache is not None:
+                twins[keys[task.k]] = []
+    for answer in _answers(todo, jobs, dask):
+        if answer.failure is not None:
+            raise SweepError(instances[answer.k].name, answer.k, answer.failure)
+        if cache is not None and answer.front is not None:
+            cache.write(keys[answer.k], answer.front)
+        for k in (answer.k, *(twin.k for twin in (twins[keys[answer.k]] if cache is not None else []))):
+            found[k] = _Found(k, answer.rows)
+            if on_front is not None:
+                on_front(k != answer.k)
+    return _frame([found[task.k].rows for task in tasks], labels)
+
+
+def _ingredients(task: _Task, engine: list[str]) -> dict[str, Any]:
+    """All that a front is made from."""
+    return {"instance": task.instance.to_dict(), "memory_model": task.memory_model, "proper_split": task.proper_split,
+            "solver": engine, "code": code_digest()}
+
+
+def _checked(rules: Sequence[str]) -> tuple[str, ...]:
+    """The rules, each once; a wrong word is a wrong word before hours of work.
+
+    Whether a baseline can be had is the instance's matter (`cut:30` of 21 layers) and ends as a `reason` in the table.
+    """
+    if not rules:
+        raise InputError("rules", "there are none; expected at least one")
+    for rule in rules:
+        if rule.partition(":")[0] in _SELECTIONS:
+            with suppress(InfeasibleError):
+                select(_TINY, rule)
+        elif rule.partition(":")[0] not in _BASELINES:
+            raise InputError("rules", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
+    return tuple(dict.fromkeys(rules))
+
+
+def _answers(tasks: list[_Task], jobs: int | None, dask: str | None) -> Iterator[_Found]:
+    """The tasks' answers as they come."""
+    if dask is None and (jobs == 1 or len(tasks) <= 1):
+        yield from map(_work, tasks)
+        return
+    import joblib  # type: ignore[import-untyped]
+
+    with _backend(jobs, dask):
+        try:
+            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(_work)(task) for task in tasks)
+        except TimeoutError as error:
+            raise ClusterError(dask or "", f"no worker: {str(error).partition('.')[0]}") from None
+
+
+@contextmanager
+def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
+    """joblib told where to work."""
+    import joblib
+
+    if dask is None:
+        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count()):
+            yield
+        return
+    try:
+        from distributed import Client
+    except ImportError:
+        raise MissingExtraError("a Dask cluster", "dask") from None
+    try:
+        client = Client(dask, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+    except (OSError, ValueError) as error:
+        raise ClusterError(dask, f"no scheduler answers: {str(error) or type(error).__name__}") from None
+    with client, joblib.parallel_config("dask", client=client):
+        yield
+
+
+def _work(task: _Task) -> _Found:
+    """Runs on a worker."""
+    if not task.needs_front:
+        return _Found(task.k, _rows(task, None))
+    try:
+        front = pareto_front(task.instance, memory_model=task.memory_model, proper_split=task.proper_split,
+                             solver=task.solver)
+    except InfeasibleError as error:
+        return _Found(task.k, [_no_split(task, rule, str(error)) for rule in task.rules])
+    except LmosError as error:
+        return _Found(task.k, [], failure=str(error))
+    return _Found(task.k, _rows(task, front), front.to_dict() if task.keep and front.complete else None)
+
+
+def _rows(task: _Task, front: Front | None) -> list[dict[str, Any]]:
+    """A row a rule."""
+    found = []
+    for rule in task.rules:
+        try:
+            found.append(_row(task, rule, front))
+        except LmosError as error:
+            found.append(_no_split(task, rule, str(error), front))
+    return found
+
+
+def _row(task: _Task, rule: str, front: Front | None) -> dict[str, Any]:
+    instance = task.instance
+    own = baseline(instance, rule)
+    if own is not None:
+        edge = own.edge
+    else:
+        assert front is not None  # the rule is a selection rule, so there is one
+        edge = frozenset(select(front, rule).edge_layers or ())
+    split = Split(instance, edge, task.memory_model)
+    limit = instance.memory_limit_bytes
+    if limit is not None and split.memory_bytes > limit:
+        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
+    if task.proper_split and not split.is_proper:
+        raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
+    times, x1 = split.times, len(edge)
+    return {**_no_split(task, rule, None, front), "x1": x1, "x2": len(instance.layers) - x1, "latency_s": times.latency_s,
+            "memory_bytes": split.memory_bytes, "t_edge_s": times.t_edge_s, "t_tx_s": times.t_tx_s,
+            "t_server_s": times.t_server_s, "crossing_bytes": times.crossing_bytes}  # fmt: skip
+
+
+def _no_split(task: _Task, rule: str, reason: str | None, front: Front | None = None) -> dict[str, Any]:
+    return {**dict.fromkeys(COLUMNS), "rule": rule, "reason": reason,
+            "front_points": None if front is None else len(front.points),
+            "complete": True if front is None else front.complete}  # fmt: skip
+
+
+def _frame(rows: list[list[dict[str, Any]]], labels: Sequence[Mapping[str, Any]] | None) -> pd.DataFrame:
+    import pandas as pd
+
+    found = pd.DataFrame([{**(labels[k] if labels is not None else {}), **row, "instance": k}
+                          for k, some in enumerate(rows) for row in some],
+                         columns=[*(labels[0] if labels else ()), *COLUMNS])  # fmt: skip
+    return found.astype({**dict.fromkeys(_INTEGERS, "Int64"), "complete": bool, "instance": int,
+                         **{name: float for name in COLUMNS if name.endswith("_s")}})
+
+
+_TINY = Front(instance="tiny", objectives=(ObjectiveInfo(name="latency", unit="s", sense="min"),
+                                           ObjectiveInfo(name="memory", unit="B", sense="max")),
+              points=(Point(values={"latency": 1.0, "memory": 0}, edge_layers=(), x1=0, x2=1),), solves=0, seconds=0.0,
+              solver=SolverInfo(name="none", version=""))  # fmt: skip
+"""A front to try the words of a rule on."""
