@@ -100,6 +100,12 @@ class _Loaded:
             self._highs.changeRowBounds(row, -highspy.kHighsInf, bound)
         self._bounded = set(row_upper)
 
+    def _run(self) -> None:
+        """Run, on the threads that HiGHS has if it has begun with more: a process cannot have two numbers of them."""
+        if self._highs.run() == highspy.HighsStatus.kError:
+            self._highs.setOptionValue("threads", 0)
+            self._highs.run()
+
 
 class HighsRelaxation(_Loaded):
     """The linear relaxation, warm from one node of a search tree to the next."""
@@ -115,7 +121,7 @@ class HighsRelaxation(_Loaded):
         """See `Relaxation.solve`."""
         highs = self._highs
         highs.changeColsBounds(self._n, self._columns, lower, upper)
-        highs.run()
+        self._run()
         status = _STATUS.get(highs.getModelStatus(), Status.FAILED)
         if status is Status.OPTIMAL:
             solution = highs.getSolution()
@@ -149,7 +155,7 @@ class HighsSession(_Loaded):
         for known in excluded:
             self._exclude(known)
         highs.clearSolver()
-        highs.run()
+        self._run()
         found = highs.getModelStatus()
         x = np.array(highs.getSolution().col_value) if _STATUS.get(found) is Status.OPTIMAL else None
         if excluded:

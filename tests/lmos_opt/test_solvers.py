@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pyomo.environ as pyo
@@ -325,6 +327,36 @@ def test_a_file_holds_every_digit():
         "RHS", " rhs r0 0.1", " rhs r1 0.2", " rhs r2 0.3", "BOUNDS",
         " LO bnd c0 0.0", f" UP bnd c0 {third!r}", " MI bnd c1", f" UP bnd c1 {float(tiny)!r}", "ENDATA",
     ]  # fmt: skip
+
+
+AFTER_OTHERS = """
+from dataclasses import replace
+import highspy, pyomo.environ as pyo
+from lmos_opt import pareto_front, trace_front
+from lmos_opt.solvers.highs import SOLVER
+from tests.lmos_opt.generators import random_instance
+
+other = highspy.Highs()
+other.setOptionValue("output_flag", False)
+other.setOptionValue("threads", 2)
+other.addVar(0, 1)
+other.changeColIntegrality(0, highspy.HighsVarType.kInteger)
+other.run()
+m = pyo.ConcreteModel()
+m.x, m.y = pyo.Var(bounds=(0, 1)), pyo.Var(domain=pyo.Binary)
+m.c = pyo.Constraint(expr=m.x + 0.5 * m.y >= 0.75)
+m.f, m.g = pyo.Objective(expr=m.x), pyo.Objective(expr=m.y)
+front = trace_front(m, [m.f, m.g])
+assert [tuple(p.values.values()) for p in front.points] == [(0.25, 1), (0.75, 0)] and front.complete
+assert pareto_front(random_instance(3, most_layers=6), solver=replace(SOLVER, relaxes=False)).points
+"""
+
+
+def test_highs_runs_where_others_have_run_it_on_more_threads():
+    """In HiGHS the number of threads belongs to the process: asking for one after two were used is an error there."""
+    done = subprocess.run([sys.executable, "-c", AFTER_OTHERS], cwd=Path(__file__).parents[2], capture_output=True, text=True,
+                          timeout=60, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_points_found_before_a_solver_dies_are_kept(monkeypatch):
