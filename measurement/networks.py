@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import importlib
 import inspect
 import json
 import re
-import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 from urllib.error import URLError
 
@@ -22,6 +18,7 @@ import torchvision
 from torch import nn
 
 from lmos_opt.errors import InputError, LmosError
+from lmos_opt.imports import current_directory_importable, find_object
 from measurement.seeding import seeded_fills
 from measurement.weights import load_weights, parse_weights, seed_of
 
@@ -139,12 +136,8 @@ def _published(name: str, entry: str, weights: str) -> nn.Module:
 
 
 def _call(builder: str, module_name: str, path: str) -> nn.Module:
-    with _current_directory_importable():
-        target = _import(builder, module_name)
-        for part in path.split("."):
-            if not hasattr(target, part):
-                raise InputError(builder, f"module {module_name!r} has no attribute {path!r}")
-            target = getattr(target, part)
+    with current_directory_importable():
+        target = find_object(builder, module_name, path)
         if not callable(target):
             raise InputError(builder, f"{path!r} is {_a(target)}, not a callable")
         try:
@@ -160,34 +153,6 @@ def _call(builder: str, module_name: str, path: str) -> nn.Module:
     if not isinstance(made, nn.Module):
         raise InputError(builder, f"returned {_a(made)}, expected a torch.nn.Module")
     return made
-
-
-def _import(builder: str, module_name: str) -> Any:
-    try:
-        return importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
-            reason = f"there is no module {error.name!r} in the current directory or among the installed ones"
-            raise InputError(builder, reason) from None
-        raise InputError(builder, f"{module_name!r} cannot be imported: {error}") from error
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(builder, f"{module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
-
-
-@contextmanager
-def _current_directory_importable() -> Iterator[None]:
-    """A console script, unlike `python -m`, does not look for modules where it is called."""
-    here = str(Path.cwd())
-    if here in sys.path or "" in sys.path:
-        yield
-        return
-    sys.path.insert(0, here)
-    importlib.invalidate_caches()
-    try:
-        yield
-    finally:
-        if here in sys.path:
-            sys.path.remove(here)
 
 
 def _a(value: object) -> str:

@@ -43,9 +43,12 @@ Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to ser
 Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
 MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
-Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; energy is there too.")]
+Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; your own: module:NAME.")]
 Constrain = Annotated[str | None, typer.Option(metavar="NAME", help="Algorithm 1's constrained objective.")]
 ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a layer at either side.")]
+Constraints = Annotated[
+    list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
+]
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
@@ -113,6 +116,7 @@ def front(
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
+    constraints: Constraints = None,
     solver: SolverName = "highs",
     time_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Stop then, with what was found.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from an incomplete front.")] = None,
@@ -124,7 +128,7 @@ def front(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
-                        proper_split, solver)
+                        proper_split, solver, tuple(constraints or ()))
     command.run(question, output, plot, select, time_limit, resume, as_json)
 
 
@@ -148,6 +152,7 @@ def plan(
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
+    constraints: Constraints = None,
     solver: SolverName = "highs",
     as_json: Json = False,
 ) -> None:
@@ -157,7 +162,7 @@ def plan(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
-                        proper_split, solver)
+                        proper_split, solver, tuple(constraints or ()))
     command.run(question, select, output, as_json)
 
 

@@ -80,6 +80,8 @@ def _add_user_constraint(m: Any, instance: Instance, constraint: Callable[[Any, 
         found = constraint(m, instance)
     except KeyError as error:
         raise InputError(describe(constraint), f"there is no {error.args[0]}") from None
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(describe(constraint), f"failed with {type(error).__name__}: {error}") from error
     from pyomo.core.expr.relational_expr import RelationalExpression
 
     for relation in found if isinstance(found, list) else [found]:

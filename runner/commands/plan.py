@@ -65,8 +65,8 @@ def plan_table(plan: Plan, instance: Instance) -> object:
 
 def _values(question: Question, split: Split) -> dict[str, float]:
     found = {}
-    for name in question.names:
-        objective = objectives.get(name)
+    for chosen in question.chosen:
+        objective = objectives.get(chosen)
         if objective.value is not None:
-            found[name] = objective.value(split)
+            found[objective.name] = objective.value(split)
     return found

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from lmos_opt.baselines import BASELINES, baseline
-from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
+from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
+from lmos_opt.formulation import Constraint, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
+from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
+from lmos_opt.objectives import Objective
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times
@@ -31,6 +36,7 @@ class Question:
     constrain: str | None
     proper_split: bool
     solver: str
+    constraints: tuple[str, ...] = ()
 
     @property
     def model(self) -> MemoryModel:
@@ -41,8 +47,41 @@ class Question:
 
     @property
     def names(self) -> list[str]:
-        """The objectives' names."""
+        """The objectives as typed: names, or `module:NAME` of a user's own."""
         return [name.strip() for name in self.objectives.split(",") if name.strip()]
+
+    @cached_property
+    def chosen(self) -> list[str | Objective]:
+        """The objectives: a user's own loaded, others by name."""
+        return [_own_objective(name) if ":" in name else name for name in self.names]
+
+    @cached_property
+    def asked(self) -> list[Constraint]:
+        """The constraints: a user's own functions loaded, blocks by name."""
+        return [_own(name, Callable, "a function (m, instance)") if ":" in name else name for name in self.constraints]
+
+
+def _own(text: str, kind: Any, expected: str) -> Any:
+    """What a user's `module:name` names, if it is of that kind."""
+    found = load_object(text)
+    if not isinstance(found, kind):
+        raise InputError(text, f"is a value of type {type(found).__name__}, expected {expected}")
+    return found
+
+
+def _own_objective(text: str) -> Objective:
+    """A user's own objective; what its expression raises comes out as an InputError."""
+    found: Objective = _own(text, Objective, "an Objective")
+
+    def expression(m: Any, instance: Instance) -> Any:
+        try:
+            return found.expression(m, instance)
+        except LmosError:
+            raise
+        except Exception as error:  # the user's code may raise anything
+            raise InputError(text, f"failed with {type(error).__name__}: {error}") from error
+
+    return replace(found, expression=expression)
 
 
 @dataclass(frozen=True)
@@ -72,8 +111,9 @@ def trace(question: Question, instance: Instance, time_limit: str | None = None,
     seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
     counter = count(1)
     with activity("tracing the front") as tell:
-        return pareto_front(instance, question.names, memory_model=question.model, constrain=question.constrain,
-                            proper_split=question.proper_split, solver=question.solver, time_limit_s=seconds, resume=begun,
+        return pareto_front(instance, question.chosen, memory_model=question.model, constrain=question.constrain,
+                            proper_split=question.proper_split, constraints=question.asked, solver=question.solver,
+                            time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"tracing the front: {next(counter)} points"))
 
 
@@ -90,7 +130,23 @@ def baseline_split(question: Question, instance: Instance, rule: str) -> Split |
         raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
     if question.proper_split and not split.is_proper:
         raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
+    if question.asked:
+        _check_constraints(question, split, rule)
     return split
+
+
+def _check_constraints(question: Question, split: Split, rule: str) -> None:
+    """Raise InfeasibleError unless the split satisfies the constraints: with its edge set fixed, the model has a solution."""
+    from lmos_opt import pareto_front
+
+    def as_it_is(m: Any, instance: Instance) -> list[Any]:
+        return [m.edge[v] == int(v in split.edge) for v in instance.names]
+
+    try:
+        pareto_front(split.instance, ["memory"], memory_model=question.model, constraints=[*question.asked, as_it_is],
+                     solver=question.solver)
+    except InfeasibleError:
+        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, question.asked)) from None
 
 
 def _timed(profile: NetworkProfile) -> NetworkProfile:

@@ -1,0 +1,57 @@
+"""A user's own code by its name, `package.module:name`: from the current directory or the installed packages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module, invalidate_caches
+from pathlib import Path
+from typing import Any
+
+from lmos_opt.errors import InputError
+
+
+def load_object(text: str) -> Any:
+    """What `package.module:name` names. Raises InputError where there is none, or its module cannot be imported."""
+    module_name, _, path = text.partition(":")
+    with current_directory_importable():
+        return find_object(text, module_name, path)
+
+
+def find_object(text: str, module_name: str, path: str) -> Any:
+    """The module's attribute at a dotted path; `text` names it in an InputError."""
+    target = _import(text, module_name)
+    for part in path.split("."):
+        if not hasattr(target, part):
+            raise InputError(text, f"module {module_name!r} has no attribute {path!r}")
+        target = getattr(target, part)
+    return target
+
+
+@contextmanager
+def current_directory_importable() -> Iterator[None]:
+    """A console script, unlike `python -m`, does not look for modules where it is called."""
+    here = str(Path.cwd())
+    if here in sys.path or "" in sys.path:
+        yield
+        return
+    sys.path.insert(0, here)
+    invalidate_caches()
+    try:
+        yield
+    finally:
+        if here in sys.path:
+            sys.path.remove(here)
+
+
+def _import(text: str, module_name: str) -> Any:
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
+            reason = f"there is no module {error.name!r} in the current directory or among the installed ones"
+            raise InputError(text, reason) from None
+        raise InputError(text, f"{module_name!r} cannot be imported: {error}") from error
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(text, f"{module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
