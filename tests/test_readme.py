@@ -1,8 +1,8 @@
 """README.md and the pages under docs/ are run: what they tell a reader to type works, and links lead somewhere.
 
 A page's blocks are run in order in one empty folder. ```sh is typed into a shell, ```python is a program, and a
-```text output after it is what it prints. ```json NAME writes the file NAME; every ```json with a schema loads, and reads
-back equal. Other blocks only show something.
+```text output after it is what it prints. ```json NAME and ```python NAME write the file NAME; every ```json with a
+schema loads, and reads back equal. Other blocks only show something.
 
 Not run are lines that install or test the project itself: those that begin with `make` or `pip`.
 """
@@ -58,6 +58,8 @@ class Reader:
             elif language == "sh":
                 for line in text.splitlines():
                     self.type(line)
+            elif language == "python" and rest:
+                (self.folder / rest).write_text(text)
             elif language == "python":
                 self.printed = self.run([sys.executable, "-c", text])
             elif rest == "output":
@@ -141,3 +143,12 @@ def test_the_formulation_lists_every_objective_rule_and_baseline():
     text = (ROOT / "docs" / "formulation.md").read_text()
     listed = re.findall(r"^\| `([\w:]+)` \|", text, re.MULTILINE)
     assert {*objectives.names(), *RULES, *BASELINES} <= {*listed}
+
+
+def test_a_researchers_file_is_short():
+    """An objective and a constraint of one's own are at most 15 lines."""
+    page = (ROOT / "docs" / "how-to-add-an-objective.md").read_text()
+    text = next(text for language, name, text in BLOCK.findall(page) if name == "mine.py")
+    assert "Objective(" in text
+    assert "def private" in text
+    assert len(text.splitlines()) <= 15

@@ -33,14 +33,19 @@ def names() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__) if module.name != "driver")
 
 
-def get(name: str | None, n_objectives: int) -> Algorithm:
-    """The algorithm of that name, or the default for that many objectives."""
-    if name is None:
-        name = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
+def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
+    """An algorithm as it is, the one of that name, or the default for that many objectives."""
+    if asked is None:
+        asked = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
+    found = _named(asked) if isinstance(asked, str) else asked
+    if n_objectives < found.least or (found.most is not None and n_objectives > found.most):
+        raise InputError("algorithm", f"{found.name} is for {found.least} to {found.most or 'any number of'} objectives, "
+                                      f"not {n_objectives}")
+    return found
+
+
+def _named(name: str) -> Algorithm:
     if name not in names():
         raise InputError("algorithm", f"{name!r} is not an algorithm; there are {', '.join(names())}")
     found: Algorithm = import_module(f"{__name__}.{name}").ALGORITHM
-    if n_objectives < found.least or (found.most is not None and n_objectives > found.most):
-        raise InputError("algorithm", f"{name} is for {found.least} to {found.most or 'any number of'} objectives, "
-                                      f"not {n_objectives}")
     return found
