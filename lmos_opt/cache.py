@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Mapping
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +48,11 @@ class Cache:
 
 
 @cache
-def code_digest() -> str:
-    """SHA-256 over the source of this package: an ingredient of whatever it computes, and of its provenance."""
+def source_digest(*packages: str) -> str:
+    """SHA-256 over the Python source of installed packages: an ingredient of whatever they compute, and of its provenance."""
     digest = hashlib.sha256()
-    here = Path(__file__).parent
-    for path in sorted(here.rglob("*.py")):
-        digest.update(f"{path.relative_to(here)}\n".encode() + path.read_bytes())
+    for package in packages or ("lmos_opt",):
+        here = Path(import_module(package).__file__ or "").parent
+        for path in sorted(here.rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(here)}\n".encode() + path.read_bytes())
     return digest.hexdigest()

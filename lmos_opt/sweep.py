@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lmos_opt import solvers
 from lmos_opt.api import pareto_front
 from lmos_opt.baselines import BASELINES, baseline
-from lmos_opt.cache import Cache, code_digest
+from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
@@ -100,7 +100,7 @@ def sweep(
 
     `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
     of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has;
-    `on_front` is called after each instance, with True if its front came from there.
+    `on_front` is called after each front, with True if it was there already.
 
     Raises InputError for an unknown rule or solver, ClusterError where no scheduler or worker answers, SweepError
     where a front cannot be traced.
@@ -134,7 +134,7 @@ def sweep(
             cache.write(keys[answer.k], answer.front)
         for k in (answer.k, *(twin.k for twin in (twins[keys[answer.k]] if cache is not None else []))):
             found[k] = _Found(k, answer.rows)
-            if on_front is not None:
+            if on_front is not None and tasks[k].needs_front:
                 on_front(k != answer.k)
     return _frame([found[task.k].rows for task in tasks], labels)
 
@@ -142,7 +142,7 @@ def sweep(
 def _ingredients(task: _Task, engine: list[str]) -> dict[str, Any]:
     """All that a front is made from."""
     return {"instance": task.instance.to_dict(), "memory_model": task.memory_model, "proper_split": task.proper_split,
-            "solver": engine, "code": code_digest()}
+            "solver": engine, "code": source_digest()}
 
 
 def _checked(rules: Sequence[str]) -> tuple[str, ...]:
@@ -186,9 +186,11 @@ def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
         return
     try:
         from distributed import Client
+        from distributed.comm.addressing import resolve_address
     except ImportError:
         raise MissingExtraError("a Dask cluster", "dask") from None
     try:
+        resolve_address(dask if "://" in dask else f"tcp://{dask}")  # type: ignore[no-untyped-call]
         client = Client(dask, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ClusterError(dask, f"no scheduler answers: {str(error) or type(error).__name__}") from None

@@ -250,6 +250,25 @@ def demo(
     command.run(output, bandwidth, memory, n)
 
 
+@app.command()
+def reproduce(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")
+    ] = None,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path("lmos-reproduce"),
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of everything that is random.")] = 0,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Processes that trace fronts. [default: one for each processor]")
+    ] = None,
+    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Trace them on this Dask scheduler's workers.")] = None,
+    solver: SolverName = "highs",
+) -> None:
+    """The paper's tables and figures, beside the paper's numbers; goes on where an earlier run into DIR stopped."""
+    from runner.commands import reproduce as command
+
+    command.run(names or [], output, seed, solver, jobs, dask)
+
+
 @bench.callback()
 def _bench(context: typer.Context) -> None:
     if context.invoked_subcommand is None:
