@@ -5,16 +5,16 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from pathlib import Path
 
 import numpy as np
 import pyomo.environ as pyo
 import pytest
 
 from lmos_opt import Front, InfeasibleError, InputError, algorithms, trace_front
+from lmos_opt.data import data_dir
 from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 
-PUBLISHED = sorted((Path(__file__).parent / "published").glob("*.json"))
+PUBLISHED = sorted((data_dir() / "published").glob("*.json"))
 QUICK = {"moa_issue58_mixed", "moa_kp10_p2", "moa_kp10_p3", "moa_kp17_p2", "symphony114_2kp9"}
 
 
