@@ -72,6 +72,7 @@ def pareto_front(
 
     problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, evaluate,
                        [o.granule(instance) if o.granule else None for o in chosen], time_limit_s)
+    problem.hints = evaluate.prefixes()
     if resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(resume, names)]
     found, reason = _run(problem, algorithm, point, on_point)
@@ -173,6 +174,12 @@ class _Evaluation:
         x = np.zeros(len(self._milp.variables))
         x[self.deciders] = [v in edge for v in self._instance.names]
         return x
+
+    def prefixes(self) -> list[Array]:
+        """The cuts after each layer in topological order: solutions to start from, on a chain all there are."""
+        found = np.zeros((len(self.deciders) + 1, len(self._milp.variables)))
+        found[:, self.deciders] = np.tri(len(self.deciders) + 1, len(self.deciders), -1)
+        return list(found)
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""

@@ -23,6 +23,10 @@ from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
 
+UNDECIDED = 1e-5
+"""A relaxation that leaves a decider this far from whole numbers has not settled it."""
+
+
 class NodeLimitError(Exception):
     """The search tree grew beyond its limit."""
 
@@ -44,6 +48,7 @@ class BranchAndBound:
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
                  deciders: NDArray[np.int64]) -> None:  # fmt: skip
         self._milp, self._relaxation, self._deciders = milp, relaxation, deciders
+        self._extra_rows = extra_rows
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
         self._column = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=np.int64)
@@ -70,11 +75,7 @@ class BranchAndBound:
         `each_node` is called at every node and may raise to end the search. Raises NodeLimitError at the limit.
         """
         milp = self._milp
-        self._relaxation.pose(objective, row_upper)
-        upper = self._row_upper.copy()
-        upper[list(row_upper)] = list(row_upper.values())
-        cost = np.zeros(len(milp.variables))
-        cost[objective.columns] = objective.coefficients
+        cost, upper = self._posed(objective, row_upper)
         best = known
         stack = [(milp.lower, milp.upper)]
         nodes = 0
@@ -97,11 +98,17 @@ class BranchAndBound:
                     if bound >= best.cost - gap:
                         continue
                     low, high = self._tighten(low, high, reduced, best.cost - gap - bound)
+                row = self._barely_broken(relaxed.x, row_upper)
+                if row is not None:
+                    is_empty = self._is_above(row, row_upper, low, high)
+                    self._posed(objective, row_upper)
+                    if is_empty:
+                        continue
             free = self._deciders[low[self._deciders] < high[self._deciders]]
             if not len(free):
                 best = self._round(low, evaluate, best, relaxed.x)
                 continue
-            stack += self._children(free, relaxed.x, low, high)
+            stack += self._children(free, relaxed.x, low, high, best)
         return best
 
     def completed(self, x: Array) -> Array:
@@ -111,6 +118,38 @@ class BranchAndBound:
         self._relaxation.pose(LinearForm(np.zeros(0, dtype=np.int64), np.zeros(0)), {})
         found = self._relaxation.solve(low, high).x
         return x if found is None else found
+
+    def _posed(self, objective: LinearForm, row_upper: dict[int, float]) -> tuple[Array, Array]:
+        """Pose a relaxation; its costs and the upper bounds of all rows."""
+        self._relaxation.pose(objective, row_upper)
+        upper = self._row_upper.copy()
+        upper[list(row_upper)] = list(row_upper.values())
+        cost = np.zeros(len(self._milp.variables))
+        cost[objective.columns] = objective.coefficients
+        return cost, upper
+
+    def _barely_broken(self, x: Array, row_upper: dict[int, float]) -> int | None:
+        """The bounded row that x breaks once its deciders are whole, though they were so within tolerances."""
+        rounded = x.copy()
+        rounded[self._deciders] = np.rint(x[self._deciders])
+        if not row_upper or np.max(np.abs(rounded - x)[self._deciders]) > UNDECIDED:
+            return None
+        n = len(self._milp.rows)
+        excess = {row: self._extra_rows[row - n].at(rounded) - bound for row, bound in row_upper.items()}
+        row = max(excess, key=lambda row: excess[row])
+        return row if excess[row] > 0 else None
+
+    def _is_above(self, row: int, row_upper: dict[int, float], low: Array, high: Array) -> bool:
+        """Whether nothing in the box is within a row's bound, by the least that the row can be.
+
+        A bound that excludes a known solution by a hair excludes it by less than the tolerances of all rows add up to, so
+        the relaxation finds this solution again in every box that holds it, and one decider after another would have to
+        be fixed. Asked for the row itself, the relaxation has duals that prove what is out of bounds.
+        """
+        others = {other: bound for other, bound in row_upper.items() if other != row}
+        cost, upper = self._posed(self._extra_rows[row - len(self._milp.rows)], others)
+        duals = self._relaxation.solve(low, high).duals
+        return duals is not None and self._bound(cost, duals, low, high, upper)[0] > row_upper[row]
 
     def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> tuple[Array, Array]:
         """The box without integers so far from their cheap side that the bound alone rules them out."""
@@ -133,17 +172,34 @@ class BranchAndBound:
             return best
         return Found(rounded, cost)
 
-    def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array) -> list[tuple[Array, Array]]:
+    def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array,
+                  best: Found | None) -> list[tuple[Array, Array]]:  # fmt: skip
         """Two halves of the box, the one nearer to the relaxation's solution last (it is searched first)."""
         at = np.clip(x[free], low[free], high[free]) if x is not None else (low[free] + high[free]) / 2
-        part = np.abs(at - np.rint(at))
-        k = int(np.argmax(part)) if part.any() else int(np.argmax(self._weight[free]))
+        k = self._parting(free, at, best)
         column, value = int(free[k]), float(at[k])
         below = min(np.floor(value), high[column] - 1)
         down, up = high.copy(), low.copy()
         down[column], up[column] = below, below + 1
         halves = [(low, down), (up, high)]
         return halves if value - below > 0.5 else halves[::-1]
+
+    def _parting(self, free: NDArray[np.int64], at: Array, best: Found | None) -> int:
+        """Which free decider to branch on, the relaxation being `at`: where the best solution known ends.
+
+        Of the solutions that the relaxation mixes, some lie beyond the best known. With deciders in topological order, the
+        first that is 0 in the best known and not in the relaxation parts these from the rest, and mostly both halves
+        close at once; so it does where all but a billionth of the mixture is one solution, just outside a bound.
+        """
+        part = np.abs(at - np.rint(at))
+        if best is not None:
+            beyond = np.flatnonzero((best.x[free] < 0.5) & (at > UNDECIDED))
+            if len(beyond):
+                return int(beyond[0])
+            short = np.flatnonzero((best.x[free] > 0.5) & (part >= part.max() / 2))
+            if len(short) and part.any():
+                return int(short[-1])
+        return int(np.argmax(part)) if part.any() else int(np.argmax(self._weight[free]))
 
     def _bound(self, cost: Array, duals: Array, low: Array, high: Array, row_upper: Array) -> tuple[float, Array]:
         """A proved lower bound of `cost x` over the box and the rows, from any row multipliers; and the reduced costs.

@@ -131,6 +131,7 @@ class FrontProblem:
     optimised: int = 0
     constrained: int = 1
     known: Sequence[Candidate] = ()
+    hints: Sequence[Array] = ()
     time_limit_s: float | None = None
     solves: int = field(default=0, init=False)
     doubt: str | None = field(default=None, init=False)
@@ -147,6 +148,12 @@ class FrontProblem:
         bounded = bool(np.all(np.isfinite(self.milp.lower)) and np.all(np.isfinite(self.milp.upper)))
         self._delicate = any(s.granule is None or s.factor * s.granule < COARSE for s in self._scales)
         self._certified = bounded and self.solver.relaxes and (self.deciders is not None or self._delicate)
+
+    @cached_property
+    def _pool(self) -> list[Candidate]:
+        """Solutions met so far: each search starts from the best of them that its limits admit."""
+        hinted = ((x, self._costs(x)) for x in self.hints)
+        return [*self.known, *(Candidate(x, costs) for x, costs in hinted if costs is not None)]
 
     @cached_property
     def _session(self) -> Session:
@@ -240,9 +247,15 @@ class FrontProblem:
             costs = self._costs(x)
             if costs is None or not self._within(costs, limits):
                 return None
-            return scaled(costs)
+            cost = scaled(costs)
+            if not met or cost < met[-1]:
+                met.append(cost)
+                self._pool.append(Candidate(x, costs))
+            return cost
 
+        witness = self._best_known(judged, limits, witness)
         known = None if witness is None else Found(witness.x, scaled(witness.costs))
+        met: list[float] = [] if known is None else [known.cost]
         gap = min(self._scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else inf
         self.solves += 1
@@ -252,6 +265,18 @@ class FrontProblem:
         costs = self._costs(found.x)
         assert costs is not None  # evaluate refuses what breaks a constraint
         return Candidate(found.x, costs)
+
+    def _best_known(self, judged: tuple[int, ...], limits: dict[int, Limit], witness: Candidate | None) -> Candidate | None:
+        """The best solution met so far within the limits, the witness among them."""
+        costs = np.array([candidate.costs for candidate in self._pool]).reshape(-1, self.p)
+        allowed = np.ones(len(costs), dtype=bool)
+        for k, limit in limits.items():
+            resolution = self._scales[k].resolution
+            allowed &= costs[:, k] < limit.value - resolution if limit.strict else costs[:, k] <= limit.value + resolution
+        found = [self._pool[k] for k in np.flatnonzero(allowed)]
+        if witness is not None:
+            found.append(witness)
+        return min(found, default=None, key=lambda c: sum(self._scales[k].factor * c.costs[k] for k in judged))
 
     def _is_worse(self, judged: tuple[int, ...], costs: tuple[float, ...], known: tuple[float, ...]) -> bool:
         if len(judged) == 1:
