@@ -190,7 +190,7 @@ def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
     except ImportError:
         raise MissingExtraError("a Dask cluster", "dask") from None
     try:
-        resolve_address(dask if "://" in dask else f"tcp://{dask}")  # type: ignore[no-untyped-call]
+        resolve_address(dask if "://" in dask else f"tcp://{dask}")
         client = Client(dask, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
     except (OSError, ValueError) as error:
         raise ClusterError(dask, f"no scheduler answers: {str(error) or type(error).__name__}") from None

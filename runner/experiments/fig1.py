@@ -52,8 +52,8 @@ def _readings(lab: Lab, frame: pd.DataFrame, ends: pd.DataFrame) -> tuple[Readin
     share = ends["edge and link, of the mean total"].min()
     halves = [(name, part["latency_s"].iloc[: len(part) // 2].mean(), part["latency_s"].iloc[len(part) // 2 :].mean())
               for name, part in frame.groupby("network", sort=False)]
-    early = [name for name, first, second in halves if first < second]
-    late = [name for name, first, second in halves if first >= second]
+    early = [str(name) for name, first, second in halves if first < second]
+    late = [str(name) for name, first, second in halves if first >= second]
     cell = frame.dropna(subset=["paper"]).iloc[0]
     back = frame["t_back_s"].max()
     return (
@@ -61,7 +61,7 @@ def _readings(lab: Lab, frame: pd.DataFrame, ends: pd.DataFrame) -> tuple[Readin
                 f"{lab.claim('fig1-main')} Here they are at least {share:.0%} of the latency, averaged over a network's cuts."),
         Reading("differs" if late else "agrees",
                 f"{lab.claim('fig1-early')} The mean latency over the first half of the cuts is lower than over the second for "
-                f"{', '.join(early) or 'no network'}" + (f", and higher for {', '.join(late)}: its first layers put out far more "
+                f"{', '.join(early) or 'no network'}" + (f", and higher for {', '.join(late)}: the first layers put out far more "
                                                          "than the image holds, and the link pays for it." if late else ".")),
         Reading("agrees", f"{lab.claim('fig1-return')} A result of 1000 numbers takes {back * 1e3:.1f} ms at 10 Mbps; like the "
                           "paper's objective, the total leaves it out."),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import MissingExtraError
 from runner.experiments import Experiment, Reading, Result, Shown
 from runner.reproduction.drawing import grid, legend_below, styles
-from runner.reproduction.lab import Lab
+from runner.reproduction.lab import Lab, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,26 +28,26 @@ def _run(lab: Lab) -> Result:
     try:
         import torch
 
-        from runner.reproduction.accuracy import as_it_is, check, correct, rolled
+        from runner.reproduction.accuracy import correct
     except ImportError:
         raise MissingExtraError("figure 4, which runs networks,", "torch") from None
     subjects = [_squeezenet(lab), _digits(lab)]
-    total, rows = sum(len(subject.layers) + 1 for subject in subjects), []
+    total = sum(len(subject.layers) + 1 for subject in subjects)
+    found: list[dict[str, Any]] = []
     for subject in subjects:
         known = sum(map(bool, subject.right))
         for cut in range(len(subject.layers) + 1):
             made = {"network": subject.digest, "inputs": subject.inputs_digest, "cut": cut, "torch": torch.__version__}
-            found = lab.kept("accuracy", made, lambda subject=subject, cut=cut: dict(zip(
-                ("as is", "rolled"), map(asdict, check(subject, cut, as_it_is, rolled)), strict=True)))
-            lab.on_step(len(rows) + 1, total)
-            rows.append({
+            as_is, spoiled = lab.kept("accuracy", made, partial(_both, subject, cut))
+            lab.on_step(len(found) + 1, total)
+            found.append({
                 "network": subject.name, "x1": cut, "last_layer": subject.layers[cut - 1] if cut else "input",
-                "inputs": len(subject.inputs), "changed": found["as is"]["changed"], "differing": found["as is"]["differing"],
+                "inputs": len(subject.inputs), "changed": as_is["changed"], "differing": as_is["differing"],
                 "accuracy_whole": correct(subject, subject.logits) / known,
-                "accuracy": found["as is"]["correct"] / known, "rolled_changed": found["rolled"]["changed"],
-                "rolled_differing": found["rolled"]["differing"], "rolled_accuracy": found["rolled"]["correct"] / known,
+                "accuracy": as_is["correct"] / known, "rolled_changed": spoiled["changed"],
+                "rolled_differing": spoiled["differing"], "rolled_accuracy": spoiled["correct"] / known,
             })  # fmt: skip
-    frame = pd.DataFrame(rows)
+    frame = pd.DataFrame(found)
     summary = pd.DataFrame([{
         "network": name, "cuts": len(part), "predictions compared": int(part["inputs"].sum()),
         "changed by splitting": int(part["changed"].sum()), "with any different bit": int(part["differing"].sum()),
@@ -55,6 +56,13 @@ def _run(lab: Lab) -> Result:
         "of them by a changed class": int((part["rolled_changed"] > 0).sum()),
     } for name, part in frame.groupby("network", sort=False)])  # fmt: skip
     return Result(frame, (Shown("Every cut of two trained networks", summary),), _readings(lab, frame))
+
+
+def _both(subject: Subject, cut: int) -> list[dict[str, int]]:
+    """The check of one cut as it is, and with a wrong crossing."""
+    from runner.reproduction.accuracy import as_it_is, check, rolled
+
+    return [asdict(found) for found in check(subject, cut, as_it_is, rolled)]
 
 
 def _squeezenet(lab: Lab) -> Subject:
@@ -105,14 +113,14 @@ def _readings(lab: Lab, frame: pd.DataFrame) -> tuple[Reading, ...]:
     missed = frame[frame["rolled_differing"] == 0]
     return (
         Reading("agrees" if changed == 0 else "differs",
-                f"{lab.claim('fig4')} Here {changed} of {int(frame['inputs'].sum())} predictions change over all cuts of two trained "
-                f"networks, and {differing} outputs differ from the whole network's in any bit."),
+                f"{lab.claim('fig4')} Here {changed} of {int(frame['inputs'].sum())} predictions change over all cuts of two "
+                f"trained networks, and {differing} outputs differ from the whole network's in any bit."),
         Reading("note", "The same check notices a crossing whose channels are moved on by one at "
                 + "; ".join(f"{row['sum']} of {row['size']} cuts of {name}" for name, row in caught.iterrows())
-                + (f". It cannot at {', '.join(f'the {line.last_layer} of {line.network}' for line in missed.itertuples())}: "
+                + (f". It cannot at {', '.join(f'the {line.last_layer} of {line.network}' for line in rows(missed))}: "
                    "what crosses there has one channel." if len(missed) else ".")),
-        Reading("note", "The paper's accuracies (table 4) are those of other networks on pictures that it does not name; they are not "
-                        "put beside these. Of the bundled pictures, accuracy counts those that ImageNet has a word for."),
+        Reading("note", "The paper's accuracies (table 4) are those of other networks on pictures that it does not name; they are "
+                        "not put beside these. Of the bundled pictures, accuracy counts those that ImageNet has a word for."),
     )
 
 

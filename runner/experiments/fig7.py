@@ -9,7 +9,7 @@ import numpy as np
 from runner.experiments import Experiment, Reading, Result, Shown
 from runner.experiments.table3 import NETWORKS, approaches
 from runner.reproduction.drawing import COLOURS, grid, legend_below
-from runner.reproduction.lab import Lab
+from runner.reproduction.lab import Lab, rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,9 +34,9 @@ def _run(lab: Lab) -> Result:
 def _paper_cuts(lab: Lab) -> pd.DataFrame:
     import pandas as pd
 
-    rows = [lab.choices([({"approach": line.approach, "network": line.network}, lab.instance(line.network, memory="16GB"))],
-                        [f"cut:{line.edge_layers}"]) for line in lab.paper("table3").itertuples()]
-    found = pd.concat(rows, ignore_index=True)
+    parts = [lab.choices([({"approach": line.approach, "network": line.network}, lab.instance(line.network, memory="16GB"))],
+                        [f"cut:{line.edge_layers}"]) for line in rows(lab.paper("table3"))]
+    found = pd.concat(parts, ignore_index=True)
     found["memory (MB)"] = found["memory_bytes"].astype(float) / 1e6
     return found[["approach", "network", "x1", "latency_s", "memory (MB)"]]
 
@@ -54,7 +54,7 @@ def _readings(lab: Lab, frame: pd.DataFrame, at_cuts: pd.DataFrame) -> tuple[Rea
     return (
         Reading("differs", f"{lab.claim('fig7-sco')} Nothing can be faster than LOA, which is the least latency by definition; the "
                            f"paper's LOA cuts {', '.join(printed_apart)} elsewhere than SCO does, so one of its two statements "
-                           f"cannot be. Here SCO is as fast as LOA for {', '.join(sco_least) or 'no network'}."),
+                           "cannot be, unless they tie. Here SCO is as fast as LOA for " + (", ".join(sco_least) or "no network") + "."),
         Reading("agrees" if len(eco_slowest) == len(NETWORKS) else "differs",
                 f"{lab.claim('fig7-eco')} ECO has the most memory by definition; it is slower than the paper's LMOS cut for "
                 f"{', '.join(eco_slowest) or 'no network'}"
@@ -76,12 +76,12 @@ def draw(frame: pd.DataFrame) -> Figure:
     figure, panels = grid(2, 1, 12, 8, share_x=True)
     width, places = 0.8 / len(_BARS), np.arange(len(NETWORKS))
     for k, (approach, rule, label) in enumerate(_BARS):
-        rows = frame[(frame["approach"] == approach) & ((frame["rule"] == rule) | (rule is None))].set_index("network")
-        rows = rows.reindex(list(NETWORKS))
+        mine = (frame["approach"] == approach) & (frame["rule"].eq(rule) if rule is not None else True)
+        part = frame[mine].set_index("network").reindex(list(NETWORKS))
         at = places + (k - (len(_BARS) - 1) / 2) * width
         for (ax,), (column, spread, scale) in zip(panels, (("latency_s", "latency_sd", 1.0), ("memory_bytes", "memory_sd", 1e-6)),
                                                   strict=True):  # fmt: skip
-            heights, errors = (rows[name].astype(float).to_numpy() * scale for name in (column, spread))
+            heights, errors = (part[name].astype(float).to_numpy() * scale for name in (column, spread))
             ax.bar(at, heights, width, label=label, color=COLOURS[k], hatch=_HATCHES[k], edgecolor="white", linewidth=0.5)
             if approach == "RS":
                 ax.errorbar(at, heights, [np.minimum(errors, heights), errors], fmt="none", ecolor="black", capsize=3, linewidth=1)

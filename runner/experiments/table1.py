@@ -11,6 +11,8 @@ from runner.reproduction.sensitivity import VALUES
 _DEVICES = {"edge": ("rpi4-table1", "rpi4"), "server": ("paper-server-table1", "paper-server")}
 """The devices of table 1, and those that the paper's text describes."""
 
+_TABLE, _TEXT = "paper, table 1", "paper, sections 3.1 and 5.1"
+
 
 def _run(lab: Lab) -> Result:
     printed = lab.paper("table1")
@@ -22,20 +24,21 @@ def _run(lab: Lab) -> Result:
         if quantity in ("cores", "clock"):
             table, text = (_number(lab, name, quantity) for name in _DEVICES[side])
             ours["default"] = table
-            devices.append({"parameter": parameter, "unit": line["unit"], "paper, table 1": line["default"],
-                            "paper, sections 3.1 and 5.1": text})
+            devices.append({"parameter": parameter, "unit": line["unit"], _TABLE: line["default"],
+                            _TEXT: text})
         rows += [{"parameter": parameter, "unit": line["unit"], "quantity": what, "paper": float(line[what]),
                   "ours": float(ours[what])} for what in ("least", "most", "default")]
     frame = pd.DataFrame(rows)
     two = pd.DataFrame(devices)
-    apart = two[two["paper, table 1"] != two["paper, sections 3.1 and 5.1"]]
+    apart = two[two[_TABLE] != two[_TEXT]]
     same = bool((frame["paper"] == frame["ours"]).all())
     return Result(frame, (Shown("Table 1", frame), Shown("One device, described twice", two)), (
         Reading("agrees" if same else "differs", "Figures 2 and 3 run over the whole of every range, with table 1's defaults."
                 if same else "Figures 2 and 3 do not run over what table 1 prints."),
         Reading("differs" if len(apart) else "agrees",
                 "The paper's text describes other machines than its table 1's defaults: "
-                + "; ".join(f"{row.parameter} {row[3]:g} in the table, {row[4]:g} in the text" for row in apart.itertuples())
+                + "; ".join(f"{row['parameter'].replace('_', ' ')} {row[_TABLE]:g} in the table, {row[_TEXT]:g} in the text"
+                            for row in apart.to_dict("records"))
                 + ". Table 1's stand in figures 2 and 3, the text's in all other experiments."),
     ))  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from lmos_opt.instance import Instance
 from runner.experiments import Experiment, Reading, Result, Shown
-from runner.reproduction.lab import Lab
+from runner.reproduction.lab import Lab, rows
 from runner.reproduction.rules import RULES, beside_paper, nearest
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 STORAGE = "16GB"
 """Of the module whose bandwidth is varied (section 5.3)."""
+_BANDWIDTH, _STORAGE = "table 2, 10 Mbps column", "table 2, 16 GB column"
 _COLUMNS = ["network", "varied", "value", "unit", "rule", "paper", "ours", "difference", "layers", "latency_s",
             "memory_bytes", "reason"]  # fmt: skip
 
@@ -26,7 +27,7 @@ def cells(lab: Lab) -> pd.DataFrame:
 
     printed = lab.paper("table2")
     cases = [({"network": line.network, "varied": line.varied, "value": float(line.value), "unit": line.unit},
-              setting(lab, line.network, line.varied, line.value)) for line in printed.itertuples()]
+              setting(lab, line.network, line.varied, line.value)) for line in rows(printed)]
     layers = pd.Series([len(instance.layers) for _, instance in cases])
     found = lab.choices(cases, RULES)
     same_cut = pd.concat([lab.choices([case], [f"cut:{n}"]).assign(rule="paper", instance=k)
@@ -74,27 +75,28 @@ def _literal(ours: pd.DataFrame) -> Reading:
     printed = part.groupby("network")["paper"].agg(["min", "max"])
     spans = ", ".join(f"{low} to {high}" for low, high in printed.itertuples(index=False))
     return Reading("differs", "The paper's ranking taken literally returns the most memory that fits, so the bandwidth "
-                              f"{'moves' if moves else 'never moves'} it here: {', '.join(map(str, part['ours'].unique()))} layers, "
-                              f"all there are. The paper's own cuts move ({spans}), so they were not chosen by it.")
+                              f"{'moves' if moves else 'never moves'} it here: {', '.join(map(str, part['ours'].unique()))} "
+                              f"layers, all there are. The paper's own cuts move ({spans}), so they were not chosen by it.")
 
 
 def _twice(lab: Lab) -> pd.DataFrame:
     """10 Mbps and 16 GB stand in both halves of table 2, and in table 3."""
     table2, table3 = lab.paper("table2"), lab.paper("table3")
-    at = {"table 2, 10 Mbps column": (table2["varied"] == "bandwidth") & (table2["value"] == 10),
-          "table 2, 16 GB column": (table2["varied"] == "storage") & (table2["value"] == 16)}
+    at = {_BANDWIDTH: (table2["varied"] == "bandwidth") & (table2["value"] == 10),
+          _STORAGE: (table2["varied"] == "storage") & (table2["value"] == 16)}
     found = table2[next(iter(at.values()))][["network"]].reset_index(drop=True)
-    for name, rows in at.items():
-        found[name] = table2[rows]["edge_layers"].to_numpy()
+    for name, cells_there in at.items():
+        found[name] = table2[cells_there]["edge_layers"].to_numpy()
     found["table 3, LMOS"] = table3[table3["approach"] == "LMOS"]["edge_layers"].to_numpy()
     return found
 
 
 def _twice_reading(lab: Lab) -> Reading:
     table = _twice(lab)
-    apart = table[table["table 2, 10 Mbps column"] != table["table 2, 16 GB column"]]
+    apart = table[table[_BANDWIDTH] != table[_STORAGE]]
     return Reading("differs", "The setting of 10 Mbps and 16 GB stands twice in table 2, with two answers for "
-                   + ", ".join(f"{row.network} ({row[2]} and {row[3]} layers)" for row in apart.itertuples())
+                   + ", ".join(f"{row['network']} ({row[_BANDWIDTH]} and {row[_STORAGE]} layers)"
+                               for row in apart.to_dict("records"))
                    + "; table 3 has the second. No rule that depends on the setting alone can give both.")
 
 
@@ -107,8 +109,8 @@ def _storage_reading(lab: Lab, every: pd.DataFrame) -> Reading:
     moved = storage[storage["rule"] != "paper"].groupby(["network", "rule"])["ours"].nunique().max() > 1
     return Reading("differs", f"The whole of each network fits the smallest storage, {smallest:g} GB: they use "
                    + ", ".join(f"{n_bytes / 1e6:.0f} MB ({name})" for name, n_bytes in whole.items())
-                   + f". So the storage {'moves some rules' if moved else 'moves no rule'} here. The paper's cuts move with it, and "
-                     f"differ by at most {spread} layers between networks whose sizes differ by a factor of "
+                   + f". So the storage {'moves some rules' if moved else 'moves no rule'} here. The paper's cuts move with it, "
+                     f"and differ by at most {spread} layers between networks whose sizes differ by a factor of "
                      f"{whole.max() / whole.min():.1f}: they cannot come from the sizes of these networks.")
 
 
@@ -118,21 +120,19 @@ def _doubling(lab: Lab) -> tuple[Reading, pd.DataFrame]:
     `memory(n) = m * 2**(n / d)` GB for the first n layers of any network, m and d by least squares of log2 of the storage on the
     paper's layers: a model read off the very cells it is compared with.
     """
-    import pandas as pd
-
     printed = lab.paper("table2")
     printed = printed[printed["varied"] == "storage"].reset_index(drop=True)
     slope, start = np.polyfit(printed["edge_layers"].astype(float), np.log2(printed["value"].astype(float)), 1)
     cases = [({"network": line.network, "value": float(line.value)},
               _doubled(setting(lab, line.network, "storage", line.value), float(slope), float(start)))
-             for line in printed.itertuples()]
+             for line in rows(printed)]
     found = beside_paper(lab.choices(cases, ["lmos"]), printed["edge_layers"])
     off = found["difference"].abs()
     table: pd.DataFrame = found[["network", "value", "paper", "ours", "difference"]].rename(columns={"value": "storage (GB)"})
     return Reading("note", f"What would give the storage half: edge memory that doubles every {1 / slope:.2f} layers, "
-                           f"{2**start:.2f} GB * 2**(n / {1 / slope:.2f}) after n layers of any network. With it the literal rule is "
-                           f"{off.sum()} layers off over {len(off)} cells, {off.eq(0).sum()} met exactly. The two numbers are fitted to "
-                           "these very cells; no network of the paper behaves so."), table
+                           f"{2**start:.2f} GB * 2**(n / {1 / slope:.2f}) after n layers of any network. With it the literal rule "
+                           f"is {off.sum()} layers off over {len(off)} cells, {off.eq(0).sum()} met exactly. The two numbers are "
+                           "fitted to these very cells; no network of the paper behaves so."), table
 
 
 def _doubled(instance: Instance, slope: float, start: float) -> Instance:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from lmos_opt.instance import Instance
 from runner.experiments import Experiment, Reading, Result, Shown
-from runner.reproduction.lab import Lab
+from runner.reproduction.lab import Lab, rows
 from runner.reproduction.rules import RULES, nearest
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def approaches(lab: Lab) -> pd.DataFrame:
     for approach, rule in (("SCO, JPEG", "SCO"), ("Neurosurgeon, JPEG", "Neurosurgeon")):
         parts.append(_without_image(_single(lab, approach, rule, small), instances, n_bytes))
     found = pd.concat(parts, ignore_index=True)
-    found["paper"] = [printed.get((line.approach, line.network)) for line in found.itertuples()]
+    found["paper"] = [printed.get((line.approach, line.network)) for line in rows(found)]
     found["paper"] = found["paper"].astype("Int64")
     found["difference"] = found["ours"] - found["paper"]
     return found[_COLUMNS]
@@ -42,26 +42,26 @@ def approaches(lab: Lab) -> pd.DataFrame:
 
 def _single(lab: Lab, approach: str, rule: str, instances: dict[str, Instance]) -> pd.DataFrame:
     found = lab.choices([({"network": network}, instance) for network, instance in instances.items()], [rule])
-    found = found.assign(approach=approach, ours=found["x1"].astype("Float64"), trials=1, ours_sd=0.0, latency_sd=0.0, memory_sd=0.0)
-    return found.astype({"memory_bytes": "Float64"})
+    spread = {"trials": 1, "ours_sd": 0.0, "latency_sd": 0.0, "memory_sd": 0.0}
+    return found.assign(approach=approach, ours=found["x1"].astype("Float64"), **spread).astype({"memory_bytes": "Float64"})
 
 
 def _without_image(found: pd.DataFrame, instances: dict[str, Instance], n_bytes: int) -> pd.DataFrame:
     """The JPEG is what crosses; once it is decoded, the edge's image is as large as ever."""
-    rest = [instances[line.network].input_bytes - n_bytes if line.ours else 0 for line in found.itertuples()]
+    rest = [instances[line.network].input_bytes - n_bytes if line.ours else 0 for line in rows(found)]
     return found.assign(memory_bytes=found["memory_bytes"] + pd.array(rest, dtype="Float64"))
 
 
 def _random(lab: Lab, instances: dict[str, Instance]) -> pd.DataFrame:
     trials = lab.choices([({"network": network}, instance) for network, instance in instances.items()],
                          [f"RS:{lab.seed + k}" for k in range(TRIALS)])
-    rows = []
+    found = []
     for network, part in trials.groupby("network", sort=False):
         x1, latency, memory = (part[name].astype(float) for name in ("x1", "latency_s", "memory_bytes"))
-        rows.append({"approach": "RS", "network": network, "rule": f"RS:{lab.seed} to RS:{lab.seed + TRIALS - 1}",
+        found.append({"approach": "RS", "network": network, "rule": f"RS:{lab.seed} to RS:{lab.seed + TRIALS - 1}",
                      "trials": len(part), "ours": x1.mean(), "ours_sd": x1.std(), "latency_s": latency.mean(),
                      "latency_sd": latency.std(), "memory_bytes": memory.mean(), "memory_sd": memory.std()})  # fmt: skip
-    return pd.DataFrame(rows)
+    return pd.DataFrame(found)
 
 
 def _run(lab: Lab) -> Result:
@@ -73,7 +73,7 @@ def _run(lab: Lab) -> Result:
     loa, eco = (frame[frame["approach"] == name] for name in ("LOA", "ECO"))
     best = ranking.iloc[0]
     same = frame[frame["approach"].isin(["LOA", "Neurosurgeon", "DADS"])].groupby("network")["ours"].nunique().max() == 1
-    apart = ", ".join(f"{line.network} {line.paper} there, {line.ours:.0f} here" for line in loa.itertuples()
+    apart = ", ".join(f"{line.network} {line.paper} there, {line.ours:.0f} here" for line in rows(loa)
                       if line.difference != 0)
     readings = (
         Reading("differs", f"The nearest rule to the paper's LMOS row is {best['rule']}: {best['layers_off']} layers off over "

@@ -49,8 +49,9 @@ def trained(digits: Digits, seed: int) -> nn.Sequential:
     optimizer = torch.optim.Adam(model.parameters(), lr=_RATE)
     model.train()
     for _ in range(_EPOCHS):
-        for batch in torch.randperm(len(digits.train), generator=order).split(_BATCH):
+        for batch in torch.randperm(len(digits.train), generator=order).split(_BATCH):  # type: ignore[no-untyped-call]
             optimizer.zero_grad()
-            nn.functional.cross_entropy(model(digits.train[batch]), digits.train_classes[batch]).backward()
+            loss = nn.functional.cross_entropy(model(digits.train[batch]), digits.train_classes[batch])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     return model.eval()

@@ -6,7 +6,7 @@ import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import MissingExtraError
 
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Okabe and Ito's, told apart by colour-blind readers."""
+Share = Literal["col"] | bool
 MARKERS, DASHES = "osD^vPX*", ("-", "--", "-.", ":")
-_LOOK = {"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12, "legend.fontsize": 11, "xtick.labelsize": 11,
+_LOOK: dict[Any, Any] = {"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12, "legend.fontsize": 11, "xtick.labelsize": 11,
          "ytick.labelsize": 11, "axes.grid": True, "grid.alpha": 0.3, "lines.linewidth": 1.8, "lines.markersize": 6,
          "axes.axisbelow": True}  # fmt: skip
 _DPI = 130
@@ -43,8 +44,8 @@ def png(draw: Callable[[pd.DataFrame], Figure], frame: pd.DataFrame) -> bytes:
     return buffer.getvalue()
 
 
-def grid(rows: int, columns: int, width: float, height: float, *, share_x: bool | str = False,
-         share_y: bool | str = False) -> tuple[Figure, list[list[Axes]]]:  # fmt: skip
+def grid(rows: int, columns: int, width: float, height: float, *, share_x: Share = False,
+         share_y: Share = False) -> tuple[Figure, list[list[Axes]]]:  # fmt: skip
     """A figure of panels, sizes in inches."""
     from matplotlib.figure import Figure
 
@@ -54,9 +55,10 @@ def grid(rows: int, columns: int, width: float, height: float, *, share_x: bool 
 
 
 def styles(names: list[str]) -> dict[str, dict[str, Any]]:
-    """A colour, a mark and a dash for each name."""
-    return {name: {"color": colour, "marker": marker, "linestyle": dash}
-            for name, colour, marker, dash in zip(names, cycle(COLOURS), cycle(MARKERS), cycle(DASHES), strict=False)}
+    """A colour, a mark and a dash for each name; each mark and line smaller than the one before, which it may lie on."""
+    sizes = [1.6 - 1.0 * k / max(len(names) - 1, 1) for k in range(len(names))]
+    return {name: {"color": colour, "marker": marker, "linestyle": dash, "markersize": 7 * size, "linewidth": 2.2 * size}
+            for name, colour, marker, dash, size in zip(names, cycle(COLOURS), cycle(MARKERS), cycle(DASHES), sizes, strict=False)}
 
 
 def legend_below(figure: Figure, panel: Axes, columns: int) -> None:

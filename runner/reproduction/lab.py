@@ -54,24 +54,19 @@ class Lab:
         return path
 
     def csv(self, *parts: str) -> pd.DataFrame:
-        """A bundled table, noted as used; empty cells are empty text or NaN by their column's type."""
+        """A bundled table, noted as used; places (`source`, `section`) are text."""
         import pandas as pd
 
-        return pd.read_csv(self.data(*parts))
+        return pd.read_csv(self.data(*parts), dtype={"source": str, "section": str})
 
     def paper(self, name: str) -> pd.DataFrame:
         """A table of the paper's numbers."""
         return self.csv("paper", f"{name}.csv")
 
     def claim(self, name: str) -> str:
-        """What the paper's text says, with its section: `section 5.2: ...`."""
+        """What the paper's text says, and in which section."""
         claims = self.paper("claims").set_index("claim")
         return f"Section {claims['section'][name]} says: {claims['says'][name]}"
-
-    def printed_as(self) -> dict[str, str]:
-        """The paper's names of the networks by ours."""
-        found = self.paper("networks")
-        return dict(zip(found["network"], found["printed_as"], strict=True))
 
     def device(self, name: str) -> Device:
         """A bundled device, noted as used."""
@@ -115,6 +110,11 @@ class Lab:
         else:
             self.reused += 1
         return found
+
+
+def rows(frame: pd.DataFrame) -> list[Any]:
+    """A frame's rows, each with its columns as attributes."""
+    return list(frame.itertuples(index=False))
 
 
 def file_digest(path: Path) -> str:

@@ -63,7 +63,7 @@ def draw(frame: pd.DataFrame) -> Figure:
             for size in SIZES:
                 some = part[part["layers"] == size]
                 ax.plot(some["value"], some["fraction"].astype(float), label=f"{size} layers", **look[str(size)])
-            ax.set_title(f"rule {rule}")
+            ax.set_title(f"rule {rule}" + (" (gaps: no split within 1 s)" if rule == "budget:1" and columns == 2 else ""))
             if parameter in ("bandwidth", "edge_storage"):
                 ax.set_xscale("log")
             ax.set_xticks(VALUES[parameter], [f"{value:g}" for value in VALUES[parameter]], minor=False)
@@ -77,16 +77,16 @@ def draw(frame: pd.DataFrame) -> Figure:
 
 
 def _reading(lab: Lab, found: pd.DataFrame, parameter: str, claim: str) -> Reading:
-    part = found[found["as this grows"] == parameter]
-    against = [rule for rule in part["rule"] if (must := theory(parameter, rule)) not in (None, "same", PROSE[parameter])]
+    part = found[found["as this grows"] == parameter].to_dict("records")
     whole = f"{len(SIZES)} of {len(SIZES)}"
-    as_said = [row.rule for row in part.itertuples() if row[6] == whole]
-    broken = [row.rule for row in part.itertuples() if row[4] not in ("", whole)]
-    text = (f"{lab.claim(claim)} As {parameter.replace('_', ' ')} grows, that is so for all {len(SIZES)} networks under "
-            f"{', '.join(as_said) or 'no rule'}")
-    others = [rule for rule in part["rule"] if rule not in as_said]
-    text += f", and not under {', '.join(others)}." if others else "."
-    still = [row.rule for row in part.itertuples() if row.seen == f"same {len(SIZES)}"]
+    as_said = [row["rule"] for row in part if row["paper holds"] == whole]
+    others = [row["rule"] for row in part if row["rule"] not in as_said]
+    still = [row["rule"] for row in part if row["seen"] == f"same {len(SIZES)}"]
+    against = [row["rule"] for row in part if theory(parameter, row["rule"]) not in (None, "same", PROSE[parameter])]
+    broken = [row["rule"] for row in part if row["theory holds"] not in ("", whole)]
+    noun = parameter.replace("_", " ")
+    text = (f"{lab.claim(claim)} With more {noun} that is so for all {len(SIZES)} networks under "
+            f"{', '.join(as_said) or 'no rule'}" + (f", and not under {', '.join(others)}." if others else "."))
     if still:
         text += f" Under {', '.join(still)} nothing moves at all."
     if against:
@@ -108,10 +108,15 @@ def _extra(lab: Lab, frame: pd.DataFrame) -> list[Reading]:
                                      "paper's explanation, that more computation at the edge means a larger output."))
     storage = frame[frame["parameter"] == "edge_storage"]
     if len(storage):
-        moved = {size: [rule for rule, part in some.groupby("rule") if part["ours"].nunique() > 1]
-                 for size, some in storage.groupby("layers")}
+        moved = {size: [rule for rule in RULES if _moves(storage[(storage["layers"] == size) & (storage["rule"] == rule)])]
+                 for size in SIZES}
         found.append(Reading("agrees" if not moved[SIZES[0]] else "differs",
                              f"{lab.claim('fig2-ten')} Here the storage moves the {SIZES[0]} layers under "
                              f"{', '.join(moved[SIZES[0]]) or 'no rule'} and the {SIZES[-1]} under "
                              f"{', '.join(moved[SIZES[-1]]) or 'no rule'}."))
     return found
+
+
+def _moves(part: pd.DataFrame) -> bool:
+    """Whether the number of edge layers is not the same throughout."""
+    return len(part["ours"].drop_duplicates()) > 1

@@ -17,6 +17,7 @@ server's, never rises; u, the output, does as it likes. Memory never falls with 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def theory(parameter: str, rule: str) -> Trend | None:
 def observed(counts: Sequence[int | None]) -> Trend:
     """What a series did; None, a rule without a split, is less than any count: then not even one layer is within a budget."""
     series = [-1 if n is None else n for n in counts]
-    steps = [b - a for a, b in zip(series, series[1:], strict=False)]
+    steps = [b - a for a, b in pairwise(series)]
     rises, falls = any(step > 0 for step in steps), any(step < 0 for step in steps)
     if rises and falls:
         return "both ways"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.experiments import Reading, Result, Shown
 from runner.experiments.table2 import cells
@@ -20,6 +20,8 @@ _DRAWN = ("paper", *(rule for rule in RULES if rule != "slack:10"))
 
 def run(lab: Lab, varied: str, claims: tuple[str, str]) -> Result:
     """The half of table 2 that varies `varied`; `claims` name what the paper says of latency and of memory."""
+    import pandas as pd
+
     every = cells(lab)
     frame = every[every["varied"] == varied].reset_index(drop=True)
     kept = ["network", "varied", "value", "unit", "rule", "paper", "ours", "latency_s", "memory_bytes", "t_edge_s", "t_tx_s",
@@ -27,8 +29,9 @@ def run(lab: Lab, varied: str, claims: tuple[str, str]) -> Result:
     wide = frame[frame["rule"].isin(["paper", "lmos", "min_latency", "ideal"])].pivot_table(
         index=["network", "value", "unit"], columns="rule", values=["latency_s", "memory_bytes"], sort=False, aggfunc="first")
     table = wide.reset_index()
-    table.columns = [f"{what} {rule}".strip().replace("memory_bytes", "memory (MB),").replace("latency_s", "latency (s),")
-                     for what, rule in table.columns]
+    names: list[Any] = table.columns.tolist()
+    table.columns = pd.Index([f"{what} {rule}".strip().replace("memory_bytes", "memory (MB),").replace("latency_s", "latency (s),")
+                              for what, rule in names])
     for column in table.columns:
         if column.startswith("memory"):
             table[column] = table[column].astype(float) / 1e6
@@ -41,7 +44,7 @@ def run(lab: Lab, varied: str, claims: tuple[str, str]) -> Result:
 def _moves(lab: Lab, frame: pd.DataFrame, claim: str, column: str) -> Reading:
     """How a quantity moves from each value to the next, at the paper's cuts and under the rules."""
     noun = "latency" if column == "latency_s" else "memory"
-    counts = {}
+    counts: dict[str, list[int]] = {}
     for rule in ("paper", *RULES):
         steps = [step for _, part in frame[frame["rule"] == rule].groupby("network", sort=False)
                  for step in part.sort_values("value")[column].astype(float).diff().dropna()]

@@ -1,0 +1,184 @@
+"""Sweeps: the table is the same whoever computes it, holds what single fronts hold, and computes nothing twice."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pandas as pd
+import pytest
+
+from lmos_opt import InputError, pareto_front
+from lmos_opt.cache import Cache
+from lmos_opt.split import Split
+from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, sweep
+from tests.lmos_opt.generators import random_instance
+
+RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")
+
+
+@pytest.fixture(scope="module")
+def instances():
+    return [random_instance(seed, 8, shape, "realistic") for seed in range(4) for shape in ("chain", "dag")]
+
+
+@pytest.fixture(scope="module")
+def alone(instances):
+    return sweep(instances, RULES, labels=[{"number": k} for k in range(len(instances))], jobs=1)
+
+
+def test_a_row_an_instance_and_rule_in_order(instances, alone):
+    assert list(alone.columns) == ["number", *COLUMNS]
+    assert list(zip(alone["instance"], alone["rule"], strict=True)) == [(k, r) for k in range(len(instances)) for r in RULES]
+    assert alone["number"].equals(alone["instance"].rename("number"))
+    assert not alone.empty
+
+
+def test_selections_are_those_of_single_fronts(instances, alone):
+    for k, instance in enumerate(instances):
+        front = pareto_front(instance)
+        for rule in ("lmos", "knee", "ideal", "min_latency", "slack:20"):
+            point = front.select(rule)
+            row = alone[(alone["instance"] == k) & (alone["rule"] == rule)].iloc[0]
+            assert (row["x1"], row["latency_s"], row["memory_bytes"]) == (point.x1, point.values["latency"], point.values["memory"])
+            assert row["front_points"] == len(front.points)
+            assert row["latency_s"] == Split(instance, frozenset(point.edge_layers)).times.latency_s
+
+
+def test_what_has_no_split_says_why(instances, alone):
+    graph = next(k for k, instance in enumerate(instances) if not instance.is_chain)
+    row = alone[(alone["instance"] == graph) & (alone["rule"] == "Neurosurgeon")].iloc[0]
+    assert pd.isna(row["x1"])
+    assert "branches" in row["reason"]
+    done = alone[alone["reason"].isna()]
+    assert done["x1"].notna().all()
+    assert (done["x1"] + done["x2"] == done["instance"].map(lambda k: len(instances[k].layers))).all()
+
+
+def test_a_baseline_that_breaks_the_limit_has_no_split(instances):
+    tight = instances[0].replace(memory_limit_bytes=0)
+    found = sweep([tight], ["ECO", "lmos", "SCO"], jobs=1).set_index("rule")
+    assert pd.isna(found["x1"]["ECO"])
+    assert "memory limit 0 B" in found["reason"]["ECO"]
+    assert found["x1"]["SCO"] == 0
+    assert found["x1"]["lmos"] == 0
+
+
+def test_an_infeasible_instance_is_rows_with_a_reason(instances):
+    large = next(instance for instance in instances if len(instance.layers) > 1)
+    small = instances[0].replace(layers=[instances[0].layers[0].model_dump()])
+    found = sweep([small, large], ["knee"], proper_split=True, jobs=1)
+    assert "proper split" in found["reason"][0]
+    assert found["reason"].isna()[1]
+
+
+@pytest.mark.process
+def test_processes_give_the_same_table(instances, alone):
+    there = sweep(instances, RULES, labels=[{"number": k} for k in range(len(instances))], jobs=2)
+    pd.testing.assert_frame_equal(there, alone, check_exact=True)
+
+
+@contextmanager
+def dask_process(*arguments):
+    with subprocess.Popen([sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]], stdout=subprocess.DEVNULL,
+                          stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+@pytest.mark.process
+def test_a_dask_cluster_gives_the_same_table(instances, alone, tmp_path):
+    """A scheduler and two workers, each a process of its own."""
+    distributed = pytest.importorskip("distributed")
+    file = tmp_path / "scheduler.json"
+    worker = ("dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--no-nanny",
+              "--local-directory", str(tmp_path))
+    with dask_process("dask_scheduler", "--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1", "--port", "0"), \
+         dask_process(*worker), dask_process(*worker):
+        for _ in range(600):
+            if file.exists():
+                break
+            subprocess.run(["sleep", "0.1"], check=True)
+        with distributed.Client(scheduler_file=str(file), set_as_default=False) as client:
+            client.wait_for_workers(2, timeout=60)
+            address = client.scheduler.address
+        there = sweep(instances, RULES, labels=[{"number": k} for k in range(len(instances))], dask=address)
+    pd.testing.assert_frame_equal(there, alone, check_exact=True)
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
+def test_no_scheduler_is_one_clear_error(instances, address, monkeypatch):
+    pytest.importorskip("distributed")
+    monkeypatch.setattr("lmos_opt.sweep._CONNECT_S", "1s")
+    with pytest.raises(ClusterError, match=address) as error:
+        sweep(instances, ["knee"], dask=address)
+    assert error.value.address == address
+
+
+@pytest.mark.parametrize("rules", [[], ["nope"], ["knee", "budget:x"], ["slack:-1"], ["knee:3"]])
+def test_a_wrong_rule_is_refused_before_any_work(instances, rules):
+    with pytest.raises(InputError):
+        sweep(instances, rules, jobs=1)
+
+
+def test_labels_must_be_as_many_as_instances(instances):
+    with pytest.raises(InputError, match="labels"):
+        sweep(instances, ["knee"], labels=[{}], jobs=1)
+
+
+def test_the_cache_spares_what_it_has_and_changes_nothing(instances, alone, tmp_path):
+    calls = []
+    labels = [{"number": k} for k in range(len(instances))]
+    first = sweep(instances[:3], RULES, labels=labels[:3], jobs=1, cache=Cache(tmp_path), on_front=calls.append)
+    assert calls == [False] * 3
+    calls.clear()
+    again = sweep(instances, RULES, labels=labels, jobs=1, cache=Cache(tmp_path), on_front=calls.append)
+    assert calls == [True] * 3 + [False] * (len(instances) - 3)
+    pd.testing.assert_frame_equal(again, alone, check_exact=True)
+    pd.testing.assert_frame_equal(first, alone.iloc[: 3 * len(RULES)], check_exact=True)
+
+
+def test_equal_problems_are_solved_once_and_different_ones_never_mixed(instances, tmp_path):
+    calls = []
+    one = instances[0]
+    faster = one.replace(bandwidth_bytes_per_s=one.bandwidth_bytes_per_s * 2)
+    found = sweep([one, one, faster], ["min_latency"], jobs=1, cache=Cache(tmp_path), on_front=calls.append)
+    assert sorted(calls) == [False, False, True]
+    assert len(list(tmp_path.glob("front-*.json"))) == 2
+    assert found["latency_s"][0] == found["latency_s"][1]
+    other = sweep([one], ["lmos"], memory_model="peak", jobs=1, cache=Cache(tmp_path))
+    assert other["memory_bytes"][0] == Split(one, frozenset(one.names), "peak").memory_bytes
+    assert len(list(tmp_path.glob("front-*.json"))) == 3
+
+
+def test_a_damaged_cache_file_is_named(instances, tmp_path):
+    sweep(instances[:1], ["knee"], jobs=1, cache=Cache(tmp_path))
+    (file,) = tmp_path.glob("front-*.json")
+    file.write_text("{")
+    with pytest.raises(InputError, match=file.name):
+        sweep(instances[:1], ["knee"], jobs=1, cache=Cache(tmp_path))
+
+
+
+
+def test_a_front_that_cannot_be_traced_names_its_instance(instances, monkeypatch):
+    from lmos_opt.errors import SolverError
+
+    def fail(*arguments, **options):
+        raise SolverError("broken", "out of paper")
+
+    monkeypatch.setattr("lmos_opt.sweep.pareto_front", fail)
+    with pytest.raises(SweepError, match="out of paper") as error:
+        sweep(instances[:1], ["knee"], jobs=1)
+    assert (error.value.position, error.value.instance) == (0, instances[0].name)
+
+
+def test_baselines_alone_trace_no_front(instances, monkeypatch):
+    monkeypatch.setattr("lmos_opt.sweep.pareto_front", lambda *a, **k: pytest.fail("a front was traced"))
+    calls = []
+    found = sweep(instances, ["ECO", "RS:3"], jobs=1, on_front=calls.append)
+    assert calls == []
+    assert found["front_points"].isna().all()
