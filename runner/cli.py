@@ -276,6 +276,34 @@ def _bench(context: typer.Context) -> None:
         raise typer.Exit(2)
 
 
+@bench.command("solvers")
+def bench_solvers(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write results.csv, summary.csv, times.png, machine.json.")
+    ] = None,
+    suites: Annotated[str, typer.Option("--suites", metavar="NAMES", help="Which instances.")] = "chains,dags,published",
+    contestants: Annotated[str | None, typer.Option("--contestants", metavar="NAMES", help="[default: all]")] = None,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds on each instance.")] = 5,
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="TIME", help="What one contestant may spend on one instance.")
+    ] = "120s",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the order and of what is random.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Small instances only.")] = False,
+    instances: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Published instances. [default: the bundled ones]")
+    ] = None,
+    pyaugmecon_python: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="A Python that has pyaugmecon. [default: an environment of its own, made once]"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time, solves, points and exactness of this engine and of others, in turns, on the same instances."""
+    from runner.commands import bench as command
+
+    command.solvers(output, suites, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
     code = _run(arguments)
