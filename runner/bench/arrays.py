@@ -1,6 +1,7 @@
 """A case as the arrays that a solver's own interface takes, written by hand: what somebody without Pyomo would do.
 
-The split is the integer program of `lmos_opt/formulation` (assignment, crossing, memory `sum`), row for row.
+The split is the integer program of `lmos_opt/formulation` (assignment, crossing, memory `sum`), row for row. Its variables that
+the formulation leaves continuous (`sent`, `offload`, `used`) are 0 or 1 wherever `edge` is.
 """
 
 from __future__ import annotations
@@ -39,10 +40,9 @@ class Rows:
 
 @dataclass(frozen=True)
 class Arrays:
-    """Columns in `0..upper`, the first `n_integer` of them integer; costs (p x n) and constants of objectives turned to min."""
+    """Integer columns in `0..upper`; costs (p x n) and constants of objectives turned to min."""
 
     upper: Floats
-    n_integer: int
     rows: Rows
     costs: Floats
     constants: Floats
@@ -66,7 +66,7 @@ def _listed(program: IntegerProgram) -> Arrays:
         rows.add(entries, -inf if relation == "<=" else bound, inf if relation == ">=" else bound)
     signs = np.array([1.0 if sense == "min" else -1.0 for sense in program.sense])
     costs = signs[:, None] * np.array(program.c)
-    return Arrays(np.array(program.upper), len(program.upper), rows, costs, signs * np.array(program.c0), signs,
+    return Arrays(np.array(program.upper), rows, costs, signs * np.array(program.c0), signs,
                   program.is_integral)
 
 
@@ -113,5 +113,5 @@ def _split(instance: Instance) -> Arrays:
     if instance.memory_limit_bytes is not None:
         rows.add({k: a for k, a in enumerate(memory.tolist()) if a}, -inf, float(instance.memory_limit_bytes))
     all_at_server = sum(layer.t_server_s for layer in instance.layers)
-    return Arrays(np.ones(n), n_layers, rows, np.array([latency, -memory]), np.array([all_at_server, 0.0]),
+    return Arrays(np.ones(n), rows, np.array([latency, -memory]), np.array([all_at_server, 0.0]),
                   np.array([1.0, -1.0]), is_integral=False)
