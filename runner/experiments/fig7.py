@@ -54,7 +54,8 @@ def _readings(lab: Lab, frame: pd.DataFrame, at_cuts: pd.DataFrame) -> tuple[Rea
     return (
         Reading("differs", f"{lab.claim('fig7-sco')} Nothing can be faster than LOA, which is the least latency by definition; the "
                            f"paper's LOA cuts {', '.join(printed_apart)} elsewhere than SCO does, so one of its two statements "
-                           "cannot be, unless they tie. Here SCO is as fast as LOA for " + (", ".join(sco_least) or "no network") + "."),
+                           "cannot be, unless they tie. Here SCO is as fast as LOA for "
+                           f"{', '.join(sco_least) or 'no network'}."),
         Reading("agrees" if len(eco_slowest) == len(NETWORKS) else "differs",
                 f"{lab.claim('fig7-eco')} ECO has the most memory by definition; it is slower than the paper's LMOS cut for "
                 f"{', '.join(eco_slowest) or 'no network'}"
