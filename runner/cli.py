@@ -282,6 +282,7 @@ def bench_solvers(
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write results.csv, summary.csv, times.png, machine.json.")
     ] = None,
     suites: Annotated[str, typer.Option("--suites", metavar="NAMES", help="Which instances.")] = "chains,dags,published",
+    only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="Of these, the matching ones, e.g. 'chain44-*'.")] = "*",
     contestants: Annotated[str | None, typer.Option("--contestants", metavar="NAMES", help="[default: all]")] = None,
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds on each instance.")] = 5,
     time_limit: Annotated[
@@ -301,7 +302,7 @@ def bench_solvers(
     """Time, solves, points and exactness of this engine and of others, in turns, on the same instances."""
     from runner.commands import bench as command
 
-    command.solvers(output, suites, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
+    command.solvers(output, suites, only, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
 
 
 def main(arguments: list[str] | None = None) -> int:

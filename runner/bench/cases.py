@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -143,14 +144,20 @@ _QUICK_VARIABLES = 20
 SUITES: dict[str, Callable[[bool], list[Case]]] = {"chains": chains, "dags": graphs, "published": published}
 
 
-def cases(suites: Iterable[str], quick: bool = False, instances: Path | None = None) -> list[Case]:
-    """The cases of the named suites; `instances` is a folder of published ones. Raises InputError for an unknown suite."""
+def cases(suites: Iterable[str], quick: bool = False, instances: Path | None = None, only: str = "*") -> list[Case]:
+    """The cases of the named suites whose names match a pattern as of file names; `instances` is a folder of published ones.
+
+    Raises InputError for an unknown suite, or where none is left.
+    """
     found: list[Case] = []
     for name in suites:
         if name not in SUITES:
             raise InputError("--suites", f"{name!r} is not a suite; there are {', '.join(SUITES)}")
         found += published(quick, instances) if name == "published" else SUITES[name](quick)
-    return found
+    chosen = [case for case in found if fnmatchcase(case.name, only)]
+    if not chosen:
+        raise InputError("--only", f"no instance matches {only!r}; there are {', '.join(case.name for case in found)}")
+    return chosen
 
 
 def _split(suite: str, instance: Instance) -> Case:

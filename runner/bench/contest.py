@@ -73,15 +73,21 @@ def compete(case: Case, contestants: Sequence[Contestant], repeats: int, seed: i
             say: Say) -> Iterator[Run]:  # fmt: skip
     """Run the contestants that can do the case, `repeats` rounds, and yield each run, judged.
 
-    `time_limit_s` is what one contestant may spend on the case, all its rounds together; it runs at least once. This
-    project's engine runs first, uncounted: how long it takes is what approximations get, and its front, certified, is the
-    truth where neither enumeration nor the source has one.
+    `time_limit_s` is what one contestant may spend on the case, all its rounds together; it runs at least once. Where there
+    are approximations, this project's engine runs first, uncounted: how long it takes is what they get. So it does where
+    neither enumeration nor the source has a front: then its own, certified, is what all are held to.
     """
     rivals = [contestant for contestant in contestants if contestant.can(case)]
     if not rivals:
         return
     say(f"{case.name}: the truth")
-    truth, engine_s = _truth(case, time_limit_s)
+    truth = _known_truth(case)
+    engine_s = 0.0
+    if truth is None or any(contestant.gives == "approximation" for contestant in rivals):
+        start = perf_counter()
+        certified = solvers.get("ours").run(case, Terms(seed, time_limit_s))
+        engine_s = perf_counter() - start
+        truth = truth or (Truth(certified.values, "ours") if certified.complete else None)
     spent = dict.fromkeys((contestant.name for contestant in rivals), 0.0)
     for repeat in range(repeats):
         order = [c for c in rivals if repeat == 0 or spent[c.name] * (repeat + 1) / repeat <= time_limit_s]
@@ -99,16 +105,11 @@ def compete(case: Case, contestants: Sequence[Contestant], repeats: int, seed: i
             yield _judged(case, contestant, repeat, seconds, answer, truth)
 
 
-def _truth(case: Case, time_limit_s: float) -> tuple[Truth | None, float]:
-    """The front to hold answers to, and the time of this project's engine."""
-    start = perf_counter()
-    certified = solvers.get("ours").run(case, Terms(time_limit_s=time_limit_s))
-    engine_s = perf_counter() - start
-    if isinstance(case.question, IntegerProgram) and case.question.front is not None:
-        return Truth(case.question.front, "published"), engine_s
-    if case.kind == "chain":
-        return Truth(solvers.get("enumeration").run(case, Terms()).values, "enumeration"), engine_s
-    return (Truth(certified.values, "ours") if certified.complete else None), engine_s
+def _known_truth(case: Case) -> Truth | None:
+    """The front that its source lists, or that enumeration gives."""
+    if isinstance(case.question, IntegerProgram):
+        return None if case.question.front is None else Truth(case.question.front, "published")
+    return Truth(solvers.get("enumeration").run(case, Terms()).values, "enumeration") if case.kind == "chain" else None
 
 
 def _judged(case: Case, contestant: Contestant, repeat: int, seconds: float, answer: Answer, truth: Truth | None) -> Run:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from runner.bench.results import Summary
 
 
-def solvers(output: Path | None, suites: str, contestants: str | None, repeats: int, time_limit: str, seed: int, quick: bool,
-            instances: Path | None, pyaugmecon_python: Path | None, as_json: bool) -> None:  # fmt: skip
+def solvers(output: Path | None, suites: str, only: str, contestants: str | None, repeats: int, time_limit: str, seed: int,
+            quick: bool, instances: Path | None, pyaugmecon_python: Path | None, as_json: bool) -> None:  # fmt: skip
     """Measure front engines side by side; what was measured is written and printed even after an interruption.
 
     Raises InputError for an unknown suite or contestant. Ends with 1 after Ctrl-C, and where this project's own front is
@@ -31,7 +31,7 @@ def solvers(output: Path | None, suites: str, contestants: str | None, repeats: 
     from runner.bench.solvers.pyaugmecon import NAME, contestant
 
     limit_s = parse_time(time_limit, "--time-limit")
-    asked = cases(_names(suites, "--suites"), quick, instances)
+    asked = cases(_names(suites, "--suites"), quick, instances, only)
     names = registry.names() if contestants is None else _names(contestants, "--contestants")
     wanted = [registry.get(name) for name in names]
     wanted = [contestant(pyaugmecon_python) if rival.name == NAME else rival for rival in wanted]
@@ -46,8 +46,8 @@ def solvers(output: Path | None, suites: str, contestants: str | None, repeats: 
                     runs.append(run)  # one by one: Ctrl-C leaves those that are there
     except KeyboardInterrupt:
         interrupted = True
-    settings = {"suites": suites, "contestants": names, "repeats": repeats, "time_limit_s": limit_s, "seed": seed, "quick": quick,
-                "complete": not interrupted}  # fmt: skip
+    settings = {"suites": suites, "only": only, "contestants": names, "repeats": repeats, "time_limit_s": limit_s, "seed": seed,
+                "quick": quick, "complete": not interrupted}  # fmt: skip
     summary = results.summarize(runs)
     if folder is not None:
         results.save(runs, folder, settings)

@@ -201,6 +201,7 @@ def test_json_on_standard_output(one_instance, capsys):
         (["--suites", "chains,trees"], "--suites: 'trees' is not a suite; there are chains, dags, published"),
         (["--suites", ","], "--suites: there are none"),
         (["--contestants", "gurobi"], "--contestants: 'gurobi' is not a contestant; there are "),
+        (["--suites", "dags", "--only", "chain*"], "--only: no instance matches 'chain*'; there are dag40-0, "),
         (["--repeats", "0"], "--repeats"),
         (["--time-limit", "soon"], "--time-limit: 'soon' is not a time"),
         (["--suites", "published", "--instances", "nowhere"], "nowhere: holds no *.json of published instances"),
@@ -275,7 +276,7 @@ def test_ctrl_c_leaves_what_was_measured(one_instance, capsys, monkeypatch):
 
     def interrupted(case: Case, terms: Terms) -> Answer:
         calls.append(case.name)
-        if len(calls) == 5:  # warm-up, reference, and three rounds of which the last is cut
+        if len(calls) == 4:  # warm-up, then three rounds of which the last is cut
             raise KeyboardInterrupt
         return ours.run(case, terms)
 
