@@ -52,6 +52,9 @@ Constraints = Annotated[
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
+]
 Networks = Annotated[
     list[str] | None,
     typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),
@@ -206,12 +209,42 @@ def serve(
     weights: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help="A state dict that plans may name (repeatable).")
     ] = None,
+    plans: Annotated[
+        list[Path] | None,
+        typer.Option("--plan", metavar="FILE", help="Run the networks of these plans alone (repeatable). [default: any known]"),
+    ] = None,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The server's certificate (PEM): encrypts.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    client_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Let in edges with a certificate of this authority alone.")
+    ] = None,
+    token_file: TokenFile = None,
+    unprotected: Annotated[
+        bool,
+        typer.Option("--unprotected", help="Listen beyond this machine without token and TLS: anybody may use and read it."),
+    ] = False,
     threads: Threads = None,
 ) -> None:
-    """The server side: runs the tail of the plans that edges open. Ends on SIGTERM or Ctrl-C."""
+    """The server side: runs the tail of the plans that edges open. On SIGTERM or Ctrl-C it finishes what was asked."""
     from runner.commands import serve as command
 
-    command.run(listen, networks or [], weights or [], threads)
+    command.run(listen, networks or [], weights or [], plans or [], tls_cert, tls_key, client_ca, token_file, unprotected,
+                threads)
+
+
+@app.command()
+def certs(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--host", metavar="NAME", help="A name or address of the server (repeatable). [default: this machine]"),
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="How long they hold.")] = 365,
+) -> None:
+    """A private authority for a laboratory: certificates and keys for a server and an edge, and a token."""
+    from runner.commands import certs as command
+
+    command.run(output, hosts or [], days)
 
 
 @app.command()
@@ -228,13 +261,29 @@ def run(
     weights: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")
     ] = None,
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Several images under way at once: more of them a second, each slower.")
+    ] = False,
+    deadline: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Finish an image here after so long. [default: 30s, or 10 times the prediction]"),
+    ] = None,
+    ca: Annotated[Path | None, typer.Option(metavar="FILE", help="Use TLS; the server's authority (PEM).")] = None,
+    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="This edge's certificate (PEM).")] = None,
+    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    token_file: TokenFile = None,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="Send the token without TLS beyond this machine, where it can be read.")
+    ] = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
     """The edge side: execute a plan and report measured stages beside the predicted ones."""
     from runner.commands import run as command
+    from runner.commands.run import Manner
 
-    command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json)
+    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected)
+    command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
 
 
 @app.command()

@@ -1,41 +1,36 @@
-"""The edge's side: builds the plan's network, keeps the head, sends what crosses, and measures every stage."""
+"""The edge's side: builds the plan's network, keeps the head, runs the images, and reports every stage."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from lmos_opt.profile import TensorSpec
 from measurement.labels import imagenet_classes
-from runner.errors import ConnectionLost
+from runner.errors import Unreachable
+from runner.fallback import Fallback, why_not_here
 from runner.images import Images, find_images
+from runner.line import Line
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
-from runner.network import (
-    build,
-    class_of,
-    example_input,
-    flat_outputs,
-    is_torchvision,
-    logits_of,
-    trace_checked,
-)
-from runner.remote import PATIENT, Answer, Remote, Timeouts
-from runner.report import Environment, ImageResult, RunReport, make_report
+from runner.network import build, example_input, is_torchvision, trace_checked
+from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress
+from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
+from runner.report import Environment, RunReport, make_report
 from runner.shaping import Shape
 from runner.split import split_module, split_traced
 
-Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many images are done, and of how many."""
+ATTEMPTS = 5
+"""How often a server that never greeted is tried before the run is given up."""
 MEMORY_RUNS = 3
 
 
@@ -49,91 +44,95 @@ def run_plan(
     networks: Sequence[str] = (),
     weights_file: Path | None = None,
     threads: int | None = None,
-    timeouts: Timeouts = PATIENT,
+    timeouts: Timeouts | None = None,
+    access: Access = OPEN_DOOR,
+    pipelined: bool = False,
     progress: Progress | None = None,
 ) -> RunReport:
-    """Execute a plan on `n` images (default: each picture once), one after another, and report what was measured.
+    """Execute a plan on `n` images (default: each picture once) and report what was measured.
 
     `images` is a folder of pictures (default: the bundled ones), `shape` the link's emulation, `networks` the
     `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
-    the plan's `file:PATH`. The server is not contacted where the plan leaves it nothing to do.
-    Raises InputError for a plan or pictures that cannot be used, RunnerError where the run failed: then there is no
-    report at all.
+    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`. The server is
+    not contacted where the plan leaves it nothing to do.
+
+    Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
+    before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
+    with a report that says so.
     """
     network = check_runnable(plan, "plan")
     weights = _weights(network.weights, weights_file)
     if n is not None and n < 1:
         raise InputError("images", f"{n} images cannot be run; expected at least 1")
+    timeouts = timeouts or patient_with(plan)
     pictures = find_images(network, images, n)
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
+    line = Line(server, opening(plan, network), shape, timeouts, access) if plan.x2 else None
+    interrupted = False
     with _torch_threads(threads):
         baseline = _interpreter_bytes()
-        with Remote(server, shape, timeouts) if plan.x2 else contextlib.nullcontext() as remote:
-            if remote:
-                remote.open(plan, network)
+        try:
+            if line is not None:
+                _reach(line, lambda: line.is_asked, timeouts, may_fail=True)
             tell(f"building {network.builder}", 0, n)
-            head = _build_head(plan, network, weights, networks)
-            if remote:
+            head, refusal = _build_head(plan, network, weights, networks)
+            fallback = Fallback(plan, network, weights, networks, refusal)
+            if line is not None:
                 tell("waiting for the server", 0, n)
-                remote.wait_until_ready()
+                _reach(line, lambda: line.is_open, timeouts, may_fail=refusal is None)
             memory = _edge_memory(head, pictures, baseline)
-            results = _run(_Stages(head, remote, _class_names(network)), pictures, n, tell)
+            tell("warming up", 0, n)
+            pipeline = Pipeline(head, line, fallback, _class_names(network), timeouts)
+            pipeline.warm_up(pictures)
+            begin = time.perf_counter()
+            try:
+                pipeline.run(pictures, range(1, n + 1), PIPELINE_DEPTH if pipelined else 1, tell)
+            except KeyboardInterrupt:
+                interrupted = True
+            elapsed_s = time.perf_counter() - begin
+        finally:
+            if line is not None:
+                line.close(politely=not interrupted)
         environment = Environment(
             started=started,
             edge=this_machine(torch.get_num_threads()),
-            server=remote.machine if remote else None,
-            server_address=remote.name if remote else None,
-            shape=str(shape) if shape and remote else None,
+            server=line.machine if line else None,
+            server_address=line.name if line else None,
+            shape=str(shape) if shape and line else None,
             weights=_about(network.weights),
             seed=_seed(network.weights),
             images=pictures.what,
         )
-    return make_report(plan, results, memory, environment)
+    return make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
+                       elapsed_s=elapsed_s, reason="interrupted" if interrupted else None)  # fmt: skip
 
 
-def _run(stages: _Stages, pictures: Images, n: int, tell: Progress) -> list[ImageResult]:
-    """The first image once uncounted, on both sides; then n images, the pictures over and over."""
-    results: list[ImageResult] = []
-    tell("warming up", 0, n)
-    try:
-        stages.run(0, pictures.names[0], pictures.load(0))
-        for k in range(n):
-            which = k % len(pictures)
-            results.append(stages.run(k + 1, pictures.names[which], pictures.load(which)))
-            tell("running", k + 1, n)
-    except ConnectionLost as lost:
-        raise ConnectionLost(lost.where, f"{lost.message}; {len(results)} of {n} images were done") from None
-    return results
+def patient_with(plan: Plan) -> Timeouts:
+    """The timeouts for a plan: an image may take ten times what is predicted, and half a minute in any case."""
+    return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted["latency_s"])))
 
 
-@dataclass(frozen=True)
-class _Stages:
-    """One image through head, exchange and tail. Without a `remote`, the head is the whole network."""
+def _reach(line: Line, done: Callable[[], bool], timeouts: Timeouts, may_fail: bool = False) -> None:
+    """Return when the server has come so far, or, if it `may_fail` and did greet, without it after `result_s`.
 
-    head: nn.Module
-    remote: Remote | None
-    class_names: Sequence[str]
-
-    @torch.inference_mode()
-    def run(self, number: int, name: str, image: Tensor) -> ImageResult:
-        begin = time.perf_counter()
-        crossing = self.head(image)
-        t_edge_s = time.perf_counter() - begin
-        answer = self.remote.infer(number, crossing) if self.remote else Answer(flat_outputs(crossing), 0.0, 0.0)
-        found = class_of(answer.outputs)
-        latency_s = time.perf_counter() - begin
-        known = len(self.class_names) == logits_of(answer.outputs).numel()
-        return ImageResult(
-            file=name,
-            class_=found,
-            class_name=self.class_names[found] if known else None,
-            t_edge_s=t_edge_s,
-            t_tx_s=answer.exchange_s - answer.t_server_s,
-            t_server_s=answer.t_server_s,
-            latency_s=latency_s,
-        )
+    Before anything is done, a server that is not there or refuses is most likely not the one that was meant.
+    """
+    end = time.monotonic() + timeouts.result_s
+    while not done():
+        line.step(timeouts.heartbeat_s)
+        if line.refused is not None:
+            raise line.refused
+        failure = line.first_failure
+        if failure is None or line.is_asked:
+            continue
+        if not line.was_greeted and (line.failures >= ATTEMPTS or isinstance(line.last_failure, Unreachable)):
+            raise failure
+        if time.monotonic() > end:
+            if may_fail and line.was_greeted:
+                return
+            raise failure
 
 
 @torch.inference_mode()
@@ -153,13 +152,13 @@ def _edge_memory(head: nn.Module, pictures: Images, baseline: int) -> list[int]:
     return found
 
 
-def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str]) -> nn.Module:
-    """The head alone, its network checked; the tail's weights are given back to the system."""
+def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str]) -> tuple[nn.Module, str | None]:
+    """The head alone, its network checked, the tail's weights given back; and why the tail may not run here, if so."""
     module = build(network.builder, weights, networks)
     traced = trace_checked(network.builder, module, network, network.input, network.granularity)
     if plan.x2 == 0:
-        return module
-    return split_traced(traced, plan.edge_layers)[0]
+        return module, None
+    return split_traced(traced, plan.edge_layers)[0], why_not_here(plan, traced)
 
 
 def _interpreter_bytes() -> int:

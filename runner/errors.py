@@ -17,15 +17,26 @@ class ConnectionLost(RunnerError):
     """The peer could not be reached, or went away."""
 
 
+class Unreachable(ConnectionLost):
+    """Nobody answers at the peer's address."""
+
+
+class Untrusted(ConnectionLost):
+    """TLS did not come about: a certificate that is not trusted or not there, or a side without TLS."""
+
+
 class PeerTooSlow(ConnectionLost):
     """The peer stayed silent, or went on too slowly."""
 
 
 class PeerError(RunnerError):
-    """The peer said why it will not go on; `code` is one of `runner.protocol.messages.ErrorCode`."""
+    """The peer said why it will not go on; `code` is one of `runner.protocol.messages.ErrorCode`.
 
-    def __init__(self, where: str, code: str, message: str) -> None:
-        self.code = code
+    `request` is the id of the question that it could not answer, if it is about one.
+    """
+
+    def __init__(self, where: str, code: str, message: str, request: int | None = None) -> None:
+        self.code, self.request = code, request
         super().__init__(where, message)
 
 
@@ -39,6 +50,10 @@ class LocalProtocolError(ProtocolError):
 
 class RemoteProtocolError(ProtocolError):
     """The peer sent what the protocol does not allow."""
+
+
+class NotOurProtocol(RemoteProtocolError):
+    """The peer's first bytes are those of something else, or of another version."""
 
 
 def one_line(text: object, limit: int = 2000) -> str:

@@ -1,43 +1,81 @@
-"""The server as the edge sees it: one conversation, every failure one clear RunnerError."""
+"""The server as the edge sees it: one conversation over one connection, every failure one clear RunnerError.
+
+`step` is all there is to it: it never waits longer than it is told, so one thread can do everything else as well. What
+comes after a failure is decided in `runner.line`.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from torch import Tensor
 
 import lmos_opt
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
-from runner.errors import ConnectionLost, PeerError, RemoteProtocolError, RunnerError
+from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.machine import Machine
-from runner.protocol import Bye, Connection, Error, Hello, Infer, Message, Open, Ready, Received, Result, Role
+from runner.protocol import (
+    CAPABILITIES,
+    Bye,
+    Closed,
+    Connection,
+    Echo,
+    Error,
+    Hello,
+    Infer,
+    Open,
+    Ping,
+    Pong,
+    Probe,
+    Ready,
+    Received,
+    Result,
+    Role,
+    State,
+    Welcome,
+)
 from runner.shaping import Pacer, Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
-from runner.transport import Channel, connect, format_address
+from runner.tls import Tls
+from runner.transport import Channel, Connecting, format_address
 
-M = TypeVar("M", bound=Message)
-
-_LAST_WORDS_S = 0.5
-"""How long a server that closed the connection is listened to for its reason."""
+SOFTWARE = f"lmos {lmos_opt.__version__}"
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds that the server has for each answer; building a large network takes it a while."""
+    """Seconds that the server has: to be reached and to greet, to be ready (building a large network takes a while),
+    for an image's exchange with everything that goes wrong in it, and for a sign of life (asked for after `heartbeat_s`
+    without one). Without another server to turn to, images wait `give_up_s` at most."""
 
     connect_s: float = 10.0
     ready_s: float = 300.0
-    result_s: float = 120.0
+    result_s: float = 30.0
+    heartbeat_s: float = 2.0
+    silence_s: float = 10.0
+    give_up_s: float = 120.0
 
 
 PATIENT = Timeouts()
+
+
+@dataclass(frozen=True)
+class Access:
+    """What the edge needs to be let in: a token, and TLS. Neither for a server on loopback."""
+
+    token: str | None = None
+    tls: Tls | None = None
+
+
+OPEN_DOOR = Access()
 
 
 @dataclass(frozen=True)
@@ -49,75 +87,185 @@ class Answer:
     t_server_s: float
 
 
+def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
+    """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
+    source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest)
+    return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
+                input=network.input, edge_layers=plan.edge_layers, codec=plan.codec)  # fmt: skip
+
+
 class Remote:
-    """A server that was asked to open a plan. `machine` is known once `wait_until_ready` has returned."""
+    """One conversation with a server. `machine` is known once it is ready."""
 
     machine: Machine
 
-    def __init__(self, address: tuple[str, int], shape: Shape | None, timeouts: Timeouts) -> None:
+    def __init__(self, address: tuple[str, int], shape: Shape | None, timeouts: Timeouts = PATIENT,
+                 access: Access = OPEN_DOOR) -> None:  # fmt: skip
         self.name = format_address(address)
-        self._timeouts = timeouts
-        self._channel = Channel(connect(address, timeouts.connect_s), Connection(Role.EDGE),
-                                pacer=Pacer(shape) if shape else None)  # fmt: skip
+        self.was_greeted = False
+        self._timeouts, self._shape, self._token = timeouts, shape, access.token
+        self._tls = access.tls.for_host(address[0]) if access.tls else None
+        self._connecting = Connecting(address, timeouts.connect_s)
+        self._channel: Channel | None = None
+        self._opening: Open | None = None
+        self._due = time.monotonic() + timeouts.connect_s
+        self._quiet_since = self._stepped_at = time.monotonic()
+        self._pings = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
-        if error is None:
-            with contextlib.suppress(RunnerError):
-                self._send(Bye())
-        self._channel.close()
+        self.close(politely=error is None)
+
+    def close(self, politely: bool = False) -> None:
+        """End the conversation, with a word if there is time."""
+        self._connecting.close()
+        if self._channel is not None:
+            if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:
+                with contextlib.suppress(RunnerError):
+                    self._channel.begin(Bye())
+                    self._channel.pump(0.0)
+            self._channel.close()
+
+    @property
+    def state(self) -> State:
+        """Where the conversation stands."""
+        return State.START if self._channel is None else self._channel.connection.state
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether one more INFER may be sent now, and nothing else is on its way out."""
+        if self._channel is None or self.state is not State.READY or self._channel.is_sending:
+            return False
+        return len(self._channel.connection.waiting) < self._channel.connection.window
+
+    # without waiting -------------------------------------------------------------------------------------------------
+
+    def begin_open(self, request: Open) -> None:
+        """Ask the server to build the network, as soon as it has greeted."""
+        self._opening = request
+        self._open_if_greeted()
+
+    def ask(self, message: Infer | Probe, payload: list[memoryview]) -> None:
+        """Send a question; its answer comes out of `step`. The payload must stay as it is."""
+        assert self._channel is not None
+        self._quiet_since = time.monotonic()
+        self._channel.begin(message, payload)
+
+    def step(self, timeout_s: float, wake: int | None = None) -> Received | None:
+        """Go on, for `timeout_s` at most (or until `wake` is readable): connect, greet, open, send, receive.
+
+        Returns a RESULT or an ECHO if one came. Raises ConnectionLost where the server is gone, silent or too slow,
+        PeerError where it says why it ends the conversation, RemoteProtocolError where it leaves the protocol.
+        """
+        now = time.monotonic()
+        if now - self._stepped_at > self._timeouts.heartbeat_s:  # nobody listened meanwhile
+            self._quiet_since = now
+        if self._channel is None:
+            self._connect(timeout_s)
+            return None
+        event = self._channel.pump(min(timeout_s, self._timeouts.heartbeat_s / 2), wake)
+        self._stepped_at = time.monotonic()
+        if event is None:
+            self._check_silence(self._channel)
+            return None
+        if isinstance(event, Closed):
+            raise ConnectionLost(self.name, "the peer closed the connection without an answer")
+        return self._take(event)
+
+    def _connect(self, timeout_s: float) -> None:
+        if (sock := self._connecting.step(timeout_s)) is None:
+            return
+        pacer = Pacer(self._shape) if self._shape else None
+        self._channel = Channel(sock, Connection(Role.EDGE), pacer=pacer, tls=self._tls)
+        self._channel.begin(Hello(software=SOFTWARE, capabilities=CAPABILITIES, token=self._token))
+
+    def _take(self, received: Received) -> Received | None:
+        message = received.message
+        if isinstance(message, Error):
+            raise PeerError(self.name, message.code, f"the server refuses: {message.message}", message.id)
+        if isinstance(message, Welcome):
+            self.was_greeted = True
+            self._open_if_greeted()
+        elif isinstance(message, Ready):
+            assert self._channel is not None
+            self.machine = message.machine
+            self._channel.connection.payload_limit = message.result_bytes
+        elif not isinstance(message, Pong):
+            return received
+        return None
+
+    def _open_if_greeted(self) -> None:
+        if self._channel is not None and self._opening is not None and self.state is State.IDLE:
+            self._channel.begin(self._opening)
+            self._due = time.monotonic() + self._timeouts.ready_s
+
+    def _check_silence(self, channel: Channel) -> None:
+        now, limits = time.monotonic(), self._timeouts
+        if self.state in {State.START, State.GREETED, State.OPENING} and now > self._due:
+            what = "ready" if self.state is State.OPENING else "greet"
+            seconds = limits.ready_s if self.state is State.OPENING else limits.connect_s
+            raise PeerTooSlow(self.name, f"the peer sent nothing for {seconds:g} s: it did not {what}")
+        if not channel.connection.waiting and self.state is not State.OPENING:
+            self._quiet_since = now
+        quiet_s = now - max(self._quiet_since, channel.moved_at)
+        if quiet_s > limits.silence_s:
+            raise PeerTooSlow(self.name, f"no sign of life for {limits.silence_s:g} s")
+        if quiet_s > limits.heartbeat_s and not channel.connection.pinged and not channel.is_sending:
+            self._pings += 1
+            channel.begin(Ping(id=self._pings))
+
+    # waiting ---------------------------------------------------------------------------------------------------------
 
     def open(self, plan: Plan, network: PlannedNetwork) -> None:
-        """Greet the server and ask it to build the plan's network; it does so while this side builds its own."""
-        self._send(Hello(software=f"lmos {lmos_opt.__version__}"))
-        self._expect(Hello, self._timeouts.connect_s)
-        source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest)
-        self._send(Open(network=source, granularity=network.granularity, input=network.input,
-                        edge_layers=plan.edge_layers, codec=plan.codec))  # fmt: skip
+        """Ask the server to build the plan's network; it does so while this side builds its own."""
+        self.begin_open(opening(plan, network))
+        self._until(lambda: self.state not in {State.START, State.GREETED, State.IDLE}, self._timeouts.connect_s)
 
     def wait_until_ready(self) -> None:
         """Return when the server's tail is built, checked and warm."""
-        ready, _ = self._expect(Ready, self._timeouts.ready_s)
-        self.machine = ready.machine
-        self._channel.connection.payload_limit = ready.result_bytes
+        self._until(lambda: self.state is State.READY, self._timeouts.ready_s)
 
     def infer(self, number: int, crossing: Crossing) -> Answer:
         """Send what crosses, receive the outputs; packing and unpacking count."""
         begin = time.perf_counter()
         headers, payload = pack(crossing)
-        self._send(Infer(id=number, tensors=headers, scalars=crossing.scalars), payload)
-        result, answer = self._expect(Result, self._timeouts.result_s)
-        outputs = unpack(result.tensors, answer)
-        exchange_s = time.perf_counter() - begin
-        if result.t_server_s > exchange_s or not outputs:
-            raise RunnerError(self.name, f"the server reports {len(outputs)} outputs and {result.t_server_s} s of work "
-                                         f"in an exchange of {exchange_s} s")  # fmt: skip
-        return Answer(outputs, exchange_s, result.t_server_s)
+        self.ask(Infer(id=number, tensors=headers, scalars=crossing.scalars), payload)
+        received = self._answer(self._timeouts.result_s)
+        assert isinstance(received.message, Result)
+        outputs = unpack(received.message.tensors, received.payload)
+        return checked_answer(self.name, outputs, time.perf_counter() - begin, received.message.t_server_s)
 
-    def _send(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
-        try:
-            self._channel.send(message, payload)
-        except ConnectionLost as lost:  # perhaps it said why before it closed
-            try:
-                self._receive(_LAST_WORDS_S)
-            except ConnectionLost:
-                raise lost from None
+    def probe(self, probe_bytes: int, echo_bytes: int) -> tuple[float, float]:
+        """The time (s) of one exchange of so many bytes there and back, and the server's own span in it."""
+        self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
+        payload = [memoryview(bytes(probe_bytes))]
+        begin = time.perf_counter()
+        self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes), payload)
+        received = self._answer(self._timeouts.result_s)
+        assert isinstance(received.message, Echo)
+        return time.perf_counter() - begin, received.message.t_server_s
 
-    def _expect(self, kind: type[M], timeout_s: float) -> tuple[M, memoryview]:
-        received = self._receive(timeout_s)
-        if not isinstance(received.message, kind):
-            raise RunnerError(self.name, f"the server answered {received.message.TYPE.name}")
-        return received.message, received.payload
+    def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
+        end = time.monotonic() + timeout_s
+        while not done():
+            if time.monotonic() > end:
+                raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
+            self.step(max(end - time.monotonic(), 0.0))
 
-    def _receive(self, timeout_s: float) -> Received:
-        """The next message; PeerError where it is the server's reason to end the conversation."""
-        try:
-            received = self._channel.expect(timeout_s)
-        except RemoteProtocolError as error:
-            raise RunnerError(self.name, f"the server left the protocol: {error}") from None
-        if isinstance(received.message, Error):
-            raise PeerError(self.name, received.message.code, f"the server refuses: {received.message.message}")
+    def _answer(self, timeout_s: float) -> Received:
+        end = time.monotonic() + timeout_s
+        while (received := self.step(max(end - time.monotonic(), 0.0))) is None:
+            if time.monotonic() > end:
+                raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
         return received
+
+
+def checked_answer(where: str, outputs: dict[str, Tensor], exchange_s: float, t_server_s: float) -> Answer:
+    """The answer, unless it cannot be true: RunnerError."""
+    if t_server_s > exchange_s or not outputs:
+        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {t_server_s} s of work "
+                                 f"in an exchange of {exchange_s} s")  # fmt: skip
+    return Answer(outputs, exchange_s, t_server_s)

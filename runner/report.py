@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from lmos_opt.files import Amount, Count, Document, Name, Number, Record, Text
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text
 from lmos_opt.plan import STAGES, Plan
 from runner.machine import Machine
 
@@ -26,8 +26,10 @@ class Spread(Record):
 class ImageResult(Record):
     """One image: its class (the largest output), and its stages.
 
-    `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the
-    exchange, `latency_s` all of it from the tensor in memory to the class.
+    `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the exchange
+    (with everything that went wrong in it), `t_queue_s` the wait before it was sent, `latency_s` all of it from the tensor
+    in memory to the class. `retries` is how often it was sent again. An image that was `finished_at` the edge, for the
+    `reason` given, has its tail's compute in `t_edge_s` and the time that the server was waited for in `t_tx_s`.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -39,6 +41,18 @@ class ImageResult(Record):
     t_tx_s: Amount
     t_server_s: Amount
     latency_s: Amount
+    t_queue_s: Amount = 0.0
+    retries: Count = 0
+    finished_at: Literal["plan", "edge"] = "plan"
+    reason: Text | None = None
+
+
+class FailedImage(Record):
+    """An image that got no class, and why."""
+
+    file: Text
+    reason: Text
+    retries: Count
 
 
 class Environment(Record):
@@ -61,8 +75,10 @@ class Environment(Record):
 class RunReport(Document):
     """Written by `lmos run`: the plan, the predicted and the measured stages, and every image.
 
-    Measured `edge_memory_bytes` is the most resident memory while the head runs, above the interpreter's own.
-    `lost` images got no class, `retries` were sent again, `fallbacks` were finished at the edge.
+    Measured `edge_memory_bytes` is the most resident memory while the head runs, above the interpreter's own; the stages
+    are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
+    was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
+    `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
     """
 
     SCHEMA: ClassVar[str] = "lmos.report/1"
@@ -71,29 +87,53 @@ class RunReport(Document):
     images: Count
     predicted: dict[Name, Number]
     measured: dict[Name, Spread]
-    per_image: Annotated[tuple[ImageResult, ...], Field(min_length=1)]
+    per_image: tuple[ImageResult, ...]
     lost: Count
     retries: Count
     fallbacks: Count
     environment: Environment
+    failed: tuple[FailedImage, ...] = ()
+    complete: Flag = True
+    reason: Text | None = None
+    pipelined: Flag = False
+    elapsed_s: Amount | None = None
+    goodput_images_per_s: Amount | None = None
 
 
 def make_report(
-    plan: Plan, results: Sequence[ImageResult], edge_memory: Sequence[int], environment: Environment
+    plan: Plan,
+    results: Sequence[ImageResult],
+    edge_memory: Sequence[int],
+    environment: Environment,
+    *,
+    failed: Sequence[FailedImage] = (),
+    reason: str | None = None,
+    pipelined: bool = False,
+    elapsed_s: float | None = None,
 ) -> RunReport:
-    """The report of a run in which every image got its class; `edge_memory` holds some measurements (B)."""
-    measured = {stage: [getattr(result, stage) for result in results] for stage in STAGES if stage != EDGE_MEMORY}
+    """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
+
+    Without a single result, nothing is `measured` but the memory.
+    """
+    planned = [result for result in results if result.finished_at == "plan"] or results
+    measured = {stage: [getattr(result, stage) for result in planned] for stage in STAGES if stage != EDGE_MEMORY}
     return RunReport(
         schema="lmos.report/1",
         plan=plan,
-        images=len(results),
+        images=len(results) + len(failed),
         predicted=plan.predicted,
-        measured={stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items()},
+        measured={stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items() if values},
         per_image=tuple(results),
-        lost=0,
-        retries=0,
-        fallbacks=0,
+        lost=len(failed),
+        retries=sum(image.retries for image in results) + sum(image.retries for image in failed),
+        fallbacks=sum(result.finished_at == "edge" for result in results),
         environment=environment,
+        failed=tuple(failed),
+        complete=reason is None,
+        reason=reason,
+        pipelined=pipelined,
+        elapsed_s=elapsed_s,
+        goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
     )
 
 

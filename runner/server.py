@@ -1,37 +1,32 @@
-"""The server's side: a thread for each connection, each conversation ended by one clear line."""
+"""The server's side: accepts connections, within limits, and ends every conversation with one clear line."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import torch
 
-import lmos_opt
-from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, RunnerError
-from runner.machine import Machine, this_machine
-from runner.protocol import Bye, Closed, Connection, Error, ErrorCode, Hello, Infer, Open, Ready, Result, Role
-from runner.tail import Networks, Refusal, Tail
-from runner.transport import LINGER_S, Channel, Listener, listen, parse_address
+from lmos_opt.errors import InputError
+from runner.answers import Answers
+from runner.conversation import Conversation, House
+from runner.errors import RunnerError
+from runner.limits import ORDINARY, Budget, Buffers, Limits
+from runner.machine import this_machine
+from runner.protocol import Connection, Role
+from runner.tail import Networks
+from runner.tls import Tls
+from runner.transport import Channel, Listener, is_loopback, listen, parse_address
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
-SOFTWARE = f"lmos {lmos_opt.__version__}"
 _log = logging.getLogger("lmos.server")
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What peers may take: connections at once, seconds to say what they want, seconds of silence afterwards."""
-
-    connections: int = 16
-    greeting_s: float = 10.0
-    idle_s: float = 300.0
 
 
 def serve(
@@ -40,21 +35,31 @@ def serve(
     *,
     networks: Sequence[str] = (),
     weights_files: Sequence[Path] = (),
+    digests: Collection[str] | None = None,
     threads: int | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = ORDINARY,
+    token: str | None = None,
+    tls: Tls | None = None,
+    unprotected: bool = False,
     ready: Callable[[int], None] | None = None,
 ) -> None:
-    """Serve until SIGTERM or SIGINT (in the main thread), then end after the computation at hand.
+    """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
 
     `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
-    dicts for plans with weights from a file. `ready` is called with the port, which port 0 leaves to the system.
-    RunnerError where the address cannot be had.
+    dicts for plans with weights from a file; with `digests`, no other networks than these are run. Edges must bear the
+    `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
+    called with the port, which port 0 leaves to the system.
+    RunnerError where the address cannot be had, InputError where it is refused.
     """
+    if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
+        raise InputError("--listen", f"{host} can be reached from other machines: give --token-file and --tls-cert, or "
+                                     "say --unprotected, which lets anybody there use this server and read what crosses")
     if threads is not None:
         torch.set_num_threads(threads)
-    server = Server(Listener(listen(host, port)), Networks(networks, weights_files), limits)
+    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls)
     with _until_signal(server.stop):
-        _log.info("listening on %s, %d threads of torch", server.listener.name, torch.get_num_threads())
+        _log.info("listening on %s%s%s, %d threads of torch", server.listener.name, " with TLS" if tls else "",
+                  " and a token" if token else "", torch.get_num_threads())  # fmt: skip
         if ready is not None:
             ready(server.listener.port)
         server.run()
@@ -84,86 +89,69 @@ def _until_signal(stop: Callable[[], None]) -> Iterator[None]:
 
 
 class Server:
-    """Accepts peers and talks with each in its own thread."""
+    """Accepts peers, and talks with each in threads of its own."""
 
-    def __init__(self, listener: Listener, networks: Networks, limits: Limits) -> None:
-        self.listener, self._networks, self._limits = listener, networks, limits
-        self._machine: Machine = this_machine(torch.get_num_threads())
-        self._peers: dict[Channel, threading.Thread] = {}
+    def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
+                 tls: Tls | None = None) -> None:  # fmt: skip
+        self.listener, self._limits, self._tls = listener, limits, tls
+        self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
+                            this_machine(torch.get_num_threads()), token, self._enter)  # fmt: skip
+        self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
+        self._peers: dict[Conversation, threading.Thread] = {}
         self._changing = threading.Lock()
 
     def run(self) -> None:
-        """Serve until `stop`; then end every conversation, after the computation it is at."""
+        """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
         for sock in self.listener:
-            channel = Channel(sock, Connection(Role.SERVER))
-            with self._changing:
-                full = len(self._peers) >= self._limits.connections
-                if not full:
-                    thread = threading.Thread(target=self._attend, args=(channel,), name=channel.name)
-                    self._peers[channel] = thread
-                    thread.start()
-            if full:
-                self._say_why(channel, "busy", f"{self._limits.connections} peers are being served; try again later")
-                channel.close(linger_s=0.1)  # short: nobody else is accepted meanwhile
+            self._admit(sock)
         with self._changing:
-            left = dict(self._peers)
-        for channel in left:
-            channel.shut_down()
-        for thread in left.values():
-            thread.join()
+            peers, strangers = dict(self._peers), list(self._strangers)
+        for stranger in strangers:
+            stranger.channel.shut_down()
+        for peer in peers:
+            peer.stop()
+        deadline = time.monotonic() + self._limits.drain_s
+        for peer, thread in peers.items():
+            thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.is_alive():
+                _log.warning("%s: not finished within %g s", peer.channel.name, self._limits.drain_s)
 
     def stop(self) -> None:
         """End `run`, from any thread or signal handler."""
         self.listener.stop()
 
-    def _attend(self, channel: Channel) -> None:
+    def _admit(self, sock: socket.socket) -> None:
+        buffers = Buffers(self._house.budget)
+        connection = Connection(Role.SERVER, buffers.take)
+        conversation = Conversation(Channel(sock, connection, tls=self._tls), connection, buffers, self._house)
+        thread = threading.Thread(target=self._attend, args=(conversation,), name=conversation.channel.name, daemon=True)
+        with self._changing:
+            if len(self._strangers) >= self._limits.strangers:
+                next(iter(self._strangers)).channel.shut_down()
+            self._strangers[conversation] = thread
         try:
-            self._converse(channel)
-        except Refusal as refusal:
-            self._say_why(channel, refusal.code, refusal)
-        except RemoteProtocolError as error:
-            self._say_why(channel, "protocol", error)
-        except PeerTooSlow as error:
-            self._say_why(channel, "idle", error.message)
-        except ConnectionLost as error:
-            _log.info("%s", error)
+            thread.start()
+        except RuntimeError:  # no thread to be had
+            self._leave(conversation)
+            conversation.channel.close()
+
+    def _attend(self, conversation: Conversation) -> None:
+        try:
+            conversation.run()
         finally:
-            channel.close(linger_s=LINGER_S)
-            with self._changing:
-                del self._peers[channel]
+            self._leave(conversation)
 
-    def _converse(self, channel: Channel) -> None:
-        """One conversation, to its end."""
-        connection, limits = channel.connection, self._limits
-        tail: Tail | None = None
-        while True:
-            event = channel.receive(limits.greeting_s if tail is None else limits.idle_s)
-            if isinstance(event, Closed):
-                _log.log(logging.DEBUG if tail is None else logging.INFO, "%s: gone", channel.name)
-                return
-            message = event.message
-            if isinstance(message, Hello):
-                _log.info("%s: %s", channel.name, message.software)
-                channel.send(Hello(software=SOFTWARE))
-            elif isinstance(message, Open):
-                tail = self._networks.open(message)
-                connection.payload_limit = tail.request_bytes
-                _log.info("%s: %s, %s, %d layers at the edge", channel.name, message.network.builder,
-                          message.network.weights, len(message.edge_layers))  # fmt: skip
-                channel.send(Ready(result_bytes=tail.result_bytes, machine=self._machine))
-            elif isinstance(message, Infer) and tail is not None:
-                headers, parts, t_server_s = tail.infer(message, event.payload)
-                channel.send(Result(id=message.id, tensors=headers, t_server_s=t_server_s), parts)
-            elif isinstance(message, Bye):
-                _log.info("%s: done", channel.name)
-                return
+    def _enter(self, conversation: Conversation) -> bool:
+        with self._changing:
+            if len(self._peers) >= self._limits.connections:
+                return False
+            self._peers[conversation] = self._strangers.pop(conversation)
+            return True
 
-    def _say_why(self, channel: Channel, code: ErrorCode, reason: object) -> None:
-        """One line in the log, the same line to the peer if it still listens."""
-        message = Error.of(code, reason)
-        _log.warning("%s: %s: %s", channel.name, code, message.message)
-        with contextlib.suppress(ConnectionLost, LocalProtocolError):
-            channel.send(message)
+    def _leave(self, conversation: Conversation) -> None:
+        with self._changing:
+            self._strangers.pop(conversation, None)
+            self._peers.pop(conversation, None)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -42,27 +42,25 @@ def parse_shape(text: str) -> Shape:
 
 
 class Pacer:
-    """Holds one sender to a shape: `begin()` before each message, `wait(n)` before each piece of n bytes.
+    """Holds one sender to a shape: `begin()` where a message finds nothing under way, `due(n)` for each piece.
 
-    A piece is let go when a link of that rate would have delivered its last byte, so a message of n bytes takes
-    n / rate, and the delay, as its receiver sees it. Deadlines are absolute: a late wake-up costs the pieces after it
-    nothing.
+    A piece may leave when a link of that rate and delay would have delivered its last byte, so a message of n bytes takes
+    n / rate, and the delay, as its receiver sees it; a message right behind another one does not wait for the delay
+    again. Times are absolute: a late wake-up costs the pieces after it nothing.
     """
 
-    def __init__(self, shape: Shape, clock: Callable[[], float] = time.perf_counter,
-                 sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, shape: Shape, clock: Callable[[], float] = time.monotonic) -> None:
         self.shape = shape
         self.quantum_bytes = max(LEAST_QUANTUM_BYTES, int(shape.rate_bytes_per_s * QUANTUM_S))
-        self._clock, self._sleep = clock, sleep
+        self._clock = clock
         self._free_at = 0.0
 
     def begin(self) -> None:
-        """A message begins: the link is free from its delay onwards."""
-        self._free_at = self._clock() + self.shape.delay_s
+        """A message comes to a link that may have been idle."""
+        self._free_at = max(self._free_at, self._clock())
 
-    def wait(self, n_bytes: int) -> None:
-        """Return when the link has carried n further bytes."""
-        free_at = max(self._free_at, self._clock() - MOST_LAG_S) + n_bytes / self.shape.rate_bytes_per_s
-        self._free_at = free_at
-        while (left := free_at - self._clock()) > 0:
-            self._sleep(left)
+    def due(self, n_bytes: int) -> float:
+        """When (on the clock) the next n bytes may leave."""
+        late = self._clock() - self.shape.delay_s - MOST_LAG_S
+        self._free_at = max(self._free_at, late) + n_bytes / self.shape.rate_bytes_per_s
+        return self._free_at + self.shape.delay_s

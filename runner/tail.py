@@ -11,7 +11,7 @@ import re
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from lmos_opt.errors import LmosError
 from measurement.tracing import TracedNetwork
-from runner.errors import one_line
 from runner.network import DigestError, build, example_input, flat_outputs, trace_checked
 from runner.protocol import ErrorCode, Infer, Open, TensorHeader, offsets
 from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, MOST_DIMENSIONS
+from runner.refusal import Refusal
 from runner.split import Crossing, split_traced
 from runner.tensors import pack, unpack
 
@@ -31,14 +31,6 @@ LARGEST_INPUT_BYTES = 2**24
 """Strangers choose the input's size, and a network's activations are a multiple of it (VGG: 21 times)."""
 CACHED_NETWORKS = 2
 _NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:[A-Za-z0-9_]+)")
-
-
-class Refusal(LmosError):
-    """Why the server does not go on with a peer."""
-
-    def __init__(self, code: ErrorCode, message: object) -> None:
-        self.code: ErrorCode = code
-        super().__init__(one_line(message))
 
 
 @contextmanager
@@ -59,17 +51,20 @@ class Networks:
     """Builds the networks that peers ask for, and keeps the last few.
 
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
-    for a plan's `file:PATH`: a path that a peer names is never opened.
+    for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
     """
 
-    def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = ()) -> None:
-        self._networks, self._weights_files = tuple(networks), tuple(weights_files)
+    def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = (),
+                 digests: Collection[str] | None = None) -> None:  # fmt: skip
+        self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
         self._cache: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
         self._building = threading.Lock()  # seeds and tracing change what all threads share
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
     def open(self, request: Open) -> Tail:
         """The tail of a network that was built, checked and run once; Refusal where that cannot be."""
+        if self._digests is not None and request.network.digest not in self._digests:
+            raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
         spec = request.input
         if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
             raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "

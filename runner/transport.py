@@ -1,17 +1,27 @@
-"""The only module with sockets: connections over TCP, each with a deadline for everything that the peer must do."""
+"""The only module that opens sockets: connections over TCP, each with a deadline for everything that the peer must do.
+
+Sockets never block: a channel tries, and polls where it would have to wait. One thread may read while another writes.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import math
+import os
+import select
 import selectors
 import socket
+import ssl
+import threading
 import time
 from collections.abc import Iterator, Sequence
 
 from lmos_opt.errors import InputError
-from runner.errors import ConnectionLost, PeerTooSlow, RunnerError
+from runner.errors import ConnectionLost, PeerTooSlow, RunnerError, Unreachable, Untrusted
 from runner.protocol import Closed, Connection, Event, Message, Received
 from runner.shaping import Pacer
+from runner.tls import PlainWire, Tls, TlsWire
 
 GRACE_S = 10.0
 """A message that has begun may stall this long ..."""
@@ -42,6 +52,14 @@ def format_address(address: Sequence[object]) -> str:
     return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone, by its address or as `localhost`."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; RunnerError where the address cannot be had."""
     where = format_address((host, port))
@@ -52,19 +70,87 @@ def listen(host: str, port: int) -> socket.socket:
         raise RunnerError(where, f"cannot listen there: {_reason(error)}") from None
 
 
+class Connecting:
+    """A connection on its way: `step` until there is a socket. Each address of the host is tried in turn."""
+
+    def __init__(self, address: tuple[str, int], timeout_s: float) -> None:
+        self.name, self._timeout_s = format_address(address), timeout_s
+        self._end = time.monotonic() + timeout_s
+        self._socket: socket.socket | None = None
+        try:
+            self._left = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise self._nobody(_reason(error)) from None
+
+    def step(self, timeout_s: float) -> socket.socket | None:
+        """The connected socket, or None if it takes longer; ConnectionLost with a hint where nobody answers."""
+        while True:
+            if self._socket is None:
+                self._begin()
+            assert self._socket is not None
+            left = min(timeout_s, self._end - time.monotonic())
+            poll = select.poll()
+            poll.register(self._socket, select.POLLOUT)
+            if not poll.poll(1000 * max(left, 0.0)):
+                if time.monotonic() < self._end:
+                    return None
+                self.close()
+                raise self._nobody(f"no answer within {self._timeout_s:g} s")
+            error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+            if not error:
+                found, self._socket = self._socket, None
+                return found
+            self.close()
+            if not self._left:
+                raise self._nobody(_reason(OSError(error, os.strerror(error))))
+
+    def close(self) -> None:
+        """Give up."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _begin(self) -> None:
+        family, kind, protocol, _, address = self._left.pop(0)
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.setblocking(False)
+        try:
+            self._socket.connect(address)
+        except BlockingIOError:
+            pass  # under way
+        except OSError as error:
+            self.close()
+            if not self._left:
+                raise self._nobody(_reason(error)) from None
+            self._begin()
+
+    def _nobody(self, reason: str) -> ConnectionLost:
+        return Unreachable(self.name, f"{reason}; is 'lmos serve' running there?")
+
+
 def connect(address: tuple[str, int], timeout_s: float) -> socket.socket:
     """A connected socket; ConnectionLost with a hint where nobody answers."""
-    where = format_address(address)
-    try:
-        return socket.create_connection(address, timeout_s)
-    except TimeoutError:
-        raise ConnectionLost(where, f"no answer within {timeout_s:g} s; is 'lmos serve' running there?") from None
-    except OSError as error:
-        raise ConnectionLost(where, f"{_reason(error)}; is 'lmos serve' running there?") from None
+    connecting = Connecting(address, timeout_s)
+    while (sock := connecting.step(timeout_s)) is None:
+        pass
+    return sock
 
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
+    if not isinstance(error, ssl.SSLError):
+        return ConnectionLost(where, f"{what}: {_reason(error)}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Untrusted(where, f"the peer's certificate is not trusted: {error.verify_message}")
+    reason = (error.reason or "the stream ended").lower().replace("_", " ")
+    if "wrong version number" in reason or "http request" in reason:
+        return Untrusted(where, "the peer does not speak TLS, which this side was started with")
+    if "certificate" in reason or "unknown ca" in reason:
+        return Untrusted(where, f"the peer does not accept this side's certificate, or its lack: {reason}")
+    return ConnectionLost(where, f"TLS: {reason}")
 
 
 class Listener:
@@ -102,62 +188,83 @@ class _Progress:
     """How one message comes along."""
 
     def __init__(self) -> None:
-        self._end = time.monotonic() + GRACE_S
+        self._end = self.moved = time.monotonic()
+        self._end += GRACE_S
 
-    def is_too_slow(self, n_bytes: int) -> bool:
-        """Whether, with n further bytes, it is behind LEAST_BYTES_PER_S by more than the grace."""
+    def note(self, n_bytes: int) -> None:
+        """So many bytes have come."""
         self._end += n_bytes / LEAST_BYTES_PER_S
+        self.moved = time.monotonic()
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether nothing has moved for the grace."""
+        return time.monotonic() > self.moved + GRACE_S
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether it is behind LEAST_BYTES_PER_S by more than the grace."""
         return time.monotonic() > self._end
 
 
 class Channel:
     """A socket and the conversation over it.
 
-    `name` is the peer's address as errors show it. `pacer` holds the sending side to a link's shape.
+    `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape, `tls` encrypts.
+    `moved_at` is when bytes last came or went (on the monotonic clock).
+    Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
-    def __init__(self, sock: socket.socket, connection: Connection, *, pacer: Pacer | None = None) -> None:
-        self._socket, self.connection, self._pacer = sock, connection, pacer
+    def __init__(self, sock: socket.socket, connection: Connection, *, pacer: Pacer | None = None,
+                 tls: Tls | None = None) -> None:  # fmt: skip
+        sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket, self.connection, self._pacer = sock, connection, pacer
+        self._wire: PlainWire | TlsWire = PlainWire(sock) if tls is None else TlsWire(sock, tls)
+        self._talking = threading.Lock()  # holds the connection's state together
+        self._sending = threading.Lock()  # holds a message's bytes together
+        self.moved_at = time.monotonic()
+        self._out: list[memoryview] = []
+        self._outgoing = _Progress()
+        self._incoming: _Progress | None = None
+        self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
         try:
             self.name = format_address(sock.getpeername())
         except OSError:
             self.name = "a peer that left at once"
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether something that was begun is not yet sent."""
+        return bool(self._out)
+
+    # one thread reads, others write ----------------------------------------------------------------------------------
+
     def send(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
         """Write one message; ConnectionLost where the peer is gone or does not read."""
-        parts = [memoryview(part) for part in self.connection.send(message, payload)]
-        try:
-            if self._pacer is None:
-                self._write(parts)
-            else:
-                self._write_paced(parts, self._pacer)
-        except TimeoutError:
-            raise PeerTooSlow(self.name, "the peer stopped reading") from None
-        except OSError as error:
-            raise ConnectionLost(self.name, f"the connection broke while sending: {_reason(error)}") from None
+        with self._sending:
+            self.begin(message, payload)
+            while (wait_s := self._flush()) is not None:
+                if wait_s < math.inf:
+                    time.sleep(wait_s)
+                else:
+                    self._wait(select.POLLOUT if self._wire.is_open else self._events(wait_s), GRACE_S)
+                    self._check_outgoing()
 
     def receive(self, timeout_s: float) -> Event:
         """The next event: its first byte within `timeout_s`, the rest at LEAST_BYTES_PER_S or faster.
 
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
         """
-        progress: _Progress | None = None
+        end = time.monotonic() + timeout_s
         while True:
-            space = self.connection.buffer()
-            try:
-                self._socket.settimeout(GRACE_S if progress else timeout_s)
-                n_bytes = self._socket.recv_into(space)
-            except TimeoutError:
-                what = "stopped inside a message" if progress else f"sent nothing for {timeout_s:g} s"
-                raise PeerTooSlow(self.name, f"the peer {what}") from None
-            except OSError as error:
-                raise ConnectionLost(self.name, f"the connection broke: {_reason(error)}") from None
-            progress = progress or _Progress()
-            if (event := self.connection.received(n_bytes)) is not None:
+            if (event := self._read()) is not None:
                 return event
-            if progress.is_too_slow(n_bytes):
-                raise PeerTooSlow(self.name, "the peer sends too slowly")
+            self._check_incoming()
+            left = end - time.monotonic() if self._incoming is None else GRACE_S
+            if left <= 0:
+                raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
+            self._wait(self._events(None), left)
 
     def expect(self, timeout_s: float) -> Received:
         """Like `receive`, where the end of the stream is no answer: ConnectionLost."""
@@ -166,10 +273,44 @@ class Channel:
             raise ConnectionLost(self.name, "the peer closed the connection without an answer")
         return event
 
+    # one thread does both --------------------------------------------------------------------------------------------
+
+    def begin(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
+        """Put a message behind those that are being sent; `pump` sends them. The payload must stay as it is."""
+        with self._talking:
+            parts = self.connection.send(message, payload)
+        if not self._out:
+            self._outgoing = _Progress()
+            if self._pacer is not None:
+                self._pacer.begin()
+        self._out += (memoryview(part) for part in parts)
+
+    def pump(self, timeout_s: float, wake: int | None = None) -> Event | None:
+        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is readable."""
+        end = time.monotonic() + timeout_s
+        while True:
+            wait_s = self._flush()
+            if (event := self._read()) is not None:
+                return event
+            self._check_incoming()
+            if wait_s == math.inf:
+                self._check_outgoing()
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            woken = self._wait(self._events(wait_s), min(left, GRACE_S, math.inf if wait_s is None else wait_s), wake)
+            if woken:
+                return None
+
     def shut_down(self) -> None:
         """End both directions; whoever waits in this channel, in any thread, sees the end of the stream."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
+
+    def stop_reading(self) -> None:
+        """End the receiving direction alone: who reads sees the end of the stream, and answers can still be sent."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
 
     def close(self, linger_s: float = 0.0) -> None:
         """Close the socket.
@@ -187,23 +328,78 @@ class Channel:
                         break
         self._socket.close()
 
-    def _write(self, parts: list[memoryview]) -> None:
-        progress = _Progress()
-        self._socket.settimeout(GRACE_S)
-        while parts:
-            n_bytes = self._socket.sendmsg(parts[:_MOST_PARTS])
-            parts = _without(parts, n_bytes)
-            if progress.is_too_slow(n_bytes):
-                raise TimeoutError
+    # the socket ------------------------------------------------------------------------------------------------------
 
-    def _write_paced(self, parts: list[memoryview], pacer: Pacer) -> None:
-        pacer.begin()
-        while parts:
-            piece = _first(parts, pacer.quantum_bytes)
-            n_bytes = sum(part.nbytes for part in piece)
-            pacer.wait(n_bytes)
-            self._write(piece)
-            parts = _without(parts, n_bytes)
+    def _read(self) -> Event | None:
+        """Take what is there until it completes an event; None where more must come."""
+        while True:
+            space = self.connection.buffer()
+            try:
+                self._wire.handshake()
+                n_bytes = self._wire.recv_into(space)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise _lost(self.name, "the connection broke", error) from None
+            with self._talking:
+                event = self.connection.received(n_bytes)
+            if event is not None:
+                self._incoming, self.moved_at = None, time.monotonic()
+                return event
+            self._incoming = self._incoming or _Progress()
+            self._incoming.note(n_bytes)
+            self.moved_at = self._incoming.moved
+
+    def _flush(self) -> float | None:
+        """Send what can be. None when all is sent; else seconds until more may go, infinite: when the socket takes it."""
+        try:
+            while self._out:
+                if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:
+                    return wait_s
+                parts = self._out[:_MOST_PARTS]
+                self._wire.handshake()
+                n_bytes = self._wire.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
+                self._granted -= n_bytes
+                self._out = _without(self._out, n_bytes)
+                self._outgoing.note(n_bytes)
+                self.moved_at = self._outgoing.moved
+        except BlockingIOError:
+            return math.inf
+        except OSError as error:
+            raise _lost(self.name, "the connection broke while sending", error) from None
+        return None
+
+    def _wait_for_pacer(self, pacer: Pacer) -> float:
+        """Seconds until the next bytes may leave; `_granted` says how many those are."""
+        if self._granted <= 0:
+            self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in self._out))
+            self._due = pacer.due(self._granted)
+        return self._due - time.monotonic()
+
+    def _events(self, wait_s: float | None) -> int:
+        if not self._wire.is_open:  # a handshake says itself what it waits for
+            return select.POLLOUT if self._wire.wants_write else select.POLLIN
+        return select.POLLIN if wait_s != math.inf else select.POLLIN | select.POLLOUT
+
+    def _wait(self, events: int, timeout_s: float, wake: int | None = None) -> bool:
+        """Wait until the socket is ready; True if `wake` is what was ready."""
+        poll = select.poll()
+        poll.register(self._socket, events)
+        if wake is not None:
+            poll.register(wake, select.POLLIN)
+        return any(ready == wake for ready, _ in poll.poll(1000 * timeout_s))
+
+    def _check_incoming(self) -> None:
+        if self._incoming is None:
+            return
+        if self._incoming.has_stopped:
+            raise PeerTooSlow(self.name, "the peer stopped inside a message")
+        if self._incoming.is_too_slow:
+            raise PeerTooSlow(self.name, "the peer sends too slowly")
+
+    def _check_outgoing(self) -> None:
+        if self._outgoing.has_stopped or self._outgoing.is_too_slow:
+            raise PeerTooSlow(self.name, "the peer stopped reading")
 
 
 def _first(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
@@ -218,7 +414,7 @@ def _first(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
 
 
 def _without(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
-    """The parts without their first n bytes."""
+    """The parts without their first n bytes, and without empty ones before the rest."""
     k = 0
     while k < len(parts) and n_bytes >= parts[k].nbytes:
         n_bytes -= parts[k].nbytes

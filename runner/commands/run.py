@@ -3,36 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import STAGES, Plan, check_runnable
-from lmos_opt.units import format_size, format_time
+from lmos_opt.units import format_size, format_time, parse_time
 from measurement.networks import parse_builder
+from runner.access import read_token
 from runner.commands.output import activity, out, print_json, table
-from runner.edge import run_plan
+from runner.edge import patient_with, run_plan
+from runner.remote import Access, Timeouts
 from runner.report import RunReport
 from runner.shaping import parse_shape
-from runner.transport import parse_address
+from runner.tls import edge_tls
+from runner.transport import is_loopback, parse_address
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How a run is to be done, as typed: pipelined or not, how patiently, and what lets it into the server."""
+
+    pipelined: bool = False
+    deadline: str | None = None
+    ca: Path | None = None
+    cert: Path | None = None
+    key: Path | None = None
+    token_file: Path | None = None
+    unprotected: bool = False
+
+
+class ImagesLost(LmosError):
+    """The run came to its end, and some images did not."""
+
+
+class Interrupted(LmosError):
+    """The run was ended by Ctrl-C."""
 
 
 def run(plan: Path, server: str, images: Path | None, n: int | None, output: Path | None, shape: str | None,
-        networks: Sequence[str], weights: Path | None, threads: int | None, as_json: bool) -> None:  # fmt: skip
-    """Raises InputError for a plan, pictures or options that cannot be used, RunnerError where the run fails."""
+        networks: Sequence[str], weights: Path | None, threads: int | None, as_json: bool, manner: Manner) -> None:  # fmt: skip
+    """Raises InputError for a plan, pictures or options that cannot be used, RunnerError where the run fails.
+
+    ImagesLost and Interrupted come after the report was written.
+    """
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a report is written as .json")
     loaded = Plan.load(plan)
     check_runnable(loaded, str(plan))
+    address = parse_address(server)
     with activity("starting") as tell:
         report = run_plan(
             loaded,
-            parse_address(server),
+            address,
             images=images,
             n=n,
             shape=None if shape is None else parse_shape(shape),
             networks=[parse_builder(name) for name in networks],
             weights_file=weights,
             threads=threads,
+            timeouts=_timeouts(loaded, manner.deadline),
+            access=_access(address, manner),
+            pipelined=manner.pipelined,
             progress=lambda what, done, total: tell(f"{what} ({done} of {total} images)"),
         )
     if output is not None:
@@ -42,12 +74,36 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
     else:
         out().print(comparison(report))
         out().print(classes(report))
+        out().print(how_it_went(report))
+    if not report.complete:
+        raise Interrupted(f"{report.reason} after {report.images} images")
+    if report.lost:
+        raise ImagesLost(f"{report.lost} of {report.images} images failed; the first: {report.failed[0].file}: "
+                         f"{report.failed[0].reason}")
+
+
+def _timeouts(plan: Plan, deadline: str | None) -> Timeouts:
+    timeouts = patient_with(plan)
+    return timeouts if deadline is None else replace(timeouts, result_s=parse_time(deadline, "--deadline"))
+
+
+def _access(address: tuple[str, int], manner: Manner) -> Access:
+    if manner.ca is None and (manner.cert is not None or manner.key is not None):
+        raise InputError("--ca", "is missing; --cert and --key need it")
+    if (manner.cert is None) != (manner.key is None):
+        raise InputError("--key" if manner.key is None else "--cert", "is missing; one needs the other")
+    token = read_token(manner.token_file)
+    tls = None if manner.ca is None else edge_tls(manner.ca, manner.cert, manner.key)
+    if token is not None and tls is None and not manner.unprotected and not is_loopback(address[0]):
+        raise InputError("--ca", f"is missing: without TLS the token could be read on its way to {address[0]}; "
+                                 "--unprotected sends it all the same")
+    return Access(token, tls)
 
 
 def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
     rows = []
-    for key in STAGES:
+    for key in (key for key in STAGES if key in report.measured):
         show = format_size if key.endswith("bytes") else format_time
         predicted, measured = report.predicted[key], report.measured[key]
         off = f"{100 * (predicted - measured.p50) / measured.p50:+.0f} %" if measured.p50 > 0 else ""
@@ -63,3 +119,15 @@ def classes(report: RunReport) -> object:
     seen = {result.file: result for result in report.per_image}
     rows = [[Path(name).name, str(result.class_), result.class_name or ""] for name, result in seen.items()]
     return table(report.environment.weights, ["picture", "class", "name"], rows, left=[0, 2])
+
+
+def how_it_went(report: RunReport) -> str:
+    """One line: images a second, and what went wrong on the way."""
+    found = []
+    if report.goodput_images_per_s is not None:
+        found.append(f"{report.goodput_images_per_s:.2f} images/s" + (", pipelined" if report.pipelined else ""))
+    for count, what in ((report.retries, "sent again"), (report.fallbacks, "finished at the edge"), (report.lost, "lost")):
+        if count:
+            found.append(f"{count} {what}")
+    reason = next((image.reason for image in report.per_image if image.reason), None)
+    return "; ".join(found) + (f" ({reason})" if reason else "")

@@ -1,23 +1,44 @@
 """One side of a conversation, without any socket: bytes in, events out; messages in, bytes out.
 
 The edge speaks first. TRANSITIONS says who may say what when; everything else is a LocalProtocolError (our fault) or
-a RemoteProtocolError (the peer's). The connection hands out the very place where the next bytes belong, never longer
-than what the current part of a frame still lacks: nothing is copied twice, and unread bytes are bounded by a prefix, a
-header of that type and a payload of at most `payload_limit` bytes.
+a RemoteProtocolError (the peer's). Questions (INFER, PING, PROBE) bear ids, several INFER may wait for their RESULT,
+and each answer bears the id of a question that waits. The connection hands out the very place where the next bytes
+belong, never longer than what the current part of a frame still lacks: nothing is copied twice, and unread bytes are
+bounded by a prefix, a header of that type and a payload of at most `payload_limit` bytes.
 """
 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
 from pydantic import ValidationError
 
 from runner.errors import LocalProtocolError, RemoteProtocolError, one_line
-from runner.protocol.frames import PREFIX_BYTES, Prefix, decode_prefix, encode_prefix
-from runner.protocol.messages import MESSAGES, Bye, Error, Hello, Infer, Message, Open, Ready, Result
+from runner.protocol.checksum import crc32, crc32_of
+from runner.protocol.frames import PREFIX_BYTES, Prefix, check_beginning, decode_prefix, encode_prefix
+from runner.protocol.messages import (
+    ANSWERS,
+    LARGEST_PROBE_BYTES,
+    MESSAGES,
+    Answer,
+    Bye,
+    Echo,
+    Error,
+    Hello,
+    Infer,
+    Message,
+    Open,
+    Ping,
+    Pong,
+    Probe,
+    Question,
+    Ready,
+    Result,
+    Welcome,
+)
 
 
 class Role(Enum):
@@ -28,37 +49,43 @@ class Role(Enum):
 
 
 class State(Enum):
-    """Where the conversation stands; both sides keep the same."""
+    """Where the conversation stands; both sides come to the same."""
 
     START = auto()
     GREETED = auto()
     IDLE = auto()
     OPENING = auto()
     READY = auto()
-    BUSY = auto()
     CLOSED = auto()
 
 
 TRANSITIONS: dict[State, dict[tuple[Role, type[Message]], State]] = {
     State.START: {(Role.EDGE, Hello): State.GREETED},
-    State.GREETED: {(Role.SERVER, Hello): State.IDLE},
-    State.IDLE: {(Role.EDGE, Open): State.OPENING, (Role.EDGE, Bye): State.CLOSED},
+    State.GREETED: {(Role.SERVER, Welcome): State.IDLE},
+    State.IDLE: {(Role.EDGE, Open): State.OPENING},
     State.OPENING: {(Role.SERVER, Ready): State.READY},
-    State.READY: {(Role.EDGE, Infer): State.BUSY, (Role.EDGE, Bye): State.CLOSED},
-    State.BUSY: {(Role.SERVER, Result): State.READY},
+    State.READY: {(Role.EDGE, Infer): State.READY, (Role.SERVER, Result): State.READY},
     State.CLOSED: {},
 }
 for _state, _table in TRANSITIONS.items():
     if _state is not State.CLOSED:  # the server may give up at any time
         _table[Role.SERVER, Error] = State.CLOSED
+    if _state in {State.IDLE, State.OPENING, State.READY}:
+        _table[Role.EDGE, Bye] = State.CLOSED
+        for _asks, _answers in ((Ping, Pong), (Probe, Echo)):
+            _table[Role.EDGE, _asks] = _table[Role.SERVER, _answers] = _state
 
 
 @dataclass(frozen=True)
 class Received:
-    """A whole message, and its payload (a writable view of memory that nobody else holds)."""
+    """A whole message, and its payload (a writable view of memory that nobody else holds).
+
+    `seal` are the checksums of header and payload: of the same message sent again, they are the same.
+    """
 
     message: Message
     payload: memoryview
+    seal: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True)
@@ -69,7 +96,7 @@ class Closed:
 Event = Received | Closed
 
 
-def _memory(n_bytes: int) -> memoryview:
+def fresh_memory(n_bytes: int) -> memoryview:
     """Page-aligned memory that is taken from the system only as bytes arrive in it."""
     return memoryview(mmap.mmap(-1, n_bytes) if n_bytes else bytearray())
 
@@ -77,17 +104,31 @@ def _memory(n_bytes: int) -> memoryview:
 class Connection:
     """One side's view of the conversation.
 
-    `payload_limit` bounds the payloads that the peer may send: 0 until whoever drives the connection knows better.
+    `payload_limit` bounds the tensors that the peer may send: 0 until whoever drives the connection knows better.
+    `window` is how many INFER may wait at once; WELCOME sets it. `memory` makes the place for a payload of n bytes.
     """
 
-    def __init__(self, role: Role) -> None:
+    def __init__(self, role: Role, memory: Callable[[int], memoryview] = fresh_memory) -> None:
         self.role = role
         self.peer = Role.SERVER if role is Role.EDGE else Role.EDGE
         self.state = State.START
         self.payload_limit = 0
-        self._asked: int | None = None  # the id of the INFER that waits for its RESULT
+        self.window = 1
+        self._memory = memory
+        self._waiting: dict[type[Message], set[int]] = {Infer: set(), Ping: set(), Probe: set()}
         self._fault: str | None = None
+        self._payload_crc: int = 0
         self._expect_prefix()
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """The ids of the INFER that have no RESULT yet."""
+        return frozenset(self._waiting[Infer])
+
+    @property
+    def pinged(self) -> bool:
+        """Whether a PING waits for its PONG."""
+        return bool(self._waiting[Ping])
 
     # sending ---------------------------------------------------------------------------------------------------------
 
@@ -101,10 +142,10 @@ class Connection:
         header = message.model_dump_json().encode()
         if len(header) > message.LARGEST_HEADER_BYTES:
             raise LocalProtocolError(f"{message.TYPE.name}: a header of {len(header)} bytes is too long")
-        if isinstance(message, Result) and message.id != self._asked:
-            raise LocalProtocolError(f"RESULT {message.id} answers nothing: {self._asked} was asked")
+        if (fault := self._out_of_turn(message)) is not None:
+            raise LocalProtocolError(fault)
         self._note(message, after)
-        return [encode_prefix(message.TYPE, header, message.payload_bytes), header, *payload]
+        return [encode_prefix(message.TYPE, header, message.payload_bytes, crc32_of(payload)), header, *payload]
 
     # receiving -------------------------------------------------------------------------------------------------------
 
@@ -144,7 +185,12 @@ class Connection:
             if self._prefix is not None or self._filled:
                 raise RemoteProtocolError("the stream ended inside a message")
             return Closed()
+        arrived = self._part[self._filled : self._filled + n_bytes]
         self._filled += n_bytes
+        if self._message is not None:
+            self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
+        elif self._prefix is None:
+            check_beginning(bytes(self._part[: self._filled]))
         if self._filled < len(self._part):
             return None
         if self._prefix is None:
@@ -159,6 +205,7 @@ class Connection:
     def _expect_prefix(self) -> None:
         self._prefix: Prefix | None = None
         self._message: Message | None = None
+        self._payload_crc = 0
         self._next_part(memoryview(bytearray(PREFIX_BYTES)))
 
     def _next_part(self, part: memoryview) -> None:
@@ -180,7 +227,8 @@ class Connection:
 
     def _take_header(self, prefix: Prefix) -> None:
         header = bytes(self._part)
-        prefix.check(header)
+        if crc32(header) != prefix.header_crc:
+            raise RemoteProtocolError(f"{prefix.type.name} came damaged: the checksum of its header is wrong")
         try:
             message = MESSAGES[prefix.type].model_validate_json(header)
         except ValidationError as error:
@@ -190,22 +238,44 @@ class Connection:
         if message.payload_bytes != prefix.payload_bytes:
             raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes for tensors of "
                                       f"{message.payload_bytes}")
-        if isinstance(message, Result) and message.id != self._asked:
-            raise RemoteProtocolError(f"RESULT {message.id} answers nothing: {self._asked} was asked")
+        if (fault := self._out_of_turn(message)) is not None:
+            raise RemoteProtocolError(fault)
         self._message = message
-        self._next_part(_memory(prefix.payload_bytes))
+        self._next_part(self._memory(prefix.payload_bytes) if prefix.payload_bytes else memoryview(bytearray()))
 
     def _complete(self) -> Received:
         message, payload = self._message, self._part
         assert message is not None
+        assert self._prefix is not None
+        if self._payload_crc != self._prefix.payload_crc:
+            raise RemoteProtocolError(f"{message.TYPE.name} came damaged: the checksum of its payload is wrong")
+        seal = self._prefix.header_crc, self._prefix.payload_crc
         self._note(message, TRANSITIONS[self.state][self.peer, type(message)])
         self._expect_prefix()
-        return Received(message, payload)
+        return Received(message, payload, seal)
 
     def _limit(self, kind: type[Message]) -> int:
+        if kind in (Probe, Echo):
+            return LARGEST_PROBE_BYTES
         return self.payload_limit if kind in (Infer, Result) else 0
+
+    def _out_of_turn(self, message: Message) -> str | None:
+        """What is wrong with a question or an answer that the state would allow."""
+        if isinstance(message, Question):
+            waiting, most = self._waiting[type(message)], self.window if isinstance(message, Infer) else 1
+            if message.id in waiting:
+                return f"{message.TYPE.name} {message.id} is asked while it waits for its answer"
+            if len(waiting) >= most:
+                return f"{message.TYPE.name} {message.id} is asked while {len(waiting)} wait; at most {most} may"
+        elif isinstance(message, Answer) and message.id not in self._waiting[ANSWERS[type(message)]]:
+            return f"{message.TYPE.name} {message.id} answers nothing"
+        return None
 
     def _note(self, message: Message, after: State) -> None:
         self.state = after
-        if isinstance(message, Infer):
-            self._asked = message.id
+        if isinstance(message, Welcome):
+            self.window = message.window
+        elif isinstance(message, Question):
+            self._waiting[type(message)].add(message.id)
+        elif isinstance(message, Answer):
+            self._waiting[ANSWERS[type(message)]].discard(message.id)

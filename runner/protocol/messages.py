@@ -1,7 +1,8 @@
-"""What the two sides say: each message is a frame's header with a schema; INFER and RESULT carry tensors as well.
+"""What the two sides say: each message is a frame's header with a schema; some carry a payload as well.
 
 Tensor bytes are little endian and lie in the payload in the order of the header's `tensors`, each beginning at the
 next multiple of ALIGNMENT; the payload ends with the last one. Nothing in a message is ever executed.
+docs/protocol.md tells the same to whoever writes another client.
 """
 
 from __future__ import annotations
@@ -21,12 +22,21 @@ from runner.protocol.frames import FrameType
 ALIGNMENT = 64
 """Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
 LARGEST_PAYLOAD_BYTES = 2**30
+LARGEST_PROBE_BYTES = 2**22
+LARGEST_TOKEN = 1000
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
+MOST_UNANSWERED = 64
+CAPABILITIES = ("codec:raw", "probe", "resend")
+"""What this side can do. Neither side uses what the other did not name; names that it does not know it ignores."""
 
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
-ErrorCode = Literal["protocol", "busy", "idle", "refused", "digest", "split", "tensors", "failed"]
+ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "refused", "digest", "split", "tensors", "failed"]
+TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping"})
+"""After these it makes sense to try again: the bytes came damaged, or the server has no time now."""
+Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
+ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
 Line = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
 
 
@@ -87,17 +97,37 @@ class Message(Record):
 
 
 class Hello(Message):
-    """First from the edge, then from the server: who speaks (the protocol's version stands in every prefix)."""
+    """Edge, first: who speaks, the token if the server wants one, and what this side can do beyond the least."""
 
     TYPE = FrameType.HELLO
     LARGEST_HEADER_BYTES = 2**12
     software: Name
+    capabilities: Capabilities = ()
+    token: Annotated[str, Field(max_length=LARGEST_TOKEN)] | None = Field(default=None, repr=False)
+
+
+class Welcome(Message):
+    """Server: who answers, what it can do, and what it takes.
+
+    `window` is how many INFER may wait for their RESULT at once, `idle_s` how long the edge may stay silent.
+    """
+
+    TYPE = FrameType.WELCOME
+    LARGEST_HEADER_BYTES = 2**12
+    software: Name
+    capabilities: Capabilities = ()
+    window: Annotated[Count, Field(ge=1, le=MOST_UNANSWERED)]
+    idle_s: Amount
 
 
 class Open(Message):
-    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`."""
+    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`.
+
+    `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
+    """
 
     TYPE = FrameType.OPEN
+    session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     network: NetworkSource
     granularity: Granularity
     input: TensorSpec
@@ -136,23 +166,70 @@ class Infer(_WithTensors):
 
 
 class Result(_WithTensors):
-    """Server: the network's output tensors, and the time that the tail took (s)."""
+    """Server: the network's output tensors, and the time that the tail took (s), the first time it was asked."""
 
     TYPE = FrameType.RESULT
     t_server_s: Amount
 
 
+class Ping(Message):
+    """Edge: is anybody there? Answered at once, even while the server computes."""
+
+    TYPE = FrameType.PING
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+
+
+class Pong(Message):
+    """Server: yes."""
+
+    TYPE = FrameType.PONG
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+
+
+class Probe(Message):
+    """Edge: take these bytes, which mean nothing, and send as many back as `echo_bytes` says. Measures a link."""
+
+    TYPE = FrameType.PROBE
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+    probe_bytes: ProbeBytes
+    echo_bytes: ProbeBytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload."""
+        return self.probe_bytes
+
+
+class Echo(Message):
+    """Server: the answer to a PROBE; `t_server_s` lay between the probe's last byte and this message (s)."""
+
+    TYPE = FrameType.ECHO
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+    echo_bytes: ProbeBytes
+    t_server_s: Amount
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload."""
+        return self.echo_bytes
+
+
 class Error(Message):
-    """Server: why this conversation ends here."""
+    """Server: why this conversation ends here; `id` is that of the INFER it is about, if it is about one."""
 
     TYPE = FrameType.ERROR
     code: ErrorCode
     message: Line
+    id: Count | None = None
 
     @classmethod
-    def of(cls, code: ErrorCode, text: object) -> Error:
+    def of(cls, code: ErrorCode, text: object, request: int | None = None) -> Error:
         """An error of one printable line."""
-        return cls(code=code, message=one_line(text))
+        return cls(code=code, message=one_line(text), id=request)
 
 
 class Bye(Message):
@@ -161,5 +238,11 @@ class Bye(Message):
     TYPE = FrameType.BYE
 
 
-MESSAGES: dict[FrameType, type[Message]] = {m.TYPE: m for m in (Hello, Open, Ready, Infer, Result, Error, Bye)}
+MESSAGES: dict[FrameType, type[Message]] = {
+    m.TYPE: m for m in (Hello, Welcome, Open, Ready, Infer, Result, Ping, Pong, Probe, Echo, Error, Bye)
+}
+Question = Infer | Ping | Probe
+Answer = Result | Pong | Echo
+ANSWERS: dict[type[Answer], type[Question]] = {Result: Infer, Pong: Ping, Echo: Probe}
+"""Each answer bears the id of the question that it answers."""
 assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

@@ -13,36 +13,44 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec
-from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.errors import LocalProtocolError, NotOurProtocol, RemoteProtocolError
 from runner.machine import this_machine
 from runner.protocol import (
     Bye,
     Closed,
     Connection,
+    Echo,
     Error,
     Event,
     Hello,
     Infer,
     Message,
     Open,
+    Ping,
+    Pong,
+    Probe,
     Ready,
     Received,
     Result,
     Role,
     State,
     TensorHeader,
+    Welcome,
     offsets,
 )
 from runner.protocol.connection import TRANSITIONS
 from runner.protocol.frames import PREFIX_BYTES, encode_prefix
-from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, MESSAGES
+from runner.protocol.messages import ANSWERS, LARGEST_PAYLOAD_BYTES, MESSAGES
 from runner.tensors import DTYPES, pack, unpack
 
-HELLO = Hello(software="lmos test")
+HELLO = Hello(software="lmos test", capabilities=("codec:raw", "of another time"), token="a token")
+WELCOME = Welcome(software="lmos test", window=2, idle_s=60.0)
+SESSION = "0123456789abcdef" * 2
 OPEN = Open(
-    network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
+    session=SESSION, network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
     granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
 )
+PROBE_SAMPLE = Probe(id=1, probe_bytes=0, echo_bytes=0)
 READY = Ready(result_bytes=4000, machine=this_machine(2))
 TENSORS = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False])}
 
@@ -50,9 +58,11 @@ TENSORS = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.
 Payload = list[memoryview]
 
 
-def tensors_message(kind: type[Message], tensors: dict[str, Tensor], **fields: object) -> tuple[Message, Payload]:
+def tensors_message(
+    kind: type[Message], tensors: dict[str, Tensor], number: int = 3, **fields: object
+) -> tuple[Message, Payload]:
     headers, payload = pack(tensors)
-    return kind(id=3, tensors=headers, **fields), payload  # type: ignore[call-arg]
+    return kind(id=number, tensors=headers, **fields), payload  # type: ignore[call-arg]
 
 
 def join(parts: list[bytes | memoryview]) -> bytes:
@@ -61,11 +71,16 @@ def join(parts: list[bytes | memoryview]) -> bytes:
 
 def conversation() -> list[tuple[Role, Message, list[memoryview]]]:
     infer, sent = tensors_message(Infer, TENSORS, scalars={"size": 1, "shape": [1, 2]})
+    later, _ = tensors_message(Infer, TENSORS, 4, scalars={"size": 1, "shape": [1, 2]})
     result, answer = tensors_message(Result, {"output": torch.randn(1, 10)}, t_server_s=0.25)
+    final, _ = tensors_message(Result, {"output": torch.randn(1, 10)}, 4, t_server_s=0.25)
+    probe, echo = Probe(id=1, probe_bytes=5, echo_bytes=3), Echo(id=1, echo_bytes=3, t_server_s=0.0)
     return [
-        (Role.EDGE, HELLO, []), (Role.SERVER, HELLO, []), (Role.EDGE, OPEN, []), (Role.SERVER, READY, []),
-        (Role.EDGE, infer, sent), (Role.SERVER, result, answer), (Role.EDGE, infer, sent),
-        (Role.SERVER, result, answer), (Role.EDGE, Bye(), []),
+        (Role.EDGE, HELLO, []), (Role.SERVER, WELCOME, []),
+        (Role.EDGE, probe, [memoryview(b"12345")]), (Role.SERVER, echo, [memoryview(b"123")]),
+        (Role.EDGE, OPEN, []), (Role.EDGE, Ping(id=1), []), (Role.SERVER, Pong(id=1), []), (Role.SERVER, READY, []),
+        (Role.EDGE, infer, sent), (Role.EDGE, later, sent), (Role.SERVER, result, answer), (Role.EDGE, infer, sent),
+        (Role.SERVER, final, answer), (Role.SERVER, result, answer), (Role.EDGE, Bye(), []),
     ]  # fmt: skip
 
 
@@ -80,7 +95,7 @@ def server_in(state: State) -> Connection:
     """A server's connection that has come to a state in which the edge speaks."""
     both = peers()
     for role, message, payload in conversation():
-        if both[Role.SERVER].state is state:
+        if both[Role.SERVER].state is state and not both[Role.SERVER]._waiting[Ping]:
             break
         other = Role.SERVER if role is Role.EDGE else Role.EDGE
         both[other].receive(join(both[role].send(message, payload)))
@@ -90,7 +105,18 @@ def server_in(state: State) -> Connection:
 
 def frame(message: Message, payload: bytes = b"", *, header: bytes | None = None, length: int | None = None) -> bytes:
     header = message.model_dump_json().encode() if header is None else header
-    return encode_prefix(message.TYPE, header, len(payload) if length is None else length) + header + payload
+    prefix = encode_prefix(message.TYPE, header, len(payload) if length is None else length, zlib.crc32(payload))
+    return prefix + header + payload
+
+
+def sealed(data: bytearray) -> bytearray:
+    """The frame with all its checksums right again."""
+    if len(data) >= PREFIX_BYTES:
+        length = min(struct.unpack_from("<I", data, 8)[0], len(data))
+        header, payload = data[PREFIX_BYTES : PREFIX_BYTES + length], data[PREFIX_BYTES + length :]
+        struct.pack_into("<II", data, 20, zlib.crc32(header), zlib.crc32(payload))
+        struct.pack_into("<I", data, 28, zlib.crc32(data[:28]))
+    return data
 
 
 def same(one: Event, other: Event) -> bool:
@@ -112,7 +138,7 @@ def test_a_whole_conversation_keeps_both_sides_in_one_state() -> None:
 
 
 def test_every_message_in_every_state_is_in_the_table_or_refused_on_both_sides() -> None:
-    samples = {type(message): (message, payload) for _, message, payload in conversation()}
+    samples = {type(message): (message, payload) for _, message, payload in reversed(conversation())}
     samples[Error] = (Error.of("failed", "no"), [])
     assert set(samples) == set(MESSAGES.values())
     for state, table in TRANSITIONS.items():
@@ -120,7 +146,10 @@ def test_every_message_in_every_state_is_in_the_table_or_refused_on_both_sides()
             for kind, (message, payload) in samples.items():
                 sender, receiver = peers()[role], peers()[Role.SERVER if role is Role.EDGE else Role.EDGE]
                 sender.state = receiver.state = state
-                sender._asked = receiver._asked = 3
+                sender.window = receiver.window = 2
+                if kind in ANSWERS:
+                    for connection in (sender, receiver):
+                        connection._waiting[ANSWERS[kind]] = {message.id}
                 data = frame(message, join(list(payload)))
                 if (role, kind) in table:
                     assert join(sender.send(message, payload)) == data
@@ -144,7 +173,7 @@ def test_any_split_into_chunks_gives_the_same_events(data: st.DataObject) -> Non
 
     def events(chunks: list[bytes]) -> list[Event]:
         server = peers()[Role.SERVER]
-        answers = [(message, payload) for role, message, payload in said if role is Role.SERVER]
+        script = list(said)
         found: list[Event] = []
         for chunk in chunks:
             rest = memoryview(chunk)
@@ -154,14 +183,15 @@ def test_any_split_into_chunks_gives_the_same_events(data: st.DataObject) -> Non
                 rest = rest[n:]
                 if (event := server.received(n)) is not None:
                     found.append(event)
-                    if server.state is not State.CLOSED:
-                        server.send(*answers.pop(0))
+                    script.pop(0)
+                    while script and script[0][0] is Role.SERVER:
+                        server.send(*script.pop(0)[1:])
         end = server.received(0)
         assert end == Closed()
         return [*found, end]
 
     whole, pieces = events([stream]), events(chunks)
-    assert len(whole) == len(pieces) == 6
+    assert len(whole) == len(pieces) == 9
     assert all(same(a, b) for a, b in zip(whole, pieces, strict=True))
 
 
@@ -182,9 +212,8 @@ def test_mutated_bytes_are_valid_events_or_the_peers_fault(
     data = bytearray(frame(message, join(list(payload))))
     for position, value in where:
         data[int(position * len(data))] = value
-    if seal:  # an attacker computes the checksum too
-        length = min(struct.unpack_from("<I", data, 8)[0], len(data))
-        struct.pack_into("<I", data, 20, zlib.crc32(data[24 : 24 + length], zlib.crc32(data[:20])))
+    if seal:  # an attacker computes the checksums too
+        sealed(data)
     if cut is not None:
         del data[int(cut * len(data)) :]
     try:
@@ -211,7 +240,7 @@ def test_random_bytes_are_the_peers_fault_or_wait_for_more(data: bytes) -> None:
         with pytest.raises(RemoteProtocolError):
             server.buffer()
     else:
-        assert len(data) < PREFIX_BYTES
+        assert b"LMOS\x02".startswith(data[:5])
 
 
 @pytest.mark.parametrize("length", [4001, LARGEST_PAYLOAD_BYTES, 2**64 - 1])
@@ -296,6 +325,57 @@ def test_another_protocol_and_another_version_are_named() -> None:
         Connection(Role.SERVER).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
     with pytest.raises(RemoteProtocolError, match="speaks version 9"):
         Connection(Role.SERVER).receive(b"LMOS\x09" + frame(HELLO)[5:])
+    with pytest.raises(NotOurProtocol, match="speaks TLS"):
+        Connection(Role.SERVER).receive(b"\x16\x03\x01")
+    for few in (b"G", b"LMX", b"LMOS\x01"):  # nobody waits for the rest
+        with pytest.raises(NotOurProtocol):
+            Connection(Role.SERVER).receive(few)
+
+
+@pytest.mark.parametrize("where", range(0, 380, 5))
+def test_one_changed_byte_anywhere_is_noticed_as_soon_as_its_part_is_there(where: int) -> None:
+    message, payload = tensors_message(Infer, TENSORS, scalars={})
+    data = bytearray(frame(message, join(list(payload))))
+    if where >= len(data):
+        pytest.skip("beyond the frame")
+    data[where] ^= 0x10
+    header_bytes = struct.unpack_from("<I", frame(message), 8)[0]
+    ends = (PREFIX_BYTES, PREFIX_BYTES + header_bytes, len(data))
+    part = next(end for end in ends if where < end)
+    with pytest.raises(RemoteProtocolError, match=r"damaged|does not speak|speaks version"):
+        server_in(State.READY).receive(bytes(data[:part]))
+
+
+def test_no_more_questions_than_the_window_and_none_twice() -> None:
+    asked = [tensors_message(Infer, TENSORS, number, scalars={}) for number in (1, 1, 2, 3)]
+    for numbers, fault in (((0, 1), "while it waits"), ((0, 2, 3), "at most 2 may")):
+        both = peers()
+        for connection in both.values():
+            connection.state, connection.window = State.READY, 2
+        for k in numbers[:-1]:
+            both[Role.SERVER].receive(join(both[Role.EDGE].send(*asked[k])))
+        message, payload = asked[numbers[-1]]
+        with pytest.raises(LocalProtocolError, match=fault):
+            both[Role.EDGE].send(message, payload)
+        with pytest.raises(RemoteProtocolError, match=fault):
+            both[Role.SERVER].receive(frame(message, join(list(payload))))
+
+
+def test_one_ping_at_a_time() -> None:
+    edge = peers()[Role.EDGE]
+    edge.state = State.IDLE
+    edge.send(Ping(id=1))
+    with pytest.raises(LocalProtocolError, match="at most 1 may"):
+        edge.send(Ping(id=2))
+    edge.receive(frame(Pong(id=1)))
+    edge.send(Ping(id=2))
+
+
+def test_a_probe_is_bounded_before_any_of_it_is_taken() -> None:
+    with pytest.raises(RemoteProtocolError, match="at most 4194304"):
+        server_in(State.IDLE).receive(frame(PROBE_SAMPLE, length=2**22 + 1)[:PREFIX_BYTES])
+    with pytest.raises(ValueError, match="echo_bytes"):
+        Probe(id=1, probe_bytes=0, echo_bytes=2**22 + 1)
 
 
 def test_an_error_text_of_any_kind_fits_in_one_printable_line() -> None:

@@ -20,13 +20,16 @@ from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
 from runner import tail as tail_module
 from runner.errors import PeerError, RunnerError
+from runner.limits import Limits
 from runner.network import example_input
-from runner.protocol import Bye, Connection, Error, Hello, Infer, Message, Open, Ready, Result, Role
+from runner.protocol import Bye, Connection, Error, Hello, Infer, Message, Open, Ready, Result, Role, Welcome
 from runner.protocol.frames import FrameType, encode_prefix
+from runner.refusal import Refusal
 from runner.remote import Remote, Timeouts
-from runner.server import Limits, Server
+from runner.remote import opening as open_request
+from runner.server import Server
 from runner.split import Crossing, split_module
-from runner.tail import Networks, Refusal
+from runner.tail import Networks
 from runner.tensors import pack
 from runner.transport import Channel, Listener, connect, listen
 
@@ -66,17 +69,14 @@ def thread_server(networks: Networks, limits: Limits) -> Iterator[tuple[str, int
 
 
 def opening(plan: Plan, **changes: object) -> Open:
-    network = network_of(plan)
-    source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest)
-    fields = {"network": source, "granularity": network.granularity, "input": network.input,
-              "edge_layers": plan.edge_layers, "codec": plan.codec, **changes}  # fmt: skip
-    return Open.model_validate(fields)
+    asked = open_request(plan, network_of(plan))
+    return Open.model_validate({**{name: getattr(asked, name) for name in Open.model_fields}, **changes})
 
 
 def greeted(address: tuple[str, int]) -> Channel:
     channel = Channel(connect(address, 10), Connection(Role.EDGE))
     channel.send(Hello(software="a test"))
-    assert isinstance(channel.expect(10).message, Hello)
+    assert isinstance(channel.expect(10).message, Welcome)
     return channel
 
 
@@ -316,8 +316,8 @@ def test_a_network_that_is_not_the_plans_is_not_kept(plans: Plans) -> None:
 def test_too_many_peers_are_told_so(plans: Plans) -> None:
     with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
         held = [greeted(address) for _ in range(2)]
-        with pytest.raises(PeerError, match="2 peers are being served") as refused:
-            Remote(address, None, SHORT).open(plans(0), network_of(plans(0)))
+        with pytest.raises(PeerError, match="2 peers are being served") as refused, Remote(address, None, SHORT) as third:
+            third.open(plans(0), network_of(plans(0)))
         assert refused.value.code == "busy"
         for channel in held:
             channel.close()

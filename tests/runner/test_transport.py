@@ -62,7 +62,8 @@ def test_a_shaped_channel_keeps_its_rate(sockets: tuple[socket.socket, socket.so
     message, payload = infer({"a": torch.zeros(n_bytes, dtype=torch.uint8)})
     ratios = []
     for _ in range(3):
-        edge.connection.state = server.connection.state = State.READY
+        for connection in (edge.connection, server.connection):
+            connection._waiting[Infer].clear()
         begin = time.perf_counter()
         sender = threading.Thread(target=lambda: edge.send(message, payload))
         sender.start()
@@ -84,7 +85,7 @@ def test_a_peer_that_stops_inside_a_message_is_given_up(
 ) -> None:
     monkeypatch.setattr(transport, "GRACE_S", 0.1)
     _, server = channels(sockets)
-    sockets[0].sendall(b"LMOS\x01")
+    sockets[0].sendall(b"LMOS\x02")
     with pytest.raises(ConnectionLost, match="stopped inside a message"):
         server.receive(5)
 
@@ -98,7 +99,7 @@ def test_a_peer_that_trickles_is_given_up(
     stop = threading.Event()
 
     def trickle() -> None:
-        for byte in b"LMOS\x01\x04" + b"\0" * 100:
+        for byte in b"LMOS\x02\x05" + b"\0" * 100:
             if stop.wait(0.05):
                 return
             sockets[0].sendall(bytes([byte]))
@@ -138,7 +139,7 @@ def test_shutting_down_wakes_who_waits(sockets: tuple[socket.socket, socket.sock
 
 def test_last_words_survive_unread_bytes(sockets: tuple[socket.socket, socket.socket]) -> None:
     edge, server = channels(sockets)
-    edge.connection.state = State.BUSY
+    edge.connection.state = State.READY
     sockets[0].sendall(b"x" * 100_000)  # never read as messages
     server.send(Error.of("failed", "no"))
     closer = threading.Thread(target=lambda: server.close(linger_s=1.0))

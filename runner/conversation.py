@@ -1,0 +1,202 @@
+"""One peer at the server: a thread that reads and answers at once what it can, and one that computes."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lmos_opt
+from runner.answers import LARGEST_KEPT_BYTES, Answers, Stored
+from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
+from runner.limits import Budget, Buffers, Limits, Throttle
+from runner.machine import Machine
+from runner.protocol import (
+    CAPABILITIES,
+    Bye,
+    Closed,
+    Connection,
+    Echo,
+    Error,
+    Hello,
+    Infer,
+    Open,
+    Ping,
+    Pong,
+    Probe,
+    Ready,
+    Received,
+    Result,
+    State,
+    Welcome,
+)
+from runner.refusal import Refusal
+from runner.tail import Networks, Tail
+from runner.transport import LINGER_S, Channel
+
+SOFTWARE = f"lmos {lmos_opt.__version__}"
+_NOTHING = memoryview(bytes(2**22))
+_log = logging.getLogger("lmos.server")
+
+
+@dataclass(frozen=True)
+class House:
+    """What all conversations of a server share. `enter` is asked for a place when a peer has greeted."""
+
+    networks: Networks
+    answers: Answers
+    budget: Budget
+    limits: Limits
+    machine: Machine
+    token: str | None
+    enter: Callable[[Conversation], bool]
+
+
+class Conversation:
+    """Talks with one peer, to the end; `run` is the reading thread's."""
+
+    def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, house: House) -> None:
+        self.channel, self._connection, self._buffers, self._house = channel, connection, buffers, house
+        self._work: queue.SimpleQueue[Received | None] = queue.SimpleQueue()
+        self._worker: threading.Thread | None = None
+        self._session = ""
+        self._stopping = False
+
+    def run(self) -> None:
+        """Everything from the first byte to the last."""
+        try:
+            try:
+                self._read()
+            finally:
+                self._work.put(None)
+                if self._worker is not None:
+                    self._worker.join()  # what was asked is answered, or kept for when it is asked again
+            if self._stopping:
+                self._say_why(Refusal("stopping", "the server is being stopped"))
+        except Refusal as refusal:
+            self._say_why(refusal)
+        except RemoteProtocolError as error:
+            self._say_why(Refusal("stopping", "the server is being stopped") if self._stopping else
+                          Refusal("protocol", error))  # fmt: skip
+        except PeerTooSlow as error:
+            self._say_why(Refusal("idle", error.message))
+        except ConnectionLost as error:
+            _log.log(logging.WARNING if isinstance(error, Untrusted) else logging.INFO, "%s", error)
+        finally:
+            self.channel.close(linger_s=LINGER_S)
+            self._buffers.close()
+
+    def stop(self) -> None:
+        """Read nothing more; answer what was asked; say so. From any thread."""
+        self._stopping = True
+        self.channel.stop_reading()
+
+    def _read(self) -> None:
+        limits, throttle = self._house.limits, Throttle(self._house.limits.requests_per_s)
+        while True:
+            event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s)
+            if isinstance(event, Closed):
+                _log.log(logging.DEBUG if self._worker is None else logging.INFO, "%s: gone", self.channel.name)
+                return
+            message = event.message
+            if isinstance(message, Hello):
+                self._greet(message)
+            elif isinstance(message, Ping):
+                self.channel.send(Pong(id=message.id))
+            elif isinstance(message, Bye):
+                _log.info("%s: done", self.channel.name)
+                return
+            else:
+                throttle.wait()
+                if isinstance(message, Probe):
+                    self._echo(message, event)
+                else:
+                    self._put(event)
+
+    def _greet(self, hello: Hello) -> None:
+        wanted = self._house.token
+        if wanted is not None:
+            if hello.token is None:
+                raise Refusal("token", "this server wants a token, and none came")
+            if not hmac.compare_digest(hello.token.encode(), wanted.encode()):
+                raise Refusal("token", "the token is wrong")
+        if not self._house.enter(self):
+            raise Refusal("busy", f"{self._house.limits.connections} peers are being served; try again later")
+        _log.info("%s: %s", self.channel.name, hello.software)
+        self.channel.send(Welcome(software=SOFTWARE, capabilities=CAPABILITIES, window=self._house.limits.window,
+                                  idle_s=self._house.limits.idle_s))  # fmt: skip
+
+    def _echo(self, probe: Probe, event: Received) -> None:
+        begin = time.perf_counter()
+        self._buffers.give_back(event.payload)
+        self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=time.perf_counter() - begin),
+                          [_NOTHING[: probe.echo_bytes]])  # fmt: skip
+
+    # the computing thread --------------------------------------------------------------------------------------------
+
+    def _put(self, event: Received) -> None:
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
+            self._worker.start()
+        self._work.put(event)
+
+    def _compute(self) -> None:
+        asked: int | None = None
+        try:
+            tail: Tail | None = None
+            while (event := self._work.get()) is not None:
+                if isinstance(event.message, Open):
+                    tail = self._open(event.message)
+                elif isinstance(event.message, Infer):
+                    assert tail is not None
+                    asked = event.message.id
+                    self._answer(tail, event.message, event)
+        except Refusal as refusal:
+            self._say_why(refusal, asked)
+            self.channel.stop_reading()
+        except ConnectionLost as error:
+            _log.info("%s", error)
+            self.channel.shut_down()
+        except LocalProtocolError:
+            if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
+                raise
+
+    def _open(self, request: Open) -> Tail:
+        tail = self._house.networks.open(request)
+        self._connection.payload_limit = tail.request_bytes
+        self._session = request.session
+        _log.info("%s: %s, %s, %d layers at the edge", self.channel.name, request.network.builder,
+                  request.network.weights, len(request.edge_layers))  # fmt: skip
+        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._house.machine))
+        return tail
+
+    def _answer(self, tail: Tail, request: Infer, event: Received) -> None:
+        answers = self._house.answers
+        stored = answers.claim(self._session, request.id, event.seal)
+        if stored is None:
+            try:
+                headers, parts, t_server_s = tail.infer(request, event.payload)
+                if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
+                    stored = Stored(headers, b"".join(parts), t_server_s)
+            finally:
+                answers.keep(self._session, request.id, stored)
+        else:
+            _log.info("%s: image %d asked again", self.channel.name, request.id)
+        if stored is not None:
+            headers, parts, t_server_s = stored.tensors, [memoryview(stored.payload)], stored.t_server_s
+        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s), parts)
+        self._buffers.give_back(event.payload)  # the outputs may be views of it
+
+    def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
+        """One line in the log, the same line to the peer if it still listens."""
+        if self._connection.state is State.CLOSED:  # it was said, or there is nobody to say it to
+            return
+        message = Error.of(refusal.code, refusal, request)
+        _log.warning("%s: %s: %s", self.channel.name, refusal.code, message.message)
+        with contextlib.suppress(ConnectionLost, LocalProtocolError):
+            self.channel.send(message)

@@ -1,0 +1,55 @@
+"""The tail at the edge, for images that the server does not finish."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from lmos_opt.formulation.memory import edge_memory
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, PlannedNetwork
+from lmos_opt.units import format_size
+from measurement.profiling import profile_traced
+from measurement.tracing import TracedNetwork
+from runner.network import build, flat_outputs, trace_checked
+from runner.split import split_traced
+
+
+def why_not_here(plan: Plan, traced: TracedNetwork) -> str | None:
+    """Why the whole network may not run at the edge: its memory, by the plan's own model, is above the plan's limit."""
+    limit = plan.setting.memory_limit_bytes
+    if limit is None:
+        return None
+    instance = Instance.from_profile(profile_traced(traced, name="whole"))
+    needed = edge_memory(instance, frozenset(instance.names), plan.setting.memory_model)
+    if needed <= limit:
+        return None
+    return f"the whole network needs {format_size(needed)} at the edge, the plan's limit is {format_size(limit)}"
+
+
+@dataclass
+class Fallback:
+    """Runs the tail of a plan here. Its weights are loaded when they are first needed.
+
+    `refusal` says why that must not be (None: it may).
+    """
+
+    plan: Plan
+    network: PlannedNetwork
+    weights: str
+    networks: Sequence[str]
+    refusal: str | None
+    _tail: nn.Module | None = None
+
+    def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
+        """The network's outputs, and the time (s) that computing them took, without the loading."""
+        if self._tail is None:
+            module = build(self.network.builder, self.weights, self.networks)
+            traced = trace_checked(self.network.builder, module, self.network, self.network.input, self.network.granularity)
+            self._tail = split_traced(traced, self.plan.edge_layers)[1]
+        begin = time.perf_counter()
+        outputs = flat_outputs(self._tail(crossing))
+        return outputs, time.perf_counter() - begin

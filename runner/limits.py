@@ -1,0 +1,104 @@
+"""What peers may take of a server: places, time, memory, requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from runner.protocol.connection import fresh_memory
+from runner.refusal import Refusal
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that hold for everybody together, and for each peer.
+
+    `connections` greeted peers at once, `strangers` that have not greeted yet (the oldest goes where another comes),
+    `greeting_s` to say what they want, `idle_s` of silence afterwards, `window` requests that may wait for their answer,
+    `memory_bytes` of received tensors, `requests_per_s` of one peer (faster ones are read later), `drain_s` to finish
+    what is under way when the server is told to end.
+    """
+
+    connections: int = 16
+    strangers: int = 64
+    greeting_s: float = 10.0
+    idle_s: float = 300.0
+    window: int = 4
+    memory_bytes: int = 2**31
+    requests_per_s: float = 1000.0
+    drain_s: float = 30.0
+
+
+ORDINARY = Limits()
+
+
+class Budget:
+    """Bytes that all peers share."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._total = self._left = n_bytes
+        self._lock = threading.Lock()
+
+    def take(self, n_bytes: int) -> None:
+        """Refusal where that much is not left."""
+        with self._lock:
+            if n_bytes > self._left:
+                raise Refusal("busy", f"tensors of {self._total - self._left} bytes are in memory; {n_bytes} more "
+                                      f"would be above {self._total}; try again later")  # fmt: skip
+            self._left -= n_bytes
+
+    def give_back(self, n_bytes: int) -> None:
+        """So many are free again."""
+        with self._lock:
+            self._left += n_bytes
+
+
+class Buffers:
+    """One peer's places for payloads, within a budget; used again, because fresh memory costs more than what it takes
+    to fill it."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget, self._taken = budget, 0
+        self._free: list[memoryview] = []
+
+    def take(self, n_bytes: int) -> memoryview:
+        """A place for exactly so many bytes."""
+        for k, place in enumerate(self._free):
+            if place.nbytes == n_bytes:
+                return self._free.pop(k)
+        self._drop()  # sizes change only with what is asked
+        self._budget.take(n_bytes)
+        self._taken += n_bytes
+        return fresh_memory(n_bytes)
+
+    def give_back(self, place: memoryview) -> None:
+        """Nobody reads this place any more."""
+        if place.nbytes:
+            self._free.append(place)
+
+    def close(self) -> None:
+        """The peer has gone."""
+        self._free.clear()
+        self._budget.give_back(self._taken)
+        self._taken = 0
+
+    def _drop(self) -> None:
+        while self._free:
+            n_bytes = self._free.pop().nbytes
+            self._taken -= n_bytes
+            self._budget.give_back(n_bytes)
+
+
+class Throttle:
+    """So many events a second on average, with a second's worth at once."""
+
+    def __init__(self, per_s: float) -> None:
+        self._per_s, self._ready_at = per_s, time.monotonic()
+
+    def wait(self) -> None:
+        """Return when one more may happen."""
+        now = time.monotonic()
+        self._ready_at = max(self._ready_at, now - 1.0) + 1 / self._per_s
+        if self._ready_at > now:
+            time.sleep(self._ready_at - now)

@@ -1,0 +1,196 @@
+"""Images through head, line and tail: each ends with a class, from the server or from here, or with a reason.
+
+One image after another, or with `depth` of them under way at once: then the edge computes image k + 1 while k travels and
+k - 1 is at the server. Results come in the images' order, and no more than `depth` images (or, where the server does not
+answer and the tail must not run here, QUEUED_IMAGES) are held at any time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from runner.fallback import Fallback
+from runner.images import Images
+from runner.line import Line, Question
+from runner.network import class_of, flat_outputs, logits_of
+from runner.remote import Timeouts
+from runner.report import FailedImage, ImageResult
+from runner.split import Crossing
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many images are done, and of how many."""
+PIPELINE_DEPTH = 4
+QUEUED_IMAGES = 16
+
+
+@dataclass
+class _Image:
+    """One image under way. `spent_s` is what the head took."""
+
+    name: str
+    begin: float
+    t_edge_s: float
+    crossing: Crossing
+    question: Question
+    asked_at: float = field(default_factory=time.monotonic)
+    was_late: bool = False
+
+
+@dataclass
+class Pipeline:
+    """Runs images; `results` and `failed` grow in their order. Without a `line`, the head is the whole network."""
+
+    head: nn.Module
+    line: Line | None
+    fallback: Fallback | None
+    class_names: Sequence[str]
+    timeouts: Timeouts
+    results: list[ImageResult] = field(default_factory=list)
+    failed: list[FailedImage] = field(default_factory=list)
+    _late: int = 0
+
+    def warm_up(self, pictures: Images) -> None:
+        """Run the first picture once, on both sides, and forget it."""
+        self.run(pictures, range(1))
+        self.results.clear()
+        self.failed.clear()
+
+    @torch.inference_mode()
+    def run(self, pictures: Images, numbers: range, depth: int = 1, tell: Progress | None = None) -> None:
+        """Run the pictures, over and over, under these numbers; each ends in `results` or in `failed`."""
+        self._tell = tell or (lambda what, done, total: None)
+        waiting: deque[_Image] = deque()
+        with self.line.driving() if self.line and depth > 1 else nullcontext():
+            for number in numbers:
+                which = (number - numbers.start) % len(pictures)
+                image = pictures.load(which)
+                if self.line is None:
+                    self.results.append(self._whole(pictures.names[which], image))
+                else:
+                    waiting.append(self._begin(self.line, number, pictures.names[which], image))
+                    self._settle(self.line, waiting, depth - 1, len(numbers))
+                self._tell("running", self._ended, len(numbers))
+            if self.line is not None and waiting:
+                self._settle(self.line, waiting, 0, len(numbers), last=True)
+                self._tell("running", self._ended, len(numbers))
+
+    @property
+    def _ended(self) -> int:
+        return len(self.results) + len(self.failed)
+
+    def _whole(self, name: str, image: Tensor) -> ImageResult:
+        begin = time.perf_counter()
+        outputs = flat_outputs(self.head(image))
+        t_edge_s = time.perf_counter() - begin
+        found, class_name = self._class(outputs)
+        return ImageResult(file=name, class_=found, class_name=class_name, t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
+                           latency_s=time.perf_counter() - begin)  # fmt: skip
+
+    def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
+        begin = time.perf_counter()
+        crossing = self.head(image)
+        t_edge_s = time.perf_counter() - begin
+        return _Image(name, begin, t_edge_s, crossing, line.ask(number, crossing))
+
+    def _settle(self, line: Line, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
+        """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
+        while waiting and (len(waiting) > most or waiting[0].question.is_over):
+            image = waiting[0]
+            if not image.was_late and not line.wait(image.question, image.asked_at + self._patience_s(line)):
+                image.was_late = True
+                self._late += 1
+            if image.question.answer is not None:
+                self._late = 0
+                self.results.append(self._answered(image))
+            elif self.fallback is not None and self.fallback.refusal is None:
+                self.results.append(self._here(line, self.fallback, image))
+            elif self._is_hopeless(line, image):
+                self.failed.append(self._given_up(line, image))
+            elif len(waiting) < QUEUED_IMAGES and not last:
+                self._tell(f"no server, {len(waiting)} images wait for it", self._ended, total)
+                return
+            else:
+                self._tell(f"waiting for the server with {len(waiting)} images", self._ended, total)
+                line.wait(image.question, image.asked_at + self.timeouts.give_up_s)
+                continue
+            waiting.popleft()
+
+    def _patience_s(self, line: Line) -> float:
+        """How long an image may wait for its answer: less and less the more in a row waited in vain."""
+        if not self._late:
+            return self.timeouts.result_s
+        if not line.is_open:
+            return 0.0
+        usual = [result.latency_s for result in self.results if result.finished_at == "plan"][-9:]
+        return max(self.timeouts.result_s * 0.5**self._late, 4 * max(usual, default=0.0))
+
+    def _is_hopeless(self, line: Line, image: _Image) -> bool:
+        late = time.monotonic() >= image.asked_at + self.timeouts.give_up_s
+        return late or image.question.failure is not None or line.refused is not None
+
+    def _answered(self, image: _Image) -> ImageResult:
+        answer = image.question.answer
+        assert answer is not None
+        classifying = time.perf_counter()
+        found, class_name = self._class(answer.outputs)
+        return ImageResult(
+            file=image.name,
+            class_=found,
+            class_name=class_name,
+            t_edge_s=image.t_edge_s,
+            t_tx_s=answer.exchange_s - answer.t_server_s,
+            t_server_s=answer.t_server_s,
+            latency_s=image.question.ended_at - image.begin + time.perf_counter() - classifying,
+            t_queue_s=image.question.t_queue_s,
+            retries=image.question.retries,
+        )
+
+    def _here(self, line: Line, fallback: Fallback, image: _Image) -> ImageResult:
+        waited_s = time.perf_counter() - image.question.began_at
+        reason = self._reason(line, image)
+        line.withdraw(image.question, reason)
+        loading = time.perf_counter()
+        outputs, tail_s = fallback.run(image.crossing)
+        found, class_name = self._class(outputs)
+        end = time.perf_counter()
+        return ImageResult(
+            file=image.name,
+            class_=found,
+            class_name=class_name,
+            t_edge_s=image.t_edge_s + tail_s,
+            t_tx_s=waited_s,
+            t_server_s=0.0,
+            latency_s=end - image.begin,
+            t_queue_s=max(end - loading - tail_s, 0.0),
+            retries=image.question.retries,
+            finished_at="edge",
+            reason=reason,
+        )
+
+    def _given_up(self, line: Line, image: _Image) -> FailedImage:
+        reason = self._reason(line, image)
+        line.withdraw(image.question, reason)
+        refusal = self.fallback.refusal if self.fallback else None
+        return FailedImage(file=image.name, reason=f"{reason}; {refusal}" if refusal else reason,
+                           retries=image.question.retries)  # fmt: skip
+
+    def _reason(self, line: Line, image: _Image) -> str:
+        if image.question.failure is not None:
+            return image.question.failure
+        if line.refused is not None:
+            return str(line.refused)
+        if line.failures and line.reason:
+            return line.reason
+        return f"{line.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
+
+    def _class(self, outputs: dict[str, Tensor]) -> tuple[int, str | None]:
+        found = class_of(outputs)
+        known = len(self.class_names) == logits_of(outputs).numel()
+        return found, self.class_names[found] if known else None

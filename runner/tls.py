@@ -1,0 +1,170 @@
+"""TLS 1.3 over a socket that never blocks, safe for one thread that reads beside one that writes.
+
+Python's own SSLSocket lets OpenSSL read and write one connection from two threads at once, which OpenSSL does not
+allow; here bytes go through memory under a lock, and only whole records touch the socket.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmos_opt.errors import InputError
+
+_PIECE_BYTES = 2**18
+
+
+@dataclass(frozen=True)
+class Tls:
+    """How one side does TLS; `host` is the name that the server's certificate must bear (None on the server's side)."""
+
+    context: ssl.SSLContext
+    host: str | None = None
+
+    def for_host(self, host: str) -> Tls:
+        """The same for a server of that name."""
+        return Tls(self.context, host)
+
+
+def server_tls(certificate: Path, key: Path, client_authority: Path | None = None) -> Tls:
+    """The server's side; with `client_authority`, only edges with a certificate of that authority are let in.
+
+    InputError for files that cannot be used.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    _load_chain(context, certificate, key)
+    if client_authority is not None:
+        _load_authority(context, client_authority)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return Tls(context)
+
+
+def edge_tls(authority: Path, certificate: Path | None = None, key: Path | None = None) -> Tls:
+    """The edge's side: trusts servers with a certificate of `authority` alone. InputError for unusable files."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    _load_authority(context, authority)
+    if certificate is not None:
+        _load_chain(context, certificate, key)
+    return Tls(context)
+
+
+def _load_authority(context: ssl.SSLContext, file: Path) -> None:
+    try:
+        context.load_verify_locations(file)
+    except (OSError, ssl.SSLError) as error:
+        raise _unusable(file, error, "certificates of an authority") from None
+
+
+def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
+    for file in (certificate, key):
+        if file is not None and not file.is_file():
+            raise InputError(str(file), "no such file")
+    try:  # a password would be asked for at the terminal; nobody may sit there
+        context.load_cert_chain(certificate, key, password="")
+    except (OSError, ssl.SSLError) as error:
+        what = "a certificate with its private key" if key is None else f"a certificate that the key {key} belongs to"
+        raise _unusable(certificate, error, what) from None
+
+
+def _unusable(file: Path, error: OSError, expected: str) -> InputError:
+    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+    return InputError(str(file), f"cannot be used as {expected} in PEM: {(reason or str(error)).lower().replace('_', ' ')}")
+
+
+class TlsWire:
+    """Bytes in and out of a socket through TLS; raises BlockingIOError where a socket would have to wait."""
+
+    def __init__(self, sock: socket.socket, tls: Tls) -> None:
+        self._socket = sock
+        self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = tls.context.wrap_bio(self._arrived, self._leaving, server_side=tls.host is None,
+                                         server_hostname=tls.host)  # fmt: skip
+        self._lock = threading.Lock()
+        self._unsent = memoryview(b"")
+        self._raw = memoryview(bytearray(_PIECE_BYTES))
+        self.is_open = False
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether bytes wait for the socket to take them."""
+        return bool(self._unsent or self._leaving.pending)
+
+    def handshake(self) -> None:
+        """Go on with the handshake; BlockingIOError until it is done, ssl.SSLError where it fails."""
+        if self.is_open:
+            return
+        while not self.is_open:
+            try:
+                with self._lock:
+                    self._tls.do_handshake()
+                self.is_open = True
+            except ssl.SSLWantReadError:
+                self._flush()
+                self._fill()
+            except ssl.SSLError:
+                self._flush()  # the alert tells the peer why
+                raise
+        self._flush()
+
+    def recv_into(self, space: memoryview) -> int:
+        """As a socket's: 0 at the end of the stream."""
+        while True:
+            try:
+                with self._lock:
+                    return self._tls.read(len(space), space)  # type: ignore[return-value]
+            except ssl.SSLWantReadError:
+                self._fill()
+            except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
+                return 0
+
+    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        """As a socket's: how many bytes were taken; all of them will leave before any later ones."""
+        self._flush()
+        part = next(part for part in parts if part.nbytes)[:_PIECE_BYTES]
+        with self._lock:
+            taken = self._tls.write(part)
+        with contextlib.suppress(BlockingIOError):  # taken all the same
+            self._flush()
+        return taken
+
+    def _flush(self) -> None:
+        """Send what is encrypted. Called by the thread that writes (during the handshake there is only one)."""
+        while True:
+            if not self._unsent:
+                with self._lock:
+                    self._unsent = memoryview(self._leaving.read())
+                if not self._unsent:
+                    return
+            self._unsent = self._unsent[self._socket.send(self._unsent) :]
+
+    def _fill(self) -> None:
+        """Take what has arrived; BlockingIOError where nothing has."""
+        n_bytes = self._socket.recv_into(self._raw)
+        with self._lock:
+            if n_bytes:
+                self._arrived.write(self._raw[:n_bytes])
+            else:
+                self._arrived.write_eof()
+
+
+class PlainWire:
+    """Bytes in and out of a socket as they are."""
+
+    is_open, wants_write = True, False
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.recv_into, self._sendmsg = sock.recv_into, sock.sendmsg
+
+    def handshake(self) -> None:
+        """Nothing to agree on."""
+
+    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        """As a socket's."""
+        return self._sendmsg(parts)
