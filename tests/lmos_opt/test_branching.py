@@ -13,8 +13,8 @@ from lmos_opt import pareto_front
 from lmos_opt.branching import BranchAndBound, NodeLimitError
 from lmos_opt.milp import LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status, highs
-from tests.lmos_opt.generators import random_instance
-from tests.lmos_opt.reference import mistakes
+from runner.bench.exactness import mistakes
+from runner.bench.random_instances import random_instance
 
 
 def _program(seed: int) -> tuple[Milp, LinearForm]:

@@ -12,8 +12,8 @@ from lmos_opt import InfeasibleError, InputError, Instance, Objective, algorithm
 from lmos_opt.formulation import build_model
 from lmos_opt.objectives import get
 from lmos_opt.split import Split, down_closed_sets
-from tests.lmos_opt.generators import STYLES, random_instance, with_limit
-from tests.lmos_opt.reference import mistakes
+from runner.bench.exactness import mistakes
+from runner.bench.random_instances import STYLES, random_instance, with_limit
 
 BOTH = pytest.mark.parametrize("memory_model", ["sum", "peak"])
 

@@ -11,8 +11,8 @@ from lmos_opt.baselines import baseline
 from lmos_opt.min_cut import min_cut
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import down_closed_sets
+from runner.bench.random_instances import random_instance
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
-from tests.lmos_opt.generators import random_instance
 
 
 def exact_latency(instance: Instance, edge: frozenset[str]) -> Fraction:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lmos_opt import pareto_front
-from tests.lmos_opt.generators import random_instance
+from runner.bench.random_instances import random_instance
 
 
 @pytest.mark.parametrize("seed", [7, 9, 10, 19])

@@ -26,8 +26,8 @@ from lmos_opt.objectives import get
 from lmos_opt.policy import Stretch
 from lmos_opt.selection import select
 from lmos_opt.sources import Options, instance_of, load_source
+from runner.bench.random_instances import random_instance, with_limit
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
-from tests.lmos_opt.generators import random_instance, with_limit
 
 OBJECTIVES = [get("latency"), get("memory")]
 ROUNDING = 1e-14

@@ -12,8 +12,8 @@ import pytest
 from highspy._core import _Highs
 
 from lmos_opt import pareto_front, trace_front
-from tests.lmos_opt.generators import random_instance, with_limit
-from tests.lmos_opt.reference import mistakes
+from runner.bench.exactness import mistakes
+from runner.bench.random_instances import random_instance, with_limit
 
 FOLDER = Path(__file__).parent / "presolve"
 WRONG_VERSION = "1.16.0"

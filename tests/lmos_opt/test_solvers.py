@@ -20,9 +20,9 @@ from lmos_opt.branching import BranchAndBound
 from lmos_opt.exports import Program
 from lmos_opt.milp import LinearForm, Milp
 from lmos_opt.solvers import Status, cbc, glpk, highs
+from runner.bench.exactness import mistakes
+from runner.bench.random_instances import random_instance, with_limit
 from runner.cli import main
-from tests.lmos_opt.generators import random_instance, with_limit
-from tests.lmos_opt.reference import mistakes
 from tests.lmos_opt.test_trace_front import PUBLISHED, QUICK, _published
 
 HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "gurobi": r"pip install 'lmos\[solvers\]'",
@@ -334,7 +334,7 @@ from dataclasses import replace
 import highspy, pyomo.environ as pyo
 from lmos_opt import pareto_front, trace_front
 from lmos_opt.solvers.highs import SOLVER
-from tests.lmos_opt.generators import random_instance
+from runner.bench.random_instances import random_instance
 
 other = highspy.Highs()
 other.setOptionValue("output_flag", False)

@@ -13,7 +13,7 @@ from lmos_opt import InputError, pareto_front
 from lmos_opt.cache import Cache
 from lmos_opt.split import Split
 from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, sweep
-from tests.lmos_opt.generators import random_instance
+from runner.bench.random_instances import random_instance
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")
 

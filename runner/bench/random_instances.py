@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import random
 
-from lmos_opt import Instance
+from lmos_opt.formulation.memory import memory_sum
+from lmos_opt.graph import INPUT
+from lmos_opt.instance import Instance
 
 SHAPES = ("chain", "dag", "wide")
 STYLES = ("realistic", "ties", "zeros", "extreme", "near_ties", "literal")
@@ -37,11 +39,9 @@ def random_instance(seed: int, most_layers: int = 14, shape: str | None = None, 
 
 def with_limit(instance: Instance, seed: int) -> Instance:
     """The instance with a memory limit that cuts somewhere (often exactly at a reachable value)."""
-    from lmos_opt.formulation.memory import memory_sum
-
     rng = random.Random(seed)
     some = frozenset(instance.names[: rng.randint(0, len(instance.layers))])
-    if any(u not in some for u, v in instance.arcs if v in some and u != "input"):
+    if any(u not in some for u, v in instance.arcs if v in some and u != INPUT):
         some = frozenset()
     return instance.replace(memory_limit_bytes=max(0, memory_sum(instance, some) - rng.choice([0, 0, 1])))
 
