@@ -354,6 +354,33 @@ def bench_solvers(
     command.solvers(output, suites, only, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
 
 
+@bench.command("sweep")
+def bench_sweep(
+    fronts: Annotated[int, typer.Option("-n", min=2, metavar="N", help="How many fronts.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, and Dask workers.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """One sweep in one process, in several by joblib, and on as many Dask workers: times, and whether the tables are equal."""
+    from runner.commands import bench_sweep as command
+
+    command.run(fronts, workers, as_json)
+
+
+@bench.command("exactness")
+def bench_exactness(
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first instance; the next has the next.")] = 0,
+    only: Annotated[list[int] | None, typer.Option("--only", min=0, metavar="SEED", help="This one only (repeatable).")] = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 2,
+    solver: SolverName = "highs",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a row a front (.csv).")] = None,
+) -> None:
+    """Fronts of random instances beside enumeration: how many are wrong. Exit code 1 if any is."""
+    from runner.commands import bench_exactness as command
+
+    command.run(n, seed, only or [], jobs, solver, output)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
     code = _run(arguments)
