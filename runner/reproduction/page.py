@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _HERE = Path(__file__).parent
-_WORDS = {"agrees": "agrees", "differs": "differs", "note": "note"}
+_UNITS = {"s": "s", "bytes": "B", "percent": "%"}
 
 
 def section(experiment: Experiment, result: Result, picture: bytes | None, account: dict[str, Any]) -> str:
     """One experiment's part of the page; `picture` is a PNG."""
-    return _render("section.html", experiment=experiment, readings=result.readings, words=_WORDS, account=account,
+    return _render("section.html", experiment=experiment, readings=result.readings, account=account,
                    tables=[(shown.title, *_cells(shown.frame)) for shown in result.tables],
                    picture=None if picture is None else b64encode(picture).decode())
 
 
 def skipped(experiment: Experiment, reason: str) -> str:
     """The part of an experiment that could not be made here."""
-    return _render("section.html", experiment=experiment, readings=(), words=_WORDS, account=None, tables=[], picture=None,
+    return _render("section.html", experiment=experiment, readings=(), account=None, tables=[], picture=None,
                    reason=reason)
 
 
@@ -52,7 +52,14 @@ def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]
     """Column names, and rows of (text, is a number)."""
     rows = [[(_text(value), isinstance(value, int | float) and not isinstance(value, bool)) for value in row]
             for row in frame.astype(object).itertuples(index=False, name=None)]
-    return [str(name).replace("_", " ") for name in frame.columns], rows
+    return [_heading(str(name)) for name in frame.columns], rows
+
+
+def _heading(name: str) -> str:
+    """A column's name in words: `t_edge_s` is `t edge (s)`."""
+    stem, _, last = name.rpartition("_")
+    unit = _UNITS.get(last) if stem else None
+    return f"{stem} ({unit})".replace("_", " ") if unit else name.replace("_", " ")
 
 
 def _text(value: Any) -> str:

@@ -69,9 +69,9 @@ def draw(frame: pd.DataFrame) -> Figure:
             ax.set_xticks(VALUES[parameter], [f"{value:g}" for value in VALUES[parameter]], minor=False)
             ax.minorticks_off()
             ax.set_ylim(-0.05, 1.05)
-        row[0].set_ylabel("fraction at the edge")
     for ax, parameter in zip(panels[-1], parameters, strict=True):
         ax.set_xlabel(UNITS[parameter])
+    figure.supylabel("fraction of layers at the edge")
     legend_below(figure, panels[0][0], 5 if columns > 2 else 3)
     return figure
 
