@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import wait
 from time import perf_counter
-from typing import get_args
+from typing import Any, get_args
 
 from lmos_opt import objectives
 from lmos_opt.api import pareto_front
@@ -103,22 +107,53 @@ def verdicts(seeds: Sequence[int], solver: str, jobs: int) -> Iterator[Verdict]:
         for seed in seeds:
             yield from _both(seed, solver)
         return
-    import joblib  # type: ignore[import-untyped]
+    context = get_context("spawn")
+    ends: dict[Any, Any] = {}
+    with _uninterrupted():  # and so the processes are: Ctrl-C reaches all of a terminal, this one ends the others
+        for k in range(min(jobs, len(seeds))):
+            ours, theirs = context.Pipe(duplex=False)
+            ends[ours] = context.Process(target=_send, args=(theirs, seeds[k::jobs], solver), daemon=True)
+            ends[ours].start()
+            theirs.close()
+    try:
+        while ends:
+            ready: list[Any] = wait(list(ends))
+            for end in ready:
+                try:
+                    yield end.recv()
+                except EOFError:
+                    process = ends.pop(end)
+                    process.join()
+                    if process.exitcode:
+                        raise LmosError(f"a process that traced fronts ended with {process.exitcode}") from None
+    finally:
+        for process in ends.values():
+            process.terminate()
+            process.join()
 
-    tasks = (joblib.delayed(_in_a_process)(seed, solver) for seed in seeds)
-    for found in joblib.Parallel(jobs, return_as="generator_unordered")(tasks):
-        yield from found
+
+def _send(end: Any, seeds: Sequence[int], solver: str) -> None:
+    """Judge one front after another and send the verdicts; ends in order when it is terminated."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    for seed in seeds:
+        for verdict in _both(seed, solver):
+            end.send(verdict)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Without SIGINT meanwhile; child processes inherit that and keep it."""
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _both(seed: int, solver: str) -> Iterator[Verdict]:
     asked = question(seed)
     for memory_model in get_args(MemoryModel):
         yield answer(asked, memory_model, solver)
-
-
-def _in_a_process(seed: int, solver: str) -> list[Verdict]:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the first one ends the others
-    return list(_both(seed, solver))
 
 
 def mistakes(front: Front, instance: Instance, names: Sequence[str], memory_model: MemoryModel,
