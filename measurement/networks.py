@@ -19,7 +19,7 @@ from torch import nn
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.imports import current_directory_importable, find_object
-from measurement.seeding import seeded_fills
+from measurement.seeding import Postponed, seeded_fills
 from measurement.weights import load_weights, parse_weights, seed_of
 
 TORCHVISION = "torchvision"
@@ -62,13 +62,23 @@ def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn
     `torchvision:NAME` (published weights, downloaded once by torchvision), or `file:PATH`.
     Raises InputError for names, code or weights that cannot be used, DownloadError without a network.
     """
+    return _build(builder, weights, None, allow_code)
+
+
+def hollow_module(builder: str, weights: str, postponed: Postponed, *, allow_code: bool = False) -> nn.Module:
+    """As `build_network`, with as little memory as can be: seeded weights are left to be drawn in `postponed`, those of
+    a file are views of the mapped file, not to be changed. Only published weights are there as ever."""
+    return _build(builder, weights, postponed, allow_code)
+
+
+def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: bool) -> nn.Module:
     kind, value = parse_weights(weights)
     place, _, name = parse_builder(builder).partition(":")
     if kind == TORCHVISION:
         if place != TORCHVISION:
             raise InputError(weights, f"published weights belong to a torchvision model, not to {builder}")
         return _published(name, value, weights).eval()
-    with seeded_fills(seed_of(weights)):
+    with seeded_fills(seed_of(weights), postponed):
         if place == TORCHVISION:
             module = _torchvision_builder(name)(weights=None, **_OPTIONS.get(name, {}))
         elif allow_code:
@@ -76,16 +86,27 @@ def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn
         else:
             raise InputError(builder, "names code to run, which is refused unless it is explicitly allowed")
     if kind != "seeded":
-        load_weights(module, weights)
+        load_weights(module, weights, mapped=postponed is not None)
     return module.eval()
 
 
-def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
+Contents = Callable[[torch.Tensor], Iterable[npt.NDArray[np.uint8]]]
+"""The bytes of a tensor, in pieces."""
+
+
+def bytes_of(tensor: torch.Tensor) -> npt.NDArray[np.uint8]:
+    """A tensor's bytes, without copying them where they lie in order."""
+    found: npt.NDArray[np.uint8] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+    return found
+
+
+def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequence[str]]],
+                   contents: Contents = lambda tensor: (bytes_of(tensor),)) -> str:
     """`sha256:<hex>` over architecture and weights: equal digests, equal networks.
 
     The architecture is every submodule's name, class and extra_repr (but for `bias=`), the traced `structure` (name,
     kind, inputs of each layer), and every parameter's and buffer's name, dtype and shape (one that stands under two
-    names is described twice); after it come the bytes of every parameter and buffer once, without copying them.
+    names is described twice); after it come the bytes of every parameter and buffer once, as `contents` gives them.
     """
     tensors: dict[str, torch.Tensor] = {
         **dict(module.named_parameters(remove_duplicate=False)),
@@ -104,8 +125,8 @@ def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequen
     digest = hashlib.sha256(json.dumps(header, separators=(",", ":"), ensure_ascii=True).encode() + b"\n")
     for name, tensor in tensors.items():
         if first[id(tensor)] == name and tensor.numel():
-            values: npt.NDArray[np.uint8] = tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-            digest.update(values.data)
+            for part in contents(tensor):
+                digest.update(part.data)
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 
 import torch
@@ -43,10 +44,11 @@ def bundled_weights() -> list[str]:
     return sorted(path.stem for path in (data_dir() / "weights").glob("*.safetensors"))
 
 
-def read_state_dict(weights: str) -> dict[str, torch.Tensor]:
+def read_state_dict(weights: str, *, mapped: bool = False) -> dict[str, torch.Tensor]:
     """The tensors of `bundled:NAME` or `file:PATH`, by key; InputError for a file that holds no state dict.
 
     Files ending in `.safetensors` are read as such, others by torch.load with weights_only: no code in a file runs.
+    With `mapped`, tensors are views of the file, mapped into memory, where its format allows that.
     """
     kind, value = parse_weights(weights)
     if kind == "bundled":
@@ -61,7 +63,7 @@ def read_state_dict(weights: str) -> dict[str, torch.Tensor]:
         if path.suffix == ".safetensors":
             tensors: dict[str, torch.Tensor] = load_file(path)
             return tensors
-        found = torch.load(path, map_location="cpu", weights_only=True)
+        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except OSError as error:
         raise InputError(weights, (error.strerror or str(error)).lower()) from None
     except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
@@ -74,12 +76,12 @@ def read_state_dict(weights: str) -> dict[str, torch.Tensor]:
     return found
 
 
-def load_weights(module: nn.Module, weights: str) -> None:
-    """Put the tensors of `bundled:NAME` or `file:PATH` into `module`.
+def load_weights(module: nn.Module, weights: str, *, mapped: bool = False) -> None:
+    """Put the tensors of `bundled:NAME` or `file:PATH` into `module`; with `mapped`, make them its own, uncopied.
 
     InputError names the keys that are missing, unexpected, or of another shape; the module is untouched then.
     """
-    found, wanted = read_state_dict(weights), module.state_dict()
+    found, wanted = read_state_dict(weights, mapped=mapped), module.state_dict()
     reshaped = [
         f"{key} (file {_shape(found[key])}, network {_shape(wanted[key])})"
         for key in wanted
@@ -96,7 +98,10 @@ def load_weights(module: nn.Module, weights: str) -> None:
     ]
     if problems:
         raise InputError(weights, f"does not fit the network: {'; '.join(problems)}")
-    module.load_state_dict(found)
+    if mapped:
+        module.load_state_dict({key: found[key].to(wanted[key].dtype) for key in wanted}, assign=True)
+    else:
+        module.load_state_dict(found)
 
 
 def _some(keys: list[str]) -> str:

@@ -12,7 +12,7 @@ from lmos_opt.errors import InputError
 from measurement.labels import imagenet_classes
 from measurement.networks import build_network
 from measurement.preprocessing import preprocessing_for
-from measurement.seeding import fill_uniform, seeded_fills
+from measurement.seeding import Fill, seeded_fills
 from measurement.weights import bundled_weights, load_weights, read_state_dict, seed_of
 
 SQUEEZENET = ("torchvision:squeezenet1_1", "bundled:squeezenet1_1")
@@ -20,7 +20,7 @@ SQUEEZENET = ("torchvision:squeezenet1_1", "bundled:squeezenet1_1")
 
 def filled(size: int, low: float, high: float, seed: int = 0, stream: int = 0) -> np.ndarray:
     values = np.empty(size, np.float32)
-    fill_uniform(values, low, high, seed, stream)
+    Fill(low, high, seed, stream).into(values)
     return values
 
 
