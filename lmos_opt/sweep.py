@@ -166,7 +166,7 @@ def _answers(tasks: list[_Task], jobs: int | None, dask: str | None) -> Iterator
     if dask is None and (jobs == 1 or len(tasks) <= 1):
         yield from map(_work, tasks)
         return
-    import joblib  # type: ignore[import-untyped]
+    import joblib
 
     with _backend(jobs, dask):
         try:
@@ -191,7 +191,7 @@ def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
         raise MissingExtraError("a Dask cluster", "dask") from None
     try:
         resolve_address(dask if "://" in dask else f"tcp://{dask}")
-        client = Client(dask, timeout=_CONNECT_S, set_as_default=False)  # type: ignore[no-untyped-call]
+        client = Client(dask, timeout=_CONNECT_S, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ClusterError(dask, f"no scheduler answers: {str(error) or type(error).__name__}") from None
     with client, joblib.parallel_config("dask", client=client):

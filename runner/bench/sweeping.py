@@ -73,4 +73,4 @@ def measure(fronts: int, workers: int, on_way: Callable[[str], None] = lambda wa
 def _cluster(workers: int) -> Any:
     from distributed import LocalCluster
 
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)  # type: ignore[no-untyped-call]
+    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)

@@ -92,7 +92,7 @@ def _digits(lab: Lab) -> Subject:
     """A network trained on digits; its weights are kept, so that it is trained once."""
     from base64 import b64decode, b64encode
 
-    import sklearn  # type: ignore[import-untyped]
+    import sklearn
     import torch
     from safetensors.torch import load, save
 

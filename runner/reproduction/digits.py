@@ -26,7 +26,7 @@ class Digits:
 def load_digits() -> Digits:
     """The data that comes with scikit-learn, the last quarter held out; MissingExtraError without scikit-learn."""
     try:
-        from sklearn.datasets import load_digits as load  # type: ignore[import-untyped]
+        from sklearn.datasets import load_digits as load
     except ImportError:
         raise MissingExtraError("the digits of figure 4", "reproduce") from None
     found = load()
