@@ -131,17 +131,22 @@ class _Evaluation:
         def column(variable: Any) -> int:
             return columns[id(variable)]
 
-        self.deciders = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
+        self._edge = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
         self._sent = [(u, column(variable)) for u, variable in model.sent.items()]
         self._offload = column(model.offload)
         self._used = columns.get(id(model.used))
         self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
         self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
         self._has_constraints = has_constraints
+        ours = {*self._edge, self._offload, self._used, *self._step.values()}
+        ours.update(k for *_, k in (*self._sent, *self._alive))
+        own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
+        self.decisive = not own or (not has_constraints and all(o.value is not None for o in chosen))
+        self.deciders = np.append(self._edge, [] if self.decisive else [k for k in own if milp.integer[k]]).astype(np.int64)
 
     def split(self, x: Array) -> Split:
         """The edge set of a vector."""
-        chosen = x[self.deciders] > 0.5
+        chosen = x[self._edge] > 0.5
         edge = frozenset(v for v, at_edge in zip(self._instance.names, chosen, strict=True) if at_edge)
         return Split(self._instance, edge, self._memory_model)
 
@@ -169,23 +174,23 @@ class _Evaluation:
         return tuple(costs)
 
     def vector(self, point: Point) -> Array:
-        """A vector with the edge set of a point; InputError if it is none of this instance."""
+        """A vector with the edge set of a point, NaN beyond it; InputError if it is none of this instance."""
         edge = self._instance.edge_set(point.edge_layers or ())
-        x = np.zeros(len(self._milp.variables))
-        x[self.deciders] = [v in edge for v in self._instance.names]
+        x = np.full(len(self._milp.variables), np.nan)
+        x[self._edge] = [v in edge for v in self._instance.names]
         return x
 
     def prefixes(self) -> list[Array]:
         """The cuts after each layer in topological order: solutions to start from, on a chain all there are."""
-        found = np.zeros((len(self.deciders) + 1, len(self._milp.variables)))
-        found[:, self.deciders] = np.tri(len(self.deciders) + 1, len(self.deciders), -1)
+        found = np.zeros((len(self._edge) + 1, len(self._milp.variables)))
+        found[:, self._edge] = np.tri(len(self._edge) + 1, len(self._edge), -1)
         return list(found)
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""
         full, edge = x.copy(), split.edge
         crossing = set(split.instance.crossing(edge))
-        full[self.deciders] = [v in edge for v in split.instance.names]
+        full[self._edge] = [v in edge for v in split.instance.names]
         for u, k in self._sent:
             full[k] = u in crossing
         full[self._offload] = len(edge) < len(split.instance.layers)
@@ -204,9 +209,10 @@ def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], so
              time_limit_s: float | None) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
     j = constrained or 0
-    return FrontProblem(milp, [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)], solvers.get(solver),
-                        evaluate.costs if evaluate else None, granules, evaluate.deciders if evaluate else None,
-                        optimised=1 - j if len(forms) == 2 else 0, constrained=j, time_limit_s=time_limit_s)
+    costs = [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)]
+    return FrontProblem(milp, costs, solvers.get(solver), evaluate.costs if evaluate else None, granules,
+                        evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
+                        1 - j if len(forms) == 2 else 0, j, time_limit_s=time_limit_s)
 
 
 def _run(problem: FrontProblem, algorithm: str | None, point: Callable[[Candidate], Point],
@@ -278,7 +284,8 @@ def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, co
         nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
         evaluate = _Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns,
                                has_constraints=bool(kept))
-        problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders)
+        problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders,
+                               decisive=evaluate.decisive)
         return problem.best(0, {}) is not None
 
     limit = instance.memory_limit_bytes

@@ -22,13 +22,12 @@ from numpy.typing import NDArray
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
-
 UNDECIDED = 1e-5
 """A relaxation that leaves a decider this far from whole numbers has not settled it."""
 
 
-class NodeLimitError(Exception):
-    """The search tree grew beyond its limit."""
+class UnsettledError(Exception):
+    """The search ended without a proof: its tree grew beyond the limit, or the relaxation had no word on a leaf."""
 
 
 @dataclass(frozen=True)
@@ -42,12 +41,13 @@ class Found:
 class BranchAndBound:
     """A MILP over bounded variables in a relaxation; `search` settles one objective under some row bounds.
 
-    `deciders` are the columns of integer variables that determine everything else.
+    `deciders` are the columns of integer variables to branch on. They are `decisive` if nothing is left open once they
+    are fixed: then evaluating a vector settles it, else the relaxation has to prove what is best around it.
     """
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
-                 deciders: NDArray[np.int64]) -> None:  # fmt: skip
-        self._milp, self._relaxation, self._deciders = milp, relaxation, deciders
+                 deciders: NDArray[np.int64], decisive: bool) -> None:  # fmt: skip
+        self._milp, self._relaxation, self._deciders, self._decisive = milp, relaxation, deciders, decisive
         self._extra_rows = extra_rows
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
@@ -68,28 +68,30 @@ class BranchAndBound:
         known: Found | None,
         node_limit: float,
         each_node: Callable[[], None] = lambda: None,
+        box: tuple[Array, Array] | None = None,
     ) -> Found | None:
         """The solution of least cost, if one is lower than the known one by more than `gap`; else the known one.
 
         `evaluate(x)` gives the exact scaled cost of a vector with rounded integers, None if it breaks a constraint.
-        `each_node` is called at every node and may raise to end the search. Raises NodeLimitError at the limit.
+        `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
+        Raises UnsettledError at the limit and where nothing proves a leaf.
         """
         milp = self._milp
         cost, upper = self._posed(objective, row_upper)
         best = known
-        stack = [(milp.lower, milp.upper)]
+        stack = [(milp.lower, milp.upper) if box is None else box]
         nodes = 0
         while stack:
             each_node()
             low, high = stack.pop()
             nodes += 1
             if nodes > node_limit:
-                raise NodeLimitError
+                raise UnsettledError
             relaxed = self._relaxation.solve(low, high)
-            if relaxed.status is Status.INFEASIBLE and relaxed.duals is not None:
-                if self._is_empty(relaxed.duals, low, high, upper):
-                    continue
-            elif relaxed.x is not None and relaxed.duals is not None:
+            is_leaf = not len(self._free(low, high))
+            if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, upper):
+                continue
+            if relaxed.x is not None and relaxed.duals is not None:
                 bound, reduced = self._bound(cost, relaxed.duals, low, high, upper)
                 if best is not None and bound >= best.cost - gap:
                     continue
@@ -98,26 +100,33 @@ class BranchAndBound:
                     if bound >= best.cost - gap:
                         continue
                     low, high = self._tighten(low, high, reduced, best.cost - gap - bound)
-                row = self._barely_broken(relaxed.x, row_upper)
-                if row is not None:
-                    is_empty = self._is_above(row, row_upper, low, high)
-                    self._posed(objective, row_upper)
-                    if is_empty:
-                        continue
-            free = self._deciders[low[self._deciders] < high[self._deciders]]
-            if not len(free):
+                if self._is_beyond(relaxed.x, objective, row_upper, low, high):
+                    continue
+            free = self._free(low, high)
+            if len(free):
+                stack += self._children(free, relaxed.x, low, high, best)
+            elif self._decisive:
                 best = self._round(low, evaluate, best, relaxed.x)
-                continue
-            stack += self._children(free, relaxed.x, low, high, best)
+            elif is_leaf:
+                raise UnsettledError
+            else:
+                stack.append((low, high))  # tightened to a leaf: the relaxation has yet to speak of it
         return best
 
-    def completed(self, x: Array) -> Array:
-        """x with the columns that are no deciders solved for, by the relaxation; as it is where that fails."""
-        low, high = self._milp.lower.copy(), self._milp.upper.copy()
-        low[self._deciders] = high[self._deciders] = x[self._deciders]
-        self._relaxation.pose(LinearForm(np.zeros(0, dtype=np.int64), np.zeros(0)), {})
-        found = self._relaxation.solve(low, high).x
-        return x if found is None else found
+    def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
+        """The deciders that a box leaves open."""
+        return self._deciders[low[self._deciders] < high[self._deciders]]
+
+    def completed(self, x: Array, is_allowed: Callable[[Array], bool], node_limit: float) -> Array | None:
+        """A solution with the entries of x that are no NaN; None if it is proved that there is none.
+
+        Raises UnsettledError as `search` does.
+        """
+        is_open = np.isnan(x)
+        box = np.where(is_open, self._milp.lower, x), np.where(is_open, self._milp.upper, x)
+        nothing = LinearForm(np.zeros(0, dtype=np.int64), np.zeros(0))
+        found = self.search(nothing, {}, lambda x: 0.0 if is_allowed(x) else None, 1.0, None, node_limit, box=box)
+        return None if found is None else found.x
 
     def _posed(self, objective: LinearForm, row_upper: dict[int, float]) -> tuple[Array, Array]:
         """Pose a relaxation; its costs and the upper bounds of all rows."""
@@ -139,16 +148,20 @@ class BranchAndBound:
         row = max(excess, key=lambda row: excess[row])
         return row if excess[row] > 0 else None
 
-    def _is_above(self, row: int, row_upper: dict[int, float], low: Array, high: Array) -> bool:
-        """Whether nothing in the box is within a row's bound, by the least that the row can be.
+    def _is_beyond(self, x: Array, objective: LinearForm, row_upper: dict[int, float], low: Array, high: Array) -> bool:
+        """Whether x barely breaks a bounded row and nothing in the box is within its bound, by the least the row can be.
 
         A bound that excludes a known solution by a hair excludes it by less than the tolerances of all rows add up to, so
         the relaxation finds this solution again in every box that holds it, and one decider after another would have to
         be fixed. Asked for the row itself, the relaxation has duals that prove what is out of bounds.
         """
+        row = self._barely_broken(x, row_upper)
+        if row is None:
+            return False
         others = {other: bound for other, bound in row_upper.items() if other != row}
         cost, upper = self._posed(self._extra_rows[row - len(self._milp.rows)], others)
         duals = self._relaxation.solve(low, high).duals
+        self._posed(objective, row_upper)
         return duals is not None and self._bound(cost, duals, low, high, upper)[0] > row_upper[row]
 
     def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> tuple[Array, Array]:
@@ -216,9 +229,9 @@ class BranchAndBound:
         size = float((added * np.maximum(np.abs(low), np.abs(high)))[added > 0].sum() + np.abs(sides).sum())
         return float(terms.sum() + sides.sum()) - self._rounding * size, reduced
 
-    def _is_empty(self, ray: Array, low: Array, high: Array, row_upper: Array) -> bool:
+    def _is_empty(self, ray: Array | None, low: Array, high: Array, row_upper: Array) -> bool:
         """Whether the ray proves that no point of the box satisfies the rows: then 0 x would have a positive bound."""
-        return self._bound(np.zeros(len(low)), ray, low, high, row_upper)[0] > 0
+        return ray is not None and self._bound(np.zeros(len(low)), ray, low, high, row_upper)[0] > 0
 
     def _sided(self, duals: Array, row_upper: Array) -> tuple[Array, Array]:
         """Multipliers without those that lean on a bound which is not there, and each one's share y_i * bound_i."""

@@ -22,7 +22,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from lmos_opt.branching import BranchAndBound, Found, NodeLimitError
+from lmos_opt.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Session, Solver, Status
@@ -37,6 +37,11 @@ LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
 NODE_LIMIT = 20_000
 """Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
+COMBINED = 1e8
+"""Two objectives of whole numbers are one objective, the first in steps of the second's range, if that has fewer values.
+
+Doubles tell its values apart with eight digits to spare.
+"""
 COARSE = 0.1
 """A granule of this size on that scale is far above every tolerance: then the integer solver is believed."""
 MOST_EXCLUSIONS = 60
@@ -118,8 +123,9 @@ class FrontProblem:
 
     `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
     costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
-    the columns that determine all others. `optimised` and `constrained` are Algorithm 1's i and j, `known` points
-    that an earlier run found. After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
+    the columns to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and
+    `constrained` are Algorithm 1's i and j, `known` points that an earlier run found, `hints` vectors to start from.
+    After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
     """
 
     milp: Milp
@@ -128,6 +134,7 @@ class FrontProblem:
     exact: Callable[[Array], tuple[float, ...] | None] | None = None
     granules: Sequence[float | None] = ()
     deciders: NDArray[np.int64] | None = None
+    decisive: bool = False
     optimised: int = 0
     constrained: int = 1
     known: Sequence[Candidate] = ()
@@ -163,7 +170,9 @@ class FrontProblem:
     def _tree(self) -> BranchAndBound:
         deciders = self.milp.integer_columns if self.deciders is None else self.deciders
         relaxation = self.solver.relax(self._program, self._rows)
-        return BranchAndBound(self._program, self._rows, relaxation, deciders)
+        is_open = self.milp.lower < self.milp.upper
+        is_open[deciders] = False
+        return BranchAndBound(self._program, self._rows, relaxation, deciders, self.decisive or not is_open.any())
 
     @cached_property
     def _sum(self) -> LinearForm:
@@ -204,6 +213,35 @@ class FrontProblem:
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
         return self._solve(self._sum, tuple(range(self.p)), limits, candidate) or candidate
 
+    def lexicographic(self, i: int, j: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
+        """A solution of least cost i within the limits and, of these, of least cost j; None if there is no solution.
+
+        For two objectives it is non-dominated wherever only j is limited. One solve where whole numbers let both be one
+        objective, else two. `witness` is a solution within the limits, of least cost j of all.
+        """
+        combined = self._combined(i, j, limits, witness)
+        if combined is not None:
+            return self._solve(combined, (i,), limits, witness)
+        first = self.best(i, limits, witness)
+        return first and (self.best(j, {i: at_most(first.costs[i])}, first) or first)
+
+    def _combined(self, i: int, j: int, limits: dict[int, Limit], witness: Candidate | None) -> LinearForm | None:
+        """Cost i in steps that outweigh all that cost j can differ by, plus cost j; None where tolerances could mix them."""
+        first, second = self._scales[i], self._scales[j]
+        if self._certified or first.granule is None or second.granule is None:
+            return None
+        width = self.milp.spread(second.form)
+        if j in limits and witness is not None:
+            width = min(width, limits[j].value - witness.costs[j])
+        steps = round(width / second.granule) + 1
+        if steps * self.milp.spread(first.form) / first.granule > COMBINED:
+            return None
+        total = np.zeros(len(self.milp.variables))
+        for form, weight in ((first.form, steps / first.granule), (second.form, 1 / second.granule)):
+            np.add.at(total, form.columns, weight * form.coefficients)
+        columns = np.flatnonzero(total)
+        return LinearForm(columns, total[columns])
+
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
         self._check_time()
@@ -212,7 +250,7 @@ class FrontProblem:
         if self._certified:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
-            except NodeLimitError:
+            except UnsettledError:
                 self._certified = False
         if self._delicate and not self.solver.precise:
             self.doubt = (f"solver {self.solver.name} decides within tolerances that points may lie within: "
@@ -310,9 +348,15 @@ class FrontProblem:
         return True
 
     def candidate(self, x: Array) -> Candidate | None:
-        """A vector as a candidate, with what its deciders leave open solved for; None if it breaks a constraint."""
-        if self.deciders is not None and self.solver.relaxes:
-            x = self._tree.completed(x)
+        """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""
+        if np.isnan(x).any():
+            if self.decisive or not self.solver.relaxes:
+                x = np.nan_to_num(x)
+            else:
+                completed = self._tree.completed(x, lambda x: self._costs(x) is not None, NODE_LIMIT)
+                if completed is None:
+                    return None
+                x = completed
         costs = self._costs(x)
         return None if costs is None else Candidate(x, costs)
 

@@ -7,12 +7,13 @@ import random
 from dataclasses import replace
 
 import numpy as np
+import pyomo.environ as pyo
 import pytest
 
-from lmos_opt import pareto_front
-from lmos_opt.branching import BranchAndBound, NodeLimitError
+from lmos_opt import pareto_front, trace_front
+from lmos_opt.branching import BranchAndBound, UnsettledError
 from lmos_opt.milp import LinearForm, Milp
-from lmos_opt.solvers import Relaxed, Status, highs
+from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 from runner.bench.exactness import mistakes
 from runner.bench.random_instances import random_instance
 
@@ -30,7 +31,7 @@ def _program(seed: int) -> tuple[Milp, LinearForm]:
 
 
 def _search(milp, objective, relaxation=None, node_limit=10**6):
-    tree = BranchAndBound(milp, [], relaxation or highs.SOLVER.relax(milp, []), milp.integer_columns)
+    tree = BranchAndBound(milp, [], relaxation or highs.SOLVER.relax(milp, []), milp.integer_columns, True)
 
     def evaluate(x):
         exact = all(row.at(x) <= upper for row, upper in zip(milp.rows, milp.row_upper, strict=True))
@@ -121,14 +122,14 @@ def test_without_any_relaxation_the_search_enumerates():
 
 def test_the_node_limit_is_an_error_not_an_answer():
     milp, objective = _program(3)
-    with pytest.raises(NodeLimitError):
+    with pytest.raises(UnsettledError):
         _search(milp, objective, _Dead(), node_limit=100)
 
 
 def test_bounds_hold_for_any_multipliers():
     """Weak duality: whatever the multipliers, the bound is below every feasible cost of the box."""
     milp, objective = _program(8)
-    tree = BranchAndBound(milp, [], highs.SOLVER.relax(milp, []), milp.integer_columns)
+    tree = BranchAndBound(milp, [], highs.SOLVER.relax(milp, []), milp.integer_columns, True)
     cost = np.zeros(len(milp.variables))
     cost[objective.columns] = objective.coefficients
     best = _brute_force(milp, objective)
@@ -137,3 +138,63 @@ def test_bounds_hold_for_any_multipliers():
         duals = rng.normal(size=len(milp.rows)) * 10 ** rng.uniform(-6, 3)
         assert tree._bound(cost, duals, milp.lower, milp.upper, milp.row_upper)[0] <= best
         assert not tree._is_empty(duals, milp.lower, milp.upper, milp.row_upper)
+
+
+class _Fails:
+    """A relaxation that has no word on most boxes."""
+
+    def __init__(self, relaxation, seed, share):
+        self._relaxation, self._rng, self._share = relaxation, random.Random(seed), share
+
+    def pose(self, *arguments):
+        self._relaxation.pose(*arguments)
+
+    def solve(self, *arguments):
+        if self._rng.random() < self._share:
+            return Relaxed(Status.FAILED, None, None)
+        return self._relaxation.solve(*arguments)
+
+
+class _Silent(highs.Highs):
+    """HiGHS whose relaxations fail now and then, and whose integer programs always do."""
+
+    def __init__(self, seed, share):
+        super().__init__()
+        object.__setattr__(self, "failing", (seed, share))
+
+    def relax(self, *arguments):
+        return _Fails(super().relax(*arguments), *self.failing)
+
+    def open(self, *arguments):
+        return _NoSession()
+
+
+class _NoSession:
+    def solve(self, *arguments):
+        return Outcome(Status.FAILED)
+
+
+def _covering(seed):
+    """Fractional data and a continuous variable: fixing all binaries leaves it to the relaxation to say what it is."""
+    rng = np.random.default_rng(seed)
+    weight, price, height = rng.uniform(1, 10, (3, 6))
+    m = pyo.ConcreteModel("covering")
+    m.x = pyo.Var(range(6), domain=pyo.Binary)
+    m.top = pyo.Var(bounds=(0, 100))
+    m.enough = pyo.Constraint(expr=sum(weight[k] * m.x[k] for k in range(6)) >= 0.4 * weight.sum())
+    m.high = pyo.Constraint(range(6), rule=lambda m, k: m.top >= height[k] * m.x[k])
+    m.cost, m.height = pyo.Objective(expr=sum(price[k] * m.x[k] for k in range(6))), pyo.Objective(expr=m.top)
+    return m
+
+
+@pytest.mark.parametrize("share", [0.1, 0.4, 1.0])
+@pytest.mark.parametrize("seed", range(6))
+def test_a_leaf_with_continuous_variables_is_not_closed_without_a_proof(seed, share):
+    m = _covering(seed)
+    expected = [tuple(p.values.values()) for p in trace_front(m, [m.cost, m.height]).points]
+    front = trace_front(m, [m.cost, m.height], solver=_Silent(seed, share))
+    if front.complete:
+        assert [tuple(p.values.values()) for p in front.points] == pytest.approx(expected)
+    else:
+        assert "failed" in front.reason
+    assert share < 1.0 or not front.complete

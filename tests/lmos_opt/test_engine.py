@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import math
 import random
 
+import numpy as np
 import pyomo.environ as pyo
 import pytest
 
@@ -302,3 +304,31 @@ def test_a_front_over_an_objective_with_a_variable_of_its_own_goes_on_under_cons
         whole = pareto_front(instance, names, constraints=[private])
         part = whole.model_copy(update={"points": whole.points[:1], "complete": False, "reason": "test"})
         assert pareto_front(instance, names, constraints=[private], resume=part).points == whole.points
+
+
+@pytest.mark.parametrize("objectives", [["latency", "memory"], ["edge_time", "memory"]])
+def test_a_constraints_own_integers_are_branched_on(objectives):
+    """Leased gigabytes: the relaxation would lease a fraction."""
+    for seed in range(6):
+        instance = random_instance(seed, most_layers=7)
+        total = max(1, sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers))
+
+        def leased(m, inst, total=total):
+            m.leases = pyo.Var(domain=pyo.Integers, bounds=(0, 8))
+            return m.memory <= m.leases * (total / 8)
+
+        def few(m, inst):
+            return sum(m.edge.values()) + m.leases <= len(inst.layers)
+
+        front = pareto_front(instance, objectives, constraints=[leased, few])
+        allowed = [split for edge in down_closed_sets(instance)
+                   for split in [Split(instance, edge)]
+                   if len(edge) + math.ceil(split.memory_bytes / (total / 8) * (1 - 1e-12)) <= len(instance.layers)]
+        chosen = [get(name) for name in objectives]
+        costs = {tuple(o.value(split) * (1 if o.sense == "min" else -1) for o in chosen) for split in allowed}
+        expected = sorted(c for c in costs if not any(d != c and all(x <= y for x, y in zip(d, c)) for d in costs))
+        found = sorted(tuple(p.values[o.name] * (1 if o.sense == "min" else -1) for o in chosen) for p in front.points)
+        assert front.complete
+        assert np.allclose(found, expected, rtol=1e-9)
+        part = front.model_copy(update={"points": front.points[:1], "complete": False, "reason": "test"})
+        assert pareto_front(instance, objectives, constraints=[leased, few], resume=part).points == front.points

@@ -162,7 +162,7 @@ def test_a_relaxations_duals_prove_its_optimum_and_its_emptiness(solver):
     extra = [LinearForm(np.arange(n), rng.uniform(0.5, 1, n))]
     cost = LinearForm(np.arange(n), rng.uniform(-1, 1, n))
     relaxation = solver.relax(milp, extra)
-    tree = BranchAndBound(milp, extra, relaxation, np.arange(n))
+    tree = BranchAndBound(milp, extra, relaxation, np.arange(n), True)
     relaxation.pose(cost, {3: 1.0})
     found = relaxation.solve(milp.lower, milp.upper)
     assert found.status is Status.OPTIMAL
