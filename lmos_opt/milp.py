@@ -74,12 +74,12 @@ class Milp:
         return np.array([self.granule(row) is not None for row in self.rows], dtype=bool)
 
     def satisfied(self, x: Array) -> bool:
-        """Whether x satisfies every row: whole rows to 1e-6, others to 1e-6 of what they add up."""
+        """Whether x satisfies every row: to 1e-9 of what it adds up, and of one at least; whole rows to 1e-6."""
         row, column, value = self._entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
         size = np.maximum(1.0, np.bincount(row, np.abs(terms), len(self.rows)))
-        slack = 1e-6 * np.where(self._row_is_whole, 1.0, size)
+        slack = np.where(self._row_is_whole, 1e-6, 1e-9 * size)
         return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack))
 
     def spread(self, form: LinearForm) -> float:

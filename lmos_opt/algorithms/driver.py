@@ -37,11 +37,6 @@ LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
 NODE_LIMIT = 20_000
 """Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
-COMBINED = 1e8
-"""Two objectives of whole numbers are one objective, the first in steps of the second's range, if that has fewer values.
-
-Doubles tell its values apart with eight digits to spare.
-"""
 COARSE = 0.1
 """A granule of this size on that scale is far above every tolerance: then the integer solver is believed."""
 MOST_EXCLUSIONS = 60
@@ -213,34 +208,13 @@ class FrontProblem:
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
         return self._solve(self._sum, tuple(range(self.p)), limits, candidate) or candidate
 
-    def lexicographic(self, i: int, j: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
-        """A solution of least cost i within the limits and, of these, of least cost j; None if there is no solution.
+    def ask_for(self, known: Candidate) -> None:
+        """Raise SubproblemError if the solver does not know of a known solution, where its word is taken for empty regions.
 
-        For two objectives it is non-dominated wherever only j is limited. One solve where whole numbers let both be one
-        objective, else two. `witness` is a solution within the limits, of least cost j of all.
+        Asked at an algorithm's end, it finds out a solver that has stopped answering and calls everything infeasible.
         """
-        combined = self._combined(i, j, limits, witness)
-        if combined is not None:
-            return self._solve(combined, (i,), limits, witness)
-        first = self.best(i, limits, witness)
-        return first and (self.best(j, {i: at_most(first.costs[i])}, first) or first)
-
-    def _combined(self, i: int, j: int, limits: dict[int, Limit], witness: Candidate | None) -> LinearForm | None:
-        """Cost i in steps that outweigh all that cost j can differ by, plus cost j; None where tolerances could mix them."""
-        first, second = self._scales[i], self._scales[j]
-        if self._certified or first.granule is None or second.granule is None:
-            return None
-        width = self.milp.spread(second.form)
-        if j in limits and witness is not None:
-            width = min(width, limits[j].value - witness.costs[j])
-        steps = round(width / second.granule) + 1
-        if steps * self.milp.spread(first.form) / first.granule > COMBINED:
-            return None
-        total = np.zeros(len(self.milp.variables))
-        for form, weight in ((first.form, steps / first.granule), (second.form, 1 / second.granule)):
-            np.add.at(total, form.columns, weight * form.coefficients)
-        columns = np.flatnonzero(total)
-        return LinearForm(columns, total[columns])
+        if not self._certified:
+            self.best(0, {}, known)
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip

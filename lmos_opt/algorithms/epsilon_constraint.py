@@ -1,9 +1,12 @@
-"""Algorithm 1 of the paper: the ε-constraint method for two objectives (Chankong and Haimes).
+"""Algorithm 1 of the paper: the ε-constraint method for two objectives (Chankong and Haimes), N + 1 solves for N points.
 
-i is optimised, j constrained. Each step bounds j strictly below the last point's value and finds the best i there and,
-of these, the best j, so that every point is efficient: two solves, or one where both are whole numbers. The last point,
-best in j, is known from the start: it is a solution of every step's subproblem, so none of them is infeasible, and a
-solver that says so is not believed. N points take 2N + 1 solves, or N + 1.
+i is optimised, j constrained. Each step bounds j strictly below the last solution's value and finds the best i there. That
+solution is on the front unless the next step finds the same i again at a better j. So the second solve of a step, best
+j at that i, is left out until such a tie shows itself, which then costs a solve more; where there have been more ties than
+solves spared, no more are left out. N points take N + 1 solves, where there are ties up to 2N + 2.
+
+The best j, known from the start, is a solution of every step's subproblem, so none of them is infeasible, and a solver
+that says so is not believed.
 """
 
 from __future__ import annotations
@@ -11,20 +14,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, below
+from lmos_opt.algorithms.driver import Candidate, FrontProblem, at_most, below
 
 
 def trace(problem: FrontProblem) -> Iterator[Candidate]:
     """Yield the front from the best i to the best j; nothing if the problem is infeasible."""
     i, j = problem.optimised, problem.constrained
-    end = problem.lexicographic(j, i, {})
+
+    def best_j(tied: Candidate) -> Candidate:
+        return problem.best(j, {i: at_most(tied.costs[i])}, tied) or tied
+
+    end = problem.best(j, {})
     if end is None:
         return
-    yield end
-    point = problem.lexicographic(i, j, {}, end) or end
-    while problem.is_less(i, point.costs[i], end.costs[i]):
-        yield point
-        point = problem.lexicographic(i, j, {j: below(point.costs[j])}, end) or end
+    found = problem.best(i, {}, end) or end
+    is_best_j, spared = False, 0
+    while problem.is_less(j, end.costs[j], found.costs[j]):
+        if spared < 0 and not is_best_j:
+            found, is_best_j = best_j(found), True
+            continue
+        further = problem.best(i, {j: below(found.costs[j])}, end) or end
+        if problem.is_less(i, found.costs[i], further.costs[i]):
+            yield found
+            spared += not is_best_j
+            found, is_best_j = further, False
+        else:
+            found, is_best_j = best_j(further), True
+            spared -= 1
+    yield found
 
 
 ALGORITHM = Algorithm("epsilon_constraint", trace, least=2, most=2)

@@ -19,6 +19,7 @@ Bound = tuple[float, ...]
 def trace(problem: FrontProblem) -> Iterator[Candidate]:
     """Yield non-dominated points, beyond those known, until every zone below a local upper bound is proved empty."""
     bounds: list[Bound] = [(inf,) * problem.p]
+    point = None
     for known in problem.known:
         bounds = split_zones(bounds, known.costs)
     while bounds:
@@ -32,6 +33,8 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
         point = problem.refine(found)
         yield point
         bounds = split_zones(bounds, point.costs)
+    if point is not None:
+        problem.ask_for(point)
 
 
 def split_zones(bounds: list[Bound], point: Bound) -> list[Bound]:

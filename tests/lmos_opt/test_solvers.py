@@ -100,8 +100,8 @@ def test_without_relaxations_a_front_of_real_values_is_never_called_whole(solver
     """What such a solver finds is attained; that nothing is missing rests on its tolerances."""
     instance = random_instance(3, most_layers=6, style=style)
     front = pareto_front(instance, solver=replace(solver, relaxes=False, precise=False))
-    assert front.points
     assert not front.complete
+    assert front.points or solver.name == "cbc"  # which contradicts itself before the first point is sure
     assert f"solver {solver.name} decides within tolerances" in front.reason or "known solution contradicts" in front.reason
     assert not any("has" in m for m in mistakes(front, instance, ["latency", "memory"], "sum"))
 
@@ -360,9 +360,9 @@ def test_highs_runs_where_others_have_run_it_on_more_threads():
 
 
 def test_points_found_before_a_solver_dies_are_kept(monkeypatch):
-    instance = random_instance(3, most_layers=6, style="realistic")
+    instance = random_instance(4, most_layers=14, style="realistic")
     whole = pareto_front(instance)
-    assert len(whole.points) > 1
+    assert len(whole.points) > 3
     real, left = highs.HighsRelaxation.solve, [40]
 
     def dying(self, lower, upper):
@@ -384,6 +384,6 @@ def test_points_found_before_a_solver_dies_are_kept(monkeypatch):
             assert [p.values for p in front.points] == [p.values for p in whole.points]
         else:
             assert front.reason == "solver highs: ended with code -11"
-            assert 1 <= len(front.points) <= len(whole.points)
+            assert 1 <= len(front.points) < len(whole.points)
             partial.append(front)
     assert partial

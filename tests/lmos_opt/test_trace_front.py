@@ -212,7 +212,7 @@ class _Failing(highs.Highs):
         return _Relaxation(super().relax(*arguments), self)
 
 
-@pytest.mark.parametrize("algorithm", ["epsilon_constraint", "balanced_box"])  # zones have no witness against a solver that lies
+@pytest.mark.parametrize("algorithm", algorithms.names())
 @pytest.mark.parametrize("status", [Status.FAILED, Status.TIME_LIMIT, Status.INFEASIBLE])
 @pytest.mark.parametrize("real", [False, True])
 def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(status, real, algorithm):
