@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -25,6 +26,8 @@ from lmos_opt.files import (
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+
+    from lmos_opt.split import Split
 
 Sense = Literal["min", "max"]
 SUFFIXES = (".json", ".csv", ".parquet")
@@ -163,11 +166,12 @@ class Front(Document):
         columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
         return pd.DataFrame(rows, columns=columns)
 
-    def plot(self, ax: Axes | None = None, *, chosen: Point | None = None) -> Axes:
-        """Draw the front; returns the matplotlib Axes."""
-        from lmos_opt.plotting import draw_front
+    def plot(self, ax: Axes | None = None, *, chosen: Point | None = None, cuts: Sequence[Split] = (),
+             rules: Sequence[str] = ()) -> Axes:  # fmt: skip
+        """Draw the front; returns the matplotlib Axes. See `lmos_opt.plots.front.draw_front`."""
+        from lmos_opt.plots.front import draw_front
 
-        return draw_front(self, ax, chosen)
+        return draw_front(self, ax, chosen, cuts=cuts, rules=rules)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.

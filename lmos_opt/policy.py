@@ -145,7 +145,7 @@ class Policy(Document):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the number of edge layers as steps; returns the matplotlib Axes."""
-        from lmos_opt.policy_plot import draw_policy
+        from lmos_opt.plots.policy import draw_policy
 
         return draw_policy(self, ax)
 

@@ -6,13 +6,16 @@ Made by `measurement.profile_network`, read by everything after it; needs no tor
 from __future__ import annotations
 
 import math
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Name, Record
 from lmos_opt.graph import check_order
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 DTYPE_BYTES = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
@@ -132,3 +135,9 @@ class NetworkProfile(Document):
         import pandas as pd
 
         return pd.DataFrame([layer.model_dump(exclude={"outputs"}) for layer in self.layers])
+
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw what each layer puts out and how the work adds up; returns the matplotlib Axes."""
+        from lmos_opt.plots.layers import draw_layers
+
+        return draw_layers(self, ax)

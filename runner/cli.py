@@ -146,6 +146,9 @@ def plan(
         ),
     ],
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Draw the graph and its cut: .png, .svg or .pdf.")
+    ] = None,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -166,7 +169,7 @@ def plan(
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()))
-    command.run(question, select, output, as_json)
+    command.run(question, select, output, plot, as_json)
 
 
 @app.command()

@@ -10,7 +10,7 @@ from pathlib import Path
 from time import perf_counter
 
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.plotting import save_plot
+from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options
 from runner.commands.front import front_table
 from runner.commands.output import out, table

@@ -20,7 +20,7 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
     if output is not None:
         checked_suffix(output, SUFFIXES)
     if plot is not None:
-        from lmos_opt.plotting import check_plot
+        from lmos_opt.plots.front import check_plot
 
         check_plot(plot, len(question.names))
     asked = read(question)
@@ -29,9 +29,10 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
     if output is not None:
         found.save(output)
     if plot is not None:
-        from lmos_opt.plotting import save_plot
+        from lmos_opt.plots.front import PLAIN_RULES, save_plot, some_cuts
 
-        save_plot(found, plot, chosen)
+        cuts = some_cuts(asked.instance, question.model) if len(question.names) == 2 else ()
+        save_plot(found, plot, chosen, cuts=cuts, rules=PLAIN_RULES)
     if as_json:
         print_json(found.to_json())
     else:

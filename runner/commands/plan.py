@@ -14,14 +14,22 @@ from runner.commands.output import err, out, print_json, table
 from runner.commands.tracing import Asked, Question, baseline_split, read, trace
 
 
-def run(question: Question, select: str, output: Path | None, as_json: bool) -> None:
+def run(question: Question, select: str, output: Path | None, plot: Path | None, as_json: bool) -> None:
     """Raises InputError and InfeasibleError as `choose`."""
+    if plot is not None:
+        from lmos_opt.plots.style import check
+
+        check(plot, interactive=False)
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
     asked = read(question)
     plan = choose(question, asked, select)
     if output is not None:
         plan.save(output)
+    if plot is not None:
+        from lmos_opt.plots.graph import save_graph_plot
+
+        save_graph_plot(asked.instance, plan.edge_layers, plot)
     if as_json:
         print_json(plan.to_json())
     else:

@@ -19,14 +19,14 @@ def run(question: Question, select: str, over: str, between: str | None, output:
     if output is not None:
         checked_suffix(output, SUFFIXES)
     if plot is not None:
-        from lmos_opt.policy_plot import check_policy_plot
+        from lmos_opt.plots.policy import check_policy_plot
 
         check_policy_plot(plot)
     policy = make_policy(question, select, over, between)
     if output is not None:
         policy.save(output)
     if plot is not None:
-        from lmos_opt.policy_plot import save_policy_plot
+        from lmos_opt.plots.policy import save_policy_plot
 
         save_policy_plot(policy, plot)
     if as_json:

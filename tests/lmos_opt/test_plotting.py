@@ -7,15 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from lmos_opt import Front, InputError
-from lmos_opt.plotting import save_plot
-from tests.lmos_opt.documents import front_data, listed
+from lmos_opt import Front, InputError, Instance, NetworkProfile, pareto_front
+from lmos_opt.graph import INPUT
+from lmos_opt.plots.cuts import draw_cuts, save_cuts_plot
+from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, save_plot, some_cuts
+from lmos_opt.plots.graph import draw_graph, lay_out, save_graph_plot
+from lmos_opt.sources import Options, instance_of, load_source
+from lmos_opt.split import Split, down_closed_sets
+from lmos_opt.units import format_size
+from tests.lmos_opt.documents import chain_data, diamond_data, front_data, listed, profile_data
 
 pytest.importorskip("matplotlib")
 
 
 def front(**changes: object) -> Front:
-    return Front.from_dict(front_data() | {"complete": True, "reason": None} | changes)
+    """Two points over latency and memory."""
+    data = front_data() | {"complete": True, "reason": None}
+    data["objectives"] = data["objectives"][:2]
+    for point in data["points"]:
+        del point["values"]["price"]
+    return Front.from_dict(data | changes)
 
 
 def texts(ax) -> list[str]:
@@ -96,7 +107,7 @@ def test_a_partial_front_says_so(tmp_path, suffix):
 @pytest.mark.parametrize("suffix", [".png", ".html"])
 @pytest.mark.parametrize("name", ["cost in $ and $_", r"$\frac$", "</script><b>net</b>", "神经网络 ☃", "%s {} \\"])
 def test_names_are_drawn_as_they_are(tmp_path, suffix, name):
-    data = front_data()
+    data = front().to_dict()
     data["objectives"][0]["unit"] = name
     data["points"][1]["edge_layers"] = ["a", name]
     found = front(instance=name, objectives=data["objectives"], points=data["points"])
@@ -107,13 +118,13 @@ def test_names_are_drawn_as_they_are(tmp_path, suffix, name):
 
 @pytest.mark.parametrize("count", [1, 40])
 def test_fronts_of_one_point_and_of_many(tmp_path, count):
-    points = [{"values": {"latency": 1.0 + k, "memory": k, "price": -k}, "edge_layers": [], "x1": 0, "x2": 3}
+    points = [{"values": {"latency": 1.0 + k, "memory": k}, "edge_layers": [], "x1": 0, "x2": 3}
               for k in range(count)]  # fmt: skip
     assert len(saved(tmp_path, ".png", front(points=points))) > 5000
 
 
 def test_a_front_of_another_model_and_one_without_points(tmp_path):
-    points = [{"values": {"latency": 1.0, "memory": 2, "price": 3}, "solution": {"x": 1.0}}]
+    points = [{"values": {"latency": 1.0, "memory": 2}, "solution": {"x": 1.0}}]
     assert "chosen" in texts(front(points=points).plot(chosen=front(points=points).points[0]))
     assert len(saved(tmp_path, ".png", front(points=[]))) > 5000
 
@@ -131,3 +142,114 @@ def test_one_objective_has_no_picture(tmp_path, suffix):
     with pytest.raises(InputError, match="has no picture; expected two or more"):
         save_plot(front(objectives=front_data()["objectives"][:1], points=points), tmp_path / f"front{suffix}")
     assert listed(tmp_path) == []
+
+
+def test_dominated_cuts_are_those_that_enumeration_finds_dominated():
+    instance = instance_of(load_source("alexnet"), Options(bandwidth="20Mbps"))
+    found = pareto_front(instance)
+    cuts = some_cuts(instance)
+    assert len(cuts) == 22
+    values = {(split.times.latency_s, split.memory_bytes) for split in cuts}
+    on_the_front = {(point.values["latency"], point.values["memory"]) for point in found.points}
+    assert {*dominated(found, cuts)} == values - on_the_front
+    drawn = {line.get_label(): line for line in found.plot(cuts=cuts).get_lines()}
+    assert len(drawn["dominated cuts"].get_xdata()) == 22 - len(found.points)
+
+
+def test_cuts_beyond_the_memory_limit_are_not_drawn():
+    instance = Instance.from_dict(chain_data(memory_limit_bytes=14000))
+    assert [len(split.edge) for split in some_cuts(instance)] == [0, 1, 2]
+
+
+def test_of_a_graph_with_many_cuts_the_prefixes_are_drawn():
+    instance = instance_of(load_source("inception_v3"), Options())
+    cuts = some_cuts(instance)
+    assert [len(split.edge) for split in cuts] == list(range(len(instance.layers) + 1))
+
+
+def test_every_rules_choice_is_marked_and_rules_that_agree_share_a_mark():
+    found = pareto_front(instance_of(load_source("vgg19"), Options()))
+    marked = {rule: point for names, point in choices(found, PLAIN_RULES) for rule in names}
+    assert marked == {rule: found.select(rule) for rule in PLAIN_RULES}
+    labels = [text.get_text() for text in found.plot(rules=[*PLAIN_RULES, "slack:0"]).get_legend().get_texts()]
+    assert "rule min_latency, slack:0" in labels
+
+
+def test_rules_that_cannot_choose_are_left_out():
+    found = front()
+    assert choices(found, ["budget:0.1", "knees"]) == []
+    assert [names for names, _ in choices(found, ["min_latency", "budget:0.1"])] == [["min_latency"]]
+
+
+def test_three_objectives_are_parallel_coordinates():
+    found = Front.from_dict(front_data())
+    ax = found.plot(chosen=found.points[1])
+    lines = [list(line.get_ydata()) for line in ax.get_lines() if len(line.get_xdata()) == 3]
+    assert lines == [[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]  # at the top: the least latency and price, the most memory
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["latency (min)", "memory (max)", "price (min)"]
+    assert {note.get_text() for note in ax.texts} == {"0.5 s", "1.5 s", "6500 MB", "0 MB", "-1.5 EUR", "2 EUR"}
+
+
+def test_three_objectives_as_a_page(tmp_path):
+    pytest.importorskip("plotly")
+    page = saved(tmp_path, ".html", Front.from_dict(front_data())).decode()
+    assert '"type":"parcoords"' in page
+    assert '"label":"price (EUR, min)"' in page
+    assert '"range":[2.0,-1.5]' in page  # the best at the top
+
+
+def test_the_parts_of_every_cut_stand_on_each_other():
+    instance = Instance.from_dict(chain_data())
+    ax = draw_cuts(instance, chosen=2)
+    heights = [sum(bar.get_height() for bar in bars) for bars in zip(*ax.containers, strict=True)]
+    splits = [Split(instance, frozenset(instance.names[:n])) for n in range(4)]
+    assert heights == pytest.approx([split.times.latency_s for split in splits])
+    marks = {line.get_label(): list(line.get_xdata()) for line in ax.get_lines()}
+    least = min(range(4), key=lambda n: splits[n].times.latency_s)
+    assert marks == {f"least latency: x1 = {least}": [least], "chosen: x1 = 2": [2]}
+    assert [c.get_label() for c in ax.containers] == ["edge", "link", "server"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".html"])
+def test_the_parts_of_every_cut_as_a_file(tmp_path, suffix):
+    pytest.importorskip("plotly")
+    save_cuts_plot(Instance.from_dict(chain_data()), tmp_path / f"c{suffix}")
+    assert (tmp_path / f"c{suffix}").stat().st_size > 5000
+
+
+def test_a_profile_shows_its_outputs_and_its_image():
+    ax = NetworkProfile.from_dict(profile_data()).plot()
+    assert [bar.get_height() for bar in ax.containers[0]] == pytest.approx([768e-6, 40e-6])
+    assert ax.get_lines()[0].get_ydata()[0] == pytest.approx(768e-6)
+    assert ax.get_ylabel() == "output (MB)"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["split", "fc"]
+
+
+@pytest.mark.parametrize("data", [chain_data(), diamond_data()])
+def test_the_cut_meets_every_tensor_that_crosses_and_nothing_else(data):
+    instance = Instance.from_dict(data)
+    for edge in down_closed_sets(instance):
+        layout = lay_out(instance, edge)
+        left = {name for name, (x, _) in layout.places.items() if x < layout.cut}
+        assert left == {INPUT, *edge}
+        assert len({*layout.places.values()}) == len(layout.places)  # no two in one place
+        assert all(layout.places[u][0] < layout.places[v][0] for u, v in instance.arcs)
+        notes = [text.get_text() for text in draw_graph(instance, edge).texts]
+        shown = sorted(note for note in notes if note.endswith("B"))
+        assert shown == sorted(format_size(instance.tensor_bytes(name)) for name in instance.crossing(edge))
+
+
+def test_a_large_graph_names_only_what_crosses(tmp_path):
+    instance = instance_of(load_source("googlenet"), Options())
+    chosen = pareto_front(instance).select("ideal")
+    notes = [text.get_text() for text in draw_graph(instance, chosen.edge_layers).texts]
+    assert {note.split(": ")[0] for note in notes} == {*instance.crossing(frozenset(chosen.edge_layers))}
+    save_graph_plot(instance, chosen.edge_layers, tmp_path / "g.svg")
+    assert ET.parse(tmp_path / "g.svg").getroot().tag.endswith("svg")
+    with pytest.raises(InputError, match=r"has the suffix '\.html'"):
+        save_graph_plot(instance, chosen.edge_layers, tmp_path / "g.html")
+
+
+def test_a_set_that_is_not_down_closed_has_no_cut():
+    with pytest.raises(InputError, match="is at the edge, but its input"):
+        draw_graph(Instance.from_dict(chain_data()), ["b"])

@@ -336,7 +336,7 @@ def test_pieces_of_a_known_function():
 
 def test_the_picture_has_a_step_for_each_stretch(chain, tmp_path):
     pytest.importorskip("matplotlib")
-    from lmos_opt.policy_plot import save_policy_plot
+    from lmos_opt.plots.policy import save_policy_plot
 
     found = bandwidth_policy(chain, "min_latency", 1000.0, 1e6)
     ax = found.plot()

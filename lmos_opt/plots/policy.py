@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import io
 import os
 from html import escape
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmos_opt.errors import MissingExtraError
-from lmos_opt.files import checked_suffix, write_atomically
-from lmos_opt.plotting import SUFFIXES
+from lmos_opt.plots import style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from lmos_opt.policy import Policy
 
-_BLUE, _GREY = "#0072B2", "#999999"
 _SCALES = {"bandwidth": (8e-6, "bandwidth (Mbps)"), "memory": (1e-6, "memory limit (MB)")}
 _MOST_NAMES = 12
 """Stretches up to which each one is labelled with its last edge layer."""
@@ -25,20 +20,16 @@ _MOST_NAMES = 12
 
 def draw_policy(policy: Policy, ax: Axes | None = None) -> Axes:
     """Draw x1 as steps, bandwidth on a logarithmic axis, a gap where the rule admits no split; returns the Axes."""
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import MaxNLocator
-    except ImportError:
-        raise MissingExtraError("plotting", "plots") from None
-    if ax is None:
-        ax = Figure(figsize=(7, 4.5), layout="constrained").add_subplot()
+    ax = style.new_axes() if ax is None else ax
+    from matplotlib.ticker import MaxNLocator
+
     scale, label = _SCALES[policy.over]
     for breakpoint_ in policy.breakpoints:
-        ax.axvline(scale * breakpoint_, color=_GREY, linewidth=0.5, alpha=0.6)
+        ax.axvline(scale * breakpoint_, color=style.GREY, linewidth=0.5, alpha=0.6)
     for stretch in policy.stretches:
         if stretch.x1 is None:
             continue
-        ax.plot([scale * stretch.low, scale * stretch.high], [stretch.x1, stretch.x1], color=_BLUE, linewidth=3,
+        ax.plot([scale * stretch.low, scale * stretch.high], [stretch.x1, stretch.x1], color=style.EDGE, linewidth=3,
                 solid_capstyle="butt", marker="|" if stretch.low == stretch.high else "")
         if len(policy.stretches) <= _MOST_NAMES:
             ax.annotate(_last(stretch.edge_layers), (scale * stretch.low, stretch.x1), textcoords="offset points",
@@ -48,30 +39,35 @@ def draw_policy(policy: Policy, ax: Axes | None = None) -> Axes:
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     ax.set_xlim(scale * policy.low, scale * policy.high if policy.high > policy.low else None)
     ax.yaxis.set_major_locator(MaxNLocator(integer=True))
-    ax.set_xlabel(label)
-    ax.set_ylabel("layers at the edge, x1")
-    ax.set_title(_title(policy), parse_math=False)
-    ax.grid(visible=True, axis="y", alpha=0.3)
+    style.label(ax, _title(policy), label, "layers at the edge, x1")
+    ax.grid(visible=False, axis="x")
     ax.margins(y=0.12)
     return ax
 
 
 def save_policy_plot(policy: Policy, path: str | os.PathLike[str]) -> None:
     """Write the picture by suffix: `.png`, `.svg`, `.pdf`, or `.html` (interactive, one file, no network)."""
-    check_policy_plot(path)
-    suffix = Path(path).suffix.lower()
-    if suffix == ".html":
-        write_atomically(path, _page(policy).encode())
-        return
-    figure: Any = draw_policy(policy).figure
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format=suffix[1:], dpi=150)
-    write_atomically(path, buffer.getvalue())
+    style.save(path, lambda: draw_policy(policy), lambda: interactive_policy(policy))
 
 
 def check_policy_plot(path: str | os.PathLike[str]) -> None:
     """Raise InputError unless `save_policy_plot` writes that suffix."""
-    checked_suffix(path, SUFFIXES)
+    style.check(path)
+
+
+def interactive_policy(policy: Policy) -> Any:
+    """The same as a plotly figure."""
+    go = style.plotly_objects()
+    scale, label = _SCALES[policy.over]
+    xs, ys, texts = [], [], []
+    for stretch in policy.stretches:
+        text = f"x1 = {stretch.x1}, x2 = {stretch.x2}<br>last at the edge: {escape(_last(stretch.edge_layers))}"
+        xs += [scale * stretch.low, scale * stretch.high]
+        ys += [stretch.x1, stretch.x1]
+        texts += [text, text]
+    figure = go.Figure([go.Scatter(x=xs, y=ys, text=texts, mode="lines+markers", line={"color": style.EDGE, "width": 3})])
+    return figure.update_layout(title=escape(_title(policy)), xaxis_title=label, yaxis_title="layers at the edge, x1",
+                                xaxis_type="log" if policy.over == "bandwidth" else "linear", template="plotly_white")
 
 
 def _last(edge_layers: tuple[str, ...] | None) -> str:
@@ -80,22 +76,3 @@ def _last(edge_layers: tuple[str, ...] | None) -> str:
 
 def _title(policy: Policy) -> str:
     return f"{policy.instance}: rule {policy.rule}, {len(policy.stretches)} stretches over {policy.over}"
-
-
-def _page(policy: Policy) -> str:
-    try:
-        import plotly.graph_objects as go
-    except ImportError:
-        raise MissingExtraError("an interactive plot", "plots") from None
-    scale, label = _SCALES[policy.over]
-    xs, ys, texts = [], [], []
-    for stretch in policy.stretches:
-        text = f"x1 = {stretch.x1}, x2 = {stretch.x2}<br>last at the edge: {escape(_last(stretch.edge_layers))}"
-        xs += [scale * stretch.low, scale * stretch.high]
-        ys += [stretch.x1, stretch.x1]
-        texts += [text, text]
-    figure = go.Figure([go.Scatter(x=xs, y=ys, text=texts, mode="lines+markers", line={"color": _BLUE, "width": 3})])
-    figure.update_layout(title=escape(_title(policy)), xaxis_title=label, yaxis_title="layers at the edge, x1",
-                         xaxis_type="log" if policy.over == "bandwidth" else "linear", template="plotly_white")
-    page: str = figure.to_html(include_plotlyjs=True, full_html=True)
-    return page

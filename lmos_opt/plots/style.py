@@ -1,0 +1,99 @@
+"""One look for all pictures: colours that stay apart for everybody, units people read, and how a picture becomes a file."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.files import checked_suffix, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+SUFFIXES = (".png", ".svg", ".pdf", ".html")
+EDGE, LINK, SERVER, CHOSEN, WAIT, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#999999"
+"""What each colour stands for in every picture; colour-blind readers tell them apart (Okabe and Ito)."""
+HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
+"""A second mark for areas that lie on each other, for prints without colour."""
+_SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
+_DPI = 150
+
+
+def new_axes(width: float = 7, height: float = 4.5) -> Axes:
+    """Axes in a figure of their own, sizes in inches; MissingExtraError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("plotting", "plots") from None
+    return Figure(figsize=(width, height), layout="constrained").add_subplot()
+
+
+def quantity(name: str, unit: str) -> tuple[float, str]:
+    """By what to multiply values of a unit, and the axis' label: `memory`, `B` gives 1e-6 and `memory (MB)`."""
+    scale, shown = _SCALES.get(unit, (1.0, unit))
+    return scale, f"{name} ({shown})" if shown else name
+
+
+def label(ax: Axes, title: str, x: str, y: str) -> None:
+    """Title and labels as they are: names may hold dollar signs."""
+    ax.set_title(title, parse_math=False)
+    ax.set_xlabel(x, parse_math=False)
+    ax.set_ylabel(y, parse_math=False)
+    ax.grid(visible=True, alpha=0.3)
+    ax.set_axisbelow(True)
+
+
+def legend_beside(ax: Axes, x: float = 1.01) -> None:
+    """A legend right of the axes, where bars would lie under it inside."""
+    ax.legend(loc="upper left", bbox_to_anchor=(x, 1), fontsize=8, frameon=False)
+
+
+def plotly_objects() -> Any:
+    """The module `plotly.graph_objects`; MissingExtraError without plotly."""
+    try:
+        import plotly.graph_objects as go
+    except ImportError:
+        raise MissingExtraError("an interactive plot", "plots") from None
+    return go
+
+
+def svg_of(ax: Axes) -> str:
+    """The picture as SVG text, with letters as letters, to stand inside a page."""
+    import matplotlib as mpl
+
+    figure: Any = ax.figure
+    buffer = io.StringIO()
+    settings: dict[Any, Any] = {"svg.fonttype": "none", "svg.hashsalt": "lmos", "font.family": "sans-serif"}
+    with mpl.rc_context(settings):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()[buffer.getvalue().index("<svg") :]
+
+
+def save(path: str | os.PathLike[str], draw: Callable[[], Axes], interactive: Callable[[], Any] | None = None) -> None:
+    """Write a picture by suffix: `.png`, `.svg`, `.pdf`, or, where there is an `interactive` figure, `.html` (one file,
+    no network). InputError for another suffix."""
+    check(path, interactive=interactive is not None)
+    suffix = Path(path).suffix.lower()
+    if suffix == ".html" and interactive is not None:
+        page: str = interactive().to_html(include_plotlyjs=True, full_html=True)
+        write_atomically(path, page.encode())
+        return
+    figure: Any = draw().figure
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=suffix[1:], dpi=_DPI)
+    write_atomically(path, buffer.getvalue())
+
+
+def check(path: str | os.PathLike[str], *, interactive: bool = True) -> None:
+    """Raise InputError unless `save` writes that suffix."""
+    checked_suffix(path, SUFFIXES if interactive else SUFFIXES[:-1])
+
+
+def check_count(count: int, what: str = "front") -> None:
+    """Raise InputError unless there are two objectives or more to draw."""
+    if count < 2:
+        raise InputError("plot", f"a {what} over {count} objective has no picture; expected two or more")
