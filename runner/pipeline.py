@@ -55,6 +55,7 @@ class Pipeline:
     results: list[ImageResult] = field(default_factory=list)
     failed: list[FailedImage] = field(default_factory=list)
     _late: int = 0
+    _start: float = 0.0
 
     def warm_up(self, pictures: Images) -> None:
         """Run the first picture once, on both sides, and forget it."""
@@ -66,6 +67,7 @@ class Pipeline:
     def run(self, pictures: Images, numbers: range, depth: int = 1, tell: Progress | None = None) -> None:
         """Run the pictures, over and over, under these numbers; each ends in `results` or in `failed`."""
         self._tell = tell or (lambda what, done, total: None)
+        self._start = time.perf_counter()
         waiting: deque[_Image] = deque()
         with self.line.driving() if self.line and depth > 1 else nullcontext():
             for number in numbers:
@@ -91,7 +93,7 @@ class Pipeline:
         t_edge_s = time.perf_counter() - begin
         found, class_name = self._class(outputs)
         return ImageResult(file=name, class_=found, class_name=class_name, t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
-                           latency_s=time.perf_counter() - begin)  # fmt: skip
+                           latency_s=time.perf_counter() - begin, began_s=begin - self._start)  # fmt: skip
 
     def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
         begin = time.perf_counter()
@@ -149,6 +151,7 @@ class Pipeline:
             t_server_s=answer.t_server_s,
             latency_s=image.question.ended_at - image.begin + time.perf_counter() - classifying,
             t_queue_s=image.question.t_queue_s,
+            began_s=image.begin - self._start,
             retries=image.question.retries,
         )
 
@@ -169,6 +172,7 @@ class Pipeline:
             t_server_s=0.0,
             latency_s=end - image.begin,
             t_queue_s=max(end - loading - tail_s, 0.0),
+            began_s=image.begin - self._start,
             retries=image.question.retries,
             finished_at="edge",
             reason=reason,

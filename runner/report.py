@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
@@ -11,6 +11,9 @@ from pydantic import ConfigDict, Field
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text
 from lmos_opt.plan import STAGES, Plan
 from runner.machine import Machine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 EDGE_MEMORY = "edge_memory_bytes"
 
@@ -28,8 +31,9 @@ class ImageResult(Record):
 
     `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the exchange
     (with everything that went wrong in it), `t_queue_s` the wait before it was sent, `latency_s` all of it from the tensor
-    in memory to the class. `retries` is how often it was sent again. An image that was `finished_at` the edge, for the
-    `reason` given, has its tail's compute in `t_edge_s` and the time that the server was waited for in `t_tx_s`.
+    in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An image that
+    was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` and the time that the server
+    was waited for in `t_tx_s`.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -42,6 +46,7 @@ class ImageResult(Record):
     t_server_s: Amount
     latency_s: Amount
     t_queue_s: Amount = 0.0
+    began_s: Amount | None = None
     retries: Count = 0
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
@@ -98,6 +103,13 @@ class RunReport(Document):
     pipelined: Flag = False
     elapsed_s: Amount | None = None
     goodput_images_per_s: Amount | None = None
+
+    def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
+        """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
+        without a kind); returns the matplotlib Axes."""
+        from runner.plots import draw_report
+
+        return draw_report(self, ax, kind)
 
 
 def make_report(
