@@ -290,6 +290,51 @@ def run(
 
 
 @app.command()
+def export(
+    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
+    to: Annotated[str, typer.Option("--to", metavar="onnx|torch", help="ONNX, or programs of torch.export.")] = "onnx",
+    networks: Networks = None,
+    weights: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """The two halves of a plan as programs for other runtimes, compared with torch."""
+    from runner.commands import export as command
+
+    command.run(plan, output, to, networks or [], weights, as_json)
+
+
+@app.command()
+def model(
+    source: Source,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where it goes: .lp or .mps.")],
+    objective: Annotated[str, typer.Option(metavar="NAME", help="What is optimised; your own: module:NAME.")] = "latency",
+    bounds: Annotated[
+        list[str] | None,
+        typer.Option("--bound", metavar="NAME=NUMBER", help="An objective that may be no worse, in its unit (repeatable)."),
+    ] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+    proper_split: ProperSplit = False,
+    constraints: Constraints = None,
+) -> None:
+    """The integer program as a file that any solver reads."""
+    from lmos_opt.sources import Options
+    from runner.commands import model as command
+    from runner.commands.tracing import Question
+
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objective, None, proper_split,
+                        "highs", tuple(constraints or ()))
+    command.run(question, output, bounds or [])
+
+
+@app.command()
 def demo(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path("lmos-demo"),
     bandwidth: Annotated[str, typer.Option(metavar="RATE", help="The emulated link.")] = "20Mbps",

@@ -1,0 +1,33 @@
+"""`lmos model`: the integer program as a file for other solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmos_opt.errors import InputError
+from lmos_opt.files import checked_suffix
+from lmos_opt.model_files import SUFFIXES, save_model
+from runner.commands.output import err
+from runner.commands.tracing import Question, read
+
+
+def run(question: Question, output: Path, bounds: Sequence[str]) -> None:
+    """Raises InputError for an objective, a bound or a suffix that cannot be used."""
+    checked_suffix(output, SUFFIXES)
+    if len(question.chosen) != 1:
+        raise InputError("--objective", f"{question.objectives!r} is not one objective; the others are for --bound")
+    instance = read(question).instance
+    save_model(instance, output, objective=question.chosen[0], bounds=dict(map(_bound, bounds)), memory_model=question.model,
+               proper_split=question.proper_split, constraints=question.asked)
+    err().print(f"lmos: wrote {output}", soft_wrap=True)
+
+
+def _bound(text: str) -> tuple[str, float]:
+    name, found, number = text.partition("=")
+    try:
+        if not found:
+            raise ValueError
+        return name, float(number)
+    except ValueError:
+        raise InputError("--bound", f"{text!r} is not a bound; expected NAME=NUMBER such as latency=0.5") from None
