@@ -206,6 +206,29 @@ def policy(
 
 
 @app.command()
+def ui(
+    source: Source,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Of the page; 0 picks one.")] = 7080,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+    proper_split: ProperSplit = False,
+    solver: SolverName = "highs",
+) -> None:
+    """A page on this machine where sliders for bandwidth, memory and speeds move the front and the choice."""
+    from lmos_opt.sources import Options
+    from runner.commands import ui as command
+    from runner.commands.tracing import Question
+
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, "latency,memory", None,
+                        proper_split, solver)
+    command.run(question, port)
+
+
+@app.command()
 def serve(
     listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 picks one.")] = "127.0.0.1:7070",
     networks: Networks = None,
