@@ -313,6 +313,28 @@ def run(
 
 
 @app.command()
+def report(
+    file: Annotated[Path, typer.Argument(metavar="PLAN|REPORT|FRONT", help="A file that lmos wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page (.html).")],
+    source: Annotated[
+        str | None, typer.Option(metavar="SOURCE", help="What it was made from, where that is no bundled network.")
+    ] = None,
+    select: Annotated[str | None, typer.Option(metavar="RULE", help="Of a front: the choice to show.")] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
+    memory: Memory = None,
+    memory_model: MemoryModel = "sum",
+) -> None:
+    """One page to send to somebody: what was asked, the front, the choice and why, the cut, predicted beside measured."""
+    from lmos_opt.sources import Options
+    from runner.commands import report as command
+
+    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory), memory_model, select)
+
+
+@app.command()
 def export(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],

@@ -104,4 +104,4 @@ def _is_timed(report: RunReport) -> bool:
 def _title(report: RunReport) -> str:
     name = report.plan.network.name if report.plan.network else "network"
     manner = ", pipelined" if report.pipelined else ""
-    return f"{name}: {report.images} images{manner}, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
+    return f"{name}, x1 = {report.plan.x1}: {report.images} images{manner}"
