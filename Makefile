@@ -6,7 +6,7 @@ STAMP := .venv/installed
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
 
-.PHONY: setup demo test check
+.PHONY: setup demo test check docs pictures wheel
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -28,4 +28,19 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py tests/test_notebooks.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
+docs: setup
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "docs: site/index.html"
+
+pictures: setup
+	$(BIN)/python docs/pictures.py
+
+wheel: setup
+	rm -rf dist
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+	$(BIN)/twine check --strict dist/lmos-*.whl
+	$(PYTHON) -m venv --clear build/empty
+	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/lmos-*.whl
+	cd build && empty/bin/lmos front vgg19 --select knee && empty/bin/lmos doctor

@@ -393,6 +393,14 @@ def demo(
 
 
 @app.command()
+def doctor(as_json: Json = False) -> None:
+    """What is installed, which solvers there are, and what this machine can."""
+    from runner.commands import doctor as command
+
+    command.run(as_json)
+
+
+@app.command()
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")

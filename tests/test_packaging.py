@@ -38,6 +38,7 @@ def test_it_holds_all_code_and_data(names):
     for package in ("lmos_opt", "measurement", "runner"):
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")} <= names
         assert f"{package}/py.typed" in names
+        assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.html")} <= names
     data = {f"lmos_opt/{path.relative_to(ROOT)}" for path in (ROOT / "data").rglob("*") if path.is_file()}
     assert data <= names
 

@@ -1,0 +1,50 @@
+"""What mkdocs cannot do alone: a page a notebook, a page of all commands, links that leave the site."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import typer
+from mkdocs.structure.files import File, Files
+from typer.cli import get_docs_for_click
+
+from runner.cli import app
+
+_HERE = Path(__file__).parent
+_NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:data|tests|lmos_opt|runner|measurement)/[^)]+)\)")
+
+
+def on_files(files: Files, config: Any) -> Files:
+    """Add the pages that are made here."""
+    for path in sorted((_HERE / "notebooks").glob("*.ipynb")):
+        files.append(File.generated(config, f"notebooks/{path.stem}.md", content=notebook_page(path)))
+    files.append(File.generated(config, "reference/commands.md", content=commands_page()))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Files of the repository that are no pages are named, not linked; a block that is a file has its name above it."""
+    def opening(found: re.Match[str]) -> str:
+        return f"```{found[1]}" if found[2] == "output" else f'```{found[1]} title="{found[2]}"'
+
+    markdown = _NAMED_BLOCK.sub(opening, markdown)
+    return _OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2].replace('../', '')}`)", markdown)
+
+
+def notebook_page(path: Path) -> str:
+    """A notebook's cells as markdown; outputs are not kept, so there are none to show."""
+    cells = nbformat.read(path, as_version=4).cells
+    parts = [cell.source if cell.cell_type == "markdown" else f"```python\n{cell.source}\n```" for cell in cells]
+    parts.insert(1, f"[This page as a notebook]({path.name}), without outputs: run it to see them.")
+    return "\n\n".join(parts) + "\n"
+
+
+def commands_page() -> str:
+    """Every command's help."""
+    command = typer.main.get_command(app)
+    context = typer.Context(command)
+    return get_docs_for_click(obj=command, ctx=context, name="lmos", title="Commands")
