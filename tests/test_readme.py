@@ -4,7 +4,7 @@ A page's blocks are run in order in one empty folder. ```sh is typed into a shel
 ```text output after it is what it prints. ```json NAME and ```python NAME write the file NAME; every ```json with a
 schema loads, and reads back equal. Other blocks only show something.
 
-Not run are lines that install or test the project itself: those that begin with `make` or `pip`.
+Not run are lines that install or test the project itself: those that begin with `make`, `pip` or `. .venv`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link)
-LEFT_OUT = ("make ", "pip ")
+LEFT_OUT = ("make ", "pip ", ". .venv")
 BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
