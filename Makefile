@@ -28,8 +28,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py tests/test_notebooks.py
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "docs: site/index.html"

@@ -87,8 +87,7 @@ def interactive_gantt(report: RunReport) -> Any:
         spans = [getattr(image, key) for image in images]
         figure.add_trace(go.Bar(y=rows, x=spans, base=ends, orientation="h", name=name, marker={"color": colour}))
         ends = [end + span for end, span in zip(ends, spans, strict=True)]
-    return figure.update_layout(title=_title(report), xaxis_title="time since the run began (s)", barmode="overlay",
-                                yaxis={"autorange": "reversed"}, template="plotly_white")
+    return style.finish(figure, _title(report), "time since the run began (s)", barmode="overlay", yaxis_autorange="reversed")
 
 
 def _timed(report: RunReport) -> list[ImageResult]:

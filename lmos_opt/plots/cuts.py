@@ -55,8 +55,7 @@ def interactive_cuts(instance: Instance, *, chosen: int | None = None) -> Any:
     for name, x1, symbol, colour in marks:
         figure.add_trace(go.Scatter(x=[x1], y=[times[x1].latency_s], mode="markers", name=f"{name}: x1 = {x1}",
                                     marker={"color": colour, "size": 11, "symbol": symbol}))
-    return figure.update_layout(title=escape(_title(instance)), xaxis_title=_X, yaxis_title=_Y, barmode="stack",
-                                template="plotly_white")
+    return style.finish(figure, _title(instance), _X, _Y, barmode="stack")
 
 
 def save_cuts_plot(instance: Instance, path: str | os.PathLike[str], *, chosen: int | None = None) -> None:

@@ -111,8 +111,7 @@ def interactive_front(front: Front, chosen: Point | None = None, *, cuts: Sequen
                                {"color": "black", "size": 16, "symbol": symbol, "line": {"width": 1.5}}))
     if chosen is not None:
         figure.add_trace(trace([chosen], "markers", "chosen", {"color": style.CHOSEN, "size": 14, "symbol": "diamond"}))
-    return figure.update_layout(title=escape(title(front)), xaxis_title=escape(x_label), yaxis_title=escape(y_label),
-                                template="plotly_white")
+    return style.finish(figure, title(front), x_label, y_label)
 
 
 def choices(front: Front, rules: Sequence[str]) -> list[tuple[list[str], Point]]:

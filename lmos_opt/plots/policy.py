@@ -66,8 +66,8 @@ def interactive_policy(policy: Policy) -> Any:
         ys += [stretch.x1, stretch.x1]
         texts += [text, text]
     figure = go.Figure([go.Scatter(x=xs, y=ys, text=texts, mode="lines+markers", line={"color": style.EDGE, "width": 3})])
-    return figure.update_layout(title=escape(_title(policy)), xaxis_title=label, yaxis_title="layers at the edge, x1",
-                                xaxis_type="log" if policy.over == "bandwidth" else "linear", template="plotly_white")
+    return style.finish(figure, _title(policy), label, "layers at the edge, x1",
+                        xaxis_type="log" if policy.over == "bandwidth" else "linear")
 
 
 def _last(edge_layers: tuple[str, ...] | None) -> str:

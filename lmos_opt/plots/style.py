@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
 _DPI = 150
+_VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+"""Without it telephones take a page for a wide one, and show it small."""
 
 
 def new_axes(width: float = 7, height: float = 4.5) -> Axes:
@@ -61,6 +64,14 @@ def plotly_objects() -> Any:
     return go
 
 
+def finish(figure: Any, title: str, x: str = "", y: str = "", **more: Any) -> Any:
+    """A plotly figure with its title and labels as they are, and a legend below, where narrow windows have room."""
+    legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
+    figure.update_layout(title={"text": escape(title), "font": {"size": 15}}, xaxis_title=escape(x), yaxis_title=escape(y), template="plotly_white",
+                         legend=legend, margin={"l": 70, "r": 30, "t": 60, "b": 150}, **more)
+    return figure
+
+
 def svg_of(ax: Axes) -> str:
     """The picture as SVG text, with letters as letters, to stand inside a page."""
     import matplotlib as mpl
@@ -80,7 +91,7 @@ def save(path: str | os.PathLike[str], draw: Callable[[], Axes], interactive: Ca
     suffix = Path(path).suffix.lower()
     if suffix == ".html" and interactive is not None:
         page: str = interactive().to_html(include_plotlyjs=True, full_html=True)
-        write_atomically(path, page.encode())
+        write_atomically(path, page.replace("<head>", f"<head>{_VIEWPORT}", 1).encode())
         return
     figure: Any = draw().figure
     buffer = io.BytesIO()

@@ -15,6 +15,7 @@ from lmos_opt.plots.graph import draw_graph, lay_out, save_graph_plot
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split, down_closed_sets
 from lmos_opt.units import format_size
+from tests.browser import CHROMIUM, browser
 from tests.lmos_opt.documents import chain_data, diamond_data, front_data, listed, profile_data
 
 pytest.importorskip("matplotlib")
@@ -253,3 +254,22 @@ def test_a_large_graph_names_only_what_crosses(tmp_path):
 def test_a_set_that_is_not_down_closed_has_no_cut():
     with pytest.raises(InputError, match="is at the edge, but its input"):
         draw_graph(Instance.from_dict(chain_data()), ["b"])
+
+
+@pytest.mark.process
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_interactive_pages_draw_in_wide_and_narrow_windows(tmp_path):
+    pytest.importorskip("plotly")
+    instance = instance_of(load_source("alexnet"), Options(bandwidth="20Mbps"))
+    found = pareto_front(instance)
+    save_plot(found, tmp_path / "front.html", found.points[1], cuts=some_cuts(instance), rules=PLAIN_RULES)
+    save_plot(Front.from_dict(front_data()), tmp_path / "parallel.html")
+    save_cuts_plot(instance, tmp_path / "cuts.html")
+    with browser() as page:
+        for file in sorted(tmp_path.glob("*.html")):
+            for width in (1280, 400):
+                page.open(file.as_uri(), width=width)
+                page.wait_for("document.querySelector('.main-svg') && document.querySelector('.gtitle')")
+                assert page.evaluate("document.documentElement.scrollWidth") <= width, file
+                assert page.evaluate("document.querySelector('.gtitle').getBoundingClientRect().right") <= width, file
+        assert page.errors == []
