@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import inf, log2
 
+import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -55,7 +56,7 @@ class BranchAndBound:
         self._value = np.concatenate([row.coefficients for row in rows]) if rows else np.zeros(0)
         entries = int(np.bincount(self._column).max(initial=1))
         self._rounding = float(np.finfo(float).eps) * (entries + log2(len(milp.variables) + len(rows) + 1) + 4)
-        self._weight = np.bincount(self._column, np.abs(self._value), len(milp.variables))
+        self._implied = _implications(milp, deciders)
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])
 
@@ -84,6 +85,8 @@ class BranchAndBound:
         while stack:
             each_node()
             low, high = stack.pop()
+            if np.any(low > high):
+                continue
             nodes += 1
             if nodes > node_limit:
                 raise UnsettledError
@@ -99,7 +102,7 @@ class BranchAndBound:
                 if best is not None:
                     if bound >= best.cost - gap:
                         continue
-                    low, high = self._tighten(low, high, reduced, best.cost - gap - bound)
+                    low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - gap - bound))
                 if self._is_beyond(relaxed.x, objective, row_upper, low, high):
                     continue
             free = self._free(low, high)
@@ -194,25 +197,40 @@ class BranchAndBound:
         below = min(np.floor(value), high[column] - 1)
         down, up = high.copy(), low.copy()
         down[column], up[column] = below, below + 1
-        halves = [(low, down), (up, high)]
+        halves = [self._propagated(low, down), self._propagated(up, high)]
         return halves if value - below > 0.5 else halves[::-1]
 
-    def _parting(self, free: NDArray[np.int64], at: Array, best: Found | None) -> int:
-        """Which free decider to branch on, the relaxation being `at`: where the best solution known ends.
+    def _propagated(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """The box without what its fixed deciders rule out: one at 1 pulls all that it implies, one at 0 all that imply it."""
+        if self._implied is None:
+            return low, high
+        columns = self._deciders
+        pulled = self._implied[low[columns] > 0.5].any(axis=0)
+        barred = self._implied[:, high[columns] < 0.5].any(axis=1)
+        low, high = low.copy(), high.copy()
+        low[columns[pulled]] = 1.0
+        high[columns[barred]] = 0.0
+        return low, high
 
-        Of the solutions that the relaxation mixes, some lie beyond the best known. With deciders in topological order, the
-        first that is 0 in the best known and not in the relaxation parts these from the rest, and mostly both halves
-        close at once; so it does where all but a billionth of the mixture is one solution, just outside a bound.
+    def _parting(self, free: NDArray[np.int64], at: Array, best: Found | None) -> int:
+        """Which free decider to branch on, the relaxation being `at`; deciders are in topological order.
+
+        Of the solutions that the relaxation mixes, some lie beyond the best known. The first decider that is 0 in the best
+        known and not in the relaxation parts these from the rest, and mostly both halves close at once. A relaxation that
+        is whole is a solution just outside a bound: where it ends, it is parted from all others.
         """
         part = np.abs(at - np.rint(at))
+        if part.max() <= UNDECIDED:
+            zero = np.flatnonzero(at < 0.5)
+            return int(zero[0]) if len(zero) else len(free) - 1
         if best is not None:
             beyond = np.flatnonzero((best.x[free] < 0.5) & (at > UNDECIDED))
             if len(beyond):
                 return int(beyond[0])
             short = np.flatnonzero((best.x[free] > 0.5) & (part >= part.max() / 2))
-            if len(short) and part.any():
+            if len(short):
                 return int(short[-1])
-        return int(np.argmax(part)) if part.any() else int(np.argmax(self._weight[free]))
+        return int(np.argmax(part))
 
     def _bound(self, cost: Array, duals: Array, low: Array, high: Array, row_upper: Array) -> tuple[float, Array]:
         """A proved lower bound of `cost x` over the box and the rows, from any row multipliers; and the reduced costs.
@@ -238,3 +256,21 @@ class BranchAndBound:
         bounds = np.where(duals > 0, self._row_lower, row_upper)
         duals = np.where(np.isfinite(bounds), duals, 0.0)
         return duals, np.where(duals == 0, 0.0, duals * np.where(np.isfinite(bounds), bounds, 0.0))
+
+
+def _implications(milp: Milp, deciders: NDArray[np.int64]) -> NDArray[np.bool_] | None:
+    """Which binary decider at 1 puts which others at 1, by all chains of rows x_v <= x_u; None where there is no such row."""
+    position = {int(column): k for k, column in enumerate(deciders)}
+    graph = nx.DiGraph()
+    for row, lower, upper in zip(milp.rows, milp.row_lower, milp.row_upper, strict=True):
+        if len(row.columns) == 2 and row.coefficients.sum() == 0 and (lower == 0 or upper == 0):
+            u, v = row.columns if (row.coefficients[0] > 0) == (lower == 0) else row.columns[::-1]
+            if u in position and v in position and {milp.lower[u], milp.lower[v], milp.upper[u] - 1, milp.upper[v] - 1} == {0.0}:
+                graph.add_edge(position[int(v)], position[int(u)])
+    if not graph or not nx.is_directed_acyclic_graph(graph):
+        return None
+    implied = np.eye(len(deciders), dtype=bool)
+    for v in reversed(list(nx.topological_sort(graph))):
+        for u in graph.successors(v):
+            implied[v] |= implied[u]
+    return implied

@@ -116,7 +116,7 @@ class Instance(Document):
             del found["power"]
         return found
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The layers' names in topological order."""
         return tuple(layer.name for layer in self.layers)

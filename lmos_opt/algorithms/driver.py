@@ -195,6 +195,11 @@ class FrontProblem:
         """Whether a is nowhere worse than b, up to the resolution (equal costs dominate each other)."""
         return not any(self.is_less(k, b[k], a[k]) for k in range(self.p))
 
+    @property
+    def resolution(self) -> Array:
+        """By how much costs must differ to be different, one entry an objective."""
+        return np.array([scale.resolution for scale in self._scales])
+
     def best(self, k: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
         """A solution of least cost k within the limits; None if it is proved that there is none.
 
@@ -342,11 +347,11 @@ class FrontProblem:
 
 def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
-    kept: list[Candidate] = []
-    for candidate in sorted(found, key=lambda c: c.costs):
-        if not any(problem.dominates(other.costs, candidate.costs) for other in kept):
-            kept = [other for other in kept if not problem.dominates(candidate.costs, other.costs)]
-            kept.append(candidate)
-    return sorted(kept, key=lambda c: c.costs)
-
-
+    ordered = sorted(found, key=lambda c: c.costs)
+    costs = np.array([c.costs for c in ordered]).reshape(-1, problem.p)
+    best, least = costs - problem.resolution, np.zeros(len(ordered), dtype=bool)
+    for k in range(len(ordered)):
+        if not np.any(least[:k] & np.all(best[:k] <= costs[k], axis=1)):
+            least[:k] &= ~np.all(best[k] <= costs[:k], axis=1)
+            least[k] = True
+    return [ordered[k] for k in np.flatnonzero(least)]

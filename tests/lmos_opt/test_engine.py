@@ -326,7 +326,7 @@ def test_a_constraints_own_integers_are_branched_on(objectives):
                    if len(edge) + math.ceil(split.memory_bytes / (total / 8) * (1 - 1e-12)) <= len(instance.layers)]
         chosen = [get(name) for name in objectives]
         costs = {tuple(o.value(split) * (1 if o.sense == "min" else -1) for o in chosen) for split in allowed}
-        expected = sorted(c for c in costs if not any(d != c and all(x <= y for x, y in zip(d, c)) for d in costs))
+        expected = sorted(c for c in costs if not any(d != c and all(x <= y for x, y in zip(d, c, strict=True)) for d in costs))
         found = sorted(tuple(p.values[o.name] * (1 if o.sense == "min" else -1) for o in chosen) for p in front.points)
         assert front.complete
         assert np.allclose(found, expected, rtol=1e-9)
