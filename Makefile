@@ -6,7 +6,7 @@ STAMP := .venv/installed
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
 
-.PHONY: setup demo test check docs pictures wheel
+.PHONY: setup demo test check docs pictures wheel bench
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -43,3 +43,9 @@ wheel: setup
 	$(PYTHON) -m venv --clear build/empty
 	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/lmos-*.whl
 	cd build && empty/bin/lmos front vgg19 --select knee && empty/bin/lmos doctor
+
+# Kept from version to version in benchmarks/results; `asv compare OLD NEW` and `asv publish` (in benchmarks/) read them.
+bench: setup
+	cd benchmarks && ../$(BIN)/asv machine --yes --config asv.conf.json
+	cd benchmarks && ../$(BIN)/asv run --config asv.conf.json --environment existing:$(CURDIR)/$(BIN)/python \
+	  --set-commit-hash $$(git rev-parse HEAD)

@@ -1,0 +1,1 @@
+"""What is timed from version to version (asv): fronts, policies, the answers of a slider, start-up."""
