@@ -27,6 +27,10 @@ UNDECIDED = 1e-5
 """A relaxation that leaves a decider this far from whole numbers has not settled it."""
 
 
+Box = tuple[Array, Array]
+"""The lower and the upper bounds of all columns: a node of the search tree."""
+
+
 class UnsettledError(Exception):
     """The search ended without a proof: its tree grew beyond the limit, or the relaxation had no word on a leaf."""
 
@@ -37,6 +41,18 @@ class Found:
 
     x: Array
     cost: float
+
+
+@dataclass(frozen=True)
+class _Question:
+    """What `search` was asked, with the objective as a dense vector of costs and the upper bounds of all rows."""
+
+    objective: LinearForm
+    row_upper: dict[int, float]
+    cost: Array
+    upper: Array
+    evaluate: Callable[[Array], float | None]
+    gap: float
 
 
 class BranchAndBound:
@@ -69,7 +85,7 @@ class BranchAndBound:
         known: Found | None,
         node_limit: float,
         each_node: Callable[[], None] = lambda: None,
-        box: tuple[Array, Array] | None = None,
+        box: Box | None = None,
     ) -> Found | None:
         """The solution of least cost, if one is lower than the known one by more than `gap`; else the known one.
 
@@ -77,44 +93,44 @@ class BranchAndBound:
         `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
         Raises UnsettledError at the limit and where nothing proves a leaf.
         """
-        milp = self._milp
-        cost, upper = self._posed(objective, row_upper)
+        question = _Question(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
         best = known
-        stack = [(milp.lower, milp.upper) if box is None else box]
+        stack = [(self._milp.lower, self._milp.upper) if box is None else box]
         nodes = 0
         while stack:
             each_node()
             low, high = stack.pop()
-            if np.any(low > high):
-                continue
             nodes += 1
             if nodes > node_limit:
                 raise UnsettledError
-            relaxed = self._relaxation.solve(low, high)
-            is_leaf = not len(self._free(low, high))
-            if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, upper):
-                continue
-            if relaxed.x is not None and relaxed.duals is not None:
-                bound, reduced = self._bound(cost, relaxed.duals, low, high, upper)
-                if best is not None and bound >= best.cost - gap:
-                    continue
-                best = self._round(relaxed.x, evaluate, best)
-                if best is not None:
-                    if bound >= best.cost - gap:
-                        continue
-                    low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - gap - bound))
-                if self._is_beyond(relaxed.x, objective, row_upper, low, high):
-                    continue
-            free = self._free(low, high)
-            if len(free):
-                stack += self._children(free, relaxed.x, low, high, best)
-            elif self._decisive:
-                best = self._round(low, evaluate, best, relaxed.x)
-            elif is_leaf:
-                raise UnsettledError
-            else:
-                stack.append((low, high))  # tightened to a leaf: the relaxation has yet to speak of it
+            if np.all(low <= high):
+                best, boxes = self._settle(question, low, high, best)
+                stack += boxes
         return best
+
+    def _settle(self, question: _Question, low: Array, high: Array, best: Found | None) -> tuple[Found | None, list[Box]]:
+        """The best solution after a look at one box, and what of the box is left to be searched, the nearest last."""
+        relaxed = self._relaxation.solve(low, high)
+        is_leaf = not len(self._free(low, high))
+        if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, question.upper):
+            return best, []
+        if relaxed.x is not None and relaxed.duals is not None:
+            bound, reduced = self._bound(question.cost, relaxed.duals, low, high, question.upper)
+            best = self._round(relaxed.x, question.evaluate, best)
+            if best is not None:
+                if bound >= best.cost - question.gap:
+                    return best, []
+                low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - question.gap - bound))
+            if self._is_beyond(relaxed.x, question, low, high):
+                return best, []
+        free = self._free(low, high)
+        if len(free):
+            return best, self._children(free, relaxed.x, low, high, best)
+        if self._decisive:
+            return self._round(low, question.evaluate, best, relaxed.x), []
+        if is_leaf:
+            raise UnsettledError
+        return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
 
     def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
         """The deciders that a box leaves open."""
@@ -151,23 +167,24 @@ class BranchAndBound:
         row = max(excess, key=lambda row: excess[row])
         return row if excess[row] > 0 else None
 
-    def _is_beyond(self, x: Array, objective: LinearForm, row_upper: dict[int, float], low: Array, high: Array) -> bool:
+    def _is_beyond(self, x: Array, question: _Question, low: Array, high: Array) -> bool:
         """Whether x barely breaks a bounded row and nothing in the box is within its bound, by the least the row can be.
 
         A bound that excludes a known solution by a hair excludes it by less than the tolerances of all rows add up to, so
         the relaxation finds this solution again in every box that holds it, and one decider after another would have to
         be fixed. Asked for the row itself, the relaxation has duals that prove what is out of bounds.
         """
+        row_upper = question.row_upper
         row = self._barely_broken(x, row_upper)
         if row is None:
             return False
         others = {other: bound for other, bound in row_upper.items() if other != row}
         cost, upper = self._posed(self._extra_rows[row - len(self._milp.rows)], others)
         duals = self._relaxation.solve(low, high).duals
-        self._posed(objective, row_upper)
+        self._posed(question.objective, row_upper)
         return duals is not None and self._bound(cost, duals, low, high, upper)[0] > row_upper[row]
 
-    def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> tuple[Array, Array]:
+    def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> Box:
         """The box without integers so far from their cheap side that the bound alone rules them out."""
         columns = self._milp.integer_columns
         cost = np.abs(reduced[columns])
@@ -189,7 +206,7 @@ class BranchAndBound:
         return Found(rounded, cost)
 
     def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array,
-                  best: Found | None) -> list[tuple[Array, Array]]:  # fmt: skip
+                  best: Found | None) -> list[Box]:  # fmt: skip
         """Two halves of the box, the one nearer to the relaxation's solution last (it is searched first)."""
         at = np.clip(x[free], low[free], high[free]) if x is not None else (low[free] + high[free]) / 2
         k = self._parting(free, at, best)
@@ -200,7 +217,7 @@ class BranchAndBound:
         halves = [self._propagated(low, down), self._propagated(up, high)]
         return halves if value - below > 0.5 else halves[::-1]
 
-    def _propagated(self, low: Array, high: Array) -> tuple[Array, Array]:
+    def _propagated(self, low: Array, high: Array) -> Box:
         """The box without what its fixed deciders rule out: one at 1 pulls all that it implies, one at 0 all that imply it."""
         if self._implied is None:
             return low, high
@@ -208,8 +225,8 @@ class BranchAndBound:
         pulled = self._implied[low[columns] > 0.5].any(axis=0)
         barred = self._implied[:, high[columns] < 0.5].any(axis=1)
         low, high = low.copy(), high.copy()
-        low[columns[pulled]] = 1.0
-        high[columns[barred]] = 0.0
+        low[columns] = np.maximum(low[columns], pulled)  # each implies itself, and general integers go beyond 1
+        high[columns[barred]] = np.minimum(high[columns[barred]], 0.0)
         return low, high
 
     def _parting(self, free: NDArray[np.int64], at: Array, best: Found | None) -> int:
