@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lmos_opt.errors import LmosError, MissingExtraError
-from runner.errors import one_line
+from runner.cli_bench import bench
+from runner.command_line import run_command_line
+from runner.options import (
+    Bandwidth,
+    Constrain,
+    Constraints,
+    Edge,
+    Json,
+    Memory,
+    MemoryModel,
+    Networks,
+    Objectives,
+    ProperSplit,
+    Rtt,
+    Server,
+    SolverName,
+    Source,
+    Threads,
+    TokenFile,
+)
 
 app = typer.Typer(
     name="lmos",
@@ -21,44 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
-bench = typer.Typer(
-    help="Measure on this machine.",
-    invoke_without_command=True,
-    rich_markup_mode=None,
-    context_settings={"max_content_width": 120},
-)
 app.add_typer(bench, name="bench")
-_CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
-"""The common base of the command line's own complaints."""
-_INTERRUPTED = 130
-"""What some versions of typer make of a KeyboardInterrupt."""
-
-_TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
-"""What the extra `torch` installs."""
-
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
-Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
-Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
-Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
-Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
-Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
-MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
-Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; your own: module:NAME.")]
-Constrain = Annotated[str | None, typer.Option(metavar="NAME", help="Algorithm 1's constrained objective.")]
-ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a layer at either side.")]
-Constraints = Annotated[
-    list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
-]
-SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
-TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
-]
-Networks = Annotated[
-    list[str] | None,
-    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),
-]
 
 
 def _version(asked: bool) -> None:
@@ -419,110 +399,9 @@ def reproduce(
     command.run(names or [], output, seed, solver, jobs, dask)
 
 
-@bench.callback()
-def _bench(context: typer.Context) -> None:
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help(), err=True)
-        raise typer.Exit(2)
-
-
-@bench.command("solvers")
-def bench_solvers(
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write results.csv, summary.csv, times.png, machine.json.")
-    ] = None,
-    suites: Annotated[str, typer.Option("--suites", metavar="NAMES", help="Which instances.")] = "chains,dags,published",
-    only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="Of these, the matching ones, e.g. 'chain44-*'.")] = "*",
-    contestants: Annotated[str | None, typer.Option("--contestants", metavar="NAMES", help="[default: all]")] = None,
-    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds on each instance.")] = 5,
-    time_limit: Annotated[
-        str, typer.Option("--time-limit", metavar="TIME", help="What one contestant may spend on one instance.")
-    ] = "120s",
-    seed: Annotated[int, typer.Option(metavar="N", help="Of the order and of what is random.")] = 0,
-    quick: Annotated[bool, typer.Option("--quick", help="Small instances only.")] = False,
-    instances: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Published instances. [default: the bundled ones]")
-    ] = None,
-    pyaugmecon_python: Annotated[
-        Path | None,
-        typer.Option(metavar="PATH", help="A Python that has pyaugmecon. [default: an environment of its own, made once]"),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Time, solves, points and exactness of this engine and of others, in turns, on the same instances."""
-    from runner.commands import bench as command
-
-    command.solvers(output, suites, only, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
-
-
-@bench.command("sweep")
-def bench_sweep(
-    fronts: Annotated[int, typer.Option("-n", min=2, metavar="N", help="How many fronts.")] = 1000,
-    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, and Dask workers.")] = 2,
-    as_json: Json = False,
-) -> None:
-    """One sweep in one process, in several by joblib, and on as many Dask workers: times, and whether the tables are equal."""
-    from runner.commands import bench_sweep as command
-
-    command.run(fronts, workers, as_json)
-
-
-@bench.command("exactness")
-def bench_exactness(
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first instance; the next has the next.")] = 0,
-    only: Annotated[list[int] | None, typer.Option("--only", min=0, metavar="SEED", help="This one only (repeatable).")] = None,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 2,
-    solver: SolverName = "highs",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a row a front (.csv).")] = None,
-) -> None:
-    """Fronts of random instances beside enumeration: how many are wrong. Exit code 1 if any is."""
-    from runner.commands import bench_exactness as command
-
-    command.run(n, seed, only or [], jobs, solver, output)
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
-    code = _run(arguments)
-    try:
-        sys.stdout.flush()
-    except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has nowhere to go
-        return code or _failed(error)
-    return code
-
-
-def _run(arguments: list[str] | None) -> int:
-    try:
-        code: Any = typer.main.get_command(app).main(arguments, prog_name="lmos", standalone_mode=False)
-    except LmosError as error:
-        return _complain(str(error), error.exit_code)
-    except _CLICK_ERROR as error:
-        return _complain(error.format_message() if hasattr(error, "format_message") else str(error), 2)
-    except (typer.Abort, KeyboardInterrupt):
-        return _complain("interrupted", 1)
-    except OSError as error:
-        return _failed(error)
-    except ModuleNotFoundError as error:
-        if error.name not in _TORCH:
-            raise
-        return _complain(str(MissingExtraError("this command", "torch")), MissingExtraError.exit_code)
-    if code == _INTERRUPTED:
-        return _complain("interrupted", 1)
-    return code if isinstance(code, int) else 0
-
-
-def _failed(error: OSError) -> int:
-    """Exit code 1; a reader of standard output that has gone (`lmos ... | head`) is nothing to complain of."""
-    if isinstance(error, BrokenPipeError):
-        return 1
-    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", 1)
-
-
-def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"lmos: {one_line(message)}\n")
-    return code
+    return run_command_line(app, arguments)
 
 
 if __name__ == "__main__":

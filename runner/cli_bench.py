@@ -1,0 +1,80 @@
+"""The commands `lmos bench ...`. Only signatures stand here, as in `runner/cli.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from runner.options import Json, SolverName
+
+bench = typer.Typer(
+    help="Measure on this machine.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    context_settings={"max_content_width": 120},
+)
+
+
+@bench.callback()
+def _bench(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+@bench.command("solvers")
+def bench_solvers(
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Write results.csv, summary.csv, times.png, machine.json.")
+    ] = None,
+    suites: Annotated[str, typer.Option("--suites", metavar="NAMES", help="Which instances.")] = "chains,dags,published",
+    only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="Of these, the matching ones, e.g. 'chain44-*'.")] = "*",
+    contestants: Annotated[str | None, typer.Option("--contestants", metavar="NAMES", help="[default: all]")] = None,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Rounds on each instance.")] = 5,
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="TIME", help="What one contestant may spend on one instance.")
+    ] = "120s",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of the order and of what is random.")] = 0,
+    quick: Annotated[bool, typer.Option("--quick", help="Small instances only.")] = False,
+    instances: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Published instances. [default: the bundled ones]")
+    ] = None,
+    pyaugmecon_python: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="A Python that has pyaugmecon. [default: an environment of its own, made once]"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time, solves, points and exactness of this engine and of others, in turns, on the same instances."""
+    from runner.commands import bench as command
+
+    command.solvers(output, suites, only, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
+
+
+@bench.command("sweep")
+def bench_sweep(
+    fronts: Annotated[int, typer.Option("-n", min=2, metavar="N", help="How many fronts.")] = 1000,
+    workers: Annotated[int, typer.Option(min=1, metavar="N", help="Processes, and Dask workers.")] = 2,
+    as_json: Json = False,
+) -> None:
+    """One sweep in one process, in several by joblib, and on as many Dask workers: times, and whether the tables are equal."""
+    from runner.commands import bench_sweep as command
+
+    command.run(fronts, workers, as_json)
+
+
+@bench.command("exactness")
+def bench_exactness(
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first instance; the next has the next.")] = 0,
+    only: Annotated[list[int] | None, typer.Option("--only", min=0, metavar="SEED", help="This one only (repeatable).")] = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 2,
+    solver: SolverName = "highs",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a row a front (.csv).")] = None,
+) -> None:
+    """Fronts of random instances beside enumeration: how many are wrong. Exit code 1 if any is."""
+    from runner.commands import bench_exactness as command
+
+    command.run(n, seed, only or [], jobs, solver, output)

@@ -1,0 +1,63 @@
+"""How a command line ends: with what it did, or with one line on standard error and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import typer
+
+from lmos_opt.errors import LmosError, MissingExtraError
+from runner.errors import one_line
+
+_CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
+"""The common base of the command line's own complaints."""
+_INTERRUPTED = 130
+"""What some versions of typer make of a KeyboardInterrupt."""
+
+_TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
+"""What the extra `torch` installs."""
+
+
+def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
+    """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
+    code = _run(app, arguments)
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has nowhere to go
+        return code or _failed(error)
+    return code
+
+
+def _run(app: typer.Typer, arguments: list[str] | None) -> int:
+    try:
+        code: Any = typer.main.get_command(app).main(arguments, prog_name="lmos", standalone_mode=False)
+    except LmosError as error:
+        return _complain(str(error), error.exit_code)
+    except _CLICK_ERROR as error:
+        return _complain(error.format_message() if hasattr(error, "format_message") else str(error), 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _complain("interrupted", 1)
+    except OSError as error:
+        return _failed(error)
+    except ModuleNotFoundError as error:
+        if error.name not in _TORCH:
+            raise
+        return _complain(str(MissingExtraError("this command", "torch")), MissingExtraError.exit_code)
+    if code == _INTERRUPTED:
+        return _complain("interrupted", 1)
+    return code if isinstance(code, int) else 0
+
+
+def _failed(error: OSError) -> int:
+    """Exit code 1; a reader of standard output that has gone (`lmos ... | head`) is nothing to complain of."""
+    if isinstance(error, BrokenPipeError):
+        return 1
+    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", 1)
+
+
+def _complain(message: str, code: int) -> int:
+    sys.stderr.write(f"lmos: {one_line(message)}\n")
+    return code

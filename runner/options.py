@@ -1,0 +1,32 @@
+"""Arguments and options that several commands share: each with its help, said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
+Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
+Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
+Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
+Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
+Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
+MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
+Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; your own: module:NAME.")]
+Constrain = Annotated[str | None, typer.Option(metavar="NAME", help="Algorithm 1's constrained objective.")]
+ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a layer at either side.")]
+Constraints = Annotated[
+    list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
+]
+SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
+TokenFile = Annotated[
+    Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
+]
+Networks = Annotated[
+    list[str] | None,
+    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),
+]
