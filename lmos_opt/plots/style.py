@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 SUFFIXES = (".png", ".svg", ".pdf", ".html")
-EDGE, LINK, SERVER, CHOSEN, WAIT, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#999999"
-"""What each colour stands for in every picture; colour-blind readers tell them apart (Okabe and Ito)."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+"""Okabe and Ito's colours, told apart by colour-blind readers."""
+EDGE, CHOSEN, SERVER, WAIT, LINK, _, _, GREY = PALETTE
+"""What a colour stands for in every picture."""
 HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}

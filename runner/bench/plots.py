@@ -10,14 +10,15 @@ from statistics import median
 
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.files import write_atomically
+from lmos_opt.plots.style import PALETTE
 from runner.bench.results import Summary
 
+_BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, _BLACK, _ = PALETTE
 _STYLES = {
-    "ours": ("#D55E00", "o"), "raw_highspy": ("#0072B2", "s"), "raw_highspy_presolve": ("#56B4E9", "D"),
-    "enumeration": ("#000000", "x"), "networkx_min_cut": ("#009E73", "^"), "pymoo_nsga2": ("#CC79A7", "v"),
-    "pyaugmecon": ("#E69F00", "P"),
+    "ours": (_RED, "o"), "raw_highspy": (_BLUE, "s"), "raw_highspy_presolve": (_SKY, "D"), "enumeration": (_BLACK, "x"),
+    "networkx_min_cut": (_GREEN, "^"), "pymoo_nsga2": (_PINK, "v"), "pyaugmecon": (_ORANGE, "P"),
 }  # fmt: skip
-"""Colours that stay apart for colour-blind readers (Okabe and Ito), and marks that do without colour."""
+"""A colour, and a mark that does without it."""
 
 
 def save_times(summary: Sequence[Summary], path: Path) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lmos_opt.plots.style import PALETTE
 from runner.experiments import Experiment, Reading, Result, Shown
 from runner.experiments.table3 import NETWORKS, approaches
-from runner.reproduction.drawing import COLOURS, grid, legend_below
+from runner.reproduction.drawing import grid, legend_below
 from runner.reproduction.lab import Lab, rows
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def draw(frame: pd.DataFrame) -> Figure:
         for (ax,), (column, spread, scale) in zip(panels, (("latency_s", "latency_sd", 1.0), ("memory_bytes", "memory_sd", 1e-6)),
                                                   strict=True):  # fmt: skip
             heights, errors = (part[name].astype(float).to_numpy() * scale for name in (column, spread))
-            ax.bar(at, heights, width, label=label, color=COLOURS[k], hatch=_HATCHES[k], edgecolor="white", linewidth=0.5)
+            ax.bar(at, heights, width, label=label, color=PALETTE[k], hatch=_HATCHES[k], edgecolor="white", linewidth=0.5)
             if approach == "RS":
                 ax.errorbar(at, heights, [np.minimum(errors, heights), errors], fmt="none", ecolor="black", capsize=3, linewidth=1)
     panels[0][0].set_ylabel("latency (s)")

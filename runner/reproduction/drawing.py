@@ -9,14 +9,13 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import MissingExtraError
+from lmos_opt.plots.style import PALETTE
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-"""Okabe and Ito's, told apart by colour-blind readers."""
 Share = Literal["col"] | bool
 MARKERS, DASHES = "osD^vPX*", ("-", "--", "-.", ":")
 _LOOK: dict[Any, Any] = {"font.size": 12, "axes.titlesize": 12, "axes.labelsize": 12, "legend.fontsize": 11, "xtick.labelsize": 11,
@@ -58,7 +57,7 @@ def styles(names: list[str]) -> dict[str, dict[str, Any]]:
     """A colour, a mark and a dash for each name; each mark and line smaller than the one before, which it may lie on."""
     sizes = [1.6 - 1.0 * k / max(len(names) - 1, 1) for k in range(len(names))]
     return {name: {"color": colour, "marker": marker, "linestyle": dash, "markersize": 7 * size, "linewidth": 2.2 * size}
-            for name, colour, marker, dash, size in zip(names, cycle(COLOURS), cycle(MARKERS), cycle(DASHES), sizes, strict=False)}
+            for name, colour, marker, dash, size in zip(names, cycle(PALETTE), cycle(MARKERS), cycle(DASHES), sizes, strict=False)}
 
 
 def legend_below(figure: Figure, panel: Axes, columns: int) -> None:

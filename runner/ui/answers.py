@@ -12,6 +12,7 @@ from lmos_opt.errors import InfeasibleError, InputError, LmosError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
 from lmos_opt.instance import Instance
+from lmos_opt.plots import style
 from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, some_cuts
 from lmos_opt.split import Split
 from lmos_opt.units import format_rate, format_size, format_time
@@ -44,6 +45,7 @@ class Answers:
             "memory_mb": None if limit is None else limit * 1e-6,
             "whole_mb": whole * 1e-6,
             "rules": [*PLAIN_RULES, "slack:10", "slack:50"],
+            "colours": {"edge": style.EDGE, "link": style.LINK, "server": style.SERVER, "chosen": style.CHOSEN, "grey": style.GREY},
         }
 
     def at(self, sliders: Mapping[str, float], rule: str) -> dict[str, Any]:
