@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lmos_opt.api import pareto_front, trace_front
+    from lmos_opt.api import iter_front, pareto_front, trace_front
     from lmos_opt.device import Device
     from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError, SolverError
     from lmos_opt.front import Front, Point
@@ -37,6 +37,7 @@ _HOME = {
     "Policy": "policy",
     "SolverError": "errors",
     "bandwidth_policy": "policy_maps",
+    "iter_front": "api",
     "make_plan": "plan",
     "memory_policy": "policy_maps",
     "pareto_front": "api",
@@ -59,6 +60,7 @@ __all__ = [
     "SolverError",
     "__version__",
     "bandwidth_policy",
+    "iter_front",
     "make_plan",
     "memory_policy",
     "pareto_front",

@@ -10,7 +10,7 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
-from lmos_opt import Front, InfeasibleError, InputError, algorithms, trace_front
+from lmos_opt import Front, InfeasibleError, InputError, algorithms, iter_front, trace_front
 from lmos_opt.data import data_dir
 from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 
@@ -290,3 +290,39 @@ def test_a_time_limit_gives_a_part_that_says_so():
     assert not front.complete
     assert front.points == ()
     assert front.reason == "the time limit of 0 s is reached"
+
+
+@pytest.mark.parametrize("real", [False, True])
+def test_points_come_one_at_a_time_and_a_search_left_early_says_so(real):
+    model, _ = _knapsack(0, real)
+    whole = trace_front(model, [model.value, model.cost])
+    tracing = iter_front(model, [model.value, model.cost])
+    first = next(iter(tracing))
+    assert first.values in [p.values for p in whole.points]
+    part = tracing.front
+    assert not part.complete
+    assert part.reason == "stopped before the end"
+    assert [p.values for p in part.points] == [first.values]
+    assert len(list(tracing)) == len(whole.points) - 1
+    assert tracing.front.complete
+    assert tracing.front.points == whole.points
+    assert trace_front(model, [model.value, model.cost], resume=part).points == whole.points
+
+
+def test_an_infeasible_model_has_no_points_to_iterate_over():
+    m = pyo.ConcreteModel("none")
+    m.x = pyo.Var(domain=pyo.Binary)
+    m.c = pyo.Constraint(expr=m.x >= 2)
+    m.f, m.g = pyo.Objective(expr=m.x), pyo.Objective(expr=-m.x)
+    with pytest.raises(InfeasibleError):
+        list(iter_front(m, [m.f, m.g]))
+
+
+def test_an_algorithm_of_ones_own_is_given_as_it_is():
+    model, _ = _knapsack(0, real=False)
+
+    def ends_only(problem):
+        yield problem.refine(problem.best(0, {}))
+
+    own = algorithms.Algorithm("ends_only", ends_only, least=2, most=2)
+    assert len(trace_front(model, [model.value, model.cost], algorithm=own).points) == 1

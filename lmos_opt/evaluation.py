@@ -1,0 +1,101 @@
+"""From a solver's vector to the edge set, and from the edge set alone to exact costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lmos_opt.formulation.memory import MemoryModel, is_alive, peak_step
+from lmos_opt.front import Point
+from lmos_opt.graph import INPUT
+from lmos_opt.instance import Instance
+from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.objectives import Objective
+from lmos_opt.split import Split
+
+
+class Evaluation:
+    """From a solver's vector to the edge set, and from the edge set alone to everything else: exact costs, a full vector."""
+
+    def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
+                 forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int],
+                 has_constraints: bool) -> None:  # fmt: skip
+        self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
+        self._chosen, self._forms, self._milp = chosen, forms, milp
+
+        def column(variable: Any) -> int:
+            return columns[id(variable)]
+
+        self._edge = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
+        self._sent = [(u, column(variable)) for u, variable in model.sent.items()]
+        self._offload = column(model.offload)
+        self._used = columns.get(id(model.used))
+        self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
+        self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
+        self._has_constraints = has_constraints
+        ours = {*self._edge, self._offload, self._used, *self._step.values()}
+        ours.update(k for *_, k in (*self._sent, *self._alive))
+        own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
+        self.decisive = not own or (not has_constraints and all(o.value is not None for o in chosen))
+        self.deciders = np.append(self._edge, [] if self.decisive else [k for k in own if milp.integer[k]]).astype(np.int64)
+
+    def split(self, x: Array) -> Split:
+        """The edge set of a vector."""
+        chosen = x[self._edge] > 0.5
+        edge = frozenset(v for v, at_edge in zip(self._instance.names, chosen, strict=True) if at_edge)
+        return Split(self._instance, edge, self._memory_model)
+
+    def costs(self, x: Array) -> tuple[float, ...] | None:
+        """The costs (senses turned to min) of the vector's edge set; None if it breaks a constraint."""
+        split, instance = self.split(x), self._instance
+        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u != INPUT):
+            return None
+        limit = instance.memory_limit_bytes
+        if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):
+            return None
+        full = None
+        if self._has_constraints:  # a user's rows are checked on the arrays, ours have been
+            full = self._completed(x, split)
+            if not self._milp.satisfied(full):
+                return None
+        costs = []
+        for objective, form in zip(self._chosen, self._forms, strict=True):
+            if objective.value is not None:
+                value = objective.value(split)
+            else:
+                full = self._completed(x, split) if full is None else full
+                value = form.at(full)
+            costs.append(value if objective.sense == "min" else -value)
+        return tuple(costs)
+
+    def vector(self, point: Point) -> Array:
+        """A vector with the edge set of a point, NaN beyond it; InputError if it is none of this instance."""
+        edge = self._instance.edge_set(point.edge_layers or ())
+        x = np.full(len(self._milp.variables), np.nan)
+        x[self._edge] = [v in edge for v in self._instance.names]
+        return x
+
+    def prefixes(self) -> list[Array]:
+        """The cuts after each layer in topological order: solutions to start from, on a chain all there are."""
+        found = np.zeros((len(self._edge) + 1, len(self._milp.variables)))
+        found[:, self._edge] = np.tri(len(self._edge) + 1, len(self._edge), -1)
+        return list(found)
+
+    def _completed(self, x: Array, split: Split) -> Array:
+        """The vector with everything that follows from the edge set recomputed from it."""
+        full, edge = x.copy(), split.edge
+        crossing = set(split.instance.crossing(edge))
+        full[self._edge] = [v in edge for v in split.instance.names]
+        for u, k in self._sent:
+            full[k] = u in crossing
+        full[self._offload] = len(edge) < len(split.instance.layers)
+        if self._used is not None:
+            full[self._used] = bool(edge)
+        peak = peak_step(split.instance, edge) if self._step else None
+        for v, k in self._step.items():
+            full[k] = v == peak
+        for v, a, k in self._alive:
+            full[k] = v == peak and is_alive(split.instance, edge, a, v)
+        return full

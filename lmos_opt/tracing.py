@@ -1,0 +1,73 @@
+"""A front while it is traced: an iterator over its points, and what has been found so far as a `Front`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+
+from lmos_opt.algorithms import Algorithm
+from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, non_dominated
+from lmos_opt.errors import SolverError
+from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
+
+UNFINISHED = "stopped before the end"
+
+
+class Tracing:
+    """Yields each point once it is known to be on the front; `front` may be asked for at any time, also in between.
+
+    Raises InfeasibleError at the end where nothing is feasible. A solver that fails ends the iteration, and `front` says why.
+    """
+
+    def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem, algorithm: Algorithm,
+                 point: Callable[[Candidate], Point], infeasible: Callable[[], Exception], constrained: str | None,
+                 start: float) -> None:  # fmt: skip
+        self._name, self._objectives, self._problem, self._algorithm = name, objectives, problem, algorithm
+        self._point, self._infeasible, self._constrained = point, infeasible, constrained
+        self._start, self._seconds = start, perf_counter() - start
+        self._found = list(problem.known)
+        self._reason: str | None = UNFINISHED
+        self._points = self._traced()
+
+    def __iter__(self) -> Iterator[Point]:
+        return self._points
+
+    def run(self, on_point: Callable[[Point], None] | None = None) -> Front:
+        """Find all points that are left, and give the front; an interruption (Ctrl-C) ends it early."""
+        try:
+            for point in self._points:
+                if on_point is not None:
+                    on_point(point)
+        except KeyboardInterrupt:
+            self._reason = "interrupted"
+            self._stop()
+        return self.front
+
+    @property
+    def front(self) -> Front:
+        """The points found so far, those dominated by later ones taken out; complete if the search came to its end."""
+        solver = SolverInfo(name=self._problem.solver.name, version=self._problem.solver.version())
+        points = tuple(map(self._point, non_dominated(self._problem, self._found)))
+        return Front(schema="lmos.front/1", instance=self._name or "model", objectives=tuple(self._objectives), points=points,
+                     solves=self._problem.solves, seconds=self._seconds, solver=solver, complete=self._reason is None,
+                     reason=self._reason, constrained=self._constrained)  # fmt: skip
+
+    def _stop(self) -> None:
+        self._seconds = perf_counter() - self._start
+
+    def _traced(self) -> Iterator[Point]:
+        try:
+            for candidate in self._algorithm.trace(self._problem):
+                self._found.append(candidate)
+                self._stop()
+                yield self._point(candidate)
+            self._reason = self._problem.doubt if self._found else None
+        except SubproblemError as error:
+            self._reason = str(error)
+        except SolverError as error:
+            if not self._found:
+                raise
+            self._reason = str(error)
+        self._stop()
+        if not self._found and self._reason is None:
+            raise self._infeasible()
