@@ -19,8 +19,7 @@ from lmos_opt.errors import LmosError
 
 EXTRAS = {
     "torch": "profile, serve, run, demo, export --to torch",
-    "plots": "pictures",
-    "report": "report",
+    "plots": "pictures, report",
     "ui": "ui",
     "export": "export to ONNX",
     "tls": "certs, and TLS between edge and server",

@@ -19,6 +19,8 @@ from runner.commands.profile import make_profile, time_profile
 from runner.commands.run import classes, comparison
 from runner.commands.tracing import Question, read, trace
 from runner.report import RunReport
+from runner.reporting.page import save_page
+from runner.reporting.subject import gather
 
 NETWORK = "torchvision:squeezenet1_1"
 WEIGHTS = "bundled:squeezenet1_1"
@@ -31,7 +33,7 @@ class DemoError(LmosError):
 
 
 def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
-    """Profile, front, plan, server, run, report, plot; the files go to `output`."""
+    """Profile, front, plan, server, run, report, plot, page; the files go to `output`."""
     seconds: list[list[str]] = []
 
     @contextmanager
@@ -44,7 +46,8 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(str(output), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
-    files = {name: output / name for name in ("profile.json", "front.json", "front.png", "plan.json", "report.json")}
+    files = {name: output / name for name in
+             ("profile.json", "front.json", "front.png", "plan.json", "report.json", "report.html")}
     with part("profile: squeezenet1_1, its layers timed on this machine"):
         profile = time_profile(make_profile(NETWORK, WEIGHTS, "module", (3, 224, 224)), None)
         profile.save(files["profile.json"])
@@ -63,6 +66,8 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
     with part(running), _server(output / "server.log") as address:
         _execute(files["plan.json"], address, n, bandwidth, files["report.json"])
     report = RunReport.load(files["report.json"])
+    with part("page: all of it in one file"):
+        save_page(gather(files["report.json"], str(files["profile.json"]), Options(), "sum", None), files["report.html"])
     console = out()
     console.print(front_table(front, asked.instance, chosen))
     console.print(plan_table(plan, asked.instance))

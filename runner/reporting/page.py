@@ -65,7 +65,7 @@ def save_page(subject: Subject, path: Path) -> None:
     try:
         from jinja2 import Environment, FileSystemLoader, StrictUndefined
     except ImportError:
-        raise MissingExtraError("a page", "report") from None
+        raise MissingExtraError("a page", "plots") from None
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
     text = environment.get_template("page.html").render(**parts(subject))

@@ -51,12 +51,12 @@ def test_the_extras_it_names_are_the_projects() -> None:
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    lines = ["numpy>=1", "nosuch-thing[more]>=2; extra == 'plots'", "lmos[plots]; extra == 'report'", 'numpy; extra == "report"']
+    lines = ["numpy>=1", "nosuch-thing[more]>=2; extra == 'plots'", "lmos[plots]; extra == 'ui'", 'numpy; extra == "ui"']
     monkeypatch.setattr(doctor, "requires", lambda _: lines)
     found = {finding.name: finding for finding in doctor.findings()}
     assert found["required packages"].is_there
     assert found["plots"].detail == "missing: nosuch-thing; pip install 'lmos[plots]'"
-    assert found["report"].detail == "missing: nosuch-thing; pip install 'lmos[report]'"
+    assert found["ui"].detail == "missing: nosuch-thing; pip install 'lmos[ui]'"
     assert "torch" not in {finding.name for finding in found.values() if finding.part == "extra"}
 
 
