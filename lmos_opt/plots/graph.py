@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 _MOST_NAMES = 60
 """Layers up to which each one is named; of larger graphs those at the cut."""
 _SWEEPS = 4
-_GAP, _WIDE_GAP = 2.0, 8.0
-"""Further columns between the halves, where the bytes stand; with names before them in graphs whose nodes have none."""
+_GAP, _WIDE_GAP, _WIDE_SHARE = 2.0, 8.0, 0.065
+"""Further columns between the halves, where the bytes stand; with names before them in graphs whose nodes have none: then
+that share of the columns at least, for the letters stay as large."""
 _APART = 0.5
 """Rows between the labels at the cut, at least."""
 _LIFT = 0.34
@@ -47,7 +48,6 @@ class Layout:
 
 def lay_out(instance: Instance, edge: frozenset[str]) -> Layout:
     """Places for `input` and every layer of a down-closed edge set's instance."""
-    gap = _GAP if len(instance.layers) < _MOST_NAMES else _WIDE_GAP
     columns: dict[str, int] = {INPUT: 0}
     for layer in instance.layers:
         if layer.name in edge:
@@ -57,6 +57,7 @@ def lay_out(instance: Instance, edge: frozenset[str]) -> Layout:
         if layer.name not in edge:
             columns[layer.name] = 1 + max([last, *(columns[u] for u in layer.inputs)])
     rows = _rows(instance, columns)
+    gap = _GAP if len(instance.layers) < _MOST_NAMES else max(_WIDE_GAP, _WIDE_SHARE * max(columns.values()))
     shift = {name: gap if column > last else 0.0 for name, column in columns.items()}
     return Layout({name: (columns[name] + shift[name], rows[name]) for name in columns}, last + (1 + gap) / 2, gap)
 

@@ -9,6 +9,7 @@ import pytest
 
 from lmos_opt import Front, InputError, Instance, NetworkProfile, pareto_front
 from lmos_opt.graph import INPUT
+from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts, save_cuts_plot
 from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, save_plot, some_cuts
 from lmos_opt.plots.graph import draw_graph, lay_out, save_graph_plot
@@ -273,3 +274,19 @@ def test_interactive_pages_draw_in_wide_and_narrow_windows(tmp_path):
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, file
                 assert page.evaluate("document.querySelector('.gtitle').getBoundingClientRect().right") <= width, file
         assert page.errors == []
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+@pytest.mark.parametrize("name", ["cost in $ and $_", r"$\frac$", "</script><b>net</b>", "神经网络 ☃", "%s {} \\"])
+def test_names_of_layers_are_drawn_as_they_are(tmp_path, name):
+    data = chain_data(name=name)
+    data["layers"][0]["name"], data["layers"][1]["inputs"] = name, [name]
+    instance = Instance.from_dict(data)
+    save_graph_plot(instance, [name], tmp_path / "g.svg")
+    save_cuts_plot(instance, tmp_path / "c.svg")
+    profile = profile_data() | {"name": name}
+    profile["layers"][0]["name"], profile["layers"][1]["inputs"] = name, [name]
+    style.save(tmp_path / "l.svg", lambda: NetworkProfile.from_dict(profile).plot())
+    for file in tmp_path.iterdir():
+        assert len(list(ET.parse(file).iter("{http://www.w3.org/2000/svg}path"))) > 10
+    assert name in [text.get_text() for text in draw_graph(instance, [name]).texts]
