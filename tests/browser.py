@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import select
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +17,7 @@ from typing import Any
 CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
 _OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--hide-scrollbars", "--mute-audio",
             "--disable-background-networking", "--remote-debugging-pipe")  # fmt: skip
+_SILENT_S = 90
 
 
 class Browser:
@@ -77,6 +79,7 @@ class Browser:
 
     def _receive(self) -> dict[str, Any]:
         while b"\0" not in self._rest:
+            assert select.select([self._answers], [], [], _SILENT_S)[0], f"Chromium said nothing for {_SILENT_S} s"
             part = os.read(self._answers, 1 << 20)
             assert part, "Chromium has gone"
             self._rest += part

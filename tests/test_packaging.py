@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+
+import lmos_opt
 
 ROOT = Path(__file__).parent.parent
 
@@ -84,3 +88,11 @@ def test_installed_alone_it_traces_and_plans(wheel, tmp_path):
     assert '"x1": 44' in front.stdout
     subprocess.run([lmos, "plan", "vgg19", "--select", "knee", "-o", "plan.json"], cwd=empty, check=True)
     assert (empty / "plan.json").is_file()
+
+
+def test_one_version_stands_everywhere():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    cited = re.search(r"^version: (\S+)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)
+    assert cited is not None
+    assert project["version"] == lmos_opt.__version__ == cited[1]
+    assert f"\n## {project['version']}\n" in (ROOT / "CHANGELOG.md").read_text()
