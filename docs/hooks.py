@@ -1,8 +1,9 @@
-"""What mkdocs cannot do alone: a page a notebook, a page of all commands, links that leave the site."""
+"""What mkdocs cannot do alone: pages that nobody listed, a page a notebook, a page of all commands, links that leave the site."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,22 @@ from runner.cli import app
 _HERE = Path(__file__).parent
 _NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:data|tests|lmos_opt|runner|measurement)/[^)]+)\)")
+
+
+def on_config(config: Any) -> Any:
+    """Pages that mkdocs.yml does not list stand under Explanation, so that none is written for nobody."""
+    explanation = next(section["Explanation"] for section in config["nav"] if "Explanation" in section)
+    listed = set(_listed(config["nav"]))
+    explanation += [path for path in (str(file.relative_to(_HERE)) for file in sorted(_HERE.rglob("*.md"))) if path not in listed]
+    return config
+
+
+def _listed(nav: Any) -> Iterator[str]:
+    if isinstance(nav, str):
+        yield nav
+    else:
+        for item in nav.values() if isinstance(nav, dict) else nav:
+            yield from _listed(item)
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -107,7 +107,7 @@ def check(path: str | os.PathLike[str], *, interactive: bool = True) -> None:
     checked_suffix(path, SUFFIXES if interactive else SUFFIXES[:-1])
 
 
-def check_count(count: int, what: str = "front") -> None:
-    """Raise InputError unless there are two objectives or more to draw."""
+def check_count(count: int) -> None:
+    """Raise InputError unless a front over so many objectives can be drawn."""
     if count < 2:
-        raise InputError("plot", f"a {what} over {count} objective has no picture; expected two or more")
+        raise InputError("plot", f"a front over {count} objective has no picture; expected two or more")
