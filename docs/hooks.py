@@ -9,6 +9,7 @@ from typing import Any
 
 import nbformat
 import typer
+from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
@@ -16,6 +17,7 @@ from runner.cli import app
 
 _HERE = Path(__file__).parent
 _NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
+_EQUATION = re.compile(r"^```math\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
 _OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:data|tests|lmos_opt|runner|measurement)/[^)]+)\)")
 
 
@@ -44,11 +46,15 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Files of the repository that are no pages are named, not linked; a block that is a file has its name above it."""
+    """Files of the repository that are no pages are named, not linked; a block that is a file has its name above it;
+    equations become MathML, which browsers draw without a script."""
     def opening(found: re.Match[str]) -> str:
         return f"```{found[1]}" if found[2] == "output" else f'```{found[1]} title="{found[2]}"'
 
-    markdown = _NAMED_BLOCK.sub(opening, markdown)
+    def equation(found: re.Match[str]) -> str:
+        return f'<div style="overflow-x: auto; padding: .9em 0; font-size: 1.1em">{convert(found[1], display="block")}</div>\n'
+
+    markdown = _EQUATION.sub(equation, _NAMED_BLOCK.sub(opening, markdown))
     return _OUTSIDE.sub(lambda found: f"{found[1]} (`{found[2].replace('../', '')}`)", markdown)
 
 
