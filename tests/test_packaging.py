@@ -69,7 +69,17 @@ def test_a_front_from_the_wheel_without_torch(without_torch):
     assert "vgg19: 13 non-dominated" in done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["profile", "alexnet"], ["serve"], ["run", "plan.json"], ["demo"]], ids=" ".join)
+def test_pages_models_and_the_doctor_need_no_torch(without_torch):
+    for arguments in (["plan", "vgg19", "--select", "knee", "-o", "plan.json", "--plot", "cut.svg"],
+                      ["report", "plan.json", "-o", "plan.html"], ["model", "vgg19", "-o", "vgg19.mps"]):
+        done = without_torch(*arguments)
+        assert done.returncode == 0, done.stderr
+    doctor = without_torch("doctor", "--json")
+    assert "torch's threads" not in doctor.stdout
+    assert '"highs"' in doctor.stdout
+
+
+@pytest.mark.parametrize("arguments", [["export", "plan.json", "-o", "halves"], ["profile", "alexnet"], ["serve"], ["run", "plan.json"], ["demo"]], ids=" ".join)
 def test_what_needs_torch_says_so(without_torch, arguments):
     done = without_torch(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
