@@ -45,10 +45,8 @@ class Found:
 
 @dataclass(frozen=True)
 class _Question:
-    """What `search` was asked, with the objective as a dense vector of costs and the upper bounds of all rows."""
+    """What `search` was asked: the costs as a dense vector, and the upper bounds of all rows."""
 
-    objective: LinearForm
-    row_upper: dict[int, float]
     cost: Array
     upper: Array
     evaluate: Callable[[Array], float | None]
@@ -65,7 +63,6 @@ class BranchAndBound:
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
                  deciders: NDArray[np.int64], decisive: bool) -> None:  # fmt: skip
         self._milp, self._relaxation, self._deciders, self._decisive = milp, relaxation, deciders, decisive
-        self._extra_rows = extra_rows
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
         self._column = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=np.int64)
@@ -93,7 +90,7 @@ class BranchAndBound:
         `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
         Raises UnsettledError at the limit and where nothing proves a leaf.
         """
-        question = _Question(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
+        question = _Question(*self._posed(objective, row_upper), evaluate, gap)
         best = known
         stack = [(self._milp.lower, self._milp.upper) if box is None else box]
         nodes = 0
@@ -121,8 +118,6 @@ class BranchAndBound:
                 if bound >= best.cost - question.gap:
                     return best, []
                 low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - question.gap - bound))
-            if self._is_beyond(relaxed.x, question, low, high):
-                return best, []
         free = self._free(low, high)
         if len(free):
             return best, self._children(free, relaxed.x, low, high, best)
@@ -155,34 +150,6 @@ class BranchAndBound:
         cost = np.zeros(len(self._milp.variables))
         cost[objective.columns] = objective.coefficients
         return cost, upper
-
-    def _barely_broken(self, x: Array, row_upper: dict[int, float]) -> int | None:
-        """The bounded row that x breaks once its deciders are whole, though they were so within tolerances."""
-        rounded = x.copy()
-        rounded[self._deciders] = np.rint(x[self._deciders])
-        if not row_upper or np.max(np.abs(rounded - x)[self._deciders]) > UNDECIDED:
-            return None
-        n = len(self._milp.rows)
-        excess = {row: self._extra_rows[row - n].at(rounded) - bound for row, bound in row_upper.items()}
-        row = max(excess, key=lambda row: excess[row])
-        return row if excess[row] > 0 else None
-
-    def _is_beyond(self, x: Array, question: _Question, low: Array, high: Array) -> bool:
-        """Whether x barely breaks a bounded row and nothing in the box is within its bound, by the least the row can be.
-
-        A bound that excludes a known solution by a hair excludes it by less than the tolerances of all rows add up to, so
-        the relaxation finds this solution again in every box that holds it, and one decider after another would have to
-        be fixed. Asked for the row itself, the relaxation has duals that prove what is out of bounds.
-        """
-        row_upper = question.row_upper
-        row = self._barely_broken(x, row_upper)
-        if row is None:
-            return False
-        others = {other: bound for other, bound in row_upper.items() if other != row}
-        cost, upper = self._posed(self._extra_rows[row - len(self._milp.rows)], others)
-        duals = self._relaxation.solve(low, high).duals
-        self._posed(question.objective, row_upper)
-        return duals is not None and self._bound(cost, duals, low, high, upper)[0] > row_upper[row]
 
     def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> Box:
         """The box without integers so far from their cheap side that the bound alone rules them out."""
