@@ -55,7 +55,7 @@ def interactive_parallel(front: Front, chosen: Point | None = None) -> Any:
     colours = [float(point == chosen) for point in front.points]
     scale_of = [[0, style.EDGE], [1, style.CHOSEN]]
     figure = go.Figure(go.Parcoords(dimensions=dimensions, line={"color": colours, "cmin": 0, "cmax": 1, "colorscale": scale_of}))
-    return style.finish(figure, title(front))
+    return style.finish(figure, title(front), margin={"l": 80, "r": 80, "t": 110, "b": 40})
 
 
 def _heights(front: Front) -> Sequence[Sequence[float]]:

@@ -69,9 +69,10 @@ def plotly_objects() -> Any:
 def finish(figure: Any, title: str, x: str = "", y: str = "", **more: Any) -> Any:
     """A plotly figure with its title and labels as they are, and a legend below, where narrow windows have room."""
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
-    margin = {"l": 70, "r": 30, "t": 60, "b": 150}
+    margin = {"l": 70, "r": 60, "t": 60, "b": 150}
     figure.update_layout(title={"text": escape(title), "font": {"size": 15}}, xaxis_title=escape(x), yaxis_title=escape(y),
-                         template="plotly_white", legend=legend, margin=margin, **more)
+                         template="plotly_white", legend=legend, margin=margin, modebar={"orientation": "v"})
+    figure.update_layout(**more)
     return figure
 
 
