@@ -38,8 +38,10 @@ class Evaluation:
         ours = {*self._edge, self._offload, self._used, *self._step.values()}
         ours.update(k for *_, k in (*self._sent, *self._alive))
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
-        self.decisive = not own or (not has_constraints and all(o.value is not None for o in chosen))
-        self.deciders = np.append(self._edge, [] if self.decisive else [k for k in own if milp.integer[k]]).astype(np.int64)
+        if not has_constraints and all(o.value is not None for o in chosen):
+            own = []  # they follow from the edge set
+        whole = [k for k in own if milp.integer[k]]
+        self.deciders, self.decisive = np.append(self._edge, whole).astype(np.int64), whole == own
 
     def split(self, x: Array) -> Split:
         """The edge set of a vector."""

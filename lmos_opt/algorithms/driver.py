@@ -329,7 +329,8 @@ class FrontProblem:
     def candidate(self, x: Array) -> Candidate | None:
         """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""
         if np.isnan(x).any():
-            if self.decisive or not self.solver.relaxes:
+            is_settled = self.decisive and not np.isnan(x[self.deciders]).any()
+            if is_settled or not self.solver.relaxes:
                 x = np.nan_to_num(x)
             else:
                 completed = self._tree.completed(x, lambda x: self._costs(x) is not None, NODE_LIMIT)
