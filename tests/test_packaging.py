@@ -79,7 +79,8 @@ def test_pages_models_and_the_doctor_need_no_torch(without_torch):
     assert '"highs"' in doctor.stdout
 
 
-@pytest.mark.parametrize("arguments", [["export", "plan.json", "-o", "halves"], ["profile", "alexnet"], ["serve"], ["run", "plan.json"], ["demo"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["export", "plan.json", "-o", "halves"], ["profile", "alexnet"], ["serve"],
+                                       ["run", "plan.json"], ["demo"]], ids=" ".join)  # fmt: skip
 def test_what_needs_torch_says_so(without_torch, arguments):
     done = without_torch(*arguments)
     assert (done.returncode, done.stdout) == (1, "")
