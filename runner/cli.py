@@ -392,11 +392,15 @@ def reproduce(
     ] = None,
     dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Trace them on this Dask scheduler's workers.")] = None,
     solver: SolverName = "highs",
+    measure: Annotated[
+        bool | None,
+        typer.Option("--measure/--no-measure", help="Run all that the paper measured, hours; or nothing. [default: a short part]"),
+    ] = None,
 ) -> None:
     """The paper's tables and figures, beside the paper's numbers; goes on where an earlier run into DIR stopped."""
     from runner.commands import reproduce as command
 
-    command.run(names or [], output, seed, solver, jobs, dask)
+    command.run(names or [], output, seed, solver, jobs, dask, measure)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import InputError
 from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options
 from runner.commands.front import front_table
@@ -18,6 +16,7 @@ from runner.commands.plan import choose, plan_table
 from runner.commands.profile import make_profile, time_profile
 from runner.commands.run import classes, comparison
 from runner.commands.tracing import Question, read, trace
+from runner.loopback import run_edge, server_process
 from runner.report import RunReport
 from runner.reporting.page import save_page
 from runner.reporting.subject import gather
@@ -25,11 +24,6 @@ from runner.reporting.subject import gather
 NETWORK = "torchvision:squeezenet1_1"
 WEIGHTS = "bundled:squeezenet1_1"
 RULE = "min_latency"
-_STOP_S = 30
-
-
-class DemoError(LmosError):
-    """A process of the demonstration ended as it should not."""
 
 
 def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
@@ -63,8 +57,8 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         chosen = front.select(RULE)
         save_plot(front, files["front.png"], chosen)
     running = f"run: {n} images, edge and server two processes, the link held to {bandwidth}"
-    with part(running), _server(output / "server.log") as address:
-        _execute(files["plan.json"], address, n, bandwidth, files["report.json"])
+    with part(running), server_process(output / "server.log") as address:
+        run_edge(files["plan.json"], address, n, bandwidth, files["report.json"])
     report = RunReport.load(files["report.json"])
     with part("page: all of it in one file"):
         save_page(gather(files["report.json"], str(files["profile.json"]), Options(), "sum", None), files["report.html"])
@@ -75,27 +69,3 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
     console.print(classes(report))
     console.print(table("how long each part took", ["part", "time"], seconds, left=[0]))
     console.print("files: " + ", ".join(map(str, files.values())))
-
-
-@contextmanager
-def _server(log: Path) -> Iterator[str]:
-    """A server process on loopback, at a port that the system picks."""
-    command = [sys.executable, "-m", "runner.server", "127.0.0.1:0"]
-    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
-        try:
-            port = process.stdout.readline().strip() if process.stdout else ""
-            if not port:
-                raise DemoError(f"the server did not start: see {log}")
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.terminate()
-            process.wait(_STOP_S)
-
-
-def _execute(plan: Path, address: str, n: int, bandwidth: str, report: Path) -> None:
-    """The edge as a process of its own, so that its memory is its own."""
-    command = [sys.executable, "-m", "runner.cli", "run", str(plan), "--server", address, "-n", str(n),
-               "--shape", bandwidth, "-o", str(report), "--json"]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise DemoError(f"the edge ended with exit code {done.returncode}: {done.stderr.strip()}")

@@ -6,9 +6,11 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,17 +19,24 @@ from lmos_opt.errors import InputError, MissingExtraError
 from lmos_opt.files import write_atomically
 from runner import experiments
 from runner.commands.output import err
-from runner.experiments import Experiment
-from runner.reproduction import drawing, page, provenance
+from runner.errors import RunnerError
+from runner.experiments import Experiment, Shown
+from runner.reproduction import drawing, measured, page, provenance
 from runner.reproduction.lab import Lab
 
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURED = "Measured on this machine, edge and server two processes, the link held to the paper's 10 Mbps"
 CACHE = "cache"
 """The folder of kept results inside the output folder."""
 
 
-def run(names: Sequence[str], output: Path, seed: int, solver: str, jobs: int | None, dask: str | None) -> None:
+def run(names: Sequence[str], output: Path, seed: int, solver: str, jobs: int | None, dask: str | None,
+        measure: bool | None) -> None:  # fmt: skip
     """Make the experiments of those names, all where there are none; what could not be made is said, and named on the page.
 
+    `measure` runs all that the paper measured (True), nothing (False), or a short part of it, where torch is installed (None).
     Raises InputError for an unknown name or a folder that cannot be written, MissingExtraError where an experiment that
     was asked for by name needs what is not installed.
     """
@@ -41,7 +50,7 @@ def run(names: Sequence[str], output: Path, seed: int, solver: str, jobs: int | 
             tell(experiment.name)
             lab = Lab(Cache(output / CACHE), seed=seed, solver=solver, jobs=jobs, dask=dask, on_step=step)
             try:
-                line = _make(lab, experiment, folder, command)
+                line = _make(lab, experiment, folder, command, measure)
             except MissingExtraError as error:
                 if experiment.name in names:
                     raise
@@ -75,26 +84,43 @@ class Folder:
         return path.read_text() if path.exists() else None
 
 
-def _make(lab: Lab, experiment: Experiment, folder: Folder, command: str) -> str:
+def _make(lab: Lab, experiment: Experiment, folder: Folder, command: str, measure: bool | None) -> str:
     """Compute, write and account for one experiment; a line about it."""
     start = perf_counter()
     result = experiment.run(lab)
     files = [folder.path / f"{experiment.name}.csv"]
     write_atomically(files[0], result.frame.to_csv(index=False, lineterminator="\n").encode())
-    picture, remark = None, ""
+    found, remark = _measure(lab, experiment, measure)
+    if found is not None:
+        files.append(folder.path / f"{experiment.name}.measured.csv")
+        write_atomically(files[-1], found.to_csv(index=False, lineterminator="\n").encode())
+        result = replace(result, tables=(*result.tables, Shown(MEASURED, found)))
+    picture = None
     if experiment.draw is not None:
         try:
             picture = drawing.png(experiment.draw, result.frame)
         except MissingExtraError as error:
-            remark = f"; no picture: {error}"
+            remark += f"; no picture: {error}"
         else:
             files.append(folder.path / f"{experiment.name}.png")
-            write_atomically(files[1], picture)
+            write_atomically(files[-1], picture)
     seconds = perf_counter() - start
     account = provenance.provenance(lab, experiment.name, command, files, seconds)
     provenance.save(account, folder.path / f"{experiment.name}.provenance.json")
     write_atomically(folder.section(experiment), page.section(experiment, result, picture, account).encode())
     return f"{seconds:.1f} s, {lab.computed} results computed, {lab.reused} from the cache{remark}"
+
+
+def _measure(lab: Lab, experiment: Experiment, measure: bool | None) -> tuple[pd.DataFrame | None, str]:
+    """What was measured for an experiment, if anything, and a remark where that could not be."""
+    if measure is False or (measure is None and find_spec("torch") is None):
+        return None, ""
+    try:
+        return measured.measure(lab, experiment.name, bool(measure)), ""
+    except RunnerError as error:
+        if measure:
+            raise
+        return None, f"; not measured: {error}"
 
 
 @contextmanager

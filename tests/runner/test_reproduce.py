@@ -22,6 +22,7 @@ from lmos_opt.formulation.memory import memory_sum
 from lmos_opt.sweep import sweep
 from runner import experiments
 from runner.cli import main
+from runner.reproduction import measured
 from runner.reproduction.lab import Lab, file_digest
 from runner.reproduction.rules import PAPER_LATENCY_S, nearest
 from runner.reproduction.sensitivity import RULES, VALUES
@@ -143,7 +144,7 @@ def test_a_faster_server_may_mean_more_layers_within_a_budget():
 
 
 def reproduce(output, *names):
-    return main(["reproduce", *names, "-o", str(output), "--jobs", "1"])
+    return main(["reproduce", *names, "-o", str(output), "--jobs", "1", "--no-measure"])
 
 
 def test_tables_stand_beside_the_paper_and_are_the_same_bytes_again(tmp_path, capsys):
@@ -225,7 +226,7 @@ def test_unknown_names_and_places_are_one_line(tmp_path, capsys):
 
 @pytest.mark.process
 def test_a_killed_run_goes_on_and_computes_nothing_twice(tmp_path):
-    command = [sys.executable, "-m", "runner.cli", "reproduce", "table2", "--jobs", "1", "-o"]
+    command = [sys.executable, "-m", "runner.cli", "reproduce", "table2", "--no-measure", "--jobs", "1", "-o"]
     killed, fresh = tmp_path / "killed", tmp_path / "fresh"
     with subprocess.Popen([*command, str(killed)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         while len(list((killed / "cache").glob("front-*.json"))) < 5 and process.poll() is None:
@@ -246,7 +247,8 @@ def test_a_killed_run_goes_on_and_computes_nothing_twice(tmp_path):
 def run_without(missing, *arguments):
     program = (f"import sys; sys.modules.update(dict.fromkeys({missing!r}))\n"
                "from runner.cli import main; sys.exit(main(sys.argv[1:]))")
-    return subprocess.run([sys.executable, "-c", program, "reproduce", *arguments, "--jobs", "1"], cwd=ROOT, capture_output=True,
+    return subprocess.run([sys.executable, "-c", program, "reproduce", *arguments, "--no-measure", "--jobs", "1"],
+                          cwd=ROOT, capture_output=True,
                           text=True, check=False)
 
 
@@ -328,7 +330,8 @@ def test_training_is_the_same_again(trained):
 def test_all_of_it_twice(tmp_path):
     """Everything in an empty folder, and again in another: the same CSVs and PNGs, and every promise kept."""
     for folder in ("one", "two"):
-        subprocess.run([sys.executable, "-m", "runner.cli", "reproduce", "-o", str(tmp_path / folder)], cwd=ROOT, check=True,
+        subprocess.run([sys.executable, "-m", "runner.cli", "reproduce", "--no-measure", "-o", str(tmp_path / folder)],
+                       cwd=ROOT, check=True,
                        capture_output=True)
     one, two = tmp_path / "one", tmp_path / "two"
     made = sorted(path.name for suffix in ("csv", "png") for path in one.glob(f"*.{suffix}"))
@@ -347,3 +350,24 @@ def test_all_of_it_twice(tmp_path):
     assert (accuracy["differing"] == 0).all()
     assert (accuracy[accuracy["network"] == "squeezenet1_1"]["rolled_differing"] > 0).all()
     assert "Not made in this folder yet" not in (one / "index.html").read_text()
+
+
+@pytest.mark.process
+def test_what_is_measured_stands_beside_what_was_predicted_and_is_kept(tmp_path, monkeypatch):
+    """SqueezeNet with trained weights, cut in two processes: no image gets another class than from the whole network."""
+    runs = [measured.Run("squeezenet1_1", f"cut:{n}", 2) for n in (22, 66)]
+    monkeypatch.setitem(measured.RUNS, "fig4", lambda full: runs)
+    lab = Lab(Cache(tmp_path))
+    frame = measured.measure(lab, "fig4", full=False)
+    assert list(frame["stage"]) == ["t_edge", "t_tx", "t_server", "latency"] * 2
+    assert (frame["images"] == 2).all()
+    assert (frame[["lost", "changed_classes"]] == 0).all(axis=None)
+    assert (frame["low_s"] <= frame["measured_s"]).all()
+    assert (frame["measured_s"] <= frame["high_s"]).all()
+    crossing = frame[(frame["stage"] == "t_tx") & (frame["x2"] > 0)].iloc[0]
+    assert crossing["measured_s"] >= 0.95 * crossing["predicted_s"]  # the link is held to its rate
+    assert lab.computed == 3
+    again = Lab(Cache(tmp_path))
+    assert measured.measure(again, "fig4", full=False).equals(frame)
+    assert again.computed == 0
+    assert measured.measure(lab, "fig2", full=False) is None
