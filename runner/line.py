@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from runner.connecting import format_address
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
 from runner.machine import Machine
 from runner.protocol import TRANSIENT, Infer, Open, Received, Result, State
@@ -21,7 +22,6 @@ from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, checked_a
 from runner.shaping import Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
-from runner.transport import format_address
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 _STEP_S = 0.5

@@ -19,6 +19,7 @@ from torch import Tensor
 import lmos_opt
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
+from runner.connecting import Connecting, format_address
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.machine import Machine
 from runner.protocol import (
@@ -45,7 +46,7 @@ from runner.shaping import Pacer, Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
 from runner.tls import Tls
-from runner.transport import Channel, Connecting, format_address
+from runner.transport import Channel
 
 SOFTWARE = f"lmos {lmos_opt.__version__}"
 

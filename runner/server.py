@@ -16,6 +16,7 @@ import torch
 
 from lmos_opt.errors import InputError
 from runner.answers import Answers
+from runner.connecting import Listener, is_loopback, listen, parse_address
 from runner.conversation import Conversation, House
 from runner.errors import RunnerError
 from runner.limits import ORDINARY, Budget, Buffers, Limits
@@ -23,7 +24,7 @@ from runner.machine import this_machine
 from runner.protocol import Connection, Role
 from runner.tail import Networks
 from runner.tls import Tls
-from runner.transport import Channel, Listener, is_loopback, listen, parse_address
+from runner.transport import Channel
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
 _log = logging.getLogger("lmos.server")

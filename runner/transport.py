@@ -1,4 +1,4 @@
-"""The only module that opens sockets: connections over TCP, each with a deadline for everything that the peer must do.
+"""Conversations over connections, with a deadline for everything that the peer must do.
 
 Sockets never block: a channel tries, and polls where it would have to wait. One thread may read while another writes.
 """
@@ -6,19 +6,16 @@ Sockets never block: a channel tries, and polls where it would have to wait. One
 from __future__ import annotations
 
 import contextlib
-import ipaddress
 import math
-import os
 import select
-import selectors
 import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
-from lmos_opt.errors import InputError
-from runner.errors import ConnectionLost, PeerTooSlow, RunnerError, Unreachable, Untrusted
+from runner.connecting import format_address, reason_of
+from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
 from runner.protocol import Closed, Connection, Event, Message, Received
 from runner.shaping import Pacer
 from runner.tls import PlainWire, Tls, TlsWire
@@ -31,118 +28,9 @@ LINGER_S = 1.0
 _MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
-def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
-    """Host and port from `host:port`, `host`, `[::1]:port`; InputError otherwise.
-
-    >>> parse_address("127.0.0.1:7070")
-    ('127.0.0.1', 7070)
-    """
-    host, colon, port = text.rpartition(":")
-    if not colon or text.endswith("]"):
-        host, port = text, str(default_port)
-    host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InputError("address", f"{text!r} is not HOST:PORT, such as 127.0.0.1:7070")
-    return host, int(port)
-
-
-def format_address(address: Sequence[object]) -> str:
-    """`host:port` of a socket's address."""
-    host = str(address[0])
-    return f"[{host}]:{address[1]}" if ":" in host else f"{host}:{address[1]}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine alone, by its address or as `localhost`."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; RunnerError where the address cannot be had."""
-    where = format_address((host, port))
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
-    except OSError as error:
-        raise RunnerError(where, f"cannot listen there: {_reason(error)}") from None
-
-
-class Connecting:
-    """A connection on its way: `step` until there is a socket. Each address of the host is tried in turn."""
-
-    def __init__(self, address: tuple[str, int], timeout_s: float) -> None:
-        self.name, self._timeout_s = format_address(address), timeout_s
-        self._end = time.monotonic() + timeout_s
-        self._socket: socket.socket | None = None
-        try:
-            self._left = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
-        except OSError as error:
-            raise self._nobody(_reason(error)) from None
-
-    def step(self, timeout_s: float) -> socket.socket | None:
-        """The connected socket, or None if it takes longer; ConnectionLost with a hint where nobody answers."""
-        while True:
-            if self._socket is None:
-                self._begin()
-            assert self._socket is not None
-            left = min(timeout_s, self._end - time.monotonic())
-            poll = select.poll()
-            poll.register(self._socket, select.POLLOUT)
-            if not poll.poll(1000 * max(left, 0.0)):
-                if time.monotonic() < self._end:
-                    return None
-                self.close()
-                raise self._nobody(f"no answer within {self._timeout_s:g} s")
-            error = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-            if not error:
-                found, self._socket = self._socket, None
-                return found
-            self.close()
-            if not self._left:
-                raise self._nobody(_reason(OSError(error, os.strerror(error))))
-
-    def close(self) -> None:
-        """Give up."""
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
-
-    def _begin(self) -> None:
-        family, kind, protocol, _, address = self._left.pop(0)
-        self._socket = socket.socket(family, kind, protocol)
-        self._socket.setblocking(False)
-        try:
-            self._socket.connect(address)
-        except BlockingIOError:
-            pass  # under way
-        except OSError as error:
-            self.close()
-            if not self._left:
-                raise self._nobody(_reason(error)) from None
-            self._begin()
-
-    def _nobody(self, reason: str) -> ConnectionLost:
-        return Unreachable(self.name, f"{reason}; is 'lmos serve' running there?")
-
-
-def connect(address: tuple[str, int], timeout_s: float) -> socket.socket:
-    """A connected socket; ConnectionLost with a hint where nobody answers."""
-    connecting = Connecting(address, timeout_s)
-    while (sock := connecting.step(timeout_s)) is None:
-        pass
-    return sock
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
-
-
 def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
     if not isinstance(error, ssl.SSLError):
-        return ConnectionLost(where, f"{what}: {_reason(error)}")
+        return ConnectionLost(where, f"{what}: {reason_of(error)}")
     if isinstance(error, ssl.SSLCertVerificationError):
         return Untrusted(where, f"the peer's certificate is not trusted: {error.verify_message}")
     reason = (error.reason or "the stream ended").lower().replace("_", " ")
@@ -151,37 +39,6 @@ def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
     if "certificate" in reason or "unknown ca" in reason:
         return Untrusted(where, f"the peer does not accept this side's certificate, or its lack: {reason}")
     return ConnectionLost(where, f"TLS: {reason}")
-
-
-class Listener:
-    """Accepts connections until it is stopped, from any thread or signal handler."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._wake, self._woken = socket.socketpair()
-        self.name, self.port = format_address(sock.getsockname()), int(sock.getsockname()[1])
-
-    def __iter__(self) -> Iterator[socket.socket]:
-        with self._socket, self._woken, selectors.DefaultSelector() as selector:
-            self._socket.setblocking(False)  # a connection may be gone again before it is accepted
-            selector.register(self._socket, selectors.EVENT_READ)
-            selector.register(self._woken, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _ in selector.select()}
-                if self._woken in ready:
-                    return
-                try:
-                    accepted, _ = self._socket.accept()
-                except OSError:  # gone again, or no file descriptor left: others will end
-                    time.sleep(0.01)
-                    continue
-                accepted.setblocking(True)
-                yield accepted
-
-    def stop(self) -> None:
-        """End the iteration."""
-        with contextlib.suppress(OSError):
-            self._wake.send(b".")
 
 
 class _Progress:

@@ -12,12 +12,12 @@ from lmos_opt.units import format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
 from runner.commands.output import activity, out, print_json, table
+from runner.connecting import is_loopback, parse_address
 from runner.edge import patient_with, run_plan
 from runner.remote import Access, Timeouts
 from runner.report import RunReport
 from runner.shaping import parse_shape
 from runner.tls import edge_tls
-from runner.transport import is_loopback, parse_address
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from measurement.networks import parse_builder
 from runner.access import read_token
+from runner.connecting import parse_address
 from runner.server import serve
 from runner.tls import Tls, server_tls
-from runner.transport import parse_address
 
 
 def run(

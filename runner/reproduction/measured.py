@@ -123,7 +123,7 @@ def _row(run: Run, plan: Plan, stage: str, predicted: float, times: list[float],
     low, high = _interval(times, seed)
     return {"network": run.network, "rule": run.rule, "x1": plan.x1, "x2": plan.x2, "images": len(times), "lost": lost,
             "stage": stage.removesuffix("_s"), "predicted_s": predicted, "measured_s": mean, "low_s": low, "high_s": high,
-            "error_percent": 100 * (predicted / mean - 1) if mean else None, "classes": classes}  # fmt: skip
+            "error_percent": 100 * (predicted / mean - 1) if predicted and mean else None, "classes": classes}  # fmt: skip
 
 
 def _interval(times: list[float], seed: int) -> tuple[float, float]:

@@ -28,6 +28,7 @@ from running import (
 
 from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
+from runner.connecting import listen
 from runner.edge import run_plan
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
@@ -37,7 +38,7 @@ from runner.remote import Remote, Timeouts
 from runner.shaping import Shape
 from runner.split import split_module
 from runner.tensors import pack
-from runner.transport import Channel, listen
+from runner.transport import Channel
 
 NOBODY = ("127.0.0.1", 1)
 SHORT = Timeouts(connect_s=5, ready_s=30, result_s=10)

@@ -19,6 +19,7 @@ from running import BRANCHED, SLOW, Plans, ServerProcess, network_of, one_thread
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
 from runner import tail as tail_module
+from runner.connecting import Listener, connect, listen
 from runner.errors import PeerError, RunnerError
 from runner.limits import Limits
 from runner.network import example_input
@@ -31,7 +32,7 @@ from runner.server import Server
 from runner.split import Crossing, split_module
 from runner.tail import Networks
 from runner.tensors import pack
-from runner.transport import Channel, Listener, connect, listen
+from runner.transport import Channel
 
 SHORT = Timeouts(connect_s=10, ready_s=30, result_s=30)
 

@@ -12,11 +12,12 @@ import torch
 
 from lmos_opt.errors import InputError
 from runner import transport
+from runner.connecting import connect, format_address, listen, parse_address
 from runner.errors import ConnectionLost, RemoteProtocolError, RunnerError
 from runner.protocol import Closed, Connection, Error, Hello, Infer, Received, Role, State
 from runner.shaping import Pacer, Shape
 from runner.tensors import pack, unpack
-from runner.transport import Channel, connect, format_address, listen, parse_address
+from runner.transport import Channel
 
 HELLO = Hello(software="lmos test")
 
