@@ -65,6 +65,21 @@ def bench_sweep(
     command.run(fronts, workers, as_json)
 
 
+@bench.command("predictions")
+def bench_predictions(
+    networks: Annotated[
+        str, typer.Option(metavar="NAMES", help="torchvision's names, each cut in three places.")
+    ] = "alexnet,resnet18,vgg11,mobilenet_v2,squeezenet1_1,googlenet",
+    images: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Images a cut.")] = 12,
+    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="What the link is held to.")] = "40Mbps",
+    as_json: Json = False,
+) -> None:
+    """How far predicted latencies are from measured ones: networks timed here, cut, and run here in two processes."""
+    from runner.commands import bench_predictions as command
+
+    command.run(networks, images, bandwidth, as_json)
+
+
 @bench.command("exactness")
 def bench_exactness(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,
