@@ -22,6 +22,8 @@ from measurement.tracing import TracedNetwork, trace_network
 
 WARM_UP = 2
 """Runs before any that counts: the first ones pay for memory, thread pools and the kernels' own preparation."""
+PAUSE_S = 0.05
+"""Before every run, as a device pauses between images while the link is busy: its threads fall asleep, its caches cool."""
 LEAST_REPEATS = 5
 """Fewer samples than this have no median worth the name, so they are taken even where the budget is spent."""
 
@@ -61,8 +63,11 @@ def time_layers(
         for k in range(-WARM_UP, 1_000_000):
             if k >= LEAST_REPEATS and time.perf_counter() > deadline:
                 break
-            seconds = steps.run(example_input.clone())
             image = example_input.clone()
+            time.sleep(PAUSE_S)
+            seconds = steps.run(image)
+            image = example_input.clone()
+            time.sleep(PAUSE_S)
             start = time.perf_counter()
             module(image)
             whole = time.perf_counter() - start

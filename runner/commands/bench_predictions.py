@@ -33,7 +33,7 @@ def run(networks: str, images: int, bandwidth: str, as_json: bool) -> None:
     rows_shown = [[one.network, f"{one.x1} of {one.x1 + one.x2}",
                    *(f"{format_time(one.predicted[stage])} / {format_time(one.measured[stage])}" for stage in one.predicted),
                    f"{100 * one.error:+.1f} %"] for one in found]  # fmt: skip
-    title = (f"Predicted / measured (median of {images} images), edge and server two processes, {bandwidth}, {machine.cores} cores, "
-             f"{machine.cpu}")
+    title = (f"Predicted / measured (median of {images} images), edge and server two processes, {bandwidth}, "
+             f"{machine.cores} cores, {machine.cpu}")
     out().print(table(title, ["network", "at the edge", "edge", "link", "server", "latency", "error"], rows_shown, left=[0, 1]))
     out().print(f"latency off by {100 * middle(found):.1f} % in the median, {100 * worst(found):.1f} % at worst")
