@@ -25,6 +25,7 @@ GRACE_S = 10.0
 LEAST_BYTES_PER_S = 1000
 """... and must go on at this rate on average: a peer that trickles cannot hold a connection for ever."""
 LINGER_S = 1.0
+_TICK_S = 0.001
 _MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
@@ -244,7 +245,10 @@ class Channel:
         poll.register(self._socket, events)
         if wake is not None:
             poll.register(wake, select.POLLIN)
-        return any(ready == wake for ready, _ in poll.poll(1000 * timeout_s))
+        if 0 < timeout_s < _TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
+            time.sleep(timeout_s)
+            timeout_s = 0.0
+        return any(ready == wake for ready, _ in poll.poll(math.floor(timeout_s / _TICK_S)))
 
     def _check_incoming(self) -> None:
         if self._incoming is None:
