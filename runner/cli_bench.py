@@ -93,3 +93,16 @@ def bench_exactness(
     from runner.commands import bench_exactness as command
 
     command.run(n, seed, only or [], jobs, solver, output)
+
+
+@bench.command("fuzz")
+def bench_fuzz(
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many inputs.")] = 1_000_000,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="The same one makes the same inputs.")] = 0,
+    only: Annotated[list[int] | None, typer.Option("--only", min=0, metavar="NUMBER", help="This input only (repeatable).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Conversations that were tampered with, in memory, to either side. Exit code 1 if one is not refused or understood."""
+    from runner.commands import bench_fuzz as command
+
+    command.run(n, seed, only or [], as_json)

@@ -82,6 +82,8 @@ def logits_of(outputs: Mapping[str, Tensor]) -> Tensor:
 
 
 def class_of(outputs: Mapping[str, Tensor]) -> int:
-    """The index of the largest logit; 0 where there is none."""
+    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none."""
     logits = logits_of(outputs)
+    if logits.is_complex():
+        logits = logits.abs()
     return int(logits.flatten().argmax()) if logits.numel() else 0

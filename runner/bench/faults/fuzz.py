@@ -1,0 +1,248 @@
+"""Mutated conversations, in memory: each ends in events or in the peer's fault, soon, and takes no memory that was not allowed."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import torch
+
+from lmos_opt.profile import NetworkSource, TensorSpec
+from runner.bench.faults.mutations import tampered
+from runner.errors import RemoteProtocolError, RunnerError, one_line
+from runner.machine import this_machine
+from runner.memory import release, resident_bytes
+from runner.network import class_of
+from runner.protocol import (
+    Bye,
+    Closed,
+    Connection,
+    Echo,
+    Error,
+    Event,
+    Hello,
+    Infer,
+    Message,
+    Open,
+    Ping,
+    Pong,
+    Probe,
+    Ready,
+    Result,
+    Role,
+    Welcome,
+)
+from runner.protocol.checksum import crc32_of
+from runner.protocol.frames import encode_prefix
+from runner.protocol.messages import LARGEST_PROBE_BYTES
+from runner.remote import checked_answer
+from runner.tensors import pack, unpack
+
+MOST_CRASHES = 20
+"""The run ends after so many: they will be the same few, over and over."""
+PAYLOAD_BYTES = 4000
+_WARM = 0.02
+"""The share of inputs after which memory is measured for the first time: allocators, caches and codecs have been used by then."""
+_MEASURED = 20
+
+Said = tuple[Message, list[memoryview]]
+
+
+@dataclass(frozen=True)
+class Crash:
+    """An input that led to something else than an event or the peer's fault: `number` makes it again."""
+
+    number: int
+    what: str
+
+
+@dataclass
+class Fuzzed:
+    """What came of it: how many inputs, how they ended, the slowest one, and how memory grew (B)."""
+
+    inputs: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    crashes: list[Crash] = field(default_factory=list)
+    slowest_s: float = 0.0
+    slowest: int | None = None
+    seconds: float = 0.0
+    growth_bytes: int = 0
+
+
+def fuzz(numbers: Iterable[int], seed: int, total: int, tell: Callable[[int], None] = lambda done: None) -> Fuzzed:
+    """Play the inputs of these numbers, of `total`; the same seed and number make the same input."""
+    stage, found, begin = Stage(), Fuzzed(), time.perf_counter()
+    first = 0
+    for number in numbers:
+        if found.inputs == int(_WARM * total):
+            release()
+            first = resident_bytes()
+        if found.inputs and found.inputs % max(total // _MEASURED, 1) == 0:
+            release()
+            found.growth_bytes = max(found.growth_bytes, resident_bytes() - first)
+            tell(found.inputs)
+        peer, stream = stage.tamper(random.Random(seed * 2**40 + number))
+        start = time.perf_counter()
+        try:
+            end = stage.play(peer, stream)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+            end = "crash"
+            found.crashes.append(Crash(number, one_line(f"{type(error).__name__}: {error}", 300)))
+        took = time.perf_counter() - start
+        if took > found.slowest_s:
+            found.slowest_s, found.slowest = took, number
+        found.ends[end] += 1
+        found.inputs += 1
+        if len(found.crashes) >= MOST_CRASHES:
+            break
+    release()
+    found.growth_bytes = max(found.growth_bytes, resident_bytes() - first) if first else 0
+    found.seconds = time.perf_counter() - begin
+    return found
+
+
+class Stage:
+    """Plays a tampered side of a conversation to an honest other one."""
+
+    def __init__(self) -> None:
+        script = _conversation()
+        self._frames = {role: [_frame(message, payload) for who, message, payload in script if who is role] for role in Role}
+        self._frames[Role.SERVER].append(_frame(Error.of("failed", "the tail failed", 3), []))
+        self._every = [frame for frames in self._frames.values() for frame in frames]
+
+    def tamper(self, rng: random.Random) -> tuple[Role, bytes]:
+        """Who speaks, and what it says."""
+        peer = rng.choice((Role.EDGE, Role.SERVER))
+        frames = self._frames[peer]
+        kept = rng.randrange(len(frames))  # so that every state is reached
+        return peer, b"".join(frames[:kept]) + tampered(rng, frames[kept:], self._every)
+
+    def play(self, peer: Role, stream: bytes) -> str:
+        """How it ended: `events` (the other side took all of it), or `refused`."""
+        side = _ServerSide() if peer is Role.EDGE else _EdgeSide()
+        try:
+            side.take(stream)
+        except (RemoteProtocolError, RunnerError):
+            return "refused"
+        return "events"
+
+
+class _Side:
+    """One honest side: does with each event what the program does, as far as numbers and bytes are concerned."""
+
+    def __init__(self, role: Role) -> None:
+        self.connection = Connection(role, self._memory)
+
+    def take(self, stream: bytes) -> None:
+        rest = memoryview(stream)
+        while rest:
+            space = self.connection.buffer()
+            n_bytes = min(len(space), len(rest))
+            space[:n_bytes] = rest[:n_bytes]
+            rest = rest[n_bytes:]
+            self._note(self.connection.received(n_bytes))
+        self._note(self.connection.received(0))
+
+    def say(self, message: Message, payload: Iterable[memoryview] = ()) -> None:
+        self.connection.send(message, list(payload))
+
+    def _memory(self, n_bytes: int) -> memoryview:
+        if n_bytes > max(self.connection.payload_limit, LARGEST_PROBE_BYTES):
+            raise MemoryError(f"{n_bytes} bytes for a payload of at most {self.connection.payload_limit}")
+        return memoryview(bytearray(n_bytes))
+
+    def _note(self, event: Event | None) -> None:
+        if event is None or isinstance(event, Closed):
+            return
+        if event.payload.nbytes != event.message.payload_bytes:
+            raise ValueError(f"{event.message.TYPE.name} with a payload of {event.payload.nbytes} bytes")
+        self.answer(event.message, event.payload)
+
+    def answer(self, message: Message, payload: memoryview) -> None:
+        raise NotImplementedError
+
+
+class _ServerSide(_Side):
+    def __init__(self) -> None:
+        super().__init__(Role.SERVER)
+
+    def answer(self, message: Message, payload: memoryview) -> None:
+        if isinstance(message, Hello):
+            self.say(_WELCOME)
+        elif isinstance(message, Open):
+            self.connection.payload_limit = PAYLOAD_BYTES
+            self.say(_READY)
+        elif isinstance(message, Ping):
+            self.say(Pong(id=message.id))
+        elif isinstance(message, Probe):
+            self.say(Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0), [_NOTHING[: message.echo_bytes]])
+        elif isinstance(message, Infer):
+            for tensor in unpack(message.tensors, payload).values():
+                tensor.sum()
+            result, outputs = _result(message.id)
+            self.say(result, outputs)
+
+
+class _EdgeSide(_Side):
+    def __init__(self) -> None:
+        super().__init__(Role.EDGE)
+        self.say(_HELLO)
+
+    def answer(self, message: Message, payload: memoryview) -> None:
+        if isinstance(message, Welcome):
+            self.say(_PROBE, [_NOTHING[: _PROBE.probe_bytes]])
+            self.say(_OPEN)
+            self.say(Ping(id=1))
+        elif isinstance(message, Ready):
+            self.connection.payload_limit = message.result_bytes
+            for number in range(3, 3 + min(self.connection.window, 2)):
+                infer, payload_of_it = _infer(number)
+                self.say(infer, payload_of_it)
+        elif isinstance(message, Result):
+            answer = checked_answer("the server", unpack(message.tensors, payload), 1.0, message.t_server_s)
+            class_of(answer.outputs)
+
+
+_NOTHING = memoryview(bytes(LARGEST_PROBE_BYTES))
+_HELLO = Hello(software="lmos", capabilities=("codec:raw", "probe"), token="a token of sixteen")
+_WELCOME = Welcome(software="lmos", capabilities=("codec:raw",), window=2, idle_s=60.0)
+_PROBE = Probe(id=1, probe_bytes=5, echo_bytes=3)
+_READY = Ready(result_bytes=PAYLOAD_BYTES, machine=this_machine(1))
+_OPEN = Open(
+    session="0123456789abcdef" * 2,
+    network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
+    granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
+)  # fmt: skip
+_PACKED_CROSSING = pack({"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False]),
+                         "c": torch.arange(6, dtype=torch.float16)})  # fmt: skip
+_PACKED_OUTPUTS = pack({"output": torch.arange(10, dtype=torch.float64).reshape(1, 10), "output.1": torch.arange(4)})
+
+
+def _infer(number: int) -> Said:
+    headers, payload = _PACKED_CROSSING
+    return Infer(id=number, tensors=headers, scalars={"size": 1, "shape": [1, 2]}), payload
+
+
+def _result(number: int) -> Said:
+    headers, payload = _PACKED_OUTPUTS
+    return Result(id=number, tensors=headers, t_server_s=0.25), payload
+
+
+def _conversation() -> list[tuple[Role, Message, list[memoryview]]]:
+    """One that uses every message; both sides ask as `_EdgeSide` does."""
+    echo = Echo(id=1, echo_bytes=3, t_server_s=0.0)
+    return [
+        (Role.EDGE, _HELLO, []), (Role.SERVER, _WELCOME, []),
+        (Role.EDGE, _PROBE, [_NOTHING[:5]]), (Role.SERVER, echo, [_NOTHING[:3]]),
+        (Role.EDGE, _OPEN, []), (Role.EDGE, Ping(id=1), []), (Role.SERVER, Pong(id=1), []), (Role.SERVER, _READY, []),
+        *((Role.EDGE, *_infer(number)) for number in (3, 4)), *((Role.SERVER, *_result(number)) for number in (3, 4)),
+        (Role.EDGE, Bye(), []),
+    ]  # fmt: skip
+
+
+def _frame(message: Message, payload: list[memoryview]) -> bytes:
+    header = message.model_dump_json().encode()
+    return encode_prefix(message.TYPE, header, message.payload_bytes, crc32_of(payload)) + header + b"".join(payload)
