@@ -46,6 +46,14 @@ class InputError(LmosError):
         super().__init__(f"{source}: {shown}" + (f"; and {hidden} more" if hidden > 0 else ""))
 
 
+class DiskFullError(LmosError):
+    """There is no room for the file at `path`, which may be written another time."""
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path, self.message = path, message
+        super().__init__(f"{path}: {message}")
+
+
 class InfeasibleError(LmosError):
     """No solution satisfies the constraints; `constraints` names those whose removal would admit one."""
 

@@ -6,6 +6,7 @@ names the file, the path inside it, the value and what was expected.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import sys
@@ -26,7 +27,7 @@ from pydantic import (
     ValidationError,
 )
 
-from lmos_opt.errors import InputError, InvalidError, Problem
+from lmos_opt.errors import DiskFullError, InputError, InvalidError, Problem
 
 LARGEST_WHOLE = 2**53
 """Counts above this are not exact in a double, which every solver computes in."""
@@ -238,11 +239,15 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str
     return suffix.lower()
 
 
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""There was nothing wrong with the path: it may be written another time."""
+
+
 def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
     """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`.
 
     A link stays a link: the file it leads to is replaced. A device, a pipe or an open file (`/dev/stdout`) cannot be
-    replaced and is written as it is. Raises InputError where none of that can be done.
+    replaced and is written as it is. Raises InputError where none of that can be done, DiskFullError where the disk is full.
     """
     temporary: str | None = None
     try:
@@ -260,7 +265,10 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
         Path(temporary).replace(target)
         temporary = None
     except OSError as error:
-        raise InputError(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
+        reason = f"cannot be written: {(error.strerror or str(error)).lower()}"
+        if error.errno in _FULL:
+            raise DiskFullError(str(path), reason) from None
+        raise InputError(str(path), reason) from None
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

@@ -106,3 +106,16 @@ def bench_fuzz(
     from runner.commands import bench_fuzz as command
 
     command.run(n, seed, only or [], as_json)
+
+
+@bench.command("faults")
+def bench_faults(
+    n: Annotated[int, typer.Option("-n", min=3, metavar="N", help="Images a scene.")] = 40,
+    only: Annotated[str | None, typer.Option("--only", metavar="NAMES", help="These scenes only.")] = None,
+    pipeline: Annotated[bool, typer.Option("--pipeline", help="Several images under way at once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Killed and frozen servers, bad links, a full disk, edges to refuse. Exit code 1 if an image is lost or its class differs."""
+    from runner.commands import bench_faults as command
+
+    command.run(n, only, pipeline, as_json)

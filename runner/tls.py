@@ -78,6 +78,11 @@ def _unusable(file: Path, error: OSError, expected: str) -> InputError:
     return InputError(str(file), f"cannot be used as {expected} in PEM: {(reason or str(error)).lower().replace('_', ' ')}")
 
 
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST"})
+_ALERT = bytes([21, 3, 1, 0, 2, 2, 70])
+"""A record that says `protocol_version`: OpenSSL says nothing to peers that speak no TLS, and ours know this beginning."""
+
+
 class TlsWire:
     """Bytes in and out of a socket through TLS; raises BlockingIOError where a socket would have to wait."""
 
@@ -108,7 +113,9 @@ class TlsWire:
             except ssl.SSLWantReadError:
                 self._flush()
                 self._fill()
-            except ssl.SSLError:
+            except ssl.SSLError as error:
+                if error.reason in _NO_TLS and not self.wants_write:
+                    self._unsent = memoryview(_ALERT)
                 self._flush()  # the alert tells the peer why
                 raise
         self._flush()

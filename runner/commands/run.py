@@ -67,14 +67,14 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             pipelined=manner.pipelined,
             progress=lambda what, done, total: tell(f"{what} ({done} of {total} images)"),
         )
-    if output is not None:
-        report.save(output)
     if as_json:
         print_json(report.to_json())
     else:
         out().print(comparison(report))
         out().print(classes(report))
         out().print(how_it_went(report))
+    if output is not None:
+        report.save(output)  # last: a full disk must not take what was printed with it
     if not report.complete:
         raise Interrupted(f"{report.reason} after {report.images} images")
     if report.lost:

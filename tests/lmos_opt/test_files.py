@@ -20,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmos_opt import InputError, Instance
+from lmos_opt.errors import DiskFullError
 from lmos_opt.files import LARGEST_WHOLE, Document, parse_json, read_json, write_atomically
 from tests.lmos_opt import documents
 from tests.lmos_opt.documents import chain_data, examples, instance_data, layer, listed
@@ -255,7 +256,7 @@ def test_a_failure_while_writing_leaves_the_old_file_and_nothing_else(tmp_path, 
         file.write_bytes(old)
     with monkeypatch.context() as patched:
         patched.setattr(step, fail(OSError(errno.ENOSPC, "No space left on device")))
-        with pytest.raises(InputError, match=r"file\.json: cannot be written: no space left on device$"):
+        with pytest.raises(DiskFullError, match=r"file\.json: cannot be written: no space left on device$"):
             write_atomically(file, b"new")
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == ({} if old is None else {"file.json": old})
 
@@ -276,12 +277,12 @@ def test_a_disk_that_really_ends_in_the_middle_leaves_the_old_file(tmp_path):
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))
     try:
-        with pytest.raises(InputError, match="cannot be written: file too large"):
+        with pytest.raises(DiskFullError, match="cannot be written: file too large"):
             write_atomically(file, bytes(100_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"file.json": b"old"}
-    with pytest.raises(InputError, match="no space left"):
+    with pytest.raises(DiskFullError, match="no space left"):
         write_atomically("/dev/full", b"new")
 
 

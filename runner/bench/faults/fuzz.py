@@ -46,7 +46,7 @@ MOST_CRASHES = 20
 PAYLOAD_BYTES = 4000
 _WARM = 0.02
 """The share of inputs after which memory is measured for the first time: allocators, caches and codecs have been used by then."""
-_MEASURED = 20
+_MEASURED = 10
 
 Said = tuple[Message, list[memoryview]]
 

@@ -136,10 +136,10 @@ def _change_text(rng: random.Random, frames: list[bytearray]) -> None:
 
 
 def _change_payload(rng: random.Random, frames: list[bytearray]) -> None:
-    """A payload of another length, and a prefix that says so."""
+    """Another payload, of another length (and a prefix that says so) or of the same."""
     frame = _one(rng, frames)
     header, payload = _parts(frame)
-    length = rng.choice((0, 1, max(len(payload) - 1, 0), len(payload) + 1, 64, 4000, 4001))
+    length = rng.choice((len(payload), len(payload), 0, 1, max(len(payload) - 1, 0), len(payload) + 1, 64, 4000, 4001))
     _replace(frame, header, rng.randbytes(length))
 
 
