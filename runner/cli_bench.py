@@ -119,3 +119,30 @@ def bench_faults(
     from runner.commands import bench_faults as command
 
     command.run(n, only, pipeline, as_json)
+
+
+@bench.command("soak")
+def bench_soak(
+    n: Annotated[int, typer.Option("-n", min=100, metavar="N", help="How many exchanges.")] = 200_000,
+    session: Annotated[int, typer.Option(min=1, metavar="N", help="Exchanges before the edge connects anew.")] = 1000,
+    as_json: Json = False,
+) -> None:
+    """A long run of small exchanges. Exit code 1 if memory grows by 5 %, or a descriptor is left open, on either side."""
+    from runner.commands import bench_soak as command
+
+    command.run(n, session, as_json)
+
+
+@bench.command("hostile")
+def bench_hostile(
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many connections.")] = 10_000,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Before each, the honest edge is alone for 100 exchanges.")] = 10,
+    concurrent: Annotated[int, typer.Option(min=1, metavar="N", help="Connections at once.")] = 32,
+    rate: Annotated[float, typer.Option(min=0.1, metavar="N", help="New ones a second, at most.")] = 1e6,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of what they do.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Hostile connections to a server while an honest edge uses it. Exit code 1 if that hurts either of them."""
+    from runner.commands import bench_hostile as command
+
+    command.run(n, rounds, concurrent, rate, seed, as_json)

@@ -83,6 +83,9 @@ class Conversation:
         except RemoteProtocolError as error:
             self._say_why(Refusal("stopping", "the server is being stopped") if self._stopping else
                           Refusal("protocol", error))  # fmt: skip
+        except LocalProtocolError:
+            if self._connection.state is not State.CLOSED:  # the computing thread ended it while this one was about to answer
+                raise
         except PeerTooSlow as error:
             self._say_why(Refusal("idle", error.message))
         except ConnectionLost as error:

@@ -15,13 +15,14 @@ class Limits:
     """Bounds that hold for everybody together, and for each peer.
 
     `connections` greeted peers at once, `strangers` that have not greeted yet (the oldest goes where another comes),
-    `greeting_s` to say what they want, `idle_s` of silence afterwards, `window` requests that may wait for their answer,
-    `memory_bytes` of received tensors, `requests_per_s` of one peer (faster ones are read later), `drain_s` to finish
-    what is under way when the server is told to end.
+    `arrivals_per_s` new ones (others wait at the door), `greeting_s` to say what they want, `idle_s` of silence afterwards,
+    `window` requests that may wait for their answer, `memory_bytes` of received tensors, `requests_per_s` of one peer (faster
+    ones are read later), `drain_s` to finish what is under way when the server is told to end.
     """
 
     connections: int = 16
     strangers: int = 64
+    arrivals_per_s: float = 100.0
     greeting_s: float = 10.0
     idle_s: float = 300.0
     window: int = 4

@@ -19,8 +19,9 @@ from runner.answers import Answers
 from runner.connecting import Listener, is_loopback, listen, parse_address
 from runner.conversation import Conversation, House
 from runner.errors import RunnerError
-from runner.limits import ORDINARY, Budget, Buffers, Limits
+from runner.limits import ORDINARY, Budget, Buffers, Limits, Throttle
 from runner.machine import this_machine
+from runner.memory import share_one_heap
 from runner.protocol import Connection, Role
 from runner.tail import Networks
 from runner.tls import Tls
@@ -57,6 +58,7 @@ def serve(
                                      "say --unprotected, which lets anybody there use this server and read what crosses")
     if threads is not None:
         torch.set_num_threads(threads)
+    share_one_heap()
     server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls)
     with _until_signal(server.stop):
         _log.info("listening on %s%s%s, %d threads of torch", server.listener.name, " with TLS" if tls else "",
@@ -103,7 +105,9 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
+        throttle = Throttle(self._limits.arrivals_per_s)
         for sock in self.listener:
+            throttle.wait()
             self._admit(sock)
         with self._changing:
             peers, strangers = dict(self._peers), list(self._strangers)

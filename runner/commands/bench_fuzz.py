@@ -26,7 +26,7 @@ def run(n: int, seed: int, only: Sequence[int], as_json: bool) -> None:
     with activity("playing") as tell:
         found = fuzz(only or range(n), seed, total, lambda done: tell(f"{done} of {total} inputs"))
     if as_json:
-        print_json(json.dumps(asdict(found), indent=1) + "\n")
+        print_json(json.dumps({**vars(found), "crashes": [asdict(crash) for crash in found.crashes]}, indent=1) + "\n")
     else:
         ends = ", ".join(f"{count} {end}" for end, count in found.ends.most_common())
         out().print(f"{found.inputs} inputs in {found.seconds:.0f} s: {ends}; memory grew by {format_size(found.growth_bytes)}; "

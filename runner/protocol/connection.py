@@ -250,7 +250,10 @@ class Connection:
         if self._payload_crc != self._prefix.payload_crc:
             raise RemoteProtocolError(f"{message.TYPE.name} came damaged: the checksum of its payload is wrong")
         seal = self._prefix.header_crc, self._prefix.payload_crc
-        self._note(message, TRANSITIONS[self.state][self.peer, type(message)])
+        after = TRANSITIONS[self.state].get((self.peer, type(message)))
+        if after is None:  # another thread has ended the conversation since the prefix came
+            raise RemoteProtocolError(f"{message.TYPE.name} is not expected in state {self.state.name}")
+        self._note(message, after)
         self._expect_prefix()
         return Received(message, payload, seal)
 

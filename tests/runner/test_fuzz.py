@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 
 import pytest
@@ -73,6 +74,8 @@ def test_a_fault_is_found_and_made_again_by_its_number(monkeypatch: pytest.Monke
 def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["bench", "fuzz", "-n", "200"]) == 0
     assert "200 inputs in" in capsys.readouterr().out
+    assert main(["bench", "fuzz", "-n", "200", "--json"]) == 0
+    assert sum(json.loads(capsys.readouterr().out)["ends"].values()) == 200
     monkeypatch.setattr(fuzzing, "class_of", lambda outputs: outputs["none"])
     assert main(["bench", "fuzz", "-n", "200"]) == 1
     told = capsys.readouterr()

@@ -320,6 +320,15 @@ def test_the_end_of_the_stream_is_an_event_between_messages_and_a_fault_inside()
             server.received(0)
 
 
+def test_a_message_that_the_end_overtakes_is_the_peers_fault() -> None:
+    server = server_in(State.IDLE)
+    data = frame(Ping(id=1))
+    assert server.receive(data[:PREFIX_BYTES]) == []
+    server.send(Error.of("refused", "another thread has had enough"))
+    with pytest.raises(RemoteProtocolError, match="PING is not expected in state CLOSED"):
+        server.receive(data[PREFIX_BYTES:])
+
+
 def test_another_protocol_and_another_version_are_named() -> None:
     with pytest.raises(RemoteProtocolError, match="does not speak the lmos protocol"):
         Connection(Role.SERVER).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")

@@ -113,6 +113,10 @@ class Stage:
         self._frames[Role.SERVER].append(_frame(Error.of("failed", "the tail failed", 3), []))
         self._every = [frame for frames in self._frames.values() for frame in frames]
 
+    def frames(self, role: Role) -> list[bytes]:
+        """What one side says, untouched."""
+        return list(self._frames[role])
+
     def tamper(self, rng: random.Random) -> tuple[Role, bytes]:
         """Who speaks, and what it says."""
         peer = rng.choice((Role.EDGE, Role.SERVER))

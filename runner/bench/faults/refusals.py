@@ -8,25 +8,19 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.bench.faults.stage import planned
+from runner.bench.faults.stage import LMOS, planned, serving
 from runner.certs import make_certificates
-from runner.errors import RunnerError
 
-_START_S = 60.0
-_STOP_S = 60.0
-_LMOS = (sys.executable, "-m", "runner.cli")
 _NEXT_VERSION = (
     sys.executable, "-c",
     "import sys; from runner.protocol import frames; frames.VERSION += 1; from runner.cli import main; sys.exit(main())",
 )  # fmt: skip
 """An edge of the next version: it is this one but for the number."""
-_LISTENING, _OPENED = "listening on ", " layers at the edge"
+_OPENED = " layers at the edge"
 
 
 @dataclass(frozen=True)
@@ -50,7 +44,7 @@ class _Case:
     name: str
     serve: Callable[[Path], Sequence[object]]
     run: Callable[[Path], Sequence[object]]
-    program: Sequence[str] = _LMOS
+    program: Sequence[str] = LMOS
 
 
 def _token(folder: Path) -> list[object]:
@@ -90,30 +84,13 @@ def refusals(folder: Path, cases: Sequence[_Case] = CASES, tell: Callable[[str],
     for k, case in enumerate(cases):
         tell(case.name)
         log = folder / f"refusal{k}.log"
-        with _serving(log, case.serve(folder)) as address:
+        with serving(log, case.serve(folder)) as (address, _):
             command = [*case.program, "run", str(folder / "plan.json"), "--server", address, "-n", "1",
                        *map(str, case.run(folder))]  # fmt: skip
             done = subprocess.run(command, capture_output=True, text=True, check=False)
         lines = log.read_text().splitlines()
         said = [_without_address(line) for line in lines if " WARNING " in line or " ERROR " in line or "Traceback" in line]
         yield Refused(case.name, done.returncode, done.stderr.splitlines(), said, any(_OPENED in line for line in lines))
-
-
-@contextmanager
-def _serving(log: Path, arguments: Sequence[object]) -> Iterator[str]:
-    """`lmos serve` with these arguments; its address."""
-    command = [*_LMOS, "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
-    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process:
-        try:
-            end = time.monotonic() + _START_S
-            while _LISTENING not in (said := log.read_text()):
-                if process.poll() is not None or time.monotonic() > end:
-                    raise RunnerError("the server", f"did not start: {said.strip()[-300:]}")
-                time.sleep(0.05)
-            yield said.partition(_LISTENING)[2].partition(" ")[0].rstrip(",")
-        finally:
-            process.terminate()
-            process.wait(_STOP_S)
 
 
 def _without_address(line: str) -> str:

@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -19,7 +21,10 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of, load_source
 from runner.errors import RunnerError
 
+LMOS = (sys.executable, "-m", "runner.cli")
+_START_S = 60.0
 _STOP_S = 40.0
+_LISTENING = "listening on "
 
 
 def planned(network: str, x1: int | None) -> tuple[Plan, PlannedNetwork]:
@@ -105,6 +110,23 @@ class ServerProcess:
         self.signal(signal.SIGTERM)
         assert self._process is not None
         return self._process.wait(_STOP_S)
+
+
+@contextmanager
+def serving(log: Path, arguments: Sequence[object]) -> Iterator[tuple[str, int]]:
+    """`lmos serve` with these arguments: its address and its process. RunnerError where it does not start."""
+    command = [*LMOS, "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
+    with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process:
+        try:
+            end = time.monotonic() + _START_S
+            while _LISTENING not in (said := log.read_text()):
+                if process.poll() is not None or time.monotonic() > end:
+                    raise RunnerError("the server", f"did not start: {said.strip()[-300:]}")
+                time.sleep(0.05)
+            yield said.partition(_LISTENING)[2].partition(" ")[0].rstrip(","), process.pid
+        finally:
+            process.terminate()
+            process.wait(_STOP_S)
 
 
 def resident_bytes_of(pid: int) -> int:
