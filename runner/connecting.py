@@ -125,6 +125,10 @@ def reason_of(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
+KEEPALIVE = {socket.TCP_KEEPIDLE: 20, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 4}
+"""Seconds, seconds and probes: a peer whose machine or network has gone, without a word, is noticed after 40 s of silence."""
+
+
 class Listener:
     """Accepts connections until it is stopped, from any thread or signal handler."""
 
@@ -144,6 +148,9 @@ class Listener:
                     return
                 try:
                     accepted, _ = self._socket.accept()
+                    accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+                    for option, value in KEEPALIVE.items():
+                        accepted.setsockopt(socket.IPPROTO_TCP, option, value)
                 except OSError:  # gone again, or no file descriptor left: others will end
                     time.sleep(0.01)
                     continue

@@ -46,7 +46,11 @@ _log = logging.getLogger("lmos.server")
 
 @dataclass(frozen=True)
 class House:
-    """What all conversations of a server share. `enter` is asked for a place when a peer has greeted."""
+    """What all conversations of a server share.
+
+    `enter` is asked for a place when a peer has greeted; `take_over` is told which session a conversation goes on with, and ends
+    the one that had it: its edge came back because that one is dead, whatever the system still thinks of it.
+    """
 
     networks: Networks
     answers: Answers
@@ -55,6 +59,7 @@ class House:
     machine: Machine
     token: str | None
     enter: Callable[[Conversation], bool]
+    take_over: Callable[[Conversation, str], None]
 
 
 class Conversation:
@@ -98,6 +103,11 @@ class Conversation:
         """Read nothing more; answer what was asked; say so. From any thread."""
         self._stopping = True
         self.channel.stop_reading()
+
+    def give_way(self) -> None:
+        """End at once; what is being computed is kept for when it is asked again. From any thread."""
+        _log.info("%s: its edge came back on another connection", self.channel.name)
+        self.channel.shut_down()
 
     def _read(self) -> None:
         limits, throttle = self._house.limits, Throttle(self._house.limits.requests_per_s)
@@ -170,6 +180,7 @@ class Conversation:
                 raise
 
     def _open(self, request: Open) -> Tail:
+        self._house.take_over(self, request.session)
         tail = self._house.networks.open(request)
         self._connection.payload_limit = tail.request_bytes
         self._session = request.session

@@ -98,9 +98,10 @@ class Server:
                  tls: Tls | None = None) -> None:  # fmt: skip
         self.listener, self._limits, self._tls = listener, limits, tls
         self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
-                            this_machine(torch.get_num_threads()), token, self._enter)  # fmt: skip
+                            this_machine(torch.get_num_threads()), token, self._enter, self._take_over)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}
+        self._sessions: dict[str, Conversation] = {}
         self._changing = threading.Lock()
 
     def run(self) -> None:
@@ -153,8 +154,16 @@ class Server:
             self._peers[conversation] = self._strangers.pop(conversation)
             return True
 
+    def _take_over(self, conversation: Conversation, session: str) -> None:
+        with self._changing:
+            before, self._sessions[session] = self._sessions.get(session), conversation
+        if before is not None:
+            before.give_way()
+
     def _leave(self, conversation: Conversation) -> None:
         with self._changing:
+            for session in [session for session, owner in self._sessions.items() if owner is conversation]:
+                del self._sessions[session]
             self._strangers.pop(conversation, None)
             self._peers.pop(conversation, None)
 

@@ -20,9 +20,11 @@ from runner.bench.faults.disk import NotHere, play_disk
 from runner.bench.faults.proxy import Proxy, Trouble
 from runner.bench.faults.refusals import CASES, refusals
 from runner.bench.faults.scenes import SCENES, Scene, play, undisturbed
-from runner.bench.faults.stage import planned
+from runner.bench.faults.stage import ServerProcess, planned
 from runner.cli import main
 from runner.connecting import listen
+from runner.edge import run_plan
+from runner.remote import Timeouts
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,3 +190,23 @@ def test_the_command_plays_what_is_named(capsys: pytest.CaptureFixture[str], mon
     assert "not as it should be: nothing" in capsys.readouterr().err
     assert main(["bench", "faults", "--only", "nonsense"]) == 2
     assert "'nonsense' is no scene" in capsys.readouterr().err
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_where_the_edge_may_not_finish_images_each_is_reported_with_its_reason(plan: Plan, pipelined: bool, tmp_path: Path) -> None:
+    small = plan.to_dict()
+    small["setting"]["memory_limit_bytes"] = 25_000_000  # the head fits, the whole network does not
+    with ServerProcess(tmp_path / "log") as server:
+
+        def kill(what: str, done: int, total: int) -> None:
+            if what == "running" and done >= 4 and server.is_running:
+                server.kill()
+
+        hasty = Timeouts(connect_s=5, ready_s=30, result_s=0.5, give_up_s=2)
+        report = run_plan(Plan.from_dict(small), server.address, n=20, timeouts=hasty, pipelined=pipelined, progress=kill)
+    assert report.images == len(report.per_image) + len(report.failed) == 20
+    assert report.lost == len(report.failed) >= 10
+    assert report.fallbacks == 0
+    assert all("the plan's limit is 25.0 MB" in failed.reason for failed in report.failed)
+    assert all("connection" in failed.reason or "no answer" in failed.reason for failed in report.failed)

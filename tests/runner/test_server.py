@@ -23,7 +23,22 @@ from runner.connecting import Listener, connect, listen
 from runner.errors import PeerError, RunnerError
 from runner.limits import Limits
 from runner.network import example_input
-from runner.protocol import Bye, Connection, Error, Hello, Infer, Message, Open, Ready, Result, Role, Welcome
+from runner.protocol import (
+    Bye,
+    Closed,
+    Connection,
+    Error,
+    Hello,
+    Infer,
+    Message,
+    Open,
+    Ping,
+    Pong,
+    Ready,
+    Result,
+    Role,
+    Welcome,
+)
 from runner.protocol.frames import FrameType, encode_prefix
 from runner.refusal import Refusal
 from runner.remote import Remote, Timeouts
@@ -331,6 +346,31 @@ def test_too_many_peers_are_told_so(plans: Plans) -> None:
                 time.sleep(0.02)  # the server has not noticed yet
         else:
             pytest.fail("the places were not given free")
+
+
+def test_an_edge_that_comes_back_takes_its_place_again(plans: Plans) -> None:
+    """Connections that went dark would hold every place until they had been silent for long enough."""
+    asked = opening(plans(3))
+    with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
+        dark: list[Channel] = []
+        for _ in range(6):
+            end = time.monotonic() + 20
+            while True:  # the one before last may still be on its way out
+                channel = Channel(connect(address, 10), Connection(Role.EDGE))
+                channel.send(Hello(software="a test"))
+                if isinstance(channel.expect(10).message, Welcome):
+                    break
+                assert time.monotonic() < end
+                channel.close()
+            channel.send(asked)
+            assert isinstance(channel.expect(30).message, Ready)
+            dark.append(channel)
+        for channel in dark[:-1]:
+            assert channel.receive(10) == Closed()
+        dark[-1].send(Ping(id=1))
+        assert isinstance(dark[-1].expect(10).message, Pong)
+        for channel in dark:
+            channel.close()
 
 
 def test_peers_that_say_nothing_are_sent_away() -> None:
