@@ -59,7 +59,9 @@ class ProfileLayer(Record):
 
     `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
     of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`),
-    `t_local_s` its measured time on the machine that made the profile, if measured.
+    `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
+    `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
+    was before it ran.
     """
 
     name: Name
@@ -72,6 +74,9 @@ class ProfileLayer(Record):
     output_bytes: Count
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
     t_local_s: Amount | None = None
+    t_local_low_s: Amount | None = None
+    t_local_high_s: Amount | None = None
+    peak_local_bytes: Count | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -81,9 +86,17 @@ class ProfileLayer(Record):
             problems.append(Problem("output_bytes", f"got {self.output_bytes}, but the outputs have {total}"))
         if self.output_shape != first:
             problems.append(Problem("output_shape", f"got {list(self.output_shape)}, but the first output has {list(first)}"))
+        problems += self._interval_problems()
         if problems:
             raise InvalidError(problems)
         return self
+
+    def _interval_problems(self) -> list[Problem]:
+        found, middle = [], self.t_local_s
+        for key, end, sign in (("t_local_low_s", self.t_local_low_s, 1), ("t_local_high_s", self.t_local_high_s, -1)):
+            if end is not None and (middle is None or sign * (middle - end) < 0):
+                found.append(Problem(key, f"got {end}, but t_local_s, which it should hold, is {middle}"))
+        return found
 
 
 class NetworkProfile(Document):
@@ -122,6 +135,15 @@ class NetworkProfile(Document):
     def is_timed(self) -> bool:
         """Whether every layer has a measured time, as the device `local` needs."""
         return all(layer.t_local_s is not None for layer in self.layers)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The file's keys; what was measured beside `t_local_s` only where it was."""
+        found = super().to_dict()
+        for layer in found["layers"]:
+            for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
+                if layer[key] is None:
+                    del layer[key]
+        return found
 
     def layer(self, name: str) -> ProfileLayer:
         """The layer of that name; KeyError where there is none."""

@@ -69,7 +69,7 @@ def profile_data() -> dict[str, Any]:
              "t_local_s": 1e-6},
             {"name": "fc", "kind": "linear", "inputs": ["split"], "macs": 1_920_000_000, "params": 2000,
              "weight_bytes": 8000, "output_shape": [1, 10], "output_bytes": 40, "outputs": [spec(1, 10)],
-             "t_local_s": 0.25},
+             "t_local_s": 0.25, "t_local_low_s": 0.2, "t_local_high_s": 0.25, "peak_local_bytes": 4096},
         ],
         "unknown_operations": ["fancy"], "timing": {"threads": 2, "cpu": "a CPU", "spread": 0.5},
     }  # fmt: skip
@@ -186,6 +186,16 @@ def plans(draw: st.DrawFn) -> Plan:
 
 
 @st.composite
+def measured_times(draw: st.DrawFn) -> dict[str, Any]:
+    """What is measured of a layer: nothing, its time alone, or with an interval and its memory."""
+    low, middle, high = sorted(draw(st.tuples(seconds, seconds, seconds)))
+    alone = {"t_local_s": draw(st.none() | st.just(middle))}
+    if alone["t_local_s"] is None or draw(st.booleans()):
+        return alone
+    return alone | {"t_local_low_s": low, "t_local_high_s": high, "peak_local_bytes": draw(st.none() | sizes)}
+
+
+@st.composite
 def profiles(draw: st.DrawFn) -> NetworkProfile:
     """A profile of up to five layers with one or two outputs each."""
     found = draw(st.lists(names.filter(lambda name: name != "input"), min_size=1, max_size=5, unique=True))
@@ -204,7 +214,7 @@ def profiles(draw: st.DrawFn) -> NetworkProfile:
         layers.append({"name": name, "kind": draw(names), "inputs": draw(st.lists(st.sampled_from(["input", *found[:k]]))),
                        "macs": draw(sizes), "params": draw(sizes), "weight_bytes": draw(sizes),
                        "output_shape": outputs[0]["shape"], "output_bytes": total, "outputs": outputs,
-                       "t_local_s": draw(st.none() | seconds)})  # fmt: skip
+                       **draw(measured_times())})  # fmt: skip
     data = copy.deepcopy(profile_data()) | {
         "name": draw(names), "granularity": draw(st.sampled_from(["module", "paper"])), "input": draw(specs),
         "layers": layers, "unknown_operations": draw(st.lists(names, max_size=2)),

@@ -53,6 +53,9 @@ def wrong(**changes: object) -> dict:
         (wrong(output_shape=[10]), r"layers\[1\]\.output_shape: got \[10\], but the first output has \[1, 10\]$"),
         (wrong(outputs=[]), r"layers\[1\]\.outputs: is empty$"),
         (wrong(outputs=[{"shape": [1, 10], "dtype": "float31"}]), r"layers\[1\]\.outputs\[0\]\.dtype: got \"float31\""),
+        (wrong(t_local_low_s=0.3), r"layers\[1\]\.t_local_low_s: got 0\.3, but t_local_s, which it should hold, is 0\.25$"),
+        (wrong(t_local_high_s=0.2), r"layers\[1\]\.t_local_high_s: got 0\.2, but t_local_s"),
+        (wrong(t_local_s=None), r"layers\[1\]\.t_local_low_s: got 0\.2, but t_local_s, which it should hold, is None"),
         (wrong(inputs=["fc"]), r"layers\[1\]\.inputs\[0\]: 'fc' makes a cycle"),
         (wrong(name="input"), r"layers\[1\]\.name: 'input' is reserved"),
         (profile_data() | {"granularity": "block"}, "granularity: got \"block\", expected 'module' or 'paper'"),
@@ -64,6 +67,13 @@ def wrong(**changes: object) -> dict:
 def test_a_profile_that_contradicts_itself_is_refused(data, complaint):
     with pytest.raises(InputError, match=f"^tiny.json: {complaint}"):
         NetworkProfile.from_dict(data, "tiny.json")
+
+
+def test_what_was_not_measured_is_no_key_of_the_file():
+    layers = NetworkProfile.from_dict(profile_data()).to_dict()["layers"]
+    measured = {"t_local_low_s", "t_local_high_s", "peak_local_bytes"}
+    assert measured.isdisjoint(layers[0])
+    assert measured < layers[1].keys()
 
 
 def test_a_layer_wrong_twice_is_told_twice():
