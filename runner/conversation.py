@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import logging
 import queue
 import threading
 import time
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 import lmos_opt
 from runner.answers import LARGEST_KEPT_BYTES, Answers, Stored
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
+from runner.events import Answered, Events, PeerGreeted, PeerLeft, PeerOpened, PeerRefused, shown
 from runner.limits import Budget, Buffers, Limits, Throttle
 from runner.machine import Machine
 from runner.protocol import (
@@ -41,7 +41,6 @@ from runner.transport import LINGER_S, Channel
 
 SOFTWARE = f"lmos {lmos_opt.__version__}"
 _NOTHING = memoryview(bytes(2**22))
-_log = logging.getLogger("lmos.server")
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,7 @@ class House:
     token: str | None
     enter: Callable[[Conversation], bool]
     take_over: Callable[[Conversation, str], None]
+    events: Events
 
 
 class Conversation:
@@ -67,7 +67,7 @@ class Conversation:
 
     def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, house: House) -> None:
         self.channel, self._connection, self._buffers, self._house = channel, connection, buffers, house
-        self._work: queue.SimpleQueue[Received | None] = queue.SimpleQueue()
+        self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._session = ""
         self._stopping = False
@@ -94,7 +94,7 @@ class Conversation:
         except PeerTooSlow as error:
             self._say_why(Refusal("idle", error.message))
         except ConnectionLost as error:
-            _log.log(logging.WARNING if isinstance(error, Untrusted) else logging.INFO, "%s", error)
+            self._tell_left("untrusted" if isinstance(error, Untrusted) else "lost", str(error))
         finally:
             self.channel.close(linger_s=LINGER_S)
             self._buffers.close()
@@ -106,15 +106,19 @@ class Conversation:
 
     def give_way(self) -> None:
         """End at once; what is being computed is kept for when it is asked again. From any thread."""
-        _log.info("%s: its edge came back on another connection", self.channel.name)
+        self._tell_left("came back")
         self.channel.shut_down()
+
+    def tell_unfinished(self, waited_s: float) -> None:
+        """The server ends before this conversation does."""
+        self._tell_left("unfinished", f"{self.channel.name}: not finished within {waited_s:g} s")
 
     def _read(self) -> None:
         limits, throttle = self._house.limits, Throttle(self._house.limits.requests_per_s)
         while True:
             event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s)
             if isinstance(event, Closed):
-                _log.log(logging.DEBUG if self._worker is None else logging.INFO, "%s: gone", self.channel.name)
+                self._tell_left("gone")
                 return
             message = event.message
             if isinstance(message, Hello):
@@ -122,7 +126,7 @@ class Conversation:
             elif isinstance(message, Ping):
                 self.channel.send(Pong(id=message.id))
             elif isinstance(message, Bye):
-                _log.info("%s: done", self.channel.name)
+                self._tell_left("done")
                 return
             else:
                 throttle.wait()
@@ -140,7 +144,7 @@ class Conversation:
                 raise Refusal("token", "the token is wrong")
         if not self._house.enter(self):
             raise Refusal("busy", f"{self._house.limits.connections} peers are being served; try again later")
-        _log.info("%s: %s", self.channel.name, hello.software)
+        self._house.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
         self.channel.send(Welcome(software=SOFTWARE, capabilities=CAPABILITIES, window=self._house.limits.window,
                                   idle_s=self._house.limits.idle_s))  # fmt: skip
 
@@ -156,42 +160,48 @@ class Conversation:
         if self._worker is None:
             self._worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
             self._worker.start()
-        self._work.put(event)
+        self._work.put((time.perf_counter(), event))
 
     def _compute(self) -> None:
         asked: int | None = None
         try:
             tail: Tail | None = None
-            while (event := self._work.get()) is not None:
+            while (work := self._work.get()) is not None:
+                came_at, event = work
                 if isinstance(event.message, Open):
                     tail = self._open(event.message)
                 elif isinstance(event.message, Infer):
                     assert tail is not None
                     asked = event.message.id
-                    self._answer(tail, event.message, event)
+                    self._answer(tail, event.message, event, came_at)
         except Refusal as refusal:
             self._say_why(refusal, asked)
             self.channel.stop_reading()
         except ConnectionLost as error:
-            _log.info("%s", error)
+            self._tell_left("lost", str(error))
             self.channel.shut_down()
         except LocalProtocolError:
             if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
                 raise
 
     def _open(self, request: Open) -> Tail:
+        begin = time.perf_counter()
         self._house.take_over(self, request.session)
         tail = self._house.networks.open(request)
         self._connection.payload_limit = tail.request_bytes
         self._session = request.session
-        _log.info("%s: %s, %s, %d layers at the edge", self.channel.name, request.network.builder,
-                  request.network.weights, len(request.edge_layers))  # fmt: skip
+        self._house.events.tell(PeerOpened(
+            peer=self.channel.name, session=shown(request.session), network=request.network.builder,
+            weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
+            t_open_s=time.perf_counter() - begin,
+        ))  # fmt: skip
         self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._house.machine))
         return tail
 
-    def _answer(self, tail: Tail, request: Infer, event: Received) -> None:
+    def _answer(self, tail: Tail, request: Infer, event: Received, came_at: float) -> None:
         answers = self._house.answers
         stored = answers.claim(self._session, request.id, event.seal)
+        again = stored is not None
         if stored is None:
             try:
                 headers, parts, t_server_s = tail.infer(request, event.payload)
@@ -199,11 +209,14 @@ class Conversation:
                     stored = Stored(headers, b"".join(parts), t_server_s)
             finally:
                 answers.keep(self._session, request.id, stored)
-        else:
-            _log.info("%s: image %d asked again", self.channel.name, request.id)
         if stored is not None:
             headers, parts, t_server_s = stored.tensors, [memoryview(stored.payload)], stored.t_server_s
+        t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
         self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s), parts)
+        self._house.events.tell(Answered(
+            peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
+            t_server_s=t_server_s, received_bytes=event.payload.nbytes, sent_bytes=sum(part.nbytes for part in parts),
+        ))  # fmt: skip
         self._buffers.give_back(event.payload)  # the outputs may be views of it
 
     def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
@@ -211,6 +224,10 @@ class Conversation:
         if self._connection.state is State.CLOSED:  # it was said, or there is nobody to say it to
             return
         message = Error.of(refusal.code, refusal, request)
-        _log.warning("%s: %s: %s", self.channel.name, refusal.code, message.message)
+        self._house.events.tell(PeerRefused(peer=self.channel.name, code=refusal.code, reason=message.message, number=request))
         with contextlib.suppress(ConnectionLost, LocalProtocolError):
             self.channel.send(message)
+
+    def _tell_left(self, how: str, reason: str | None = None) -> None:
+        self._house.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
+                                         reason=reason))  # fmt: skip

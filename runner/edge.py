@@ -17,6 +17,7 @@ from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from lmos_opt.profile import TensorSpec
 from measurement.labels import imagenet_classes
 from runner.errors import Unreachable
+from runner.events import Events, Observer, RunBegan, RunEnded, shown
 from runner.fallback import Fallback, why_not_here
 from runner.images import Images, find_images
 from runner.line import Line
@@ -48,13 +49,14 @@ def run_plan(
     access: Access = OPEN_DOOR,
     pipelined: bool = False,
     progress: Progress | None = None,
+    observers: Sequence[Observer] = (),
 ) -> RunReport:
     """Execute a plan on `n` images (default: each picture once) and report what was measured.
 
     `images` is a folder of pictures (default: the bundled ones), `shape` the link's emulation, `networks` the
     `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
-    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`. The server is
-    not contacted where the plan leaves it nothing to do.
+    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`. `observers` are
+    told what happens (`runner.events`). The server is not contacted where the plan leaves it nothing to do.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
     before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
@@ -69,7 +71,8 @@ def run_plan(
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    line = Line(server, opening(plan, network), shape, timeouts, access) if plan.x2 else None
+    events = Events(observers)
+    line = Line(server, opening(plan, network), shape, timeouts, access, events=events) if plan.x2 else None
     interrupted = False
     with _torch_threads(threads):
         baseline = _interpreter_bytes()
@@ -84,8 +87,10 @@ def run_plan(
                 _reach(line, lambda: line.is_open, timeouts, may_fail=refusal is None)
             memory = _edge_memory(head, pictures, baseline)
             tell("warming up", 0, n)
-            pipeline = Pipeline(head, line, fallback, _class_names(network), timeouts)
+            pipeline = Pipeline(head, line, fallback, _class_names(network), timeouts, events)
             pipeline.warm_up(pictures)
+            events.tell(RunBegan(network=network.name, digest=shown(network.digest), cut=plan.x1, images=n,
+                                 peer=line.name if line else None, pipelined=pipelined))  # fmt: skip
             begin = time.perf_counter()
             try:
                 pipeline.run(pictures, range(1, n + 1), PIPELINE_DEPTH if pipelined else 1, tell)
@@ -105,8 +110,11 @@ def run_plan(
             seed=_seed(network.weights),
             images=pictures.what,
         )
-    return make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
-                       elapsed_s=elapsed_s, reason="interrupted" if interrupted else None)  # fmt: skip
+    report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
+                         elapsed_s=elapsed_s, reason="interrupted" if interrupted else None)  # fmt: skip
+    events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
+                         elapsed_s=elapsed_s, reason=report.reason))  # fmt: skip
+    return report
 
 
 def patient_with(plan: Plan) -> Timeouts:

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 
 from runner.connecting import format_address
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
+from runner.events import NOBODY, Asked, Events, LineLost, LineReady
 from runner.machine import Machine
 from runner.protocol import TRANSIENT, Infer, Open, Received, Result, State
 from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, checked_answer
@@ -74,8 +75,8 @@ class Line:
     machine: Machine | None = None
 
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | None, timeouts: Timeouts,
-                 access: Access = OPEN_DOOR, seed: int | None = None) -> None:  # fmt: skip
-        self.name = format_address(address)
+                 access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY) -> None:  # fmt: skip
+        self.name, self._events = format_address(address), events
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
         self._random = random.Random(seed)
         self._remote: Remote | None = None
@@ -86,6 +87,7 @@ class Line:
         self._wake: int | None = None
         self._again_at = 0.0
         self._strange: str | None = None
+        self._is_told_ready = False
         self.was_greeted = False
         self.reason: str | None = None
         self.refused: RunnerError | None = None
@@ -177,6 +179,8 @@ class Line:
                 while (question := self._next(remote)) is not None:
                     question.note_sent()
                     remote.ask(question.message, question.payload)
+                    self._events.tell(Asked(peer=self.name, number=question.message.id, attempt=question.sent,
+                                            sent_bytes=sum(part.nbytes for part in question.payload)))  # fmt: skip
                 received = remote.step(timeout_s, self._wake)
                 self._note_progress(remote)
                 if received is not None:
@@ -190,14 +194,16 @@ class Line:
             time.sleep(max(timeout_s, 0.0))
             return None
         time.sleep(max(left, 0.0))
+        self._is_told_ready = False
         self._remote = Remote(self._address, self._shape, self._timeouts, self._access)
         self._remote.begin_open(self._request)
         return self._remote
 
     def _note_progress(self, remote: Remote) -> None:
         self.was_greeted = self.was_greeted or remote.was_greeted
-        if remote.state is State.READY:
-            self.machine = remote.machine
+        if remote.state is State.READY and not self._is_told_ready:
+            self._events.tell(LineReady(peer=self.name, again=self.machine is not None))
+            self.machine, self._is_told_ready = remote.machine, True
 
     def _next(self, remote: Remote) -> Question | None:
         """The question to send now, if there is one and the server takes it."""
@@ -253,6 +259,8 @@ class Line:
         pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
         self.failures += 1
         self._again_at = time.monotonic() + pause_s
+        self._events.tell(LineLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
+                                   pause_s=pause_s if self.refused is None else None))  # fmt: skip
 
     def _is_final(self, error: RunnerError | ProtocolError) -> bool:
         if isinstance(error, NotOurProtocol):  # twice the same is no damage on the way

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from runner.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.fallback import Fallback
 from runner.images import Images
 from runner.line import Line, Question
@@ -32,8 +33,9 @@ QUEUED_IMAGES = 16
 
 @dataclass
 class _Image:
-    """One image under way. `spent_s` is what the head took."""
+    """One image under way."""
 
+    number: int
     name: str
     begin: float
     t_edge_s: float
@@ -45,13 +47,17 @@ class _Image:
 
 @dataclass
 class Pipeline:
-    """Runs images; `results` and `failed` grow in their order. Without a `line`, the head is the whole network."""
+    """Runs images; `results` and `failed` grow in their order. Without a `line`, the head is the whole network.
+
+    `events` are told of every image but the one that warms up.
+    """
 
     head: nn.Module
     line: Line | None
     fallback: Fallback | None
     class_names: Sequence[str]
     timeouts: Timeouts
+    events: Events = NOBODY
     results: list[ImageResult] = field(default_factory=list)
     failed: list[FailedImage] = field(default_factory=list)
     _late: int = 0
@@ -59,9 +65,11 @@ class Pipeline:
 
     def warm_up(self, pictures: Images) -> None:
         """Run the first picture once, on both sides, and forget it."""
+        events, self.events = self.events, NOBODY
         self.run(pictures, range(1))
         self.results.clear()
         self.failed.clear()
+        self.events = events
 
     @torch.inference_mode()
     def run(self, pictures: Images, numbers: range, depth: int = 1, tell: Progress | None = None) -> None:
@@ -73,8 +81,9 @@ class Pipeline:
             for number in numbers:
                 which = (number - numbers.start) % len(pictures)
                 image = pictures.load(which)
+                self.events.tell(ImageBegan(number=number, file=pictures.names[which]))
                 if self.line is None:
-                    self.results.append(self._whole(pictures.names[which], image))
+                    self._end(number, self._whole(pictures.names[which], image))
                 else:
                     waiting.append(self._begin(self.line, number, pictures.names[which], image))
                     self._settle(self.line, waiting, depth - 1, len(numbers))
@@ -86,6 +95,13 @@ class Pipeline:
     @property
     def _ended(self) -> int:
         return len(self.results) + len(self.failed)
+
+    def _end(self, number: int, result: ImageResult | FailedImage) -> None:
+        if isinstance(result, FailedImage):
+            self.failed.append(result)
+        else:
+            self.results.append(result)
+        self.events.tell(ImageEnded(number=number, result=result))
 
     def _whole(self, name: str, image: Tensor) -> ImageResult:
         begin = time.perf_counter()
@@ -99,7 +115,7 @@ class Pipeline:
         begin = time.perf_counter()
         crossing = self.head(image)
         t_edge_s = time.perf_counter() - begin
-        return _Image(name, begin, t_edge_s, crossing, line.ask(number, crossing))
+        return _Image(number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
 
     def _settle(self, line: Line, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
@@ -110,11 +126,11 @@ class Pipeline:
                 self._late += 1
             if image.question.answer is not None:
                 self._late = 0
-                self.results.append(self._answered(image))
+                self._end(image.number, self._answered(image))
             elif self.fallback is not None and self.fallback.refusal is None:
-                self.results.append(self._here(line, self.fallback, image))
+                self._end(image.number, self._here(line, self.fallback, image))
             elif self._is_hopeless(line, image):
-                self.failed.append(self._given_up(line, image))
+                self._end(image.number, self._given_up(line, image))
             elif len(waiting) < QUEUED_IMAGES and not last:
                 self._tell(f"no server, {len(waiting)} images wait for it", self._ended, total)
                 return

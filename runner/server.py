@@ -19,7 +19,9 @@ from runner.answers import Answers
 from runner.connecting import Listener, is_loopback, listen, parse_address
 from runner.conversation import Conversation, House
 from runner.errors import RunnerError
+from runner.events import NOBODY, Events, Listening, Observer, Stopped
 from runner.limits import ORDINARY, Budget, Buffers, Limits, Throttle
+from runner.logs import log_event
 from runner.machine import this_machine
 from runner.memory import share_one_heap
 from runner.protocol import Connection, Role
@@ -28,7 +30,6 @@ from runner.tls import Tls
 from runner.transport import Channel
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
-_log = logging.getLogger("lmos.server")
 
 
 def serve(
@@ -44,13 +45,14 @@ def serve(
     tls: Tls | None = None,
     unprotected: bool = False,
     ready: Callable[[int], None] | None = None,
+    observers: Sequence[Observer] = (),
 ) -> None:
     """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
 
     `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
     dicts for plans with weights from a file; with `digests`, no other networks than these are run. Edges must bear the
     `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
-    called with the port, which port 0 leaves to the system.
+    called with the port, which port 0 leaves to the system. `observers` are told what happens (`runner.events`), after the log.
     RunnerError where the address cannot be had, InputError where it is refused.
     """
     if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
@@ -59,14 +61,16 @@ def serve(
     if threads is not None:
         torch.set_num_threads(threads)
     share_one_heap()
-    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls)
+    events = Events([log_event, *observers])
+    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls,
+                    events=events)  # fmt: skip
     with _until_signal(server.stop):
-        _log.info("listening on %s%s%s, %d threads of torch", server.listener.name, " with TLS" if tls else "",
-                  " and a token" if token else "", torch.get_num_threads())  # fmt: skip
+        events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
+                              threads=torch.get_num_threads()))  # fmt: skip
         if ready is not None:
             ready(server.listener.port)
         server.run()
-    _log.info("stopped")
+    events.tell(Stopped())
 
 
 @contextlib.contextmanager
@@ -95,10 +99,11 @@ class Server:
     """Accepts peers, and talks with each in threads of its own."""
 
     def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
-                 tls: Tls | None = None) -> None:  # fmt: skip
+                 tls: Tls | None = None, events: Events = NOBODY) -> None:  # fmt: skip
         self.listener, self._limits, self._tls = listener, limits, tls
         self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
-                            this_machine(torch.get_num_threads()), token, self._enter, self._take_over)  # fmt: skip
+                            this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
+                            events)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}
         self._sessions: dict[str, Conversation] = {}
@@ -120,7 +125,7 @@ class Server:
         for peer, thread in peers.items():
             thread.join(max(deadline - time.monotonic(), 0.0))
             if thread.is_alive():
-                _log.warning("%s: not finished within %g s", peer.channel.name, self._limits.drain_s)
+                peer.tell_unfinished(self._limits.drain_s)
 
     def stop(self) -> None:
         """End `run`, from any thread or signal handler."""

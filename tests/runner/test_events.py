@@ -1,0 +1,49 @@
+"""What observers are told of a run, on both sides, and what they may not do to it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from running import BRANCHED, NETWORKS, Plans, one_thread, server_process
+
+from runner.edge import run_plan
+from runner.events import Asked, Event, Events, ImageBegan, ImageEnded, LineReady, RunBegan, RunEnded
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    with one_thread():
+        yield
+
+
+def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    told: list[Event] = []
+    with server_process(tmp_path / "log") as server:
+        report = run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS, observers=[told.append])
+    warm_up = [Asked, LineReady, RunBegan]
+    kinds = [type(event) for event in told]
+    assert sorted(kinds[:3], key=str) == sorted(warm_up, key=str)  # the image that warms up is asked, and not told of
+    assert kinds[3:] == [ImageBegan, Asked, ImageEnded] * 3 + [RunEnded]
+    ends = [event for event in told if isinstance(event, ImageEnded)]
+    assert [event.result for event in ends] == list(report.per_image)
+    assert [event.number for event in ends] == [1, 2, 3]
+    assert all(a.at <= b.at for a, b in zip(told, told[1:], strict=False))
+    assert all(event.text and "\n" not in event.text for event in told)
+
+
+def test_an_observer_that_fails_is_asked_no_more_and_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
+    asked: list[Event] = []
+
+    def fails(event: Event) -> None:
+        asked.append(event)
+        raise OSError("no space left")
+
+    told: list[Event] = []
+    events = Events([fails, told.append])
+    for number in (1, 2):
+        events.tell(ImageBegan(number=number, file="x"))
+    assert (len(asked), len(told)) == (1, 2)
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
