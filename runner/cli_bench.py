@@ -80,6 +80,22 @@ def bench_predictions(
     command.run(networks, images, bandwidth, as_json)
 
 
+@bench.command("runner")
+def bench_runner(
+    sizes: Annotated[
+        str | None, typer.Option(metavar="SIZES", help="Of the tensor. [default: 4 KiB to 16 MiB, and 12.8 MB]")
+    ] = None,
+    peers: Annotated[str | None, typer.Option(metavar="NAMES", help="[default: all that are installed]")] = None,
+    rounds: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Exchanges of each size by each peer.")] = 40,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the order in which peers take turns.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """An exchange beside a plain socket's, pyzmq's, gRPC's and gloo's. Exit code 1 above 1.5 times the socket's at 12.8 MB."""
+    from runner.commands import bench_runner as command
+
+    command.run(sizes, peers, rounds, seed, as_json)
+
+
 @bench.command("exactness")
 def bench_exactness(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,9 +14,10 @@ _STOP_S = 30
 
 
 @contextmanager
-def server_process(log: Path) -> Iterator[str]:
-    """A server at a port that the system picks; its address. RunnerError where it does not start."""
-    command = [sys.executable, "-m", "runner.server", "127.0.0.1:0"]
+def server_process(log: Path, networks: Sequence[str] = ()) -> Iterator[str]:
+    """A server at a port that the system picks, where these networks may be built too; its address. RunnerError where it
+    does not start."""
+    command = [sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks]
     with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
         try:
             port = process.stdout.readline().strip() if process.stdout else ""

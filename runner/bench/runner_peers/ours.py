@@ -1,0 +1,104 @@
+"""This project: a head that does nothing, a real server whose tail takes ten numbers of what came; `t_tx_s` of the image.
+
+Packing, checksums on both sides, the question's and the answer's headers and unpacking are in it; what the tail computes is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
+from lmos_opt.profile import NetworkSource
+from measurement.networks import build_network, network_digest
+from measurement.profiling import profile_traced
+from measurement.tracing import TracedNetwork, trace_network
+from runner.bench.runner_peers import Exchange, Opener, Peer, Session
+from runner.connecting import parse_address
+from runner.errors import PeerTooSlow
+from runner.images import Images
+from runner.line import Line
+from runner.loopback import server_process
+from runner.pipeline import Pipeline
+from runner.remote import PATIENT, opening
+from runner.split import split_traced
+
+NAME = "ours"
+PARCEL = f"{__name__}:parcel"
+_FLOAT_BYTES = 4
+
+
+class Parcel(nn.Module):
+    """Takes ten numbers of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `(1, n)` to `(1, 10)`."""
+        return torch.relu(x[:, :10])
+
+
+def parcel() -> nn.Module:
+    """The network as edge and server build it."""
+    return Parcel()
+
+
+@contextmanager
+def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
+    """Images through head, line and tail as `lmos run` takes them, one after another. RunnerError where the server refuses."""
+    module = build_network(builder, "seeded:0", allow_code=True)
+    traced = trace_network(module, torch.zeros(shape))
+    plan, network = _plan(builder, module, traced, x1)
+    head, _ = split_traced(traced, plan.edge_layers)
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    images = Images("one random tensor", ["random"], lambda k: image)
+    line = Line(parse_address(address), opening(plan, network), None, PATIENT)
+    pipeline = Pipeline(head, line, None, (), PATIENT)
+    numbers = iter(range(1, 2**31))
+    try:
+        _reach(line)
+
+        def exchange() -> Exchange:
+            number = next(numbers)
+            pipeline.run(images, range(number, number + 1))
+            found = pipeline.results.pop()
+            stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
+            return Exchange(found.t_tx_s, found.latency_s - stages_s)
+
+        yield exchange
+    finally:
+        line.close(politely=True)
+
+
+def _plan(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
+    source = NetworkSource(builder=builder, weights="seeded:0", digest=network_digest(module, traced.structure))
+    profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+    instance = Instance.from_profile(profile)
+    setting = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=0.0,
+                      memory_limit_bytes=None, memory_model="sum", rule=f"cut:{x1}")  # fmt: skip
+    plan = make_plan(instance, instance.names[:x1], setting=setting, profile=profile)
+    return plan, check_runnable(plan, builder)
+
+
+def _reach(line: Line) -> None:
+    end = time.monotonic() + PATIENT.ready_s
+    while not line.is_open:
+        line.step(1.0)
+        if line.refused is not None:
+            raise line.refused
+        if time.monotonic() > end:
+            raise line.last_failure or PeerTooSlow(line.name, f"not ready after {PATIENT.ready_s:g} s")
+
+
+@contextmanager
+def _start() -> Iterator[Opener]:
+    with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log", [PARCEL]) as address:
+        yield lambda n_bytes: exchanging(PARCEL, (1, n_bytes // _FLOAT_BYTES), 0, address)
+
+
+PEER = Peer(NAME, _start)
