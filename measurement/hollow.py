@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity
 from measurement.errors import UntraceableError
+from measurement.mapped import addresses_of, pieces
 from measurement.networks import bytes_of, hollow_module, network_digest
 from measurement.seeding import Postponed
 from measurement.tracing import TracedNetwork, trace_network
@@ -26,35 +27,37 @@ from measurement.tracing import TracedNetwork, trace_network
 class HollowNetwork:
     """What `build_network` gives, to the bit, once all of it is filled.
 
-    Seeded weights wait in `postponed`; those of a file are views of the mapped file (`is_mapped`). Published weights are
-    simply there.
+    Seeded weights wait in `postponed`; those of a file are views of it where it is mapped into memory, at the addresses
+    `mapped`.
     """
 
     module: nn.Module
     postponed: Postponed
-    is_mapped: bool
+    mapped: tuple[range, ...]
 
     @classmethod
     def build(cls, builder: str, weights: str, *, allow_code: bool = False) -> HollowNetwork:
         """As `build_network`, which says what may be asked for, and what is raised."""
         postponed = Postponed()
-        module = hollow_module(builder, weights, postponed, allow_code=allow_code)
-        return cls(module, postponed, weights.partition(":")[0] in {"file", "bundled"})
+        module, file = hollow_module(builder, weights, postponed, allow_code=allow_code)
+        return cls(module, postponed, () if file is None else addresses_of(file))
 
     def trace(self, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
         """The traced network, from shapes alone.
 
         Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
         """
-        with _shapes_alone(self.module) as originals:
+        with _shapes_alone(self.module) as pairs:
             traced = trace_network(self.module, example_input.to("meta"), granularity)
+        originals = {id(shape): tensor for shape, tensor in pairs}
         for part in traced.graph_module.modules():
             for table in (part._parameters, part._buffers):
                 for name, tensor in table.items():
                     if tensor is not None and tensor.is_meta:
-                        if id(tensor) not in originals:
+                        found = originals.get(id(tensor), _view(tensor, pairs))
+                        if found is None:
                             raise UntraceableError(traced.name, [f"{name} is a copy of a weight, made while tracing"])
-                        table[name] = originals[id(tensor)]  # type: ignore[assignment]
+                        table[name] = found  # type: ignore[assignment]
         return traced
 
     def digest(self, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
@@ -65,24 +68,33 @@ class HollowNetwork:
     def fill(self, part: nn.Module) -> None:
         """Give the weights that this part of the network holds their numbers, in memory of their own."""
         for tensor in (*part.parameters(), *part.buffers()):
-            if self.is_mapped:
-                tensor.data = tensor.data.clone()
+            if any(tensor.data_ptr() in addresses for addresses in self.mapped):
+                tensor.data = self._own(tensor)
             self.postponed.do(tensor)
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_contiguous():
+            return tensor.data.clone()
+        copy = torch.empty_like(tensor.data)
+        target, done = bytes_of(copy), 0
+        for piece in pieces(bytes_of(tensor), self.mapped):
+            target[done : done + piece.size] = piece
+            done += piece.size
+        return copy
 
     def _contents(self, tensor: Tensor) -> Iterator[npt.NDArray[np.uint8]]:
         fill = self.postponed.of(tensor)
         if fill is None:
-            yield bytes_of(tensor)
+            yield from pieces(bytes_of(tensor), self.mapped)
         else:
             yield from (part.view(np.uint8) for part in fill.parts(tensor.numel()))
 
 
 @contextmanager
-def _shapes_alone(module: nn.Module) -> Iterator[dict[int, Tensor]]:
-    """Inside the block, every parameter and buffer is one of torch's `meta` device; the value finds the originals by the
-    identities of these."""
+def _shapes_alone(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Inside the block, every parameter and buffer is one of torch's `meta` device; the value pairs each with its original."""
     shapes: dict[int, Tensor] = {}
-    originals: dict[int, Tensor] = {}
+    pairs: list[tuple[Tensor, Tensor]] = []
     tables = [table for part in module.modules() for table in (part._parameters, part._buffers)]
     saved = [dict(table) for table in tables]
     try:
@@ -91,9 +103,9 @@ def _shapes_alone(module: nn.Module) -> Iterator[dict[int, Tensor]]:
                 if tensor is not None:
                     if id(tensor) not in shapes:
                         shapes[id(tensor)] = _shape_of(tensor)
-                        originals[id(shapes[id(tensor)])] = tensor
+                        pairs.append((shapes[id(tensor)], tensor))
                     table[name] = shapes[id(tensor)]  # type: ignore[assignment]
-        yield originals
+        yield pairs
     finally:
         for table, entries in zip(tables, saved, strict=True):
             table.update(entries)  # type: ignore[arg-type]
@@ -102,3 +114,12 @@ def _shapes_alone(module: nn.Module) -> Iterator[dict[int, Tensor]]:
 def _shape_of(tensor: Tensor) -> Tensor:
     empty = torch.empty_like(tensor, device="meta", requires_grad=False)
     return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def _view(tensor: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor | None:
+    """What `tensor` would be had it been made of an original and not of its shape: a view of it; None if it is no view."""
+    for shape, original in pairs:
+        if tensor.untyped_storage()._cdata == shape.untyped_storage()._cdata and shape.stride() == original.stride():
+            return original.detach().as_strided(tensor.shape, tensor.stride(),
+                                                original.storage_offset() + tensor.storage_offset())  # fmt: skip
+    return None

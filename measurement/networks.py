@@ -7,20 +7,26 @@ import hashlib
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path, PurePosixPath
 from typing import Any
+from unittest import mock
 from urllib.error import URLError
+from urllib.parse import urlparse
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torchvision
 from torch import nn
+from torchvision.models import WeightsEnum
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.imports import current_directory_importable, find_object
 from measurement.seeding import Postponed, seeded_fills
-from measurement.weights import load_weights, parse_weights, seed_of
+from measurement.weights import load_weights, parse_weights, seed_of, weights_path
 
 TORCHVISION = "torchvision"
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -65,20 +71,27 @@ def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn
     return _build(builder, weights, None, allow_code)
 
 
-def hollow_module(builder: str, weights: str, postponed: Postponed, *, allow_code: bool = False) -> nn.Module:
-    """As `build_network`, with as little memory as can be: seeded weights are left to be drawn in `postponed`, those of
-    a file are views of the mapped file, not to be changed. Only published weights are there as ever."""
-    return _build(builder, weights, postponed, allow_code)
+def hollow_module(builder: str, weights: str, postponed: Postponed, *, allow_code: bool = False) -> tuple[nn.Module, Path | None]:
+    """As `build_network`, with as little memory as can be, and the file that the weights came from.
+
+    Seeded weights are left to be drawn in `postponed`. Those of a file are views of the file, mapped into memory and not to
+    be changed, unless its format is an old one of torch's, which is read whole.
+    """
+    module = _build(builder, weights, postponed, allow_code)
+    kind, value = parse_weights(weights)
+    if kind == TORCHVISION:
+        return module, _cached_file(_entry(builder.partition(":")[2], value, weights))
+    return module, None if kind == "seeded" else weights_path(weights)
 
 
 def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: bool) -> nn.Module:
     kind, value = parse_weights(weights)
     place, _, name = parse_builder(builder).partition(":")
-    if kind == TORCHVISION:
-        if place != TORCHVISION:
-            raise InputError(weights, f"published weights belong to a torchvision model, not to {builder}")
-        return _published(name, value, weights).eval()
+    if kind == TORCHVISION and place != TORCHVISION:
+        raise InputError(weights, f"published weights belong to a torchvision model, not to {builder}")
     with seeded_fills(seed_of(weights), postponed):
+        if kind == TORCHVISION:
+            return _published(name, value, weights, mapped=postponed is not None).eval()
         if place == TORCHVISION:
             module = _torchvision_builder(name)(weights=None, **_OPTIONS.get(name, {}))
         elif allow_code:
@@ -141,19 +154,53 @@ def _torchvision_builder(name: str) -> Callable[..., nn.Module]:
     return builder
 
 
-def _published(name: str, entry: str, weights: str) -> nn.Module:
-    builder = _torchvision_builder(name)
+def _entry(name: str, entry: str, weights: str) -> WeightsEnum:
     entries = torchvision.models.get_model_weights(name)
     if entry not in entries.__members__:
         published = ", ".join(entries.__members__)
         raise InputError(weights, f"torchvision publishes no such weights of {name}; it has {published}")
+    found: WeightsEnum = entries[entry]
+    return found
+
+
+def _published(name: str, value: str, weights: str, mapped: bool) -> nn.Module:
+    builder, entry = _torchvision_builder(name), _entry(name, value, weights)
     try:
-        module: nn.Module = builder(weights=entries[entry], progress=False)
+        with _mapping() if mapped else nullcontext():
+            module: nn.Module = builder(weights=entry, progress=False)
     except URLError as error:
         raise DownloadError(weights, str(error.reason)) from None
     except OSError as error:
         raise DownloadError(weights, error.strerror or str(error)) from None
     return module
+
+
+def _cached_file(entry: WeightsEnum) -> Path:
+    """Where torchvision keeps what it downloaded."""
+    return Path(torch.hub.get_dir(), "checkpoints", PurePosixPath(urlparse(entry.url).path).name)
+
+
+@contextmanager
+def _mapping() -> Iterator[None]:
+    """Inside the block, torchvision's networks take published weights as views of the mapped file, once that was fetched."""
+    fetch, load = WeightsEnum.get_state_dict, nn.Module.load_state_dict
+
+    def get_state_dict(entry: WeightsEnum, *args: Any, **options: Any) -> Any:
+        path = _cached_file(entry)
+        if not path.exists():
+            fetch(entry, *args, **options)
+        if not zipfile.is_zipfile(path):
+            return fetch(entry, *args, **options)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+
+    def load_state_dict(module: nn.Module, state: Any, *args: Any, **options: Any) -> Any:
+        return load(module, state, *args, **{**options, "assign": True})
+
+    with (
+        mock.patch.object(WeightsEnum, "get_state_dict", get_state_dict),
+        mock.patch.object(nn.Module, "load_state_dict", load_state_dict),
+    ):
+        yield
 
 
 def _call(builder: str, module_name: str, path: str) -> nn.Module:

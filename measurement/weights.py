@@ -44,19 +44,23 @@ def bundled_weights() -> list[str]:
     return sorted(path.stem for path in (data_dir() / "weights").glob("*.safetensors"))
 
 
+def weights_path(weights: str) -> Path:
+    """Where the state dict of `bundled:NAME` or `file:PATH` lies; InputError for a NAME that is not bundled."""
+    kind, value = parse_weights(weights)
+    if kind != "bundled":
+        return Path(value)
+    if value not in bundled_weights():
+        raise InputError(weights, f"no such weights are bundled; bundled are {', '.join(bundled_weights())}")
+    return data_dir() / "weights" / f"{value}.safetensors"
+
+
 def read_state_dict(weights: str, *, mapped: bool = False) -> dict[str, torch.Tensor]:
     """The tensors of `bundled:NAME` or `file:PATH`, by key; InputError for a file that holds no state dict.
 
     Files ending in `.safetensors` are read as such, others by torch.load with weights_only: no code in a file runs.
     With `mapped`, tensors are views of the file, mapped into memory, where its format allows that.
     """
-    kind, value = parse_weights(weights)
-    if kind == "bundled":
-        if value not in bundled_weights():
-            raise InputError(weights, f"no such weights are bundled; bundled are {', '.join(bundled_weights())}")
-        path = data_dir() / "weights" / f"{value}.safetensors"
-    else:
-        path = Path(value)
+    path = weights_path(weights)
     if not path.is_file():
         raise InputError(weights, "is a folder" if path.is_dir() else "no such file")
     try:

@@ -21,9 +21,10 @@ from runner.events import Events, Observer, RunBegan, RunEnded, shown
 from runner.fallback import Fallback, why_not_here
 from runner.images import Images, find_images
 from runner.line import Line
+from runner.loading import load_planned
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
-from runner.network import build, example_input, is_torchvision, trace_checked
+from runner.network import example_input, is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
 from runner.report import Environment, RunReport, make_report
@@ -161,12 +162,11 @@ def _edge_memory(head: nn.Module, pictures: Images, baseline: int) -> list[int]:
 
 
 def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str]) -> tuple[nn.Module, str | None]:
-    """The head alone, its network checked, the tail's weights given back; and why the tail may not run here, if so."""
-    module = build(network.builder, weights, networks)
-    traced = trace_checked(network.builder, module, network, network.input, network.granularity)
-    if plan.x2 == 0:
-        return module, None
-    return split_traced(traced, plan.edge_layers)[0], why_not_here(plan, traced)
+    """The head, its network checked, no weight of the tail ever in memory; and why the tail may not run here, if so."""
+    loaded = load_planned(network, weights, networks)
+    head = split_traced(loaded.traced, plan.edge_layers)[0] if plan.x2 else loaded.module
+    loaded.fill(head)
+    return head, why_not_here(plan, loaded.traced) if plan.x2 else None
 
 
 def _interpreter_bytes() -> int:

@@ -14,7 +14,8 @@ from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.units import format_size
 from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork
-from runner.network import build, flat_outputs, trace_checked
+from runner.loading import load_planned
+from runner.network import flat_outputs
 from runner.split import split_traced
 
 
@@ -47,9 +48,9 @@ class Fallback:
     def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """The network's outputs, and the time (s) that computing them took, without the loading."""
         if self._tail is None:
-            module = build(self.network.builder, self.weights, self.networks)
-            traced = trace_checked(self.network.builder, module, self.network, self.network.input, self.network.granularity)
-            self._tail = split_traced(traced, self.plan.edge_layers)[1]
+            loaded = load_planned(self.network, self.weights, self.networks)
+            self._tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
+            loaded.fill(self._tail)
         begin = time.perf_counter()
         outputs = flat_outputs(self._tail(crossing))
         return outputs, time.perf_counter() - begin

@@ -43,9 +43,14 @@ def build(builder: str, weights: str, networks: Sequence[str]) -> nn.Module:
 
     Raises RunnerError for code that is not, and what `build_network` raises.
     """
+    check_allowed(builder, networks)
+    return build_network(builder, weights, allow_code=builder in networks)
+
+
+def check_allowed(builder: str, networks: Sequence[str]) -> None:
+    """RunnerError for a builder that is code of anybody else, unless it is among `networks`."""
     if not is_torchvision(builder) and builder not in networks:
         raise RunnerError(builder, f"names code to run, which nobody allowed here: --network {builder} does")
-    return build_network(builder, weights, allow_code=builder in networks)
 
 
 def trace_checked(
