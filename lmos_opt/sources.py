@@ -13,6 +13,7 @@ from lmos_opt.device import LOCAL, TimesLayers, load_device
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
+from lmos_opt.link import load_link
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
@@ -29,6 +30,18 @@ class Options:
     bandwidth: str | None = None
     rtt: str | None = None
     memory: str | None = None
+    link: str | None = None
+    """A bundled link or a link file: its bandwidth and rtt stand where no other are given; an unknown rtt is 0."""
+
+    @property
+    def rate(self) -> str | float | None:
+        """The bandwidth: as asked for, or the link's."""
+        return self.bandwidth if self.bandwidth is not None or self.link is None else load_link(self.link).bandwidth_bytes_per_s
+
+    @property
+    def exchange(self) -> str | float | None:
+        """The fixed cost of an exchange: as asked for, or the link's."""
+        return self.rtt if self.rtt is not None or self.link is None else load_link(self.link).rtt_s or 0.0
 
     @property
     def devices(self) -> tuple[str, str]:
@@ -57,13 +70,13 @@ def instance_of(source: Instance | NetworkProfile, options: Options) -> Instance
     if isinstance(source, NetworkProfile):
         edge, server = options.devices
         return Instance.from_profile(source, edge=edge, server=server, memory=options.memory,
-                                     bandwidth=BANDWIDTH if options.bandwidth is None else options.bandwidth,
-                                     rtt=RTT if options.rtt is None else options.rtt)
+                                     bandwidth=BANDWIDTH if options.rate is None else options.rate,
+                                     rtt=RTT if options.exchange is None else options.exchange)
     changes: dict[str, Any] = {}
-    if options.bandwidth is not None:
-        changes["bandwidth_bytes_per_s"] = parse_rate(options.bandwidth, "bandwidth")
-    if options.rtt is not None:
-        changes["rtt_s"] = parse_time(options.rtt, "rtt")
+    if options.rate is not None:
+        changes["bandwidth_bytes_per_s"] = parse_rate(options.rate, "bandwidth")
+    if options.exchange is not None:
+        changes["rtt_s"] = parse_time(options.exchange, "rtt")
     if options.memory is not None:
         changes["memory_limit_bytes"] = parse_size(options.memory, "memory")
     asked = {"t_edge_s": options.edge, "t_server_s": options.server}

@@ -11,15 +11,19 @@ import typer
 from runner.cli_bench import bench
 from runner.command_line import run_command_line
 from runner.options import (
+    Authority,
     Bandwidth,
+    Certificate,
     Constrain,
     Constraints,
     Edge,
     Json,
+    Link,
     Memory,
     MemoryModel,
     Networks,
     Objectives,
+    PrivateKey,
     ProperSplit,
     Rtt,
     Server,
@@ -27,6 +31,7 @@ from runner.options import (
     Source,
     Threads,
     TokenFile,
+    Unprotected,
 )
 
 app = typer.Typer(
@@ -94,6 +99,7 @@ def front(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -110,7 +116,7 @@ def front(
     from runner.commands import front as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()))
     command.run(question, output, plot, select, time_limit, resume, as_json)
 
@@ -133,6 +139,7 @@ def plan(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -147,7 +154,7 @@ def plan(
     from runner.commands import plan as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objectives, constrain,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()))
     command.run(question, select, output, plot, as_json)
 
@@ -169,6 +176,7 @@ def policy(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -180,7 +188,7 @@ def policy(
     from runner.commands import policy as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, "latency,memory", None,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, "latency,memory", None,
                         proper_split, solver)
     command.run(question, select, over, between, output, plot, as_json)
 
@@ -193,6 +201,7 @@ def ui(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -203,7 +212,7 @@ def ui(
     from runner.commands import ui as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, "latency,memory", None,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, "latency,memory", None,
                         proper_split, solver)
     command.run(question, port)
 
@@ -274,13 +283,11 @@ def run(
         str | None,
         typer.Option(metavar="TIME", help="Finish an image here after so long. [default: 30s, or 10 times the prediction]"),
     ] = None,
-    ca: Annotated[Path | None, typer.Option(metavar="FILE", help="Use TLS; the server's authority (PEM).")] = None,
-    cert: Annotated[Path | None, typer.Option(metavar="FILE", help="This edge's certificate (PEM).")] = None,
-    key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    ca: Authority = None,
+    cert: Certificate = None,
+    key: PrivateKey = None,
     token_file: TokenFile = None,
-    unprotected: Annotated[
-        bool, typer.Option("--unprotected", help="Send the token without TLS beyond this machine, where it can be read.")
-    ] = False,
+    unprotected: Unprotected = False,
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
@@ -290,6 +297,31 @@ def run(
 
     manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected)
     command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
+
+
+@app.command()
+def probe(
+    server: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where 'lmos serve' listens.")] = "127.0.0.1:7070",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the link (.json).")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="The link's name. [default: the server's address]")] = None,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="What measuring may take.")] = "5s",
+    volume: Annotated[str, typer.Option(metavar="SIZE", help="What may be sent for it.")] = "32MB",
+    shape: Annotated[
+        str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")
+    ] = None,
+    ca: Authority = None,
+    cert: Certificate = None,
+    key: PrivateKey = None,
+    token_file: TokenFile = None,
+    unprotected: Unprotected = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the link to a server: its rate from here to there, and what an exchange costs, each with its interval."""
+    from runner.commands import probe as command
+    from runner.commands.run import Manner
+
+    manner = Manner(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)
+    command.run(server, output, name, budget, volume, shape, as_json, manner)
 
 
 @app.command()
@@ -304,6 +336,7 @@ def report(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
@@ -311,7 +344,7 @@ def report(
     from lmos_opt.sources import Options
     from runner.commands import report as command
 
-    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory), memory_model, select)
+    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, select)
 
 
 @app.command()
@@ -344,6 +377,7 @@ def model(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -354,7 +388,7 @@ def model(
     from runner.commands import model as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory), memory_model, objective, None, proper_split,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objective, None, proper_split,
                         "highs", tuple(constraints or ()))
     command.run(question, output, bounds or [])
 

@@ -12,6 +12,10 @@ Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Devi
 Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
 Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
 Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
+Link = Annotated[
+    str | None,
+    typer.Option("--link", metavar="LINK", help="A bundled link (lte) or a link file, for what is not given of these two."),
+]
 Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
 MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
 Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; your own: module:NAME.")]
@@ -26,6 +30,12 @@ Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's t
 TokenFile = Annotated[
     Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
 ]
+Unprotected = Annotated[
+    bool, typer.Option("--unprotected", help="Send the token without TLS beyond this machine, where it can be read.")
+]
+Authority = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="Use TLS; the server's authority (PEM).")]
+Certificate = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="This edge's certificate (PEM).")]
+PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Its private key.")]
 Networks = Annotated[
     list[str] | None,
     typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),

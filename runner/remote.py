@@ -7,10 +7,12 @@ comes after a failure is decided in `runner.line`.
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from types import TracebackType
 from typing import Self
 
@@ -42,6 +44,7 @@ from runner.protocol import (
     State,
     Welcome,
 )
+from runner.protocol.messages import LARGEST_PROBE_BYTES
 from runner.shaping import Pacer, Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
@@ -86,6 +89,12 @@ class Answer:
     outputs: dict[str, Tensor]
     exchange_s: float
     t_server_s: float
+
+
+@cache
+def _noise() -> memoryview:
+    """Bytes for probes: random, since a link that compresses would carry zeros in no time."""
+    return memoryview(os.urandom(LARGEST_PROBE_BYTES))
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
@@ -239,13 +248,16 @@ class Remote:
         outputs = unpack(received.message.tensors, received.payload)
         return checked_answer(self.name, outputs, time.perf_counter() - begin, received.message.t_server_s)
 
-    def probe(self, probe_bytes: int, echo_bytes: int) -> tuple[float, float]:
-        """The time (s) of one exchange of so many bytes there and back, and the server's own span in it."""
+    def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
+        """The time (s) of one exchange of so many bytes there and back, and the server's own span in it.
+
+        PeerTooSlow where it takes longer than `within_s` (None: than an image may).
+        """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
-        payload = [memoryview(bytes(probe_bytes))]
+        payload = [_noise()[:probe_bytes]]
         begin = time.perf_counter()
         self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes), payload)
-        received = self._answer(self._timeouts.result_s)
+        received = self._answer(self._timeouts.result_s if within_s is None else within_s)
         assert isinstance(received.message, Echo)
         return time.perf_counter() - begin, received.message.t_server_s
 

@@ -63,7 +63,7 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             weights_file=weights,
             threads=threads,
             timeouts=_timeouts(loaded, manner.deadline),
-            access=_access(address, manner),
+            access=access_of(address, manner),
             pipelined=manner.pipelined,
             progress=lambda what, done, total: tell(f"{what} ({done} of {total} images)"),
         )
@@ -87,7 +87,8 @@ def _timeouts(plan: Plan, deadline: str | None) -> Timeouts:
     return timeouts if deadline is None else replace(timeouts, result_s=parse_time(deadline, "--deadline"))
 
 
-def _access(address: tuple[str, int], manner: Manner) -> Access:
+def access_of(address: tuple[str, int], manner: Manner) -> Access:
+    """What lets an edge in at this address; InputError for options that do not fit together, or a token nobody protects."""
     if manner.ca is None and (manner.cert is not None or manner.key is not None):
         raise InputError("--ca", "is missing; --cert and --key need it")
     if (manner.cert is None) != (manner.key is None):

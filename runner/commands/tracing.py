@@ -16,13 +16,14 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
 from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
+from lmos_opt.link import load_link
 from lmos_opt.objectives import Objective
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times
 from lmos_opt.split import Split
 from lmos_opt.units import parse_time
-from runner.commands.output import activity
+from runner.commands.output import activity, err
 
 
 @dataclass(frozen=True)
@@ -96,11 +97,20 @@ def read(question: Question) -> Asked:
     """Load the source; times for `local` are measured here and now where the source has none."""
     question.model  # noqa: B018  a wrong word is a wrong word before anything is read
     source = load_source(question.source)
+    _say_what_is_unknown(question.options)
     if isinstance(source, NetworkProfile):
         if needs_local_times(source, question.options):
             source = _timed(source)
         return Asked(source, instance_of(source, question.options))
     return Asked(None, instance_of(source, question.options))
+
+
+def _say_what_is_unknown(options: Options) -> None:
+    if options.link is None or options.rtt is not None:
+        return
+    link = load_link(options.link)
+    if link.rtt_s is None:
+        err().print(f"link {link.name}: its round trip is not known and counts as 0; --rtt gives one", soft_wrap=True)
 
 
 def trace(question: Question, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:

@@ -71,7 +71,9 @@ def test_a_link_is_itself_or_a_file_and_reads_back_equal(tmp_path):
 @pytest.mark.parametrize(
     ("change", "path"),
     [({"bandwidth_bytes_per_s": 0.0}, "bandwidth_bytes_per_s"), ({"rtt_s": -1.0}, "rtt_s"),
-     ({"sources": []}, "sources"), ({"rate": 1.0}, "rate")],
+     ({"sources": []}, "sources"), ({"rate": 1.0}, "rate"),
+     ({"bandwidth_interval_bytes_per_s": [2e6, 3e6]}, "bandwidth_interval_bytes_per_s: got 2000000.0 to 3000000.0"),
+     ({"rtt_s": None, "rtt_interval_s": [0.0, 1.0]}, "rtt_interval_s: .* the value None does not lie there")],
 )  # fmt: skip
 def test_a_bad_link_is_refused_with_its_path(change, path):
     with pytest.raises(InputError, match=path):

@@ -73,6 +73,21 @@ def test_options_override_an_instances_own(instance):
     assert (found.layers, found.power) == (instance.layers, instance.power)
 
 
+@pytest.mark.parametrize("source", [NetworkProfile.from_dict(profile_data()), Instance.from_dict(chain_data())])
+def test_a_link_stands_where_its_numbers_are_not_given(source):
+    """LTE, as bundled: 12 Mbit/s, 70 ms."""
+    def numbers(**options):
+        found = instance_of(source, Options(**options))
+        return found.bandwidth_bytes_per_s, found.rtt_s
+
+    assert numbers(link="lte") == (1.5e6, 0.07)
+    assert numbers(link="lte", bandwidth="20Mbps") == (2.5e6, 0.07)
+    assert numbers(link="lte", rtt="1ms") == (1.5e6, 0.001)
+    assert numbers(link="ethernet-100") == (1.25e7, 0.0)  # its round trip is not known
+    with pytest.raises(InputError, match="neither a file nor a bundled link"):
+        numbers(link="")
+
+
 def test_a_device_gives_its_side_other_times(instance):
     """1.2e9 MACs on 4 cores at 1.5 GHz: 0.2 s; on 8: 0.1 s."""
     edge = instance_of(instance, Options(edge="rpi4-literal"))
