@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,8 @@ from lmos_opt.instance import Instance
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
 
+CodecName = Annotated[Name, Field(pattern=r"^[a-z][a-z0-9_]*(:[A-Za-z0-9.,_-]+)?$", max_length=100)]
+"""A codec's name, and its argument after a colon: `int8`, `jpeg:75`."""
 STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
 """The keys that every `predicted` and `measured` has."""
 
@@ -61,7 +63,7 @@ class Plan(Document):
     x1: Count
     x2: Count
     crossing: tuple[CrossingTensor, ...]
-    codec: Literal["raw"] = "raw"
+    codec: CodecName = "raw"
     predicted: dict[Name, Value]
     setting: Setting
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,7 +18,7 @@ _MARGIN = 256 / 224
 
 
 @dataclass(frozen=True)
-class _Normalisation:
+class Normalisation:
     """Value / `scale`, less `mean`, over `std`, channel by channel, in the channel order `order` of an RGB picture."""
 
     order: tuple[int, ...]
@@ -26,14 +27,25 @@ class _Normalisation:
     std: tuple[float, ...]
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
-        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
+        """Pixels, uint8 and C x H x W, to values, float32 and as many."""
+        mean, std = self._columns()
         return pixels[list(self.order)].float().div(self.scale).sub(mean).div(std)
 
+    def pixels(self, values: torch.Tensor) -> torch.Tensor:
+        """The other way round: the nearest pixels, uint8; what came from pixels gives them again."""
+        mean, std = self._columns()
+        found = values.mul(std).add(mean).mul(self.scale).round_().clamp_(0, 255).to(torch.uint8)
+        return found[[self.order.index(k) for k in range(len(self.order))]]
 
-_IMAGENET = _Normalisation((0, 1, 2), 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_CAFFE = _Normalisation((2, 1, 0), 1, (104.006, 116.669, 122.679), (1, 1, 1))
+    def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:
+        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
+        return mean, std
+
+
+_IMAGENET = Normalisation((0, 1, 2), 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_CAFFE = Normalisation((2, 1, 0), 1, (104.006, 116.669, 122.679), (1, 1, 1))
 """Blue, green, red from 0 to 255 less the mean picture, as networks trained with Caffe take them."""
-_GREY = _Normalisation((0,), 255, (0.0,), (1.0,))
+_GREY = Normalisation((0,), 255, (0.0,), (1.0,))
 _OF_BUNDLED = {"squeezenet1_1": _CAFFE}
 
 
@@ -52,11 +64,15 @@ def preprocessing_for(
         shape = "x".join(map(str, input_shape))
         raise InputError(builder, f"takes input of shape {shape}; a picture gives 1x3xHxW or 1x1xHxW")
     kind, name = parse_weights(weights)
-    if kind == "torchvision" and channels == 3:
-        published = _published(builder, name)
-        if published is not None and published(Image.new("RGB", (width, height))).shape[1:] == (3, height, width):
-            return published
-    normalise = _GREY if channels == 1 else _OF_BUNDLED.get(name, _IMAGENET) if kind == "bundled" else _IMAGENET
+    published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
+    if published is not None:
+
+        def as_published(picture: Image.Image) -> torch.Tensor:
+            prepared: torch.Tensor = published(picture.convert("RGB")).unsqueeze(0)
+            return prepared
+
+        return as_published
+    normalise = _normalisation(kind, name, channels)
 
     def prepare(picture: Image.Image) -> torch.Tensor:
         pixels = np.asarray(_crop(picture.convert("RGB" if channels == 3 else "L"), height, width))
@@ -64,6 +80,22 @@ def preprocessing_for(
         return normalise(planes).unsqueeze(0).contiguous()
 
     return prepare
+
+
+def normalisation_for(builder: str, weights: str, input_shape: Sequence[int]) -> Normalisation:
+    """What `preprocessing_for` does to the pixels of the cropped picture, in the end."""
+    *_, channels, height, width = input_shape
+    kind, name = parse_weights(weights)
+    published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
+    if published is not None:
+        return Normalisation((0, 1, 2), 255, tuple(published.mean), tuple(published.std))
+    return _normalisation(kind, name, channels)
+
+
+def _normalisation(kind: str, name: str, channels: int) -> Normalisation:
+    if channels == 1:
+        return _GREY
+    return _OF_BUNDLED.get(name, _IMAGENET) if kind == "bundled" else _IMAGENET
 
 
 def _crop(picture: Image.Image, height: int, width: int) -> Image.Image:
@@ -76,13 +108,9 @@ def _crop(picture: Image.Image, height: int, width: int) -> Image.Image:
     return resized.crop((left, top, left + width, top + height))
 
 
-def _published(builder: str, entry: str) -> Callable[[Image.Image], torch.Tensor] | None:
+def _published(builder: str, entry: str, height: int, width: int) -> Any:
+    """The transformation that was published with these weights; None where it gives another shape."""
     from torchvision.models import get_model_weights
 
     transforms = get_model_weights(builder.partition(":")[2])[entry].transforms()
-
-    def prepare(picture: Image.Image) -> torch.Tensor:
-        prepared: torch.Tensor = transforms(picture.convert("RGB")).unsqueeze(0)
-        return prepared
-
-    return prepare
+    return transforms if transforms(Image.new("RGB", (width, height))).shape == (3, height, width) else None

@@ -19,11 +19,12 @@ _MOST_COMPUTING_S = 600.0
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer: its tensors' headers, their bytes, the time (s) that computing them took."""
+    """An answer: its tensors' headers, their bytes, the time (s) that computing them took, and of that the codec's."""
 
     tensors: tuple[TensorHeader, ...]
     payload: bytes
     t_server_s: float
+    t_decode_s: float = 0.0
 
 
 @dataclass

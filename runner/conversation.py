@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import lmos_opt
+from measurement import codecs
 from runner.answers import LARGEST_KEPT_BYTES, Answers, Stored
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
 from runner.events import Answered, Events, PeerGreeted, PeerLeft, PeerOpened, PeerRefused, shown
@@ -145,8 +146,8 @@ class Conversation:
         if not self._house.enter(self):
             raise Refusal("busy", f"{self._house.limits.connections} peers are being served; try again later")
         self._house.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
-        self.channel.send(Welcome(software=SOFTWARE, capabilities=CAPABILITIES, window=self._house.limits.window,
-                                  idle_s=self._house.limits.idle_s))  # fmt: skip
+        self.channel.send(Welcome(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()),
+                                  window=self._house.limits.window, idle_s=self._house.limits.idle_s))  # fmt: skip
 
     def _echo(self, probe: Probe, event: Received) -> None:
         begin = time.perf_counter()
@@ -204,15 +205,16 @@ class Conversation:
         again = stored is not None
         if stored is None:
             try:
-                headers, parts, t_server_s = tail.infer(request, event.payload)
+                headers, parts, *times = tail.infer(request, event.payload)
                 if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
-                    stored = Stored(headers, b"".join(parts), t_server_s)
+                    stored = Stored(headers, b"".join(parts), *times)
             finally:
                 answers.keep(self._session, request.id, stored)
         if stored is not None:
-            headers, parts, t_server_s = stored.tensors, [memoryview(stored.payload)], stored.t_server_s
+            headers, parts, times = stored.tensors, [memoryview(stored.payload)], [stored.t_server_s, stored.t_decode_s]
+        t_server_s, t_decode_s = times
         t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
-        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s), parts)
+        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s), parts)
         self._house.events.tell(Answered(
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
             t_server_s=t_server_s, received_bytes=event.payload.nbytes, sent_bytes=sum(part.nbytes for part in parts),

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from measurement.codecs import Codec
+from runner.coding import codec_for
 from runner.connecting import format_address
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
 from runner.events import NOBODY, Asked, Events, LineLost, LineReady
@@ -31,12 +33,16 @@ _STEP_S = 0.5
 class Question:
     """One image's crossing tensors on their way; `answer` or `failure` says how it ended.
 
-    `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent.
+    `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent. Where there is a codec,
+    `t_encode_s` is what it took, before the question `began_at`.
     """
 
-    def __init__(self, number: int, crossing: Crossing) -> None:
-        self.began_at = time.perf_counter()
-        headers, self.payload = pack(crossing)
+    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None) -> None:
+        begin = self.began_at = time.perf_counter()
+        headers, self.payload = pack(crossing, codec)
+        if codec is not None:
+            self.began_at = time.perf_counter()
+        self.t_encode_s = self.began_at - begin
         self.message = Infer(id=number, tensors=headers, scalars=crossing.scalars)
         self._packed_at = time.perf_counter()
         self.t_queue_s = 0.0
@@ -78,6 +84,7 @@ class Line:
                  access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY) -> None:  # fmt: skip
         self.name, self._events = format_address(address), events
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
+        self._codec = codec_for(request)
         self._random = random.Random(seed)
         self._remote: Remote | None = None
         self._questions: dict[int, Question] = {}
@@ -107,7 +114,7 @@ class Line:
 
     def ask(self, number: int, crossing: Crossing) -> Question:
         """Ask, now or as soon as the server can be asked. The tensors must stay as they are."""
-        question = Question(number, crossing)
+        question = Question(number, crossing, self._codec)
         with self._changed:
             self._questions[number] = question
         if self._wake is not None:
@@ -223,7 +230,7 @@ class Line:
         try:
             outputs = unpack(message.tensors, received.payload)
             spent_s = time.perf_counter() - question.began_at - question.t_queue_s
-            answer = checked_answer(self.name, outputs, spent_s, message.t_server_s)
+            answer = checked_answer(self.name, outputs, spent_s, message.t_server_s, message.t_decode_s)
         except RunnerError as error:
             self._end(question, str(error))
             return

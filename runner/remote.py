@@ -21,6 +21,9 @@ from torch import Tensor
 import lmos_opt
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
+from measurement import codecs
+from measurement.codecs import RAW, Codec
+from runner.coding import codec_for
 from runner.connecting import Connecting, format_address
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.machine import Machine
@@ -84,11 +87,12 @@ OPEN_DOOR = Access()
 
 @dataclass(frozen=True)
 class Answer:
-    """A network's outputs, the exchange's time at the edge and the server's own span in it (s)."""
+    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
     t_server_s: float
+    t_decode_s: float = 0.0
 
 
 @cache
@@ -118,6 +122,8 @@ class Remote:
         self._connecting = Connecting(address, timeouts.connect_s)
         self._channel: Channel | None = None
         self._opening: Open | None = None
+        self._codec: Codec | None = None
+        self._can: tuple[str, ...] = ()
         self._due = time.monotonic() + timeouts.connect_s
         self._quiet_since = self._stepped_at = time.monotonic()
         self._pings = 0
@@ -190,7 +196,7 @@ class Remote:
             return
         pacer = Pacer(self._shape) if self._shape else None
         self._channel = Channel(sock, Connection(Role.EDGE), pacer=pacer, tls=self._tls)
-        self._channel.begin(Hello(software=SOFTWARE, capabilities=CAPABILITIES, token=self._token))
+        self._channel.begin(Hello(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()), token=self._token))
 
     def _take(self, received: Received) -> Received | None:
         message = received.message
@@ -198,6 +204,7 @@ class Remote:
             raise PeerError(self.name, message.code, f"the server refuses: {message.message}", message.id)
         if isinstance(message, Welcome):
             self.was_greeted = True
+            self._can = message.capabilities
             self._open_if_greeted()
         elif isinstance(message, Ready):
             assert self._channel is not None
@@ -209,6 +216,10 @@ class Remote:
 
     def _open_if_greeted(self) -> None:
         if self._channel is not None and self._opening is not None and self.state is State.IDLE:
+            wanted = codecs.capability(self._opening.codec)
+            if self._opening.codec != RAW and wanted not in self._can:
+                known = ", ".join(name.removeprefix("codec:") for name in self._can if name.startswith("codec:"))
+                raise PeerError(self.name, "refused", f"the server cannot do {wanted} (its codecs: {known or 'none'})")
             self._channel.begin(self._opening)
             self._due = time.monotonic() + self._timeouts.ready_s
 
@@ -231,7 +242,9 @@ class Remote:
 
     def open(self, plan: Plan, network: PlannedNetwork) -> None:
         """Ask the server to build the plan's network; it does so while this side builds its own."""
-        self.begin_open(opening(plan, network))
+        request = opening(plan, network)
+        self._codec = codec_for(request)
+        self.begin_open(request)
         self._until(lambda: self.state not in {State.START, State.GREETED, State.IDLE}, self._timeouts.connect_s)
 
     def wait_until_ready(self) -> None:
@@ -241,12 +254,13 @@ class Remote:
     def infer(self, number: int, crossing: Crossing) -> Answer:
         """Send what crosses, receive the outputs; packing and unpacking count."""
         begin = time.perf_counter()
-        headers, payload = pack(crossing)
+        headers, payload = pack(crossing, self._codec)
         self.ask(Infer(id=number, tensors=headers, scalars=crossing.scalars), payload)
         received = self._answer(self._timeouts.result_s)
         assert isinstance(received.message, Result)
         outputs = unpack(received.message.tensors, received.payload)
-        return checked_answer(self.name, outputs, time.perf_counter() - begin, received.message.t_server_s)
+        exchange_s = time.perf_counter() - begin
+        return checked_answer(self.name, outputs, exchange_s, received.message.t_server_s, received.message.t_decode_s)
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         """The time (s) of one exchange of so many bytes there and back, and the server's own span in it.
@@ -276,9 +290,10 @@ class Remote:
         return received
 
 
-def checked_answer(where: str, outputs: dict[str, Tensor], exchange_s: float, t_server_s: float) -> Answer:
+def checked_answer(where: str, outputs: dict[str, Tensor], exchange_s: float, t_server_s: float,
+                   t_decode_s: float = 0.0) -> Answer:  # fmt: skip
     """The answer, unless it cannot be true: RunnerError."""
-    if t_server_s > exchange_s or not outputs:
+    if not t_decode_s <= t_server_s <= exchange_s or not outputs:
         raise RunnerError(where, f"the server reports {len(outputs)} outputs and {t_server_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
-    return Answer(outputs, exchange_s, t_server_s)
+    return Answer(outputs, exchange_s, t_server_s, t_decode_s)

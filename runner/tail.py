@@ -14,12 +14,15 @@ from collections import OrderedDict
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import LmosError
+from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
+from runner.coding import codec_for
 from runner.network import DigestError, build, example_input, flat_outputs, trace_checked
 from runner.protocol import ErrorCode, Infer, Open, TensorHeader, offsets
 from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, MOST_DIMENSIONS
@@ -71,8 +74,10 @@ class Networks:
                                      f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
         with self._building:
             traced = self._traced(request)
+            with _refusing("refused", f"the codec {request.codec} cannot be used"):
+                codec = codec_for(request)
             with self._computing, _refusing("split", "the network cannot be split there"):
-                return Tail(*split_traced(traced, request.edge_layers), example_input(spec), self._computing)
+                return Tail(*split_traced(traced, request.edge_layers), example_input(spec), self._computing, codec)
 
     def _traced(self, request: Open) -> TracedNetwork:
         refusal = Refusal("refused", "the plan's weights are a file; start the server with that file too")
@@ -107,11 +112,21 @@ class Networks:
         return [weights]
 
 
+class Answered(NamedTuple):
+    """A tail's outputs as they are sent, the time (s) that it took, and the part of it that undoing the codec took."""
+
+    tensors: tuple[TensorHeader, ...]
+    parts: list[memoryview]
+    t_server_s: float
+    t_decode_s: float
+
+
 class Tail:
     """One peer's tail: knows exactly which tensors must come, having run both parts once (which also warms it up)."""
 
-    def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor, computing: threading.Lock) -> None:
-        self._tail, self._computing = tail, computing
+    def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor, computing: threading.Lock,
+                 codec: Codec | None = None) -> None:  # fmt: skip
+        self._tail, self._computing, self._codec = tail, computing, codec
         with torch.inference_mode():
             crossing = head(example)
             self._scalars = json.loads(json.dumps(crossing.scalars))  # as they arrive: tuples become lists
@@ -121,16 +136,20 @@ class Tail:
         if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
             raise Refusal("split", f"more than {LARGEST_PAYLOAD_BYTES} bytes would have to cross")
 
-    def infer(self, request: Infer, payload: memoryview) -> tuple[tuple[TensorHeader, ...], list[memoryview], float]:
-        """The outputs' headers and payload, and the time (s) that computing them took. Refusal where it failed."""
+    def infer(self, request: Infer, payload: memoryview) -> Answered:
+        """The outputs, and the times that they took. Refusal where that failed."""
         self._check(request)
         with _refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
-            crossing = Crossing(unpack(request.tensors, payload), self._scalars)
             begin = time.perf_counter()
+            with _refusing("tensors", "the tensors cannot be decoded"):
+                crossing = Crossing(unpack(request.tensors, payload, self._codec), self._scalars)
+            if self._codec is None:  # nothing was computed yet
+                begin = time.perf_counter()
+            decoded = time.perf_counter()
             output = self._tail(crossing)
-            t_server_s = time.perf_counter() - begin
+            end = time.perf_counter()
             headers, parts = pack(flat_outputs(output))
-        return headers, parts, t_server_s
+        return Answered(headers, parts, end - begin, decoded - begin if self._codec else 0.0)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._expected}

@@ -1,4 +1,7 @@
-"""Tensors to payloads and back, without copying where they lie densely: the same bits, shape, strides and dtype."""
+"""Tensors to payloads and back, without copying where they lie densely: the same bits, shape, strides and dtype.
+
+Under a codec, what it makes of them.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
+from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
 from runner.protocol.messages import TensorHeader, offsets
 
@@ -29,26 +33,40 @@ def describe(name: str, tensor: Tensor) -> TensorHeader:
                         shape=tuple(tensor.shape), strides=tensor.stride())
 
 
-def pack(tensors: Mapping[str, Tensor]) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
+def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
     """Headers and payload parts (with the padding between them) of tensors in main memory.
 
     A view into the tensor's own memory wherever its elements lie densely, in any order of dimensions; a copy otherwise.
+    What a `codec` encodes are its bytes.
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    dense = {name: _dense(tensor) for name, tensor in tensors.items()}
-    headers = tuple(describe(name, tensor) for name, tensor in dense.items())
+    sent = [_sent(name, _dense(tensor), codec) for name, tensor in tensors.items()]
+    headers = tuple(header for header, _ in sent)
     parts, end = [], 0
-    for tensor, begin in zip(dense.values(), offsets(headers)[0], strict=True):
-        parts += [_PADDING[: begin - end], _bytes(tensor)]
-        end = begin + parts[-1].nbytes
+    for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
+        parts += [_PADDING[: begin - end], part]
+        end = begin + part.nbytes
     return headers, [part for part in parts if part.nbytes]
 
 
-def unpack(headers: Sequence[TensorHeader], payload: memoryview) -> dict[str, Tensor]:
-    """The tensors over the payload's memory, which they keep alive."""
+def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | None = None) -> dict[str, Tensor]:
+    """The tensors over the payload's memory, which they keep alive; what a codec encoded has memory of its own.
+
+    Raises CodecError for bytes that are not what the codec's other side would have sent.
+    """
     begins, _ = offsets(headers)
-    return {header.name: _tensor(header, payload, begin) for header, begin in zip(headers, begins, strict=True)}
+    return {header.name: _tensor(header, payload, begin, codec) for header, begin in zip(headers, begins, strict=True)}
+
+
+def _sent(name: str, tensor: Tensor, codec: Codec | None) -> tuple[TensorHeader, memoryview]:
+    """A dense tensor's header, and its bytes."""
+    if codec is not None:
+        laid_out = tensor if codec.is_lossless else tensor.contiguous()
+        encoded = codec.encode(name, laid_out)
+        if encoded is not None and 0 < (part := memoryview(encoded)).nbytes < laid_out.nbytes:
+            return describe(name, laid_out).model_copy(update={"encoded_bytes": part.nbytes}), part
+    return describe(name, tensor), _bytes(tensor)
 
 
 def _dense(tensor: Tensor) -> Tensor:
@@ -69,7 +87,15 @@ def _bytes(tensor: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _tensor(header: TensorHeader, payload: memoryview, begin: int) -> Tensor:
+def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec | None) -> Tensor:
+    if header.encoded_bytes is not None:
+        if codec is None:
+            raise CodecError(f"tensor {header.name!r} comes encoded, and tensors travel as they are here")
+        try:
+            flat = codec.decode(payload[begin : begin + header.encoded_bytes], header)
+        except CodecError as error:
+            raise CodecError(f"tensor {header.name!r}: {error}") from None
+        return flat.as_strided(header.shape, header.strides)
     dtype = DTYPES[header.dtype]
     if header.bytes == 0:
         return torch.empty_strided(header.shape, header.strides, dtype=dtype)

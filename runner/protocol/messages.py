@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from typing import Annotated, ClassVar, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, JsonValue, model_validator
+from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.files import Amount, Count, Name, Record, Text
 from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
@@ -27,8 +27,9 @@ LARGEST_TOKEN = 1000
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 MOST_UNANSWERED = 64
-CAPABILITIES = ("codec:raw", "probe", "resend")
-"""What this side can do. Neither side uses what the other did not name; names that it does not know it ignores."""
+CAPABILITIES = ("probe", "resend")
+"""What this side can do, beside its codecs. Neither side uses what the other did not name; names that it does not know it
+ignores."""
 
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
@@ -41,12 +42,17 @@ Line = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
 
 
 class TensorHeader(Record):
-    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender."""
+    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender.
+
+    `encoded_bytes` is None where they travel as they are, and else how many bytes the conversation's codec made of them:
+    fewer than they have, so that no limit needs to know of codecs.
+    """
 
     name: Name
     dtype: DtypeName
     shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
     strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    encoded_bytes: Annotated[Count, Field(ge=1)] | None = None
 
     @property
     def elements(self) -> int:
@@ -57,6 +63,18 @@ class TensorHeader(Record):
     def bytes(self) -> int:
         """Bytes of the elements."""
         return self.elements * DTYPE_BYTES[self.dtype]
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes in the payload."""
+        return self.bytes if self.encoded_bytes is None else self.encoded_bytes
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.encoded_bytes is None:
+            found.pop("encoded_bytes", None)
+        return found
 
     @model_validator(mode="after")
     def _dense(self) -> Self:
@@ -71,6 +89,8 @@ class TensorHeader(Record):
             if self.elements and stride != expected:
                 raise ValueError("strides: the elements do not lie densely")
             expected *= n
+        if self.encoded_bytes is not None and self.encoded_bytes >= self.bytes:
+            raise ValueError(f"encoded_bytes: {self.encoded_bytes} are not fewer than the {self.bytes} of the elements")
         return self
 
 
@@ -80,7 +100,7 @@ def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
     for tensor in tensors:
         begin = -(-end // ALIGNMENT) * ALIGNMENT
         begins.append(begin)
-        end = begin + tensor.bytes
+        end = begin + tensor.sent_bytes
     return begins, end
 
 
@@ -132,7 +152,7 @@ class Open(Message):
     granularity: Granularity
     input: TensorSpec
     edge_layers: tuple[Name, ...]
-    codec: Literal["raw"]
+    codec: Annotated[Name, Field(max_length=100)]
 
 
 class Ready(Message):
@@ -159,17 +179,27 @@ class _WithTensors(Message):
 
 
 class Infer(_WithTensors):
-    """Edge: the crossing tensors of one image, and the sizes that the tail needs."""
+    """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs."""
 
     TYPE = FrameType.INFER
     scalars: dict[Name, JsonValue]
 
 
 class Result(_WithTensors):
-    """Server: the network's output tensors, and the time that the tail took (s), the first time it was asked."""
+    """Server: the network's output tensors as they are, and the time that the tail took (s), the first time it was asked.
+
+    `t_decode_s`, the time that undoing the codec took, is part of it.
+    """
 
     TYPE = FrameType.RESULT
     t_server_s: Amount
+    t_decode_s: Amount = 0.0
+
+    @model_validator(mode="after")
+    def _as_they_are(self) -> Self:
+        if any(tensor.encoded_bytes is not None for tensor in self.tensors):
+            raise ValueError("tensors: outputs travel as they are")
+        return self
 
 
 class Ping(Message):

@@ -10,9 +10,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 from torch import Tensor
 
 from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec
+from measurement import codecs
+from measurement.codecs import CodecError
 from runner.errors import LocalProtocolError, NotOurProtocol, RemoteProtocolError
 from runner.machine import this_machine
 from runner.protocol import (
@@ -468,3 +471,38 @@ def test_tensors_are_aligned_and_nothing_follows_the_last() -> None:
 def test_a_dtype_without_a_name_is_our_fault() -> None:
     with pytest.raises(LocalProtocolError, match="cannot be sent"):
         pack({"a": torch.zeros(2, dtype=torch.float8_e5m2)})
+
+
+def test_an_encoded_tensor_takes_its_own_place_in_the_payload() -> None:
+    tensors = {"a": torch.randn(1, 3, 20, 20), "b": torch.arange(5), "c": torch.randn(1, 2, 30, 10).transpose(2, 3)}
+    headers, payload = pack(tensors, codecs.get("int8"))
+    assert [header.encoded_bytes for header in headers] == [3 * 408, None, 2 * 308]
+    assert offsets(headers) == ([0, 1280, 1344], 1344 + 616)
+    message = Infer(id=3, tensors=headers, scalars={})
+    (event,) = server_in(State.READY).receive(frame(message, join(list(payload))))
+    assert isinstance(event, Received)
+    assert event.message == message
+    back = unpack(headers, event.payload, codecs.get("int8"))
+    assert torch.equal(back["b"], tensors["b"])
+    for name in "ac":
+        assert back[name].shape == tensors[name].shape
+        assert float((back[name] - tensors[name]).abs().max()) < 0.02
+    with pytest.raises(CodecError, match="tensor 'a' comes encoded, and tensors travel as they are here"):
+        unpack(headers, event.payload)
+    with pytest.raises(CodecError, match="tensor 'a': 1224 bytes are no float32"):
+        unpack(headers, event.payload, codecs.get("fp16"))
+
+
+@pytest.mark.parametrize("encoded_bytes", [0, 4800, 4801, 2**40])
+def test_an_encoded_tensor_is_shorter_than_it_would_be(encoded_bytes: int) -> None:
+    """So no limit needs to know of codecs."""
+    with pytest.raises(ValidationError, match="encoded_bytes"):
+        TensorHeader(name="a", dtype="float32", shape=(1200,), strides=(1,), encoded_bytes=encoded_bytes)
+
+
+def test_outputs_are_not_encoded_and_headers_say_nothing_of_codecs_where_there_is_none() -> None:
+    headers, _ = pack({"output": torch.randn(1, 1000)}, codecs.get("int8"))
+    with pytest.raises(ValidationError, match="outputs travel as they are"):
+        Result(id=1, tensors=headers, t_server_s=0.0)
+    plain, _ = pack({"output": torch.randn(1, 1000)})
+    assert "encoded_bytes" not in Infer(id=1, tensors=plain, scalars={}).model_dump_json()

@@ -7,11 +7,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 
 import torch
 
+from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkSource, TensorSpec
+from measurement.codecs import Codec, CodecError
 from runner.bench.faults.mutations import tampered
+from runner.coding import codec_for
 from runner.errors import RemoteProtocolError, RunnerError, one_line
 from runner.machine import this_machine
 from runner.memory import release, resident_bytes
@@ -33,6 +37,7 @@ from runner.protocol import (
     Ready,
     Result,
     Role,
+    TensorHeader,
     Welcome,
 )
 from runner.protocol.checksum import crc32_of
@@ -105,13 +110,18 @@ def fuzz(numbers: Iterable[int], seed: int, total: int, tell: Callable[[int], No
 
 
 class Stage:
-    """Plays a tampered side of a conversation to an honest other one."""
+    """Plays a tampered side of a conversation, under any of CODECS, to an honest other one."""
 
     def __init__(self) -> None:
-        script = _conversation()
-        self._frames = {role: [_frame(message, payload) for who, message, payload in script if who is role] for role in Role}
-        self._frames[Role.SERVER].append(_frame(Error.of("failed", "the tail failed", 3), []))
-        self._every = [frame for frames in self._frames.values() for frame in frames]
+        self._under = [self._of(codec) for codec in CODECS]
+        self._frames = self._under[0]
+        self._every = [frame for frames in self._under for frame in (*frames[Role.EDGE], *self._frames[Role.SERVER])]
+
+    def _of(self, codec: str) -> dict[Role, list[bytes]]:
+        script = _conversation(codec)
+        found = {role: [_frame(message, payload) for who, message, payload in script if who is role] for role in Role}
+        found[Role.SERVER].append(_frame(Error.of("failed", "the tail failed", 3), []))
+        return found
 
     def frames(self, role: Role) -> list[bytes]:
         """What one side says, untouched."""
@@ -120,7 +130,7 @@ class Stage:
     def tamper(self, rng: random.Random) -> tuple[Role, bytes]:
         """Who speaks, and what it says."""
         peer = rng.choice((Role.EDGE, Role.SERVER))
-        frames = self._frames[peer]
+        frames = rng.choice(self._under)[peer]
         kept = rng.randrange(len(frames))  # so that every state is reached
         return peer, b"".join(frames[:kept]) + tampered(rng, frames[kept:], self._every)
 
@@ -129,7 +139,7 @@ class Stage:
         side = _ServerSide() if peer is Role.EDGE else _EdgeSide()
         try:
             side.take(stream)
-        except (RemoteProtocolError, RunnerError):
+        except (RemoteProtocolError, RunnerError, CodecError, InputError):
             return "refused"
         return "events"
 
@@ -172,11 +182,15 @@ class _Side:
 class _ServerSide(_Side):
     def __init__(self) -> None:
         super().__init__(Role.SERVER)
+        self.codec: Codec | None = None
 
     def answer(self, message: Message, payload: memoryview) -> None:
         if isinstance(message, Hello):
             self.say(_WELCOME)
         elif isinstance(message, Open):
+            if message.network != _OPEN.network:
+                raise RunnerError("the server", "knows no such network")
+            self.codec = codec_for(message)
             self.connection.payload_limit = PAYLOAD_BYTES
             self.say(_READY)
         elif isinstance(message, Ping):
@@ -184,8 +198,11 @@ class _ServerSide(_Side):
         elif isinstance(message, Probe):
             self.say(Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0), [_NOTHING[: message.echo_bytes]])
         elif isinstance(message, Infer):
-            for tensor in unpack(message.tensors, payload).values():
-                tensor.sum()
+            found = unpack(message.tensors, payload, self.codec)
+            for header in message.tensors:
+                if found[header.name].shape != header.shape:
+                    raise ValueError(f"{header} came out as {found[header.name].shape}")
+                found[header.name].sum()
             result, outputs = _result(message.id)
             self.say(result, outputs)
 
@@ -206,7 +223,8 @@ class _EdgeSide(_Side):
                 infer, payload_of_it = _infer(number)
                 self.say(infer, payload_of_it)
         elif isinstance(message, Result):
-            answer = checked_answer("the server", unpack(message.tensors, payload), 1.0, message.t_server_s)
+            answer = checked_answer("the server", unpack(message.tensors, payload), 1.0, message.t_server_s,
+                                    message.t_decode_s)  # fmt: skip
             class_of(answer.outputs)
 
 
@@ -220,13 +238,19 @@ _OPEN = Open(
     network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
     granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
 )  # fmt: skip
-_PACKED_CROSSING = pack({"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False]),
-                         "c": torch.arange(6, dtype=torch.float16)})  # fmt: skip
+CODECS = ("raw", "fp16", "int8", "jpeg:75", "zstd")
+_CROSSING = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False]),
+             "c": torch.arange(6, dtype=torch.float16), "input": torch.arange(192.0).reshape(1, 3, 8, 8).relu()}  # fmt: skip
 _PACKED_OUTPUTS = pack({"output": torch.arange(10, dtype=torch.float64).reshape(1, 10), "output.1": torch.arange(4)})
 
 
-def _infer(number: int) -> Said:
-    headers, payload = _PACKED_CROSSING
+@cache
+def _packed(codec: str) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
+    return pack(_CROSSING, codec_for(_OPEN.model_copy(update={"codec": codec})))
+
+
+def _infer(number: int, codec: str = "raw") -> Said:
+    headers, payload = _packed(codec)
     return Infer(id=number, tensors=headers, scalars={"size": 1, "shape": [1, 2]}), payload
 
 
@@ -235,14 +259,15 @@ def _result(number: int) -> Said:
     return Result(id=number, tensors=headers, t_server_s=0.25), payload
 
 
-def _conversation() -> list[tuple[Role, Message, list[memoryview]]]:
+def _conversation(codec: str) -> list[tuple[Role, Message, list[memoryview]]]:
     """One that uses every message; both sides ask as `_EdgeSide` does."""
     echo = Echo(id=1, echo_bytes=3, t_server_s=0.0)
     return [
         (Role.EDGE, _HELLO, []), (Role.SERVER, _WELCOME, []),
         (Role.EDGE, _PROBE, [_NOTHING[:5]]), (Role.SERVER, echo, [_NOTHING[:3]]),
-        (Role.EDGE, _OPEN, []), (Role.EDGE, Ping(id=1), []), (Role.SERVER, Pong(id=1), []), (Role.SERVER, _READY, []),
-        *((Role.EDGE, *_infer(number)) for number in (3, 4)), *((Role.SERVER, *_result(number)) for number in (3, 4)),
+        (Role.EDGE, _OPEN.model_copy(update={"codec": codec}), []), (Role.EDGE, Ping(id=1), []),
+        (Role.SERVER, Pong(id=1), []), (Role.SERVER, _READY, []),
+        *((Role.EDGE, *_infer(number, codec)) for number in (3, 4)), *((Role.SERVER, *_result(number)) for number in (3, 4)),
         (Role.EDGE, Bye(), []),
     ]  # fmt: skip
 

@@ -1,0 +1,121 @@
+"""How crossing tensors travel: one file a codec. `codecs/NAME.py` holds `CODEC`; naming it is all the registration there is.
+
+Nothing heavy is imported here or at the top of a codec: sizes are asked for where there is no torch.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
+
+from lmos_opt.errors import InputError, LmosError, MissingExtraError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from lmos_opt.profile import NetworkSource, TensorSpec
+
+Encoded = bytes | memoryview
+RAW = "raw"
+"""The codec that leaves tensors as they are."""
+
+
+class CodecError(LmosError):
+    """Bytes that are not what a codec's other side would have sent."""
+
+
+class Described(Protocol):
+    """What is known of a tensor without its numbers."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its dimensions."""
+
+    @property
+    def dtype(self) -> str:
+        """torch's name of its elements' type."""
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of its elements as they are."""
+
+
+class Codec:
+    """A codec: how many bytes a tensor takes, and the bytes themselves. `argument` is what follows the name's colon.
+
+    `is_lossless` says that every bit comes back, strides and all; `needs` names a package beyond torch that it uses, and
+    `extra` what installs it.
+    """
+
+    is_lossless: ClassVar[bool] = False
+    needs: ClassVar[str | None] = None
+    extra: ClassVar[str] = "codecs"
+
+    def __init__(self, name: str, argument: str | None) -> None:
+        """Raises InputError for an argument that the codec does not take."""
+        if argument is not None:
+            raise InputError("codec", f"{name}:{argument}: {name} takes no argument")
+        self.name = name
+
+    def sent_bytes(self, tensor: Described) -> int | None:
+        """How many bytes the tensor takes; None where that depends on its numbers. No more than it has as it is."""
+        raise NotImplementedError
+
+    def for_network(self, network: NetworkSource, tensor: TensorSpec) -> Self:
+        """The codec for a network with such an input, of which it may make use; InputError where it cannot."""
+        del network, tensor
+        return self
+
+    def encode(self, name: str, tensor: Tensor) -> Encoded | None:
+        """The bytes of a dense tensor in main memory, or None if it shall travel as it is. A lossy codec gets it contiguous."""
+        raise NotImplementedError
+
+    def decode(self, payload: memoryview, tensor: Described) -> Tensor:
+        """The elements in the order in which `encode` found them in memory, as one dimension.
+
+        The payload may be anything that anybody could send, of fewer bytes than the tensor has: CodecError, before memory
+        is taken that the tensor does not take.
+        """
+        raise NotImplementedError
+
+
+def names() -> list[str]:
+    """The shipped codecs."""
+    return sorted(module.name for module in iter_modules(__path__))
+
+
+def get(text: str) -> Codec:
+    """The codec of a name, with its argument after a colon: `int8`, `jpeg:75`.
+
+    InputError for an unknown one or a wrong argument, MissingExtraError where a package that it uses is not installed.
+    """
+    name, colon, argument = text.partition(":")
+    if name not in names():
+        raise InputError("codec", f"{text!r} is not a codec; there are {', '.join(names())}")
+    kind = _kind(name)
+    if not _is_here(kind):
+        raise MissingExtraError(f"the codec {name}", kind.extra)
+    return kind(name, argument if colon else None)
+
+
+@cache
+def capabilities() -> tuple[str, ...]:
+    """What a side of the protocol says that it can do: `codec:NAME` for each whose packages are installed."""
+    return tuple(f"codec:{name}" for name in names() if _is_here(_kind(name)))
+
+
+def capability(text: str) -> str:
+    """What the other side must be able to do for this codec."""
+    return f"codec:{text.partition(':')[0]}"
+
+
+def _kind(name: str) -> type[Codec]:
+    found: type[Codec] = import_module(f"{__name__}.{name}").CODEC
+    return found
+
+
+def _is_here(kind: type[Codec]) -> bool:
+    return kind.needs is None or find_spec(kind.needs) is not None
