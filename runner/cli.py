@@ -19,8 +19,11 @@ from runner.options import (
     Edge,
     Json,
     Link,
+    LogFormat,
+    LogLevel,
     Memory,
     MemoryModel,
+    Metrics,
     Networks,
     Objectives,
     PrivateKey,
@@ -239,12 +242,16 @@ def serve(
         typer.Option("--unprotected", help="Listen beyond this machine without token and TLS: anybody may use and read it."),
     ] = False,
     threads: Threads = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    metrics: Metrics = None,
 ) -> None:
     """The server side: runs the tail of the plans that edges open. On SIGTERM or Ctrl-C it finishes what was asked."""
     from runner.commands import serve as command
+    from runner.commands.watching import Watch
 
     command.run(listen, networks or [], weights or [], plans or [], tls_cert, tls_key, client_ca, token_file, unprotected,
-                threads)
+                threads, Watch(log_format, log_level, metrics))
 
 
 @app.command()
@@ -289,13 +296,20 @@ def run(
     token_file: TokenFile = None,
     unprotected: Unprotected = False,
     threads: Threads = None,
+    trace: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write where the time went (.json), for Perfetto or chrome://tracing.")
+    ] = None,
+    log_format: LogFormat = None,
+    log_level: LogLevel = None,
+    metrics: Metrics = None,
     as_json: Json = False,
 ) -> None:
     """The edge side: execute a plan and report measured stages beside the predicted ones."""
     from runner.commands import run as command
     from runner.commands.run import Manner
+    from runner.commands.watching import Watch
 
-    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected)
+    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics))
     command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
 
 
@@ -322,6 +336,17 @@ def probe(
 
     manner = Manner(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)
     command.run(server, output, name, budget, volume, shape, as_json, manner)
+
+
+@app.command()
+def trace(
+    report: Annotated[Path, typer.Argument(metavar="REPORT", help="A file that 'lmos run' wrote.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The trace (.json).")],
+) -> None:
+    """Where the time of a run went, for Perfetto or chrome://tracing: what 'lmos run --trace' writes, from its report."""
+    from runner.commands import trace as command
+
+    command.run(report, output)
 
 
 @app.command()

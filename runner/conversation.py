@@ -14,7 +14,7 @@ import lmos_opt
 from measurement import codecs
 from runner.answers import LARGEST_KEPT_BYTES, Answers, Stored
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
-from runner.events import Answered, Events, PeerGreeted, PeerLeft, PeerOpened, PeerRefused, shown
+from runner.events import Answered, Events, PeerBytesMoved, PeerGreeted, PeerLeft, PeerOpened, PeerRefused, shown
 from runner.limits import Budget, Buffers, Limits, Throttle
 from runner.machine import Machine
 from runner.protocol import (
@@ -71,6 +71,7 @@ class Conversation:
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._session = ""
+        self._told_bytes = (0, 0)
         self._stopping = False
 
     def run(self) -> None:
@@ -99,6 +100,12 @@ class Conversation:
         finally:
             self.channel.close(linger_s=LINGER_S)
             self._buffers.close()
+            self._tell_moved()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions have come and are not begun."""
+        return self._work.qsize()
 
     def stop(self) -> None:
         """Read nothing more; answer what was asked; say so. From any thread."""
@@ -219,6 +226,7 @@ class Conversation:
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
             t_server_s=t_server_s, received_bytes=event.payload.nbytes, sent_bytes=sum(part.nbytes for part in parts),
         ))  # fmt: skip
+        self._tell_moved()
         self._buffers.give_back(event.payload)  # the outputs may be views of it
 
     def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
@@ -233,3 +241,9 @@ class Conversation:
     def _tell_left(self, how: str, reason: str | None = None) -> None:
         self._house.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
                                          reason=reason))  # fmt: skip
+
+    def _tell_moved(self) -> None:
+        before, self._told_bytes = self._told_bytes, (self.channel.sent_bytes, self.channel.received_bytes)
+        if before != self._told_bytes:
+            self._house.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=self._told_bytes[0] - before[0],
+                                                   received_bytes=self._told_bytes[1] - before[1]))  # fmt: skip

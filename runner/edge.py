@@ -26,6 +26,7 @@ from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.network import example_input, is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress
+from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
 from runner.report import Environment, RunReport, make_report
 from runner.shaping import Shape
@@ -72,7 +73,8 @@ def run_plan(
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    events = Events(observers)
+    recorder = Recorder()
+    events = Events([recorder, *observers])
     line = Line(server, opening(plan, network), shape, timeouts, access, events=events) if plan.x2 else None
     interrupted = False
     with _torch_threads(threads):
@@ -112,7 +114,8 @@ def run_plan(
             images=pictures.what,
         )
     report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
-                         elapsed_s=elapsed_s, reason="interrupted" if interrupted else None)  # fmt: skip
+                         elapsed_s=elapsed_s, reason="interrupted" if interrupted else None,
+                         happened=recorder.since(begin))  # fmt: skip
     events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
                          elapsed_s=elapsed_s, reason=report.reason))  # fmt: skip
     return report

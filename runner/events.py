@@ -209,6 +209,26 @@ class ImageEnded(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class BytesMoved(Event):
+    """So many bytes went out and came in on a connection since this was last told of it, protocol and all (TLS apart)."""
+
+    name = "bytes_moved"
+    peer: str
+    sent_bytes: int
+    received_bytes: int
+
+    @property
+    def level(self) -> int:
+        """For counters."""
+        return logging.DEBUG
+
+    @property
+    def text(self) -> str:
+        """How many."""
+        return f"{self.peer}: {self.sent_bytes} bytes out, {self.received_bytes} in"
+
+
+@dataclass(frozen=True, kw_only=True)
 class CutChanged(Event):
     """From the image `number` on, `after` layers run here in place of `before`, for the `reason`.
 
@@ -336,6 +356,13 @@ class Answered(_AtServer):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PeerBytesMoved(BytesMoved):
+    """The same at the server."""
+
+    side = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
 class PeerRefused(_AtServer):
     """The server goes no further with a peer, for the `reason`; `number` is the question's that it is about."""
 
@@ -392,3 +419,42 @@ class Stopped(_AtServer):
     def text(self) -> str:
         """That it is over."""
         return "stopped"
+
+
+# of commands ---------------------------------------------------------------------------------------------------------
+
+
+class _OfCommand(Event):
+    side = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsShown(_OfCommand):
+    """Metrics can be read at a URL."""
+
+    name = "metrics_shown"
+    url: str
+
+    @property
+    def text(self) -> str:
+        """Where."""
+        return f"metrics at {self.url}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandFailed(_OfCommand):
+    """A command ends with an error: the last word of its log, and its exit code."""
+
+    name = "command_failed"
+    reason: str
+    exit_code: int
+
+    @property
+    def level(self) -> int:
+        """Nothing is done after it."""
+        return logging.ERROR
+
+    @property
+    def text(self) -> str:
+        """Why."""
+        return self.reason

@@ -34,6 +34,16 @@ class Limits:
 ORDINARY = Limits()
 
 
+@dataclass(frozen=True)
+class Load:
+    """What is taken of a server at a moment: places of peers and strangers, questions that wait, bytes of received tensors."""
+
+    peers: int
+    strangers: int
+    waiting: int
+    memory_bytes: int
+
+
 class Budget:
     """Bytes that all peers share."""
 
@@ -48,6 +58,11 @@ class Budget:
                 raise Refusal("busy", f"tensors of {self._total - self._left} bytes are in memory; {n_bytes} more "
                                       f"would be above {self._total}; try again later")  # fmt: skip
             self._left -= n_bytes
+
+    @property
+    def taken(self) -> int:
+        """How many are in use."""
+        return self._total - self._left
 
     def give_back(self, n_bytes: int) -> None:
         """So many are free again."""

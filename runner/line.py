@@ -18,7 +18,7 @@ from measurement.codecs import Codec
 from runner.coding import codec_for
 from runner.connecting import format_address
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
-from runner.events import NOBODY, Asked, Events, LineLost, LineReady
+from runner.events import NOBODY, Asked, BytesMoved, Events, LineLost, LineReady
 from runner.machine import Machine
 from runner.protocol import TRANSIENT, Infer, Open, Received, Result, State
 from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, checked_answer
@@ -94,7 +94,7 @@ class Line:
         self._wake: int | None = None
         self._again_at = 0.0
         self._strange: str | None = None
-        self._is_told_ready = False
+        self._is_told_ready, self._told_bytes = False, (0, 0)
         self.was_greeted = False
         self.reason: str | None = None
         self.refused: RunnerError | None = None
@@ -173,7 +173,14 @@ class Line:
         """End the conversation."""
         if self._remote is not None:
             self._remote.close(politely)
+            self._tell_moved(self._remote)
             self._remote = None
+
+    def _tell_moved(self, remote: Remote) -> None:
+        before, self._told_bytes = self._told_bytes, remote.moved_bytes
+        if before != self._told_bytes:
+            self._events.tell(BytesMoved(peer=self.name, sent_bytes=self._told_bytes[0] - before[0],
+                                         received_bytes=self._told_bytes[1] - before[1]))  # fmt: skip
 
     def step(self, timeout_s: float) -> None:
         """Go on for at most `timeout_s`: connect, send what waits, take answers."""
@@ -192,6 +199,7 @@ class Line:
                 self._note_progress(remote)
                 if received is not None:
                     self._take(received)
+                    self._tell_moved(remote)
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
 
@@ -201,7 +209,7 @@ class Line:
             time.sleep(max(timeout_s, 0.0))
             return None
         time.sleep(max(left, 0.0))
-        self._is_told_ready = False
+        self._is_told_ready, self._told_bytes = False, (0, 0)
         self._remote = Remote(self._address, self._shape, self._timeouts, self._access)
         self._remote.begin_open(self._request)
         return self._remote

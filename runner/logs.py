@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO, get_args
 
@@ -60,8 +62,16 @@ class _StandardError(logging.StreamHandler[TextIO]):
         pass
 
 
-def log_to_standard_error(kind: LogFormat = "text", level: str = "info") -> None:
-    """For commands: this process's logs go to standard error from now on."""
-    handler = _StandardError()
+@contextmanager
+def log_to_standard_error(kind: LogFormat = "text", level: str = "info") -> Iterator[None]:
+    """For commands: while the block lasts, everything that this process logs goes to standard error."""
+    root, handler = logging.getLogger(), _StandardError()
     handler.setFormatter(JsonFormatter() if kind == "json" else logging.Formatter(_TEXT))
-    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    before = root.level
+    root.setLevel(level.upper())
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(before)

@@ -36,6 +36,13 @@ Unprotected = Annotated[
 Authority = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="Use TLS; the server's authority (PEM).")]
 Certificate = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="This edge's certificate (PEM).")]
 PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Its private key.")]
+LogFormat = Annotated[
+    str | None, typer.Option("--log-format", metavar="text|json", help="Log on standard error as text, or an object a line.")
+]
+LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")]
+Metrics = Annotated[
+    str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Show metrics there, for Prometheus; port 0 picks one.")
+]
 Networks = Annotated[
     list[str] | None,
     typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),

@@ -184,6 +184,7 @@ class Pipeline:
             class_=found,
             class_name=class_name,
             t_edge_s=image.t_edge_s + image.question.t_encode_s + tail_s,
+            t_tail_s=tail_s,
             t_tx_s=waited_s,
             t_server_s=0.0,
             latency_s=end - image.begin,

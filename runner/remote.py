@@ -151,6 +151,11 @@ class Remote:
         return State.START if self._channel is None else self._channel.connection.state
 
     @property
+    def moved_bytes(self) -> tuple[int, int]:
+        """How many bytes went out and came in on this connection."""
+        return (0, 0) if self._channel is None else (self._channel.sent_bytes, self._channel.received_bytes)
+
+    @property
     def can_ask(self) -> bool:
         """Whether one more INFER may be sent now, and nothing else is on its way out."""
         if self._channel is None or self.state is not State.READY or self._channel.is_sending:

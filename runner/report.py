@@ -47,6 +47,7 @@ class ImageResult(Record):
     latency_s: Amount
     t_queue_s: Amount = 0.0
     began_s: Amount | None = None
+    t_tail_s: Amount = 0.0
     retries: Count = 0
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
@@ -58,6 +59,14 @@ class FailedImage(Record):
     file: Text
     reason: Text
     retries: Count
+
+
+class Happening(Record):
+    """Something that happened on the way, `at_s` after the run began: its name as in `runner.events`, and one line."""
+
+    at_s: Amount
+    event: Name
+    text: Text
 
 
 class Environment(Record):
@@ -84,6 +93,8 @@ class RunReport(Document):
     are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
     was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
+    `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
+    of the cut, images that failed.
     """
 
     SCHEMA: ClassVar[str] = "lmos.report/1"
@@ -103,6 +114,7 @@ class RunReport(Document):
     pipelined: Flag = False
     elapsed_s: Amount | None = None
     goodput_images_per_s: Amount | None = None
+    happened: tuple[Happening, ...] = ()
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
         """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
@@ -122,6 +134,7 @@ def make_report(
     reason: str | None = None,
     pipelined: bool = False,
     elapsed_s: float | None = None,
+    happened: Sequence[Happening] = (),
 ) -> RunReport:
     """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
 
@@ -146,6 +159,7 @@ def make_report(
         pipelined=pipelined,
         elapsed_s=elapsed_s,
         goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
+        happened=tuple(happened),
     )
 
 

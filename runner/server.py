@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import signal
 import socket
 import sys
@@ -20,8 +19,8 @@ from runner.connecting import Listener, is_loopback, listen, parse_address
 from runner.conversation import Conversation, House
 from runner.errors import RunnerError
 from runner.events import NOBODY, Events, Listening, Observer, Stopped
-from runner.limits import ORDINARY, Budget, Buffers, Limits, Throttle
-from runner.logs import log_event
+from runner.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
+from runner.logs import log_event, log_to_standard_error
 from runner.machine import this_machine
 from runner.memory import share_one_heap
 from runner.protocol import Connection, Role
@@ -46,13 +45,15 @@ def serve(
     unprotected: bool = False,
     ready: Callable[[int], None] | None = None,
     observers: Sequence[Observer] = (),
+    watch: Callable[[Callable[[], Load]], None] | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
 
     `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
     dicts for plans with weights from a file; with `digests`, no other networks than these are run. Edges must bear the
     `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
-    called with the port, which port 0 leaves to the system. `observers` are told what happens (`runner.events`), after the log.
+    called with the port, which port 0 leaves to the system. `observers` are told what happens (`runner.events`), after the log;
+    `watch` is given a function that says how busy the server is.
     RunnerError where the address cannot be had, InputError where it is refused.
     """
     if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
@@ -64,6 +65,8 @@ def serve(
     events = Events([log_event, *observers])
     server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls,
                     events=events)  # fmt: skip
+    if watch is not None:
+        watch(server.load)
     with _until_signal(server.stop):
         events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
                               threads=torch.get_num_threads()))  # fmt: skip
@@ -131,6 +134,12 @@ class Server:
         """End `run`, from any thread or signal handler."""
         self.listener.stop()
 
+    def load(self) -> Load:
+        """How busy it is now, from any thread."""
+        with self._changing:
+            peers, strangers = tuple(self._peers), len(self._strangers)
+        return Load(len(peers), strangers, sum(peer.waiting for peer in peers), self._house.budget.taken)
+
     def _admit(self, sock: socket.socket) -> None:
         buffers = Buffers(self._house.budget)
         connection = Connection(Role.SERVER, buffers.take)
@@ -176,14 +185,14 @@ class Server:
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m runner.server [HOST:PORT [NETWORK ...]]`, for scripts and tests; the port is printed first."""
     address, *networks = [*(sys.argv[1:] if arguments is None else arguments)] or [f"{DEFAULT_HOST}:{DEFAULT_PORT}"]
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
 
     def ready(port: int) -> None:
         sys.stdout.write(f"{port}\n")
         sys.stdout.flush()
 
     try:
-        serve(*parse_address(address), networks=networks, ready=ready)
+        with log_to_standard_error():
+            serve(*parse_address(address), networks=networks, ready=ready)
     except RunnerError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -69,7 +69,7 @@ class Channel:
     """A socket and the conversation over it.
 
     `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape, `tls` encrypts.
-    `moved_at` is when bytes last came or went (on the monotonic clock).
+    `moved_at` is when bytes last came or went (on the monotonic clock), `sent_bytes` and `received_bytes` how many did.
     Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
@@ -82,6 +82,7 @@ class Channel:
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
         self.moved_at = time.monotonic()
+        self.sent_bytes = self.received_bytes = 0
         self._out: list[memoryview] = []
         self._outgoing = _Progress()
         self._incoming: _Progress | None = None
@@ -199,6 +200,7 @@ class Channel:
                 return None
             except OSError as error:
                 raise _lost(self.name, "the connection broke", error) from None
+            self.received_bytes += n_bytes
             with self._talking:
                 event = self.connection.received(n_bytes)
             if event is not None:
@@ -217,6 +219,7 @@ class Channel:
                 parts = self._out[:_MOST_PARTS]
                 self._wire.handshake()
                 n_bytes = self._wire.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
+                self.sent_bytes += n_bytes
                 self._granted -= n_bytes
                 self._out = _without(self._out, n_bytes)
                 self._outgoing.note(n_bytes)

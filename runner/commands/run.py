@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lmos_opt.errors import InputError, LmosError
@@ -12,17 +13,22 @@ from lmos_opt.units import format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
 from runner.commands.output import activity, out, print_json, table
+from runner.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from runner.connecting import is_loopback, parse_address
 from runner.edge import patient_with, run_plan
+from runner.events import Observer
+from runner.logs import log_event
 from runner.remote import Access, Timeouts
 from runner.report import RunReport
 from runner.shaping import parse_shape
 from runner.tls import edge_tls
+from runner.trace import save_trace
 
 
 @dataclass(frozen=True)
 class Manner:
-    """How a run is to be done, as typed: pipelined or not, how patiently, and what lets it into the server."""
+    """How a run is to be done, as typed: pipelined or not, how patiently, what lets it into the server, where its trace goes,
+    and how it is watched."""
 
     pipelined: bool = False
     deadline: str | None = None
@@ -31,6 +37,8 @@ class Manner:
     key: Path | None = None
     token_file: Path | None = None
     unprotected: bool = False
+    trace: Path | None = None
+    watch: Watch = field(default_factory=Watch)
 
 
 class ImagesLost(LmosError):
@@ -38,7 +46,7 @@ class ImagesLost(LmosError):
 
 
 class Interrupted(LmosError):
-    """The run was ended by Ctrl-C."""
+    """The run was ended by Ctrl-C or SIGTERM."""
 
 
 def run(plan: Path, server: str, images: Path | None, n: int | None, output: Path | None, shape: str | None,
@@ -47,39 +55,56 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
 
     ImagesLost and Interrupted come after the report was written.
     """
-    if output is not None and output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a report is written as .json")
-    loaded = Plan.load(plan)
-    check_runnable(loaded, str(plan))
-    address = parse_address(server)
-    with activity("starting") as tell:
-        report = run_plan(
-            loaded,
-            address,
+    for file in (output, manner.trace):
+        if file is not None and file.suffix.lower() != ".json":
+            what = "a report" if file is output else "a trace"
+            raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
+    with sigterm_like_ctrl_c(), logged(manner.watch) if manner.watch.is_logged else nullcontext():
+        loaded = Plan.load(plan)
+        check_runnable(loaded, str(plan))
+        report = _report(loaded, parse_address(server), images, n, shape, networks, weights, threads, manner)
+        if as_json:
+            print_json(report.to_json())
+        else:
+            out().print(comparison(report))
+            out().print(classes(report))
+            out().print(how_it_went(report))
+        if output is not None:
+            report.save(output)  # last: a full disk must not take what was printed with it
+        if manner.trace is not None:
+            save_trace(report, manner.trace)
+        if not report.complete:
+            raise Interrupted(f"{report.reason} after {report.images} images")
+        if report.lost:
+            raise ImagesLost(f"{report.lost} of {report.images} images failed; the first: {report.failed[0].file}: "
+                             f"{report.failed[0].reason}")
+
+
+def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | None, shape: str | None,
+            networks: Sequence[str], weights: Path | None, threads: int | None, manner: Manner) -> RunReport:  # fmt: skip
+    with ExitStack() as stack:
+        observers: list[Observer] = [log_event] if manner.watch.is_logged else []
+        if manner.watch.metrics is not None:
+            metrics = edge_metrics()
+            url = stack.enter_context(shown_at(metrics, manner.watch.metrics, manner.unprotected))
+            tell_url(url, manner.watch)
+            observers.append(metrics)
+        tell = stack.enter_context(activity("starting"))
+        return run_plan(
+            plan,
+            server,
             images=images,
             n=n,
             shape=None if shape is None else parse_shape(shape),
             networks=[parse_builder(name) for name in networks],
             weights_file=weights,
             threads=threads,
-            timeouts=_timeouts(loaded, manner.deadline),
-            access=access_of(address, manner),
+            timeouts=_timeouts(plan, manner.deadline),
+            access=access_of(server, manner),
             pipelined=manner.pipelined,
             progress=lambda what, done, total: tell(f"{what} ({done} of {total} images)"),
+            observers=observers,
         )
-    if as_json:
-        print_json(report.to_json())
-    else:
-        out().print(comparison(report))
-        out().print(classes(report))
-        out().print(how_it_went(report))
-    if output is not None:
-        report.save(output)  # last: a full disk must not take what was printed with it
-    if not report.complete:
-        raise Interrupted(f"{report.reason} after {report.images} images")
-    if report.lost:
-        raise ImagesLost(f"{report.lost} of {report.images} images failed; the first: {report.failed[0].file}: "
-                         f"{report.failed[0].reason}")
 
 
 def _timeouts(plan: Plan, deadline: str | None) -> Timeouts:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from measurement.networks import parse_builder
 from runner.access import read_token
+from runner.commands.watching import Watch, logged, server_metrics, shown_at, tell_url
 from runner.connecting import parse_address
+from runner.limits import ORDINARY
 from runner.server import serve
 from runner.tls import Tls, server_tls
 
@@ -26,14 +28,19 @@ def run(
     token_file: Path | None,
     unprotected: bool,
     threads: int | None,
+    watch: Watch,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    host, port = parse_address(listen)
-    digests = {check_runnable(Plan.load(plan), str(plan)).digest for plan in plans}
-    serve(host, port, networks=[parse_builder(name) for name in networks], weights_files=list(weights), threads=threads,
-          digests=digests or None, token=read_token(token_file), tls=_tls(tls_cert, tls_key, client_ca),
-          unprotected=unprotected)  # fmt: skip
+    with logged(watch), ExitStack() as stack:
+        host, port = parse_address(listen)
+        digests = {check_runnable(Plan.load(plan), str(plan)).digest for plan in plans}
+        metrics = None if watch.metrics is None else server_metrics(ORDINARY)
+        if metrics is not None and watch.metrics is not None:
+            tell_url(stack.enter_context(shown_at(metrics, watch.metrics, unprotected)), watch, always_logged=True)
+        serve(host, port, networks=[parse_builder(name) for name in networks], weights_files=list(weights), threads=threads,
+              digests=digests or None, token=read_token(token_file), tls=_tls(tls_cert, tls_key, client_ca),
+              unprotected=unprotected, limits=ORDINARY, observers=[] if metrics is None else [metrics],
+              watch=None if metrics is None else metrics.watch)  # fmt: skip
 
 
 def _tls(certificate: Path | None, key: Path | None, client_authority: Path | None) -> Tls | None:
