@@ -277,7 +277,7 @@ def run(
     n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="How many images. [default: each once]")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")] = None,
     shape: Annotated[
-        str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")
+        str | None, typer.Option(metavar="RATE[,RATE@TIME]...[,DELAY]", help="Hold the sending side to rates and a delay.")
     ] = None,
     networks: Networks = None,
     weights: Annotated[
@@ -321,7 +321,7 @@ def probe(
     budget: Annotated[str, typer.Option(metavar="TIME", help="What measuring may take.")] = "5s",
     volume: Annotated[str, typer.Option(metavar="SIZE", help="What may be sent for it.")] = "32MB",
     shape: Annotated[
-        str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")
+        str | None, typer.Option(metavar="RATE[,RATE@TIME]...[,DELAY]", help="Hold the sending side to rates and a delay.")
     ] = None,
     ca: Authority = None,
     cert: Certificate = None,

@@ -25,11 +25,11 @@ from runner.loading import load_planned
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.network import example_input, is_torchvision
-from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress
+from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
 from runner.report import Environment, RunReport, make_report
-from runner.shaping import Shape
+from runner.shaping import Shape, as_pacer
 from runner.split import split_module, split_traced
 
 ATTEMPTS = 5
@@ -75,7 +75,8 @@ def run_plan(
     started = datetime.now(UTC).isoformat(timespec="seconds")
     recorder = Recorder()
     events = Events([recorder, *observers])
-    line = Line(server, opening(plan, network), shape, timeouts, access, events=events) if plan.x2 else None
+    link = as_pacer(shape)
+    line = Line(server, opening(plan, network), link, timeouts, access, events=events) if plan.x2 else None
     interrupted = False
     with _torch_threads(threads):
         baseline = _interpreter_bytes()
@@ -90,11 +91,13 @@ def run_plan(
                 _reach(line, lambda: line.is_open, timeouts, may_fail=refusal is None)
             memory = _edge_memory(head, pictures, baseline)
             tell("warming up", 0, n)
-            pipeline = Pipeline(head, line, fallback, _class_names(network), timeouts, events)
+            pipeline = Pipeline(Route(head, line, fallback), _class_names(network), timeouts, events)
             pipeline.warm_up(pictures)
             events.tell(RunBegan(network=network.name, digest=shown(network.digest), cut=plan.x1, images=n,
                                  peer=line.name if line else None, pipelined=pipelined))  # fmt: skip
             begin = time.perf_counter()
+            if link is not None:
+                link.start()
             try:
                 pipeline.run(pictures, range(1, n + 1), PIPELINE_DEPTH if pipelined else 1, tell)
             except KeyboardInterrupt:

@@ -35,7 +35,7 @@ def why_not_here(plan: Plan, traced: TracedNetwork) -> str | None:
 class Fallback:
     """Runs the tail of a plan here. Its weights are loaded when they are first needed.
 
-    `refusal` says why that must not be (None: it may).
+    `refusal` says why that must not be (None: it may). A `tail` that is here anyway may be given.
     """
 
     plan: Plan
@@ -43,14 +43,14 @@ class Fallback:
     weights: str
     networks: Sequence[str]
     refusal: str | None
-    _tail: nn.Module | None = None
+    tail: nn.Module | None = None
 
     def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """The network's outputs, and the time (s) that computing them took, without the loading."""
-        if self._tail is None:
+        if self.tail is None:
             loaded = load_planned(self.network, self.weights, self.networks)
-            self._tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
-            loaded.fill(self._tail)
+            self.tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
+            loaded.fill(self.tail)
         begin = time.perf_counter()
-        outputs = flat_outputs(self._tail(crossing))
+        outputs = flat_outputs(self.tail(crossing))
         return outputs, time.perf_counter() - begin

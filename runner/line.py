@@ -22,7 +22,7 @@ from runner.events import NOBODY, Asked, BytesMoved, Events, LineLost, LineReady
 from runner.machine import Machine
 from runner.protocol import TRANSIENT, Infer, Open, Received, Result, State
 from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, checked_answer
-from runner.shaping import Shape
+from runner.shaping import Pacer, Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
 
@@ -80,7 +80,7 @@ class Line:
 
     machine: Machine | None = None
 
-    def __init__(self, address: tuple[str, int], request: Open, shape: Shape | None, timeouts: Timeouts,
+    def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts,
                  access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY) -> None:  # fmt: skip
         self.name, self._events = format_address(address), events
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access

@@ -32,9 +32,20 @@ QUEUED_IMAGES = 16
 
 
 @dataclass
+class Route:
+    """One cut's way: its head, the line to the server's tail (None: the head is the whole network), the tail here."""
+
+    head: nn.Module
+    line: Line | None
+    fallback: Fallback | None
+
+
+@dataclass
 class _Image:
     """One image under way."""
 
+    line: Line
+    fallback: Fallback | None
     number: int
     name: str
     begin: float
@@ -47,17 +58,17 @@ class _Image:
 
 @dataclass
 class Pipeline:
-    """Runs images; `results` and `failed` grow in their order. Without a `line`, the head is the whole network.
+    """Runs images; `results` and `failed` grow in their order.
 
-    `events` are told of every image but the one that warms up.
+    `events` are told of every image but the one that warms up. `before` is called with the number of the next image, and may
+    change the `route`: images that are under way stay on theirs.
     """
 
-    head: nn.Module
-    line: Line | None
-    fallback: Fallback | None
+    route: Route
     class_names: Sequence[str]
     timeouts: Timeouts
     events: Events = NOBODY
+    before: Callable[[int], None] | None = None
     results: list[ImageResult] = field(default_factory=list)
     failed: list[FailedImage] = field(default_factory=list)
     _late: int = 0
@@ -65,11 +76,12 @@ class Pipeline:
 
     def warm_up(self, pictures: Images) -> None:
         """Run the first picture once, on both sides, and forget it."""
-        events, self.events = self.events, NOBODY
+        kept = self.events, self.before
+        self.events, self.before = NOBODY, None
         self.run(pictures, range(1))
         self.results.clear()
         self.failed.clear()
-        self.events = events
+        self.events, self.before = kept
 
     @torch.inference_mode()
     def run(self, pictures: Images, numbers: range, depth: int = 1, tell: Progress | None = None) -> None:
@@ -77,19 +89,21 @@ class Pipeline:
         self._tell = tell or (lambda what, done, total: None)
         self._start = time.perf_counter()
         waiting: deque[_Image] = deque()
-        with self.line.driving() if self.line and depth > 1 else nullcontext():
+        with self.route.line.driving() if self.route.line and depth > 1 else nullcontext():
             for number in numbers:
                 which = (number - numbers.start) % len(pictures)
                 image = pictures.load(which)
+                if self.before is not None:
+                    self.before(number)
                 self.events.tell(ImageBegan(number=number, file=pictures.names[which]))
-                if self.line is None:
+                if self.route.line is None:
                     self._end(number, self._whole(pictures.names[which], image))
                 else:
-                    waiting.append(self._begin(self.line, number, pictures.names[which], image))
-                    self._settle(self.line, waiting, depth - 1, len(numbers))
+                    waiting.append(self._begin(self.route.line, number, pictures.names[which], image))
+                    self._settle(waiting, depth - 1, len(numbers))
                 self._tell("running", self._ended, len(numbers))
-            if self.line is not None and waiting:
-                self._settle(self.line, waiting, 0, len(numbers), last=True)
+            if waiting:
+                self._settle(waiting, 0, len(numbers), last=True)
                 self._tell("running", self._ended, len(numbers))
 
     @property
@@ -105,7 +119,7 @@ class Pipeline:
 
     def _whole(self, name: str, image: Tensor) -> ImageResult:
         begin = time.perf_counter()
-        outputs = flat_outputs(self.head(image))
+        outputs = flat_outputs(self.route.head(image))
         t_edge_s = time.perf_counter() - begin
         found, class_name = self._class(outputs)
         return ImageResult(file=name, class_=found, class_name=class_name, t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
@@ -113,22 +127,23 @@ class Pipeline:
 
     def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
         begin = time.perf_counter()
-        crossing = self.head(image)
+        crossing = self.route.head(image)
         t_edge_s = time.perf_counter() - begin
-        return _Image(number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
+        return _Image(line, self.route.fallback, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
 
-    def _settle(self, line: Line, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
+    def _settle(self, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
         while waiting and (len(waiting) > most or waiting[0].question.is_over):
             image = waiting[0]
+            line = image.line
             if not image.was_late and not line.wait(image.question, image.asked_at + self._patience_s(line)):
                 image.was_late = True
                 self._late += 1
             if image.question.answer is not None:
                 self._late = 0
                 self._end(image.number, self._answered(image))
-            elif self.fallback is not None and self.fallback.refusal is None:
-                self._end(image.number, self._here(line, self.fallback, image))
+            elif image.fallback is not None and image.fallback.refusal is None:
+                self._end(image.number, self._here(line, image.fallback, image))
             elif self._is_hopeless(line, image):
                 self._end(image.number, self._given_up(line, image))
             elif len(waiting) < QUEUED_IMAGES and not last:
@@ -198,7 +213,7 @@ class Pipeline:
     def _given_up(self, line: Line, image: _Image) -> FailedImage:
         reason = self._reason(line, image)
         line.withdraw(image.question, reason)
-        refusal = self.fallback.refusal if self.fallback else None
+        refusal = image.fallback.refusal if image.fallback else None
         return FailedImage(file=image.name, reason=f"{reason}; {refusal}" if refusal else reason,
                            retries=image.question.retries)  # fmt: skip
 

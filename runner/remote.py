@@ -7,6 +7,7 @@ comes after a failure is decided in `runner.line`.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import time
@@ -48,12 +49,14 @@ from runner.protocol import (
     Welcome,
 )
 from runner.protocol.messages import LARGEST_PROBE_BYTES
-from runner.shaping import Pacer, Shape
+from runner.shaping import Pacer, Shape, as_pacer
 from runner.split import Crossing
 from runner.tensors import pack, unpack
 from runner.tls import Tls
 from runner.transport import Channel
 
+_SIGNS_OF_LIFE = 3
+"""A connection that has nothing to ask says so this often before the server would take it for gone."""
 SOFTWARE = f"lmos {lmos_opt.__version__}"
 
 
@@ -113,7 +116,7 @@ class Remote:
 
     machine: Machine
 
-    def __init__(self, address: tuple[str, int], shape: Shape | None, timeouts: Timeouts = PATIENT,
+    def __init__(self, address: tuple[str, int], shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
                  access: Access = OPEN_DOOR) -> None:  # fmt: skip
         self.name = format_address(address)
         self.was_greeted = False
@@ -127,6 +130,7 @@ class Remote:
         self._due = time.monotonic() + timeouts.connect_s
         self._quiet_since = self._stepped_at = time.monotonic()
         self._pings = 0
+        self._idle_s = math.inf
 
     def __enter__(self) -> Self:
         return self
@@ -199,8 +203,7 @@ class Remote:
     def _connect(self, timeout_s: float) -> None:
         if (sock := self._connecting.step(timeout_s)) is None:
             return
-        pacer = Pacer(self._shape) if self._shape else None
-        self._channel = Channel(sock, Connection(Role.EDGE), pacer=pacer, tls=self._tls)
+        self._channel = Channel(sock, Connection(Role.EDGE), pacer=as_pacer(self._shape), tls=self._tls)
         self._channel.begin(Hello(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()), token=self._token))
 
     def _take(self, received: Received) -> Received | None:
@@ -208,7 +211,7 @@ class Remote:
         if isinstance(message, Error):
             raise PeerError(self.name, message.code, f"the server refuses: {message.message}", message.id)
         if isinstance(message, Welcome):
-            self.was_greeted = True
+            self.was_greeted, self._idle_s = True, max(message.idle_s, 1.0)
             self._can = message.capabilities
             self._open_if_greeted()
         elif isinstance(message, Ready):
@@ -239,7 +242,8 @@ class Remote:
         quiet_s = now - max(self._quiet_since, channel.moved_at)
         if quiet_s > limits.silence_s:
             raise PeerTooSlow(self.name, f"no sign of life for {limits.silence_s:g} s")
-        if quiet_s > limits.heartbeat_s and not channel.connection.pinged and not channel.is_sending:
+        is_quiet = quiet_s > limits.heartbeat_s or now - channel.moved_at > self._idle_s / _SIGNS_OF_LIFE
+        if is_quiet and self.state is not State.CLOSED and not channel.connection.pinged and not channel.is_sending:
             self._pings += 1
             channel.begin(Ping(id=self._pings))
 

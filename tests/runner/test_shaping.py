@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lmos_opt.errors import InputError
-from runner.shaping import MOST_LAG_S, Pacer, Shape, parse_shape
+from runner.shaping import MOST_LAG_S, Pacer, Shape, as_pacer, parse_shape
 
 
 class Clock:
@@ -42,12 +42,16 @@ def took(pacer: Pacer, clock: Clock, n_bytes: int) -> float:
 
 @pytest.mark.parametrize(("text", "shape"), [
     ("10Mbps", Shape(1.25e6)), ("10Mbps,20ms", Shape(1.25e6, 0.02)), (" 1MB/s , 0.5 ", Shape(1e6, 0.5)),
+    ("2MB/s,1MB/s@20s,3MB/s@1min", Shape(2e6, 0.0, ((20.0, 1e6), (60.0, 3e6)))),
+    ("2MB/s@0s, 1MB/s@5s, 7ms", Shape(2e6, 0.007, ((5.0, 1e6),))),
 ])  # fmt: skip
 def test_shapes_are_read(text: str, shape: Shape) -> None:
     assert parse_shape(text) == shape
 
 
-@pytest.mark.parametrize("text", ["", "10", "fast", "0Mbps", "10Mbps,", "-1Mbps", "10Mbps,20ms,3ms", ",2s"])
+@pytest.mark.parametrize("text", ["", "10", "fast", "0Mbps", "10Mbps,", "-1Mbps", "10Mbps,20ms,3ms", ",2s",
+                                  "2Mbps@3s", "2Mbps,5Mbps@",
+                                  "2Mbps,5Mbps@9s,3Mbps@9s", "2Mbps,5Mbps@0s", "2Mbps,@3s", "2Mbps,5Mbps@3s,"])
 def test_what_is_no_shape_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="shape"):
         parse_shape(text)
@@ -108,3 +112,42 @@ def test_the_real_clock_keeps_the_rate(rate: float, n_bytes: int) -> None:
         ratios.append((time.perf_counter() - begin) * rate / n_bytes)
     assert min(ratios) >= 0.999  # never faster than asked
     assert min(ratios) <= 1.05  # the best of three: other processes may hold one up
+
+
+def test_a_rate_changes_at_its_time_and_no_sooner() -> None:
+    clock = Clock()
+    pacer = Pacer(Shape(1e6, changes=((10.0, 4e6), (20.0, 5e5))), clock)
+    clock.now += 30.0  # nothing counts before the start
+    assert took(pacer, clock, 100_000) == pytest.approx(0.1)
+    pacer.start()
+    assert took(pacer, clock, 100_000) == pytest.approx(0.1)
+    clock.now += 10.0
+    assert took(pacer, clock, 100_000) == pytest.approx(0.025)
+    clock.now += 10.0
+    assert took(pacer, clock, 100_000) == pytest.approx(0.2)
+
+
+def test_a_message_under_way_feels_the_change() -> None:
+    clock = Clock()
+    pacer = Pacer(Shape(1e6, changes=((1.0, 1e5),)), clock)
+    pacer.start()
+    assert took(pacer, clock, 1_100_000) == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_link_is_held_to_what_it_is_told() -> None:
+    clock = Clock()
+    pacer = Pacer(Shape(1e6), clock)
+    pacer.hold_to(2e6)
+    assert took(pacer, clock, 100_000) == pytest.approx(0.05)
+
+
+def test_two_senders_of_one_link_take_turns() -> None:
+    """Each finds half of the rate where both send at once."""
+    clock = Clock()
+    pacer = Pacer(Shape(1e6), clock)
+    pacer.begin()
+    pacer.begin()
+    ends = [pacer.due(2000) for _ in range(100)]
+    assert ends[-1] - clock.now == pytest.approx(0.2)
+    assert as_pacer(pacer) is pacer
+    assert as_pacer(pacer.shape) is not pacer

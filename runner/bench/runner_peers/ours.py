@@ -26,7 +26,7 @@ from runner.errors import PeerTooSlow
 from runner.images import Images
 from runner.line import Line
 from runner.loopback import server_process
-from runner.pipeline import Pipeline
+from runner.pipeline import Pipeline, Route
 from runner.remote import PATIENT, opening
 from runner.split import split_traced
 
@@ -58,7 +58,7 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
     line = Line(parse_address(address), opening(plan, network), None, PATIENT)
-    pipeline = Pipeline(head, line, None, (), PATIENT)
+    pipeline = Pipeline(Route(head, line, None), (), PATIENT)
     numbers = iter(range(1, 2**31))
     try:
         _reach(line)
