@@ -54,6 +54,19 @@ class NetworkSource(Record):
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
+class Work(Record):
+    """What the operations of one kind in a layer do: how many they are, their multiply-accumulates, the bytes they move.
+
+    Kinds are finer than a layer's (`conv2d_depthwise` beside `conv2d`; `measurement/work.py` names them), and a block has
+    several. Bytes are those of tensors read and written, weights among them.
+    """
+
+    kind: Name
+    operations: Count
+    macs: Count
+    bytes: Count
+
+
 class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
@@ -61,7 +74,8 @@ class ProfileLayer(Record):
     of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`),
     `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
-    was before it ran.
+    was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
+    in profiles of earlier versions).
     """
 
     name: Name
@@ -77,6 +91,7 @@ class ProfileLayer(Record):
     t_local_low_s: Amount | None = None
     t_local_high_s: Amount | None = None
     peak_local_bytes: Count | None = None
+    work: tuple[Work, ...] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -87,6 +102,8 @@ class ProfileLayer(Record):
         if self.output_shape != first:
             problems.append(Problem("output_shape", f"got {list(self.output_shape)}, but the first output has {list(first)}"))
         problems += self._interval_problems()
+        if self.work is not None and (macs := sum(work.macs for work in self.work)) != self.macs:
+            problems.append(Problem("macs", f"got {self.macs}, but the work has {macs}"))
         if problems:
             raise InvalidError(problems)
         return self
@@ -156,7 +173,7 @@ class NetworkProfile(Document):
         """pandas: a row a layer."""
         import pandas as pd
 
-        return pd.DataFrame([layer.model_dump(exclude={"outputs"}) for layer in self.layers])
+        return pd.DataFrame([layer.model_dump(exclude={"outputs", "work"}) for layer in self.layers])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw what each layer puts out and how the work adds up; returns the matplotlib Axes."""

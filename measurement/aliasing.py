@@ -18,8 +18,9 @@ from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from lmos_opt.profile import TensorSpec
+from lmos_opt.profile import TensorSpec, Work
 from measurement.costs import macs
+from measurement.work import VIEW, kind_of, together
 
 Geometry = tuple[int, torch.dtype, int, tuple[int, ...], tuple[int, ...]]
 """Storage, dtype, offset, shape, strides: two tensors of equal geometry are the same numbers."""
@@ -41,7 +42,8 @@ class NodeFacts:
     """What one node did: `tensors` it returned, in order; its `value` with a Slot for each of them.
 
     `mutates` are the argument nodes that it changed in place, `shares` the argument nodes whose memory its result is
-    made of, at least in part. `macs` counts its multiply-accumulates, `unknown` names operations without a formula.
+    made of, at least in part. `macs` counts its multiply-accumulates, `work` says of which kinds its operations are and
+    what they move, `unknown` names operations without a formula.
     """
 
     tensors: tuple[TensorSpec, ...]
@@ -49,6 +51,7 @@ class NodeFacts:
     mutates: tuple[fx.Node, ...] = ()
     shares: tuple[fx.Node, ...] = ()
     macs: int = 0
+    work: tuple[Work, ...] = ()
     unknown: tuple[str, ...] = ()
 
 
@@ -96,11 +99,12 @@ def reads_only_metadata(node: fx.Node) -> bool:
 
 
 class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the multiply-accumulates of the operations that run under it."""
+    """Adds up the multiply-accumulates of the operations that run under it, and lists what each of them does."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.macs = 0
+        self.work: list[Work] = []
         self.unknown: dict[str, None] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -112,6 +116,11 @@ class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if count is None:
             self.unknown[op] = None
         self.macs += count or 0
+        if not op.startswith("aten.empty"):  # memory asked for is no work yet
+            is_view = (func.is_view and not func._schema.is_mutable) or op == "aten._unsafe_view"
+            moved = 0 if is_view else _bytes((args, kwargs)) + _bytes(result)
+            kind = VIEW if is_view else kind_of(op, shapes)
+            self.work.append(Work(kind=kind, operations=1, macs=count or 0, bytes=moved))
         return result
 
 
@@ -157,6 +166,7 @@ class _Watcher(fx.Interpreter):
             mutates=tuple(present[a] for a in mutates),
             shares=tuple(present[a] for a, tensors in read.items() if any(self._storage(t) in memory for t in tensors)),
             macs=costs.macs,
+            work=together(costs.work),
             unknown=tuple(costs.unknown),
         )
         if n.op == "get_attr":
@@ -206,6 +216,11 @@ class _Watcher(fx.Interpreter):
 
 def _tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def _bytes(value: Any) -> int:
+    """Bytes of a value's tensors, each once."""
+    return sum(t.numel() * t.element_size() for t in {id(t): t for t in _tensors(value)}.values())
 
 
 def _version(tensor: Tensor) -> int:

@@ -68,7 +68,7 @@ def module_layers(graph_module: fx.GraphModule, facts: Facts) -> tuple[TracedLay
         if first.op == "call_module":
             base = str(first.target)
         elif first in alone:
-            base, kind = path, alone[first]
+            base, kind = path or alone[first], alone[first]  # a module of torch.nn may be the whole network
         else:
             base = f"{path}.{kind}" if path else kind
         named.append((_unique(base, taken), kind, nodes))

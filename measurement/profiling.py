@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
+from measurement.work import together
 
 
 def profile_network(
@@ -58,6 +59,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[int]) -> Prof
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,
+        work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
 
 

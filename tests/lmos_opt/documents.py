@@ -69,7 +69,9 @@ def profile_data() -> dict[str, Any]:
              "t_local_s": 1e-6},
             {"name": "fc", "kind": "linear", "inputs": ["split"], "macs": 1_920_000_000, "params": 2000,
              "weight_bytes": 8000, "output_shape": [1, 10], "output_bytes": 40, "outputs": [spec(1, 10)],
-             "t_local_s": 0.25, "t_local_low_s": 0.2, "t_local_high_s": 0.25, "peak_local_bytes": 4096},
+             "t_local_s": 0.25, "t_local_low_s": 0.2, "t_local_high_s": 0.25, "peak_local_bytes": 4096,
+             "work": [{"kind": "view", "operations": 1, "macs": 0, "bytes": 0},
+                      {"kind": "linear", "operations": 1, "macs": 1_920_000_000, "bytes": 8552}]},
         ],
         "unknown_operations": ["fancy"], "timing": {"threads": 2, "cpu": "a CPU", "spread": 0.5},
     }  # fmt: skip
@@ -211,8 +213,11 @@ def profiles(draw: st.DrawFn) -> NetworkProfile:
             for extent in spec["shape"]:
                 n_bytes *= extent
             total += n_bytes
+        work = draw(st.none() | st.lists(st.fixed_dictionaries({"kind": names, "operations": sizes, "bytes": sizes,
+                                                                "macs": st.integers(0, 2**40)}), max_size=3))  # fmt: skip
         layers.append({"name": name, "kind": draw(names), "inputs": draw(st.lists(st.sampled_from(["input", *found[:k]]))),
-                       "macs": draw(sizes), "params": draw(sizes), "weight_bytes": draw(sizes),
+                       "macs": draw(sizes) if work is None else sum(one["macs"] for one in work), "work": work,
+                       "params": draw(sizes), "weight_bytes": draw(sizes),
                        "output_shape": outputs[0]["shape"], "output_bytes": total, "outputs": outputs,
                        **draw(measured_times())})  # fmt: skip
     data = copy.deepcopy(profile_data()) | {
