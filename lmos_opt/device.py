@@ -1,19 +1,17 @@
-"""Devices as data: cores, clock, operations per cycle and powers, each number with its source.
-
-The paper's cost of a layer is X / (C * S), equations (1) and (3): work over cores times clock. `ops_per_cycle` turns
-cycles into multiply-accumulates; 1 is the paper read literally.
-"""
+"""Devices as data: cores, clock, powers, and by which model a layer's time comes from such numbers, each with its source."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Protocol
+from typing import Annotated, Any, ClassVar, Literal, Protocol
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, SerializeAsAny
 
+from lmos_opt import costs
+from lmos_opt.costs import CostModel, Layer, Rates
+from lmos_opt.costs.paper import Paper
 from lmos_opt.data import bundled
-from lmos_opt.errors import InputError
 from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text
 
 LOCAL = "local"
@@ -35,17 +33,6 @@ class Source(Record):
     source: Text
 
 
-class _Layer(Protocol):
-    @property
-    def name(self) -> str: ...
-    @property
-    def kind(self) -> str: ...
-    @property
-    def macs(self) -> int: ...
-    @property
-    def t_local_s(self) -> float | None: ...
-
-
 class TimesLayers(Protocol):
     """What an instance needs of a device."""
 
@@ -53,15 +40,16 @@ class TimesLayers(Protocol):
     def power(self) -> Power | None:
         """Its powers, where known."""
 
-    def layer_time_s(self, layer: _Layer) -> float:
+    def layer_time_s(self, layer: Layer) -> float:
         """The time of one layer (s)."""
 
 
 class Device(Document):
-    """A computer that runs layers: `t = macs / (cores * hz * ops_per_cycle)`.
+    """A computer that runs layers, each in the time that its cost model says: without one, `paper`'s.
 
-    `ops_per_cycle_by_kind` overrides `ops_per_cycle` for layers of a kind (`linear`, `conv2d`, ...).
-    `memory_bytes` is what it has (for people; an instance's limit is given apart).
+    `ops_per_cycle_by_kind` overrides `ops_per_cycle` for operations of a kind (`linear`, `conv2d_depthwise`, ...) or
+    layers of one. `memory_bytes` is what it has (for people; an instance's limit is given apart), `rates` what
+    micro-benchmarks found of it.
     """
 
     SCHEMA: ClassVar[str] = "lmos.device/1"
@@ -74,12 +62,29 @@ class Device(Document):
     ops_per_cycle_by_kind: dict[Name, Rate] = Field(default_factory=dict)
     memory_bytes: Count | None
     power: Power | None = None
+    cost: Annotated[SerializeAsAny[CostModel], BeforeValidator(costs.parse)] | None = None
+    rates: Rates | None = None
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
-    def layer_time_s(self, layer: _Layer) -> float:
-        """Seconds of one layer on this device, equations (1) and (3)."""
-        rate = self.ops_per_cycle_by_kind.get(layer.kind, self.ops_per_cycle)
-        return layer.macs / (self.cores * self.hz * rate)
+    def to_dict(self) -> dict[str, Any]:
+        """The file's keys; the optional `cost` and `rates` only where there are such."""
+        found = super().to_dict()
+        for key in ("cost", "rates"):
+            if found[key] is None:
+                del found[key]
+        return found
+
+    @property
+    def needs_local_times(self) -> bool:
+        """Whether its times are made from those that a profile's layers took on this machine."""
+        return self.cost is not None and self.cost.LOCAL
+
+    def layer_time_s(self, layer: Layer) -> float:
+        """Seconds of one layer on this device; InputError where the layer lacks what the cost model goes by."""
+        return (self.cost or _PAPER).layer_time_s(layer, self)
+
+
+_PAPER = Paper()
 
 
 class LocalDevice:
@@ -87,13 +92,11 @@ class LocalDevice:
 
     name = LOCAL
     power: Power | None = None
+    needs_local_times = True
 
-    def layer_time_s(self, layer: _Layer) -> float:
+    def layer_time_s(self, layer: Layer) -> float:
         """The layer's measured time; InputError where the profile holds none."""
-        if layer.t_local_s is None:
-            raise InputError(LOCAL, f"layer {layer.name!r} has no measured time; make a profile with: "
-                                    "lmos profile NETWORK --time -o profile.json")
-        return layer.t_local_s
+        return costs.local_time_s(layer)
 
 
 def load_device(device: TimesLayers | str | os.PathLike[str]) -> TimesLayers:
@@ -105,3 +108,8 @@ def load_device(device: TimesLayers | str | os.PathLike[str]) -> TimesLayers:
     path = Path(device)
     is_file = path.suffix == ".json" or path.is_file()
     return Device.load(path if is_file else bundled("devices", str(device), "device"))
+
+
+def needs_local_times_of(device: TimesLayers | str | os.PathLike[str]) -> bool:
+    """Whether a device's times are made from those that layers took on this machine."""
+    return bool(getattr(load_device(device), "needs_local_times", False))

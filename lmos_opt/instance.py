@@ -72,11 +72,11 @@ class Instance(Document):
         rtt: str | float = 0.0,
         memory: str | float | None = None,
     ) -> Instance:
-        """The instance of a profiled network between two devices: `t = macs / (cores * hz * ops_per_cycle)`, eq. (1), (3).
+        """The instance of a profiled network between two devices, each layer's time by its device's cost model.
 
         `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
         this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`; `memory` B or `4GB`.
-        Raises InputError for an unknown device, or for `local` where the profile holds no measured times.
+        Raises InputError for an unknown device, or where the profile lacks what a cost model goes by, as measured times.
         """
         at_edge, at_server = load_device(edge), load_device(server)
         layers = [

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lmos_opt.data import bundled
-from lmos_opt.device import LOCAL, TimesLayers, load_device
+from lmos_opt.device import TimesLayers, load_device, needs_local_times_of
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
@@ -96,6 +96,7 @@ class _Work:
     macs: int
     kind: str = "unknown"
     t_local_s: float | None = None
+    work: None = None
 
 
 def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str, float]:
@@ -107,5 +108,7 @@ def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str
 
 
 def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:
-    """Whether times measured on this machine are asked for and the source has none."""
-    return LOCAL in options.devices and isinstance(source, NetworkProfile) and not source.is_timed
+    """Whether times measured on this machine are asked for, or needed by a device's cost model, and the source has none."""
+    if not isinstance(source, NetworkProfile) or source.is_timed:
+        return False
+    return any(needs_local_times_of(device) for device in options.devices)

@@ -118,8 +118,9 @@ class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.macs += count or 0
         if not op.startswith("aten.empty"):  # memory asked for is no work yet
             is_view = (func.is_view and not func._schema.is_mutable) or op == "aten._unsafe_view"
-            moved = 0 if is_view else _bytes((args, kwargs)) + _bytes(result)
             kind = VIEW if is_view else kind_of(op, shapes)
+            written = _tensors(result)[:1] if kind == "norm" else result  # statistics come beside it where none are needed
+            moved = 0 if is_view else _bytes((args, kwargs)) + _bytes(written)
             self.work.append(Work(kind=kind, operations=1, macs=count or 0, bytes=moved))
         return result
 

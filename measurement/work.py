@@ -22,8 +22,9 @@ _KINDS = {
     "matmul": "bmm baddbmm addbmm dot vdot scaled_dot_product_attention",
     "norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training batch_norm "
             "native_layer_norm native_group_norm _fused_rms_norm",
-    "pool": "max_pool2d_with_indices max_pool3d_with_indices mkldnn_max_pool2d avg_pool1d avg_pool2d avg_pool3d "
-            "adaptive_avg_pool2d _adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_max_pool2d mean",
+    "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d "
+                "_adaptive_avg_pool3d mean sum",
+    "max_pool": "max_pool2d_with_indices max_pool3d_with_indices mkldnn_max_pool2d adaptive_max_pool2d",
     "transcendental": "exp sigmoid silu gelu tanh softplus mish erf log elu selu celu _softmax _safe_softmax _log_softmax pow "
                       "sqrt rsqrt sin cos",
 }  # fmt: skip

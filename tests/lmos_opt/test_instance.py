@@ -177,7 +177,7 @@ def test_local_takes_the_measured_times(profile):
 
 def test_local_without_times_says_how_to_measure_them():
     data = copy.deepcopy(profile_data())
-    data["layers"][1]["t_local_s"] = None
+    data["layers"][1] |= dict.fromkeys(("t_local_s", "t_local_low_s", "t_local_high_s"))
     profile = NetworkProfile.from_dict(data)
     assert not profile.is_timed
     with pytest.raises(InputError, match=r"^local: layer 'fc' has no measured time; .*lmos profile NETWORK --time"):

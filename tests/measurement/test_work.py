@@ -31,7 +31,8 @@ IMAGE = 4 * 8 * 6 * 6
         (nn.ReLU(), ("elementwise", 1, 0, 2 * IMAGE)),
         (nn.ReLU(inplace=True), ("elementwise", 1, 0, 2 * IMAGE)),
         (nn.Sigmoid(), ("transcendental", 1, 0, 2 * IMAGE)),
-        (nn.AdaptiveAvgPool2d(1), ("pool", 1, 0, IMAGE + 4 * 8)),
+        (nn.AdaptiveAvgPool2d(1), ("avg_pool", 1, 0, IMAGE + 4 * 8)),
+        (nn.MaxPool2d(2), ("max_pool", 1, 0, IMAGE + (4 + 8) * 8 * 9)),  # the index of each maximum, too
         (nn.Flatten(), ("view", 1, 0, 0)),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
