@@ -137,7 +137,7 @@ OPTIONAL = {
     "power", "ops_per_cycle_by_kind", "unknown_operations", "timing", "t_local_s", "t_local_low_s",
     "t_local_high_s", "peak_local_bytes", "complete", "reason", "constrained",
     "codec", "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
-    "work", "cost", "rates", "held_out", "happened",
+    "work", "cost", "rates", "held_out", "happened", "t_tail_s",
 }  # fmt: skip
 
 
