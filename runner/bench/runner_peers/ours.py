@@ -22,7 +22,7 @@ from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork, trace_network
 from runner.bench.runner_peers import Exchange, Opener, Peer, Session
 from runner.connecting import parse_address
-from runner.errors import PeerTooSlow
+from runner.errors import PeerTooSlow, RunnerError
 from runner.images import Images
 from runner.line import Line
 from runner.loopback import server_process
@@ -66,6 +66,8 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
         def exchange() -> Exchange:
             number = next(numbers)
             pipeline.run(images, range(number, number + 1))
+            if pipeline.failed:
+                raise RunnerError(line.name, pipeline.failed[0].reason)
             found = pipeline.results.pop()
             stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
             return Exchange(found.t_tx_s, found.latency_s - stages_s)
