@@ -36,6 +36,7 @@ from runner.options import (
     TokenFile,
     Unprotected,
 )
+from runner.spinning import spin_briefly
 
 app = typer.Typer(
     name="lmos",
@@ -464,6 +465,7 @@ def reproduce(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
+    spin_briefly()
     return run_command_line(app, arguments)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,21 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.names)
+
+    def in_turn(self, n: int, ahead: bool = False) -> Iterator[tuple[str, Tensor]]:
+        """The first n of them, over and over, by name; if `ahead`, a thread loads the next one while this one is used."""
+        places = (k % len(self) for k in range(n))
+        if not ahead:
+            yield from ((self.names[k], self.load(k)) for k in places)
+            return
+        with ThreadPoolExecutor(1, "loading") as loader:
+            coming: tuple[str, Future[Tensor]] | None = None
+            for k in places:
+                now, coming = coming, (self.names[k], loader.submit(self.load, k))
+                if now is not None:
+                    yield now[0], now[1].result()
+            if coming is not None:
+                yield coming[0], coming[1].result()
 
 
 def find_images(network: PlannedNetwork, folder: Path | None, most: int | None = None) -> Images:

@@ -70,6 +70,11 @@ class Budget:
             self._left += n_bytes
 
 
+SPARE = 8
+"""A place has room for an eighth more than was asked for, so that it also does for the next payload: encoded ones are never of
+one length."""
+
+
 class Buffers:
     """One peer's places for payloads, within a budget; used again, because fresh memory costs more than what it takes
     to fill it."""
@@ -81,17 +86,18 @@ class Buffers:
     def take(self, n_bytes: int) -> memoryview:
         """A place for exactly so many bytes."""
         for k, place in enumerate(self._free):
-            if place.nbytes == n_bytes:
-                return self._free.pop(k)
+            if n_bytes <= place.nbytes <= 2 * n_bytes:
+                return self._free.pop(k)[:n_bytes]
         self._drop()  # sizes change only with what is asked
-        self._budget.take(n_bytes)
-        self._taken += n_bytes
-        return fresh_memory(n_bytes)
+        room = n_bytes + n_bytes // SPARE
+        self._budget.take(room)
+        self._taken += room
+        return fresh_memory(room)[:n_bytes]
 
     def give_back(self, place: memoryview) -> None:
         """Nobody reads this place any more."""
         if place.nbytes:
-            self._free.append(place)
+            self._free.append(memoryview(place.obj))
 
     def close(self) -> None:
         """The peer has gone."""

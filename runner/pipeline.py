@@ -90,16 +90,14 @@ class Pipeline:
         self._start = time.perf_counter()
         waiting: deque[_Image] = deque()
         with self.route.line.driving() if self.route.line and depth > 1 else nullcontext():
-            for number in numbers:
-                which = (number - numbers.start) % len(pictures)
-                image = pictures.load(which)
+            for number, (name, image) in zip(numbers, pictures.in_turn(len(numbers), ahead=depth > 1), strict=True):
                 if self.before is not None:
                     self.before(number)
-                self.events.tell(ImageBegan(number=number, file=pictures.names[which]))
+                self.events.tell(ImageBegan(number=number, file=name))
                 if self.route.line is None:
-                    self._end(number, self._whole(pictures.names[which], image))
+                    self._end(number, self._whole(name, image))
                 else:
-                    waiting.append(self._begin(self.route.line, number, pictures.names[which], image))
+                    waiting.append(self._begin(self.route.line, number, name, image))
                     self._settle(waiting, depth - 1, len(numbers))
                 self._tell("running", self._ended, len(numbers))
             if waiting:
