@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
@@ -48,3 +49,13 @@ def activity(what: str) -> Iterator[Callable[[str], None]]:
     console = err()
     with console.status(Text(what)) as status:
         yield lambda words: status.update(Text(words))
+
+
+@contextmanager
+def live(picture: Any, refreshes_per_s: float) -> Iterator[None]:
+    """Draw something on standard error again and again while the block lasts, and take it away at its end; what is logged
+    meanwhile appears above it."""
+    console = err()
+    with Live(console=console, get_renderable=lambda: picture, refresh_per_second=refreshes_per_s, transient=True,
+              redirect_stdout=False):  # fmt: skip
+        yield

@@ -12,12 +12,14 @@ from lmos_opt.plan import STAGES, Plan, check_runnable
 from lmos_opt.units import format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
-from runner.commands.output import activity, out, print_json, table
+from runner.commands.output import err, live, out, print_json, table
 from runner.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from runner.connecting import is_loopback, parse_address
 from runner.edge import patient_with, run_plan
 from runner.events import Observer
+from runner.live import REFRESHES_PER_S, LiveView
 from runner.logs import log_event
+from runner.pipeline import Progress
 from runner.remote import Access, Timeouts
 from runner.report import RunReport
 from runner.shaping import parse_shape
@@ -89,7 +91,7 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             url = stack.enter_context(shown_at(metrics, manner.watch.metrics, manner.unprotected))
             tell_url(url, manner.watch)
             observers.append(metrics)
-        tell = stack.enter_context(activity("starting"))
+        progress = _progress(stack, manner.watch, observers)
         return run_plan(
             plan,
             server,
@@ -102,9 +104,19 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             timeouts=_timeouts(plan, manner.deadline),
             access=access_of(server, manner),
             pipelined=manner.pipelined,
-            progress=lambda what, done, total: tell(f"{what} ({done} of {total} images)"),
+            progress=progress,
             observers=observers,
         )
+
+
+def _progress(stack: ExitStack, watch: Watch, observers: list[Observer]) -> Progress | None:
+    """How the run is shown while it lasts: as a live view on a terminal that is no JSON log, which then observes it."""
+    if not err().is_terminal or watch.log_format == "json":
+        return None
+    view = LiveView()
+    observers.append(view)
+    stack.enter_context(live(view, REFRESHES_PER_S))
+    return view.do
 
 
 def _timeouts(plan: Plan, deadline: str | None) -> Timeouts:
