@@ -26,6 +26,13 @@ class Power(Record):
     idle_w: Amount
 
 
+class CodecTimes(Record):
+    """What a codec costs, in seconds for each byte that a tensor has as it is."""
+
+    encode_s_per_byte: Amount
+    decode_s_per_byte: Amount
+
+
 class Source(Record):
     """Where some of a file's numbers come from."""
 
@@ -49,7 +56,8 @@ class Device(Document):
 
     `ops_per_cycle_by_kind` overrides `ops_per_cycle` for operations of a kind (`linear`, `conv2d_depthwise`, ...) or
     layers of one. `memory_bytes` is what it has (for people; an instance's limit is given apart), `rates` what
-    micro-benchmarks found of it.
+    micro-benchmarks found of it, `codecs` the times of codecs by name, with its argument or without: those that are not there take
+    no time.
     """
 
     SCHEMA: ClassVar[str] = "lmos.device/1"
@@ -64,13 +72,14 @@ class Device(Document):
     power: Power | None = None
     cost: Annotated[SerializeAsAny[CostModel], BeforeValidator(costs.parse)] | None = None
     rates: Rates | None = None
+    codecs: dict[Name, CodecTimes] = Field(default_factory=dict)
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; the optional `cost` and `rates` only where there are such."""
+        """The file's keys; the optional `cost`, `rates` and `codecs` only where there are such."""
         found = super().to_dict()
-        for key in ("cost", "rates"):
-            if found[key] is None:
+        for key in ("cost", "rates", "codecs"):
+            if not found[key]:
                 del found[key]
         return found
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
+from lmos_opt.coding import Coding, Sent, SizesTensors, check_names, coding_of
 from lmos_opt.device import Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record
@@ -43,7 +44,8 @@ class Instance(Document):
     """A split problem: layers in topological order, `input` (pseudo-layer 0) named by the first of them.
 
     Times are seconds, sizes bytes, `bandwidth_bytes_per_s` the link from edge to server, `rtt_s` the fixed cost of one
-    exchange, `memory_limit_bytes` the M of the paper (None: no limit). Source: section 3.2, equations (1) to (5).
+    exchange, `memory_limit_bytes` the M of the paper (None: no limit). `coding` is what a codec makes of the tensors that
+    cross (None: they travel as they are). Source: section 3.2, equations (1) to (5).
     """
 
     SCHEMA: ClassVar[str] = "lmos.instance/1"
@@ -54,11 +56,14 @@ class Instance(Document):
     rtt_s: Amount
     memory_limit_bytes: Count | None
     power: Power | None = None
+    coding: Coding | None = None
     layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers])
+        if self.coding is not None:
+            check_names({"coding": self.coding.sent}, [layer.name for layer in self.layers])
         return self
 
     @classmethod
@@ -71,12 +76,14 @@ class Instance(Document):
         bandwidth: str | float = "10Mbps",
         rtt: str | float = 0.0,
         memory: str | float | None = None,
+        codec: SizesTensors | None = None,
     ) -> Instance:
         """The instance of a profiled network between two devices, each layer's time by its device's cost model.
 
         `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
-        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`; `memory` B or `4GB`.
-        Raises InputError for an unknown device, or where the profile lacks what a cost model goes by, as measured times.
+        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`; `memory` B or `4GB`. `codec`, from
+        `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
+        Raises InputError for an unknown device, or where the profile lacks what a cost model or a codec goes by, as measured times.
         """
         at_edge, at_server = load_device(edge), load_device(server)
         layers = [
@@ -100,6 +107,7 @@ class Instance(Document):
                 "rtt_s": parse_time(rtt, "rtt"),
                 "memory_limit_bytes": None if memory is None else parse_size(memory, "memory"),
                 "power": at_edge.power,
+                "coding": None if codec is None else coding_of(profile, codec, at_edge, at_server),
                 "layers": layers,
             },
             f"instance of {profile.name}",
@@ -110,10 +118,11 @@ class Instance(Document):
         return Instance.from_dict({**self.to_dict(), **changes}, self.name)
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; the optional `power` only where there is one."""
+        """The file's keys; the optional `power` and `coding` only where there is one."""
         found = super().to_dict()
-        if self.power is None:
-            del found["power"]
+        for key in ("power", "coding"):
+            if found[key] is None:
+                del found[key]
         return found
 
     @cached_property
@@ -132,6 +141,25 @@ class Instance(Document):
     def tensor_bytes(self, name: str) -> int:
         """`u[name]`: the bytes of a layer's output, or of the image for `input`."""
         return self.input_bytes if name == INPUT else self._by_name[name].output_bytes
+
+    def sent_bytes(self, name: str) -> int:
+        """The bytes that take the way when a layer's output (or the image) crosses: `u[name]`, unless a codec changes that."""
+        sent = self._sent.get(name)
+        return self.tensor_bytes(name) if sent is None else sent.bytes
+
+    def encode_s(self, name: str) -> float:
+        """The time (s) at the edge of encoding what crosses; 0 where nothing is."""
+        sent = self._sent.get(name)
+        return 0.0 if sent is None else sent.encode_s
+
+    def decode_s(self, name: str) -> float:
+        """The time (s) at the server of decoding it."""
+        sent = self._sent.get(name)
+        return 0.0 if sent is None else sent.decode_s
+
+    @property
+    def _sent(self) -> Mapping[str, Sent]:
+        return {} if self.coding is None else self.coding.sent
 
     @cached_property
     def arcs(self) -> tuple[tuple[str, str], ...]:

@@ -14,6 +14,7 @@ from math import isqrt
 from typing import Generic, TypeVar
 
 from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
 
@@ -53,15 +54,18 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
     """
     times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
     rtt = Fraction(instance.rtt_s)
-    scale = max(t.denominator for t in (rtt, *(t for _, *pair in times for t in pair)))  # all are powers of two
+    coding = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in (INPUT, *instance.names)}
+    scale = max(t.denominator for t in (rtt, *coding.values(), *(t for _, *pair in times for t in pair)))  # powers of two
     whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
     found = []
     for edge in edge_sets:
         split = Split(instance, edge, memory_model)
         total = sum(t_edge if name in edge else t_server for name, t_edge, t_server in whole)
         exchange = int(rtt * scale) if len(edge) < len(whole) else 0
-        crossing = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
-        found.append(Line(edge, Fraction(total + exchange, scale), crossing, split.memory_bytes))
+        crossing = instance.crossing(edge)
+        total += sum(int(coding[name] * scale) for name in crossing)
+        sent = sum(instance.sent_bytes(name) for name in crossing)
+        found.append(Line(edge, Fraction(total + exchange, scale), sent, split.memory_bytes))
     return _without_rounding(found)
 
 

@@ -5,7 +5,8 @@ on the source's side runs at the edge. What is cut is what is paid:
 
 - source -> v, `t_server[v]`: paid where v runs at the server;
 - v -> sink, `t_edge[v]`: paid where v runs at the edge;
-- u -> tensor of u, `u[u] / B`, and tensor of u -> v for each reader v, without limit: paid once where any reader is away;
+- u -> tensor of u, `u[u] / B` (and its codec's time at both ends), and tensor of u -> v for each reader v, without limit: paid
+  once where any reader is away;
 - v -> u for each arc (u, v), without limit: nothing flows back from the server;
 - the image is the source itself.
 
@@ -55,7 +56,8 @@ def _network(instance: Instance) -> tuple[Any, int]:
         priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_edge_s)))
     for u, readers in instance.consumers.items():
         if readers:
-            priced.append((_EDGE if u == INPUT else (u, "layer"), (u, "tensor"), instance.tensor_bytes(u) / bandwidth))
+            price = instance.sent_bytes(u) / bandwidth + Fraction(instance.encode_s(u)) + Fraction(instance.decode_s(u))
+            priced.append((_EDGE if u == INPUT else (u, "layer"), (u, "tensor"), price))
         for v in readers:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit
             if u != INPUT:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from lmos_opt.coding import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
@@ -14,19 +15,25 @@ from lmos_opt.instance import Instance
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
 
-CodecName = Annotated[Name, Field(pattern=r"^[a-z][a-z0-9_]*(:[A-Za-z0-9.,_-]+)?$", max_length=100)]
-"""A codec's name, and its argument after a colon: `int8`, `jpeg:75`."""
 STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
 """The keys that every `predicted` and `measured` has."""
 
 
 class CrossingTensor(Record):
-    """One tensor that crosses from edge to server."""
+    """One tensor that crosses from edge to server; under a codec, `wire_bytes` are what it is predicted to take on the way."""
 
     name: Name
     shape: tuple[Count, ...]
     dtype: Name
     bytes: Count
+    wire_bytes: Count | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.wire_bytes is None:
+            found.pop("wire_bytes", None)
+        return found
 
 
 class PlannedNetwork(NetworkSource):
@@ -63,7 +70,7 @@ class Plan(Document):
     x1: Count
     x2: Count
     crossing: tuple[CrossingTensor, ...]
-    codec: CodecName = "raw"
+    codec: CodecName = RAW
     predicted: dict[Name, Value]
     setting: Setting
 
@@ -112,6 +119,7 @@ def make_plan(
         x1=len(ordered),
         x2=len(instance.layers) - len(ordered),
         crossing=tuple(t for name in instance.crossing(edge) for t in _tensors(instance, name, profile)),
+        codec=RAW if instance.coding is None else instance.coding.codec,
         predicted=predicted,
         setting=setting,
     )
@@ -120,11 +128,22 @@ def make_plan(
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:
     if profile is None:  # numbers alone: one vector of bytes
         n_bytes = instance.tensor_bytes(name)
-        return [CrossingTensor(name=name, shape=(n_bytes,), dtype="uint8", bytes=n_bytes)]
+        (wire,) = _wire_bytes(instance, name)
+        return [CrossingTensor(name=name, shape=(n_bytes,), dtype="uint8", bytes=n_bytes, wire_bytes=wire)]
     specs = (profile.input,) if name == INPUT else profile.layer(name).outputs
     names = [name] if len(specs) == 1 else [f"{name}.{k}" for k in range(len(specs))]
-    return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes)
-            for n, s in zip(names, specs, strict=True)]
+    return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes, wire_bytes=wire)
+            for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]
+
+
+def _wire_bytes(instance: Instance, name: str, n: int = 1) -> tuple[int | None, ...]:
+    """Of each of a layer's n tensors; None where there is no codec, or it is not known how it treats one by one."""
+    if instance.coding is None:
+        return (None,) * n
+    if n == 1:
+        return (instance.sent_bytes(name),)
+    sent = instance.coding.sent.get(name)
+    return sent.parts if sent is not None and len(sent.parts) == n else (None,) * n
 
 
 def check_runnable(plan: Plan, source: str) -> PlannedNetwork:

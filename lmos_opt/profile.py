@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from lmos_opt.coding import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Name, Record
 from lmos_opt.graph import check_order
@@ -120,7 +121,8 @@ class NetworkProfile(Document):
     """A network's layers in topological order, with arcs (`inputs`), work and bytes.
 
     `unknown_operations` lists operations that no cost formula covers (their `macs` are 0, and that is a gap, not a
-    fact). `timing` says under which conditions `t_local_s` was measured.
+    fact). `timing` says under which conditions `t_local_s` was measured. `codecs` are those that were measured on this
+    machine: what they make of each layer's output, and what that costs.
     """
 
     SCHEMA: ClassVar[str] = "lmos.profile/1"
@@ -132,10 +134,13 @@ class NetworkProfile(Document):
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
     timing: dict[Name, Detail] | None = None
+    codecs: dict[CodecName, MeasuredCodec] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers])
+        check_names({f"codecs.{codec}": found.sent for codec, found in (self.codecs or {}).items()},
+                    [layer.name for layer in self.layers])  # fmt: skip
         return self
 
     @property
@@ -160,6 +165,8 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
+        if self.codecs is None:
+            del found["codecs"]
         return found
 
     def layer(self, name: str) -> ProfileLayer:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lmos_opt.coding import RAW, SizesTensors
 from lmos_opt.data import bundled
-from lmos_opt.device import TimesLayers, load_device, needs_local_times_of
+from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
@@ -65,14 +66,22 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
     raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])
 
 
-def instance_of(source: Instance | NetworkProfile, options: Options) -> Instance:
-    """The instance of a source under the options; an instance file's own numbers stand where no option is given."""
+def instance_of(source: Instance | NetworkProfile, options: Options, codec: SizesTensors | None = None) -> Instance:
+    """The instance of a source under the options; an instance file's own numbers stand where no option is given.
+
+    `codec` is what crossing tensors are sent with. InputError for one where an instance file does not have its numbers.
+    """
     if isinstance(source, NetworkProfile):
         edge, server = options.devices
-        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory,
+        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory, codec=codec,
                                      bandwidth=BANDWIDTH if options.rate is None else options.rate,
                                      rtt=RTT if options.exchange is None else options.exchange)
     changes: dict[str, Any] = {}
+    if codec is not None and codec.name != (source.coding.codec if source.coding else RAW):
+        if codec.name != RAW:
+            raise InputError("--codec", f"what {codec.name} makes of tensors without shapes and types is not known; an instance "
+                                        "file says it under the key 'coding'")  # fmt: skip
+        changes["coding"] = None
     if options.rate is not None:
         changes["bandwidth_bytes_per_s"] = parse_rate(options.rate, "bandwidth")
     if options.exchange is not None:
@@ -105,6 +114,13 @@ def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str
                                    "be those of another device; leave out --edge and --server")
     work = _Work(layer.name, int(layer.extra["macs"]))
     return {key: device.layer_time_s(work) for key, device in devices.items()}
+
+
+def needs_measured_codec(profile: NetworkProfile, codec: SizesTensors | None, options: Options) -> bool:
+    """Whether the sizes or times of a codec must be measured on this machine, and the profile has none."""
+    if codec is None or codec.name == RAW or codec.name in (profile.codecs or {}):
+        return False
+    return LOCAL in options.devices or codec.sent_bytes(profile.input) is None
 
 
 def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:

@@ -22,12 +22,16 @@ class StageTimes:
 def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
     """Equations (1) to (4) for a down-closed edge set: edge, transmission (with rtt if anything is offloaded), server.
 
-    Sums go through `math.fsum`, so that equal sums compare equal whatever the order of their terms.
+    What crosses is encoded at the edge and decoded at the server, where a codec takes time. Sums go through `math.fsum`, so
+    that equal sums compare equal whatever the order of their terms.
     """
     at_edge = [layer.t_edge_s for layer in instance.layers if layer.name in edge]
     at_server = [layer.t_server_s for layer in instance.layers if layer.name not in edge]
-    crossing_bytes = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
+    crossing = instance.crossing(edge)
+    crossing_bytes = sum(instance.sent_bytes(name) for name in crossing)
     t_bytes = crossing_bytes / instance.bandwidth_bytes_per_s
     rtt = instance.rtt_s if at_server else 0.0
+    at_edge += [instance.encode_s(name) for name in crossing]
+    at_server += [instance.decode_s(name) for name in crossing]
     return StageTimes(fsum(at_edge), t_bytes + rtt, fsum(at_server), fsum([*at_edge, t_bytes, rtt, *at_server]),
                       crossing_bytes)

@@ -57,7 +57,7 @@ def time_layers(
         raise InputError("timing", f"needs a positive budget and number of threads, got {budget_s} s and {threads}")
     runs: list[dict[str, float]] = []
     wholes: list[float] = []
-    with _threads(threads) as used, undisturbed(module), torch.inference_mode():
+    with torch_threads(threads) as used, undisturbed(module), torch.inference_mode():
         steps = _Steps(traced)
         deadline = time.perf_counter() + budget_s
         for k in range(-WARM_UP, 1_000_000):
@@ -114,7 +114,8 @@ def cpu_name() -> str:
 
 
 @contextmanager
-def _threads(threads: int | None) -> Iterator[int]:
+def torch_threads(threads: int | None) -> Iterator[int]:
+    """torch with so many threads inside the block (None: as it is); gives how many."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

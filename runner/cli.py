@@ -14,6 +14,7 @@ from runner.options import (
     Authority,
     Bandwidth,
     Certificate,
+    Codec,
     Constrain,
     Constraints,
     Edge,
@@ -83,12 +84,16 @@ def profile(
         typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
     ] = None,
     threads: Threads = None,
+    codecs: Annotated[
+        list[str] | None,
+        typer.Option("--codec", metavar="NAME", help="Measure what it makes of every layer's output here (repeatable)."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
     from runner.commands import profile as command
 
-    command.run(network, output, granularity, input_shape, time, weights, threads, as_json)
+    command.run(network, output, granularity, input_shape, time, weights, threads, codecs or [], as_json)
 
 
 @app.command()
@@ -113,6 +118,7 @@ def front(
     solver: SolverName = "highs",
     time_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Stop then, with what was found.")] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from an incomplete front.")] = None,
+    codec: Codec = None,
     as_json: Json = False,
 ) -> None:
     """The exact Pareto front of latency against edge memory, or of any objectives."""
@@ -121,7 +127,7 @@ def front(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()))
+                        proper_split, solver, tuple(constraints or ()), codec)
     command.run(question, output, plot, select, time_limit, resume, as_json)
 
 
@@ -151,6 +157,7 @@ def plan(
     proper_split: ProperSplit = False,
     constraints: Constraints = None,
     solver: SolverName = "highs",
+    codec: Codec = None,
     as_json: Json = False,
 ) -> None:
     """Choose one split and write what the runner executes."""
@@ -159,7 +166,7 @@ def plan(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()))
+                        proper_split, solver, tuple(constraints or ()), codec)
     command.run(question, select, output, plot, as_json)
 
 
@@ -185,6 +192,7 @@ def policy(
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
+    codec: Codec = None,
     as_json: Json = False,
 ) -> None:
     """What a rule chooses at every bandwidth of a range, or under every memory limit: exact, not sampled."""
@@ -193,7 +201,7 @@ def policy(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, "latency,memory", None,
-                        proper_split, solver)
+                        proper_split, solver, codec=codec)
     command.run(question, select, over, between, output, plot, as_json)
 
 

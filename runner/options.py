@@ -25,6 +25,9 @@ Constraints = Annotated[
     list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
 ]
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
+Codec = Annotated[
+    str | None, typer.Option(metavar="NAME", help="How tensors cross: fp16, int8, zstd, jpeg:QUALITY. [default: raw]")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
 TokenFile = Annotated[

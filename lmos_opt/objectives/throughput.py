@@ -7,6 +7,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import stages
+from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 
@@ -23,8 +24,10 @@ def _expression(m: Any, instance: Instance) -> Any:
 def _longest(instance: Instance) -> float:
     """No stage takes longer: every layer at its slower side, and every tensor sent."""
     layers = sum(max(layer.t_edge_s, layer.t_server_s) for layer in instance.layers)
-    sizes = instance.input_bytes + sum(layer.output_bytes for layer in instance.layers)
-    return layers + sizes / instance.bandwidth_bytes_per_s + instance.rtt_s + 1e-6
+    tensors = (INPUT, *instance.names)
+    sizes = sum(instance.sent_bytes(name) for name in tensors)
+    coding = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in tensors)
+    return layers + sizes / instance.bandwidth_bytes_per_s + instance.rtt_s + coding + 1e-6
 
 
 OBJECTIVE = Objective("throughput", "s", "min", _expression,

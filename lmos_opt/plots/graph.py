@@ -89,7 +89,7 @@ def draw_graph(instance: Instance, edge_layers: Iterable[str], ax: Axes | None =
     if len(edge) < len(instance.layers):
         ax.axvline(layout.cut, color=style.CHOSEN, linestyle="--", linewidth=1.6, zorder=1, label="cut")
     for name, y in _apart(crossings).items():
-        text = format_size(instance.tensor_bytes(name))
+        text = format_size(instance.sent_bytes(name))
         ax.annotate(text if is_named else f"{name}: {text}", (layout.cut, y), fontsize=8 if is_named else 7, ha="center",
                     va="center", zorder=4, parse_math=False,
                     bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": style.CHOSEN})
@@ -173,7 +173,7 @@ def _name_nodes(ax: Axes, places: dict[str, Place]) -> None:
 
 def _title(instance: Instance, edge: frozenset[str]) -> str:
     crossing = instance.crossing(edge)
-    n_bytes = sum(instance.tensor_bytes(name) for name in crossing)
+    n_bytes = sum(instance.sent_bytes(name) for name in crossing)
     count = f"{len(crossing)} tensors" if len(crossing) > 1 else "1 tensor"
     what = f"{count} of {format_size(n_bytes)} cross" if crossing else "nothing crosses"
     return f"{instance.name}: {len(edge)} of {len(instance.layers)} layers at the edge, {what}"

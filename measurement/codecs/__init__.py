@@ -11,16 +11,19 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
+from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.graph import INPUT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from lmos_opt.profile import NetworkSource, TensorSpec
 
 Encoded = bytes | memoryview
-RAW = "raw"
-"""The codec that leaves tensors as they are."""
+__all__ = ["RAW", "Codec", "CodecError", "Described", "Encoded", "capabilities", "capability", "get", "names"]
 
 
 class CodecError(LmosError):
@@ -46,11 +49,13 @@ class Described(Protocol):
 class Codec:
     """A codec: how many bytes a tensor takes, and the bytes themselves. `argument` is what follows the name's colon.
 
-    `is_lossless` says that every bit comes back, strides and all; `needs` names a package beyond torch that it uses, and
+    `is_lossless` says that every bit comes back, strides and all; `only_input` that it is for splits that send the image and
+    nothing else; `needs` names a package beyond torch that it uses, and
     `extra` what installs it.
     """
 
     is_lossless: ClassVar[bool] = False
+    only_input: ClassVar[bool] = False
     needs: ClassVar[str | None] = None
     extra: ClassVar[str] = "codecs"
 
@@ -68,6 +73,13 @@ class Codec:
         """The codec for a network with such an input, of which it may make use; InputError where it cannot."""
         del network, tensor
         return self
+
+    def check_crossing(self, names: Iterable[str]) -> None:
+        """Raises InputError where it is not for a split that sends these."""
+        other = next((name for name in names if self.only_input and name != INPUT), None)
+        if other is not None:
+            raise InputError(self.name, f"is for the image alone, and this split sends {other!r}; choose the split that sends the "
+                                        "image (cut:0), or another codec")  # fmt: skip
 
     def encode(self, name: str, tensor: Tensor) -> Encoded | None:
         """The bytes of a dense tensor in main memory, or None if it shall travel as it is. A lossy codec gets it contiguous."""

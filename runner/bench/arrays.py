@@ -107,7 +107,7 @@ def _split(instance: Instance) -> Arrays:
         latency[k] = layer.t_edge_s - layer.t_server_s
         memory[k] = layer.weight_bytes + layer.output_bytes
     for u, k in sent.items():
-        latency[k] = instance.tensor_bytes(u) / instance.bandwidth_bytes_per_s
+        latency[k] = instance.sent_bytes(u) / instance.bandwidth_bytes_per_s + instance.encode_s(u) + instance.decode_s(u)
     latency[offload] = instance.rtt_s
     memory[used] += instance.input_bytes
     if instance.memory_limit_bytes is not None:

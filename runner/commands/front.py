@@ -44,8 +44,9 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
 
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
+    coded = f", codec {instance.coding.codec}" if instance.coding else ""
     title = (f"{front.instance}: {len(front.points)} non-dominated of the splits of {len(instance.layers)} layers at "
-             f"{format_rate(instance.bandwidth_bytes_per_s)}; {front.solves} solves in {front.seconds:.2f} s, "
+             f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {front.solves} solves in {front.seconds:.2f} s, "
              f"{front.solver.name} {front.solver.version}")
     columns = ["x1", "x2", *front.names, "crosses", "last layer at the edge"]
     if chosen is not None:
@@ -53,7 +54,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
     rows = []
     for point in front.points:
         edge = instance.edge_set(point.edge_layers or ())
-        sent = sum(instance.tensor_bytes(name) for name in instance.crossing(edge))
+        sent = sum(instance.sent_bytes(name) for name in instance.crossing(edge))
         row = [str(point.x1), str(point.x2), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
                format_size(sent), (point.edge_layers or ("(none)",))[-1]]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmos_opt import objectives
+from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
-from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan
 from lmos_opt.split import Split
 from lmos_opt.units import format_rate, format_size, format_time
+from measurement import codecs
 from runner.commands.output import err, out, print_json, table
 from runner.commands.tracing import Asked, Question, baseline_split, read, trace
 
@@ -53,7 +55,10 @@ def choose(question: Question, asked: Asked, select: str) -> Plan:
     setting = Setting(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s,
                       rtt_s=instance.rtt_s, memory_limit_bytes=instance.memory_limit_bytes, memory_model=question.model,
                       rule=select)
-    return make_plan(instance, edge_layers, setting=setting, profile=asked.profile, values=values)
+    plan = make_plan(instance, edge_layers, setting=setting, profile=asked.profile, values=values)
+    if question.codec is not None:
+        codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
+    return plan
 
 
 def plan_table(plan: Plan, instance: Instance) -> object:
@@ -62,13 +67,18 @@ def plan_table(plan: Plan, instance: Instance) -> object:
     where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
     rows = [
         ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
-        ["crosses", ", ".join(f"{t.name} {list(t.shape)} {format_size(t.bytes)}" for t in plan.crossing) or "nothing"],
+        ["crosses", ", ".join(map(_crossing, plan.crossing)) or "nothing"],
         *([key, format_time(predicted[key])] for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
     title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "
-             f"{format_rate(plan.setting.bandwidth_bytes_per_s)}")
+             f"{format_rate(plan.setting.bandwidth_bytes_per_s)}" + ("" if plan.codec == RAW else f", codec {plan.codec}"))
     return table(title, ["", "predicted"], rows, left=[0, 1])
+
+
+def _crossing(tensor: CrossingTensor) -> str:
+    under = "" if tensor.wire_bytes is None else f" as {format_size(tensor.wire_bytes)}"
+    return f"{tensor.name} {list(tensor.shape)} {format_size(tensor.bytes)}{under}"
 
 
 def _values(question: Question, split: Split) -> dict[str, float]:

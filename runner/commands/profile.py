@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
 import torch
 
+from lmos_opt.coding import MeasuredCodec
 from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
+from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.units import format_size, format_time
+from measurement import codecs
+from measurement.coding import measure_codec
 from measurement.networks import build_network, network_digest, parse_builder
 from measurement.profiling import profile_traced
-from measurement.timing import timed_profile
+from measurement.timing import timed_profile, torch_threads
 from measurement.tracing import trace_network
 from measurement.weights import KINDS, bundled_weights
 from runner.commands.output import activity, err, out, print_json, table
+from runner.images import find_images
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
 
 def run(network: str, output: Path | None, granularity: str | None, input_shape: str, time: bool, weights: str | None,
-        threads: int | None, as_json: bool) -> None:  # fmt: skip
+        threads: int | None, measured: Sequence[str], as_json: bool) -> None:  # fmt: skip
     """Raises InputError for a network, weights or a shape that cannot be used."""
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
@@ -35,12 +42,16 @@ def run(network: str, output: Path | None, granularity: str | None, input_shape:
     found = make_profile(builder, weights_of(builder, weights), cast(Granularity, granularity), parse_shape(input_shape))
     if time:
         found = time_profile(found, threads)
+    if measured:
+        found = measure_codecs(found, measured, threads)
     if output is not None:
         found.save(output)
     if as_json:
         print_json(found.to_json())
     else:
         out().print(profile_table(found))
+        for name, codec in (found.codecs or {}).items():
+            out().print(codec_line(found, name, codec), soft_wrap=True)
     for operation in found.unknown_operations:
         err().print(f"lmos: no cost formula for {operation}: its work counts as 0", soft_wrap=True)
 
@@ -63,6 +74,34 @@ def time_profile(profile: NetworkProfile, threads: int | None) -> NetworkProfile
     with activity(f"timing {profile.name} on this machine"):
         module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
         return timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads)
+
+
+def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int | None) -> NetworkProfile:
+    """The profile with what codecs make of its tensors, measured on this machine over the bundled pictures."""
+    wanted = [codecs.get(name) for name in names]
+    source = profile.network
+    if source is None:
+        raise InputError(profile.name, "names no network to build, so its codecs cannot be measured")
+    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, input=profile.input)
+    images = find_images(planned, None)
+    found = dict(profile.codecs or {})
+    with activity(f"building {source.builder}") as tell, torch_threads(threads):
+        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
+        inputs = [images.load(k) for k in range(len(images))]
+        for codec in wanted:
+            tell(f"measuring {codec.name} on this machine")
+            found[codec.name] = measure_codec(profile, module, codec, inputs, images.what)
+    return profile.model_copy(update={"codecs": found})
+
+
+def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:
+    """One line: the range of what is left of a tensor, and what a megabyte costs."""
+    raw = {INPUT: profile.input.bytes, **{layer.name: layer.output_bytes for layer in profile.layers}}
+    left = [sent.bytes / raw[layer] for layer, sent in codec.sent.items() if raw[layer]]
+    total = sum(raw[layer] for layer in codec.sent) / 1e6 or 1.0
+    encode, decode = (sum(getattr(sent, key) for sent in codec.sent.values()) / total for key in ("encode_s", "decode_s"))
+    return (f"{name}: {min(left, default=1):.2f} to {max(left, default=1):.2f} of a tensor's bytes, {format_time(encode)} and "
+            f"{format_time(decode)} to encode and decode a megabyte")
 
 
 def weights_of(builder: str, asked: str | None) -> str:

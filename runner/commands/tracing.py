@@ -20,9 +20,10 @@ from lmos_opt.link import load_link
 from lmos_opt.objectives import Objective
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.selection import RULES
-from lmos_opt.sources import Options, instance_of, load_source, needs_local_times
+from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
 from lmos_opt.split import Split
 from lmos_opt.units import parse_time
+from measurement import codecs
 from runner.commands.output import activity, err
 
 
@@ -38,6 +39,7 @@ class Question:
     proper_split: bool
     solver: str
     constraints: tuple[str, ...] = ()
+    codec: str | None = None
 
     @property
     def model(self) -> MemoryModel:
@@ -94,15 +96,18 @@ class Asked:
 
 
 def read(question: Question) -> Asked:
-    """Load the source; times for `local` are measured here and now where the source has none."""
+    """Load the source; what must be measured is measured here and now where the source does not have it."""
     question.model  # noqa: B018  a wrong word is a wrong word before anything is read
+    codec = None if question.codec is None else codecs.get(question.codec)
     source = load_source(question.source)
     _say_what_is_unknown(question.options)
     if isinstance(source, NetworkProfile):
         if needs_local_times(source, question.options):
             source = _timed(source)
-        return Asked(source, instance_of(source, question.options))
-    return Asked(None, instance_of(source, question.options))
+        if codec is not None and needs_measured_codec(source, codec, question.options):
+            source = _measured(source, codec.name)
+        return Asked(source, instance_of(source, question.options, codec))
+    return Asked(None, instance_of(source, question.options, codec))
 
 
 def _say_what_is_unknown(options: Options) -> None:
@@ -157,6 +162,16 @@ def _check_constraints(question: Question, split: Split, rule: str) -> None:
                      solver=question.solver)
     except InfeasibleError:
         raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, question.asked)) from None
+
+
+def _measured(profile: NetworkProfile, codec: str) -> NetworkProfile:
+    if profile.network is None:
+        return profile  # the instance will say what is missing
+    try:
+        from runner.commands.profile import measure_codecs
+    except ImportError:
+        raise MissingExtraError(f"measuring the codec {codec} on this machine", "torch") from None
+    return measure_codecs(profile, [codec], None)
 
 
 def _timed(profile: NetworkProfile) -> NetworkProfile:

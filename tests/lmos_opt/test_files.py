@@ -136,7 +136,8 @@ def test_negative_times_and_sizes_are_refused_with_their_path(document):
 OPTIONAL = {
     "power", "ops_per_cycle_by_kind", "unknown_operations", "timing", "t_local_s", "t_local_low_s",
     "t_local_high_s", "peak_local_bytes", "complete", "reason", "constrained",
-    "codec", "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
+    "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts",
+    "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
     "work", "cost", "rates", "held_out", "happened", "t_tail_s",
 }  # fmt: skip
 

@@ -74,7 +74,8 @@ def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:
             latency = all_at_server + edge @ gain + instance.rtt_s * ~edge.all(axis=1)
             for u, to in readers.items():
                 at_edge = True if u == INPUT else edge[:, place[u]]
-                latency += instance.tensor_bytes(u) / instance.bandwidth_bytes_per_s * (at_edge & ~edge[:, to].all(axis=1))
+                way = instance.sent_bytes(u) / instance.bandwidth_bytes_per_s + instance.encode_s(u) + instance.decode_s(u)
+                latency += way * (at_edge & ~edge[:, to].all(axis=1))
             memory = edge @ held + instance.input_bytes * edge.any(axis=1)
             out["F"] = np.column_stack([latency, -memory])
 
