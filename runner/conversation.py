@@ -224,7 +224,8 @@ class Conversation:
         self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s), parts)
         self._house.events.tell(Answered(
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
-            t_server_s=t_server_s, received_bytes=event.payload.nbytes, sent_bytes=sum(part.nbytes for part in parts),
+            t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,
+            sent_bytes=sum(part.nbytes for part in parts),
         ))  # fmt: skip
         self._tell_moved()
         self._buffers.give_back(event.payload)  # the outputs may be views of it

@@ -332,7 +332,8 @@ class PeerOpened(_AtServer):
 
 @dataclass(frozen=True, kw_only=True)
 class Answered(_AtServer):
-    """A question was answered: computed in `t_server_s` and held up `t_queue_s` here beside that; or `again`, from memory."""
+    """A question was answered: computed in `t_server_s` (undoing a codec took `t_decode_s` of it) and held up `t_queue_s` here
+    beside that; or `again`, from memory."""
 
     name = "answered"
     peer: str
@@ -341,6 +342,7 @@ class Answered(_AtServer):
     again: bool
     t_queue_s: float
     t_server_s: float
+    t_decode_s: float
     received_bytes: int
     sent_bytes: int
 

@@ -145,8 +145,9 @@ class ServerMetrics(_Metrics):
         super().__init__("server")
         self._requests = self._counter("requests", "Questions answered: computed, or from memory.", "source")
         self._computed, self._repeated = self._requests.labels("computed"), self._requests.labels("memory")
-        self._stages = self._histogram("stage_seconds", "Of answered questions: the wait here, the tail's computing.", "stage")
-        self._queue, self._server = self._stages.labels("queue"), self._stages.labels("server")
+        self._stages = self._histogram("stage_seconds", "Of answered questions: the wait here, the tail's computing, and the "
+                                       "codec's part in it.", "stage")  # fmt: skip
+        self._queue, self._server, self._decode = map(self._stages.labels, ("queue", "server", "decode"))
         self._open_s = self._histogram("open_seconds", "Building, checking and warming a peer's tail.")
         self._greeted = self._counter("peers", "Peers that were let in.")
         self._refusals = self._counter("refusals", "Times that the server said why it goes no further.", "code")
@@ -172,6 +173,7 @@ class ServerMetrics(_Metrics):
             self._queue.observe(event.t_queue_s)
             if not event.again:
                 self._server.observe(event.t_server_s)
+                self._decode.observe(event.t_decode_s)
         elif isinstance(event, PeerOpened):
             self._open_s.observe(event.t_open_s)
         elif isinstance(event, PeerGreeted):

@@ -32,8 +32,8 @@ class ImageResult(Record):
     `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the exchange
     (with everything that went wrong in it), `t_queue_s` the wait before it was sent, `latency_s` all of it from the tensor
     in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An image that
-    was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` and the time that the server
-    was waited for in `t_tx_s`.
+    was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and
+    the time that the server was waited for in `t_tx_s`.
     """
 
     model_config = ConfigDict(populate_by_name=True)

@@ -24,8 +24,10 @@ from lmos_opt import InputError
 from lmos_opt.plan import Plan
 from runner.cli import main
 from runner.edge import run_plan
+from runner.events import Event
+from runner.limits import Limits
 from runner.logs import log_event
-from runner.metrics import MOST_SCRAPES, EdgeMetrics, check_metrics_address, serve_metrics
+from runner.metrics import MOST_SCRAPES, EdgeMetrics, ServerMetrics, check_metrics_address, serve_metrics
 from runner.remote import Access, Timeouts
 from runner.report import RunReport
 
@@ -247,3 +249,23 @@ def test_those_who_only_connect_keep_nobody_from_reading_for_long() -> None:
             pytest.fail("never answered")
         for sock in idle:
             sock.close()
+
+
+def test_the_page_lists_every_metric_and_every_event() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "observing.md").read_text()
+    rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    kinds = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
+    shown = set()
+    for metrics in (EdgeMetrics(), ServerMetrics(Limits())):
+        for family in metrics.registry.collect():
+            name = family.name + ("_total" if family.type == "counter" else "")
+            shown.add(name)
+            assert kinds[name].strip().startswith(family.type)
+    assert shown == {name for name in listed if name.startswith("lmos_")}
+    events, found = [Event], set()
+    while events:
+        kind = events.pop()
+        events += kind.__subclasses__()
+        found |= {kind.name} if hasattr(kind, "name") else set()
+    assert found | {"log"} == listed - shown
