@@ -97,6 +97,25 @@ def profile(
 
 
 @app.command()
+def calibrate(
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The device file (.json).")],
+    budget: Annotated[str, typer.Option(metavar="TIME", help="What timing may take; all else takes some 15 s.")] = "60s",
+    threads: Threads = None,
+    transmit_power: Annotated[
+        float | None, typer.Option(min=0, metavar="WATTS", help="While sending, which no meter tells; where one tells the rest.")
+    ] = None,
+    scale_to: Annotated[
+        str | None, typer.Option("--scale-to", metavar="DEVICE", help="A device with 'rates': this machine's times, stretched.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """This machine as a device file: micro-benchmarks, and the lines fitted to them that predict any network's layers."""
+    from runner.commands import calibrate as command
+
+    command.run(output, budget, threads, transmit_power, scale_to, as_json)
+
+
+@app.command()
 def front(
     source: Source,
     output: Annotated[

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from runner.options import Json, SolverName
+from runner.options import Json, SolverName, Threads
 
 bench = typer.Typer(
     help="Measure on this machine.",
@@ -94,6 +94,24 @@ def bench_runner(
     from runner.commands import bench_runner as command
 
     command.run(sizes, peers, rounds, seed, as_json)
+
+
+@bench.command("calibration")
+def bench_calibration(
+    networks: Annotated[
+        str, typer.Option(metavar="NAMES", help="torchvision's names; each is predicted without itself.")
+    ] = "alexnet,vgg16,resnet18,resnet50,squeezenet1_1,googlenet,inception_v3,densenet121,mobilenet_v2,mnasnet1_0,"
+        "shufflenet_v2_x1_0,efficientnet_b0",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Keeps what was timed, and goes on from there.")
+    ] = None,
+    threads: Threads = None,
+    as_json: Json = False,
+) -> None:
+    """How far networks' times are from those of lines fitted without them: to the other networks, and to micro-benchmarks."""
+    from runner.commands import bench_calibration as command
+
+    command.run(networks, output, threads, as_json)
 
 
 @bench.command("exactness")

@@ -30,9 +30,9 @@ class Line(Record):
 
 
 class HeldOut(Record):
-    """Relative errors of whole networks, each predicted by lines that were fitted without it."""
+    """Relative errors of whole groups of layers (networks, micro-benchmarks), each predicted by lines fitted without it."""
 
-    networks: Count
+    groups: Count
     median: Amount
     worst: Amount
     what: Text
