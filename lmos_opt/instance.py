@@ -10,7 +10,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from lmos_opt.coding import Coding, Sent, SizesTensors, check_names, coding_of
-from lmos_opt.device import Power, TimesLayers, load_device
+from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order
@@ -74,18 +74,21 @@ class Instance(Document):
         edge: TimesLayers | str | os.PathLike[str] = "rpi4",
         server: TimesLayers | str | os.PathLike[str] = "paper-server",
         bandwidth: str | float = "10Mbps",
-        rtt: str | float = 0.0,
+        rtt: str | float | None = None,
         memory: str | float | None = None,
         codec: SizesTensors | None = None,
     ) -> Instance:
         """The instance of a profiled network between two devices, each layer's time by its device's cost model.
 
         `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
-        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`; `memory` B or `4GB`. `codec`, from
+        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`, by default 0, or, where both sides are
+        `local`, what the profile measured an exchange to cost here; `memory` B or `4GB`. `codec`, from
         `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model or a codec goes by, as measured times.
         """
         at_edge, at_server = load_device(edge), load_device(server)
+        if rtt is None:
+            rtt = profile.exchange_s if isinstance(at_edge, LocalDevice) and isinstance(at_server, LocalDevice) else 0.0
         layers = [
             {
                 "name": layer.name,

@@ -169,6 +169,18 @@ class NetworkProfile(Document):
             del found["codecs"]
         return found
 
+    @property
+    def exchange_s(self) -> float:
+        """What an exchange costs beside its bytes where edge and server are both the machine that was measured; 0 if unknown.
+
+        The runner's own part, and twice what a half takes longer because it begins after a rest: each side waits for the other.
+        """
+        found = self.timing or {}
+        exchange_s, restart_s = (found.get(key, 0.0) for key in ("exchange_s", "restart_s"))
+        if isinstance(exchange_s, str) or isinstance(restart_s, str) or min(exchange_s, restart_s) < 0:
+            return 0.0
+        return exchange_s + 2 * restart_s
+
     def layer(self, name: str) -> ProfileLayer:
         """The layer of that name; KeyError where there is none."""
         for layer in self.layers:

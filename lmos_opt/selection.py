@@ -76,14 +76,14 @@ def _slack(front: Front, argument: str) -> int:
     return _most_memory(front, most, f"slack {argument} %")
 
 
-def parse_percent(argument: str) -> float:
-    """The number of `slack:PERCENT`; InputError unless it is one of at least zero."""
+def parse_percent(argument: str, what: str = "slack") -> float:
+    """The number of `PERCENT` or `PERCENT%`; InputError about `what` unless it is one of at least zero."""
     try:
         percent = float(argument.removesuffix("%"))
     except ValueError:
         percent = -1.0
     if not 0 <= percent < 1e9:
-        raise InputError("slack", f"{argument!r} is not a percentage of at least zero")
+        raise InputError(what, f"{argument!r} is not a percentage of at least zero")
     return percent
 
 

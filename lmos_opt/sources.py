@@ -18,7 +18,7 @@ from lmos_opt.link import load_link
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
-EDGE, SERVER, BANDWIDTH, RTT = "rpi4", "paper-server", "10Mbps", "0s"
+EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
 """The paper's setting, which stands wherever nothing else is said."""
 
 
@@ -75,7 +75,7 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
         edge, server = options.devices
         return Instance.from_profile(source, edge=edge, server=server, memory=options.memory, codec=codec,
                                      bandwidth=BANDWIDTH if options.rate is None else options.rate,
-                                     rtt=RTT if options.exchange is None else options.exchange)
+                                     rtt=options.exchange)
     changes: dict[str, Any] = {}
     if codec is not None and codec.name != (source.coding.codec if source.coding else RAW):
         if codec.name != RAW:

@@ -78,7 +78,11 @@ def profile(
         str | None, typer.Option(metavar="paper|module", help="[default: paper for the paper's five networks, else module]")
     ] = None,
     input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="The input's shape.")] = "3x224x224",
-    time: Annotated[bool, typer.Option("--time", help="Measure each layer's time on this machine.")] = False,
+    time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
+    precision: Annotated[
+        str, typer.Option(metavar="PERCENT", help="With --time: repeat until medians are as sure as this ...")
+    ] = "5%",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="... or this time is spent.")] = "10s",
     weights: Annotated[
         str | None,
         typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
@@ -93,7 +97,7 @@ def profile(
     """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
     from runner.commands import profile as command
 
-    command.run(network, output, granularity, input_shape, time, weights, threads, codecs or [], as_json)
+    command.run(network, output, granularity, input_shape, time, weights, threads, precision, budget, codecs or [], as_json)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from runner.images import Images, find_images
 from runner.line import Line
 from runner.loading import load_planned
 from runner.machine import this_machine
-from runner.memory import PeakMemory, release, resident_bytes
+from runner.memory import PeakMemory, keep_heap, release, resident_bytes
 from runner.network import example_input, is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
@@ -90,6 +90,7 @@ def run_plan(
                 tell("waiting for the server", 0, n)
                 _reach(line, lambda: line.is_open, timeouts, may_fail=refusal is None)
             memory = _edge_memory(head, pictures, baseline)
+            keep_heap()  # not before: it would blur what the head needs
             tell("warming up", 0, n)
             pipeline = Pipeline(Route(head, line, fallback), _class_names(network), timeouts, events)
             pipeline.warm_up(pictures)

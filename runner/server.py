@@ -22,7 +22,7 @@ from runner.events import NOBODY, Events, Listening, Observer, Stopped
 from runner.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.logs import log_event, log_to_standard_error
 from runner.machine import this_machine
-from runner.memory import share_one_heap
+from runner.memory import keep_heap, share_one_heap
 from runner.protocol import Connection, Role
 from runner.tail import Networks
 from runner.tls import Tls
@@ -62,6 +62,7 @@ def serve(
     if threads is not None:
         torch.set_num_threads(threads)
     share_one_heap()
+    keep_heap()
     events = Events([log_event, *observers])
     server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls,
                     events=events)  # fmt: skip

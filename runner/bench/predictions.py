@@ -50,7 +50,7 @@ def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandw
         for network in networks:
             tell(f"timing {network}")
             builder = f"torchvision:{network}"
-            profile = time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT), None)
+            profile = time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT))
             count = len(profile.layers)
             for share in shares:
                 x1 = round(share * count)

@@ -14,25 +14,32 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
-from lmos_opt.units import format_size, format_time
+from lmos_opt.selection import parse_percent
+from lmos_opt.units import format_size, format_time, parse_time
 from measurement import codecs
 from measurement.coding import measure_codec
 from measurement.networks import build_network, network_digest, parse_builder
 from measurement.profiling import profile_traced
-from measurement.timing import timed_profile, torch_threads
+from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import trace_network
 from measurement.weights import KINDS, bundled_weights
 from runner.commands.output import activity, err, out, print_json, table
+from runner.errors import RunnerError
+from runner.exchange import exchange_time
 from runner.images import find_images
+from runner.memory import keep_heap
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
 
 def run(network: str, output: Path | None, granularity: str | None, input_shape: str, time: bool, weights: str | None,
-        threads: int | None, measured: Sequence[str], as_json: bool) -> None:  # fmt: skip
-    """Raises InputError for a network, weights or a shape that cannot be used."""
+        threads: int | None, precision: str, budget: str, measured: Sequence[str], as_json: bool) -> None:  # fmt: skip
+    """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used."""
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
+    sure, seconds = parse_percent(precision, "--precision") / 100, parse_time(budget, "--budget")
+    if not (sure > 0 and seconds > 0):
+        raise InputError("--precision" if seconds > 0 else "--budget", f"{precision if seconds > 0 else budget!r} is not positive")
     builder = parse_builder(network)
     name = network.rpartition(":")[2]
     if granularity is None:
@@ -41,7 +48,7 @@ def run(network: str, output: Path | None, granularity: str | None, input_shape:
         raise InputError("--granularity", f"{granularity!r} is not one of {', '.join(get_args(Granularity))}")
     found = make_profile(builder, weights_of(builder, weights), cast(Granularity, granularity), parse_shape(input_shape))
     if time:
-        found = time_profile(found, threads)
+        found = time_profile(found, threads, sure, seconds)
     if measured:
         found = measure_codecs(found, measured, threads)
     if output is not None:
@@ -66,14 +73,29 @@ def make_profile(builder: str, weights: str, granularity: Granularity, shape: tu
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 
-def time_profile(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
-    """The profile with this machine's times; builds its network again."""
+def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
+                 budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
+    """The profile with this machine's times, and what an exchange costs here; builds its network again."""
     source = profile.network
     if source is None:
         raise InputError(profile.name, "names no network to build, so it cannot be timed")
-    with activity(f"timing {profile.name} on this machine"):
+    keep_heap()  # as both sides of a run do
+    with activity(f"timing {profile.name} on this machine") as tell:
         module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
-        return timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads)
+        timed = timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads, precision=precision,
+                              budget_s=budget_s)  # fmt: skip
+        tell("measuring what an exchange costs on this machine")
+        return _with_exchange(timed, threads)
+
+
+def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
+    try:
+        found = exchange_time(threads)
+    except (RunnerError, OSError) as error:
+        err().print(f"lmos: what an exchange costs here is not known and counts as 0: {error}", soft_wrap=True)
+        return profile
+    measured: dict[str, str | int | float] = {"exchange_s": found.value, "exchange_low_s": found.low, "exchange_high_s": found.high}
+    return profile.model_copy(update={"timing": {**(profile.timing or {}), **measured}})
 
 
 def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int | None) -> NetworkProfile:

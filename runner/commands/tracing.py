@@ -181,6 +181,6 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
         from runner.commands.profile import time_profile
     except ImportError:
         raise MissingExtraError("timing a network on this machine", "torch") from None
-    return time_profile(profile, None)
+    return time_profile(profile)
 
 

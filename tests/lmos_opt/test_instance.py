@@ -175,6 +175,20 @@ def test_local_takes_the_measured_times(profile):
     assert found.power is None
 
 
+def test_the_cost_of_an_exchange_is_what_was_measured_where_both_sides_are_this_machine(profile):
+    def rtt(timing, **options):
+        found = profile.model_copy(update={"timing": timing})
+        return Instance.from_profile(found, **{"edge": "local", "server": "local", **options}).rtt_s
+
+    measured = {"exchange_s": 0.0015, "restart_s": 0.001}
+    assert rtt(measured) == 0.0035
+    assert rtt({"exchange_s": 0.0015}) == 0.0015
+    assert rtt(measured, rtt="20ms") == 0.02
+    assert rtt(measured, rtt=0.0) == 0.0
+    assert rtt(measured, server="paper-server") == rtt(measured, edge="rpi4") == 0.0
+    assert rtt(None) == rtt({"threads": 2}) == rtt({"exchange_s": "unknown"}) == rtt({"exchange_s": -1}) == 0.0
+
+
 def test_local_without_times_says_how_to_measure_them():
     data = copy.deepcopy(profile_data())
     data["layers"][1] |= dict.fromkeys(("t_local_s", "t_local_low_s", "t_local_high_s"))

@@ -300,7 +300,7 @@ def test_local_times_of_a_timed_profile(capsys):
 def test_local_times_of_a_profile_that_cannot_be_timed(capsys):
     data = copy.deepcopy(profile_data()) | {"network": None, "timing": None}
     for one in data["layers"]:
-        one["t_local_s"] = None
+        one |= {"t_local_s": None, "t_local_low_s": None, "t_local_high_s": None}
     Path("untimed.json").write_text(json.dumps(data))
     assert main(["front", "untimed.json", "--edge", "local"]) == 2
     assert "lmos profile NETWORK --time" in capsys.readouterr().err
