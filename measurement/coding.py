@@ -34,7 +34,7 @@ class Trial:
         self.encode_s = time.perf_counter() - begin
         self.raw_bytes = tensor.nbytes
         self.bytes, self.decode_s, self.found = tensor.nbytes, 0.0, tensor
-        if encoded is not None:
+        if encoded is not None and len(encoded) < tensor.nbytes:
             payload = memoryview(encoded)
             begin = time.perf_counter()
             flat = codec.decode(payload, tensor_spec(laid_out))

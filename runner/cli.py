@@ -334,6 +334,9 @@ def run(
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
+    compared: Annotated[
+        int, typer.Option("--compare", min=0, metavar="N", help="Pictures that show what the plan's codec changes, after the run.")
+    ] = 8,
     as_json: Json = False,
 ) -> None:
     """The edge side: execute a plan and report measured stages beside the predicted ones."""
@@ -341,7 +344,8 @@ def run(
     from runner.commands.run import Manner
     from runner.commands.watching import Watch
 
-    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics))
+    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics),
+                    compared)
     command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
 
 

@@ -129,6 +129,21 @@ def bench_exactness(
     command.run(n, seed, only or [], jobs, solver, output)
 
 
+@bench.command("codecs")
+def bench_codecs(
+    network: Annotated[str, typer.Option(metavar="NETWORK", help="A torchvision model, or code of your own.")] = "squeezenet1_1",
+    codecs: Annotated[str, typer.Option("--codecs", metavar="NAMES", help="Which.")] = "raw,fp16,int8,zstd,jpeg:75",
+    cuts: Annotated[str, typer.Option(metavar="all|N,N", help="All splits, or those after so many layers.")] = "all",
+    pictures: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="How many. [default: all bundled ones]")] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="A row a codec and split (.csv).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Codecs at every split: bytes, times, classes. Exit code 1 if int8 changes a class or takes over 0.27 of the bytes."""
+    from runner.commands import bench_codecs as command
+
+    command.run(network, codecs, cuts, pictures, output, as_json)
+
+
 @bench.command("fuzz")
 def bench_fuzz(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many inputs.")] = 1_000_000,

@@ -15,7 +15,9 @@ from torch import nn
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from lmos_opt.profile import TensorSpec
+from measurement import codecs
 from measurement.labels import imagenet_classes
+from runner.comparing import COMPARED, compare
 from runner.errors import Unreachable
 from runner.events import Events, Observer, RunBegan, RunEnded, shown
 from runner.fallback import Fallback, why_not_here
@@ -52,13 +54,15 @@ def run_plan(
     pipelined: bool = False,
     progress: Progress | None = None,
     observers: Sequence[Observer] = (),
+    compared: int = COMPARED,
 ) -> RunReport:
     """Execute a plan on `n` images (default: each picture once) and report what was measured.
 
     `images` is a folder of pictures (default: the bundled ones), `shape` the link's emulation, `networks` the
     `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
     the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`. `observers` are
-    told what happens (`runner.events`). The server is not contacted where the plan leaves it nothing to do.
+    told what happens (`runner.events`). Under a codec, `compared` pictures are asked once more after the run, and once without
+    it. The server is not contacted where the plan leaves it nothing to do.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
     before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
@@ -69,6 +73,7 @@ def run_plan(
     if n is not None and n < 1:
         raise InputError("images", f"{n} images cannot be run; expected at least 1")
     timeouts = timeouts or patient_with(plan)
+    codecs.get(plan.codec).check_crossing(tensor.name for tensor in plan.crossing)
     pictures = find_images(network, images, n)
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
@@ -104,6 +109,7 @@ def run_plan(
             except KeyboardInterrupt:
                 interrupted = True
             elapsed_s = time.perf_counter() - begin
+            beside = None if interrupted else compare(line, head, pictures, compared, n + 1, timeouts)
         finally:
             if line is not None:
                 line.close(politely=not interrupted)
@@ -119,7 +125,7 @@ def run_plan(
         )
     report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
                          elapsed_s=elapsed_s, reason="interrupted" if interrupted else None,
-                         happened=recorder.since(begin))  # fmt: skip
+                         happened=recorder.since(begin), compared=beside)  # fmt: skip
     events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
                          elapsed_s=elapsed_s, reason=report.reason))  # fmt: skip
     return report

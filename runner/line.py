@@ -53,6 +53,11 @@ class Question:
         self.failure: str | None = None
 
     @property
+    def sent_bytes(self) -> int:
+        """Bytes of its tensors on the way."""
+        return sum(part.nbytes for part in self.payload)
+
+    @property
     def is_over(self) -> bool:
         """Whether there is an answer, or will be none."""
         return self.answer is not None or self.failure is not None
@@ -112,9 +117,17 @@ class Line:
         """Whether the server was reached, and asked to build the network."""
         return self._remote is not None and self._remote.state in {State.OPENING, State.READY}
 
-    def ask(self, number: int, crossing: Crossing) -> Question:
-        """Ask, now or as soon as the server can be asked. The tensors must stay as they are."""
-        question = Question(number, crossing, self._codec)
+    @property
+    def has_codec(self) -> bool:
+        """Whether tensors are not sent as they are."""
+        return self._codec is not None
+
+    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Question:
+        """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
+
+        The tensors must stay as they are.
+        """
+        question = Question(number, crossing, None if as_they_are else self._codec)
         with self._changed:
             self._questions[number] = question
         if self._wake is not None:

@@ -180,6 +180,9 @@ class Pipeline:
             t_server_s=answer.t_server_s,
             latency_s=image.question.ended_at - image.begin + time.perf_counter() - classifying,
             t_queue_s=image.question.t_queue_s,
+            t_encode_s=image.question.t_encode_s,
+            t_decode_s=answer.t_decode_s,
+            sent_bytes=image.question.sent_bytes,
             began_s=image.begin - self._start,
             retries=image.question.retries,
         )

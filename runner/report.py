@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
+from lmos_opt.coding import RAW, CodecName
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text
 from lmos_opt.plan import STAGES, Plan
+from lmos_opt.units import format_size, format_time
 from runner.machine import Machine
 
 if TYPE_CHECKING:
@@ -29,11 +31,11 @@ class Spread(Record):
 class ImageResult(Record):
     """One image: its class (the largest output), and its stages.
 
-    `t_edge_s` is the head's compute, `t_server_s` the tail's as the server reports it, `t_tx_s` the rest of the exchange
-    (with everything that went wrong in it), `t_queue_s` the wait before it was sent, `latency_s` all of it from the tensor
-    in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An image that
-    was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and
-    the time that the server was waited for in `t_tx_s`.
+    `t_edge_s` is the head's compute and, under a codec, `t_encode_s`; `t_server_s` the tail's as the server reports it, with
+    `t_decode_s` in it; `t_tx_s` the rest of the exchange, of `sent_bytes` (with everything that went wrong in it), `t_queue_s`
+    the wait before it was sent, `latency_s` all of it from the tensor in memory to the class; it began `began_s` after the run
+    did. `retries` is how often it was sent again. An image that was `finished_at` the edge, for the `reason` given, has its
+    tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and the time that the server was waited for in `t_tx_s`.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -48,6 +50,9 @@ class ImageResult(Record):
     t_queue_s: Amount = 0.0
     began_s: Amount | None = None
     t_tail_s: Amount = 0.0
+    t_encode_s: Amount = 0.0
+    t_decode_s: Amount = 0.0
+    sent_bytes: Count | None = None
     retries: Count = 0
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
@@ -67,6 +72,40 @@ class Happening(Record):
     at_s: Amount
     event: Name
     text: Text
+
+
+class Compared(Record):
+    """Pictures whose tensors were also sent as they are, after the run: on how many the class is the same, and by how much
+    outputs differ at most."""
+
+    pictures: Count
+    top1_agree: Count
+    max_logit_difference: Amount
+
+
+class CodecReport(Record):
+    """What the plan's codec did: bytes an image, the times of both ends, and what became of the outputs, if that was looked at.
+
+    The times are parts of `t_edge_s` and `t_server_s`.
+    """
+
+    codec: CodecName
+    raw_bytes: Count
+    sent_bytes: Spread
+    ratio: Amount
+    t_encode_s: Spread
+    t_decode_s: Spread
+    compared: Compared | None = None
+
+    @property
+    def in_words(self) -> str:
+        """All of it in half a sentence."""
+        text = (f"{self.codec} sent {format_size(self.sent_bytes.mean)} of {format_size(self.raw_bytes)} an image "
+                f"({self.ratio:.3f}), {format_time(self.t_encode_s.p50)} to encode, {format_time(self.t_decode_s.p50)} to decode")
+        if self.compared is None:
+            return text
+        return (f"{text}, class as without it on {self.compared.top1_agree} of {self.compared.pictures} pictures, "
+                f"outputs off by {self.compared.max_logit_difference:.3g} at most")
 
 
 class Environment(Record):
@@ -94,7 +133,7 @@ class RunReport(Document):
     was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
     `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
-    of the cut, images that failed.
+    of the cut, images that failed. `codec` is there where tensors were not sent as they are.
     """
 
     SCHEMA: ClassVar[str] = "lmos.report/1"
@@ -115,6 +154,7 @@ class RunReport(Document):
     elapsed_s: Amount | None = None
     goodput_images_per_s: Amount | None = None
     happened: tuple[Happening, ...] = ()
+    codec: CodecReport | None = None
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
         """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
@@ -135,6 +175,7 @@ def make_report(
     pipelined: bool = False,
     elapsed_s: float | None = None,
     happened: Sequence[Happening] = (),
+    compared: Compared | None = None,
 ) -> RunReport:
     """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
 
@@ -160,7 +201,19 @@ def make_report(
         elapsed_s=elapsed_s,
         goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
         happened=tuple(happened),
+        codec=_codec_report(plan, results, compared),
     )
+
+
+def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared | None) -> CodecReport | None:
+    coded = [result for result in results if result.finished_at == "plan" and result.sent_bytes is not None]
+    raw_bytes = sum(tensor.bytes for tensor in plan.crossing)
+    if plan.codec == RAW or not coded or not raw_bytes:
+        return None
+    sent = _spread([result.sent_bytes or 0 for result in coded])
+    return CodecReport(codec=plan.codec, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
+                       t_encode_s=_spread([result.t_encode_s for result in coded]),
+                       t_decode_s=_spread([result.t_decode_s for result in coded]), compared=compared)  # fmt: skip
 
 
 def _spread(values: Sequence[float]) -> Spread:

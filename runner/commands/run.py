@@ -30,7 +30,7 @@ from runner.trace import save_trace
 @dataclass(frozen=True)
 class Manner:
     """How a run is to be done, as typed: pipelined or not, how patiently, what lets it into the server, where its trace goes,
-    and how it is watched."""
+    how it is watched, and how many pictures show what a codec changes."""
 
     pipelined: bool = False
     deadline: str | None = None
@@ -41,6 +41,7 @@ class Manner:
     unprotected: bool = False
     trace: Path | None = None
     watch: Watch = field(default_factory=Watch)
+    compared: int = 8
 
 
 class ImagesLost(LmosError):
@@ -106,6 +107,7 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             pipelined=manner.pipelined,
             progress=progress,
             observers=observers,
+            compared=manner.compared,
         )
 
 
@@ -167,5 +169,7 @@ def how_it_went(report: RunReport) -> str:
     for count, what in ((report.retries, "sent again"), (report.fallbacks, "finished at the edge"), (report.lost, "lost")):
         if count:
             found.append(f"{count} {what}")
+    if report.codec is not None:
+        found.append(report.codec.in_words)
     reason = next((image.reason for image in report.per_image if image.reason), None)
     return "; ".join(found) + (f" ({reason})" if reason else "")

@@ -221,7 +221,8 @@ def _images(report: RunReport) -> Table:
 def _how_it_went(report: RunReport) -> str:
     words = [f"{report.images} images", *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
              "pipelined" if report.pipelined else "one after another", f"{report.retries} sent again",
-             f"{report.fallbacks} finished at the edge", f"{report.lost} lost"]  # fmt: skip
+             f"{report.fallbacks} finished at the edge", f"{report.lost} lost",
+             *([report.codec.in_words] if report.codec else [])]  # fmt: skip
     link = report.environment.shape
     return ", ".join(words) + (f"; the link was held to {link}" if link else "") + \
         ("" if report.complete else f"; cut short: {report.reason}") + "."

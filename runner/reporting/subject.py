@@ -21,6 +21,7 @@ from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split
+from measurement import codecs
 from runner.report import RunReport
 
 _SAME = 1e-9
@@ -123,7 +124,7 @@ def _instance(plan: Plan, source: Instance | NetworkProfile) -> Instance:
     if LOCAL in (setting.edge, setting.server) and not source.is_timed:
         raise InputError(source.name, "holds no measured times, and the plan was made from some")
     return Instance.from_profile(source, edge=setting.edge, server=setting.server, bandwidth=setting.bandwidth_bytes_per_s,
-                                 rtt=setting.rtt_s, memory=setting.memory_limit_bytes)
+                                 rtt=setting.rtt_s, memory=setting.memory_limit_bytes, codec=codecs.get(plan.codec))
 
 
 def _bundled(plan: Plan) -> str | None:

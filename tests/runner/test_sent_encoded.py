@@ -11,6 +11,7 @@ from running import BRANCHED, SQUEEZENET, Plans, ServerProcess, network_of, one_
 from lmos_opt import InputError, Plan
 from measurement import codecs
 from runner import remote as remotes
+from runner.commands.run import how_it_went
 from runner.edge import run_plan
 from runner.errors import PeerError
 from runner.protocol import Infer
@@ -43,15 +44,47 @@ def under(codec: str, plan: Plan) -> Plan:
     return Plan.from_dict({**plan.to_dict(), "codec": codec})
 
 
-@pytest.mark.parametrize(("codec", "cut"), [("int8", 0), ("int8", 21), ("fp16", 21), ("zstd", 21), ("jpeg:90", 0)])
-def test_the_classes_are_those_of_raw_tensors(server: ServerProcess, squeezenet: Plans, codec: str, cut: int) -> None:
-    raw = run_plan(squeezenet(cut), server.address, n=3, timeouts=SHORT)
-    found = run_plan(under(codec, squeezenet(cut)), server.address, n=3, timeouts=SHORT)
-    agree = [one.class_ == other.class_ for one, other in zip(found.per_image, raw.per_image, strict=True)]
-    assert agree == [codec != "jpeg:90", True, True]  # as a JPEG, the first picture's tabby is an Egyptian cat
-    for image in found.per_image:
+@pytest.mark.parametrize(("codec", "cut"), [("int8", 0), ("int8", 21), ("zstd", 21), ("jpeg:90", 0)])
+def test_what_a_codec_does_stands_in_the_report(server: ServerProcess, squeezenet: Plans, codec: str, cut: int) -> None:
+    """Classes, bytes, times and the change of outputs, in two processes."""
+    plan = under(codec, squeezenet(cut))
+    report = run_plan(plan, server.address, n=3, timeouts=SHORT)
+    found = report.codec
+    assert found is not None
+    assert found.codec == codec
+    assert found.raw_bytes == sum(tensor.bytes for tensor in plan.crossing)
+    assert found.compared is not None
+    assert found.compared.pictures == 3
+    if codec == "jpeg:90":
+        assert found.compared.top1_agree == 2  # as a JPEG, the first picture's tabby is an Egyptian cat
+        assert found.ratio < 0.06
+    else:
+        assert found.compared.top1_agree == 3
+        assert (found.compared.max_logit_difference == 0) == (codec == "zstd")
+        assert found.ratio <= (0.27 if codec == "int8" else 0.95)
+    assert report.lost == report.fallbacks == 0
+    for image in report.per_image:
+        assert 0 < image.t_encode_s < image.t_edge_s
+        assert 0 < image.t_decode_s < image.t_server_s
+        assert image.sent_bytes is not None
+        assert image.sent_bytes < found.raw_bytes
         total = image.t_edge_s + image.t_tx_s + image.t_server_s
         assert total <= image.latency_s <= total + 0.05
+    assert type(report).from_dict(report.to_dict()) == report
+    assert f"{codec} sent" in how_it_went(report)
+
+
+def test_without_a_codec_nothing_is_compared(server: ServerProcess, squeezenet: Plans) -> None:
+    report = run_plan(squeezenet(21), server.address, n=2, timeouts=SHORT)
+    assert report.codec is None
+    for image in report.per_image:
+        assert image.sent_bytes == sum(tensor.bytes for tensor in report.plan.crossing)
+        assert image.t_encode_s == image.t_decode_s == 0
+    report = run_plan(under("int8", squeezenet(21)), server.address, n=2, timeouts=SHORT, compared=0, pipelined=True)
+    assert report.codec is not None
+    assert report.codec.compared is None
+    with pytest.raises(InputError, match="jpeg:75: is for the image alone"):
+        run_plan(under("jpeg:75", squeezenet(21)), server.address, n=1, timeouts=SHORT)
 
 
 def test_a_server_without_the_codec_is_refused_before_it_is_asked(
