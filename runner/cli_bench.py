@@ -114,6 +114,18 @@ def bench_calibration(
     command.run(networks, output, threads, as_json)
 
 
+@bench.command("pipeline")
+def bench_pipeline(
+    images: Annotated[int, typer.Option("-n", min=5, metavar="N", help="Images a pipelined run.")] = 40,
+    only: Annotated[str | None, typer.Option("--only", metavar="STAGES", help="edge, link or server. [default: all]")] = None,
+    as_json: Json = False,
+) -> None:
+    """Pipelined runs with each stage the slowest in turn. Exit code 1 below 0.9 of what the slowest alone allows."""
+    from runner.commands import bench_pipeline as command
+
+    command.run(images, only, as_json)
+
+
 @bench.command("exactness")
 def bench_exactness(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,

@@ -145,13 +145,19 @@ class Channel:
         self._out += (memoryview(part) for part in parts)
 
     def pump(self, timeout_s: float, wake: int | None = None) -> Event | None:
-        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is readable."""
+        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is readable.
+
+        Returns, too, when all that was begun is sent: the next message may wait for that.
+        """
         end = time.monotonic() + timeout_s
         while True:
+            was_sending = self.is_sending
             wait_s = self._flush()
             if (event := self._read()) is not None:
                 return event
             self._check_incoming()
+            if was_sending and wait_s is None:
+                return None
             if wait_s == math.inf:
                 self._check_outgoing()
             left = end - time.monotonic()

@@ -75,6 +75,19 @@ def test_a_shaped_channel_keeps_its_rate(sockets: tuple[socket.socket, socket.so
     assert min(ratios) <= 1.08
 
 
+def test_pumping_ends_when_all_is_sent_since_the_next_message_may_wait_for_that(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    edge, server = channels(sockets)
+    edge.begin(*infer({"a": torch.zeros(10**7)}))  # more than the system's buffers hold
+    pumping = threading.Thread(target=edge.pump, args=(600,), daemon=True)
+    pumping.start()
+    assert isinstance(server.expect(5), Received)
+    pumping.join(30)
+    assert not pumping.is_alive()
+    assert not edge.is_sending
+
+
 def test_a_silent_peer_is_given_up(sockets: tuple[socket.socket, socket.socket]) -> None:
     _, server = channels(sockets)
     with pytest.raises(ConnectionLost, match=r"sent nothing for 0\.05 s"):
