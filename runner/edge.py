@@ -26,7 +26,7 @@ from runner.line import Line
 from runner.loading import load_planned
 from runner.machine import this_machine
 from runner.memory import PeakMemory, keep_heap, release, resident_bytes
-from runner.network import example_input, is_torchvision
+from runner.network import example_input, is_torchvision, outputs_of
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
@@ -89,7 +89,7 @@ def run_plan(
             if line is not None:
                 _reach(line, lambda: line.is_asked, timeouts, may_fail=True)
             tell(f"building {network.builder}", 0, n)
-            head, refusal = _build_head(plan, network, weights, networks)
+            head, refusal = _build_head(plan, network, weights, networks, line)
             fallback = Fallback(plan, network, weights, networks, refusal)
             if line is not None:
                 tell("waiting for the server", 0, n)
@@ -174,9 +174,15 @@ def _edge_memory(head: nn.Module, pictures: Images, baseline: int) -> list[int]:
     return found
 
 
-def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str]) -> tuple[nn.Module, str | None]:
-    """The head, its network checked, no weight of the tail ever in memory; and why the tail may not run here, if so."""
+def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str],
+                line: Line | None) -> tuple[nn.Module, str | None]:  # fmt: skip
+    """The head, its network checked, no weight of the tail ever in memory; and why the tail may not run here, if so.
+
+    The line learns what answers must look like.
+    """
     loaded = load_planned(network, weights, networks)
+    if line is not None:
+        line.expected = outputs_of(loaded.traced)
     head = split_traced(loaded.traced, plan.edge_layers)[0] if plan.x2 else loaded.module
     loaded.fill(head)
     return head, why_not_here(plan, loaded.traced) if plan.x2 else None

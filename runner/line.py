@@ -11,9 +11,10 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 
+from lmos_opt.profile import TensorSpec
 from measurement.codecs import Codec
 from runner.coding import codec_for
 from runner.connecting import format_address
@@ -21,7 +22,7 @@ from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtoc
 from runner.events import NOBODY, Asked, BytesMoved, Events, LineLost, LineReady
 from runner.machine import Machine
 from runner.protocol import TRANSIENT, Infer, Open, Received, Result, State
-from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, checked_answer
+from runner.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, check_outputs, checked_answer
 from runner.shaping import Pacer, Shape
 from runner.split import Crossing
 from runner.tensors import pack, unpack
@@ -79,11 +80,12 @@ class Line:
     """The way to one server, for one session.
 
     Driven by whoever waits, or, inside `driving()`, by a thread of its own. `reason` is why the server was last given up,
-    `refused` the error that closed the line for good. `failures` of connections have come since the last answer, the
-    from `first_failure` to `last_failure`.
+    `refused` the error that closed the line for good. `failures` of connections have come since the last answer, from
+    `first_failure` to `last_failure`. Answers that are not as `expected` are failures of their questions alone.
     """
 
     machine: Machine | None = None
+    expected: Mapping[str, TensorSpec] | None = None
 
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts,
                  access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY) -> None:  # fmt: skip
@@ -250,6 +252,7 @@ class Line:
             return
         try:
             outputs = unpack(message.tensors, received.payload)
+            check_outputs(self.name, outputs, self.expected)
             spent_s = time.perf_counter() - question.began_at - question.t_queue_s
             answer = checked_answer(self.name, outputs, spent_s, message.t_server_s, message.t_decode_s)
         except RunnerError as error:

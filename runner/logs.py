@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -62,16 +63,26 @@ class _StandardError(logging.StreamHandler[TextIO]):
         pass
 
 
+def _log_thread(died: threading.ExceptHookArgs) -> None:
+    """A fault in this program that ended a thread: one object like all others, not a traceback between them."""
+    if died.exc_value is not None:
+        name = "a thread" if died.thread is None else died.thread.name
+        logging.getLogger("lmos").error("%s ended: %s", name, one_line(died.exc_value), exc_info=died.exc_value)
+
+
 @contextmanager
 def log_to_standard_error(kind: LogFormat = "text", level: str = "info") -> Iterator[None]:
     """For commands: while the block lasts, everything that this process logs goes to standard error."""
     root, handler = logging.getLogger(), _StandardError()
     handler.setFormatter(JsonFormatter() if kind == "json" else logging.Formatter(_TEXT))
-    before = root.level
+    before, hook = root.level, threading.excepthook
     root.setLevel(level.upper())
     root.addHandler(handler)
+    if kind == "json":
+        threading.excepthook = _log_thread
     try:
         yield
     finally:
+        threading.excepthook = hook
         root.removeHandler(handler)
         root.setLevel(before)

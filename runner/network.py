@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten_with_path
+from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_unflatten
 
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
 from measurement.networks import build_network, network_digest
@@ -69,8 +69,21 @@ def flat_outputs(output: object) -> dict[str, Tensor]:
     found = {}
     for path, leaf in tree_flatten_with_path(output)[0]:
         if isinstance(leaf, Tensor):
-            found[".".join(["output", *(_key(part) for part in path)])] = leaf
+            found[_path(path)] = leaf
     return found
+
+
+def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
+    """What `flat_outputs` finds in the network's output, for an input of the shape that it was traced with."""
+    output = next(node for node in traced.graph_module.graph.nodes if node.op == "output")
+    leaves = [traced.facts[leaf].tensors[0] if leaf in traced.facts and traced.facts[leaf].tensors else leaf
+              for leaf in tree_flatten(output.args[0])[0]]  # fmt: skip
+    found = tree_flatten_with_path(tree_unflatten(leaves, traced.output_structure))[0]
+    return {_path(path): leaf for path, leaf in found if isinstance(leaf, TensorSpec)}
+
+
+def _path(path: Sequence[object]) -> str:
+    return ".".join(["output", *(_key(part) for part in path)])
 
 
 def _key(part: object) -> str:

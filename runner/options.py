@@ -34,7 +34,7 @@ TokenFile = Annotated[
     Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
 ]
 Unprotected = Annotated[
-    bool, typer.Option("--unprotected", help="Send the token without TLS beyond this machine, where it can be read.")
+    bool, typer.Option("--unprotected", help="Beyond this machine, where they can be read: a token without TLS, metrics.")
 ]
 Authority = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="Use TLS; the server's authority (PEM).")]
 Certificate = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="This edge's certificate (PEM).")]

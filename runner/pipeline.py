@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -89,7 +89,7 @@ class Pipeline:
         self._tell = tell or (lambda what, done, total: None)
         self._start = time.perf_counter()
         waiting: deque[_Image] = deque()
-        with self.route.line.driving() if self.route.line and depth > 1 else nullcontext():
+        with self.route.line.driving() if self.route.line and depth > 1 else nullcontext(), self._interruptible(numbers, waiting):
             for number, (name, image) in zip(numbers, pictures.in_turn(len(numbers), ahead=depth > 1), strict=True):
                 if self.before is not None:
                     self.before(number)
@@ -103,6 +103,17 @@ class Pipeline:
             if waiting:
                 self._settle(waiting, 0, len(numbers), last=True)
                 self._tell("running", self._ended, len(numbers))
+
+    @contextmanager
+    def _interruptible(self, numbers: range, waiting: deque[_Image]) -> Iterator[None]:
+        """Where the run is interrupted, images under way fail for that reason: none vanish."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            for image in waiting:
+                if image.number >= numbers.start + self._ended:  # the oldest may have ended a moment ago
+                    self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.question.retries))
+            raise
 
     @property
     def _ended(self) -> int:

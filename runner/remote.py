@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -21,12 +21,12 @@ from torch import Tensor
 
 import lmos_opt
 from lmos_opt.plan import Plan, PlannedNetwork
-from lmos_opt.profile import NetworkSource
+from lmos_opt.profile import NetworkSource, TensorSpec
 from measurement import codecs
 from measurement.codecs import RAW, Codec
 from runner.coding import codec_for
 from runner.connecting import Connecting, format_address
-from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
+from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError, one_line
 from runner.machine import Machine
 from runner.protocol import (
     CAPABILITIES,
@@ -274,9 +274,11 @@ class Remote:
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         """The time (s) of one exchange of so many bytes there and back, and the server's own span in it.
 
-        PeerTooSlow where it takes longer than `within_s` (None: than an image may).
+        PeerTooSlow where it takes longer than `within_s` (None: than an image may), RunnerError where the server cannot do that.
         """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
+        if "probe" not in self._can:
+            raise RunnerError(self.name, "the server does not answer probes")
         payload = [_noise()[:probe_bytes]]
         begin = time.perf_counter()
         self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes), payload)
@@ -297,6 +299,18 @@ class Remote:
             if time.monotonic() > end:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
         return received
+
+
+def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None) -> None:
+    """RunnerError where a server's outputs are not those of the network, by name, dtype or shape; None: nobody knows."""
+    if expected is None:
+        return
+    found = {name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items()}
+    wanted = {name: f"{spec.dtype}{list(spec.shape)}" for name, spec in expected.items()}
+    for name in sorted({*found, *wanted}):
+        if found.get(name) != wanted.get(name):
+            raise RunnerError(where, f"the server's outputs are not the network's: {one_line(name, 100)}: got "
+                                     f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}")  # fmt: skip
 
 
 def checked_answer(where: str, outputs: dict[str, Tensor], exchange_s: float, t_server_s: float,

@@ -16,6 +16,7 @@ from running import (
     BRANCHED,
     FOUR_CHANNELS,
     NETWORKS,
+    SLOW,
     SQUEEZENET,
     TWO_OUTPUTS,
     Plans,
@@ -28,11 +29,13 @@ from running import (
 
 from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
+from measurement.networks import build_network
+from measurement.tracing import trace_network
 from runner.connecting import listen
 from runner.edge import run_plan
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
-from runner.network import DigestError
+from runner.network import DigestError, flat_outputs, outputs_of
 from runner.protocol import Connection, Ready, Result, Role, Welcome
 from runner.remote import Remote, Timeouts
 from runner.shaping import Shape
@@ -316,8 +319,44 @@ def test_what_is_no_server_is_one_clear_error(plans: Plans, behave: Callable[[Ch
     assert "\n" not in str(failed.value)
 
 
-@pytest.mark.parametrize("behave", [liar, greedy])
-def test_a_server_that_is_wrong_is_done_without(plans: Plans, behave: Callable[[Channel], None]) -> None:
+def impostor(channel: Channel) -> None:
+    """Answers with another network's output."""
+    channel.receive(10)
+    channel.send(Welcome(software="impostor", window=1, idle_s=9.0))
+    channel.receive(10)
+    channel.send(Ready(result_bytes=28, machine=this_machine(1)))
+    channel.connection.payload_limit = 10**6
+    channel.receive(30)
+    headers, payload = pack({"output": torch.ones(1, 7)})
+    channel.send(Result(id=0, tensors=headers, t_server_s=0.0), payload)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_outputs_are_known_before_any_server_answers(network: str) -> None:
+    module = build_network(network, "seeded:0", allow_code=True)
+    shape = (1, 4, 8, 8) if network == FOUR_CHANNELS else (1, 3, 8, 8)
+    found = flat_outputs(module(torch.zeros(shape)))
+    known = outputs_of(trace_network(module, torch.zeros(shape)))
+    assert {name: (tuple(tensor.shape), str(tensor.dtype)) for name, tensor in found.items()} == {
+        name: (spec.shape, f"torch.{spec.dtype}") for name, spec in known.items()}  # fmt: skip
+
+
+def test_images_under_way_when_a_run_is_interrupted_do_not_vanish(server: ServerProcess) -> None:
+    def interrupt(what: str, done: int, total: int) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    plan = Plans(SLOW, shape=(1, 3, 400, 400))(1)
+    report = run_plan(plan, server.address, n=20, networks=NETWORKS, pipelined=True, progress=interrupt)
+    assert (report.complete, report.reason) == (False, "interrupted")
+    assert 1 <= len(report.per_image) < 20
+    assert 1 <= report.lost < 4
+    assert {image.reason for image in report.failed} == {"interrupted"}
+    assert report.images == len(report.per_image) + report.lost
+
+
+@pytest.mark.parametrize(("behave", "reason"), [(liar, "1000"), (greedy, "at most 40"), (impostor, "not the network's")])
+def test_a_server_that_is_wrong_is_done_without(plans: Plans, behave: Callable[[Channel], None], reason: str) -> None:
     address, thread = fake_server(behave)
     report = run_plan(plans(0), address, n=1, networks=NETWORKS, timeouts=Timeouts(0.5, 5, 0.5))
     thread.join(20)
