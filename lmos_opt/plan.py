@@ -12,6 +12,7 @@ from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Va
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
+from lmos_opt.policy import Policy
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
 
@@ -60,7 +61,8 @@ class Plan(Document):
     """A chosen split: `edge_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
-    `predicted` holds the STAGES and any further objective of the front it was chosen from.
+    `predicted` holds the STAGES and any further objective of the front it was chosen from. A `policy` over bandwidth says what
+    a run that adapts may change to.
     """
 
     SCHEMA: ClassVar[str] = "lmos.plan/1"
@@ -73,15 +75,25 @@ class Plan(Document):
     codec: CodecName = RAW
     predicted: dict[Name, Value]
     setting: Setting
+    policy: Policy | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES if stage not in self.predicted]
         if self.x1 != len(self.edge_layers):
             problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}"))
+        if self.policy is not None and self.policy.over != "bandwidth":
+            problems.append(Problem("policy.over", f"got {self.policy.over!r}, expected 'bandwidth'"))
         if problems:
             raise InvalidError(problems)
         return self
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.policy is None:
+            found.pop("policy", None)
+        return found
 
 
 def make_plan(

@@ -168,6 +168,10 @@ def plan(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the graph and its cut: .png, .svg or .pdf.")
     ] = None,
+    between: Annotated[
+        str | None,
+        typer.Option("--policy", metavar="LOW..HIGH", help="Add what RULE chooses at each bandwidth, for lmos run --adapt."),
+    ] = None,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -190,7 +194,7 @@ def plan(
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()), codec)
-    command.run(question, select, output, plot, as_json)
+    command.run(question, select, output, plot, between, as_json)
 
 
 @app.command()
@@ -318,6 +322,9 @@ def run(
     pipeline: Annotated[
         bool, typer.Option("--pipeline", help="Several images under way at once: more of them a second, each slower.")
     ] = False,
+    adapt: Annotated[
+        bool, typer.Option("--adapt", help="Change the cut with the link, as the plan's policy says (lmos plan --policy).")
+    ] = False,
     deadline: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="Finish an image here after so long. [default: 30s, or 10 times the prediction]"),
@@ -345,7 +352,7 @@ def run(
     from runner.commands.watching import Watch
 
     manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics),
-                    compared)
+                    compared, adapt)
     command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
 
 

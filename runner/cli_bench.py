@@ -207,3 +207,17 @@ def bench_hostile(
     from runner.commands import bench_hostile as command
 
     command.run(n, rounds, concurrent, rate, seed, as_json)
+
+
+@bench.command("adapt")
+def bench_adapt(
+    network: Annotated[str, typer.Option(metavar="NAME", help="torchvision's name.")] = "alexnet",
+    steps: Annotated[str, typer.Option(metavar="RATES", help="What the link is held to, in turn.")] = "2Mbps,50Mbps,5Mbps",
+    n: Annotated[int, typer.Option("-n", min=8, metavar="N", help="Images a step, a multiple of 8.")] = 48,
+    share: Annotated[float, typer.Option(min=0.01, max=1.0, metavar="X", help="Of the time, that the edge may run.")] = 0.08,
+    as_json: Json = False,
+) -> None:
+    """A link in steps: a run that adapts beside each fixed cut. Exit code 1 above 1.15 of the best one, or if images are lost."""
+    from runner.commands import bench_adapt as command
+
+    command.run(network, steps, n, share, as_json)

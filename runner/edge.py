@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import nn
@@ -17,6 +18,9 @@ from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from lmos_opt.profile import TensorSpec
 from measurement import codecs
 from measurement.labels import imagenet_classes
+from runner.adaptation.cuts import Choice, check_memory, plans_of
+from runner.adaptation.scout import Scout
+from runner.adaptation.steering import Steering
 from runner.comparing import COMPARED, compare
 from runner.errors import Unreachable
 from runner.events import Events, Observer, RunBegan, RunEnded, shown
@@ -31,7 +35,7 @@ from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
 from runner.report import Environment, RunReport, make_report
-from runner.shaping import Shape, as_pacer
+from runner.shaping import Pacer, Shape, as_pacer
 from runner.split import split_module, split_traced
 
 ATTEMPTS = 5
@@ -45,13 +49,14 @@ def run_plan(
     *,
     images: Path | None = None,
     n: int | None = None,
-    shape: Shape | None = None,
+    shape: Shape | Pacer | None = None,
     networks: Sequence[str] = (),
     weights_file: Path | None = None,
     threads: int | None = None,
     timeouts: Timeouts | None = None,
     access: Access = OPEN_DOOR,
     pipelined: bool = False,
+    adapt: bool = False,
     progress: Progress | None = None,
     observers: Sequence[Observer] = (),
     compared: int = COMPARED,
@@ -60,9 +65,10 @@ def run_plan(
 
     `images` is a folder of pictures (default: the bundled ones), `shape` the link's emulation, `networks` the
     `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
-    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`. `observers` are
-    told what happens (`runner.events`). Under a codec, `compared` pictures are asked once more after the run, and once without
-    it. The server is not contacted where the plan leaves it nothing to do.
+    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`, or with the cut
+    that the plan's policy chooses for the link as it is (`adapt`). `observers` are told what happens (`runner.events`). Under a
+    codec, `compared` pictures are asked once more after the run, and once without it. The server is not contacted where the plan
+    leaves it nothing to do.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
     before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
@@ -78,41 +84,43 @@ def run_plan(
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    recorder = Recorder()
-    events = Events([recorder, *observers])
-    link = as_pacer(shape)
-    line = Line(server, opening(plan, network), link, timeouts, access, events=events) if plan.x2 else None
+    recorder, link = Recorder(), as_pacer(shape)
+    if adapt and pipelined:
+        raise InputError("--adapt", "takes one image after another; leave out --pipeline")
+    steering = Steering(Choice.of(plan), Scout(server, link, timeouts, access)) if adapt else None
+    plans = [plan] if steering is None else plans_of(plan, steering.choice)
+    events = Events([recorder, *([steering] if steering else []), *observers])
+    lines = [Line(server, opening(one, network), link, timeouts, access, events=events) if one.x2 else None for one in plans]
+    line = next((one for one in lines if one is not None), None)
     interrupted = False
-    with _torch_threads(threads):
+    with _torch_threads(threads), contextlib.ExitStack() as stack:
         baseline = _interpreter_bytes()
         try:
-            if line is not None:
-                _reach(line, lambda: line.is_asked, timeouts, may_fail=True)
+            _reach_all(lines, "is_asked", timeouts, may_fail=True)
             tell(f"building {network.builder}", 0, n)
-            head, refusal = _build_head(plan, network, weights, networks, line)
-            fallback = Fallback(plan, network, weights, networks, refusal)
-            if line is not None:
-                tell("waiting for the server", 0, n)
-                _reach(line, lambda: line.is_open, timeouts, may_fail=refusal is None)
-            memory = _edge_memory(head, pictures, baseline)
+            routes = build_routes(plans, lines, network, weights, networks)
+            tell("waiting for the server", 0, n)
+            _reach_all(lines, "is_open", timeouts, may_fail=routes[0].fallback is None or routes[0].fallback.refusal is None)
+            memory = _edge_memory([route.head for route in routes], pictures, baseline)
             keep_heap()  # not before: it would blur what the head needs
             tell("warming up", 0, n)
-            pipeline = Pipeline(Route(head, line, fallback), _class_names(network), timeouts, events)
-            pipeline.warm_up(pictures)
+            pipeline = Pipeline(routes[0], _class_names(network), timeouts, events)
+            _warm_up(pipeline, routes, pictures, link)
             events.tell(RunBegan(network=network.name, digest=shown(network.digest), cut=plan.x1, images=n,
                                  peer=line.name if line else None, pipelined=pipelined))  # fmt: skip
+            if steering is not None:
+                stack.enter_context(steering.scout)
+                steering.begin(pipeline, routes)
             begin = time.perf_counter()
-            if link is not None:
-                link.start()
             try:
                 pipeline.run(pictures, range(1, n + 1), PIPELINE_DEPTH if pipelined else 1, tell)
             except KeyboardInterrupt:
                 interrupted = True
             elapsed_s = time.perf_counter() - begin
-            beside = None if interrupted else compare(line, head, pictures, compared, n + 1, timeouts)
+            beside = None if interrupted else compare(routes[0].line, routes[0].head, pictures, compared, n + 1, timeouts)
         finally:
-            if line is not None:
-                line.close(politely=not interrupted)
+            for one in filter(None, lines):
+                one.close(politely=not interrupted)
         environment = Environment(
             started=started,
             edge=this_machine(torch.get_num_threads()),
@@ -125,7 +133,8 @@ def run_plan(
         )
     report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
                          elapsed_s=elapsed_s, reason="interrupted" if interrupted else None,
-                         happened=recorder.since(begin), compared=beside)  # fmt: skip
+                         happened=recorder.since(begin), compared=beside, adapted=steering.adapted if steering else None,
+                         adaptation=steering.changes if steering else ())  # fmt: skip
     events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
                          elapsed_s=elapsed_s, reason=report.reason))  # fmt: skip
     return report
@@ -136,13 +145,28 @@ def patient_with(plan: Plan) -> Timeouts:
     return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted["latency_s"])))
 
 
-def _reach(line: Line, done: Callable[[], bool], timeouts: Timeouts, may_fail: bool = False) -> None:
+def _warm_up(pipeline: Pipeline, routes: Sequence[Route], pictures: Images, link: Pacer | None) -> None:
+    """Go each way once; the pipeline is left on the first, and the times of a shaped link count from now on."""
+    for route in reversed(routes):
+        pipeline.route = route
+        pipeline.warm_up(pictures)
+    if link is not None:
+        link.start()
+
+
+def _reach_all(lines: Sequence[Line | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
+    for line in lines:
+        if line is not None:
+            _reach(line, done, timeouts, may_fail)
+
+
+def _reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
     """Return when the server has come so far, or, if it `may_fail` and did greet, without it after `result_s`.
 
     Before anything is done, a server that is not there or refuses is most likely not the one that was meant.
     """
     end = time.monotonic() + timeouts.result_s
-    while not done():
+    while not getattr(line, done):
         line.step(timeouts.heartbeat_s)
         if line.refused is not None:
             raise line.refused
@@ -158,8 +182,8 @@ def _reach(line: Line, done: Callable[[], bool], timeouts: Timeouts, may_fail: b
 
 
 @torch.inference_mode()
-def _edge_memory(head: nn.Module, pictures: Images, baseline: int) -> list[int]:
-    """The most memory above `baseline` (B) while the head runs, for a few images.
+def _edge_memory(heads: Sequence[nn.Module], pictures: Images, baseline: int) -> list[int]:
+    """The most memory above `baseline` (B) while the head runs, or each of the heads, for a few images.
 
     Apart from the timed runs: free memory must go back to the system before each, and fetching it again would make the
     head slower (VGG16's first 10 layers by a quarter).
@@ -169,23 +193,33 @@ def _edge_memory(head: nn.Module, pictures: Images, baseline: int) -> list[int]:
         image = pictures.load(k % len(pictures))
         release()
         with PeakMemory() as peak:
-            head(image)
+            for head in heads:
+                head(image)
         found.append(max(peak.bytes - baseline, 0))
     return found
 
 
-def _build_head(plan: Plan, network: PlannedNetwork, weights: str, networks: Sequence[str],
-                line: Line | None) -> tuple[nn.Module, str | None]:  # fmt: skip
-    """The head, its network checked, no weight of the tail ever in memory; and why the tail may not run here, if so.
+def build_routes(plans: Sequence[Plan], lines: Sequence[Line | None], network: PlannedNetwork, weights: str,
+                 networks: Sequence[str]) -> list[Route]:  # fmt: skip
+    """A plan's head, its network checked, no weight of the tail ever in memory; or the heads of several plans, over one copy of
+    the weights, and where the whole network is among them, their tails likewise.
 
-    The line learns what answers must look like.
+    Each line learns what answers must look like.
     """
     loaded = load_planned(network, weights, networks)
-    if line is not None:
-        line.expected = outputs_of(loaded.traced)
-    head = split_traced(loaded.traced, plan.edge_layers)[0] if plan.x2 else loaded.module
-    loaded.fill(head)
-    return head, why_not_here(plan, loaded.traced) if plan.x2 else None
+    check_memory(plans, loaded.traced)
+    refusal = why_not_here(plans[0], loaded.traced) if any(plan.x2 for plan in plans) else None
+    is_whole, routes = any(not plan.x2 for plan in plans), []
+    for plan, line in zip(plans, lines, strict=True):
+        if line is not None:
+            line.expected = outputs_of(loaded.traced)
+        head, tail = split_traced(loaded.traced, plan.edge_layers) if plan.x2 else (loaded.module, None)
+        loaded.fill(head)
+        if is_whole and tail is not None:
+            loaded.fill(tail)
+        fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None)
+        routes.append(Route(head, line, fallback, plan.x1 if len(plans) > 1 else None))
+    return routes
 
 
 def _interpreter_bytes() -> int:

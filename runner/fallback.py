@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
@@ -24,11 +24,16 @@ def why_not_here(plan: Plan, traced: TracedNetwork) -> str | None:
     limit = plan.setting.memory_limit_bytes
     if limit is None:
         return None
-    instance = Instance.from_profile(profile_traced(traced, name="whole"))
-    needed = edge_memory(instance, frozenset(instance.names), plan.setting.memory_model)
+    needed = memory_here(plan, traced, (layer.name for layer in traced.layers))
     if needed <= limit:
         return None
     return f"the whole network needs {format_size(needed)} at the edge, the plan's limit is {format_size(limit)}"
+
+
+def memory_here(plan: Plan, traced: TracedNetwork, edge_layers: Iterable[str]) -> int:
+    """What these layers need at the edge (B), by the plan's own model."""
+    instance = Instance.from_profile(profile_traced(traced, name="whole"))
+    return edge_memory(instance, frozenset(edge_layers), plan.setting.memory_model)
 
 
 @dataclass

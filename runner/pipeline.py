@@ -33,11 +33,13 @@ QUEUED_IMAGES = 16
 
 @dataclass
 class Route:
-    """One cut's way: its head, the line to the server's tail (None: the head is the whole network), the tail here."""
+    """One cut's way: its head, the line to the server's tail (None: the head is the whole network), the tail here; where there
+    are several, its number of edge layers."""
 
     head: nn.Module
     line: Line | None
     fallback: Fallback | None
+    cut: int | None = None
 
 
 @dataclass
@@ -45,7 +47,7 @@ class _Image:
     """One image under way."""
 
     line: Line
-    fallback: Fallback | None
+    route: Route
     number: int
     name: str
     begin: float
@@ -132,13 +134,13 @@ class Pipeline:
         t_edge_s = time.perf_counter() - begin
         found, class_name = self._class(outputs)
         return ImageResult(file=name, class_=found, class_name=class_name, t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
-                           latency_s=time.perf_counter() - begin, began_s=begin - self._start)  # fmt: skip
+                           latency_s=time.perf_counter() - begin, began_s=begin - self._start, cut=self.route.cut)  # fmt: skip
 
     def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
         begin = time.perf_counter()
         crossing = self.route.head(image)
         t_edge_s = time.perf_counter() - begin
-        return _Image(line, self.route.fallback, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
+        return _Image(line, self.route, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
 
     def _settle(self, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
@@ -151,8 +153,8 @@ class Pipeline:
             if image.question.answer is not None:
                 self._late = 0
                 self._end(image.number, self._answered(image))
-            elif image.fallback is not None and image.fallback.refusal is None:
-                self._end(image.number, self._here(line, image.fallback, image))
+            elif image.route.fallback is not None and image.route.fallback.refusal is None:
+                self._end(image.number, self._here(line, image.route.fallback, image))
             elif self._is_hopeless(line, image):
                 self._end(image.number, self._given_up(line, image))
             elif len(waiting) < QUEUED_IMAGES and not last:
@@ -195,6 +197,7 @@ class Pipeline:
             t_decode_s=answer.t_decode_s,
             sent_bytes=image.question.sent_bytes,
             began_s=image.begin - self._start,
+            cut=image.route.cut,
             retries=image.question.retries,
         )
 
@@ -217,6 +220,7 @@ class Pipeline:
             latency_s=end - image.begin,
             t_queue_s=max(end - loading - tail_s, 0.0),
             began_s=image.begin - self._start,
+            cut=image.route.cut,
             retries=image.question.retries,
             finished_at="edge",
             reason=reason,
@@ -225,7 +229,7 @@ class Pipeline:
     def _given_up(self, line: Line, image: _Image) -> FailedImage:
         reason = self._reason(line, image)
         line.withdraw(image.question, reason)
-        refusal = image.fallback.refusal if image.fallback else None
+        refusal = image.route.fallback.refusal if image.route.fallback else None
         return FailedImage(file=image.name, reason=f"{reason}; {refusal}" if refusal else reason,
                            retries=image.question.retries)  # fmt: skip
 

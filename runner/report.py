@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import ConfigDict, Field
 
 from lmos_opt.coding import RAW, CodecName
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Record, Text
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.plan import STAGES, Plan
 from lmos_opt.units import format_size, format_time
 from runner.machine import Machine
@@ -35,7 +35,8 @@ class ImageResult(Record):
     `t_decode_s` in it; `t_tx_s` the rest of the exchange, of `sent_bytes` (with everything that went wrong in it), `t_queue_s`
     the wait before it was sent, `latency_s` all of it from the tensor in memory to the class; it began `began_s` after the run
     did. `retries` is how often it was sent again. An image that was `finished_at` the edge, for the `reason` given, has its
-    tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and the time that the server was waited for in `t_tx_s`.
+    tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is
+    how many layers ran at the edge, in a run that adapts.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -56,6 +57,31 @@ class ImageResult(Record):
     retries: Count = 0
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
+    cut: Count | None = None
+
+
+class CutChange(Record):
+    """A change of the cut: from the image `at_image` on, `at_s` after the run began, `x1_after` layers ran at the edge in place of
+    `x1_before`; what was predicted of both at the bandwidth that was estimated, and why."""
+
+    at_image: Count
+    at_s: Amount
+    x1_before: Count
+    x1_after: Count
+    bandwidth_bytes_per_s: Rate
+    predicted_before_s: Amount
+    predicted_after_s: Amount
+    reason: Text
+
+
+class Adapted(Record):
+    """What a run could adapt to: its policy's rule, the cuts by their number of edge layers, the plan's own first; and the probes
+    that were sent to know the link."""
+
+    rule: Text
+    cuts: tuple[Count, ...]
+    probes: Count
+    probed_bytes: Count
 
 
 class FailedImage(Record):
@@ -133,7 +159,8 @@ class RunReport(Document):
     was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
     `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
-    of the cut, images that failed. `codec` is there where tensors were not sent as they are.
+    of the cut, images that failed. `codec` is there where tensors were not sent as they are. A run that
+    `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
     """
 
     SCHEMA: ClassVar[str] = "lmos.report/1"
@@ -155,6 +182,8 @@ class RunReport(Document):
     goodput_images_per_s: Amount | None = None
     happened: tuple[Happening, ...] = ()
     codec: CodecReport | None = None
+    adapted: Adapted | None = None
+    adaptation: tuple[CutChange, ...] = ()
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
         """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
@@ -176,6 +205,8 @@ def make_report(
     elapsed_s: float | None = None,
     happened: Sequence[Happening] = (),
     compared: Compared | None = None,
+    adapted: Adapted | None = None,
+    adaptation: Sequence[CutChange] = (),
 ) -> RunReport:
     """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
 
@@ -202,6 +233,8 @@ def make_report(
         goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
         happened=tuple(happened),
         codec=_codec_report(plan, results, compared),
+        adapted=adapted,
+        adaptation=tuple(adaptation),
     )
 
 

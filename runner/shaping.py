@@ -80,6 +80,9 @@ class Pacer:
         self._held: float | None = None
         self._turn = threading.Lock()
 
+    def __str__(self) -> str:
+        return str(self.shape)
+
     @property
     def rate_bytes_per_s(self) -> float:
         """The rate now."""

@@ -9,14 +9,18 @@ from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan
+from lmos_opt.policy import Policy
+from lmos_opt.policy_maps import bandwidth_policy
+from lmos_opt.selection import RULES
 from lmos_opt.split import Split
 from lmos_opt.units import format_rate, format_size, format_time
 from measurement import codecs
-from runner.commands.output import err, out, print_json, table
+from runner.commands.output import activity, err, out, print_json, table
+from runner.commands.policy import ends_of
 from runner.commands.tracing import Asked, Question, baseline_split, read, trace
 
 
-def run(question: Question, select: str, output: Path | None, plot: Path | None, as_json: bool) -> None:
+def run(question: Question, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
     """Raises InputError and InfeasibleError as `choose`."""
     if plot is not None:
         from lmos_opt.plots.style import check
@@ -26,6 +30,8 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
     asked = read(question)
     plan = choose(question, asked, select)
+    if between is not None:
+        plan = plan.model_copy(update={"policy": _policy(question, asked.instance, select, between)})
     if output is not None:
         plan.save(output)
     if plot is not None:
@@ -61,6 +67,17 @@ def choose(question: Question, asked: Asked, select: str) -> Plan:
     return plan
 
 
+def _policy(question: Question, instance: Instance, select: str, between: str) -> Policy:
+    """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
+    if question.constraints:
+        raise InputError("--policy", "knows no constraints of your own; leave out --constraint")
+    is_rule = select.partition(":")[0] in {name.partition(":")[0] for name in RULES}
+    low, high = ends_of(between, "--policy", "1Mbps..200Mbps")
+    with activity("finding where the choice changes"):
+        return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=question.model,
+                                proper_split=question.proper_split, solver=question.solver)  # fmt: skip
+
+
 def plan_table(plan: Plan, instance: Instance) -> object:
     """The plan for people."""
     predicted = plan.predicted
@@ -69,6 +86,7 @@ def plan_table(plan: Plan, instance: Instance) -> object:
         ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
         ["crosses", ", ".join(map(_crossing, plan.crossing)) or "nothing"],
         *([key, format_time(predicted[key])] for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+        *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
     title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "
@@ -79,6 +97,11 @@ def plan_table(plan: Plan, instance: Instance) -> object:
 def _crossing(tensor: CrossingTensor) -> str:
     under = "" if tensor.wire_bytes is None else f" as {format_size(tensor.wire_bytes)}"
     return f"{tensor.name} {list(tensor.shape)} {format_size(tensor.bytes)}{under}"
+
+
+def _changes(policy: Policy) -> str:
+    found = [f"{'no cut' if one.x1 is None else f'{one.x1} edge layers'} from {format_rate(one.low)}" for one in policy.stretches]
+    return f"{policy.rule}: {', '.join(found)} to {format_rate(policy.high)}"
 
 
 def _values(question: Question, split: Split) -> dict[str, float]:

@@ -43,14 +43,20 @@ def make_policy(question: Question, select: str, over: str, between: str | None)
     fixed = {"bandwidth": question.options.bandwidth, "memory": question.options.memory}[varied]
     if fixed is not None:
         raise InputError(f"--{varied}", f"is what the policy is over; expected --range LOW..HIGH instead of {fixed}")
-    ends: tuple[str, ...] = () if between is None else tuple(between.split(".."))
-    if between is not None and len(ends) != 2:
-        raise InputError("--range", f"{between!r} is not a range; expected LOW..HIGH such as 1Mbps..200Mbps or 0..1GB")
+    ends = () if between is None else ends_of(between, "--range", "1Mbps..200Mbps or 0..1GB")
     instance = read(question).instance
     make = bandwidth_policy if varied == "bandwidth" else memory_policy
     with activity("finding where the choice changes"):
         return make(instance, select, *ends, memory_model=question.model, proper_split=question.proper_split,
                     solver=question.solver)
+
+
+def ends_of(between: str, option: str, example: str) -> tuple[str, str]:
+    """The ends of `LOW..HIGH`; InputError for anything else."""
+    low, dots, high = between.partition("..")
+    if not dots or ".." in high:
+        raise InputError(option, f"{between!r} is not a range; expected LOW..HIGH such as {example}")
+    return low, high
 
 
 def policy_table(policy: Policy) -> object:

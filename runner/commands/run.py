@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import STAGES, Plan, check_runnable
-from lmos_opt.units import format_size, format_time, parse_time
+from lmos_opt.units import format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
 from runner.commands.output import err, live, out, print_json, table
@@ -42,6 +42,7 @@ class Manner:
     trace: Path | None = None
     watch: Watch = field(default_factory=Watch)
     compared: int = 8
+    adapt: bool = False
 
 
 class ImagesLost(LmosError):
@@ -70,6 +71,8 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             print_json(report.to_json())
         else:
             out().print(comparison(report))
+            if report.adapted is not None:
+                out().print(changes(report))
             out().print(classes(report))
             out().print(how_it_went(report))
         if output is not None:
@@ -105,6 +108,7 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             timeouts=_timeouts(plan, manner.deadline),
             access=access_of(server, manner),
             pipelined=manner.pipelined,
+            adapt=manner.adapt,
             progress=progress,
             observers=observers,
             compared=manner.compared,
@@ -152,6 +156,19 @@ def comparison(report: RunReport) -> object:
     title = (f"{report.images} images, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
              + (f", link held to {shape}" if shape else ""))
     return table(title, ["stage", "predicted", "measured (median)", "measured (p95)", "prediction off by"], rows, left=[0])
+
+
+def changes(report: RunReport) -> object:
+    """Each change of the cut, and why."""
+    assert report.adapted is not None
+    rows = [[str(one.at_image), f"{one.at_s:.1f} s", f"{one.x1_before} to {one.x1_after}", format_rate(one.bandwidth_bytes_per_s),
+             format_time(one.predicted_before_s), format_time(one.predicted_after_s), one.reason] for one in report.adaptation]
+    title = (f"{len(rows)} changes of the cut between {', '.join(map(str, report.adapted.cuts))} edge layers, "
+             f"rule {report.adapted.rule}; {report.adapted.probes} probes, {format_size(report.adapted.probed_bytes)}")
+    if not rows:
+        return title
+    columns = ["from image", "after", "edge layers", "link", "predicted before", "predicted now", "why"]
+    return table(title, columns, rows, left=[6])
 
 
 def classes(report: RunReport) -> object:

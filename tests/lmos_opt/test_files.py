@@ -138,7 +138,7 @@ OPTIONAL = {
     "t_local_high_s", "peak_local_bytes", "complete", "reason", "constrained",
     "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts",
     "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
-    "work", "cost", "rates", "held_out", "happened", "t_tail_s",
+    "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
     "t_encode_s", "t_decode_s", "sent_bytes", "compared",
 }  # fmt: skip
 

@@ -1,0 +1,89 @@
+"""Probes beside the run: a connection of their own, and a thread that waits for their answers."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from types import TracebackType
+from typing import Self
+
+from runner.errors import RemoteProtocolError, RunnerError
+from runner.probing.fit import Exchange
+from runner.protocol.messages import LARGEST_PROBE_BYTES
+from runner.remote import Access, Remote, Timeouts
+from runner.shaping import Pacer, Shape
+
+_PAUSE_S = 2.0
+"""After a connection that failed."""
+_KEEP_S = 10.0
+_WITHIN_S = 5.0
+"""A probe that takes longer says nothing: the server is gone, or the link next to."""
+
+
+class Scout:
+    """`ask` sends one probe, `take` gives the exchanges that have come back. It never holds anybody up.
+
+    `sent` and `sent_bytes` count all that were asked.
+    """
+
+    def __init__(self, address: tuple[str, int], link: Shape | Pacer | None, timeouts: Timeouts, access: Access) -> None:
+        self._address, self._link, self._timeouts, self._access = address, link, timeouts, access
+        self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
+        self._came: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="scout", daemon=True)
+        self._stop = threading.Event()
+        self.is_busy = False
+        self.sent = self.sent_bytes = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        self._stop.set()
+        self._asked.put(None)
+        self._thread.join(_WITHIN_S + self._timeouts.connect_s)
+
+    def ask(self, n_bytes: int) -> None:
+        """Send a probe of so many bytes, unless one is under way."""
+        if not self.is_busy:
+            self.is_busy = True
+            n_bytes = min(n_bytes, LARGEST_PROBE_BYTES)
+            self.sent, self.sent_bytes = self.sent + 1, self.sent_bytes + n_bytes
+            self._asked.put(n_bytes)
+
+    def take(self, wait_s: float = 0.0) -> Exchange | None:
+        """The exchange that was asked for, if it is over within `wait_s`; None also where it failed."""
+        if not self.is_busy:
+            return None
+        try:
+            found = self._came.get(timeout=wait_s) if wait_s else self._came.get_nowait()
+        except queue.Empty:
+            return None
+        self.is_busy = False
+        return found
+
+    def _run(self) -> None:
+        remote: Remote | None = None
+        while not self._stop.is_set():
+            try:
+                n_bytes = self._asked.get(timeout=_KEEP_S)
+            except queue.Empty:
+                n_bytes = None
+            if self._stop.is_set():
+                break
+            found = None
+            try:
+                remote = remote or Remote(self._address, self._link, self._timeouts, self._access)
+                seconds, t_server_s = remote.probe(n_bytes or 0, 0, _WITHIN_S)
+                found = Exchange(n_bytes or 0, max(seconds - t_server_s, 0.0))
+            except (RunnerError, RemoteProtocolError):
+                if remote is not None:
+                    remote.close()
+                remote = None
+                self._stop.wait(_PAUSE_S)
+            if n_bytes is not None:
+                self._came.put(found)
+        if remote is not None:
+            remote.close(politely=True)
