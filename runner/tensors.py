@@ -95,6 +95,8 @@ def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec 
             flat = codec.decode(payload[begin : begin + header.encoded_bytes], header)
         except CodecError as error:
             raise CodecError(f"tensor {header.name!r}: {error}") from None
+        if flat.numel() != header.elements or flat.dtype is not DTYPES[header.dtype]:
+            raise CodecError(f"tensor {header.name!r}: {flat.numel()} elements of {flat.dtype}, expected {header.elements}")
         return flat.as_strided(header.shape, header.strides)
     dtype = DTYPES[header.dtype]
     if header.bytes == 0:

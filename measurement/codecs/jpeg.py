@@ -71,8 +71,8 @@ class Jpeg(Codec):
         import torch
         from PIL import Image, UnidentifiedImageError
 
-        if len(tensor.shape) != 4:
-            raise CodecError("only the input travels as a JPEG")
+        if len(tensor.shape) != 4 or tensor.shape[0] != 1 or tensor.dtype != "float32" or self._normalisation is None:
+            raise CodecError("only the input travels as a JPEG: one picture, float32")
         _, channels, height, width = tensor.shape
         data = bytes(payload)
         if data.count(_SCAN) != 1:

@@ -205,6 +205,9 @@ def test_other_pictures_are_refused_before_they_are_decoded(monkeypatch: pytest.
     for reason, data in bad.items():
         with pytest.raises(CodecError, match=reason):
             codec.decode(memoryview(data), INPUT)
+    for shape, dtype in (((2, 3, 224, 224), "float32"), ((1, 3, 224, 224), "float64"), ((3, 224, 224), "float32")):
+        with pytest.raises(CodecError, match="one picture"):
+            codec.decode(memoryview(good), TensorSpec.model_validate({"shape": shape, "dtype": dtype}))
     png = io.BytesIO()
     Image.new("RGB", (224, 224)).save(png, "PNG")
     with pytest.raises(CodecError, match="not a JPEG"):

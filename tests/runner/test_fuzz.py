@@ -25,6 +25,12 @@ def test_no_tampered_conversation_does_harm() -> None:
     assert found.growth_bytes < 100e6
 
 
+def test_a_picture_for_a_header_of_several_is_refused() -> None:
+    """These were neither refused nor understood: the header of a JPEG's tensor spoke of more pictures than one."""
+    found = fuzz([39445, 91064, 124160, 138670, 172835], seed=0, total=5)
+    assert found.crashes == []
+
+
 @pytest.mark.slow
 def test_a_million_tampered_conversations_do_no_harm() -> None:
     found = fuzz(range(1_000_000), seed=0, total=1_000_000)
