@@ -42,7 +42,8 @@ from runner.report import ImageResult
 
 BUCKETS_S = (*(base * 10.0**power for power in range(-4, 2) for base in (1.0, 2.5, 5.0)), 100.0)
 """0.1 ms to 100 s, about 3 a decade: a layer on a server up to an image over a bad link."""
-STAGES = {"edge": "t_edge_s", "queue": "t_queue_s", "link": "t_tx_s", "server": "t_server_s", "image": "latency_s"}
+STAGES = {"edge": "t_edge_s", "encode": "t_encode_s", "queue": "t_queue_s", "link": "t_tx_s", "server": "t_server_s",
+          "decode": "t_decode_s", "image": "latency_s"}  # fmt: skip
 """The label `stage` and the key of a report's image that it counts."""
 OUTCOMES = ("done", "done_locally", "failed")
 MOST_SCRAPES = 8

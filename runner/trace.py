@@ -64,21 +64,29 @@ def slices(report: RunReport) -> list[Slice]:
 
 
 def _planned(number: int, image: ImageResult, next_begins: float) -> Iterator[Slice]:
-    """Head, queue, link, server, link."""
-    head = Slice("edge", "head" if image.t_tx_s else "whole network", image.began_s or 0.0, image.t_edge_s, number)
-    queue = Slice("queue", "waits to be sent", head.end_s, image.t_queue_s, number)
+    """Head, codec, queue, link, codec, tail, link."""
+    head, encode = _head(number, image, 0.0)
+    queue = Slice("queue", "waits to be sent", encode.end_s, image.t_queue_s, number)
     latest = queue.end_s + image.t_tx_s
-    tail = Slice("server", "tail", max(min(latest, next_begins - image.t_server_s), queue.end_s), image.t_server_s, number)
-    up = Slice("link", "up", queue.end_s, tail.begin_s - queue.end_s, number)
-    return iter((head, queue, up, tail, Slice("link", "down", tail.end_s, image.t_tx_s - up.length_s, number)))
+    decode = Slice("server", "decode", max(min(latest, next_begins - image.t_server_s), queue.end_s), image.t_decode_s, number)
+    tail = Slice("server", "tail", decode.end_s, image.t_server_s - image.t_decode_s, number)
+    up = Slice("link", "up", queue.end_s, decode.begin_s - queue.end_s, number)
+    return iter((head, encode, queue, up, decode, tail, Slice("link", "down", tail.end_s, image.t_tx_s - up.length_s, number)))
 
 
 def _here(number: int, image: ImageResult) -> Iterator[Slice]:
-    """Head, the wait for a server that did not answer, loading the tail, the tail."""
-    head = Slice("edge", "head", image.began_s or 0.0, image.t_edge_s - image.t_tail_s, number)
-    waiting = Slice("link", "waits in vain", head.end_s, image.t_tx_s, number)
+    """Head, codec, the wait for a server that did not answer, loading the tail, the tail."""
+    head, encode = _head(number, image, image.t_tail_s)
+    waiting = Slice("link", "waits in vain", encode.end_s, image.t_tx_s, number)
     loading = Slice("queue", "loads the tail", waiting.end_s, image.t_queue_s, number)
-    return iter((head, waiting, loading, Slice("edge", "tail", loading.end_s, image.t_tail_s, number)))
+    return iter((head, encode, waiting, loading, Slice("edge", "tail", loading.end_s, image.t_tail_s, number)))
+
+
+def _head(number: int, image: ImageResult, t_tail_s: float) -> tuple[Slice, Slice]:
+    """The head, and what encoded its tensors."""
+    what = "head" if image.t_tx_s else "whole network"
+    head = Slice("edge", what, image.began_s or 0.0, image.t_edge_s - image.t_encode_s - t_tail_s, number)
+    return head, Slice("edge", "encode", head.end_s, image.t_encode_s, number)
 
 
 def trace_of(report: RunReport) -> dict[str, Any]:
@@ -154,7 +162,8 @@ def _bandwidth(report: RunReport, ends: Sequence[float]) -> Iterator[dict[str, A
     crossing_bytes = sum(tensor.bytes for tensor in report.plan.crossing)
     for image, end in zip(report.per_image, ends, strict=True):
         if image.finished_at == "plan" and image.t_tx_s > 0:
-            yield _counter("crossing over link time (Mbit/s)", end, 8e-6 * crossing_bytes / image.t_tx_s)
+            sent_bytes = crossing_bytes if image.sent_bytes is None else image.sent_bytes
+            yield _counter("crossing over link time (Mbit/s)", end, 8e-6 * sent_bytes / image.t_tx_s)
 
 
 def _counter(name: str, at_s: float, value: float) -> dict[str, Any]:

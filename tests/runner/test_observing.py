@@ -112,7 +112,7 @@ def agrees_with(found: Numbers, report: RunReport) -> None:
     assert found["lmos_edge_images_under_way", ""] == found["lmos_edge_connected", ""] == 0
     assert found["lmos_edge_goodput_images_per_second", ""] == pytest.approx(report.goodput_images_per_s)
     for stage, key in (("edge", "t_edge_s"), ("queue", "t_queue_s"), ("link", "t_tx_s"), ("server", "t_server_s"),
-                       ("image", "latency_s")):  # fmt: skip
+                       ("encode", "t_encode_s"), ("decode", "t_decode_s"), ("image", "latency_s")):  # fmt: skip
         assert found["lmos_edge_stage_seconds_count", stage] == len(report.per_image)
         total = sum(getattr(image, key) for image in report.per_image)
         assert found["lmos_edge_stage_seconds_sum", stage] == pytest.approx(total)

@@ -102,6 +102,14 @@ def test_a_real_runs_trace_adds_up(tmp_path: Path) -> None:
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "trace.json").read_bytes()
 
 
+def test_a_codecs_times_lie_at_both_ends() -> None:
+    report = report_of(image(0.0, 0.3, 0.0, 0.1, 0.2, t_encode_s=0.05, t_decode_s=0.02, sent_bytes=1000))
+    events = adds_up(report)
+    spans = [(one.what, pytest.approx(one.length_s)) for one in slices(report)]
+    assert spans == [("head", 0.25), ("encode", 0.05), ("up", 0.1), ("decode", 0.02), ("tail", 0.18)]
+    assert [event["args"]["value"] for event in events if event["name"].endswith("(Mbit/s)")] == [pytest.approx(0.08)]
+
+
 def test_a_report_that_does_not_say_when_is_refused() -> None:
     with pytest.raises(InputError, match="expected began_s"):
         trace_of(report_of(image(None, 0.1, 0.0, 0.1, 0.1)))
