@@ -12,6 +12,7 @@ from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Va
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
+from lmos_opt.intervals import stage_intervals
 from lmos_opt.policy import Policy
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
@@ -61,8 +62,9 @@ class Plan(Document):
     """A chosen split: `edge_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
-    `predicted` holds the STAGES and any further objective of the front it was chosen from. A `policy` over bandwidth says what
-    a run that adapts may change to.
+    `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
+    between which stages lie, for those that were predicted from measured times with intervals. A `policy` over bandwidth says
+    what a run that adapts may change to.
     """
 
     SCHEMA: ClassVar[str] = "lmos.plan/1"
@@ -76,6 +78,7 @@ class Plan(Document):
     predicted: dict[Name, Value]
     setting: Setting
     policy: Policy | None = None
+    predicted_interval: dict[Name, tuple[Amount, Amount]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -134,6 +137,8 @@ def make_plan(
         codec=RAW if instance.coding is None else instance.coding.codec,
         predicted=predicted,
         setting=setting,
+        predicted_interval={} if profile is None else
+        stage_intervals(times, profile, edge, (setting.edge, setting.server), instance.rtt_s),
     )
 
 

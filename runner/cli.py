@@ -92,12 +92,23 @@ def profile(
         list[str] | None,
         typer.Option("--codec", metavar="NAME", help="Measure what it makes of every layer's output here (repeatable)."),
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Show every layer, not only those that count most.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw the parts of every cut's latency: .png, .svg, .pdf or .html."),
+    ] = None,
+    edge: Edge = None,
+    server: Server = None,
+    bandwidth: Bandwidth = None,
+    rtt: Rtt = None,
     as_json: Json = False,
 ) -> None:
     """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
+    from lmos_opt.sources import Options
     from runner.commands import profile as command
 
-    command.run(network, output, granularity, input_shape, time, weights, threads, precision, budget, codecs or [], as_json)
+    command.run(network, output, granularity, input_shape, time, weights, threads, precision, budget, codecs or [], every, plot,
+                Options(edge, server, bandwidth, rtt), as_json)
 
 
 @app.command()

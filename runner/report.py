@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import ConfigDict, Field
 
 from lmos_opt.coding import RAW, CodecName
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
+from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.plan import STAGES, Plan
 from lmos_opt.units import format_size, format_time
+from measurement.medians import median_of
 from runner.machine import Machine
 
 if TYPE_CHECKING:
@@ -21,11 +22,14 @@ EDGE_MEMORY = "edge_memory_bytes"
 
 
 class Spread(Record):
-    """Mean, median and 95th percentile (linear between neighbours) over the images of a run."""
+    """Mean, median and 95th percentile (linear between neighbours) over the images of a run; `low` to `high` holds the true
+    median with 95 % confidence, by order statistics (`measurement.medians`)."""
 
     mean: Amount
     p50: Amount
     p95: Amount
+    low: Amount | None = None
+    high: Amount | None = None
 
 
 class ImageResult(Record):
@@ -158,6 +162,7 @@ class RunReport(Document):
     are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
     was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
+    `errors` says for each stage how far off its prediction was, relative to the measured median: 0.1 is a tenth too high.
     `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
     of the cut, images that failed. `codec` is there where tensors were not sent as they are. A run that
     `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
@@ -169,6 +174,7 @@ class RunReport(Document):
     images: Count
     predicted: dict[Name, Number]
     measured: dict[Name, Spread]
+    errors: dict[Name, Number] = Field(default_factory=dict)
     per_image: tuple[ImageResult, ...]
     lost: Count
     retries: Count
@@ -214,12 +220,14 @@ def make_report(
     """
     planned = [result for result in results if result.finished_at == "plan"] or results
     measured = {stage: [getattr(result, stage) for result in planned] for stage in STAGES if stage != EDGE_MEMORY}
+    spreads = {stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items() if values}
     return RunReport(
         schema="lmos.report/1",
         plan=plan,
         images=len(results) + len(failed),
         predicted=plan.predicted,
-        measured={stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items() if values},
+        measured=spreads,
+        errors=relative_errors(plan.predicted, spreads),
         per_image=tuple(results),
         lost=len(failed),
         retries=sum(image.retries for image in results) + sum(image.retries for image in failed),
@@ -249,6 +257,35 @@ def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared
                        t_decode_s=_spread([result.t_decode_s for result in coded]), compared=compared)  # fmt: skip
 
 
+def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:
+    """How far off each prediction is, relative to the measured median; none where that is 0."""
+    return {stage: float(predicted[stage]) / spread.p50 - 1 for stage, spread in measured.items()
+            if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
+
+
+def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
+    """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
+    the 95th percentile, and how far off the prediction was (empty for what was not measured)."""
+    rows = []
+    for key in STAGES:
+        show = format_size if key.endswith("bytes") else format_time
+        row = [key, show(float(plan.predicted[key])), _between(plan.predicted_interval.get(key), show)]
+        spread = report.measured.get(key) if report is not None else None
+        if spread is not None and report is not None:
+            error = (report.errors or relative_errors(report.predicted, report.measured)).get(key)
+            ends = None if spread.low is None or spread.high is None else (spread.low, spread.high)
+            row += [show(spread.p50), _between(ends, show), show(spread.p95), "" if error is None else f"{100 * error:+.1f} %"]
+        elif report is not None:
+            row += [""] * 4
+        rows.append(row)
+    return rows
+
+
+def _between(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    return "" if ends is None else f"{show(ends[0])} to {show(ends[1])}"
+
+
 def _spread(values: Sequence[float]) -> Spread:
     p50, p95 = np.percentile(values, [50, 95])
-    return Spread(mean=float(np.mean(values)), p50=float(p50), p95=float(p95))
+    found = median_of(values)
+    return Spread(mean=float(np.mean(values)), p50=float(p50), p95=float(p95), low=found.low, high=found.high)

@@ -59,6 +59,11 @@ def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandw
     return found
 
 
+def by_stage(comparisons: Sequence[Comparison]) -> dict[str, float]:
+    """How far a stage's predictions are off in the median (s), signed: what is systematic shows here."""
+    return {stage: median(one.predicted[stage] - one.measured[stage] for one in comparisons) for stage in _STAGES}
+
+
 def worst(comparisons: Sequence[Comparison]) -> float:
     """The largest error of a latency, whatever its sign."""
     return max(abs(comparison.error) for comparison in comparisons)

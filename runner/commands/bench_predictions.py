@@ -8,7 +8,7 @@ from importlib.util import find_spec
 
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.units import format_time, parse_rate
-from runner.bench.predictions import compare, middle, worst
+from runner.bench.predictions import by_stage, compare, middle, worst
 from runner.commands.output import activity, out, print_json, table
 from runner.machine import this_machine
 
@@ -28,6 +28,7 @@ def run(networks: str, images: int, bandwidth: str, as_json: bool) -> None:
     if as_json:
         rows = [{**asdict(one), "error": one.error} for one in found]
         print_json(json.dumps({"machine": machine.model_dump(), "median_error": middle(found), "worst_error": worst(found),
+                               "by_stage_s": by_stage(found),
                                "cuts": rows}, indent=1) + "\n")  # fmt: skip
         return
     rows_shown = [[one.network, f"{one.x1} of {one.x1 + one.x2}",
@@ -36,4 +37,6 @@ def run(networks: str, images: int, bandwidth: str, as_json: bool) -> None:
     title = (f"Predicted / measured (median of {images} images), edge and server two processes, {bandwidth}, "
              f"{machine.cores} cores, {machine.cpu}")
     out().print(table(title, ["network", "at the edge", "edge", "link", "server", "latency", "error"], rows_shown, left=[0, 1]))
+    out().print("in the median, predicted less measured: " +
+                ", ".join(f"{stage} {1e3 * seconds:+.2f} ms" for stage, seconds in by_stage(found).items()))
     out().print(f"latency off by {100 * middle(found):.1f} % in the median, {100 * worst(found):.1f} % at worst")

@@ -13,9 +13,11 @@ from lmos_opt.coding import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork
+from lmos_opt.plots.style import check
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.selection import parse_percent
-from lmos_opt.units import format_size, format_time, parse_time
+from lmos_opt.sources import Options, instance_of
+from lmos_opt.units import format_time, parse_time
 from measurement import codecs
 from measurement.coding import measure_codec
 from measurement.networks import build_network, network_digest, parse_builder
@@ -23,7 +25,8 @@ from measurement.profiling import profile_traced
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import trace_network
 from measurement.weights import KINDS, bundled_weights
-from runner.commands.output import activity, err, out, print_json, table
+from runner.commands.output import activity, err, out, print_json
+from runner.commands.profile_tables import profile_tables
 from runner.errors import RunnerError
 from runner.exchange import exchange_time
 from runner.images import find_images
@@ -33,13 +36,14 @@ PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
 
 def run(network: str, output: Path | None, granularity: str | None, input_shape: str, time: bool, weights: str | None,
-        threads: int | None, precision: str, budget: str, measured: Sequence[str], as_json: bool) -> None:  # fmt: skip
+        threads: int | None, precision: str, budget: str, measured: Sequence[str], every: bool, plot: Path | None,
+        options: Options, as_json: bool) -> None:  # fmt: skip
     """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used."""
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
-    sure, seconds = parse_percent(precision, "--precision") / 100, parse_time(budget, "--budget")
-    if not (sure > 0 and seconds > 0):
-        raise InputError("--precision" if seconds > 0 else "--budget", f"{precision if seconds > 0 else budget!r} is not positive")
+    sure, seconds = _conditions(precision, budget)
+    if plot is not None:
+        check(plot)
     builder = parse_builder(network)
     name = network.rpartition(":")[2]
     if granularity is None:
@@ -53,14 +57,32 @@ def run(network: str, output: Path | None, granularity: str | None, input_shape:
         found = measure_codecs(found, measured, threads)
     if output is not None:
         found.save(output)
+    if plot is not None:
+        from lmos_opt.plots.cuts import save_cuts_plot
+
+        save_cuts_plot(instance_of(found, options), plot)
     if as_json:
         print_json(found.to_json())
     else:
-        out().print(profile_table(found))
-        for name, codec in (found.codecs or {}).items():
-            out().print(codec_line(found, name, codec), soft_wrap=True)
+        _show(found, every)
     for operation in found.unknown_operations:
         err().print(f"lmos: no cost formula for {operation}: its work counts as 0", soft_wrap=True)
+
+
+def _conditions(precision: str, budget: str) -> tuple[float, float]:
+    """The relative width and the seconds that were asked for."""
+    sure, seconds = parse_percent(precision, "--precision") / 100, parse_time(budget, "--budget")
+    for option, text, value in (("--precision", precision, sure), ("--budget", budget, seconds)):
+        if not value > 0:
+            raise InputError(option, f"{text!r} is not positive")
+    return sure, seconds
+
+
+def _show(profile: NetworkProfile, every: bool) -> None:
+    for part in profile_tables(profile, every):
+        out().print(part)
+    for name, codec in (profile.codecs or {}).items():
+        out().print(codec_line(profile, name, codec), soft_wrap=True)
 
 
 def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int]) -> NetworkProfile:
@@ -145,18 +167,3 @@ def parse_shape(text: str) -> tuple[int, int, int]:
     if match is None:
         raise InputError("--input", f"{text!r} is not a shape such as 3x224x224")
     return int(match[1]), int(match[2]), int(match[3])
-
-
-def profile_table(profile: NetworkProfile) -> object:
-    """The profile for people: a row a layer."""
-    rows = [
-        [str(k), layer.name, layer.kind, ", ".join(layer.inputs), f"{layer.macs / 1e6:,.2f}", format_size(layer.weight_bytes),
-         "x".join(map(str, layer.output_shape)), format_size(layer.output_bytes),
-         "" if layer.t_local_s is None else format_time(layer.t_local_s)]
-        for k, layer in enumerate(profile.layers, 1)
-    ]  # fmt: skip
-    title = (f"{profile.name} ({profile.granularity}): {len(profile.layers)} layers, {profile.total_macs / 1e9:.3f} GMACs, "
-             f"{profile.total_params:,} parameters")
-    columns = ["#", "layer", "kind", "inputs", "MMACs", "weights", "output", "bytes", "time here"]
-    return table(title, columns if profile.is_timed else columns[:-1],
-                 rows if profile.is_timed else [row[:-1] for row in rows], left=[1, 2, 3])

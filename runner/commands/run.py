@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.plan import STAGES, Plan, check_runnable
+from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
@@ -21,7 +21,7 @@ from runner.live import REFRESHES_PER_S, LiveView
 from runner.logs import log_event
 from runner.pipeline import Progress
 from runner.remote import Access, Timeouts
-from runner.report import RunReport
+from runner.report import RunReport, stage_rows
 from runner.shaping import parse_shape
 from runner.tls import edge_tls
 from runner.trace import save_trace
@@ -146,16 +146,12 @@ def access_of(address: tuple[str, int], manner: Manner) -> Access:
 
 def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
-    rows = []
-    for key in (key for key in STAGES if key in report.measured):
-        show = format_size if key.endswith("bytes") else format_time
-        predicted, measured = report.predicted[key], report.measured[key]
-        off = f"{100 * (predicted - measured.p50) / measured.p50:+.0f} %" if measured.p50 > 0 else ""
-        rows.append([key, show(predicted), show(measured.p50), show(measured.p95), off])
+    rows = [row for row in stage_rows(report.plan, report) if row[0] in report.measured]
     shape = report.environment.shape
     title = (f"{report.images} images, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
              + (f", link held to {shape}" if shape else ""))
-    return table(title, ["stage", "predicted", "measured (median)", "measured (p95)", "prediction off by"], rows, left=[0])
+    return table(title, ["stage", "predicted", "between", "measured (median)", "between", "measured (p95)", "prediction off by"],
+                 rows, left=[0])
 
 
 def changes(report: RunReport) -> object:

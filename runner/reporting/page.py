@@ -11,13 +11,13 @@ import lmos_opt
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.files import Document, write_atomically
 from lmos_opt.front import Front, Point
-from lmos_opt.plan import STAGES
 from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
 from lmos_opt.selection import parse_percent
 from lmos_opt.units import format_rate, format_size, format_time, parse_time
+from runner.report import stage_rows
 from runner.reporting.subject import Subject
 
 if TYPE_CHECKING:
@@ -198,18 +198,10 @@ def _stages(subject: Subject) -> Table | None:
     plan, report = subject.plan, subject.report
     if plan is None:
         return None
-    rows = []
-    for key in STAGES:
-        show = format_size if key.endswith("bytes") else format_time
-        row = [_STAGE_NAMES[key], show(float(plan.predicted[key]))]
-        if report is not None:
-            spread = report.measured.get(key)
-            off = "" if spread is None or spread.p50 <= 0 else f"{100 * (float(plan.predicted[key]) / spread.p50 - 1):+.0f} %"
-            row += ["", "", ""] if spread is None else [show(spread.p50), show(spread.p95), off]
-        rows.append(tuple(row))
-    measured = ("measured (median)", "measured (p95)", "prediction off by") if report is not None else ()
-    columns = ("stage", "predicted", *measured)
-    return Table(columns, tuple(rows), tuple(range(1, len(columns))))
+    rows = tuple((_STAGE_NAMES[key], *cells) for key, *cells in stage_rows(plan, report))
+    measured = ("measured (median)", "between", "measured (p95)", "prediction off by") if report is not None else ()
+    columns = ("stage", "predicted", "between", *measured)
+    return Table(columns, rows, tuple(range(1, len(columns))))
 
 
 def _images(report: RunReport) -> Table:

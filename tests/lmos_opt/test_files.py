@@ -124,7 +124,7 @@ def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
 @EACH
 def test_negative_times_and_sizes_are_refused_with_their_path(document):
     data = document.to_dict()
-    free = {"values", "predicted", "price", "timing"}
+    free = {"values", "predicted", "price", "timing", "errors"}
     amounts = [path for path, value in leaves(data) if type(value) in (int, float) and not free & set(path)]
     assert amounts
     for path in amounts:
@@ -135,7 +135,7 @@ def test_negative_times_and_sizes_are_refused_with_their_path(document):
 
 OPTIONAL = {
     "power", "ops_per_cycle_by_kind", "unknown_operations", "timing", "t_local_s", "t_local_low_s",
-    "t_local_high_s", "peak_local_bytes", "complete", "reason", "constrained",
+    "t_local_high_s", "peak_local_bytes", "errors", "low", "high", "predicted_interval", "complete", "reason", "constrained",
     "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts",
     "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
     "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
@@ -147,7 +147,8 @@ OPTIONAL = {
 def test_a_missing_key_and_an_unknown_one_are_refused_with_their_path(document):
     data = document.to_dict()
     for path, found in objects(data):
-        if {"values", "predicted", "timing", "versions", "ops_per_cycle_by_kind", "measured"} & set(path[-1:]):
+        if {"values", "predicted", "timing", "versions", "ops_per_cycle_by_kind", "measured", "errors",
+                "predicted_interval"} & set(path[-1:]):
             continue  # maps from names to numbers
         for key in set(found) - OPTIONAL:
             without = changed(data, (*path, key), None)

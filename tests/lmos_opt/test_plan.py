@@ -116,3 +116,26 @@ def test_a_plan_that_contradicts_itself_is_refused_and_nothing_is_written(tmp_pa
         Plan.from_dict(data | {"x1": 2}, "plan.json")
     assert [problem.path for problem in caught.value.problems] == ["predicted.latency_s", "x1"]
     assert listed(tmp_path) == []
+
+
+def test_predictions_from_measured_times_say_between_what_they_lie():
+    data = profile_data()
+    data["layers"][0] |= {"t_local_s": 1.0, "t_local_low_s": 0.5, "t_local_high_s": 3.0}
+    data["timing"] = {"exchange_s": 0.25, "exchange_low_s": 0.125, "exchange_high_s": 0.5}
+    profile = NetworkProfile.from_dict(data)
+
+    def plan(x1, edge="local", server="local", **options):
+        instance = Instance.from_profile(profile, edge=edge, server=server, bandwidth=768.0, **options)
+        setting = SETTING.model_copy(update={"edge": edge, "server": server, "rtt_s": instance.rtt_s})
+        return make_plan(instance, instance.names[:x1], setting=setting, profile=profile)
+
+    cut = plan(1)
+    assert (cut.predicted["t_edge_s"], cut.predicted["t_tx_s"], cut.predicted["t_server_s"]) == (1.0, 1.25, 0.25)
+    assert cut.predicted_interval == {"t_edge_s": (0.5, 3.0), "t_tx_s": (1.125, 1.5), "t_server_s": (0.2, 0.25),
+                                      "latency_s": (pytest.approx(1.825), pytest.approx(4.75))}  # fmt: skip
+    assert Plan.from_dict(cut.to_dict()) == cut
+    assert plan(2).predicted_interval["t_edge_s"] == (pytest.approx(0.7), 3.25)
+    assert "t_tx_s" not in plan(2).predicted_interval
+    assert "t_tx_s" not in plan(1, rtt=0.1).predicted_interval
+    assert plan(1, server="paper-server").predicted_interval.keys() == {"t_edge_s", "latency_s"}
+    assert plan(1, "rpi4", "paper-server").predicted_interval == {}

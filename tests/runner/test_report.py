@@ -11,10 +11,11 @@ from running import BRANCHED, FOUR_CHANNELS, Plans, network_of
 
 from lmos_opt import InputError
 from lmos_opt.plan import STAGES
+from lmos_opt.units import format_time
 from runner.images import find_images, picture_files, read_picture
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
-from runner.report import Environment, ImageResult, RunReport, make_report
+from runner.report import Environment, ImageResult, RunReport, make_report, stage_rows
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +45,30 @@ def test_the_file_has_the_promised_keys(report: RunReport) -> None:
     data = report.to_dict()
     assert data["schema"] == "lmos.report/1"
     assert set(data["measured"]) == set(STAGES) <= set(data["predicted"])
-    assert data["measured"]["t_edge_s"] == pytest.approx({"mean": 0.2, "p50": 0.2, "p95": 0.38})
+    assert data["measured"]["t_edge_s"] == pytest.approx({"mean": 0.2, "p50": 0.2, "p95": 0.38, "low": 0.0, "high": 0.4})
     assert data["measured"]["edge_memory_bytes"]["p50"] == 2000
     assert [image["class"] for image in data["per_image"]] == [0, 1, 2, 3, 4]
     assert (data["images"], data["lost"], data["retries"], data["fallbacks"]) == (5, 0, 0, 0)
     assert data["plan"] == report.plan.to_dict()
     assert data["environment"]["edge"]["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
+
+
+def test_errors_are_relative_to_the_measured_median_and_older_reports_have_them_too(report: RunReport) -> None:
+    predicted = report.predicted
+    assert report.errors["t_server_s"] == pytest.approx(predicted["t_server_s"] / 0.2 - 1)
+    assert report.errors["t_edge_s"] == pytest.approx(predicted["t_edge_s"] / 0.2 - 1)
+    assert set(report.errors) == set(STAGES)
+    data = report.to_dict()
+    del data["errors"]
+    for spread in data["measured"].values():
+        del spread["low"], spread["high"]
+    old = RunReport.from_dict(data)
+    new_rows, old_rows = stage_rows(report.plan, report), stage_rows(old.plan, old)
+    assert [row[-1] for row in new_rows] == [row[-1] for row in old_rows]
+    assert new_rows[2][:2] == ["t_server_s", format_time(predicted["t_server_s"])]
+    assert new_rows[2][3:] == ["200.00 ms", "200.00 ms to 200.00 ms", "200.00 ms", f"{100 * report.errors['t_server_s']:+.1f} %"]
+    assert old_rows[2][4] == ""
+    assert [len(row) for row in stage_rows(report.plan, None)] == [3] * len(STAGES)
 
 
 @pytest.mark.parametrize(("path", "value", "named"), [
