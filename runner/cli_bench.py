@@ -213,7 +213,7 @@ def bench_hostile(
 def bench_adapt(
     network: Annotated[str, typer.Option(metavar="NAME", help="torchvision's name.")] = "alexnet",
     steps: Annotated[str, typer.Option(metavar="RATES", help="What the link is held to, in turn.")] = "2Mbps,50Mbps,5Mbps",
-    n: Annotated[int, typer.Option("-n", min=8, metavar="N", help="Images a step, a multiple of 8.")] = 48,
+    n: Annotated[int, typer.Option("-n", min=8, metavar="N", help="Images a step, a multiple of 8.")] = 96,
     share: Annotated[float, typer.Option(min=0.01, max=1.0, metavar="X", help="Of the time, that the edge may run.")] = 0.08,
     as_json: Json = False,
 ) -> None:
