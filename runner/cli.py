@@ -289,6 +289,10 @@ def serve(
         typer.Option("--unprotected", help="Listen beyond this machine without token and TLS: anybody may use and read it."),
     ] = False,
     threads: Threads = None,
+    batch: Annotated[
+        int,
+        typer.Option(min=1, max=64, metavar="N", help="Compute up to N edges' images at once where faster; last bits may differ."),
+    ] = 1,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
@@ -298,7 +302,7 @@ def serve(
     from runner.commands.watching import Watch
 
     command.run(listen, networks or [], weights or [], plans or [], tls_cert, tls_key, client_ca, token_file, unprotected,
-                threads, Watch(log_format, log_level, metrics))
+                threads, batch, Watch(log_format, log_level, metrics))
 
 
 @app.command()

@@ -126,6 +126,19 @@ def bench_pipeline(
     command.run(images, only, as_json)
 
 
+@bench.command("batching")
+def bench_batching(
+    edges: Annotated[int, typer.Option(min=2, max=16, metavar="N", help="Edges at once.")] = 4,
+    images: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Images of each a round.")] = 25,
+    threads: Annotated[int, typer.Option(min=1, metavar="N", help="The server's threads.")] = 1,
+    as_json: Json = False,
+) -> None:
+    """A server's throughput with several edges on equal tails, one image after another and in batches."""
+    from runner.commands import bench_batching as command
+
+    command.run(edges, images, threads, as_json)
+
+
 @bench.command("exactness")
 def bench_exactness(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,

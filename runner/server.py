@@ -39,6 +39,7 @@ def serve(
     weights_files: Sequence[Path] = (),
     digests: Collection[str] | None = None,
     threads: int | None = None,
+    batch: int = 1,
     limits: Limits = ORDINARY,
     token: str | None = None,
     tls: Tls | None = None,
@@ -50,7 +51,8 @@ def serve(
     """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
 
     `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
-    dicts for plans with weights from a file; with `digests`, no other networks than these are run. Edges must bear the
+    dicts for plans with weights from a file; with `digests`, no other networks than these are run. Up to `batch`
+    images of several edges are computed at once, where that is faster; their last bits may then differ. Edges must bear the
     `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
     called with the port, which port 0 leaves to the system. `observers` are told what happens (`runner.events`), after the log;
     `watch` is given a function that says how busy the server is.
@@ -64,7 +66,7 @@ def serve(
     share_one_heap()
     keep_heap()
     events = Events([log_event, *observers])
-    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests), limits, token=token, tls=tls,
+    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests, batch), limits, token=token, tls=tls,
                     events=events)  # fmt: skip
     if watch is not None:
         watch(server.load)

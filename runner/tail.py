@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +23,7 @@ from torch import Tensor, nn
 from lmos_opt.errors import LmosError
 from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
+from runner.batching import Batches, sizes_that_pay
 from runner.coding import codec_for
 from runner.network import DigestError, build, example_input, flat_outputs, trace_checked
 from runner.protocol import ErrorCode, Infer, Open, TensorHeader, offsets
@@ -55,10 +57,12 @@ class Networks:
 
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
     for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
+    Up to `batch` images of several peers go through equal tails at once, where that is faster; see `runner.batching`.
     """
 
     def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = (),
-                 digests: Collection[str] | None = None) -> None:  # fmt: skip
+                 digests: Collection[str] | None = None, batch: int = 1) -> None:  # fmt: skip
+        self._batch, self._batches = batch, WeakValueDictionary[object, Batches]()
         self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
         self._cache: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
         self._building = threading.Lock()  # seeds and tracing change what all threads share
@@ -77,7 +81,21 @@ class Networks:
             with _refusing("refused", f"the codec {request.codec} cannot be used"):
                 codec = codec_for(request)
             with self._computing, _refusing("split", "the network cannot be split there"):
-                return Tail(*split_traced(traced, request.edge_layers), example_input(spec), self._computing, codec)
+                head, tail = split_traced(traced, request.edge_layers)
+                batches = self._shared(request, head, tail, codec)
+                return Tail(head, tail, example_input(spec), self._computing, codec, batches)
+
+    def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
+        """What the peers with this tail compute with together, where that pays."""
+        if self._batch == 1 or codec is not None:
+            return None
+        spec = request.input
+        key = (request.network.digest, spec.shape, spec.dtype, request.granularity, frozenset(request.edge_layers))
+        found = self._batches.get(key)
+        if found is None:
+            sizes = sizes_that_pay(head, tail, example_input(spec), self._batch)
+            found = self._batches[key] = Batches(tail, sizes, self._computing)
+        return found
 
     def _traced(self, request: Open) -> TracedNetwork:
         refusal = Refusal("refused", "the plan's weights are a file; start the server with that file too")
@@ -125,8 +143,8 @@ class Tail:
     """One peer's tail: knows exactly which tensors must come, having run both parts once (which also warms it up)."""
 
     def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor, computing: threading.Lock,
-                 codec: Codec | None = None) -> None:  # fmt: skip
-        self._tail, self._computing, self._codec = tail, computing, codec
+                 codec: Codec | None = None, batches: Batches | None = None) -> None:  # fmt: skip
+        self._tail, self._computing, self._codec, self._batches = tail, computing, codec, batches
         with torch.inference_mode():
             crossing = head(example)
             self._scalars = json.loads(json.dumps(crossing.scalars))  # as they arrive: tuples become lists
@@ -139,6 +157,10 @@ class Tail:
     def infer(self, request: Infer, payload: memoryview) -> Answered:
         """The outputs, and the times that they took. Refusal where that failed."""
         self._check(request)
+        if self._batches is not None:
+            with _refusing("failed", "the tail failed"), torch.inference_mode():
+                outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._scalars))
+                return Answered(*pack(outputs), t_server_s, 0.0)
         with _refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
             begin = time.perf_counter()
             with _refusing("tensors", "the tensors cannot be decoded"):

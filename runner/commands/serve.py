@@ -28,6 +28,7 @@ def run(
     token_file: Path | None,
     unprotected: bool,
     threads: int | None,
+    batch: int,
     watch: Watch,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
@@ -38,7 +39,7 @@ def run(
         if metrics is not None and watch.metrics is not None:
             tell_url(stack.enter_context(shown_at(metrics, watch.metrics, unprotected)), watch, always_logged=True)
         serve(host, port, networks=[parse_builder(name) for name in networks], weights_files=list(weights), threads=threads,
-              digests=digests or None, token=read_token(token_file), tls=_tls(tls_cert, tls_key, client_ca),
+              batch=batch, digests=digests or None, token=read_token(token_file), tls=_tls(tls_cert, tls_key, client_ca),
               unprotected=unprotected, limits=ORDINARY, observers=[] if metrics is None else [metrics],
               watch=None if metrics is None else metrics.watch)  # fmt: skip
 

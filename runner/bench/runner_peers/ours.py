@@ -49,19 +49,28 @@ def parcel() -> nn.Module:
 
 
 @contextmanager
-def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
-    """Images through head, line and tail as `lmos run` takes them, one after another. RunnerError where the server refuses."""
+def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[tuple[Line, nn.Module]]:
+    """The line to a server that is ready for the tail behind the first x1 layers, and the head. RunnerError where it refuses."""
     module = build_network(builder, "seeded:0", allow_code=True)
     traced = trace_network(module, torch.zeros(shape))
     plan, network = _plan(builder, module, traced, x1)
     head, _ = split_traced(traced, plan.edge_layers)
-    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
-    images = Images("one random tensor", ["random"], lambda k: image)
     line = Line(parse_address(address), opening(plan, network), None, PATIENT)
-    pipeline = Pipeline(Route(head, line, None), (), PATIENT)
-    numbers = iter(range(1, 2**31))
     try:
         _reach(line)
+        yield line, head
+    finally:
+        line.close(politely=True)
+
+
+@contextmanager
+def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
+    """Images through head, line and tail as `lmos run` takes them, one after another. RunnerError where the server refuses."""
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    images = Images("one random tensor", ["random"], lambda k: image)
+    numbers = iter(range(1, 2**31))
+    with reached(builder, shape, x1, address) as (line, head):
+        pipeline = Pipeline(Route(head, line, None), (), PATIENT)
 
         def exchange() -> Exchange:
             number = next(numbers)
@@ -73,8 +82,6 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
             return Exchange(found.t_tx_s, found.latency_s - stages_s)
 
         yield exchange
-    finally:
-        line.close(politely=True)
 
 
 def _plan(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
