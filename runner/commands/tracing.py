@@ -106,8 +106,16 @@ def read(question: Question) -> Asked:
             source = _timed(source)
         if codec is not None and needs_measured_codec(source, codec, question.options):
             source = _measured(source, codec.name)
-        return Asked(source, instance_of(source, question.options, codec))
-    return Asked(None, instance_of(source, question.options, codec))
+        return Asked(source, _powered(question, instance_of(source, question.options, codec), question.options.devices[0]))
+    return Asked(None, _powered(question, instance_of(source, question.options, codec), question.options.edge or question.source))
+
+
+def _powered(question: Question, instance: Instance, edge: str) -> Instance:
+    """The instance; InputError names the device at the edge where energy is asked for and the device has no powers."""
+    if "energy" in question.names and instance.power is None:
+        raise InputError(edge, "the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there "
+                               "is no power data for this device")
+    return instance
 
 
 def _say_what_is_unknown(options: Options) -> None:

@@ -100,3 +100,12 @@ def test_every_folder_of_data_says_where_it_comes_from(folder):
     text = (data_dir() / folder / "README.md").read_text().lower()
     assert "licence" in text
     assert all(json.loads(path.read_text()) for path in (data_dir() / folder).glob("*.json"))
+
+
+@pytest.mark.parametrize(("name", "macs_per_s"), [("t4-peak", 8.1e12 / 2), ("jetson-nano-gpu-peak", 236e9 / 2),
+                                                  ("jetson-orin-nano-gpu-peak", 1.28e12 / 2)])  # fmt: skip
+def test_a_gpu_at_its_peak_is_called_a_bound(name, macs_per_s):
+    device = load_device(name)
+    assert isinstance(device, Device)
+    assert device.cores * device.hz * device.ops_per_cycle == pytest.approx(macs_per_s, rel=0.001)
+    assert "a bound" in device.description
