@@ -10,6 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchvision.models import SqueezeNet1_1_Weights
 
+from lmos_opt.profile import NetworkProfile
 from measurement.errors import UntraceableError
 from measurement.hollow import HollowNetwork
 from measurement.mapped import addresses_of, pieces
@@ -38,11 +39,20 @@ def test_the_graph_the_digest_and_the_profile_are_those_of_the_network_with_numb
     traced = hollow.trace(IMAGE)
     module = build_network(builder, "seeded:3")
     expected = trace_network(module, IMAGE)
-    assert profile_traced(traced) == profile_traced(expected)
+    assert without_work(profile_traced(traced)) == without_work(profile_traced(expected))
+    for found, wanted in zip(profile_traced(traced).layers, profile_traced(expected).layers, strict=True):
+        assert [(w.kind, w.macs) for w in found.work or ()] == [(w.kind, w.macs) for w in wanted.work or ()]
+        # Without memory a number that is written into a slice comes as a tensor to copy (the masks of Swin): 0.3 % more bytes.
+        assert [w.bytes for w in found.work or ()] == pytest.approx([w.bytes for w in wanted.work or ()], rel=0.01)
     assert hollow.digest(traced.structure) == network_digest(module, expected.structure)
     seen = [[(str(node), fact.tensors, str(fact.value), [*map(str, fact.mutates)], [*map(str, fact.shares)])
              for node, fact in which.facts.items()] for which in (traced, expected)]  # fmt: skip
     assert seen[0] == seen[1]
+
+
+def without_work(profile: NetworkProfile) -> NetworkProfile:
+    layers = tuple(layer.model_copy(update={"work": None}) for layer in profile.layers)
+    return profile.model_copy(update={"layers": layers})
 
 
 @pytest.mark.parametrize("weights", ["seeded:0", "bundled", "net.safetensors", "net.pth", "net.pt", "published"])

@@ -11,7 +11,7 @@ import pytest
 from running import BRANCHED, NETWORKS, Plans, one_thread, server_process
 
 from runner.edge import run_plan
-from runner.events import Asked, Event, Events, ImageBegan, ImageEnded, LineReady, RunBegan, RunEnded
+from runner.events import Asked, BytesMoved, Event, Events, ImageBegan, ImageEnded, LineReady, RunBegan, RunEnded
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +25,7 @@ def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     with server_process(tmp_path / "log") as server:
         report = run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS, observers=[told.append])
     warm_up = [Asked, LineReady, RunBegan]
-    kinds = [type(event) for event in told]
+    kinds = [type(event) for event in told if not isinstance(event, BytesMoved)]  # how often depends on the socket
     assert sorted(kinds[:3], key=str) == sorted(warm_up, key=str)  # the image that warms up is asked, and not told of
     assert kinds[3:] == [ImageBegan, Asked, ImageEnded] * 3 + [RunEnded]
     ends = [event for event in told if isinstance(event, ImageEnded)]
