@@ -42,6 +42,15 @@ class HollowNetwork:
         module, file = hollow_module(builder, weights, postponed, allow_code=allow_code)
         return cls(module, postponed, () if file is None else addresses_of(file))
 
+    @classmethod
+    def of(cls, module: nn.Module) -> HollowNetwork:
+        """A network that is all there."""
+        return cls(module, Postponed(), ())
+
+    def part(self, module: nn.Module) -> HollowNetwork:
+        """A part of the network, which lets go of everything else."""
+        return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
+
     def trace(self, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
         """The traced network, from shapes alone.
 
@@ -68,9 +77,19 @@ class HollowNetwork:
     def fill(self, part: nn.Module) -> None:
         """Give the weights that this part of the network holds their numbers, in memory of their own."""
         for tensor in (*part.parameters(), *part.buffers()):
-            if any(tensor.data_ptr() in addresses for addresses in self.mapped):
+            if self._is_mapped(tensor):
                 tensor.data = self._own(tensor)
             self.postponed.do(tensor)
+
+    def present_bytes(self) -> int:
+        """The memory (B) that weights take now: those that were filled, are constants, or could not be mapped."""
+        present = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+                   for tensor in (*self.module.parameters(), *self.module.buffers())
+                   if self.postponed.of(tensor) is None and not self._is_mapped(tensor)}  # fmt: skip
+        return sum(present.values())
+
+    def _is_mapped(self, tensor: Tensor) -> bool:
+        return any(tensor.data_ptr() in addresses for addresses in self.mapped)
 
     def _own(self, tensor: Tensor) -> Tensor:
         if not tensor.is_contiguous():

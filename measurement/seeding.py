@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +85,13 @@ class Postponed:
     def of(self, tensor: torch.Tensor) -> Fill | None:
         """The fill that this tensor's memory still waits for."""
         return self._fills.get(_address(tensor), (None, None))[1]
+
+    def only(self, tensors: Iterable[torch.Tensor]) -> Postponed:
+        """What waits for these tensors; memory of others is let go of."""
+        found = Postponed()
+        addresses = {_address(tensor) for tensor in tensors}
+        found._fills = {address: waiting for address, waiting in self._fills.items() if address in addresses}
+        return found
 
     def do(self, tensor: torch.Tensor) -> None:
         """Fill what this tensor is, or is a view of, if that was postponed."""

@@ -139,6 +139,32 @@ def bench_batching(
     command.run(edges, images, threads, as_json)
 
 
+@bench.command("memory")
+def bench_memory(
+    networks: Annotated[
+        str, typer.Option(metavar="NAMES", help="torchvision's names.")
+    ] = "alexnet,vgg16,resnet50,mobilenet_v2,googlenet",
+    cuts: Annotated[int, typer.Option(min=1, metavar="N", help="How many places each is cut in.")] = 5,
+    as_json: Json = False,
+) -> None:
+    """The memory model `peak` beside what heads really take. Exit code 1 if a cut is off by over 10 % and over 8 MB."""
+    from runner.commands import bench_memory as command
+
+    command.run(networks, cuts, as_json)
+
+
+@bench.command("networks")
+def bench_networks(
+    only: Annotated[str, typer.Option("--only", metavar="PATTERN", help="The matching ones, e.g. 'resnet*'.")] = "*",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Every classifier of torchvision: its layers, work and parameters, or the reason why it has no profile."""
+    from runner.commands import bench_networks as command
+
+    command.run(only, output, as_json)
+
+
 @bench.command("exactness")
 def bench_exactness(
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,

@@ -11,36 +11,30 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
-from lmos_opt.profile import TensorSpec
 from measurement import codecs
 from measurement.labels import imagenet_classes
-from runner.adaptation.cuts import Choice, check_memory, plans_of
+from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
 from runner.comparing import COMPARED, compare
 from runner.errors import Unreachable
 from runner.events import Events, Observer, RunBegan, RunEnded, shown
-from runner.fallback import Fallback, why_not_here
+from runner.head import build_routes, head_memory
 from runner.images import Images, find_images
 from runner.line import Line
-from runner.loading import load_planned
 from runner.machine import this_machine
-from runner.memory import PeakMemory, keep_heap, release, resident_bytes
-from runner.network import example_input, is_torchvision, outputs_of
+from runner.network import is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
 from runner.report import Environment, RunReport, make_report
 from runner.shaping import Pacer, Shape, as_pacer
-from runner.split import split_module, split_traced
 
 ATTEMPTS = 5
 """How often a server that never greeted is tried before the run is given up."""
-MEMORY_RUNS = 3
 
 
 def run_plan(
@@ -94,15 +88,14 @@ def run_plan(
     line = next((one for one in lines if one is not None), None)
     interrupted = False
     with _torch_threads(threads), contextlib.ExitStack() as stack:
-        baseline = _interpreter_bytes()
         try:
             _reach_all(lines, "is_asked", timeouts, may_fail=True)
             tell(f"building {network.builder}", 0, n)
-            routes = build_routes(plans, lines, network, weights, networks)
+            built = build_routes(plans, lines, network, weights, networks, pictures)
+            routes = built.routes
             tell("waiting for the server", 0, n)
             _reach_all(lines, "is_open", timeouts, may_fail=routes[0].fallback is None or routes[0].fallback.refusal is None)
-            memory = _edge_memory([route.head for route in routes], pictures, baseline)
-            keep_heap()  # not before: it would blur what the head needs
+            memory = head_memory(built, pictures)
             tell("warming up", 0, n)
             pipeline = Pipeline(routes[0], _class_names(network), timeouts, events)
             _warm_up(pipeline, routes, pictures, link)
@@ -179,59 +172,6 @@ def _reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts,
             if may_fail and line.was_greeted:
                 return
             raise failure
-
-
-@torch.inference_mode()
-def _edge_memory(heads: Sequence[nn.Module], pictures: Images, baseline: int) -> list[int]:
-    """The most memory above `baseline` (B) while the head runs, or each of the heads, for a few images.
-
-    Apart from the timed runs: free memory must go back to the system before each, and fetching it again would make the
-    head slower (VGG16's first 10 layers by a quarter).
-    """
-    found = []
-    for k in range(MEMORY_RUNS):
-        image = pictures.load(k % len(pictures))
-        release()
-        with PeakMemory() as peak:
-            for head in heads:
-                head(image)
-        found.append(max(peak.bytes - baseline, 0))
-    return found
-
-
-def build_routes(plans: Sequence[Plan], lines: Sequence[Line | None], network: PlannedNetwork, weights: str,
-                 networks: Sequence[str]) -> list[Route]:  # fmt: skip
-    """A plan's head, its network checked, no weight of the tail ever in memory; or the heads of several plans, over one copy of
-    the weights, and where the whole network is among them, their tails likewise.
-
-    Each line learns what answers must look like.
-    """
-    loaded = load_planned(network, weights, networks)
-    check_memory(plans, loaded.traced)
-    refusal = why_not_here(plans[0], loaded.traced) if any(plan.x2 for plan in plans) else None
-    is_whole, routes = any(not plan.x2 for plan in plans), []
-    for plan, line in zip(plans, lines, strict=True):
-        if line is not None:
-            line.expected = outputs_of(loaded.traced)
-        head, tail = split_traced(loaded.traced, plan.edge_layers) if plan.x2 else (loaded.module, None)
-        loaded.fill(head)
-        if is_whole and tail is not None:
-            loaded.fill(tail)
-        fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None)
-        routes.append(Route(head, line, fallback, plan.x1 if len(plans) > 1 else None))
-    return routes
-
-
-def _interpreter_bytes() -> int:
-    """Resident memory of the interpreter, torch and everything that a run calls, before any network is there."""
-    tiny = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2)).eval()
-    spec = TensorSpec(shape=(1, 3, 16, 16), dtype="float32")
-    head, tail = split_module(tiny, ["0"], example_input(spec))
-    with torch.inference_mode():
-        tail(head(example_input(spec)))
-    del tiny, head, tail
-    release()
-    return resident_bytes()
 
 
 @contextlib.contextmanager

@@ -55,7 +55,7 @@ class Fallback:
         if self.tail is None:
             loaded = load_planned(self.network, self.weights, self.networks)
             self.tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
-            loaded.fill(self.tail)
+            loaded.hollow.fill(self.tail)
         begin = time.perf_counter()
         outputs = flat_outputs(self.tail(crossing))
         return outputs, time.perf_counter() - begin

@@ -6,10 +6,8 @@ no more than that, whatever the whole network weighs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from torch import nn
 
 from lmos_opt.errors import LmosError
 from lmos_opt.plan import PlannedNetwork
@@ -20,11 +18,10 @@ from runner.network import DigestError, build, check_allowed, example_input, is_
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """The network and its graph; `fill` gives a part of either its weights, before which it must not run."""
+    """The network, empty where it can be, and its graph. A part of it means something once `hollow.fill` gave it its weights."""
 
-    module: nn.Module
+    hollow: HollowNetwork
     traced: TracedNetwork
-    fill: Callable[[nn.Module], None]
 
 
 def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str]) -> LoadedNetwork:
@@ -42,7 +39,7 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str])
             raise
     module = build(network.builder, weights, networks)
     traced = trace_checked(network.builder, module, network, network.input, network.granularity)
-    return LoadedNetwork(module, traced, lambda part: None)
+    return LoadedNetwork(HollowNetwork.of(module), traced)
 
 
 def _hollow(network: PlannedNetwork, weights: str) -> LoadedNetwork:
@@ -51,4 +48,4 @@ def _hollow(network: PlannedNetwork, weights: str) -> LoadedNetwork:
     found = hollow.digest(traced.structure)
     if found != network.digest:
         raise DigestError(network.builder, network, found)
-    return LoadedNetwork(hollow.module, traced, hollow.fill)
+    return LoadedNetwork(hollow, traced)

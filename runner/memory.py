@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +15,10 @@ _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"  # proc(5): "Reset the peak resident set size"
 _SAMPLE_S = 0.002
-_ARENA_MAX, _TRIM_THRESHOLD, _MMAP_THRESHOLD = -8, -1, -3  # of malloc.h
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _ARENA_MAX = -1, -2, -3, -8  # of malloc.h
+_SMALL_BYTES = 1 << 16
+"""Below it, memory costs more to fetch from the system than it is worth to know."""
+_USUAL_PAD = 1 << 17
 _LARGEST_ON_HEAP = 2**25  # glibc takes no larger threshold
 _NEVER = 2**31 - 1
 
@@ -21,6 +26,11 @@ _NEVER = 2**31 - 1
 def resident_bytes() -> int:
     """Resident memory now (B)."""
     return _status("VmRSS")
+
+
+def private_bytes() -> int:
+    """Resident memory now (B) without pages of files: programs and libraries, which the system drops and reads again."""
+    return _status("VmRSS") - _status("RssFile")
 
 
 def release() -> None:
@@ -55,13 +65,32 @@ def keep_heap() -> None:
         libc.mallopt(_MMAP_THRESHOLD, _LARGEST_ON_HEAP)
 
 
+@contextmanager
+def returned_at_once() -> Iterator[None]:
+    """Inside the block, memory that is freed goes back to the system at once (glibc), so that what is resident is in use;
+    afterwards as `keep_heap`."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "mallopt"):
+        yield
+        return
+    for option, value in ((_MMAP_THRESHOLD, _SMALL_BYTES), (_TRIM_THRESHOLD, 0), (_TOP_PAD, 0)):
+        libc.mallopt(option, value)
+    try:
+        yield
+    finally:
+        libc.mallopt(_TOP_PAD, _USUAL_PAD)
+        keep_heap()
+
+
 class PeakMemory:
-    """`with PeakMemory() as peak:` measures the most resident memory inside the block; `peak.bytes` is read after it.
+    """`with PeakMemory() as peak:` measures the most resident memory inside the block; `peak.bytes` is read after it, and
+    `peak.private_bytes`, which leaves out pages of files.
 
     Exact, by the kernel's own mark, where the process may reset that mark; else sampled every few milliseconds.
     """
 
     bytes: int = 0
+    private_bytes: int = 0
 
     def __enter__(self) -> Self:
         self._sampler: _Sampler | None = None
@@ -75,6 +104,7 @@ class PeakMemory:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
                  trace: TracebackType | None) -> None:
         self.bytes = _status("VmHWM") if self._sampler is None else self._sampler.finish()
+        self.private_bytes = self.bytes - _status("RssFile")
 
 
 class _Sampler(threading.Thread):

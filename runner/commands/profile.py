@@ -20,7 +20,8 @@ from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import format_time, parse_time
 from measurement import codecs
 from measurement.coding import measure_codec
-from measurement.networks import build_network, network_digest, parse_builder
+from measurement.hollow import HollowNetwork
+from measurement.networks import build_network, parse_builder
 from measurement.profiling import profile_traced
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import trace_network
@@ -31,6 +32,7 @@ from runner.errors import RunnerError
 from runner.exchange import exchange_time
 from runner.images import find_images
 from runner.memory import keep_heap
+from runner.network import is_torchvision
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
@@ -86,12 +88,21 @@ def _show(profile: NetworkProfile, every: bool) -> None:
 
 
 def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int]) -> NetworkProfile:
-    """Build, trace and count a network; `builder` may be code of the user's own, named on the command line."""
+    """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
+
+    torchvision's are traced by shapes, their weights never all in memory; a user's own graph is held against the network's
+    numbers.
+    """
     with activity(f"building {builder}") as tell:
-        module = build_network(builder, weights, allow_code=True)
+        own = not is_torchvision(builder)
+        if own:
+            hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
+        else:
+            hollow = HollowNetwork.build(builder, weights)
         tell(f"tracing {builder}")
-        traced = trace_network(module, torch.zeros(1, *shape), granularity)
-        source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
+        example = torch.zeros(1, *shape)
+        traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
+        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure))
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 

@@ -54,7 +54,7 @@ def test_halves_filled_on_their_own_give_the_whole_networks_bits(
             plan = plans(cut)
             loaded = load_planned(network_of(plan), weights, (*NETWORKS, COUNTING))
             head = split_traced(loaded.traced, plan.edge_layers)[0]
-            loaded.fill(head)
+            loaded.hollow.fill(head)
             crossing = head(image)
             found, _ = Fallback(plan, network_of(plan), weights, (*NETWORKS, COUNTING), None).run(crossing)
             assert found.keys() == expected.keys()
@@ -68,7 +68,7 @@ def test_a_head_takes_its_own_weights_and_no_more_while_it_is_built() -> None:
     with PeakMemory() as peak:
         loaded = load_planned(network_of(plan), "seeded:0", ())
         head = split_traced(loaded.traced, plan.edge_layers)[0]
-        loaded.fill(head)
+        loaded.hollow.fill(head)
     assert peak.bytes - before < 30 * MIB
 
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 from lmos_opt.plan import Plan, check_runnable
 from runner.adaptation.cuts import Choice, plans_of
-from runner.edge import build_routes, run_plan
+from runner.edge import run_plan
 from runner.events import Event, RunBegan
+from runner.head import build_routes
 from runner.images import find_images
 from runner.line import Line
 from runner.pipeline import Pipeline, Route
@@ -55,7 +56,8 @@ class _Fixed:
         self._number = 0
         self.latencies: dict[int, list[list[float]]] = {}
         self._pipelines: dict[int, Pipeline] = {}
-        for one, route in zip(plans, build_routes(plans, lines, network, network.weights, ()), strict=True):
+        built = build_routes(plans, lines, network, network.weights, (), self._pictures)
+        for one, route in zip(plans, built.routes, strict=True):
             self._reach(route)
             self._pipelines[one.x1] = Pipeline(route, (), PATIENT)
             self._pipelines[one.x1].warm_up(self._pictures)
