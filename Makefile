@@ -6,7 +6,7 @@ STAMP := .venv/installed
 ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
 
-.PHONY: setup demo test check docs pictures wheel bench
+.PHONY: setup demo emulate test check docs pictures wheel bench
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -19,6 +19,10 @@ $(STAMP): pyproject.toml
 
 demo: setup
 	@start=$$(date +%s) && $(BIN)/lmos demo && echo "demo: $(SECONDS_SINCE) in all"
+
+# Needs root, ip, tc and control groups; says so where they are missing.
+emulate: setup
+	@$(BIN)/lmos emulate
 
 test: setup
 	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal

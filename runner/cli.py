@@ -490,6 +490,23 @@ def demo(
 
 
 @app.command()
+def emulate(
+    network: Annotated[str, typer.Argument(metavar="[NETWORK]", help="A torchvision model.")] = "alexnet",
+    select: Annotated[str, typer.Option(metavar="RULE", help="As in lmos plan; both sides get work.")] = "min_latency",
+    rate: Annotated[str, typer.Option(metavar="RATE", help="The link's.")] = "10Mbps",
+    cpus: Annotated[float, typer.Option(metavar="SHARE", help="Of a processor, for the edge.")] = 0.5,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="The edge's, torch included.")] = "1GB",
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many images.")] = 10,
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Keep profiles, plan and report.")] = None,
+    as_json: Json = False,
+) -> None:
+    """An edge with little memory and half a processor, a server, a slow link: on this machine, where root is to be had."""
+    from runner.commands import emulate as command
+
+    command.run(network, select, rate, cpus, memory, n, output, as_json)
+
+
+@app.command()
 def doctor(as_json: Json = False) -> None:
     """What is installed, which solvers there are, and what this machine can."""
     from runner.commands import doctor as command
