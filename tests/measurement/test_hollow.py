@@ -39,12 +39,11 @@ def test_the_graph_the_digest_and_the_profile_are_those_of_the_network_with_numb
     traced = hollow.trace(IMAGE)
     module = build_network(builder, "seeded:3")
     expected = trace_network(module, IMAGE)
-    found, wanted = profile_traced(traced), profile_traced(expected)
-    for layer, other in zip(found.layers, wanted.layers, strict=True):
-        assert layer.model_copy(update={"work": other.work}) == other
-        assert [(part.kind, part.macs) for part in layer.work or ()] == [(part.kind, part.macs) for part in other.work or ()]
-    if name != "swin_t":  # fills a mask by numbers, which with shapes alone are tensors: some bytes more
-        assert found == wanted
+    assert without_work(profile_traced(traced)) == without_work(profile_traced(expected))
+    for found, wanted in zip(profile_traced(traced).layers, profile_traced(expected).layers, strict=True):
+        assert [(w.kind, w.macs) for w in found.work or ()] == [(w.kind, w.macs) for w in wanted.work or ()]
+        # Without memory a number that is written into a slice comes as a tensor to copy (the masks of Swin): 0.3 % more bytes.
+        assert [w.bytes for w in found.work or ()] == pytest.approx([w.bytes for w in wanted.work or ()], rel=0.01)
     assert hollow.digest(traced.structure) == network_digest(module, expected.structure)
     seen = [[(str(node), fact.tensors, str(fact.value), [*map(str, fact.mutates)], [*map(str, fact.shares)])
              for node, fact in which.facts.items()] for which in (traced, expected)]  # fmt: skip
