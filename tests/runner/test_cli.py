@@ -19,7 +19,7 @@ from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 
 LMOS = [sys.executable, "-m", "runner.cli"]
 COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "ui", "serve", "certs", "run", "probe", "trace", "report", "export",
-            "model", "demo", "doctor", "reproduce", "bench")
+            "model", "demo", "emulate", "doctor", "reproduce", "bench")
 
 
 def ends(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:
