@@ -14,8 +14,8 @@ EDGE_ADDRESS, SERVER_ADDRESS = "10.83.0.1", "10.83.0.2"
 _DEVICE = "lmos0"
 _FRAME_BYTES, _SEGMENT_BYTES = 1514, 1448
 """What Ethernet carries for a full segment of TCP with time stamps, and what of it is the sender's: a bucket counts the former."""
-_BURST_BYTES = 8192
-"""What passes at once after a pause: far below what crosses, above two frames."""
+_BURST_BYTES, _BURST_S = 2 * _FRAME_BYTES, 0.001
+"""What passes at once after a pause: two frames, or a millisecond of a fast link."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def link(rate_bytes_per_s: float) -> Iterator[Link]:
     Raises CannotEmulate where they cannot be made.
     """
     made = Link(f"lmos-edge-{os.getpid()}", f"lmos-server-{os.getpid()}")
-    rate = f"{round(rate_bytes_per_s * 8)}bit"
+    rate, burst = f"{round(rate_bytes_per_s * 8)}bit", str(max(_BURST_BYTES, round(rate_bytes_per_s * _BURST_S)))
     try:
         for namespace in (made.edge, made.server):
             do("ip", "netns", "add", namespace)
@@ -52,7 +52,7 @@ def link(rate_bytes_per_s: float) -> Iterator[Link]:
             do("ip", "-n", namespace, "link", "set", "lo", "up")
             do("ip", "-n", namespace, "link", "set", _DEVICE, "up")
             do("tc", "-n", namespace, "qdisc", "add", "dev", _DEVICE, "root", "tbf", "rate", rate,
-               "burst", str(_BURST_BYTES), "latency", "1s")  # fmt: skip
+               "burst", burst, "latency", "1s")  # fmt: skip
         yield made
     finally:
         undo(*(["ip", "netns", "delete", namespace] for namespace in (made.edge, made.server)))  # the link goes with them

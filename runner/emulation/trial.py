@@ -65,7 +65,8 @@ def emulate(trial: Trial, folder: Path, tell: Tell = lambda what: None) -> Outco
     name = f"lmos-edge-{os.getpid()}"
     with group(name, trial.limits) as edge, link(trial.rate_bytes_per_s) as joined:
         tell(f"timing {trial.network} at the edge")
-        _run([*edge.entering(), *_LMOS, *_profiling(trial, folder / "edge.json"), *_one_thread(trial)], "timing at the edge")
+        with group(f"{name}-timing", Limits(None, trial.limits.cpus)) as slow:  # the whole network is timed, which may be too large
+            _run([*slow.entering(), *_LMOS, *_profiling(trial, folder / "edge.json"), *_one_thread(trial)], "timing at the edge")
         tell(f"timing {trial.network} at the server")
         _run([*_LMOS, *_profiling(trial, folder / "server.json")], "timing at the server")
         instance_of(trial, folder).save(folder / "instance.json")
