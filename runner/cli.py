@@ -37,7 +37,7 @@ from runner.options import (
     TokenFile,
     Unprotected,
 )
-from runner.spinning import spin_briefly
+from runner.spinning import shares_cores, spin_briefly
 
 app = typer.Typer(
     name="lmos",
@@ -362,6 +362,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """The edge side: execute a plan and report measured stages beside the predicted ones."""
+    if shares_cores(server, shape is not None, pipeline):
+        spin_briefly()  # before torch is loaded
     from runner.commands import run as command
     from runner.commands.run import Manner
     from runner.commands.watching import Watch
@@ -539,7 +541,6 @@ def reproduce(
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
-    spin_briefly()
     return run_command_line(app, arguments)
 
 
