@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -18,8 +21,18 @@ from runner.memory import private_bytes, release, returned_at_once
 MB = 1_000_000
 
 
+def in_a_process_of_its_own(function: Callable[..., None], *arguments: object) -> None:
+    """A head runs in one; in the heap of a long row of tests it finds freed pieces to use, which then count."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+        processes.submit(function, *arguments).result()
+
+
 @pytest.mark.parametrize(("builder", "cut"), [(SQUEEZENET, 20), (SQUEEZENET, -1), ("torchvision:alexnet", 6)])
 def test_a_head_takes_what_the_model_says(builder: str, cut: int) -> None:
+    in_a_process_of_its_own(_takes_what_the_model_says, builder, cut)
+
+
+def _takes_what_the_model_says(builder: str, cut: int) -> None:
     plans = Plans(builder, "bundled:squeezenet1_1" if builder == SQUEEZENET else "seeded:0", (1, 3, 224, 224))
     plan = plans(cut)
     network = network_of(plan)
@@ -33,6 +46,10 @@ def test_a_head_takes_what_the_model_says(builder: str, cut: int) -> None:
 
 
 def test_weights_of_a_file_are_no_part_of_the_program(tmp_path: Path) -> None:
+    in_a_process_of_its_own(_weights_of_a_file_are_no_part, tmp_path)
+
+
+def _weights_of_a_file_are_no_part(tmp_path: Path) -> None:
     plan = Plans("torchvision:alexnet", shape=(1, 3, 224, 224))(-1)
     network = network_of(plan)
     pictures = find_images(network, None, 1)
@@ -48,6 +65,10 @@ def test_weights_of_a_file_are_no_part_of_the_program(tmp_path: Path) -> None:
 
 
 def test_freed_memory_is_resident_outside_the_block_alone() -> None:
+    in_a_process_of_its_own(_is_resident_outside_the_block_alone)
+
+
+def _is_resident_outside_the_block_alone() -> None:
     release()
     before = private_bytes()
     with returned_at_once():
