@@ -171,6 +171,13 @@ class Conversation:
         self._work.put((time.perf_counter(), event))
 
     def _compute(self) -> None:
+        try:
+            self._work_off()
+        except BaseException:
+            self.channel.shut_down()  # or the edge would wait for what nobody computes any more
+            raise
+
+    def _work_off(self) -> None:
         asked: int | None = None
         try:
             tail: Tail | None = None

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import BRANCHED, SLOW, Plans, ServerProcess, network_of, one_thread, server_process, whole
+from running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, whole
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
 from runner import tail as tail_module
 from runner.connecting import Listener, connect, listen
-from runner.errors import PeerError, RunnerError
+from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.limits import Limits
 from runner.network import example_input
 from runner.protocol import (
@@ -50,24 +50,7 @@ from runner.tensors import pack
 from runner.transport import Channel
 
 SHORT = Timeouts(connect_s=10, ready_s=30, result_s=30)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("server") / "log") as process:
-        yield process
-        assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def plans() -> Plans:
-    return Plans(BRANCHED)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @contextmanager
@@ -380,6 +363,23 @@ def test_peers_that_say_nothing_are_sent_away() -> None:
         assert isinstance(event.message, Error)
         assert event.message.code == "idle"
         silent.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")  # a fault of ours is to be seen in logs
+def test_an_edge_does_not_wait_for_an_answer_whose_computing_failed_in_a_way_nobody_thought_of(
+    plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("runner.answers.Answers.claim", fails)
+    image = torch.rand(1, 3, 8, 8)
+    with thread_server(Networks([BRANCHED]), Limits()) as address, Remote(address, None, SHORT) as remote:
+        remote.open(plans(0), network_of(plans(0)))
+        remote.wait_until_ready()
+        with pytest.raises(ConnectionLost) as lost:
+            remote.infer(1, Crossing({"input": image}))
+        assert not isinstance(lost.value, PeerTooSlow)
 
 
 def test_an_open_session_that_falls_silent_is_ended(plans: Plans) -> None:
