@@ -16,9 +16,8 @@ from torch import nn
 
 from lmos_opt import Instance, Plan
 from lmos_opt.plan import PlannedNetwork, Setting, make_plan
-from lmos_opt.profile import NetworkSource
-from measurement.networks import build_network, network_digest
-from measurement.profiling import profile_traced
+from measurement.networks import build_network
+from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 
 HERE = Path(__file__).parent
@@ -46,8 +45,7 @@ class Plans:
     def __init__(self, builder: str, weights: str = "seeded:0", shape: Sequence[int] = (1, 3, 8, 8)) -> None:
         module = build_network(builder, weights, allow_code=True)
         traced = trace_network(module, torch.zeros(*shape))
-        source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
-        self.profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+        self.profile = profile_built(builder, weights, module, traced)
         self.instance = Instance.from_profile(self.profile)
 
     def __call__(self, cut: int) -> Plan:

@@ -6,7 +6,6 @@ import json
 import random
 import signal
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,27 +26,10 @@ from runner.probing.fit import Exchange
 from runner.remote import PATIENT, Timeouts
 from runner.report import ImageResult, RunReport
 from runner.shaping import Pacer, Shape
-from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess, one_thread, server_process
+from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess, server_process
 
 SHORT = Timeouts(connect_s=3.0, ready_s=30.0, result_s=3.0, heartbeat_s=0.3, silence_s=1.5, give_up_s=5.0)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("adapting") / "log") as process:
-        yield process
-        assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def plans() -> Plans:
-    return Plans(BRANCHED)
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def adaptive(plans: Plans, rule: str = "min_latency", **changes: Any) -> Plan:

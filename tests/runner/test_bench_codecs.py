@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import one_thread
 
 from runner.bench import coding
 from runner.bench.coding import bench
 from runner.cli import main
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def test_int8_keeps_its_promise_at_some_cuts() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from running import one_thread
 
 from runner.bench import runner_peers
 from runner.bench.exchanging import MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
@@ -15,11 +14,7 @@ from runner.bench.runner_peers import Exchange, Opener, Peer, Session
 from runner.bench.solvers import MissingPeer
 from runner.cli import main
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def nothing(words: str) -> None:

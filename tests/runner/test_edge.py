@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,12 +17,10 @@ from running import (
     FOUR_CHANNELS,
     NETWORKS,
     SLOW,
-    SQUEEZENET,
     TWO_OUTPUTS,
     Plans,
     ServerProcess,
     network_of,
-    one_thread,
     server_process,
     whole,
 )
@@ -45,29 +43,7 @@ from runner.transport import Channel
 
 NOBODY = ("127.0.0.1", 1)
 SHORT = Timeouts(connect_s=5, ready_s=30, result_s=10)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("edge") / "log") as process:
-        yield process
-        assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def plans() -> Plans:
-    return Plans(BRANCHED)
-
-
-@pytest.fixture(scope="module")
-def squeezenet() -> Plans:
-    return Plans(SQUEEZENET, "bundled:squeezenet1_1", (1, 3, 224, 224))
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def changed(plan: Plan, **network: object) -> Plan:

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from running import BRANCHED, NETWORKS, Plans, one_thread, server_process
+from running import BRANCHED, NETWORKS, Plans, server_process
 
 from runner.edge import run_plan
 from runner.events import Asked, BytesMoved, Event, Events, ImageBegan, ImageEnded, LineReady, RunBegan, RunEnded
 
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:

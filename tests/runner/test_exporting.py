@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import BRANCHED, FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
+from running import FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
 from torch import nn
 
 from lmos_opt import InputError, Plan
@@ -33,11 +33,6 @@ class Skipped(nn.Module):
 
 def skipped() -> nn.Module:
     return Skipped()
-
-
-@pytest.fixture(scope="module")
-def plans() -> Plans:
-    return Plans(BRANCHED)
 
 
 def through_both(folder: Path, plan: Plan) -> float:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from running import one_thread
 
 from lmos_opt.plan import Plan
 from runner.bench.faults import scenes
@@ -26,11 +25,7 @@ from runner.connecting import listen
 from runner.edge import run_plan
 from runner.remote import Timeouts
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

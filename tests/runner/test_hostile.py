@@ -7,11 +7,9 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from running import one_thread
 
 from runner.bench.faults import hostile
 from runner.bench.faults import soak as soaking
@@ -24,11 +22,7 @@ from runner.limits import Limits
 from runner.server import Server
 from runner.tail import Networks
 
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.mark.process

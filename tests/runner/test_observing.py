@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from running import BRANCHED, HERE, NETWORKS, Plans, one_thread
+from running import BRANCHED, HERE, NETWORKS, Plans
 
 from lmos_opt import InputError
 from lmos_opt.plan import Plan
@@ -33,12 +33,7 @@ from runner.report import RunReport
 
 TOKEN = "a-token-that-nobody-may-read"
 Numbers = dict[tuple[str, str], float]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")

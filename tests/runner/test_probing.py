@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,14 +16,7 @@ from runner.probing.exchanges import Budget, measure
 from runner.probing.fit import Exchange, fit_link
 from runner.remote import Remote
 from runner.shaping import parse_shape
-from tests.runner.running import ServerProcess, server_process
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("probing") / "log") as process:
-        yield process
-        assert "Traceback" not in process.log.read_text()
+from tests.runner.running import ServerProcess
 
 
 def exchanges(rate: float, base: float, noise: float = 0.0, rounds: int = 6) -> list[Exchange]:

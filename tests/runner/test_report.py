@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from running import BRANCHED, FOUR_CHANNELS, Plans, network_of
+from running import FOUR_CHANNELS, Plans, network_of
 
 from lmos_opt import InputError
 from lmos_opt.plan import STAGES
@@ -16,11 +16,6 @@ from runner.images import find_images, picture_files, read_picture
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.report import Environment, ImageResult, RunReport, make_report, stage_rows
-
-
-@pytest.fixture(scope="module")
-def plans() -> Plans:
-    return Plans(BRANCHED)
 
 
 @pytest.fixture

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
-from running import BRANCHED, SQUEEZENET, Plans, ServerProcess, network_of, one_thread, server_process
+from running import BRANCHED, Plans, ServerProcess, network_of
 
 from lmos_opt import InputError, Plan
 from measurement import codecs
@@ -20,24 +18,7 @@ from runner.split import Crossing
 from runner.tensors import pack
 
 SHORT = Timeouts(connect_s=5, ready_s=60, result_s=20)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread() -> Iterator[None]:
-    with one_thread():
-        yield
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    with server_process(tmp_path_factory.mktemp("codecs") / "log") as process:
-        yield process
-        assert "Traceback" not in process.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def squeezenet() -> Plans:
-    return Plans(SQUEEZENET, "bundled:squeezenet1_1", (1, 3, 224, 224))
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 def under(codec: str, plan: Plan) -> Plan:
