@@ -57,6 +57,12 @@ class Setting(Record):
     memory_model: MemoryModel
     rule: Text
 
+    @classmethod
+    def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum") -> Self:
+        """The setting of a split of this instance, whose devices go by these names."""
+        return cls(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
+                   memory_limit_bytes=instance.memory_limit_bytes, memory_model=memory_model, rule=rule)  # fmt: skip
+
 
 class Plan(Document):
     """A chosen split: `edge_layers` run at the edge, `crossing` is sent, the rest runs at the server.

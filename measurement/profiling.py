@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
+from measurement.networks import network_digest
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
 from measurement.work import together
 
@@ -23,6 +24,12 @@ def profile_network(
     what the profile says about how to build it again. Raises what `trace_network` raises.
     """
     return profile_traced(trace_network(module, example_input, granularity), name=name, network=network)
+
+
+def profile_built(builder: str, weights: str, module: nn.Module, traced: TracedNetwork) -> NetworkProfile:
+    """The profile of a network that `build_network` made and that is traced: with how to build it again, and its digest."""
+    source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
+    return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 
 def profile_traced(

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from statistics import median
 
@@ -19,7 +18,7 @@ from measurement.calibration import Sample, fit, held_out
 from measurement.microbenchmarks import Parade, parades
 from measurement.power import Meter, meter
 from measurement.profiling import profile_network
-from measurement.timing import cpu_name, timed_profile
+from measurement.timing import cpu_name, timed_profile, torch_threads
 
 SHARES = {"convolutions": 0.6, "attention": 0.2, "classifiers": 0.2}
 """Of the time for the micro-benchmarks, by parade: most kinds of operations are in the first."""
@@ -46,7 +45,7 @@ def calibrated_device(name: str, budget_s: float, threads: int | None = None, tr
     groups = sorted({sample.group for sample in samples} - {""})
     wholes = {group: sum(sample.seconds for sample in samples if sample.group == group) for group in groups}
     cost = fit(samples, held_out(samples, wholes, "micro-benchmarks, each predicted by lines fitted to the others"))
-    with threads_of(threads) as used:
+    with torch_threads(threads) as used:
         tell("measuring rates")
         rates = measured_rates()
         power, how = _power(transmit_w, meter(), tell)
@@ -71,7 +70,7 @@ def scaled_device(target: Device, name: str, threads: int | None = None, tell: T
     """
     if target.rates is None:
         raise InputError(target.name, "holds no 'rates' (macs_per_s, bytes_per_s) to stretch this machine's times by")
-    with threads_of(threads) as used:
+    with torch_threads(threads) as used:
         tell("measuring rates")
         here = measured_rates()
     machine = f"{cpu_name()}, {used} threads"
@@ -105,17 +104,6 @@ def measured_rates() -> Rates:
         copy = torch.zeros_like(source)
         return Rates(macs_per_s=_SIDE**3 / _seconds(lambda: torch.mm(a, b, out=product)),
                      bytes_per_s=2 * _COPIED_BYTES / _seconds(lambda: copy.copy_(source)))  # fmt: skip
-
-
-@contextmanager
-def threads_of(threads: int | None) -> Iterator[int]:
-    """torch with so many threads inside the block (None: as it is); the value is how many."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield torch.get_num_threads()
-    finally:
-        torch.set_num_threads(before)
 
 
 def _seconds(work: Callable[[], object]) -> float:

@@ -37,7 +37,6 @@ from runner.options import (
     TokenFile,
     Unprotected,
 )
-from runner.spinning import shares_cores, spin_briefly
 
 app = typer.Typer(
     name="lmos",
@@ -362,6 +361,8 @@ def run(
     as_json: Json = False,
 ) -> None:
     """The edge side: execute a plan and report measured stages beside the predicted ones."""
+    from runner.spinning import shares_cores, spin_briefly
+
     if shares_cores(server, shape is not None, pipeline):
         spin_briefly()  # before torch is loaded
     from runner.commands import run as command

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from runner.options import Json, SolverName, Threads
-from runner.spinning import spin_briefly
 
 bench = typer.Typer(
     help="Measure on this machine.",
@@ -92,6 +91,8 @@ def bench_runner(
     as_json: Json = False,
 ) -> None:
     """An exchange beside a plain socket's, pyzmq's, gRPC's and gloo's. Exit code 1 above 1.5 times the socket's at 12.8 MB."""
+    from runner.spinning import spin_briefly
+
     spin_briefly()  # edge and server share this machine's cores, and no slow link parts them
     from runner.commands import bench_runner as command
 

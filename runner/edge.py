@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +16,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from measurement import codecs
 from measurement.labels import imagenet_classes
+from measurement.timing import torch_threads
 from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
@@ -87,7 +88,7 @@ def run_plan(
     lines = [Line(server, opening(one, network), link, timeouts, access, events=events) if one.x2 else None for one in plans]
     line = next((one for one in lines if one is not None), None)
     interrupted = False
-    with _torch_threads(threads), contextlib.ExitStack() as stack:
+    with torch_threads(threads), contextlib.ExitStack() as stack:
         try:
             _reach_all(lines, "is_asked", timeouts, may_fail=True)
             tell(f"building {network.builder}", 0, n)
@@ -150,10 +151,10 @@ def _warm_up(pipeline: Pipeline, routes: Sequence[Route], pictures: Images, link
 def _reach_all(lines: Sequence[Line | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
     for line in lines:
         if line is not None:
-            _reach(line, done, timeouts, may_fail)
+            reach(line, done, timeouts, may_fail)
 
 
-def _reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
+def reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
     """Return when the server has come so far, or, if it `may_fail` and did greet, without it after `result_s`.
 
     Before anything is done, a server that is not there or refuses is most likely not the one that was meant.
@@ -172,16 +173,6 @@ def _reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts,
             if may_fail and line.was_greeted:
                 return
             raise failure
-
-
-@contextlib.contextmanager
-def _torch_threads(threads: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _weights(planned: str, file: Path | None) -> str:

@@ -14,10 +14,9 @@ from torch import nn
 
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
-from lmos_opt.profile import NetworkSource
 from measurement.medians import Median, median_of
-from measurement.networks import build_network, network_digest
-from measurement.profiling import profile_traced
+from measurement.networks import build_network
+from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from runner.connecting import parse_address
 from runner.edge import run_plan
@@ -48,9 +47,7 @@ def exchange_time(threads: int | None = None) -> Median:
 def _everything_at_the_server() -> Plan:
     module = build_network(NETWORK, "seeded:0", allow_code=True)
     traced = trace_network(module, torch.zeros(1, 3, _SIDE, _SIDE), "module")
-    source = NetworkSource(builder=NETWORK, weights="seeded:0", digest=network_digest(module, traced.structure))
-    profile = profile_traced(traced, name="almost_nothing", network=source)
+    profile = profile_built(NETWORK, "seeded:0", module, traced)
     instance = Instance.from_profile(profile, bandwidth=_SHAPE.rate_bytes_per_s)
-    setting = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s,
-                      rtt_s=0.0, memory_limit_bytes=None, memory_model="sum", rule="SCO")  # fmt: skip
+    setting = Setting.of(instance, edge="rpi4", server="paper-server", rule="SCO")
     return make_plan(instance, (), setting=setting, profile=profile)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import torch
 
@@ -49,11 +50,7 @@ class Outcome:
     @property
     def gain(self) -> float:
         """Times as many images a second with batches, medians of the rounds."""
-        return _middle(self.batched) / _middle(self.single)
-
-
-def _middle(values: list[float]) -> float:
-    return sorted(values)[len(values) // 2]
+        return median(self.batched) / median(self.single)
 
 
 def measure(case: Case, edges: int, n: int, threads: int, folder: Path,

@@ -62,8 +62,7 @@ def measure(networks: Sequence[str], shares: Sequence[float],
 def _measure(profile: NetworkProfile, x1: int, address: str, folder: Path) -> MemoryOfCut:
     instance = Instance.from_profile(profile)
     edge = cut(instance, x1)
-    setting = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s,
-                      rtt_s=instance.rtt_s, memory_limit_bytes=None, memory_model="peak", rule=f"cut:{x1}")  # fmt: skip
+    setting = Setting.of(instance, edge="rpi4", server="paper-server", rule=f"cut:{x1}", memory_model="peak")
     plan = make_plan(instance, edge, setting=setting, profile=profile)
     plan.save(folder / "plan.json")
     run_edge(folder / "plan.json", address, 1, _BANDWIDTH, folder / "report.json")

@@ -76,8 +76,7 @@ def middle(comparisons: Sequence[Comparison]) -> float:
 
 def _compare(profile: NetworkProfile, x1: int, images: int, bandwidth: str, folder: Path) -> Comparison:
     instance = Instance.from_profile(profile, edge="local", server="local", bandwidth=bandwidth)
-    setting = Setting(edge="local", server="local", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
-                      memory_limit_bytes=None, memory_model="sum", rule=f"cut:{x1}")  # fmt: skip
+    setting = Setting.of(instance, edge="local", server="local", rule=f"cut:{x1}")
     plan = make_plan(instance, cut(instance, x1), setting=setting, profile=profile)
     plan.save(folder / "plan.json")
     with server_process(folder / "server.log") as address:

@@ -58,9 +58,7 @@ def choose(question: Question, asked: Asked, select: str) -> Plan:
     edge, server = question.options.devices
     if asked.profile is None:
         edge, server = question.options.edge or "instance file", question.options.server or "instance file"
-    setting = Setting(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s,
-                      rtt_s=instance.rtt_s, memory_limit_bytes=instance.memory_limit_bytes, memory_model=question.model,
-                      rule=select)
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model)
     plan = make_plan(instance, edge_layers, setting=setting, profile=asked.profile, values=values)
     if question.codec is not None:
         codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)

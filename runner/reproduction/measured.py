@@ -142,8 +142,7 @@ def _timed(path: Path) -> dict[str, Any]:
 def _plan(instance: Instance, profile: NetworkProfile, rule: str) -> Plan:
     split = baseline(instance, rule)
     edge_layers = split.edge_layers if split else pareto_front(instance).select(rule).edge_layers or ()
-    setting = Setting(edge="local", server="local", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
-                      memory_limit_bytes=None, memory_model="sum", rule=rule)  # fmt: skip
+    setting = Setting.of(instance, edge="local", server="local", rule=rule)
     return make_plan(instance, edge_layers, setting=setting, profile=profile)
 
 

@@ -95,8 +95,7 @@ def planned(network: str, rates: Sequence[float], share: float) -> Plan:
     here = Instance.from_profile(profile, edge="local", server="local", bandwidth=rates[0], rtt=_RTT_S + PERIOD_S * (1 - share) / 2)
     instance = here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s / share} for layer in here.layers])
     policy = bandwidth_policy(instance, "min_latency", min(rates) / 2, max(rates) * 2)
-    setting = Setting(edge=f"local, {share:g} of the time", server="local", bandwidth_bytes_per_s=rates[0], rtt_s=instance.rtt_s,
-                      memory_limit_bytes=None, memory_model="sum", rule="min_latency")  # fmt: skip
+    setting = Setting.of(instance, edge=f"local, {share:g} of the time", server="local", rule="min_latency")
     first = policy.at(rates[0]).edge_layers or cut(instance, 0)
     return make_plan(instance, first, setting=setting, profile=profile).model_copy(update={"policy": policy})
 

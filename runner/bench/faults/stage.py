@@ -34,8 +34,7 @@ def planned(network: str, x1: int | None) -> tuple[Plan, PlannedNetwork]:
         raise InputError(network, "is an instance of numbers alone; expected a network that can be run")
     instance = instance_of(profile, Options())
     x1 = len(instance.names) if x1 is None else x1
-    setting = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=0.0,
-                      memory_limit_bytes=None, memory_model="sum", rule=f"cut:{x1}")  # fmt: skip
+    setting = Setting.of(instance, edge="rpi4", server="paper-server", rule=f"cut:{x1}")
     plan = make_plan(instance, cut(instance, x1), setting=setting, profile=profile)
     return plan, check_runnable(plan, network)
 

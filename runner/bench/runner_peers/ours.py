@@ -5,7 +5,6 @@ Packing, checksums on both sides, the question's and the answer's headers and un
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,13 +15,13 @@ from torch import Tensor, nn
 
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
-from lmos_opt.profile import NetworkSource
-from measurement.networks import build_network, network_digest
-from measurement.profiling import profile_traced
+from measurement.networks import build_network
+from measurement.profiling import profile_built
 from measurement.tracing import TracedNetwork, trace_network
 from runner.bench.runner_peers import Exchange, Opener, Peer, Session
 from runner.connecting import parse_address
-from runner.errors import PeerTooSlow, RunnerError
+from runner.edge import reach
+from runner.errors import RunnerError
 from runner.images import Images
 from runner.line import Line
 from runner.loopback import server_process
@@ -57,7 +56,7 @@ def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iter
     head, _ = split_traced(traced, plan.edge_layers)
     line = Line(parse_address(address), opening(plan, network), None, PATIENT)
     try:
-        _reach(line)
+        reach(line, "is_open", PATIENT, may_fail=False)
         yield line, head
     finally:
         line.close(politely=True)
@@ -85,23 +84,11 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
 
 
 def _plan(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
-    source = NetworkSource(builder=builder, weights="seeded:0", digest=network_digest(module, traced.structure))
-    profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+    profile = profile_built(builder, "seeded:0", module, traced)
     instance = Instance.from_profile(profile)
-    setting = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=0.0,
-                      memory_limit_bytes=None, memory_model="sum", rule=f"cut:{x1}")  # fmt: skip
+    setting = Setting.of(instance, edge="rpi4", server="paper-server", rule=f"cut:{x1}")
     plan = make_plan(instance, instance.names[:x1], setting=setting, profile=profile)
     return plan, check_runnable(plan, builder)
-
-
-def _reach(line: Line) -> None:
-    end = time.monotonic() + PATIENT.ready_s
-    while not line.is_open:
-        line.step(1.0)
-        if line.refused is not None:
-            raise line.refused
-        if time.monotonic() > end:
-            raise line.last_failure or PeerTooSlow(line.name, f"not ready after {PATIENT.ready_s:g} s")
 
 
 @contextmanager
