@@ -71,7 +71,6 @@ class Conversation:
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._session = ""
-        self._told_bytes = (0, 0)
         self._stopping = False
 
     def run(self) -> None:
@@ -251,7 +250,6 @@ class Conversation:
                                          reason=reason))  # fmt: skip
 
     def _tell_moved(self) -> None:
-        before, self._told_bytes = self._told_bytes, (self.channel.sent_bytes, self.channel.received_bytes)
-        if before != self._told_bytes:
-            self._house.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=self._told_bytes[0] - before[0],
-                                                   received_bytes=self._told_bytes[1] - before[1]))  # fmt: skip
+        sent_bytes, received_bytes = self.channel.newly_moved()
+        if sent_bytes or received_bytes:
+            self._house.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=sent_bytes, received_bytes=received_bytes))

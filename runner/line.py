@@ -101,7 +101,7 @@ class Line:
         self._wake: int | None = None
         self._again_at = 0.0
         self._strange: str | None = None
-        self._is_told_ready, self._told_bytes = False, (0, 0)
+        self._is_told_ready = False
         self.was_greeted = False
         self.reason: str | None = None
         self.refused: RunnerError | None = None
@@ -192,10 +192,9 @@ class Line:
             self._remote = None
 
     def _tell_moved(self, remote: Remote) -> None:
-        before, self._told_bytes = self._told_bytes, remote.moved_bytes
-        if before != self._told_bytes:
-            self._events.tell(BytesMoved(peer=self.name, sent_bytes=self._told_bytes[0] - before[0],
-                                         received_bytes=self._told_bytes[1] - before[1]))  # fmt: skip
+        sent_bytes, received_bytes = remote.newly_moved()
+        if sent_bytes or received_bytes:
+            self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
 
     def step(self, timeout_s: float) -> None:
         """Go on for at most `timeout_s`: connect, send what waits, take answers."""
@@ -224,7 +223,7 @@ class Line:
             time.sleep(max(timeout_s, 0.0))
             return None
         time.sleep(max(left, 0.0))
-        self._is_told_ready, self._told_bytes = False, (0, 0)
+        self._is_told_ready = False
         self._remote = Remote(self._address, self._shape, self._timeouts, self._access)
         self._remote.begin_open(self._request)
         return self._remote

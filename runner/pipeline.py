@@ -46,7 +46,6 @@ class Route:
 class _Image:
     """One image under way."""
 
-    line: Line
     route: Route
     number: int
     name: str
@@ -56,6 +55,12 @@ class _Image:
     question: Question
     asked_at: float = field(default_factory=time.monotonic)
     was_late: bool = False
+
+    @property
+    def line(self) -> Line:
+        """The line that it was asked on."""
+        assert self.route.line is not None
+        return self.route.line
 
 
 @dataclass
@@ -140,7 +145,7 @@ class Pipeline:
         begin = time.perf_counter()
         crossing = self.route.head(image)
         t_edge_s = time.perf_counter() - begin
-        return _Image(line, self.route, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
+        return _Image(self.route, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
 
     def _settle(self, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""

@@ -154,10 +154,9 @@ class Remote:
         """Where the conversation stands."""
         return State.START if self._channel is None else self._channel.connection.state
 
-    @property
-    def moved_bytes(self) -> tuple[int, int]:
-        """How many bytes went out and came in on this connection."""
-        return (0, 0) if self._channel is None else (self._channel.sent_bytes, self._channel.received_bytes)
+    def newly_moved(self) -> tuple[int, int]:
+        """How many bytes went out and came in since this was last asked."""
+        return (0, 0) if self._channel is None else self._channel.newly_moved()
 
     @property
     def can_ask(self) -> bool:

@@ -69,7 +69,7 @@ class Channel:
     """A socket and the conversation over it.
 
     `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape, `tls` encrypts.
-    `moved_at` is when bytes last came or went (on the monotonic clock), `sent_bytes` and `received_bytes` how many did.
+    `moved_at` is when bytes last came or went (on the monotonic clock).
     Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
@@ -82,7 +82,8 @@ class Channel:
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
         self.moved_at = time.monotonic()
-        self.sent_bytes = self.received_bytes = 0
+        self._sent_bytes = self._received_bytes = 0
+        self._noted_bytes = (0, 0)
         self._out: list[memoryview] = []
         self._outgoing = _Progress()
         self._incoming: _Progress | None = None
@@ -96,6 +97,11 @@ class Channel:
     def is_sending(self) -> bool:
         """Whether something that was begun is not yet sent."""
         return bool(self._out)
+
+    def newly_moved(self) -> tuple[int, int]:
+        """How many bytes went out and came in since this was last asked."""
+        before, self._noted_bytes = self._noted_bytes, (self._sent_bytes, self._received_bytes)
+        return self._noted_bytes[0] - before[0], self._noted_bytes[1] - before[1]
 
     # one thread reads, others write ----------------------------------------------------------------------------------
 
@@ -206,7 +212,7 @@ class Channel:
                 return None
             except OSError as error:
                 raise _lost(self.name, "the connection broke", error) from None
-            self.received_bytes += n_bytes
+            self._received_bytes += n_bytes
             with self._talking:
                 event = self.connection.received(n_bytes)
             if event is not None:
@@ -225,7 +231,7 @@ class Channel:
                 parts = self._out[:_MOST_PARTS]
                 self._wire.handshake()
                 n_bytes = self._wire.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
-                self.sent_bytes += n_bytes
+                self._sent_bytes += n_bytes
                 self._granted -= n_bytes
                 self._out = _without(self._out, n_bytes)
                 self._outgoing.note(n_bytes)

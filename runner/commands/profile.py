@@ -29,7 +29,6 @@ from measurement.weights import KINDS, bundled_weights
 from runner.commands.output import activity, err, out, print_json
 from runner.commands.profile_tables import profile_tables
 from runner.errors import RunnerError
-from runner.exchange import exchange_time
 from runner.images import find_images
 from runner.memory import keep_heap
 from runner.network import is_torchvision
@@ -122,6 +121,8 @@ def time_profile(profile: NetworkProfile, threads: int | None = None, precision:
 
 
 def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
+    from runner.exchange import exchange_time
+
     try:
         found = exchange_time(threads)
     except (RunnerError, OSError) as error:
