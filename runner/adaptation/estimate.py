@@ -58,6 +58,10 @@ class LinkEstimate:
         """The last n observations, or fewer."""
         return list(self._kept)[-n:]
 
+    def forget_all_but(self, n: int) -> None:
+        """Keep the last n observations: those before them were of a link that is no more."""
+        self._kept = deque(self.latest(n), maxlen=KEPT)
+
     def telling_bytes(self, most: float) -> int:
         """How many bytes tell the rate well, if it is still what it was and no more than `most` (B/s): they take twice as long
         as they must."""

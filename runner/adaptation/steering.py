@@ -8,6 +8,7 @@ changes nothing, and a link that did change is followed with the next image.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -82,7 +83,7 @@ class Steering:
         """Decide on the cut of the image with this number."""
         self._take(0.0)
         if self._last is not None and (self._last.is_a_bound or self._better(self._last.bandwidth_bytes_per_s) is not None):
-            self._look(time.monotonic() + _CHECK_S)
+            self._look(time.monotonic() + _CHECK_S, self._last.bandwidth_bytes_per_s)
         self._last = None
         if self._changed_at is None or number - self._changed_at >= DWELL:
             self._decide(number)
@@ -130,13 +131,17 @@ class Steering:
         self._last = found or self._last
         return found
 
-    def _telling_bytes(self) -> int:
-        """How many bytes tell the rate, as far as it matters to the policy."""
-        return self.estimate.telling_bytes(self.choice.policy.high)
+    def _telling_bytes(self, suspected: float = math.inf) -> int:
+        """How many bytes tell the rate, as far as it matters to the policy, and if it is no more than suspected (B/s)."""
+        return self.estimate.telling_bytes(min(self.choice.policy.high, suspected))
 
-    def _look(self, end: float) -> None:
-        """Probe until AGREE observations were made or `end` (monotonic clock); larger where one was too small to tell."""
-        n_bytes, made = max(self._telling_bytes(), _FIRST_BYTES), 0
+    def _look(self, end: float, suspected: float = math.inf) -> None:
+        """Probe until AGREE observations were made, which then are all that counts, or until `end` (monotonic clock).
+
+        Probes are small enough for the rate that is suspected (B/s), and larger where one was too small to tell: what tells a
+        fast link would hold up a slow one, and the image after it.
+        """
+        n_bytes, made = max(self._telling_bytes(suspected), _FIRST_BYTES), 0
         while made < AGREE and (exchange := self._probe(n_bytes, end - time.monotonic())) is not None:
             found = self._observe(exchange.n_bytes, exchange.seconds, is_probe=True)
             if found is not None and not found.is_a_bound:
@@ -145,6 +150,8 @@ class Steering:
                 return  # faster than matters
             else:
                 n_bytes *= _GROWTH
+        if made == AGREE:
+            self.estimate.forget_all_but(AGREE)
 
     def _probe(self, n_bytes: int, within_s: float) -> Exchange | None:
         """One probe that is waited for; None where it takes longer, or failed."""

@@ -74,6 +74,16 @@ def test_few_bytes_say_only_that_a_link_is_no_slower() -> None:
     assert estimate.telling_bytes(most=1e5) == 800
 
 
+def test_what_a_link_gave_before_it_changed_is_forgotten() -> None:
+    estimate = LinkEstimate()
+    for n_bytes in (1000, 1000, 1000, 4000, 8000, 16_000):
+        estimate.observe(n_bytes, 0.01, is_probe=True)
+    assert estimate.bandwidth_bytes_per_s == pytest.approx(4e5)
+    estimate.forget_all_but(3)
+    assert estimate.bandwidth_bytes_per_s == pytest.approx(8e5)
+    assert len(estimate.latest(5)) == 3
+
+
 def test_a_choice_wants_a_gain(plans: Plans) -> None:
     choice = Choice.of(adaptive(plans))
     whole, none = choice.different()
@@ -134,6 +144,7 @@ class Link:
     is_busy: bool = False
     sent: int = 0
     sent_bytes: int = 0
+    longest_s: float = 0.0
     _found: Exchange | None = None
 
     def seconds(self, n_bytes: int) -> float:
@@ -143,6 +154,7 @@ class Link:
     def ask(self, n_bytes: int) -> None:
         self.is_busy, self._found = True, Exchange(n_bytes, self.seconds(n_bytes))
         self.sent, self.sent_bytes = self.sent + 1, self.sent_bytes + n_bytes
+        self.longest_s = max(self.longest_s, self._found.seconds)
 
     def take(self, wait_s: float = 0.0) -> Exchange | None:
         found, self._found, self.is_busy = self._found, None, False
@@ -185,6 +197,13 @@ def test_a_link_in_steps_is_followed(plans: Plans, noise_s: float) -> None:
 def test_noise_alone_changes_next_to_nothing(plans: Plans, rate: float, noise_s: float, most: int) -> None:
     """Wherever the rate lies, also at the very place where both cuts are as good; the larger noise is twice an image's latency."""
     assert len(steered(plans, {1: rate}, 1000, noise_s).changes) <= most
+
+
+def test_a_link_that_became_slow_is_not_held_up_by_what_tells_a_fast_one(plans: Plans) -> None:
+    steering = steered(plans, {1: 6e6, 50: 6e4}, 100)
+    assert [change.at_image for change in steering.changes[1:]] == [51]
+    assert isinstance(steering.scout, Link)
+    assert steering.scout.longest_s < 24_000 / 6e4 + 0.1  # one in the background; of those that look, each took twice as long
 
 
 def test_a_link_that_is_already_another_is_noticed_before_the_first_image(plans: Plans) -> None:
