@@ -27,6 +27,7 @@ from runner.head import build_routes, head_memory
 from runner.images import Images, find_images
 from runner.line import Line
 from runner.machine import this_machine
+from runner.memory import settled
 from runner.network import is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
@@ -102,6 +103,7 @@ def run_plan(
             _warm_up(pipeline, routes, pictures, link)
             events.tell(RunBegan(network=network.name, digest=shown(network.digest), cut=plan.x1, images=n,
                                  peer=line.name if line else None, pipelined=pipelined))  # fmt: skip
+            stack.enter_context(settled())
             if steering is not None:
                 stack.enter_context(steering.scout)
                 steering.begin(pipeline, routes)

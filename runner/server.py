@@ -22,7 +22,7 @@ from runner.events import NOBODY, Events, Listening, Observer, Stopped
 from runner.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.logs import log_event, log_to_standard_error
 from runner.machine import this_machine
-from runner.memory import keep_heap, share_one_heap
+from runner.memory import keep_heap, settled, share_one_heap
 from runner.protocol import Connection, Role
 from runner.tail import Networks
 from runner.tls import Tls
@@ -70,7 +70,7 @@ def serve(
                     events=events)  # fmt: skip
     if watch is not None:
         watch(server.load)
-    with _until_signal(server.stop):
+    with _until_signal(server.stop), settled():
         events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
                               threads=torch.get_num_threads()))  # fmt: skip
         if ready is not None:

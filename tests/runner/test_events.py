@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 from itertools import pairwise
 from pathlib import Path
@@ -28,6 +29,17 @@ def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     assert [event.number for event in ends] == [1, 2, 3]
     assert all(a.at <= b.at for a, b in pairwise(told))
     assert all(event.text and "\n" not in event.text for event in told)
+
+
+@pytest.mark.process
+def test_the_collector_does_not_look_through_everything_in_the_middle_of_an_image(tmp_path: Path) -> None:
+    before, left_alone = gc.get_freeze_count(), []
+    with server_process(tmp_path / "log") as server:
+        run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS,
+                 observers=[lambda event: left_alone.append(gc.get_freeze_count()) if isinstance(event, ImageEnded) else None])
+    assert len(left_alone) == 3
+    assert min(left_alone) > before + 100_000
+    assert gc.get_freeze_count() == before
 
 
 def test_an_observer_that_fails_is_asked_no_more_and_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
