@@ -144,14 +144,19 @@ def access_of(address: tuple[str, int], manner: Manner) -> Access:
     return Access(token, tls)
 
 
+_SUM = "edge memory: predicted by sum, the paper's count, as if every output were kept; peak predicts what a head takes"
+
+
 def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
     rows = [row for row in stage_rows(report.plan, report) if row[0] in report.measured]
     shape = report.environment.shape
     title = (f"{report.images} images, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
              + (f", link held to {shape}" if shape else ""))
-    return table(title, ["stage", "predicted", "between", "measured (median)", "between", "measured (p95)", "prediction off by"],
-                 rows, left=[0])
+    found = table(title, ["stage", "predicted", "between", "measured", "between", "p95", "predicted off by"], rows, left=[0])
+    if report.plan.setting.memory_model == "sum":
+        found.caption, found.caption_justify = _SUM, "left"
+    return found
 
 
 def changes(report: RunReport) -> object:
