@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Any
@@ -22,7 +23,11 @@ _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 
 def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
-    code = _run(app, arguments)
+    try:
+        code = _run(app, arguments)
+    finally:
+        if arguments is not None:  # a process that goes on after the command, and may want its memory back
+            gc.unfreeze()
     try:
         sys.stdout.flush()
     except OSError as error:

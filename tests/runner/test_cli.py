@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -364,3 +365,15 @@ def test_ctrl_c_in_a_real_process(folder):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (1, "", "lmos: interrupted\n")
+
+
+def test_what_a_command_imports_is_left_alone_by_the_collector_while_it_runs(folder, capsys):
+    asked = "import gc; from runner.commands import front; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", "True"]
+    before = gc.get_freeze_count()
+    assert main(["front", "vgg19"]) == 0
+    assert gc.get_freeze_count() == before
+    assert gc.isenabled()
+    with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+        from runner.commands import nonsense  # noqa: F401
