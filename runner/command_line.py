@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from typing import Any
@@ -23,11 +22,13 @@ _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 
 def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
-    try:
+    if arguments is None:  # the process is the command's
         code = _run(app, arguments)
-    finally:
-        if arguments is not None:  # a process that goes on after the command, and may want its memory back
-            gc.unfreeze()
+    else:
+        from runner.memory import settled
+
+        with settled():
+            code = _run(app, arguments)
     try:
         sys.stdout.flush()
     except OSError as error:

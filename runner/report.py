@@ -263,6 +263,17 @@ def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Sprea
             if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
 
 
+STAGE_COLUMNS = ("stage", "predicted", "between", "measured median", "between", "p95", "error")
+"""What the cells of `stage_rows` are; the first three where nothing was measured."""
+
+
+def memory_note(plan: Plan) -> str | None:
+    """For people, why a prediction of the edge's memory is far off: not where the plan's model is meant to come true."""
+    if plan.setting.memory_model != "sum":
+        return None
+    return "edge memory: predicted by sum, the paper's count, as if every output were kept; peak predicts what a head takes"
+
+
 def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
     """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
     the 95th percentile, and how far off the prediction was (empty for what was not measured)."""

@@ -21,7 +21,7 @@ from runner.live import REFRESHES_PER_S, LiveView
 from runner.logs import log_event
 from runner.pipeline import Progress
 from runner.remote import Access, Timeouts
-from runner.report import RunReport, stage_rows
+from runner.report import STAGE_COLUMNS, RunReport, memory_note, stage_rows
 from runner.shaping import parse_shape
 from runner.tls import edge_tls
 from runner.trace import save_trace
@@ -144,18 +144,14 @@ def access_of(address: tuple[str, int], manner: Manner) -> Access:
     return Access(token, tls)
 
 
-_SUM = "edge memory: predicted by sum, the paper's count, as if every output were kept; peak predicts what a head takes"
-
-
 def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
     rows = [row for row in stage_rows(report.plan, report) if row[0] in report.measured]
     shape = report.environment.shape
     title = (f"{report.images} images, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
              + (f", link held to {shape}" if shape else ""))
-    found = table(title, ["stage", "predicted", "between", "measured", "between", "p95", "predicted off by"], rows, left=[0])
-    if report.plan.setting.memory_model == "sum":
-        found.caption, found.caption_justify = _SUM, "left"
+    found = table(title, STAGE_COLUMNS, rows, left=[0])
+    found.caption, found.caption_justify = memory_note(report.plan), "left"
     return found
 
 

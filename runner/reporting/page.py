@@ -17,7 +17,7 @@ from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
 from lmos_opt.selection import parse_percent
 from lmos_opt.units import format_rate, format_size, format_time, parse_time
-from runner.report import stage_rows
+from runner.report import STAGE_COLUMNS, memory_note, stage_rows
 from runner.reporting.subject import Subject
 
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ def parts(subject: Subject) -> dict[str, Any]:
         "why": _why(subject),
         "crossing": None if plan is None else _crossing(subject),
         "stages": _stages(subject),
+        "memory_note": None if plan is None or subject.report is None else memory_note(plan),
         "classes": None if subject.report is None else _images(subject.report),
         "went": None if subject.report is None else _how_it_went(subject.report),
         "machines": None if subject.report is None else _machines(subject.report),
@@ -199,8 +200,7 @@ def _stages(subject: Subject) -> Table | None:
     if plan is None:
         return None
     rows = tuple((_STAGE_NAMES[key], *cells) for key, *cells in stage_rows(plan, report))
-    measured = ("measured (median)", "between", "measured (p95)", "prediction off by") if report is not None else ()
-    columns = ("stage", "predicted", "between", *measured)
+    columns = STAGE_COLUMNS if report is not None else STAGE_COLUMNS[:3]
     return Table(columns, rows, tuple(range(1, len(columns))))
 
 

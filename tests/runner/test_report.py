@@ -15,7 +15,7 @@ from lmos_opt.units import format_time
 from runner.images import find_images, picture_files, read_picture
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
-from runner.report import Environment, ImageResult, RunReport, make_report, stage_rows
+from runner.report import STAGE_COLUMNS, Environment, ImageResult, RunReport, make_report, memory_note, stage_rows
 
 
 @pytest.fixture
@@ -46,6 +46,13 @@ def test_the_file_has_the_promised_keys(report: RunReport) -> None:
     assert (data["images"], data["lost"], data["retries"], data["fallbacks"]) == (5, 0, 0, 0)
     assert data["plan"] == report.plan.to_dict()
     assert data["environment"]["edge"]["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
+
+
+def test_what_the_papers_count_of_memory_is_stands_below_the_table(report: RunReport) -> None:
+    assert len(stage_rows(report.plan, report)[0]) == len(STAGE_COLUMNS)
+    assert "sum, the paper's count" in str(memory_note(report.plan))
+    setting = report.plan.setting.model_copy(update={"memory_model": "peak"})
+    assert memory_note(report.plan.model_copy(update={"setting": setting})) is None
 
 
 def test_errors_are_relative_to_the_measured_median_and_older_reports_have_them_too(report: RunReport) -> None:
