@@ -1,7 +1,8 @@
-"""What every layer list must satisfy: unique names, inputs that stand earlier, no cycle."""
+"""What every layer list must satisfy: unique names, inputs that stand earlier, no cycle; and what layers' tensors are called."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from lmos_opt.errors import InvalidError, Problem
@@ -10,6 +11,19 @@ INPUT = "input"
 """The name of pseudo-layer 0, the input image, which is always at the edge."""
 MOST_PROBLEMS = 20
 """Wrong arcs reported at once; telling a cycle from a wrong order walks the graph for each."""
+
+_INDEX = re.compile(r"\[\d+\]\Z")
+
+
+def tensor_names(layer: str, count: int) -> tuple[str, ...]:
+    """What the `count` tensors of a layer are called on their way; no two tensors of different layers are called the same.
+
+    A layer's only tensor goes by the layer's name, several by `name[0]`, `name[1]`. A name that ends like that itself gets
+    its index also where it stands for one tensor: so an index at the end is never part of a layer's own name.
+    """
+    if count == 1 and not _INDEX.search(layer):
+        return (layer,)
+    return tuple(f"{layer}[{k}]" for k in range(count))
 
 
 def check_order(layers: Sequence[tuple[str, Sequence[str]]]) -> None:

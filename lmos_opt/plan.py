@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -10,7 +11,7 @@ from lmos_opt.coding import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
-from lmos_opt.graph import INPUT
+from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.intervals import stage_intervals
 from lmos_opt.policy import Policy
@@ -91,11 +92,19 @@ class Plan(Document):
         problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES if stage not in self.predicted]
         if self.x1 != len(self.edge_layers):
             problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}"))
+        problems += self._repeated_names()
         if self.policy is not None and self.policy.over != "bandwidth":
             problems.append(Problem("policy.over", f"got {self.policy.over!r}, expected 'bandwidth'"))
         if problems:
             raise InvalidError(problems)
         return self
+
+    def _repeated_names(self) -> Iterator[Problem]:
+        first: dict[str, int] = {}
+        for k, tensor in enumerate(self.crossing):
+            if first.setdefault(tensor.name, k) != k:
+                yield Problem(f"crossing[{k}].name", f"{tensor.name!r} is the name of crossing[{first[tensor.name]}] too, so the "
+                                                     "plan does not say which tensor is which; make the plan again")
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
@@ -151,10 +160,10 @@ def make_plan(
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:
     if profile is None:  # numbers alone: one vector of bytes
         n_bytes = instance.tensor_bytes(name)
-        (wire,) = _wire_bytes(instance, name)
-        return [CrossingTensor(name=name, shape=(n_bytes,), dtype="uint8", bytes=n_bytes, wire_bytes=wire)]
+        ((tensor,), (wire,)) = tensor_names(name, 1), _wire_bytes(instance, name)
+        return [CrossingTensor(name=tensor, shape=(n_bytes,), dtype="uint8", bytes=n_bytes, wire_bytes=wire)]
     specs = (profile.input,) if name == INPUT else profile.layer(name).outputs
-    names = [name] if len(specs) == 1 else [f"{name}.{k}" for k in range(len(specs))]
+    names = tensor_names(name, len(specs))
     return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes, wire_bytes=wire)
             for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]
 

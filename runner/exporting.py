@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,13 +106,14 @@ def export_half(name: str, part: nn.Module, arguments: Mapping[str, Tensor], fol
     outputs = _named(part, arguments)
     program = _Program(part, tuple(arguments), tuple(outputs)).eval()
     tensors = tuple(arguments.values())
+    names = tuple(_free(output, arguments) for output in outputs)
     with _quiet(), _failing(name):
         exported = torch.export.export(program, tensors)
-        data = _onnx(exported, program) if to == "onnx" else _pt2(exported)
+        data = _onnx(exported, [*arguments, *names]) if to == "onnx" else _pt2(exported)
     path = folder / f"{name}{FORMATS[to]}"
     write_atomically(path, data)
     found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
-    return ExportedHalf(name, path, program.inputs, program.outputs, largest_difference(found, outputs.values()))
+    return ExportedHalf(name, path, program.inputs, names, largest_difference(found, outputs.values()))
 
 
 def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
@@ -146,20 +147,29 @@ def random_image(spec: TensorSpec) -> Tensor:
 def _parts(plan: Plan, halves: tuple[nn.Module, nn.Module | None],
            image: Tensor) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
     head, tail = halves
+    crossing = {} if tail is None else dict(head(image))
     if plan.x1:
-        yield "head", head, {IMAGE: image}
+        yield "head", head, {_free(IMAGE, crossing): image}
     if tail is not None:
-        yield "tail", tail, dict(head(image))
+        yield "tail", tail, crossing
 
 
-def _onnx(exported: Any, program: _Program) -> bytes:
-    """The file's bytes. Values inside get numbers for names: those of the exporter may be a crossing tensor's."""
+def _free(name: str, crossing: Collection[str]) -> str:
+    """The name of what does not cross; those of a file are apart, and a layer may be called `image` or `output`."""
+    while name in crossing:
+        name += "_"
+    return name
+
+
+def _onnx(exported: Any, names: Sequence[str]) -> bytes:
+    """The file's bytes, with these names of inputs and outputs. Values inside get numbers for names: those of the exporter
+    may be a crossing tensor's."""
     made = torch.onnx.export(exported, dynamo=True, verbose=False)
     assert made is not None
     graph = made.model.graph
     for k, value in enumerate(value for node in graph for value in node.outputs):
         value.name = f"value_{k}"
-    for value, name in zip([*graph.inputs, *graph.outputs], [*program.inputs, *program.outputs], strict=True):
+    for value, name in zip([*graph.inputs, *graph.outputs], names, strict=True):
         value.name = name
     data: bytes = made.model_proto.SerializeToString()
     return data

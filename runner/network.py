@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_flatten, tree_flatten_with_path, tree_unflatten
+from torch.utils._pytree import MappingKey, tree_flatten, tree_flatten_with_path, tree_unflatten
 
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
 from measurement.networks import build_network, network_digest
 from measurement.tracing import TracedNetwork, trace_network
 from runner.errors import RunnerError
 from runner.tensors import DTYPES
+
+_PLAIN_KEY = re.compile(r"[^.\[\s]+")
 
 
 class DigestError(RunnerError):
@@ -65,7 +68,10 @@ def trace_checked(
 
 
 def flat_outputs(output: object) -> dict[str, Tensor]:
-    """The tensors in a network's output, by path: `output`, `output.0`, `output.logits`."""
+    """The tensors in a network's output, by path: `output`, `output.0`, `output.logits`.
+
+    A key that is no plain word stands as Python writes it, so that no two paths look the same: `output['a.b']`, `output[3]`.
+    """
     found = {}
     for path, leaf in tree_flatten_with_path(output)[0]:
         if isinstance(leaf, Tensor):
@@ -83,14 +89,15 @@ def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
 
 
 def _path(path: Sequence[object]) -> str:
-    return ".".join(["output", *(_key(part) for part in path)])
+    return "".join(["output", *map(_step, path)])
 
 
-def _key(part: object) -> str:
-    for attribute in ("key", "idx", "name"):  # of a dict, a sequence, a named tuple
-        if hasattr(part, attribute):
-            return str(getattr(part, attribute))
-    return str(part)
+def _step(part: object) -> str:
+    if not isinstance(part, MappingKey):  # of a sequence, a named tuple, or what somebody registered
+        return f".{next((getattr(part, name) for name in ('idx', 'name') if hasattr(part, name)), part)}"
+    key = part.key
+    plain = isinstance(key, str) and _PLAIN_KEY.fullmatch(key) and key.isprintable()
+    return f".{key}" if plain else f"[{key!r}]"
 
 
 def logits_of(outputs: Mapping[str, Tensor]) -> Tensor:

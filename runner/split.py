@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
+from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.profile import Granularity
 from measurement.aliasing import reads_only_metadata
 from measurement.grouping import input_node, is_step
@@ -22,9 +22,9 @@ Scalar = int | float | tuple[Any, ...]
 
 
 class Crossing(dict[str, Tensor]):
-    """What goes from head to tail: each tensor under its layer's name.
+    """What goes from head to tail: each tensor under its layer's name (`lmos_opt.graph.tensor_names`).
 
-    A layer with several tensors gives `name.0`, `name.1`; `input` is the image. `scalars` are numbers (sizes, mostly)
+    A layer with several tensors gives `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (sizes, mostly)
     that the tail needs and cannot read off these tensors: ints, floats, or tuples of them.
     """
 
@@ -253,8 +253,7 @@ class _Cut:
             yield self._input, (INPUT,)
         for layer in self._traced.layers:
             if layer.name in edge and (layer.name in read or returned.intersection(layer.nodes)):
-                count = len(layer.outputs)
-                names = iter([layer.name] if count == 1 else [f"{layer.name}.{k}" for k in range(count)])
+                names = iter(tensor_names(layer.name, len(layer.outputs)))
                 for node in layer.values:
                     yield node, tuple(islice(names, len(self._traced.facts[node].tensors)))
 

@@ -67,7 +67,7 @@ def test_the_memory_is_the_settings_model():
 def test_each_of_several_outputs_crosses_by_its_own_name():
     plan = plan_example()
     assert [(t.name, t.shape, t.dtype, t.bytes) for t in plan.crossing] == [
-        ("split.0", (1, 2, 8, 8), "float32", 512), ("split.1", (1, 1, 8, 8), "float32", 256)]  # fmt: skip
+        ("split[0]", (1, 2, 8, 8), "float32", 512), ("split[1]", (1, 1, 8, 8), "float32", 256)]  # fmt: skip
     assert plan.predicted["energy"] == 0.5
 
 

@@ -61,3 +61,21 @@ def slow() -> nn.Module:
 def unlisted() -> nn.Module:
     """A network that no server of these tests was started with."""
     return nn.Sequential(nn.Conv2d(3, 2, 3), nn.Flatten())
+
+
+class Colliding(nn.Module):
+    """`chunk` gives two tensors, and a Sequential called `chunk` has a layer `chunk.0`; all three cross together."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 8, 3, padding=1)
+        self.chunk = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1))
+        self.last = nn.Linear(4 * 64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        both, third = self.conv(x).chunk(2, dim=1), self.chunk(x)
+        return self.last((both[0] - 2 * both[1] * third).flatten(1))
+
+
+def colliding() -> nn.Module:
+    return Colliding()
