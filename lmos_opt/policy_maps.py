@@ -29,7 +29,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, one_value, pieces
 from lmos_opt.objectives import Objective, get
 from lmos_opt.policy import Over, Policy, Stretch
-from lmos_opt.selection import parse_percent, select
+from lmos_opt.selection import ON_THE_LINE, parse_percent, select
 from lmos_opt.solvers import Solver
 from lmos_opt.split import Split, down_closed_sets
 from lmos_opt.units import parse_rate, parse_size, parse_time
@@ -73,7 +73,7 @@ def bandwidth_policy(
         def look(s: Fraction, front: list[Line] = front, indices: tuple[int, ...] = part.label
                  ) -> tuple[int | None, list[Polynomial]]:  # fmt: skip
             chosen = _select(instance, rule, [(line.at(s), line.memory_bytes) for line in front])
-            return None if chosen is None else indices[chosen], _changes(rule, front, chosen)
+            return None if chosen is None else indices[chosen], _changes(rule, front, chosen, s)
 
         found += pieces(part.low, part.high, look)
     ends = [(1 / piece.high, piece.label) for piece in reversed(found)]
@@ -179,8 +179,8 @@ def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]
     return next(k for k, point in enumerate(points) if point is chosen)
 
 
-def _changes(rule: str, front: Sequence[Line], chosen: int | None) -> list[Polynomial]:
-    """Polynomials in s of which one changes its sign before the rule, on a front that stays, chooses another point."""
+def _changes(rule: str, front: Sequence[Line], chosen: int | None, s: Fraction) -> list[Polynomial]:
+    """Polynomials of which one changes its sign before the rule, on a front that stays, chooses another point than at s."""
     name, _, argument = rule.partition(":")
     lines = [(line.fixed_s, Fraction(line.crossing_bytes)) for line in front]
     zero = Fraction(0)
@@ -195,12 +195,19 @@ def _changes(rule: str, front: Sequence[Line], chosen: int | None) -> list[Polyn
     over = [_combined((1, line), (-1, lines[0])) for line in lines]
     most_memory, least_memory = front[-1].memory_bytes, front[0].memory_bytes
     missing = [Fraction(most_memory - line.memory_bytes, most_memory - least_memory) for line in front]
-    if name == "knee":  # |latency + memory - 1|, both scaled, times the spread
-        off = [_combined((1, o), (m - 1, spread)) for o, m in zip(over, missing, strict=True)]
-        return [_combined((1, other), (sign, off[chosen])) for k, other in enumerate(off) if k != chosen for sign in (1, -1)]
+    sides: list[Polynomial] = []
+    if name == "knee":  # latency + memory, both scaled, less what is on the line, times the spread: below zero on the ideal side
+        sides = [_combined((1, o), (m - 1 + Fraction(ON_THE_LINE), spread)) for o, m in zip(over, missing, strict=True)]
+        if any(c0 + c1 * s < 0 for c0, c1 in sides):
+            return [sides[chosen], *_less(sides, chosen)]
     square = _times(spread, spread)
     far = [_combined((1, _times(o, o)), (m * m, square)) for o, m in zip(over, missing, strict=True)]
-    return [_combined((1, other), (-1, far[chosen])) for k, other in enumerate(far) if k != chosen]
+    return [*sides, *_less(far, chosen)]
+
+
+def _less(polynomials: Sequence[Polynomial], chosen: int) -> list[Polynomial]:
+    """Every other polynomial less the chosen one."""
+    return [_combined((1, other), (-1, polynomials[chosen])) for k, other in enumerate(polynomials) if k != chosen]
 
 
 def _combined(*terms: tuple[Fraction | int, Polynomial]) -> Polynomial:

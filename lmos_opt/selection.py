@@ -7,7 +7,7 @@ paper's choice) that is always the feasible point with the most edge memory, wha
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import dist, sqrt
+from math import dist
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InfeasibleError, InputError
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from lmos_opt.front import Front, Point
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "budget:SECONDS", "slack:PERCENT")
+ON_THE_LINE = 1e-12
+"""A point whose scaled costs add up to 1 less this, or to more, does not lie on the ideal point's side for `knee`: rounding
+moves the sums of a front that is one straight line by less."""
 
 
 def select(front: Front, rule: str) -> Point:
@@ -46,11 +49,16 @@ def _scaled(front: Front) -> list[tuple[float, ...]]:
     return [tuple((v - a) / (b - a) if b > a else 0.0 for v, a, b in zip(row, low, high, strict=True)) for row in costs]
 
 
-def _knee(front: Front, _: str) -> int:
-    """Farthest from the line through the front's ends; with more objectives, from the plane through the unit points."""
-    scaled = _scaled(front)
-    distance = [abs(sum(row) - 1) / sqrt(len(row)) for row in scaled]
-    return max(range(len(scaled)), key=lambda k: distance[k])
+def _knee(front: Front, argument: str) -> int:
+    """Farthest from the line through the front's ends on the side of the ideal point; where none lies there, `ideal`'s.
+
+    Scaled, the ends of two objectives are (0, 1) and (1, 0), and the line is that of the points whose coordinates add up
+    to 1. With more objectives it is the plane of such points, through the unit points.
+    """
+    sums = [sum(row) for row in _scaled(front)]
+    if not sums or min(sums) >= 1 - ON_THE_LINE:
+        return _ideal(front, argument)
+    return min(range(len(sums)), key=lambda k: sums[k])
 
 
 def _ideal(front: Front, _: str) -> int:

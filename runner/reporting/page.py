@@ -31,7 +31,8 @@ _STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "l
                 "edge_memory_bytes": "edge memory"}  # fmt: skip
 _WHY = {
     "lmos": "the best value of the optimised objective, which is the paper's ranking read literally",
-    "knee": "farthest from the line through the front's ends, both objectives scaled to [0, 1]",
+    "knee": "farthest from the line through the front's ends on the ideal point's side, both objectives scaled to "
+            "[0, 1]; nearest to the ideal point where no point lies on that side",
     "ideal": "nearest to the ideal point, both objectives scaled to [0, 1]",
     "min_latency": "the least latency",
     "ECO": "everything at the edge",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from fractions import Fraction
 
@@ -81,15 +82,65 @@ def agrees(policy: Policy, place: float, bandwidth: float, chosen: Point | None)
 
 
 def tied(front: Front, rule: str, bandwidth: float, found: Stretch, chosen: Point | None) -> bool:
-    """Whether both are as far off the line but for rounding, which decides where a whole front lies on one line."""
-    if rule != "knee" or chosen is None:
+    """Whether both are as far off the line but for rounding, or as far from the ideal point, which decides between twins."""
+    if rule not in ("knee", "ideal") or chosen is None:
         return False
     (t0, m0), (t1, m1) = front.points[0].values.values(), front.points[-1].values.values()
 
-    def off(latency: float, memory: float) -> float:
-        return abs((latency - t0) / (t1 - t0) - (memory - m0) / (m1 - m0)) if len(front.points) > 1 else 0.0
+    def scaled(latency: float, memory: float) -> tuple[float, float]:
+        return ((latency - t0) / (t1 - t0), (m1 - memory) / (m1 - m0)) if len(front.points) > 1 else (0.0, 0.0)
 
-    return abs(off(found.latency_s(bandwidth), found.memory_bytes or 0) - off(*chosen.values.values())) < 1e-9
+    one = scaled(found.latency_s(bandwidth), found.memory_bytes or 0)
+    other = scaled(*chosen.values.values())
+    return abs(math.hypot(*one) - math.hypot(*other)) < 1e-9 or (rule == "knee" and abs(sum(one) - sum(other)) < 1e-9)
+
+
+def knee_by_definition(instance: Instance, bandwidth: float) -> tuple[Fraction, int]:
+    """Latency (s) and memory (B) of the knee of all splits of a chain, from the definition, in rational numbers."""
+    lines = lines_of(instance, [frozenset(instance.names[:n]) for n in range(len(instance.names) + 1)], "sum")
+    values = [(line.at(1 / Fraction(bandwidth)), line.memory_bytes) for line in lines]
+    points = sorted({(t, m) for t, m in values if not any(a <= t and b >= m and (a, b) != (t, m) for a, b in values)})
+    (t0, m0), (t1, m1) = points[0], points[-1]
+    if len(points) < 3:
+        return points[0]
+    scaled = {point: ((point[0] - t0) / (t1 - t0), Fraction(m1 - point[1], m1 - m0)) for point in points}
+    farthest = min(points, key=lambda point: sum(scaled[point]))
+    if sum(scaled[farthest]) < 1 - Fraction(1, 10**12):
+        return farthest
+    return min(points, key=lambda point: scaled[point][0] ** 2 + scaled[point][1] ** 2)
+
+
+@pytest.mark.parametrize("name", ["vgg19", "alexnet", "mobilenet_v2"])
+def test_the_knees_stretches_are_those_of_the_definition_at_every_place(name):
+    """2000 bandwidths evenly on a logarithmic scale, and both sides of each breakpoint, as near as doubles lie."""
+    instance = bundled(name)
+    policy = bandwidth_policy(instance, "knee", 0.2 * MBPS, 1000 * MBPS)
+    places = [0.2 * MBPS * 5000 ** (k / 2000) for k in range(2001)]
+    places += [b * (1 + side) for b in policy.breakpoints for side in (-1e-14, 1e-14)]
+    for place in places:
+        if any(b * (1 - 5e-15) < place < b * (1 + 5e-15) for b in policy.breakpoints):
+            continue
+        latency, memory = knee_by_definition(instance, place)
+        found = policy.at(place)
+        assert found.memory_bytes == memory, (place, found.x1)
+        assert found.latency_s(place) == pytest.approx(float(latency), rel=1e-12)
+    assert policy.breakpoints
+
+
+def test_a_knee_passes_to_the_ideal_rules_choice_where_the_front_bends_away():
+    """The middle of three points: scaled, its latency is (.5 + 10 s) / (1 - 10 s), s in seconds a byte, its memory .4.
+
+    It lies on the ideal point's side of the line down to 160 B/s. Beyond, it is nearest to the ideal point until the square of
+    its latency is .84, where the first end, at a distance of 1, is as near.
+    """
+    layers = [layer("a", "input", edge=0.5, server=0.0, weights=570, out=20),
+              layer("b", "a", edge=0.5, server=0.0, weights=400, out=0)]
+    instance = Instance.from_dict(instance_data(*layers, input_bytes=10))
+    root = math.sqrt(0.84)
+    found = bandwidth_policy(instance, "knee", 20.0, 1000.0)
+    assert [stretch.x1 for stretch in found.stretches] == [0, 1]
+    assert found.breakpoints == (pytest.approx(10 * (1 + root) / (root - 0.5), rel=1e-14),)
+    assert all(knee_by_definition(instance, place)[1] == found.at(place).memory_bytes for place in (40.0, 47.0, 159.0, 161.0))
 
 
 def rules(instance: Instance) -> list[str]:

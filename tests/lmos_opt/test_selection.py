@@ -7,8 +7,9 @@ from fractions import Fraction
 
 import pytest
 
-from lmos_opt import Front, InfeasibleError, InputError
+from lmos_opt import Front, InfeasibleError, InputError, pareto_front
 from lmos_opt.selection import RULES, select
+from lmos_opt.sources import Options, instance_of, load_source
 from tests.lmos_opt.documents import front_data
 
 PAPER = [(1.0, 0), (2.0, 6), (4.0, 7), (8.0, 8)]
@@ -30,7 +31,7 @@ def front(points: list[tuple[float, ...]], names: tuple[str, ...] = ("latency", 
     ("rule", "chosen"),
     [
         ("lmos", 3),  # the most memory, whatever its latency
-        ("knee", 1),  # scaled: (0, 1), (1/7, 1/4), (3/7, 1/8), (1, 0); off the line by 0, 17/28, 25/56, 0
+        ("knee", 1),  # scaled: (0, 1), (1/7, 1/4), (3/7, 1/8), (1, 0); below the line by 0, 17/28, 25/56, 0
         ("ideal", 1),  # distances 1, 0.288, 0.446, 1
         ("min_latency", 0),
         ("budget:4", 2), ("budget:4s", 2), ("budget:3.999", 1), ("budget:1", 0), ("budget:1000ms", 0), ("budget:99", 3),
@@ -53,8 +54,31 @@ def test_the_first_of_equals_is_chosen():
     assert front(even).select("knee").x1 == 1
     assert front(even).select("ideal").x1 == 1
     line = [(0.0, 0), (1.0, 1), (2.0, 2)]
-    assert front(line).select("knee").x1 == 0
     assert front(line).select("ideal").x1 == 1
+
+
+@pytest.mark.parametrize(
+    ("points", "chosen"),
+    [
+        # scaled: (0, 1), (.6, .9), (.8, .1), (1, 0): the second is farthest from the line, the third alone lies below it
+        ([(0.0, 0), (6.0, 1), (8.0, 9), (10.0, 10)], 2),
+        # scaled: (0, 1), (.5, .9), (.95, .8), (1, 0): all above, and the ends are nearest to the ideal point
+        ([(0.0, 0), (5.0, 1), (9.5, 2), (10.0, 10)], 0),
+        # scaled: (0, 1), (.5, .6), (.9, .4), (1, 0): all above, and the second is nearest to the ideal point
+        ([(0.0, 0), (5.0, 4), (9.0, 6), (10.0, 10)], 1),
+        # one straight line, of which rounding puts some points below itself: the middle is nearest to the ideal point
+        ([(0.1 * k, k) for k in range(11)], 5),
+    ],
+)  # fmt: skip
+def test_the_knee_lies_on_the_side_of_the_ideal_point_or_is_the_ideal_rules(points, chosen):
+    assert front(points).select("knee").x1 == chosen
+
+
+def test_the_knee_of_vgg19_is_no_choice_that_takes_nearly_the_longest_time():
+    """At 10 Mbps its front bends away from the ideal point: the farthest from the line takes 12.1 s of 12.4 s."""
+    found = pareto_front(instance_of(load_source("vgg19"), Options(bandwidth="10Mbps")))
+    assert found.select("knee") == found.select("ideal")
+    assert found.select("knee").values["latency"] < 0.5 * found.nadir["latency"]
 
 
 @pytest.mark.parametrize("rule", ["lmos", "knee", "ideal", "min_latency", "budget:1", "slack:0"])
@@ -70,7 +94,7 @@ THREE = [(1.0, 0, 9.0), (2.0, 10, 5.0), (3.0, 10, 4.0), (5.0, 8, 1.0)]
 
 @pytest.mark.parametrize(
     ("rule", "chosen"),
-    [("lmos", 1), ("knee", 0), ("ideal", 1), ("min_latency", 0), ("budget:3", 1), ("budget:1.5", 0), ("slack:100", 1)],
+    [("lmos", 1), ("knee", 1), ("ideal", 1), ("min_latency", 0), ("budget:3", 1), ("budget:1.5", 0), ("slack:100", 1)],
 )
 def test_three_objectives_by_hand(rule, chosen):
     assert front(THREE, ("latency", "memory", "energy"), constrained=None).select(rule).x1 == chosen
@@ -98,9 +122,12 @@ def test_the_rules_by_their_definitions_in_exact_arithmetic(seed):
     (t0, m0), (t1, m1) = exact[0], exact[-1]
 
     def off_the_line(point: tuple[Fraction, Fraction]) -> Fraction:
-        """Twice the area between the point and the ends, over the box of both: the distance, times a constant."""
+        """Twice the area between the point and the ends, over the box of both: the distance, times a constant.
+
+        Positive where the point has more memory than the line through the ends at its latency.
+        """
         t, m = point
-        return abs((t1 - t0) * (m - m0) - (t - t0) * (m1 - m0)) / ((t1 - t0) * (m1 - m0))
+        return ((t1 - t0) * (m - m0) - (t - t0) * (m1 - m0)) / ((t1 - t0) * (m1 - m0))
 
     def from_the_ideal(point: tuple[Fraction, Fraction]) -> Fraction:
         t, m = point
@@ -108,7 +135,8 @@ def test_the_rules_by_their_definitions_in_exact_arithmetic(seed):
 
     tie = Fraction(1, 10**12)
     knee, ideal = exact[found.select("knee").x1 or 0], exact[found.select("ideal").x1 or 0]
-    assert off_the_line(knee) >= max(map(off_the_line, exact)) - tie
+    farthest = max(map(off_the_line, exact))
+    assert knee == ideal if farthest <= 0 else off_the_line(knee) >= farthest - tie
     assert from_the_ideal(ideal) <= min(map(from_the_ideal, exact)) + tie
     rng = random.Random(seed)
     budget = rng.uniform(points[0][0], points[-1][0])
