@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from math import inf
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -17,9 +18,11 @@ from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.instance import Instance
-from lmos_opt.milp import Array, LinearForm, Milp, compile_model
+from lmos_opt.compiling import compile_model
+from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
+from lmos_opt.presolve import presolve
 from lmos_opt.solvers import Solver
 from lmos_opt.tracing import Tracing
 from lmos_opt.units import format_size
@@ -67,14 +70,17 @@ def trace_front(
     time_limit_s: float | None = None,
     resume: Front | None = None,
     on_point: OnPoint | None = None,
+    step: Sequence[float] | None = None,
 ) -> Front:
     """The exact Pareto front of any Pyomo MILP over two or more of its Objective components, each with its own sense.
 
     The model is only read. Points have `values` by the components' names and `solution` by the variables' names.
-    `time_limit_s` (looked at between solves), `resume` and `on_point` are as in `pareto_front`.
+    `time_limit_s` (looked at between solves), `resume` and `on_point` are as in `pareto_front`. Objectives that continuous
+    variables trade off have infinitely many points: then the front is incomplete and its reason names the variables, unless
+    `step` says how far apart points are to be, a number for each objective.
     Raises InputError for a model that is not a MILP, InfeasibleError where it is infeasible.
     """
-    return _model_front(model, objectives, constrain, algorithm, solver, time_limit_s, resume).run(on_point)
+    return _model_front(model, objectives, constrain, algorithm, solver, time_limit_s, resume, step).run(on_point)
 
 
 def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> Tracing:
@@ -93,7 +99,7 @@ def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), *
     """
     if isinstance(source, Instance):
         return _split_front(source, objectives, **{**_SPLIT_OPTIONS, **_OPTIONS, **options})
-    return _model_front(source, objectives, **{**_OPTIONS, **options})
+    return _model_front(source, objectives, **{**_OPTIONS, "step": None, **options})
 
 
 _OPTIONS: dict[str, Any] = {"constrain": None, "algorithm": None, "solver": "highs", "time_limit_s": None, "resume": None}
@@ -110,10 +116,15 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
     own = bool(constraints) or any(isinstance(o, Objective) for o in objectives)
     model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints,
                         exact_memory=own)
+    signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     milp, forms, columns = compile_model(model, [objective.expression(model, instance) for objective in chosen])
+    if own:  # ours have nothing to tighten
+        try:
+            milp = presolve(milp, _costs(forms, signs))
+        except InfeasibleError as error:
+            raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver)) from error
     evaluate = Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns,
                           has_constraints=bool(constraints))
-    signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
 
     def point(candidate: Candidate) -> Point:
         split = evaluate.split(candidate.x)
@@ -124,7 +135,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
     def infeasible() -> InfeasibleError:
         return InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
 
-    problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, evaluate,
+    problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, evaluate,
                        [o.granule(instance) if o.granule else None for o in chosen], time_limit_s)
     problem.hints = evaluate.prefixes()
     if resume is not None:
@@ -134,19 +145,22 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
 
 
 def _model_front(model: Any, objectives: Sequence[Any], constrain: str | None, algorithm: str | Algorithm | None,
-                 solver: str | Solver, time_limit_s: float | None, resume: Front | None) -> Tracing:  # fmt: skip
+                 solver: str | Solver, time_limit_s: float | None, resume: Front | None,
+                 step: Sequence[float] | None) -> Tracing:  # fmt: skip
     start = perf_counter()
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
     names = [info.name for info in infos]
     constrained = _constrained(names, constrain)
-    milp, forms, _ = compile_model(model, objectives)
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
+    milp, forms, _ = compile_model(model, objectives)
+    milp = presolve(milp, _costs(forms, signs))
 
     def point(candidate: Candidate) -> Point:
         values = {name: _tidy(sign * cost) for name, sign, cost in zip(names, signs, candidate.costs, strict=True)}
         return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
 
-    problem = _problem(milp, forms, signs, solver, names.index(constrained) if constrained else None, None, (), time_limit_s)
+    problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, None, (),
+                       time_limit_s, _steps(step, names))
     if resume is not None:
         problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(resume, names)]
     return Tracing(milp.name, infos, problem, _algorithm(algorithm, problem), point,
@@ -158,15 +172,26 @@ def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorith
     return algorithms.get(asked or ("local_upper_bounds" if problem.known else None), problem.p)
 
 
-def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], solver: str | Solver, constrained: int | None,
-             evaluate: Evaluation | None, granules: Sequence[float | None],
-             time_limit_s: float | None) -> FrontProblem:  # fmt: skip
+def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], names: Sequence[str], solver: str | Solver,
+             constrained: int | None, evaluate: Evaluation | None, granules: Sequence[float | None],
+             time_limit_s: float | None, step: Sequence[float] | None = None) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
     j = constrained or 0
-    costs = [f if s > 0 else -f for f, s in zip(forms, signs, strict=True)]
-    return FrontProblem(milp, costs, solvers.get(solver), evaluate.costs if evaluate else None, granules,
+    return FrontProblem(milp, _costs(forms, signs), solvers.get(solver), evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
-                        1 - j if len(forms) == 2 else 0, j, time_limit_s=time_limit_s)
+                        1 - j if len(forms) == 2 else 0, j, time_limit_s=time_limit_s, names=names, step=step)
+
+
+def _costs(forms: Sequence[LinearForm], signs: Sequence[float]) -> list[LinearForm]:
+    """The forms of the objectives as costs to minimise."""
+    return [form if sign > 0 else -form for form, sign in zip(forms, signs, strict=True)]
+
+
+def _steps(step: Sequence[float] | None, names: Sequence[str]) -> Sequence[float] | None:
+    """The steps as asked, one for each objective; InputError if they are none."""
+    if step is not None and (len(step) != len(names) or not all(0 < s < inf for s in step)):
+        raise InputError("step", f"{list(step)} for the objectives {', '.join(names)}; expected a positive number for each")
+    return step
 
 
 def _resumed(front: Front, names: list[str]) -> Sequence[Point]:

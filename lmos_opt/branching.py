@@ -32,7 +32,7 @@ Box = tuple[Array, Array]
 
 
 class UnsettledError(Exception):
-    """The search ended without a proof: its tree grew beyond the limit, or the relaxation had no word on a leaf."""
+    """The search ended without a proof: its tree grew beyond the limit, or nothing proved a leaf; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class BranchAndBound:
             low, high = stack.pop()
             nodes += 1
             if nodes > node_limit:
-                raise UnsettledError
+                raise UnsettledError(f"the search had no proof after {node_limit:g} nodes")
             if np.all(low <= high):
                 best, boxes = self._settle(question, low, high, best)
                 stack += boxes
@@ -107,25 +107,39 @@ class BranchAndBound:
 
     def _settle(self, question: _Question, low: Array, high: Array, best: Found | None) -> tuple[Found | None, list[Box]]:
         """The best solution after a look at one box, and what of the box is left to be searched, the nearest last."""
-        relaxed = self._relaxation.solve(low, high)
         is_leaf = not len(self._free(low, high))
-        if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, question.upper):
+        best, box, x = self._narrowed(question, low, high, best)
+        if box is not None and is_leaf and not self._decisive:
+            self._relaxation.forget()  # what it remembers of other boxes may have misled it
+            best, box, x = self._narrowed(question, low, high, best)
+            if box is not None:
+                open_columns = np.flatnonzero(low < high)
+                raise UnsettledError(f"nothing proved what {self._milp.variables[open_columns[0]]} can be at best"
+                                     if len(open_columns) else "nothing settled a solution within tolerances")
+        if box is None:
             return best, []
+        low, high = box
+        free = self._free(low, high)
+        if len(free):
+            return best, self._children(free, x, low, high, best)
+        if self._decisive:
+            return self._round(low, question.evaluate, best, x), []
+        return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
+
+    def _narrowed(self, question: _Question, low: Array, high: Array,
+                  best: Found | None) -> tuple[Found | None, Box | None, Array | None]:  # fmt: skip
+        """The best solution after a relaxation of the box, what of the box it leaves (None: nothing), and its solution."""
+        relaxed = self._relaxation.solve(low, high)
+        if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, question.upper):
+            return best, None, None
         if relaxed.x is not None and relaxed.duals is not None:
             bound, reduced = self._bound(question.cost, relaxed.duals, low, high, question.upper)
             best = self._round(relaxed.x, question.evaluate, best)
             if best is not None:
                 if bound >= best.cost - question.gap:
-                    return best, []
+                    return best, None, None
                 low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - question.gap - bound))
-        free = self._free(low, high)
-        if len(free):
-            return best, self._children(free, relaxed.x, low, high, best)
-        if self._decisive:
-            return self._round(low, question.evaluate, best, relaxed.x), []
-        if is_leaf:
-            raise UnsettledError
-        return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
+        return best, (low, high), relaxed.x
 
     def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
         """The deciders that a box leaves open."""

@@ -146,6 +146,9 @@ class FileRelaxation:
         missed = self._ask(self._missing + bounds, None)
         return Relaxed(answer.status, None, self._spread(missed.duals) if missed.status is Status.OPTIMAL else None)
 
+    def forget(self) -> None:
+        """See `Relaxation.forget`: a command remembers nothing."""
+
     def _spread(self, duals: Array | None) -> Array | None:
         """The duals of the program's rows from those of the file's."""
         if duals is None:

@@ -1,7 +1,7 @@
-"""A mixed-integer linear program as arrays, compiled from any Pyomo model without changing it.
+"""A mixed-integer linear program as arrays.
 
-Solvers take these arrays, algorithms reason about them: which objectives are integral is proved here, from
-coefficients and variable types.
+Solvers take these arrays, algorithms reason about them: by how much values of a form differ at least is proved here,
+from coefficients and variable types.
 """
 
 from __future__ import annotations
@@ -10,15 +10,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from math import fsum, gcd, inf
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lmos_opt.errors import InputError
-
 Array = NDArray[np.float64]
 _LARGEST_EXACT = 2.0**53
+ROW_SLACK = 1e-9
+"""A row is satisfied if it holds to this much of what it adds up, and of one at least: decimal numbers are not exact."""
+WHOLE_ROW_SLACK = 1e-6
+"""The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
+_DECIMALS = 12
+"""Coefficients with more decimal digits than these are taken for real numbers."""
+_GRAINS = 2.0**48
+"""Values of a form are told apart by a granule only if there are at most so many of it: doubles have 2^53."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,7 @@ class Milp:
     rows: tuple[LinearForm, ...]
     row_lower: Array
     row_upper: Array
+    row_names: tuple[str, ...] = ()
 
     @cached_property
     def integer_columns(self) -> NDArray[np.int64]:
@@ -62,7 +68,7 @@ class Milp:
         return bool(np.all(self.lower[columns] >= 0) and np.all(self.upper[columns] <= 1))
 
     @cached_property
-    def _entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
+    def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
         """Row, column and coefficient of every entry."""
         sizes = [len(row.columns) for row in self.rows]
         columns = np.concatenate([row.columns for row in self.rows]) if self.rows else np.zeros(0, dtype=np.int64)
@@ -70,17 +76,20 @@ class Milp:
         return np.repeat(np.arange(len(self.rows)), sizes), columns, values
 
     @cached_property
-    def _row_is_whole(self) -> NDArray[np.bool_]:
-        return np.array([self.granule(row) is not None for row in self.rows], dtype=bool)
+    def row_granules(self) -> Array:
+        """The granule of each row, NaN where none is proved."""
+        return np.array([self.granule(row) or np.nan for row in self.rows], dtype=float)
 
     def satisfied(self, x: Array) -> bool:
-        """Whether x satisfies every row: to 1e-9 of what it adds up, and of one at least; whole rows to 1e-6."""
-        row, column, value = self._entries
+        """Whether x satisfies every row to ROW_SLACK (whole rows to WHOLE_ROW_SLACK) and every bound likewise."""
+        row, column, value = self.entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
-        size = np.maximum(1.0, np.bincount(row, np.abs(terms), len(self.rows)))
-        slack = np.where(self._row_is_whole, 1e-6, 1e-9 * size)
-        return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack))
+        slack = ROW_SLACK * np.maximum(1.0, np.bincount(row, np.abs(terms), len(self.rows)))
+        slack = np.fmin(slack, WHOLE_ROW_SLACK * self.row_granules)
+        near = np.where(self.integer, 0.0, ROW_SLACK * np.maximum(1.0, np.abs(x)))
+        return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack)
+                    and np.all(x >= self.lower - near) and np.all(x <= self.upper + near))
 
     def spread(self, form: LinearForm) -> float:
         """How far the form can move at most, over finite bounds; a variable without them counts as one unit."""
@@ -97,74 +106,21 @@ class Milp:
     def granule(self, form: LinearForm) -> float | None:
         """The largest g such that every value of the form is a constant plus a whole multiple of g, if one is proved.
 
-        Proved from integer variables and whole coefficients; None for anything else (then values are real).
+        Proved from integer variables and coefficients that are whole, or have few binary or decimal digits (then up to
+        a thousandth of g, which is what doubles make of decimals); None for anything else: then values are real.
         """
-        used = form.coefficients != 0
-        coefficients = form.coefficients[used]
-        if not np.all(self.integer[form.columns[used]]) or np.any(np.abs(coefficients) >= _LARGEST_EXACT):
+        used = (form.coefficients != 0) & (self.lower[form.columns] < self.upper[form.columns])
+        coefficients, columns = form.coefficients[used], form.columns[used]
+        if not np.all(self.integer[columns]) or np.any(np.abs(coefficients) >= _LARGEST_EXACT) or not len(columns):
             return None
-        if np.any(coefficients != np.rint(coefficients)):
-            return None
-        return float(reduce(gcd, (abs(int(c)) for c in coefficients), 0)) or None
-
-
-def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[LinearForm], dict[int, int]]:
-    """The arrays of a Pyomo model and of the given expressions (or objective components), which stay as they are.
-
-    The third result maps the id() of each Pyomo variable to its column.
-
-    Takes every active Constraint of active blocks. Raises InputError for anything that is not a MILP.
-    """
-    import pyomo.environ as pyo
-    from pyomo.repn import generate_standard_repn
-
-    for kind in (pyo.SOSConstraint, pyo.Disjunction) if hasattr(pyo, "Disjunction") else (pyo.SOSConstraint,):
-        for component in model.component_data_objects(kind, active=True):
-            raise InputError(model.name, f"{component.name} is a {kind.__name__}; expected a MILP of Var and Constraint")
-    index: dict[int, int] = {}
-    variables: list[Any] = []
-
-    def form(expression: Any, what: str) -> LinearForm:
-        repn = generate_standard_repn(expression, compute_values=True, quadratic=False)
-        if not repn.is_linear():
-            raise InputError(model.name, f"{what} is not linear")
-        columns, coefficients, constant = [], [], float(pyo.value(repn.constant))
-        for variable, coefficient in zip(repn.linear_vars, repn.linear_coefs, strict=True):
-            column = index.setdefault(id(variable), len(variables))
-            if column == len(variables):
-                variables.append(variable)
-            value = float(pyo.value(coefficient))
-            if variable.lb is not None and variable.lb == variable.ub:
-                constant += value * variable.lb  # a solver may move even this by its tolerance, times the coefficient
-            else:
-                columns.append(column)
-                coefficients.append(value)
-        if not (np.all(np.isfinite(coefficients)) and np.isfinite(constant)):
-            raise InputError(model.name, f"{what} has a coefficient that is not finite")
-        return LinearForm(np.array(columns, dtype=np.int64), np.array(coefficients), constant)
-
-    rows, lower, upper = [], [], []
-    for constraint in model.component_data_objects(pyo.Constraint, active=True):
-        row = form(constraint.body, f"constraint {constraint.name}")
-        lb, ub = pyo.value(constraint.lower), pyo.value(constraint.upper)
-        rows.append(LinearForm(row.columns, row.coefficients))
-        lower.append(-inf if lb is None else float(lb) - row.constant)
-        upper.append(inf if ub is None else float(ub) - row.constant)
-    found = [form(getattr(o, "expr", o), f"objective {getattr(o, 'name', k)}") for k, o in enumerate(objectives)]
-    for variable in model.component_data_objects(pyo.Var):
-        if id(variable) not in index:
-            index[id(variable)] = len(variables)
-            variables.append(variable)
-    bounds = [(v.value, v.value) if v.fixed else (v.lb, v.ub) for v in variables]
-    for variable in variables:
-        if not (variable.is_integer() or variable.is_binary() or variable.is_continuous()):
-            raise InputError(model.name, f"variable {variable.name} has a domain that is neither an interval nor integers")
-    milp = Milp(
-        str(model.name),
-        tuple(variable.name for variable in variables),
-        np.array([-inf if lb is None else float(lb) for lb, _ in bounds]),
-        np.array([inf if ub is None else float(ub) for _, ub in bounds]),
-        np.array([not variable.is_continuous() for variable in variables], dtype=bool),
-        tuple(rows), np.array(lower), np.array(upper),
-    )  # fmt: skip
-    return milp, found, index
+        if np.all(coefficients == np.rint(coefficients)):
+            return float(reduce(gcd, (abs(int(c)) for c in coefficients), 0)) or None
+        size = np.maximum(np.abs(self.lower[columns]), np.abs(self.upper[columns]))
+        for unit in (2.0**20, *(10.0**k for k in range(1, _DECIMALS + 1))):
+            whole = np.rint(coefficients * unit)
+            if np.any(np.abs(whole) >= _LARGEST_EXACT):
+                return None
+            g = float(reduce(gcd, (abs(int(c)) for c in whole), 0)) / unit
+            if g and np.abs(coefficients - whole / unit) @ size <= g / 1000:
+                return g if np.abs(coefficients) @ size <= g * _GRAINS else None
+        return None

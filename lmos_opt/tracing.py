@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, non_dominated
+from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, TradeOffError, non_dominated
 from lmos_opt.errors import SolverError
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 
@@ -61,8 +61,9 @@ class Tracing:
                 self._found.append(candidate)
                 self._stop()
                 yield self._point(candidate)
+                self._problem.check_trade_off(candidate)
             self._reason = self._problem.doubt if self._found else None
-        except SubproblemError as error:
+        except (SubproblemError, TradeOffError) as error:
             self._reason = str(error)
         except SolverError as error:
             if not self._found:

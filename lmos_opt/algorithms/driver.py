@@ -5,10 +5,9 @@ Solvers compute with tolerances; objective values reach from microseconds to gig
 - a bound is never put at a value but half a granule beside it, or, for real values, a STEP beside it;
 - a solution's integers are rounded and its objective values recomputed; one that breaks a bound (a binary of 1 - 1e-9
   hides a byte in a gigabyte) is excluded and the subproblem solved again;
-- where everything is bounded and small enough, answers are certified by `branching`; elsewhere they are the solver's:
-  a status other than OPTIMAL closes nothing while a known solution contradicts it, and "infeasible" without such a
-  witness must be found twice, with different settings; where values lie close, a solver that does not claim to be
-  `precise` leaves the front incomplete.
+- answers are certified by `branching` where everything is bounded; an integer solver's own word is taken only where its
+  tolerances cannot change it (`belief`), and even then "infeasible", which no known solution contradicts, must be found
+  twice, with different settings. Where neither gives a proof the front is not whole, and `doubt` says why.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
+from lmos_opt.belief import disbelief, unbounded
 from lmos_opt.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.milp import Array, LinearForm, Milp
@@ -35,12 +35,20 @@ RESOLUTION = 5e-8
 """Real values this near to each other, on that scale (5e-12 of the spread), are the same value: below is rounding."""
 LOOSE_RESOLUTION = 1e-5
 """The same where continuous variables enter the objective: their values carry the solver's tolerance."""
-NODE_LIMIT = 20_000
-"""Nodes of a certified search on a general model before the integer solver is asked instead; a split has no limit."""
-COARSE = 0.1
-"""A granule of this size on that scale is far above every tolerance: then the integer solver is believed."""
+NODE_LIMIT = 200_000
+"""Nodes of a certified search on a general model before it is given up; a split has no limit."""
 MOST_EXCLUSIONS = 60
 """Solutions excluded from one subproblem before it is given up as numerically out of reach."""
+
+
+class TradeOffError(LmosError):
+    """Objectives are traded off by continuous variables, named in `variables`: the front has infinitely many points."""
+
+    def __init__(self, variables: Sequence[str]) -> None:
+        self.variables = tuple(variables)
+        shown = ", ".join(self.variables[:5]) + (", ..." if len(self.variables) > 5 else "")
+        super().__init__(f"the continuous variables {shown} trade the objectives off, so that there is no end of points: "
+                         "step= says how far apart they are to be")
 
 
 class SubproblemError(LmosError):
@@ -101,15 +109,15 @@ class _Scale:
         return self.factor * (limit.value - self.form.constant + offset)
 
 
-def _scale(milp: Milp, form: LinearForm, granule: float | None, values_exact: bool) -> _Scale:
+def _scale(milp: Milp, form: LinearForm, granule: float | None, values_exact: bool, wanted: float | None) -> _Scale:
     granule = granule or milp.granule(form)
     spread = milp.spread(form) or 1.0
     factor = SPREAD / spread
-    if granule is not None:
+    if granule is not None and wanted is None:
         return _Scale(form, min(1 / granule, factor), granule, granule / 4, granule / 2)
     exact = values_exact or bool(np.all(milp.integer[form.columns[form.coefficients != 0]]))
     resolution, step = (RESOLUTION, STEP) if exact else (LOOSE_RESOLUTION, 4 * LOOSE_RESOLUTION)
-    return _Scale(form, factor, None, resolution / factor, step / factor)
+    return _Scale(form, factor, None, resolution / factor, wanted or step / factor)
 
 
 @dataclass
@@ -120,6 +128,7 @@ class FrontProblem:
     costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
     the columns to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and
     `constrained` are Algorithm 1's i and j, `known` points that an earlier run found, `hints` vectors to start from.
+    `names` are those of the costs, for messages. With `step`, a number for each cost, points nearer than that are left out.
     After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
     """
 
@@ -135,21 +144,41 @@ class FrontProblem:
     known: Sequence[Candidate] = ()
     hints: Sequence[Array] = ()
     time_limit_s: float | None = None
+    names: Sequence[str] = ()
+    step: Sequence[float] | None = None
     solves: int = field(default=0, init=False)
     doubt: str | None = field(default=None, init=False)
     """Why the answers so far do not make a whole front, though each was given."""
+    _settled: dict[bytes, Candidate] = field(default_factory=dict, init=False)
+    """A point of the front for each assignment of the integers met."""
 
     def __post_init__(self) -> None:
         self._start = perf_counter()
-        granules = self.granules or [None] * len(self.forms)
-        self._scales = [_scale(self.milp, form, granule, self.exact is not None)
-                        for form, granule in zip(self.forms, granules, strict=True)]
-        rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
-        self._rows = rows
+        granules = self.granules or [None] * self.p
+        names = self.names or [str(k) for k in range(self.p)]
+        steps = self.step or [None] * self.p
+        self._scales = [_scale(self.milp, form, granule, self.exact is not None, wanted)
+                        for form, granule, wanted in zip(self.forms, granules, steps, strict=True)]
+        self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
         self._program = self.milp.scaled(SPREAD)
-        bounded = bool(np.all(np.isfinite(self.milp.lower)) and np.all(np.isfinite(self.milp.upper)))
-        self._delicate = any(s.granule is None or s.factor * s.granule < COARSE for s in self._scales)
-        self._certified = bounded and self.solver.relaxes and (self.deciders is not None or self._delicate)
+        self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
+        proved = self.deciders is not None or self._disbelief is not None
+        self._certified = proved and self.solver.relaxes and unbounded(self.milp) is None
+        if self.exact is None and self._certified and self.step is None:
+            self.doubt = self._indistinct(names)
+
+    def _indistinct(self, names: Sequence[str]) -> str | None:
+        """Why values of an objective may lie closer than can be told apart; None where its least coefficient can be."""
+        for name, scale in zip(names, self._scales, strict=True):
+            form = scale.form
+            used = self.milp.integer[form.columns] & (self.milp.lower < self.milp.upper)[form.columns]
+            if scale.granule is None and used.any():
+                k = np.flatnonzero(used)[np.argmin(np.abs(form.coefficients[used]))]
+                if abs(form.coefficients[k]) < scale.resolution:
+                    return (f"objective {name}: its term {form.coefficients[k]:.6g} * {self.milp.variables[form.columns[k]]} is "
+                            f"finer than what can be told apart ({scale.resolution:.3g}) where it moves by "
+                            f"{self.milp.spread(form):.3g}: there may be more points")
+        return None
 
     @cached_property
     def _pool(self) -> list[Candidate]:
@@ -213,6 +242,20 @@ class FrontProblem:
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
         return self._solve(self._sum, tuple(range(self.p)), limits, candidate) or candidate
 
+    def check_trade_off(self, candidate: Candidate) -> None:
+        """Raise TradeOffError if the candidate and an earlier one, both on the front, differ in continuous variables alone.
+
+        With the integers fixed a program is linear, and what nothing dominates there is connected: two points or more are
+        infinitely many. Near either of them, which nothing else dominates, infinitely many are on the front.
+        """
+        if self.decisive or self.step is not None or self.milp.integer.all():
+            return
+        key = candidate.x[self.milp.integer_columns].tobytes()
+        other = self._settled.setdefault(key, candidate)
+        if not (self.dominates(candidate.costs, other.costs) and self.dominates(other.costs, candidate.costs)):
+            moved = np.flatnonzero(~self.milp.integer & ~np.isclose(candidate.x, other.x, rtol=1e-9, atol=1e-9))
+            raise TradeOffError([self.milp.variables[k] for k in moved])
+
     def ask_for(self, known: Candidate) -> None:
         """Raise SubproblemError if the solver does not know of a known solution, where its word is taken for empty regions.
 
@@ -229,17 +272,19 @@ class FrontProblem:
         if self._certified:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
-            except UnsettledError:
+            except UnsettledError as error:
                 self._certified = False
-        if self._delicate and not self.solver.precise:
-            self.doubt = (f"solver {self.solver.name} decides within tolerances that points may lie within: "
-                          "there may be more of them")
+                if self._disbelief is not None:
+                    self._disbelief = f"{self._disbelief}, and {error}"
+        if self._disbelief is not None and not self.solver.exact:
+            self.doubt = f"{self._disbelief}: solver {self.solver.name}'s word is no proof here, there may be more points"
         infeasible = 0
         outcome = Outcome(Status.FAILED)
         for rung in range(self.solver.rungs):
             outcome = self._climb(objective, limits, bounds, rung)
             if outcome.status is Status.UNBOUNDED:
-                raise InputError(self.milp.name, "an objective is unbounded")
+                named = [name for k, name in enumerate(self.names) if k in judged] if len(judged) == 1 else []
+                raise InputError(self.milp.name, f"objective {named[0]} is unbounded" if named else "an objective is unbounded")
             if outcome.status is Status.INFEASIBLE:
                 infeasible += 1
                 if witness is None and infeasible == min(2, self.solver.rungs):

@@ -64,14 +64,16 @@ class Relaxation(Protocol):
     def solve(self, lower: Array, upper: Array) -> Relaxed:
         """Solve with these column bounds."""
 
+    def forget(self) -> None:
+        """Solve the next one from the beginning, without what is remembered of those before."""
+
 
 class Solver(Protocol):
     """A solver: its name, how many rungs its ladder has, what it can, and how to open a session.
 
     `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound wherever
-    that is possible. `precise` says that what it calls optimal on its own is so to 1e-12 of what an objective can move
-    over, as far as its settings go; a front that rests on the word of a solver which is not comes out as incomplete,
-    unless its objectives are well-scaled whole numbers.
+    that is possible. `exact` says that it decides without tolerances, so that its own word is a proof; a front that rests on
+    the word of another is incomplete, unless tolerances cannot change the answer (`lmos_opt.belief`).
     """
 
     @property
@@ -87,8 +89,8 @@ class Solver(Protocol):
         """Whether it gives relaxations."""
 
     @property
-    def precise(self) -> bool:
-        """Whether its optima hold where values lie close."""
+    def exact(self) -> bool:
+        """Whether it decides without tolerances."""
 
     def version(self) -> str:
         """The installed version; SolverError where it is not installed."""

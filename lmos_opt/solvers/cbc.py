@@ -57,7 +57,7 @@ class Cbc:
     name: str = "cbc"
     rungs: int = len(_RUNGS)
     relaxes: bool = True
-    precise: bool = False
+    exact: bool = False
     limit_s: float = 600.0
 
     def version(self) -> str:

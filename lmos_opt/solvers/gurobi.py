@@ -150,6 +150,10 @@ class GurobiRelaxation(_Loaded):
             raise KeyboardInterrupt  # Gurobi takes Ctrl-C for itself
         return Relaxed(status, None, None)
 
+    def forget(self) -> None:
+        """See `Relaxation.forget`."""
+        self._model.reset()
+
 
 class GurobiSession(_Loaded):
     """The integer program."""
@@ -185,7 +189,7 @@ class Gurobi:
     name: str = "gurobi"
     rungs: int = len(_RUNGS)
     relaxes: bool = True
-    precise: bool = False
+    exact: bool = False
     limit_s: float = 600.0
 
     def version(self) -> str:

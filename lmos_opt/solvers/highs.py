@@ -129,8 +129,12 @@ class HighsRelaxation(_Loaded):
         if status is Status.INFEASIBLE:
             _, found, ray = highs.getDualRay()
             return Relaxed(status, None, np.array(ray) if found else None)
-        highs.clearSolver()  # what stopped it may lie in the basis it came from
+        self.forget()  # what stopped it may lie in the basis it came from
         return Relaxed(status, None, None)
+
+    def forget(self) -> None:
+        """See `Relaxation.forget`."""
+        self._highs.clearSolver()
 
 
 class HighsSession(_Loaded):
@@ -177,7 +181,7 @@ class Highs:
     name: str = "highs"
     rungs: int = len(_RUNGS)
     relaxes: bool = True
-    precise: bool = False
+    exact: bool = False
 
     def version(self) -> str:
         """HiGHS's version."""

@@ -104,6 +104,9 @@ class ScipRelaxation:
         ray = lp.getDualRay()
         return Relaxed(Status.INFEASIBLE, None, np.array(ray)) if ray is not None else Relaxed(Status.FAILED, None, None)
 
+    def forget(self) -> None:
+        """See `Relaxation.forget`: each solve begins from scratch as it is."""
+
 
 @dataclass(frozen=True)
 class Scip:
@@ -112,7 +115,7 @@ class Scip:
     name: str = "scip"
     rungs: int = len(_RUNGS)
     relaxes: bool = True
-    precise: bool = False
+    exact: bool = False
     limit_s: float = 600.0
 
     def version(self) -> str:

@@ -66,6 +66,9 @@ class _Liar:
         self._true = highs.SOLVER.relax(milp, extra_rows)
         self._rng = random.Random(seed)
 
+    def forget(self):
+        pass
+
     def pose(self, objective, row_upper):
         self._true.pose(objective, row_upper)
 
@@ -108,6 +111,9 @@ def test_a_front_traced_with_lies_is_whole(seed):
 class _Dead:
     """A relaxation that never answers: the search enumerates."""
 
+    def forget(self):
+        pass
+
     def pose(self, objective, row_upper):
         pass
 
@@ -145,6 +151,9 @@ class _Fails:
 
     def __init__(self, relaxation, seed, share):
         self._relaxation, self._rng, self._share = relaxation, random.Random(seed), share
+
+    def forget(self):
+        self._relaxation.forget()
 
     def pose(self, *arguments):
         self._relaxation.pose(*arguments)

@@ -99,7 +99,7 @@ def test_splits_of_every_style_equal_enumeration(other, seed, style):
 def test_without_relaxations_a_front_of_real_values_is_never_called_whole(solver, style):
     """What such a solver finds is attained; that nothing is missing rests on its tolerances."""
     instance = random_instance(3, most_layers=6, style=style)
-    front = pareto_front(instance, solver=replace(solver, relaxes=False, precise=False))
+    front = pareto_front(instance, solver=replace(solver, relaxes=False))
     assert not front.complete
     assert front.points or solver.name == "cbc"  # which contradicts itself before the first point is sure
     assert f"solver {solver.name} decides within tolerances" in front.reason or "known solution contradicts" in front.reason
@@ -108,7 +108,7 @@ def test_without_relaxations_a_front_of_real_values_is_never_called_whole(solver
 
 def test_without_relaxations_whole_numbers_are_whole_fronts(solver):
     model, objectives, expected = _published(next(p for p in PUBLISHED if p.stem == "moa_kp10_p2"))
-    front = trace_front(model, objectives, solver=replace(solver, relaxes=False, precise=False))
+    front = trace_front(model, objectives, solver=replace(solver, relaxes=False))
     assert front.complete
     assert sorted(tuple(p.values[o.name] for o in objectives) for p in front.points) == expected
 

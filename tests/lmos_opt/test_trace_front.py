@@ -70,7 +70,7 @@ def _knapsack(seed, real):
 
     m = pyo.ConcreteModel("knapsack")
     m.x = pyo.Var(range(n), domain=pyo.Binary)
-    weights = [rng.uniform(1, 10) for _ in range(n)]
+    weights = [rng.uniform(1, 10) if real else rng.randint(1, 10) for _ in range(n)]
     m.capacity = pyo.Constraint(expr=sum(w * m.x[k] for k, w in enumerate(weights)) <= sum(weights) / 2)
     data = [[number() for _ in range(n)] for _ in range(3)]
     m.value = pyo.Objective(expr=sum(c * m.x[k] for k, c in enumerate(data[0])) + 5, sense=pyo.maximize)
@@ -188,6 +188,9 @@ class _Session:
 
 
 class _Relaxation(_Session):
+    def forget(self):
+        self._session.forget()
+
     def pose(self, *arguments):
         self._session.pose(*arguments)
 
