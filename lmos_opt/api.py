@@ -12,13 +12,13 @@ import numpy as np
 from lmos_opt import algorithms, solvers
 from lmos_opt.algorithms import Algorithm
 from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.compiling import compile_model
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.evaluation import Evaluation
 from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.instance import Instance
-from lmos_opt.compiling import compile_model
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective

@@ -6,10 +6,9 @@ from coefficients and variable types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
-from math import fsum, gcd, inf
+from math import fsum, gcd
 
 import numpy as np
 from numpy.typing import NDArray

@@ -22,7 +22,7 @@ from lmos_opt.errors import InfeasibleError
 from lmos_opt.milp import ROW_SLACK, Array, LinearForm, Milp
 
 ROUNDS, PASSES = 6, 20
-"""The reductions are repeated so often at most, propagation within each round so often; two columns can narrow each other for ever."""
+"""The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
 WIDE = 1e4
 """Columns whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
 NARROWER = 0.9
@@ -68,13 +68,13 @@ def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
     finite = np.isfinite(terms)
     known = np.where(finite, terms, 0.0)
     endless = np.bincount(row, ~finite, n)
-    rest = np.bincount(row, known, n)[row] - known
+    rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
     entries = np.bincount(row, minlength=n)
     rounding = np.finfo(float).eps * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
     whole = np.bincount(row, known != np.rint(known), n)[row] == 0
     exact = whole & (np.bincount(row, np.abs(known), n)[row] < 2.0**53)
-    rest = rest + side * np.where(exact, 0.0, rounding)
-    return np.where(endless[row] - ~finite > 0, side * np.inf, rest)
+    outwards = side * np.where(exact, 0.0, rounding)
+    return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards)
 
 
 def _slack(side: Array, rest: Array) -> Array:
@@ -137,8 +137,12 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
         is_better |= high - low < NARROWER * (milp.upper - milp.lower)
     if not is_better.any():
         return milp
-    return replace(milp, lower=np.where(is_better, np.maximum(low, milp.lower), milp.lower),
-                   upper=np.where(is_better, np.minimum(high, milp.upper), milp.upper))
+    low = np.where(is_better, np.maximum(low, milp.lower), milp.lower)
+    high = np.where(is_better, np.minimum(high, milp.upper), milp.upper)
+    # what is left of a continuous column may be rounding alone: it is fixed, at a bound of its own where it has one there
+    fixed = ~milp.integer & (high > low) & (high - low <= 4 * ROW_SLACK * np.maximum(1.0, np.abs(low)))
+    at = np.where(low == milp.lower, low, np.where(high == milp.upper, high, low / 2 + high / 2))
+    return replace(milp, lower=np.where(fixed, at, low), upper=np.where(fixed, at, high))
 
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:

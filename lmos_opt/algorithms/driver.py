@@ -156,7 +156,7 @@ class FrontProblem:
         self._start = perf_counter()
         granules = self.granules or [None] * self.p
         names = self.names or [str(k) for k in range(self.p)]
-        steps = self.step or [None] * self.p
+        steps: Sequence[float | None] = self.step or [None] * self.p
         self._scales = [_scale(self.milp, form, granule, self.exact is not None, wanted)
                         for form, granule, wanted in zip(self.forms, granules, steps, strict=True)]
         self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
