@@ -12,7 +12,7 @@ from pathlib import Path
 IMG = Path(__file__).parent / "img"
 ROOT = IMG.parent.parent
 COMMANDS = (
-    "front vgg19 --select knee --plot {img}/vgg19-front.png",
+    "front resnet18 --bandwidth 50Mbps --select knee --plot {img}/resnet18-front.png",
     "plan resnet18 --bandwidth 20Mbps --select ideal --plot {img}/resnet18-cut.png",
 )
 

@@ -166,12 +166,12 @@ class Front(Document):
         columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
         return pd.DataFrame(rows, columns=columns)
 
-    def plot(self, ax: Axes | None = None, *, chosen: Point | None = None, cuts: Sequence[Split] = (),
-             rules: Sequence[str] = ()) -> Axes:  # fmt: skip
-        """Draw the front; returns the matplotlib Axes. See `lmos_opt.plots.front.draw_front`."""
+    def plot(self, ax: Axes | None = None, *, color: str | None = None, label: str | None = None, chosen: Point | None = None,
+             cuts: Sequence[Split] = (), rules: Sequence[str] = ()) -> Axes:  # fmt: skip
+        """Draw the front, also into Axes that hold fronts already; returns the Axes. See `lmos_opt.plots.front.draw_front`."""
         from lmos_opt.plots.front import draw_front
 
-        return draw_front(self, ax, chosen, cuts=cuts, rules=rules)
+        return draw_front(self, ax, chosen, color=color, label=label, cuts=cuts, rules=rules)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.

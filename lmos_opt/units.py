@@ -126,3 +126,12 @@ def format_rate(bytes_per_s: float) -> str:
             break
         value, unit = value / 1000, larger
     return f"{value:.4g} {unit}"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """A number and its noun, which agree: `1 point`, `2 points`, `0 points`; `plural` where it is not the noun and an s.
+
+    >>> counted(1, "non-dominated split"), counted(12, "non-dominated split"), counted(2, "pass", "passes")
+    ('1 non-dominated split', '12 non-dominated splits', '2 passes')
+    """
+    return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"

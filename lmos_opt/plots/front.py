@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.plots import style
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,49 +21,83 @@ if TYPE_CHECKING:
 PLAIN_RULES = ("lmos", "knee", "ideal", "min_latency")
 """The selection rules that need no number."""
 _MOST_CUTS = 2000
-_MOST_NUMBERS = 12
-"""Points up to which each one is labelled with its x1."""
+_MOST_NUMBERS = 100
+"""Points up to which each one is labelled with its x1, where there is room."""
+_GID = "lmos-front"
+"""The id of a front's line, by which a further front in the same Axes knows of it."""
 
 
-def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None, *, cuts: Sequence[Split] = (),
-               rules: Sequence[str] = ()) -> Axes:  # fmt: skip
+def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None, *, color: str | None = None,
+               label: str | None = None, cuts: Sequence[Split] = (), rules: Sequence[str] = ()) -> Axes:  # fmt: skip
     """Draw a front, its ideal and nadir point, the chosen point and what the rules choose; returns the Axes.
 
-    Two objectives are drawn against each other; more of them as parallel coordinates. `cuts` are splits of which those
-    that some point of the front dominates are drawn in grey. Raises InputError for a front over one objective.
+    Two objectives are drawn against each other, as steps: no split lies between two points. More of them are drawn as parallel
+    coordinates. Axes that hold fronts already take a further one, in the next colour, into their legend. `cuts` are splits of
+    which those that some point of the front dominates are drawn in grey. Raises InputError for a front over one objective, and
+    for Axes that hold a front over others.
     """
     style.check_count(len(front.objectives))
     if len(front.objectives) > 2:
         from lmos_opt.plots.parallel import draw_parallel
 
-        return draw_parallel(front, ax, chosen)
+        return draw_parallel(front, ax, chosen, color=color, label=label)
     ax = style.new_axes() if ax is None else ax
     (x_scale, x_label), (y_scale, y_label) = map(axis, front.objectives)
     x_name, y_name = front.names
+    before = _fronts_in(ax, x_label, y_label)
+    shown = {text for _, text in zip(*ax.get_legend_handles_labels(), strict=True)}
+
+    def mark(places: Sequence[Mapping[str, float]], marker: str, what: str, **look: Any) -> None:
+        """Marks of one kind: of several fronts in one picture only the first ones stand in the legend."""
+        ax.plot([x_scale * place[x_name] for place in places], [y_scale * place[y_name] for place in places], marker,
+                linestyle="none", label=f"_{what}" if what in shown else what, **look)
+
     grey = dominated(front, cuts)
     if grey:
-        ax.plot([x_scale * x for x, _ in grey], [y_scale * y for _, y in grey], "o", color=style.GREY, markersize=3.5,
-                alpha=0.6, label="dominated cuts")
-    xs = [x_scale * point.values[x_name] for point in front.points]
-    ys = [y_scale * point.values[y_name] for point in front.points]
-    ax.plot(xs, ys, "o-", color=style.EDGE, markersize=5, linewidth=1, label="Pareto front")
+        mark([dict(zip(front.names, values, strict=True)) for values in grey], "o", "dominated cuts", color=style.GREY,
+             markersize=3.5, alpha=0.6)  # fmt: skip
+    (steps,) = ax.plot([x_scale * point.values[x_name] for point in front.points],
+                       [y_scale * point.values[y_name] for point in front.points], "o-", drawstyle="steps-post", markersize=5,
+                       linewidth=1, color=color or style.FRONTS[before % len(style.FRONTS)],
+                       label=_label(front, label, before))  # fmt: skip
+    steps.set_gid(_GID)
     for what, marker, at in (("ideal point", "*", front.ideal), ("nadir point", "X", front.nadir)):
         if at:
-            ax.plot(x_scale * at[x_name], y_scale * at[y_name], marker, color=style.GREY, markersize=9, linestyle="none",
-                    markeredgecolor="black", markeredgewidth=0.5, label=what)
+            mark([at], marker, what, color=style.GREY, markersize=9, markeredgecolor="black", markeredgewidth=0.5)
     for marker, (names, point) in zip("sv^pd", choices(front, rules), strict=False):
-        ax.plot(x_scale * point.values[x_name], y_scale * point.values[y_name], marker, markersize=13, linestyle="none",
-                markerfacecolor="none", markeredgecolor="black", label=f"rule {', '.join(names)}")
+        mark([point.values], marker, f"rule {', '.join(names)}", markersize=13, markerfacecolor="none", markeredgecolor="black")
     if chosen is not None:
-        ax.plot(x_scale * chosen.values[x_name], y_scale * chosen.values[y_name], "D", color=style.CHOSEN, markersize=9,
-                linestyle="none", label=f"chosen{_cut(chosen)}")
-    for k, point in enumerate(front.points):
-        if len(front.points) <= _MOST_NUMBERS and point.x1 is not None:
-            ax.annotate(f"{point.x1}", (xs[k], ys[k]), textcoords="offset points", xytext=(6, -12), fontsize=8)
-    style.label(ax, title(front), x_label, y_label)
+        mark([chosen.values], "D", f"chosen{_cut(chosen)}", color=style.CHOSEN, markersize=9)
+    _number(front, ax, x_scale, y_scale)
+    style.label(ax, title(front) if before == 0 else counted(before + 1, "Pareto front"), x_label, y_label)
     ax.margins(0.08)
     ax.legend(loc="best", fontsize=8, markerscale=0.6)
     return ax
+
+
+def _fronts_in(ax: Axes, x_label: str, y_label: str) -> int:
+    """How many fronts the Axes hold; InputError unless they are over the same objectives."""
+    count = sum(line.get_gid() == _GID for line in ax.get_lines())
+    if count and (ax.get_xlabel(), ax.get_ylabel()) != (x_label, y_label):
+        raise InputError("ax", f"shows fronts over {ax.get_xlabel()} and {ax.get_ylabel()}, and this front is over {x_label} and "
+                               f"{y_label}; expected the same objectives")  # fmt: skip
+    return count
+
+
+def _label(front: Front, label: str | None, before: int) -> str:
+    """What the legend calls a front; a partial one among others says so there, since the title is of all of them."""
+    name = label or ("Pareto front" if before == 0 else f"Pareto front {before + 1}")
+    return name if front.complete or before == 0 else f"{name} (incomplete)"
+
+
+def _number(front: Front, ax: Axes, x_scale: float, y_scale: float) -> None:
+    """The x1 of every point beside it, where there is room."""
+    from lmos_opt.plots.labels import beside
+
+    x_name, y_name = front.names
+    for point in front.points if len(front.points) <= _MOST_NUMBERS else ():
+        if point.x1 is not None:
+            beside(ax, (x_scale * point.values[x_name], y_scale * point.values[y_name]), f"{point.x1}")
 
 
 def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None = None, *, cuts: Sequence[Split] = (),
@@ -93,7 +128,7 @@ def interactive_front(front: Front, chosen: Point | None = None, *, cuts: Sequen
 
     def trace(points: Sequence[Point], mode: str, name: str, marker: dict[str, Any]) -> Any:
         return go.Scatter(x=[x_scale * p.values[x_name] for p in points], y=[y_scale * p.values[y_name] for p in points],
-                          mode=mode, name=name, text=[_words(p) for p in points], marker=marker)
+                          mode=mode, name=name, text=[_words(p) for p in points], marker=marker, line={"shape": "hv"})
 
     figure = go.Figure()
     grey = dominated(front, cuts)
@@ -164,12 +199,12 @@ def axis(objective: ObjectiveInfo) -> tuple[float, str]:
 
 def title(front: Front) -> str:
     """What a picture of the front is of."""
-    return (f"{front.instance}: {len(front.points)} non-dominated splits"
+    return (f"{front.instance}: {counted(len(front.points), 'non-dominated split')}"
             + ("" if front.complete else f" (incomplete: {front.reason})"))
 
 
 def _cut(point: Point) -> str:
-    return "" if point.x1 is None else f": {point.x1} layers at the edge"
+    return "" if point.x1 is None else f": {counted(point.x1, 'layer')} at the edge"
 
 
 def _words(point: Point) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from lmos_opt.graph import INPUT
 from lmos_opt.plots import style
-from lmos_opt.units import format_size
+from lmos_opt.units import counted, format_size
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -93,7 +93,7 @@ def draw_graph(instance: Instance, edge_layers: Iterable[str], ax: Axes | None =
         ax.annotate(text if is_named else f"{name}: {text}", (layout.cut, y), fontsize=8 if is_named else 7, ha="center",
                     va="center", zorder=4, parse_math=False,
                     bbox={"boxstyle": "round,pad=0.2", "facecolor": "white", "edgecolor": style.CHOSEN})
-    ax.set_title(_title(instance, edge), parse_math=False)
+    ax.set_title(style.wrapped(ax, _title(instance, edge)), parse_math=False)
     ax.set_axis_off()
     ax.margins(0.02)
     low, high = ax.get_ylim()
@@ -174,6 +174,6 @@ def _name_nodes(ax: Axes, places: dict[str, Place]) -> None:
 def _title(instance: Instance, edge: frozenset[str]) -> str:
     crossing = instance.crossing(edge)
     n_bytes = sum(instance.sent_bytes(name) for name in crossing)
-    count = f"{len(crossing)} tensors" if len(crossing) > 1 else "1 tensor"
-    what = f"{count} of {format_size(n_bytes)} cross" if crossing else "nothing crosses"
-    return f"{instance.name}: {len(edge)} of {len(instance.layers)} layers at the edge, {what}"
+    verb = "crosses" if len(crossing) == 1 else "cross"
+    what = f"{counted(len(crossing), 'tensor')} of {format_size(n_bytes)} {verb}" if crossing else "nothing crosses"
+    return f"{instance.name}: {len(edge)} of {counted(len(instance.layers), 'layer')} at the edge, {what}"

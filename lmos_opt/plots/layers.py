@@ -6,6 +6,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from lmos_opt.plots import style
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +32,7 @@ def draw_layers(profile: NetworkProfile, ax: Axes | None = None) -> Axes:
         done.set_ylabel("work done by then (% of the MACs)", color=style.SERVER)
         done.set_ylim(0, 105)
         ax.plot([], [], color=style.SERVER, marker=".", label="work done by then")
-    title = f"{profile.name}: {len(profile.layers)} layers, {profile.total_macs / 1e9:.3g} GMACs"
+    title = f"{profile.name}: {counted(len(profile.layers), 'layer')}, {profile.total_macs / 1e9:.3g} GMACs"
     style.label(ax, title, "layer, in topological order", "output (MB)")
     ax.grid(visible=False, axis="x")
     if len(places) <= _MOST_NAMES:

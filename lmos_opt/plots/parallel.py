@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from lmos_opt.errors import InputError
 from lmos_opt.plots import style
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -14,28 +16,40 @@ if TYPE_CHECKING:
     from lmos_opt.front import Front, Point
 
 
-def draw_parallel(front: Front, ax: Axes | None = None, chosen: Point | None = None) -> Axes:
-    """Draw parallel coordinates: the ideal values stand at the top, the nadir values at the bottom; returns the Axes."""
-    from lmos_opt.plots.front import title
+_UPWARDS, _DOWNWARDS = ((0, 1), (1, 1), (-1, 1)), ((0, -1), (1, -1), (-1, -1))
+"""Where the values at an axis' ends may lie: away from the lines."""
 
+
+def draw_parallel(front: Front, ax: Axes | None = None, chosen: Point | None = None, *, color: str | None = None,
+                  label: str | None = None) -> Axes:  # fmt: skip
+    """Draw parallel coordinates: the ideal values stand at the top, the nadir values at the bottom; returns the Axes.
+
+    The axes are scaled to the front, so Axes hold one. Raises InputError where there is one already.
+    """
+    from lmos_opt.plots.front import title
+    from lmos_opt.plots.labels import beside
+
+    if ax is not None and ax.get_lines():
+        raise InputError("ax", f"holds a picture already, and a front over {len(front.objectives)} objectives is scaled to itself")
     ax = style.new_axes(1.5 + 2 * len(front.objectives), 4.5) if ax is None else ax
     places = range(len(front.objectives))
-    for point, heights in zip(front.points, _heights(front), strict=True):
-        is_chosen = point == chosen
-        ax.plot(places, heights, color=style.CHOSEN if is_chosen else style.EDGE, linewidth=3 if is_chosen else 1,
-                alpha=1 if is_chosen else 0.55, marker="D" if is_chosen else "o", markersize=6 if is_chosen else 3,
-                zorder=3 if is_chosen else 2, label=f"chosen: {point.x1} layers at the edge" if is_chosen else None)
+    for k, (point, heights) in enumerate(zip(front.points, _heights(front), strict=True)):
+        if point == chosen:
+            name = "chosen" if point.x1 is None else f"chosen: {counted(point.x1, 'layer')} at the edge"
+            ax.plot(places, heights, color=style.CHOSEN, linewidth=3, marker="D", markersize=6, zorder=3, label=name)
+        else:
+            ax.plot(places, heights, color=color or style.EDGE, linewidth=1, alpha=0.55, marker="o", markersize=3,
+                    label=label if k == 0 or (k == 1 and front.points[0] == chosen) else None)
     for k, (ideal, nadir, unit) in enumerate(_ends(front)):
         ax.axvline(k, color="black", linewidth=0.8, zorder=1)
-        for height, value, offset in ((1, ideal, 5), (0, nadir, -5))[: 1 if ideal == nadir else 2]:
-            ax.annotate(f"{value:.4g} {unit}".strip(), (k, height), textcoords="offset points", xytext=(0, offset), fontsize=8,
-                        ha="center", va="bottom" if offset > 0 else "top", parse_math=False)
+        for height, value, sides in ((1, ideal, _UPWARDS), (0, nadir, _DOWNWARDS))[: 1 if ideal == nadir else 2]:
+            beside(ax, (k, height), f"{value:.4g} {unit}".strip(), sides=sides)
     style.label(ax, title(front), "", "scaled: nadir 0, ideal 1")
     ax.set_xticks(list(places), [f"{o.name} ({o.sense})" for o in front.objectives], parse_math=False)
     ax.set_xlim(-0.4, len(front.objectives) - 0.6)
     ax.set_ylim(-0.12, 1.12)
     ax.set_yticks([0, 1])
-    if chosen is not None:
+    if chosen is not None or label is not None:
         ax.legend(loc="lower right", fontsize=8)
     return ax
 

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.plots import style
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +24,8 @@ def draw_policy(policy: Policy, ax: Axes | None = None) -> Axes:
     ax = style.new_axes() if ax is None else ax
     from matplotlib.ticker import MaxNLocator
 
+    from lmos_opt.plots.labels import UPWARDS, beside
+
     scale, label = _SCALES[policy.over]
     for breakpoint_ in policy.breakpoints:
         ax.axvline(scale * breakpoint_, color=style.GREY, linewidth=0.5, alpha=0.6)
@@ -32,8 +35,7 @@ def draw_policy(policy: Policy, ax: Axes | None = None) -> Axes:
         ax.plot([scale * stretch.low, scale * stretch.high], [stretch.x1, stretch.x1], color=style.EDGE, linewidth=3,
                 solid_capstyle="butt", marker="|" if stretch.low == stretch.high else "")
         if len(policy.stretches) <= _MOST_NAMES:
-            ax.annotate(_last(stretch.edge_layers), (scale * stretch.low, stretch.x1), textcoords="offset points",
-                        xytext=(3, 5), fontsize=7, parse_math=False)  # names may hold dollar signs
+            beside(ax, (scale * stretch.low, stretch.x1), _last(stretch.edge_layers), fontsize=7, sides=UPWARDS)
     if policy.over == "bandwidth":
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
@@ -75,4 +77,4 @@ def _last(edge_layers: tuple[str, ...] | None) -> str:
 
 
 def _title(policy: Policy) -> str:
-    return f"{policy.instance}: rule {policy.rule}, {len(policy.stretches)} stretches over {policy.over}"
+    return f"{policy.instance}: rule {policy.rule}, {counted(len(policy.stretches), 'stretch', 'stretches')} over {policy.over}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import textwrap
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -20,10 +21,14 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Okabe and Ito's colours, told apart by colour-blind readers."""
 EDGE, CHOSEN, SERVER, WAIT, LINK, _, _, GREY = PALETTE
 """What a colour stands for in every picture."""
+FRONTS = tuple(colour for colour in PALETTE if colour not in (CHOSEN, GREY))
+"""Several fronts in one picture, in turn."""
 HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
 _DPI = 150
+_LETTER_POINTS, _LEAST_LETTERS = 6.5, 20
+"""How wide a letter of a title is, about; and how many at least stand in a line of a small picture's title."""
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 """Without it telephones take a page for a wide one, and show it small."""
 
@@ -44,12 +49,19 @@ def quantity(name: str, unit: str) -> tuple[float, str]:
 
 
 def label(ax: Axes, title: str, x: str, y: str) -> None:
-    """Title and labels as they are: names may hold dollar signs."""
-    ax.set_title(title, parse_math=False)
+    """Title and labels as they are: names may hold dollar signs. A long title takes several lines."""
+    ax.set_title(wrapped(ax, title), parse_math=False)
     ax.set_xlabel(x, parse_math=False)
     ax.set_ylabel(y, parse_math=False)
     ax.grid(visible=True, alpha=0.3)
     ax.set_axisbelow(True)
+
+
+def wrapped(ax: Axes, title: str) -> str:
+    """A title in lines that are no wider than the Axes."""
+    figure: Any = ax.figure
+    letters = int(72 * figure.get_figwidth() * ax.get_position().width / _LETTER_POINTS)
+    return "\n".join(textwrap.wrap(title, max(letters, _LEAST_LETTERS))) or title
 
 
 def legend_beside(ax: Axes, x: float = 1.01) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from itertools import combinations
 from pathlib import Path
 
 import pytest
 
-from lmos_opt import Front, InputError, Instance, NetworkProfile, pareto_front
+from lmos_opt import Front, InputError, Instance, NetworkProfile, bandwidth_policy, pareto_front
 from lmos_opt.graph import INPUT
 from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts, save_cuts_plot
-from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, save_plot, some_cuts
+from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, interactive_front, save_plot, some_cuts
 from lmos_opt.plots.graph import draw_graph, lay_out, save_graph_plot
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split, down_closed_sets
@@ -290,3 +291,126 @@ def test_names_of_layers_are_drawn_as_they_are(tmp_path, name):
     for file in tmp_path.iterdir():
         assert len(list(ET.parse(file).iter("{http://www.w3.org/2000/svg}path"))) > 10
     assert name in [text.get_text() for text in draw_graph(instance, [name]).texts]
+
+
+BUNDLED = sorted(file.stem for file in (Path(__file__).parents[2] / "data" / "profiles").glob("*.json"))
+
+
+def boxes(ax) -> dict[str, object]:
+    """Every text that is drawn, and where, in pixels."""
+    figure = ax.figure
+    figure.draw_without_rendering()
+    ticks = [*ax.get_xticklabels(), *ax.get_yticklabels()]
+    legend = ax.get_legend().get_texts() if ax.get_legend() else []
+    texts = [ax.title, ax.xaxis.label, ax.yaxis.label, *legend, *ticks, *ax.texts]
+    view = ax.get_window_extent().padded(1)
+    found = {}
+    for k, text in enumerate(texts):
+        box = text.get_window_extent()
+        inside = text not in ticks or view.overlaps(box.padded(8))  # ticks outside the view are not drawn
+        if text.get_visible() and text.get_text() and inside:
+            found[f"{k}: {text.get_text()}"] = box
+    return found
+
+
+def assert_apart(ax) -> None:
+    found = boxes(ax)
+    whole = ax.figure.bbox.padded(0.5)
+    for name, box in found.items():
+        assert whole.x0 <= box.x0 <= box.x1 <= whole.x1, name
+        assert whole.y0 <= box.y0 <= box.y1 <= whole.y1, name
+    for (one, a), (other, b) in combinations(found.items(), 2):
+        assert not a.overlaps(b), (one, other)
+
+
+BANDWIDTHS_MBPS = (1, 10, 50, 200)
+
+
+@pytest.mark.parametrize(("name", "mbps"), [(name, BANDWIDTHS_MBPS[k % 4]) for k, name in enumerate(BUNDLED)])
+def test_labels_of_a_front_lie_apart_and_inside_the_figure(name, mbps):
+    check_labels(name, mbps)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mbps", BANDWIDTHS_MBPS)
+@pytest.mark.parametrize("name", BUNDLED)
+def test_labels_of_every_front_lie_apart_and_inside_the_figure(name, mbps):
+    check_labels(name, mbps)
+
+
+def check_labels(name: str, mbps: float) -> None:
+    instance = instance_of(load_source(name), Options()).replace(bandwidth_bytes_per_s=mbps * 125000.0)
+    found = front_of([Split(instance, frozenset(instance.names[:n])) for n in range(len(instance.names) + 1)], name)
+    ax = found.plot(chosen=found.select("knee"), rules=PLAIN_RULES)
+    assert_apart(ax)
+    if len(found.points) <= 100:
+        placed = [note for note in ax.texts if note.get_visible()]
+        assert len(placed) >= min(len(found.points), 8) - 2, [note.get_text() for note in placed]
+
+
+def front_of(splits: list[Split], name: str) -> Front:
+    """The front of some splits over latency and memory."""
+    values = sorted({(split.times.latency_s, -split.memory_bytes, len(split.edge)) for split in splits})
+    points: list[dict[str, object]] = []
+    for latency, less, x1 in values:
+        if not points or -less > points[-1]["values"]["memory"]:
+            points.append({"values": {"latency": latency, "memory": -less}, "edge_layers": [f"v{k}" for k in range(x1)], "x1": x1,
+                           "x2": len(splits) - 1 - x1})
+    return front(instance=name, points=points)
+
+
+@pytest.mark.parametrize("name", ["alexnet", "vgg19", "mobilenet_v2", "resnet18"])
+def test_names_in_a_policys_picture_lie_apart_and_inside_the_figure(name):
+    for rule in ("knee", "min_latency", "slack:50"):
+        assert_apart(bandwidth_policy(instance_of(load_source(name), Options()), rule).plot())
+
+
+def test_three_objectives_labels_lie_apart_and_inside_the_figure():
+    assert_apart(Front.from_dict(front_data()).plot(label="mine"))
+    assert_apart(pareto_front(instance_of(load_source("alexnet"), Options()), ["latency", "memory", "tx_bytes"]).plot())
+
+
+def test_a_front_is_drawn_as_steps_since_no_split_lies_between_two_points():
+    ax = front().plot()
+    line = next(line for line in ax.get_lines() if line.get_label() == "Pareto front")
+    assert line.get_drawstyle() == "steps-post"
+    go = pytest.importorskip("plotly.graph_objects")
+    traces = {trace.name: trace for trace in interactive_front(front()).data}
+    assert isinstance(traces["Pareto front"], go.Scatter)
+    assert traces["Pareto front"].line.shape == "hv"
+
+
+def test_fronts_in_one_picture_take_turns_in_colours_and_share_a_legend():
+    from matplotlib.figure import Figure
+
+    ax = Figure().add_subplot()
+    for _ in range(2):
+        front().plot(ax)
+    front().plot(ax, color="red", label="mine")
+    front(complete=False, reason="time limit").plot(ax, label="part")
+    lines = [line for line in ax.get_lines() if line.get_drawstyle() == "steps-post"]
+    assert [line.get_color() for line in lines] == [style.FRONTS[0], style.FRONTS[1], "red", style.FRONTS[3]]
+    labels = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert labels == ["Pareto front", "ideal point", "nadir point", "Pareto front 2", "mine", "part (incomplete)"]
+    assert ax.get_title() == "4 Pareto fronts"
+    assert len({*style.FRONTS}) == len(style.FRONTS) > 4
+    ax.set_xlabel("energy (J, min)")
+    with pytest.raises(InputError, match="ax: shows fronts over energy"):
+        front().plot(ax)
+
+
+def test_parallel_coordinates_take_a_colour_and_a_label_and_stand_alone():
+    found = Front.from_dict(front_data())
+    ax = found.plot(color="red", label="mine")
+    assert [line.get_color() for line in ax.get_lines()][:2] == ["red", "red"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["mine"]
+    with pytest.raises(InputError, match="ax: holds a picture already"):
+        found.plot(ax)
+
+
+def test_a_number_and_its_noun_agree_in_a_title():
+    assert front(points=front().to_dict()["points"][:1]).plot().get_title() == "toy: 1 non-dominated split"
+
+
+def test_a_long_title_stays_inside_the_figure():
+    assert_apart(front(instance="a-very-long-name-" * 8, complete=False, reason="the time limit of 60 s was reached").plot())
