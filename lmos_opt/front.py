@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
@@ -123,6 +123,18 @@ class Front(Document):
         """The objectives' names."""
         return tuple(objective.name for objective in self.objectives)
 
+    def __len__(self) -> int:
+        """How many points there are."""
+        return len(self.points)
+
+    def __iter__(self) -> Iterator[Point]:  # type: ignore[override]  # pydantic's own gives pairs of field and value
+        """The points in their order."""
+        return iter(self.points)
+
+    def __getitem__(self, k: int) -> Point:
+        """The point at a place of the order; IndexError where there is none."""
+        return self.points[k]
+
     def costs(self) -> list[tuple[float, ...]]:
         """Per point the objective values with every sense turned to min: shape (points, objectives)."""
         signs = [1.0 if objective.sense == "min" else -1.0 for objective in self.objectives]
@@ -144,6 +156,27 @@ class Front(Document):
             values = sorted((p.values[objective.name] for p in self.points), reverse=objective.sense == "max")
             found[objective.name] = values[which]
         return found
+
+    def union(self, other: Front) -> Front:
+        """The front of both fronts' points: none dominated, equal values once (the point of this front), in a front's order.
+
+        It is complete where both are; solves and seconds are those of both together. Raises InputError unless both have the
+        same objectives in the same order.
+        """
+        from lmos_opt.combining import union
+
+        return union(self, other)
+
+    def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
+        """The volume that the points dominate up to a reference point, in the product of the objectives' units.
+
+        `reference` has a value for each objective, by name; None is the front's own nadir point. A point that is not better than
+        the reference in every objective adds nothing. Raises InputError for a reference that lacks an objective or has
+        a value that is not finite, MissingExtraError without moocore (the extra `indicators`).
+        """
+        from lmos_opt.combining import hypervolume
+
+        return hypervolume(self, reference)
 
     def select(self, rule: str) -> Point:
         """The point that a selection rule chooses: `lmos`, `knee`, `ideal`, `min_latency`, `budget:S`, `slack:P`.

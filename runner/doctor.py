@@ -27,6 +27,7 @@ EXTRAS = {
     "metrics": "figures of a server for Prometheus",
     "calibration": "devices fitted to measurements",
     "reproduce": "reproduce, with figure 4",
+    "indicators": "the hypervolume of a front, Front.hypervolume",
     "dask": "reproduce --dask",
     "solvers": "the solvers scip and gurobi",
 }
