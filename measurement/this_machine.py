@@ -21,7 +21,7 @@ from measurement.profiling import profile_network
 from measurement.timing import cpu_name, timed_profile, torch_threads
 
 SHARES = {"convolutions": 0.6, "attention": 0.2, "classifiers": 0.2}
-"""Of the time for the micro-benchmarks, by parade: most kinds of operations are in the first."""
+"""How the time for the micro-benchmarks is shared between the sets of layers; the first set has most kinds of operations."""
 _SIDE = 1024
 """Of the square matrices whose product gives `macs_per_s`: too large for overheads to matter, 3 products of 4 MB."""
 _COPIED_BYTES = 2**27

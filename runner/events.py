@@ -2,8 +2,8 @@
 
 Logs, metrics, the live view, traces and the report's own record all read these and nothing else, so the code that does the
 work has one thin call for all of them: `events.tell(Something(...))`. An observer is any function of one event. It may be
-called from several threads, should return at once, and may take the run with it as little as a full disk may: one that
-raises is asked no more.
+called from several threads and should return at once. It cannot end a run, and neither can a full disk: an observer that raises
+is not called again.
 """
 
 from __future__ import annotations
@@ -348,7 +348,7 @@ class Answered(_AtServer):
 
     @property
     def level(self) -> int:
-        """A question more is no news."""
+        """A first question is normal and logged at DEBUG; a question that is asked again is logged at INFO."""
         return logging.INFO if self.again else logging.DEBUG
 
     @property

@@ -1,7 +1,7 @@
 """The head as it runs: built without the tail's weights, and measured by what it takes above the program itself.
 
 The program itself is everything but numbers: interpreter, libraries, the network's description, the kernels that were made
-for its layers. It is measured with the head's weights still empty, after one run that means nothing.
+for its layers. It is measured with the head's weights still empty, after one run whose result is not used.
 """
 
 from __future__ import annotations

@@ -158,7 +158,8 @@ class Environment(Record):
 class RunReport(Document):
     """Written by `lmos run`: the plan, the predicted and the measured stages, and every image.
 
-    Measured `edge_memory_bytes` is the most resident memory while the head runs, above the interpreter's own; the stages
+    Measured `edge_memory_bytes` is the largest private memory of the edge's process while the head runs, less that of the
+    program itself (see `runner/head.py`); the stages
     are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
     was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.

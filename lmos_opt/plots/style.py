@@ -27,6 +27,8 @@ HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
 _DPI = 150
+_NARROW_LETTERS = 36
+"""Of a title's line in a window as narrow as a telephone's."""
 _LETTER_POINTS, _LEAST_LETTERS = 6.5, 20
 """How wide a letter of a title is, about; and how many at least stand in a line of a small picture's title."""
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -79,10 +81,11 @@ def plotly_objects() -> Any:
 
 
 def finish(figure: Any, title: str, x: str = "", y: str = "", **more: Any) -> Any:
-    """A plotly figure with its title and labels as they are, and a legend below, where narrow windows have room."""
+    """A plotly figure with its title and labels as they are, long titles in several lines, and a legend below, where narrow windows have room."""
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
     margin = {"l": 70, "r": 60, "t": 60, "b": 150}
-    figure.update_layout(title={"text": escape(title), "font": {"size": 15}}, xaxis_title=escape(x), yaxis_title=escape(y),
+    lines = "<br>".join(map(escape, textwrap.wrap(title, _NARROW_LETTERS))) or escape(title)
+    figure.update_layout(title={"text": lines, "font": {"size": 15}}, xaxis_title=escape(x), yaxis_title=escape(y),
                          template="plotly_white", legend=legend, margin=margin, modebar={"orientation": "v"})
     figure.update_layout(**more)
     return figure
