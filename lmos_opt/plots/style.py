@@ -81,7 +81,10 @@ def plotly_objects() -> Any:
 
 
 def finish(figure: Any, title: str, x: str = "", y: str = "", **more: Any) -> Any:
-    """A plotly figure with its title and labels as they are, long titles in several lines, and a legend below, where narrow windows have room."""
+    """A plotly figure with its title and labels as they are and a legend below, where narrow windows have room for it.
+
+    Long titles take several lines.
+    """
     legend = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom"}
     margin = {"l": 70, "r": 60, "t": 60, "b": 150}
     lines = "<br>".join(map(escape, textwrap.wrap(title, _NARROW_LETTERS))) or escape(title)
