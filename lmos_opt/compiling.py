@@ -43,6 +43,8 @@ def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[Lin
 
     _require_milp(model)
     compiler = _Compiler(str(model.name), model.model())
+    for variable in model.component_data_objects(pyo.Var, active=True):
+        compiler.bounds(variable)  # what is wrong with a variable is said of it, not of the first form that holds it
     names, rows, lower, upper = [], [], [], []
     for constraint in model.component_data_objects(pyo.Constraint, active=True):
         row = compiler.form(constraint.body, f"constraint {constraint.name}")
@@ -74,6 +76,7 @@ class _Compiler:
     root: Any
     variables: list[Any] = field(default_factory=list)
     columns: dict[int, int] = field(default_factory=dict)
+    _bounds: dict[int, tuple[float, float]] = field(default_factory=dict)
 
     def refuse(self, what: str, message: str) -> InputError:
         return InputError(self.name, f"{what} {message}")
@@ -136,6 +139,11 @@ class _Compiler:
 
     def bounds(self, variable: Any) -> tuple[float, float]:
         """A variable's bounds, those of an integer rounded inwards; both the value of a fixed one."""
+        if id(variable) not in self._bounds:
+            self._bounds[id(variable)] = self._bounds_of(variable)
+        return self._bounds[id(variable)]
+
+    def _bounds_of(self, variable: Any) -> tuple[float, float]:
         what = f"variable {variable.name}"
         is_integer = not variable.is_continuous()
         if variable.fixed:

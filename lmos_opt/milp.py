@@ -120,6 +120,7 @@ class Milp:
             if np.any(np.abs(whole) >= _LARGEST_EXACT):
                 return None
             g = float(reduce(gcd, (abs(int(c)) for c in whole), 0)) / unit
-            if g and np.abs(coefficients - whole / unit) @ size <= g / 1000:
+            missed = np.abs(coefficients - whole / unit)
+            if g and missed[missed > 0] @ size[missed > 0] <= g / 1000:
                 return g if np.abs(coefficients) @ size <= g * _GRAINS else None
         return None

@@ -160,14 +160,15 @@ def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     has_upper, has_lower, is_up = np.isfinite(upper), np.isfinite(lower), a.value > 0
     with np.errstate(invalid="ignore"):
         # where a row's upper (lower) side holds whatever the rest is: from there on the row asks for no more
-        safe_upper = (upper - a.rest_max - _slack(upper, a.rest_max)) / a.value
-        safe_lower = (lower - a.rest_min + _slack(lower, a.rest_min)) / a.value
+        safe_upper, safe_lower = (upper - a.rest_max) / a.value, (lower - a.rest_min) / a.value
     wants_more = np.maximum(np.where(~is_up & has_upper, safe_upper, -np.inf), np.where(is_up & has_lower, safe_lower, -np.inf))
     wants_less = np.minimum(np.where(is_up & has_upper, safe_upper, np.inf), np.where(~is_up & has_lower, safe_lower, np.inf))
     enough, little = np.full(len(width), -np.inf), np.full(len(width), np.inf)
-    np.maximum.at(enough, a.column, wants_more + _grain(wants_more))
-    np.minimum.at(little, a.column, wants_less - _grain(wants_less))
-    enough, little = (np.where(milp.integer, np.ceil(enough), enough), np.where(milp.integer, np.floor(little), little))
+    np.maximum.at(enough, a.column, wants_more)
+    np.minimum.at(little, a.column, wants_less)
+    # a whole number that misses by rounding alone satisfies its row
+    enough = np.where(milp.integer, np.ceil(enough - _grain(enough)), enough + _grain(enough))
+    little = np.where(milp.integer, np.floor(little + _grain(little)), little - _grain(little))
     low, high = milp.lower.copy(), milp.upper.copy()
     down = wide & ~falls
     at_least = np.where(np.isfinite(low), low, np.where(rises, -np.inf, np.minimum(high, 0.0)))

@@ -1,113 +1,131 @@
-"""HiGHS's presolve is wrong on the models in `presolve/`; what this package makes of them is right."""
+"""Presolve against looking at every assignment: no non-dominated vector is lost, none is gained; and what it is for happens."""
 
 from __future__ import annotations
 
-from fractions import Fraction
-from pathlib import Path
+import itertools
 
-import highspy
 import numpy as np
-import pyomo.environ as pyo
 import pytest
-from highspy._core import _Highs
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lmos_opt import pareto_front, trace_front
-from runner.bench.exactness import mistakes
-from runner.bench.random_instances import random_instance, with_limit
+from lmos_opt.errors import InfeasibleError
+from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.presolve import presolve
 
-FOLDER = Path(__file__).parent / "presolve"
-WRONG_VERSION = "1.16.0"
-TIGHT = {"mip_feasibility_tolerance": 1e-9}
-SPLIT = (0, 0, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0)
-CASES = {
-    # options, a feasible solution, the least cost
-    "two_columns": ({}, (1, 1), 7e-7),
-    "split": ({}, SPLIT, -2496901894.0),
-    "two_binaries": (TIGHT, (0, 1), -1.0),
-    "split_reduced": (TIGHT, (0, 1, 1, 1), 0.0),
-}
-each = pytest.mark.parametrize("name", CASES)
+INF = np.inf
 
 
-def _read(name, **options):
-    highs = _Highs()
-    for option, value in ({"output_flag": False, "threads": 1} | options).items():
-        highs.setOptionValue(option, value)
-    assert highs.readModel(str(FOLDER / f"{name}.mps")) == highspy.HighsStatus.kOk
-    return highs
+def _milp(rows, sides, lower, upper, integer=None):
+    n = len(lower)
+    forms = tuple(LinearForm(np.flatnonzero(row), np.array(row, dtype=float)[np.flatnonzero(row)]) for row in rows)
+    whole = np.ones(n, dtype=bool) if integer is None else np.array(integer)
+    return Milp("toy", tuple(f"x{k}" for k in range(n)), np.array(lower, dtype=float), np.array(upper, dtype=float), whole,
+                forms, np.array([s[0] for s in sides], dtype=float), np.array([s[1] for s in sides], dtype=float),
+                tuple(f"r{k}" for k in range(len(rows))))  # fmt: skip
 
 
-def _answer(name, options, presolve):
-    highs = _read(name, presolve=presolve, **options)
-    highs.run()
-    return highs.getModelStatus(), highs.getInfo().objective_function_value
+def _cost(*coefficients):
+    return LinearForm(np.arange(len(coefficients)), np.array(coefficients, dtype=float))
 
 
-def _rows(lp):
-    """Each row as its columns' coefficients."""
-    matrix, rows = lp.a_matrix_, [{} for _ in range(lp.num_row_)]
-    assert matrix.format_ == highspy.MatrixFormat.kColwise
-    for column in range(lp.num_col_):
-        for k in range(matrix.start_[column], matrix.start_[column + 1]):
-            rows[matrix.index_[k]][column] = matrix.value_[k]
-    return rows
+def _front(milp, costs, box):
+    """The non-dominated vectors over the whole numbers of a box that the program's bounds and rows admit."""
+    found = set()
+    for x in itertools.product(*(range(int(low), int(high) + 1) for low, high in box)):
+        if milp.satisfied(np.array(x, dtype=float)):
+            found.add(tuple(cost.at(np.array(x, dtype=float)) for cost in costs))
+    return {p for p in found if not any(q != p and all(a <= b for a, b in zip(q, p, strict=True)) for q in found)}
 
 
-def test_every_file_is_a_case():
-    assert sorted(path.stem for path in FOLDER.glob("*.mps")) == sorted(CASES)
+number = st.one_of(st.integers(-5, 5), st.sampled_from([0.1, 0.25, -0.7, 1e-3, 1e6, -1e9]))
+side = st.integers(-6, 12)
 
 
-@each
-def test_the_solution_is_feasible_in_exact_arithmetic(name):
-    highs = _read(name)  # owns what getLp gives
-    lp = highs.getLp()
-    x = CASES[name][1]
-    for row, low, high in zip(_rows(lp), lp.row_lower_, lp.row_upper_, strict=True):
-        activity = sum((Fraction(value) * x[column] for column, value in row.items()), Fraction(0))
-        assert low <= activity <= high
-    assert all(low <= value <= high for value, low, high in zip(x, lp.col_lower_, lp.col_upper_, strict=True))
+@st.composite
+def programs(draw):
+    n, m = draw(st.integers(1, 4)), draw(st.integers(0, 4))
+    rows = [[draw(number) for _ in range(n)] for _ in range(m)]
+    sides = []
+    for _ in range(m):
+        low = draw(st.one_of(st.just(-INF), side))
+        high = draw(st.one_of(st.just(INF), side.filter(lambda s, low=low: s >= low), st.just(low if np.isfinite(low) else INF)))
+        sides.append((low, high))
+    lower = [draw(st.integers(-3, 1)) for _ in range(n)]
+    upper = [low + draw(st.integers(0, 4)) for low in lower]
+    costs = [_cost(*(draw(st.integers(-3, 3)) for _ in range(n))) for _ in range(draw(st.integers(1, 3)))]
+    return _milp(rows, sides, lower, upper), costs
 
 
-@each
-def test_presolve_is_wrong(name):
-    """Should this fail, HiGHS has changed: see whether the ladder in `solvers/highs.py` may have its presolve back."""
-    options, _, least = CASES[name]
-    status, cost = _answer(name, options, "on")
-    wrong = status == highspy.HighsModelStatus.kInfeasible or cost > least + 0.5
-    version = _Highs().version()
-    if version != WRONG_VERSION and not wrong:
-        pytest.skip(f"HiGHS {version} answers {name} rightly; {WRONG_VERSION} does not")
-    assert wrong
+@given(programs())
+def test_no_vector_that_nothing_dominates_is_lost_or_gained(drawn):
+    milp, costs = drawn
+    box = list(zip(milp.lower, milp.upper, strict=True))
+    before = _front(milp, costs, box)
+    try:
+        after = _front(presolve(milp, costs), costs, box)
+    except InfeasibleError:
+        after = set()
+    assert after == before
 
 
-@each
-def test_without_presolve_it_is_right(name):
-    options, _, least = CASES[name]
-    status, cost = _answer(name, options, "off")
-    assert status == highspy.HighsModelStatus.kOptimal
-    assert cost == pytest.approx(least, rel=1e-9, abs=1e-6)
+@given(programs())
+def test_wide_bounds_keep_every_vector_that_nothing_dominates(drawn):
+    """The same program without upper bounds: what dual bounds leave is compared over a box that holds what is needed."""
+    milp, costs = drawn
+    costs = [LinearForm(cost.columns, np.abs(cost.coefficients)) for cost in costs]
+    wide = _milp([_dense(row, len(milp.lower)) for row in milp.rows], list(zip(milp.row_lower, milp.row_upper, strict=True)),
+                 milp.lower, np.full(len(milp.lower), 1e9))  # fmt: skip
+    box = [(low, low + 7) for low in milp.lower]
+    try:
+        narrowed = presolve(wide, costs)
+    except InfeasibleError:
+        assert _front(wide, costs, box) == set()
+        return
+    if np.all(narrowed.upper <= [high for _, high in box]):
+        assert _front(narrowed, costs, box) == _front(wide, costs, box)
 
 
-@each
-def test_a_traced_front_has_the_least_cost(name):
-    highs = _read(name)
-    lp = highs.getLp()
-    m = pyo.ConcreteModel(name)
-    whole = [kind == highspy.HighsVarType.kInteger for kind in lp.integrality_]
-    m.x = pyo.Var(range(lp.num_col_), bounds=lambda m, j: (lp.col_lower_[j], lp.col_upper_[j]),
-                  domain=lambda m, j: pyo.Integers if whole[j] else pyo.Reals)  # fmt: skip
-    m.rows = pyo.ConstraintList()
-    for row, low, high in zip(_rows(lp), lp.row_lower_, lp.row_upper_, strict=True):
-        if row and not np.isinf([low, high]).all():
-            m.rows.add((None if np.isinf(low) else low, sum(value * m.x[j] for j, value in row.items()),
-                        None if np.isinf(high) else high))  # fmt: skip
-    m.cost = pyo.Objective(expr=sum(cost * m.x[j] for j, cost in enumerate(lp.col_cost_)))
-    m.total = pyo.Objective(expr=sum(m.x.values()))
-    front = trace_front(m, [m.cost, m.total])
-    assert front.complete
-    assert front.points[0].values["cost"] == pytest.approx(CASES[name][2], rel=1e-9, abs=1e-6)
+def _dense(row, n):
+    found = np.zeros(n)
+    found[row.columns] = row.coefficients
+    return found
 
 
-def test_the_front_that_the_split_comes_from_is_whole():
-    instance = with_limit(random_instance(1995, most_layers=7), 1995)
-    assert mistakes(pareto_front(instance), instance, ["latency", "memory"], "sum") == []
+def test_a_big_m_becomes_what_its_row_needs():
+    milp = presolve(_milp([[1, -1e12]], [(-INF, 0)], [0, 0], [3, 1]), [_cost(1, 1)])
+    assert milp.rows[0].coefficients.tolist() == [1, -3]
+    assert milp.row_upper.tolist() == [0]
+
+
+def test_a_knapsack_item_that_fits_beside_all_others_weighs_less():
+    milp = presolve(_milp([[2, 3, 100]], [(-INF, 104)], [0, 0, 0], [1, 1, 1]), [_cost(-1, -1, -1)])
+    assert milp.rows[0].coefficients.tolist() == [1, 1, 1]  # of three items any two fit
+    assert milp.row_upper.tolist() == [2]
+
+
+def test_a_row_that_holds_anyway_has_no_side_left():
+    milp = presolve(_milp([[1, 1]], [(-INF, 5)], [0, 0], [2, 3]), [_cost(-1, -1)])
+    assert milp.row_upper.tolist() == [INF]
+
+
+def test_a_cover_bounds_what_no_objective_wants_larger():
+    milp = presolve(_milp([[2, 3]], [(30, INF)], [0, 0], [INF, 1e30]), [_cost(1, 0), _cost(0, 1)])
+    assert milp.upper.tolist() == [15, 10]
+
+
+def test_a_free_column_below_a_maximum_is_bounded_by_it():
+    milp = presolve(_milp([[1, -2, 0], [1, 0, -3]], [(0, INF), (0, INF)], [-INF, 0, 0], [INF, 1, 1], [False, True, True]),
+                    [_cost(1, 0, 0), _cost(0, -1, -1)])  # fmt: skip
+    assert 3 <= milp.upper[0] <= 3 + 1e-7
+    assert -1e-7 <= milp.lower[0] <= 0
+
+
+def test_nothing_to_find_gives_the_program_itself():
+    milp = _milp([[1, 1]], [(-INF, 1)], [0, 0], [1, 1])
+    assert presolve(milp, [_cost(-1, -1)]) is milp
+
+
+def test_infeasibility_names_a_constraint():
+    with pytest.raises(InfeasibleError, match="constraint r1"):
+        presolve(_milp([[1, 1], [1, 0]], [(-INF, 3), (4, INF)], [0, 0], [9, 9]), [_cost(1, 1)])
