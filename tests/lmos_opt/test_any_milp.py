@@ -187,7 +187,7 @@ def test_fault_14_a_step_is_the_way_out(algorithm):
 @pytest.mark.parametrize("step", [[0.1], [0.1, 0], [0.1, math.inf], [0.1, -1]])
 def test_fault_14_a_step_that_is_none_is_refused(step):
     m = _shares()
-    with pytest.raises(InputError, match="step: .* for the objectives f, g; expected a positive number for each"):
+    with pytest.raises(InputError, match=r"step: .* for the objectives f, g; expected a positive number for each"):
         trace_front(m, [m.f, m.g], step=step)
 
 
