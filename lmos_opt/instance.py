@@ -7,19 +7,19 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.coding import Coding, Sent, SizesTensors, check_names, coding_of
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
-from lmos_opt.files import Amount, Count, Document, Name, Number, Rate, Record
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
 
 class InstanceLayer(Record):
-    """One layer: its time at either side (s), its weights and its output tensor (B).
+    """One layer: its time at either side (s), its weights and its output tensor (B), and whether the network's result holds it.
 
     Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
     """
@@ -33,6 +33,14 @@ class InstanceLayer(Record):
     t_server_s: Amount
     weight_bytes: Count
     output_bytes: Count
+    returned: Flag = False
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialise(self)
+        if not self.returned:
+            found.pop("returned", None)
+        return found
 
     @property
     def extra(self) -> dict[str, float]:
@@ -43,9 +51,10 @@ class InstanceLayer(Record):
 class Instance(Document):
     """A split problem: layers in topological order, `input` (pseudo-layer 0) named by the first of them.
 
-    Times are seconds, sizes bytes, `bandwidth_bytes_per_s` the link from edge to server, `rtt_s` the fixed cost of one
-    exchange, `memory_limit_bytes` the M of the paper (None: no limit). `coding` is what a codec makes of the tensors that
-    cross (None: they travel as they are). Source: section 3.2, equations (1) to (5).
+    Times are seconds, sizes bytes, `bandwidth_bytes_per_s` the link from edge to server, `back_bytes_per_s` the one back, on
+    which returned outputs come that the server made (None: that is free), `rtt_s` the fixed cost of one exchange,
+    `memory_limit_bytes` the M of the paper (None: no limit). `coding` is what a codec makes of the tensors that cross (None:
+    they travel as they are). Source: section 3.2, equations (1) to (5).
     """
 
     SCHEMA: ClassVar[str] = "lmos.instance/1"
@@ -53,6 +62,7 @@ class Instance(Document):
     name: Name
     input_bytes: Count
     bandwidth_bytes_per_s: Rate
+    back_bytes_per_s: Rate | None = None
     rtt_s: Amount
     memory_limit_bytes: Count | None
     power: Power | None = None
@@ -76,19 +86,25 @@ class Instance(Document):
         bandwidth: str | float = "10Mbps",
         rtt: str | float | None = None,
         memory: str | float | None = None,
+        back: str | float | None = None,
         codec: SizesTensors | None = None,
     ) -> Instance:
         """The instance of a profiled network between two devices, each layer's time by its device's cost model.
 
         `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
         this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`, by default 0, or, where both sides are
-        `local`, what the profile measured an exchange to cost here; `memory` B or `4GB`. `codec`, from
+        `local`, what the profile measured an exchange to cost here; `memory` B or `4GB`; `back` is the rate of the results'
+        way back, as `bandwidth` (None: it is free). `codec`, from
         `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
-        Raises InputError for an unknown device, or where the profile lacks what a cost model or a codec goes by, as measured times.
+        Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or `back` goes by, as
+        measured times.
         """
         at_edge, at_server = load_device(edge), load_device(server)
         if rtt is None:
             rtt = profile.exchange_s if isinstance(at_edge, LocalDevice) and isinstance(at_server, LocalDevice) else 0.0
+        if back is not None and not any(layer.returned for layer in profile.layers):
+            raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
+                                     "with lmos profile")  # fmt: skip
         layers = [
             {
                 "name": layer.name,
@@ -97,6 +113,7 @@ class Instance(Document):
                 "t_server_s": at_server.layer_time_s(layer),
                 "weight_bytes": layer.weight_bytes,
                 "output_bytes": layer.output_bytes,
+                "returned": layer.returned,
                 "macs": float(layer.macs),
             }
             for layer in profile.layers
@@ -107,6 +124,7 @@ class Instance(Document):
                 "name": profile.name,
                 "input_bytes": profile.input.bytes,
                 "bandwidth_bytes_per_s": parse_rate(bandwidth, "bandwidth"),
+                "back_bytes_per_s": None if back is None else parse_rate(back, "back"),
                 "rtt_s": parse_time(rtt, "rtt"),
                 "memory_limit_bytes": None if memory is None else parse_size(memory, "memory"),
                 "power": at_edge.power,
@@ -121,9 +139,9 @@ class Instance(Document):
         return Instance.from_dict({**self.to_dict(), **changes}, self.name)
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; the optional `power` and `coding` only where there is one."""
+        """The file's keys; the optional `back_bytes_per_s`, `power` and `coding` only where there is one."""
         found = super().to_dict()
-        for key in ("power", "coding"):
+        for key in ("back_bytes_per_s", "power", "coding"):
             if found[key] is None:
                 del found[key]
         return found
@@ -159,6 +177,16 @@ class Instance(Document):
         """The time (s) at the server of decoding it."""
         sent = self._sent.get(name)
         return 0.0 if sent is None else sent.decode_s
+
+    def back_s(self, name: str) -> float:
+        """The time (s) that a layer's output takes back to the edge if the server makes it: 0 unless it is returned."""
+        layer = self._by_name[name]
+        return layer.output_bytes / self.back_bytes_per_s if layer.returned and self.back_bytes_per_s is not None else 0.0
+
+    @cached_property
+    def returned(self) -> frozenset[str]:
+        """The layers whose output the network's result holds."""
+        return frozenset(layer.name for layer in self.layers if layer.returned)
 
     @property
     def _sent(self) -> Mapping[str, Sent]:

@@ -1,8 +1,8 @@
 """Latency against s = 1/B: every split is a line, and where a choice between lines changes is found exactly.
 
-The latency of a split is `a + b * s`, b its crossing bytes, a its compute times and the exchange's fixed cost. All numbers
-of an instance are doubles, so all of this is done in rational arithmetic, and a place where something changes is the root
-of a polynomial of degree one or two.
+The latency of a split is `a + b * s`, b its crossing bytes, a its compute times, the exchange's fixed cost and the way back,
+which has a rate of its own. All numbers of an instance are doubles, so all of this is done in rational arithmetic, and a
+place where something changes is the root of a polynomial of degree one or two.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
+from lmos_opt.stages import back_bytes
 
 Label = TypeVar("Label")
 Polynomial = tuple[Fraction, ...]
@@ -57,6 +58,7 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
     coding = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in (INPUT, *instance.names)}
     scale = max(t.denominator for t in (rtt, *coding.values(), *(t for _, *pair in times for t in pair)))  # powers of two
     whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
+    s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
     found = []
     for edge in edge_sets:
         split = Split(instance, edge, memory_model)
@@ -65,7 +67,8 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
         crossing = instance.crossing(edge)
         total += sum(int(coding[name] * scale) for name in crossing)
         sent = sum(instance.sent_bytes(name) for name in crossing)
-        found.append(Line(edge, Fraction(total + exchange, scale), sent, split.memory_bytes))
+        back = back_bytes(instance, edge) * s_back
+        found.append(Line(edge, Fraction(total + exchange, scale) + back, sent, split.memory_bytes))
     return _without_rounding(found)
 
 

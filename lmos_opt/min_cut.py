@@ -3,7 +3,7 @@
 C. Hu, W. Bao, D. Wang, F. Liu, "Dynamic Adaptive DNN Surgery for Inference Acceleration on the Edge", INFOCOM 2019. A layer
 on the source's side runs at the edge. What is cut is what is paid:
 
-- source -> v, `t_server[v]`: paid where v runs at the server;
+- source -> v, `t_server[v]`, and `u[v] / B_back` of a returned v: paid where v runs at the server;
 - v -> sink, `t_edge[v]`: paid where v runs at the edge;
 - u -> tensor of u, `u[u] / B` (and its codec's time at both ends), and tensor of u -> v for each reader v, without limit: paid
   once where any reader is away;
@@ -48,11 +48,12 @@ def _network(instance: Instance) -> tuple[Any, int]:
     import networkx
 
     bandwidth = Fraction(instance.bandwidth_bytes_per_s)
+    s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
     priced: list[tuple[Any, Any, Fraction]] = []
     graph = networkx.DiGraph()
     graph.add_nodes_from([_EDGE, _SERVER])
     for layer in instance.layers:
-        priced.append((_EDGE, (layer.name, "layer"), Fraction(layer.t_server_s)))
+        priced.append((_EDGE, (layer.name, "layer"), Fraction(layer.t_server_s) + layer.returned * layer.output_bytes * s_back))
         priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_edge_s)))
     for u, readers in instance.consumers.items():
         if readers:

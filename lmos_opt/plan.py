@@ -48,12 +48,13 @@ class PlannedNetwork(NetworkSource):
 
 
 class Setting(Record):
-    """Under which assumptions the split was chosen."""
+    """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time."""
 
     edge: Text
     server: Text
     bandwidth_bytes_per_s: Rate
     rtt_s: Amount
+    back_bytes_per_s: Rate | None = None
     memory_limit_bytes: Count | None
     memory_model: MemoryModel
     rule: Text
@@ -62,7 +63,8 @@ class Setting(Record):
     def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum") -> Self:
         """The setting of a split of this instance, whose devices go by these names."""
         return cls(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
-                   memory_limit_bytes=instance.memory_limit_bytes, memory_model=memory_model, rule=rule)  # fmt: skip
+                   back_bytes_per_s=instance.back_bytes_per_s, memory_limit_bytes=instance.memory_limit_bytes,
+                   memory_model=memory_model, rule=rule)  # fmt: skip
 
 
 class Plan(Document):

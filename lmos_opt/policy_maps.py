@@ -135,10 +135,10 @@ def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_spl
 
 FIXED = Objective(
     "fixed", "s", "min",
-    lambda m, inst: stages.t_edge(m, inst) + stages.t_server(m, inst) + inst.rtt_s * m.offload,
-    lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, _rtt(split)]),
+    lambda m, inst: stages.t_edge(m, inst) + stages.t_server(m, inst) + inst.rtt_s * m.offload + stages.t_back(m, inst),
+    lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, _rtt(split), split.times.t_back_s]),
 )  # fmt: skip
-"""Latency less the time of the bytes."""
+"""Latency less the time of the bytes that cross."""
 ROOM = Objective("room", "B", "min", lambda m, inst: m.memory, lambda split: split.memory_bytes, get("memory").granule)
 """Edge memory as something to spare."""
 

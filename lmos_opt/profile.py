@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 
 from lmos_opt.coding import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
-from lmos_opt.files import Amount, Count, Detail, Document, Name, Record
+from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
 from lmos_opt.graph import check_order
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
     `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
-    of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`),
+    of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`), `returned`
+    says whether the network's own result holds one of them (no layer's does in profiles of earlier versions),
     `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
     was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
@@ -88,6 +89,7 @@ class ProfileLayer(Record):
     output_shape: tuple[Count, ...]
     output_bytes: Count
     outputs: Annotated[tuple[TensorSpec, ...], Field(min_length=1)]
+    returned: Flag = False
     t_local_s: Amount | None = None
     t_local_low_s: Amount | None = None
     t_local_high_s: Amount | None = None

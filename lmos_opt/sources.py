@@ -33,6 +33,8 @@ class Options:
     memory: str | None = None
     link: str | None = None
     """A bundled link or a link file: its bandwidth and rtt stand where no other are given; an unknown rtt is 0."""
+    back: str | None = None
+    """The rate of the results' way back; None: an instance file's own, else it is free."""
 
     @property
     def rate(self) -> str | float | None:
@@ -73,7 +75,8 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
     """
     if isinstance(source, NetworkProfile):
         edge, server = options.devices
-        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory, codec=codec,
+        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory, back=options.back,
+                                     codec=codec,
                                      bandwidth=BANDWIDTH if options.rate is None else options.rate,
                                      rtt=options.exchange)
     changes: dict[str, Any] = {}
@@ -84,6 +87,11 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
         changes["coding"] = None
     if options.rate is not None:
         changes["bandwidth_bytes_per_s"] = parse_rate(options.rate, "bandwidth")
+    if options.back is not None:
+        if not source.returned:
+            raise InputError("--back", f"the instance file of {source.name} does not say which layers the network returns "
+                                       "(\"returned\": true)")  # fmt: skip
+        changes["back_bytes_per_s"] = parse_rate(options.back, "back")
     if options.exchange is not None:
         changes["rtt_s"] = parse_time(options.exchange, "rtt")
     if options.memory is not None:

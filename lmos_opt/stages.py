@@ -10,18 +10,20 @@ from lmos_opt.instance import Instance
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded."""
+    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded. `t_back_s` is part of `t_tx_s`."""
 
     t_edge_s: float
     t_tx_s: float
     t_server_s: float
     latency_s: float
     crossing_bytes: int
+    t_back_s: float = 0.0
 
 
 def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
     """Equations (1) to (4) for a down-closed edge set: edge, transmission (with rtt if anything is offloaded), server.
 
+    What the server makes of the network's result comes back, which is part of the transmission.
     What crosses is encoded at the edge and decoded at the server, where a codec takes time. Sums go through `math.fsum`, so
     that equal sums compare equal whatever the order of their terms.
     """
@@ -31,7 +33,13 @@ def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
     crossing_bytes = sum(instance.sent_bytes(name) for name in crossing)
     t_bytes = crossing_bytes / instance.bandwidth_bytes_per_s
     rtt = instance.rtt_s if at_server else 0.0
+    t_back = back_bytes(instance, edge) / instance.back_bytes_per_s if instance.back_bytes_per_s is not None else 0.0
     at_edge += [instance.encode_s(name) for name in crossing]
     at_server += [instance.decode_s(name) for name in crossing]
-    return StageTimes(fsum(at_edge), t_bytes + rtt, fsum(at_server), fsum([*at_edge, t_bytes, rtt, *at_server]),
-                      crossing_bytes)
+    return StageTimes(fsum(at_edge), fsum([t_bytes, rtt, t_back]), fsum(at_server),
+                      fsum([*at_edge, t_bytes, rtt, t_back, *at_server]), crossing_bytes, t_back)
+
+
+def back_bytes(instance: Instance, edge: frozenset[str]) -> int:
+    """The bytes that come back to the edge: the returned outputs that the server makes."""
+    return sum(layer.output_bytes for layer in instance.layers if layer.returned and layer.name not in edge)

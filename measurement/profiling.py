@@ -66,6 +66,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[int]) -> Prof
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,
+        returned=layer.name in traced.returned,
         work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
 

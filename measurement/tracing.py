@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -53,6 +54,12 @@ class TracedNetwork:
     facts: dict[fx.Node, NodeFacts]
     output_structure: TreeSpec
     shape_range: ShapeRange | None
+
+    @cached_property
+    def returned(self) -> frozenset[str]:
+        """The layers of which the network's output holds a tensor."""
+        held = set(next(reversed(self.graph_module.graph.nodes)).all_input_nodes)
+        return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
     def attribute(self, node: fx.Node) -> Any:
         """The parameter, buffer or constant that a `get_attr` node stands for."""

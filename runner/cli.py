@@ -12,6 +12,7 @@ from runner.cli_bench import bench
 from runner.command_line import run_command_line
 from runner.options import (
     Authority,
+    Back,
     Bandwidth,
     Certificate,
     Codec,
@@ -100,6 +101,7 @@ def profile(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     as_json: Json = False,
 ) -> None:
     """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
@@ -107,7 +109,7 @@ def profile(
     from runner.commands import profile as command
 
     command.run(network, output, granularity, input_shape, time, weights, threads, precision, budget, codecs or [], every, plot,
-                Options(edge, server, bandwidth, rtt), as_json)
+                Options(edge, server, bandwidth, rtt, back=back), as_json)
 
 
 @app.command()
@@ -141,6 +143,7 @@ def front(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -159,7 +162,7 @@ def front(
     from runner.commands import front as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()), codec)
     command.run(question, output, plot, select, time_limit, resume, as_json)
 
@@ -186,6 +189,7 @@ def plan(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -202,7 +206,7 @@ def plan(
     from runner.commands import plan as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objectives, constrain,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
                         proper_split, solver, tuple(constraints or ()), codec)
     command.run(question, select, output, plot, between, as_json)
 
@@ -224,6 +228,7 @@ def policy(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -237,7 +242,7 @@ def policy(
     from runner.commands import policy as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, "latency,memory", None,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
                         proper_split, solver, codec=codec)
     command.run(question, select, over, between, output, plot, as_json)
 
@@ -250,6 +255,7 @@ def ui(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -261,7 +267,7 @@ def ui(
     from runner.commands import ui as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, "latency,memory", None,
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
                         proper_split, solver)
     command.run(question, port)
 
@@ -422,6 +428,7 @@ def report(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -430,7 +437,7 @@ def report(
     from lmos_opt.sources import Options
     from runner.commands import report as command
 
-    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, select)
+    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, select)
 
 
 @app.command()
@@ -463,6 +470,7 @@ def model(
     server: Server = None,
     bandwidth: Bandwidth = None,
     rtt: Rtt = None,
+    back: Back = None,
     link: Link = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
@@ -474,8 +482,8 @@ def model(
     from runner.commands import model as command
     from runner.commands.tracing import Question
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link), memory_model, objective, None, proper_split,
-                        "highs", tuple(constraints or ()))
+    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objective, None,
+                        proper_split, "highs", tuple(constraints or ()))
     command.run(question, output, bounds or [])
 
 

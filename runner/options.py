@@ -12,6 +12,9 @@ Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Devi
 Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
 Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
 Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
+Back = Annotated[
+    str | None, typer.Option("--back", metavar="RATE", help="Server to edge, on which results come. [default: that is free]")
+]
 Link = Annotated[
     str | None,
     typer.Option("--link", metavar="LINK", help="A bundled link (lte) or a link file, for what is not given of these two."),

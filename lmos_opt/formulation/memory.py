@@ -23,7 +23,7 @@ def memory_peak(instance: Instance, edge: frozenset[str]) -> int:
     """Weights of the edge layers and the most bytes alive while one of them runs.
 
     While layer v runs, its own output is alive, and every earlier edge output (or the image) that a consumer not yet
-    run still needs: one at v or later in topological order, or any at the server.
+    run still needs: one at v or later in topological order, or any at the server. One that is returned stays alive.
     """
     weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in edge)
     return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, edge)), default=0)
@@ -38,7 +38,8 @@ def is_alive(instance: Instance, edge: frozenset[str], a: str, v: str) -> bool:
     """Whether the output of an earlier a (or the image) is alive while edge layer v runs."""
     position = {name: k for k, name in enumerate(instance.names)}
     readers = instance.consumers[a]
-    return (a == INPUT or a in edge) and any(r not in edge or position[r] >= position[v] for r in readers)
+    return (a == INPUT or a in edge) and (a in instance.returned or any(r not in edge or position[r] >= position[v]
+                                                                        for r in readers))
 
 
 def _bytes_alive(instance: Instance, edge: frozenset[str]) -> list[tuple[str, int]]:
@@ -49,11 +50,12 @@ def _bytes_alive(instance: Instance, edge: frozenset[str]) -> list[tuple[str, in
     alive = 0
 
     def hold(name: str, at: int) -> None:
-        """Count an output until after its last reader; one that a server layer reads stays, one nobody reads goes."""
+        """Count an output until after its last reader; one that a server layer reads or the network returns stays, one
+        nobody reads goes."""
         nonlocal alive
         readers = instance.consumers[name]
         alive += instance.tensor_bytes(name)
-        if all(v in edge for v in readers):
+        if name not in instance.returned and all(v in edge for v in readers):
             last = max((position[v] for v in readers), default=at)
             freed[last] = freed.get(last, 0) + instance.tensor_bytes(name)
 

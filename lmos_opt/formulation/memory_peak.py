@@ -15,9 +15,9 @@ def add(m: Any, instance: Instance) -> None:
     """Add `memory` (B): weights plus the bytes alive at one chosen edge step, `step[v]`, which is at most the peak.
 
     While v runs at the edge, an earlier edge output a is alive if a consumer stands at v or later (then it has not
-    run, or runs at the server), else only if it is sent. Where that follows from edge[v] by precedence alone it is
-    part of step[v]'s coefficient; elsewhere `alive[v, a]` is bounded by step[v] and by a's own condition. No product
-    and no big-M: every row but memory's own has coefficients of 1.
+    run, or runs at the server) or if it is returned, else only if it is sent. Where that follows from edge[v] by
+    precedence alone it is part of step[v]'s coefficient; elsewhere `alive[v, a]` is bounded by step[v] and by a's own
+    condition. No product and no big-M: every row but memory's own has coefficients of 1.
 
     Maximised, or bounded from below, `memory` is the peak: the best step is the peak step. `memory_floor` bounds it
     from above, for limits and for objectives that want it small: the bytes alive at every step.
@@ -42,7 +42,8 @@ def add(m: Any, instance: Instance) -> None:
     def floor(m: Any, v: str) -> Any:
         """The bytes needed while v runs; nothing of v itself if it runs at the server.
 
-        Then what is counted is alive at the next edge step too, or, after the last one, crosses and was alive there.
+        Then what is counted is alive at the next edge step too, or, after the last one, crosses or is returned and was
+        alive there.
         """
         forced, optional = held[v]
         rest = sum(instance.tensor_bytes(a) * (m.edge[a] if read else _kept(m, a)) for a, read in optional.items())
@@ -64,10 +65,11 @@ def _held(instance: Instance, k: int) -> tuple[int, dict[str, bool]]:
     forced, optional = instance.tensor_bytes(names[k]), {}
     for a in (INPUT, *names[:k]):
         readers = instance.consumers[a]
-        still_read = any(position[v] >= k for v in readers)
+        is_returned = a in instance.returned  # then it is needed to the end, as if somebody read it there
+        still_read = is_returned or any(position[v] >= k for v in readers)
         if still_read and (a == INPUT or a in before):
             forced += instance.tensor_bytes(a)
-        elif instance.tensor_bytes(a) and not before.issuperset(readers):
+        elif instance.tensor_bytes(a) and (is_returned or not before.issuperset(readers)):
             optional[a] = still_read
     return forced, optional
 

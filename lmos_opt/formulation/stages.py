@@ -23,11 +23,16 @@ def t_bytes(m: Any, instance: Instance) -> Any:
     return sum(instance.sent_bytes(name) / instance.bandwidth_bytes_per_s * m.sent[name] for name in m.sent)
 
 
+def t_back(m: Any, instance: Instance) -> Any:
+    """Sum of u[v] / B_back * (1 - edge[v]) over returned v (s): the way back of what the server makes of the result."""
+    return sum(instance.back_s(v) * (1 - m.edge[v]) for v in instance.names if instance.back_s(v))
+
+
 def _over_sent(m: Any, seconds: Callable[[str], float]) -> Any:
     """Sum of seconds[v] * sent[v] (s), without the tensors that take no time: an instance without a codec has no such terms."""
     return sum(seconds(name) * m.sent[name] for name in m.sent if seconds(name))
 
 
 def t_tx(m: Any, instance: Instance) -> Any:
-    """Crossing bytes over the bandwidth, plus rtt if anything is offloaded (s)."""
-    return t_bytes(m, instance) + instance.rtt_s * m.offload
+    """Crossing bytes over the bandwidth, plus rtt if anything is offloaded, plus the way back (s)."""
+    return t_bytes(m, instance) + instance.rtt_s * m.offload + t_back(m, instance)

@@ -1,6 +1,6 @@
-"""Energy at the edge device (J): P_compute * T_edge + P_transmit * T_tx + P_idle * (T_server + rtt).
+"""Energy at the edge device (J): P_compute * T_edge + P_transmit * T_tx + P_idle * (T_server + rtt + t_back).
 
-T_tx is here the time of the bytes alone: during the fixed cost of an exchange the device waits.
+T_tx is here the time of the bytes alone: during the fixed cost of an exchange and the way back the device waits.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def _power(instance: Instance) -> Power:
 def _expression(m: Any, instance: Instance) -> Any:
     power = _power(instance)
     return (power.compute_w * stages.t_edge(m, instance) + power.transmit_w * stages.t_bytes(m, instance)
-            + power.idle_w * (stages.t_server(m, instance) + instance.rtt_s * m.offload))
+            + power.idle_w * (stages.t_server(m, instance) + instance.rtt_s * m.offload + stages.t_back(m, instance)))
 
 
 def _value(split: Split) -> float:
@@ -34,7 +34,7 @@ def _value(split: Split) -> float:
     t_bytes = times.crossing_bytes / split.instance.bandwidth_bytes_per_s
     rtt = split.instance.rtt_s if len(split.edge) < len(split.instance.layers) else 0.0
     return fsum([power.compute_w * times.t_edge_s, power.transmit_w * t_bytes, power.idle_w * times.t_server_s,
-                 power.idle_w * rtt])
+                 power.idle_w * rtt, power.idle_w * times.t_back_s])
 
 
 OBJECTIVE = Objective("energy", "J", "min", _expression, _value)

@@ -1,4 +1,4 @@
-"""End-to-end latency, equation (4): edge, transmission and server time; the result's way back is left out."""
+"""End-to-end latency, equation (4): edge, transmission and server time; the result's way back is part of the transmission."""
 
 from __future__ import annotations
 

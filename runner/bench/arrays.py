@@ -104,7 +104,7 @@ def _split(instance: Instance) -> Arrays:
         rows.add({used: 1.0, **{edge[v]: -1.0 for v in first}}, -inf, 0.0)
     latency, memory = np.zeros(n), np.zeros(n)
     for k, layer in enumerate(instance.layers):
-        latency[k] = layer.t_edge_s - layer.t_server_s
+        latency[k] = layer.t_edge_s - layer.t_server_s - instance.back_s(layer.name)
         memory[k] = layer.weight_bytes + layer.output_bytes
     for u, k in sent.items():
         latency[k] = instance.sent_bytes(u) / instance.bandwidth_bytes_per_s + instance.encode_s(u) + instance.decode_s(u)
@@ -112,6 +112,6 @@ def _split(instance: Instance) -> Arrays:
     memory[used] += instance.input_bytes
     if instance.memory_limit_bytes is not None:
         rows.add({k: a for k, a in enumerate(memory.tolist()) if a}, -inf, float(instance.memory_limit_bytes))
-    all_at_server = sum(layer.t_server_s for layer in instance.layers)
+    all_at_server = sum(layer.t_server_s + instance.back_s(layer.name) for layer in instance.layers)
     return Arrays(np.ones(n), rows, np.array([latency, -memory]), np.array([all_at_server, 0.0]),
                   np.array([1.0, -1.0]), is_integral=False)

@@ -1,7 +1,8 @@
 """`lmos bench exactness`: fronts of random split instances beside enumeration, which is slow and never wrong.
 
-A seed makes a question: an instance, objectives, perhaps a memory limit or a proper split. It is asked under both memory
-models, and whatever differs from the truth is a mistake. The same seed makes the same question again.
+A seed makes a question: an instance (every other one with layers whose outputs are returned), objectives, perhaps a
+memory limit or a proper split. It is asked under both memory models, and whatever differs from the truth is a mistake. The
+same seed makes the same question again.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
-from runner.bench.random_instances import SHAPES, STYLES, random_instance, with_limit
+from runner.bench.random_instances import SHAPES, STYLES, random_instance, with_limit, with_results
 
 TIE = 1e-10
 """Relative to an objective's size: sums of the same real numbers in another order differ by less. Whole values have no ties."""
@@ -72,6 +73,8 @@ def question(seed: int) -> Question:
     names = PAPER if rng.random() < 0.5 else tuple(rng.sample(objectives.names(), rng.choice((2, 2, 3))))
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
     instance = random_instance(seed, MOST_LAYERS[len(names)], shape, style)
+    if seed % 2:
+        instance = with_results(instance, seed)
     if rng.random() < 1 / 3:
         instance = with_limit(instance, seed)
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})

@@ -46,6 +46,16 @@ def with_limit(instance: Instance, seed: int) -> Instance:
     return instance.replace(memory_limit_bytes=max(0, memory_sum(instance, some) - rng.choice([0, 0, 1])))
 
 
+def with_results(instance: Instance, seed: int) -> Instance:
+    """The instance with some layers' outputs in the network's result, and often a rate of the way back."""
+    rng = random.Random(f"results {seed}")
+    share = rng.choice([0.2, 0.5, 0.9])
+    layers = [{**layer.model_dump(), "returned": rng.random() < share or not instance.consumers[layer.name]}
+              for layer in instance.layers]
+    back = rng.choice([None, 62500.0, 1.25e6, 2.5e7, 1e9 / 3, instance.bandwidth_bytes_per_s])
+    return instance.replace(layers=layers, back_bytes_per_s=back)
+
+
 def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:
     if shape == "chain":
         return [f"layer{k - 1}" if k else "input"]

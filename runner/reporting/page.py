@@ -128,6 +128,7 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
         found += [("network", plan.network.builder if plan.network else "numbers alone"), ("edge", setting.edge),
                   ("server", setting.server), ("bandwidth", format_rate(setting.bandwidth_bytes_per_s)),
                   ("fixed cost of an exchange", format_time(setting.rtt_s)),
+                  ("way back of results", "free" if setting.back_bytes_per_s is None else format_rate(setting.back_bytes_per_s)),
                   ("edge memory limit", "none" if limit is None else format_size(limit)),
                   ("edge memory is counted by", setting.memory_model), ("selection rule", setting.rule)]  # fmt: skip
     elif front is not None:

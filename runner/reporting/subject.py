@@ -119,12 +119,14 @@ def _instance(plan: Plan, source: Instance | NetworkProfile) -> Instance:
     """The instance of a plan's setting."""
     setting = plan.setting
     if isinstance(source, Instance):
-        changes = {"bandwidth_bytes_per_s": setting.bandwidth_bytes_per_s, "rtt_s": setting.rtt_s}
+        changes = {"bandwidth_bytes_per_s": setting.bandwidth_bytes_per_s, "rtt_s": setting.rtt_s,
+                   "back_bytes_per_s": setting.back_bytes_per_s}
         return source.replace(**changes, memory_limit_bytes=setting.memory_limit_bytes)
     if LOCAL in (setting.edge, setting.server) and not source.is_timed:
         raise InputError(source.name, "holds no measured times, and the plan was made from some")
     return Instance.from_profile(source, edge=setting.edge, server=setting.server, bandwidth=setting.bandwidth_bytes_per_s,
-                                 rtt=setting.rtt_s, memory=setting.memory_limit_bytes, codec=codecs.get(plan.codec))
+                                 rtt=setting.rtt_s, back=setting.back_bytes_per_s, memory=setting.memory_limit_bytes,
+                                 codec=codecs.get(plan.codec))
 
 
 def _bundled(plan: Plan) -> str | None:

@@ -139,7 +139,7 @@ OPTIONAL = {
     "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts",
     "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
     "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
-    "t_encode_s", "t_decode_s", "sent_bytes", "compared",
+    "t_encode_s", "t_decode_s", "sent_bytes", "compared", "returned", "back_bytes_per_s",
 }  # fmt: skip
 
 

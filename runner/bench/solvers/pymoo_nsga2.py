@@ -64,9 +64,9 @@ def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:
     place = {name: k for k, name in enumerate(instance.names)}
     inputs = [[place[u] for u in layer.inputs if u != INPUT] for layer in instance.layers]
     readers = {u: [place[v] for v in to] for u, to in instance.consumers.items() if to}
-    gain = np.array([layer.t_edge_s - layer.t_server_s for layer in instance.layers])
+    gain = np.array([layer.t_edge_s - layer.t_server_s - instance.back_s(layer.name) for layer in instance.layers])
     held = np.array([float(layer.weight_bytes + layer.output_bytes) for layer in instance.layers])
-    all_at_server = sum(layer.t_server_s for layer in instance.layers)
+    all_at_server = sum(layer.t_server_s + instance.back_s(layer.name) for layer in instance.layers)
 
     class Split(Problem):  # type: ignore[misc]
         def _evaluate(self, x: Any, out: dict[str, Any], *args: Any, **kwargs: Any) -> None:
