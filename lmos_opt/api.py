@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 from time import perf_counter
 from typing import Any, TypeVar
@@ -15,13 +15,14 @@ from lmos_opt.algorithms.driver import Candidate, FrontProblem
 from lmos_opt.compiling import compile_model
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.evaluation import Evaluation
-from lmos_opt.formulation import Constraint, build_model, describe
+from lmos_opt.formulation import Constraint, Variables, build_model, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.instance import Instance
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
+from lmos_opt.own_code import check_objectives, expression_of, granule_of
 from lmos_opt.presolve import presolve
 from lmos_opt.solvers import Solver
 from lmos_opt.tracing import Tracing
@@ -39,6 +40,7 @@ def pareto_front(
     memory_model: MemoryModel = "sum",
     constrain: str | None = None,
     proper_split: bool = False,
+    variables: Sequence[Variables] = (),
     constraints: Sequence[Constraint] = (),
     algorithm: str | Algorithm | None = None,
     solver: str | Solver = "highs",
@@ -50,13 +52,16 @@ def pareto_front(
 
     `constrain` names Algorithm 1's constrained objective (default `latency`, as in the paper, where it is among them);
     it decides how the front is traced and what the rule `lmos` returns, not which points there are. `constraints` are
-    blocks by name or functions `(m, instance) -> relation`. Values are recomputed from the edge sets alone.
+    blocks by name or functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before
+    constraints and objectives are built. What they add, or a constraint or an objective of the user's, is in each point's
+    `solution` by name. Values are recomputed from the edge sets (and the user's variables) alone.
 
-    Raises InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
+    Raises InputError for what cannot be asked, as an objective whose `value` contradicts its `expression`, and
+    InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
     of `time_limit_s` gives the points found so far with `complete=False` and the reason; `resume` takes such a front and
     searches where it left gaps. `on_point` is called with each point as it is found; `iter_front` yields them.
     """
-    return _split_front(instance, objectives, memory_model, constrain, proper_split, constraints, algorithm, solver,
+    return _split_front(instance, objectives, memory_model, constrain, proper_split, variables, constraints, algorithm, solver,
                         time_limit_s, resume).run(on_point)
 
 
@@ -103,40 +108,48 @@ def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), *
 
 
 _OPTIONS: dict[str, Any] = {"constrain": None, "algorithm": None, "solver": "highs", "time_limit_s": None, "resume": None}
-_SPLIT_OPTIONS: dict[str, Any] = {"memory_model": "sum", "proper_split": False, "constraints": ()}
+_SPLIT_OPTIONS: dict[str, Any] = {"memory_model": "sum", "proper_split": False, "variables": (), "constraints": ()}
 
 
 def _split_front(instance: Instance, objectives: Sequence[str | Objective], memory_model: MemoryModel, constrain: str | None,
-                 proper_split: bool, constraints: Sequence[Constraint], algorithm: str | Algorithm | None,
-                 solver: str | Solver, time_limit_s: float | None, resume: Front | None) -> Tracing:  # fmt: skip
+                 proper_split: bool, variables: Sequence[Variables], constraints: Sequence[Constraint],
+                 algorithm: str | Algorithm | None, solver: str | Solver, time_limit_s: float | None,
+                 resume: Front | None) -> Tracing:  # fmt: skip
     start = perf_counter()
+    if not isinstance(instance, Instance):
+        raise InputError("instance", f"got {instance!r:.60}; expected an Instance, as Instance.load reads it from a file")
+    _check_several(objectives)
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, constrain)
-    own = bool(constraints) or any(isinstance(o, Objective) for o in objectives)
-    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints,
-                        exact_memory=own)
+    own = bool(constraints or variables) or any(isinstance(o, Objective) for o in objectives)
+    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, variables=variables,
+                        constraints=constraints, exact_memory=own)
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
-    milp, forms, columns = compile_model(model, [objective.expression(model, instance) for objective in chosen])
+    milp, forms, columns = compile_model(model, [expression_of(o, model, instance, is_shipped=isinstance(asked, str))
+                                                 for asked, o in zip(objectives, chosen, strict=True)])
+
+    def infeasible() -> InfeasibleError:
+        return InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, variables, constraints, solver))
+
     if own:  # ours have nothing to tighten
         try:
             milp = presolve(milp, _costs(forms, signs))
         except InfeasibleError as error:
-            raise InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver)) from error
-    evaluate = Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns,
-                          has_constraints=bool(constraints))
+            raise infeasible() from error
+    evaluate = Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns)
 
     def point(candidate: Candidate) -> Point:
+        evaluate.check(candidate.x)
         split = evaluate.split(candidate.x)
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
+        solution = evaluate.solution(candidate.x)
         return Point(values=values, edge_layers=split.edge_layers, x1=len(split.edge),
-                     x2=len(instance.layers) - len(split.edge))
-
-    def infeasible() -> InfeasibleError:
-        return InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, constraints, solver))
+                     x2=len(instance.layers) - len(split.edge),
+                     solution=None if solution is None else {name: _tidy(value) for name, value in solution.items()})
 
     problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, evaluate,
-                       [o.granule(instance) if o.granule else None for o in chosen], time_limit_s)
+                       [granule_of(o, instance) for o in chosen], time_limit_s)
     problem.hints = evaluate.prefixes()
     if resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(resume, names)]
@@ -148,6 +161,7 @@ def _model_front(model: Any, objectives: Sequence[Any], constrain: str | None, a
                  solver: str | Solver, time_limit_s: float | None, resume: Front | None,
                  step: Sequence[float] | None) -> Tracing:  # fmt: skip
     start = perf_counter()
+    objectives = check_objectives(model, objectives)
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
     names = [info.name for info in infos]
     constrained = _constrained(names, constrain)
@@ -176,6 +190,8 @@ def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], na
              constrained: int | None, evaluate: Evaluation | None, granules: Sequence[float | None],
              time_limit_s: float | None, step: Sequence[float] | None = None) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
+    if not (time_limit_s is None or (isinstance(time_limit_s, int | float) and time_limit_s >= 0)):
+        raise InputError("time_limit_s", f"{time_limit_s!r} is not a number of seconds of at least zero")
     j = constrained or 0
     return FrontProblem(milp, _costs(forms, signs), solvers.get(solver), evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
@@ -218,18 +234,20 @@ def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
     return found
 
 
-def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, constraints: Sequence[Constraint],
-           solver: str | Solver) -> list[str]:  # fmt: skip
+def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, variables: Sequence[Variables],
+           constraints: Sequence[Constraint], solver: str | Solver) -> list[str]:  # fmt: skip
     """The constraints whose removal, one at a time, makes the instance feasible; all of them where no single one does."""
 
     def feasible(limit: int | None, proper: bool, kept: Sequence[Constraint]) -> bool:
         relaxed = instance.replace(memory_limit_bytes=limit)
-        model = build_model(relaxed, memory_model=memory_model, proper_split=proper, constraints=kept,
-                            exact_memory=bool(kept))
+        try:
+            model = build_model(relaxed, memory_model=memory_model, proper_split=proper, variables=variables, constraints=kept,
+                                exact_memory=bool(kept or variables))
+        except InputError:  # what is kept uses a variable of what is left out
+            return False
         milp, forms, columns = compile_model(model, [model.offload])
         nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
-        evaluate = Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns,
-                              has_constraints=bool(kept))
+        evaluate = Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns)
         problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders,
                                decisive=evaluate.decisive)
         return problem.best(0, {}) is not None
@@ -243,7 +261,12 @@ def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, co
         relaxations.append(("proper split (1 <= x1 <= L-1)", (limit, False, constraints)))
     relaxations += [(describe(c), (limit, proper_split, [d for d in constraints if d is not c])) for c in constraints]
     culprits = [name for name, kept in relaxations if feasible(*kept)]
-    return culprits or [name for name, _ in relaxations]
+    return culprits or [*(name for name, _ in relaxations), *(describe(v, "variables") for v in variables)]
+
+
+def _check_several(objectives: Any) -> None:
+    if isinstance(objectives, str | Objective) or not isinstance(objectives, Iterable):
+        raise InputError("objectives", f"got {objectives!r:.60}; expected a list of them, such as ['latency', 'memory']")
 
 
 def _distinct(found: list[T]) -> list[T]:

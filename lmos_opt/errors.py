@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -44,6 +45,18 @@ class InputError(LmosError):
         shown = "; ".join(map(str, self.problems[: self._shown]))
         hidden = len(self.problems) - self._shown
         super().__init__(f"{source}: {shown}" + (f"; and {hidden} more" if hidden > 0 else ""))
+
+
+class MissingError(InputError, KeyError):
+    """A name that an input does not have; a KeyError too, for code that looks names up."""
+
+    __str__ = Exception.__str__
+
+
+def likely(name: object, names: Iterable[str]) -> str:
+    """What to add to a message about an unknown name: the known ones that are spelt nearly so, if there are any."""
+    near = get_close_matches(str(name), list(names), 3)
+    return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 class DiskFullError(LmosError):

@@ -15,7 +15,6 @@ from lmos_opt.files import (
     Document,
     Flag,
     Name,
-    Number,
     Record,
     Text,
     Value,
@@ -51,20 +50,21 @@ class SolverInfo(Record):
 class Point(Record):
     """One point: its objective values and what attains them.
 
-    A split has `edge_layers` (in topological order), `x1` and `x2`; a point of any other model has `solution`, each
-    variable's name to its value.
+    A split has `edge_layers` (in topological order), `x1` and `x2`, and, where the user added variables to the model,
+    their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
     """
 
     values: dict[Name, Value]
     edge_layers: tuple[Name, ...] | None = None
     x1: Count | None = None
     x2: Count | None = None
-    solution: dict[Text, Number] | None = None
+    solution: dict[Text, Value] | None = None
 
     @model_validator(mode="after")
     def _counted(self) -> Self:
-        problems = [Problem(key, "is missing") for key in ("edge_layers", "x1", "x2")
-                    if self.solution is None and getattr(self, key) is None]
+        split = {key: getattr(self, key) for key in ("edge_layers", "x1", "x2")}
+        is_split = self.solution is None or any(value is not None for value in split.values())
+        problems = [Problem(key, "is missing") for key, value in split.items() if is_split and value is None]
         if None not in (self.edge_layers, self.x1) and self.x1 != len(self.edge_layers or ()):
             problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers or ())}"))
         if problems:
@@ -188,14 +188,17 @@ class Front(Document):
         return select(self, rule)
 
     def to_frame(self) -> pd.DataFrame:
-        """pandas: a row a point, a column an objective, then `x1`, `x2`, `edge_layers` (or `solution`)."""
+        """pandas: a row a point, a column an objective, then `x1`, `x2`, `edge_layers` of a split, and `solution`, if any."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
         for point in self.points:
-            rest = {"solution": point.solution} if point.solution is not None else {
-                "x1": point.x1, "x2": point.x2, "edge_layers": list(point.edge_layers or ())}  # fmt: skip
-            rows.append({**point.values, **rest})
+            row: dict[str, Any] = dict(point.values)
+            if point.edge_layers is not None:
+                row |= {"x1": point.x1, "x2": point.x2, "edge_layers": list(point.edge_layers)}
+            if point.solution is not None:
+                row["solution"] = point.solution
+            rows.append(row)
         columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
         return pd.DataFrame(rows, columns=columns)
 
@@ -227,6 +230,11 @@ class Front(Document):
             return
         import io
 
+        import pandas as pd
+
+        if "solution" in frame:  # whole and real numbers are one type in a column
+            reals = [{name: float(value) for name, value in found.items()} for found in frame["solution"]]
+            frame["solution"] = pd.Series(reals, dtype=object, index=frame.index)
         buffer = io.BytesIO()
         frame.to_parquet(buffer, index=False)
         write_atomically(path, buffer.getvalue())

@@ -11,11 +11,23 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 
 from lmos_opt.coding import Coding, Sent, SizesTensors, check_names, coding_of
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, MissingError, likely
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
+
+
+class Extra(dict[str, float]):
+    """A layer's further numbers by key; MissingError, which names the layer, for one that it does not have."""
+
+    def __init__(self, layer: str, numbers: Mapping[str, float]) -> None:
+        super().__init__(numbers)
+        self._layer = layer
+
+    def __missing__(self, key: str) -> float:
+        known = f"it has {', '.join(map(repr, self))}" if self else "it has none"
+        raise MissingError(f"layer {self._layer}", f"has no number {key!r} of its own; {known}")
 
 
 class InstanceLayer(Record):
@@ -42,10 +54,10 @@ class InstanceLayer(Record):
             found.pop("returned", None)
         return found
 
-    @property
-    def extra(self) -> dict[str, float]:
+    @cached_property
+    def extra(self) -> Extra:
         """The layer's further numbers by key."""
-        return self.__pydantic_extra__
+        return Extra(self.name, self.__pydantic_extra__)
 
 
 class Instance(Document):
@@ -156,12 +168,15 @@ class Instance(Document):
         return {layer.name: layer for layer in self.layers}
 
     def layer(self, name: str) -> InstanceLayer:
-        """The layer of that name; KeyError where there is none."""
-        return self._by_name[name]
+        """The layer of that name; MissingError (a KeyError) where there is none."""
+        try:
+            return self._by_name[name]
+        except KeyError:
+            raise MissingError(self.name, f"has no layer {name!r}{likely(name, self.names)}") from None
 
     def tensor_bytes(self, name: str) -> int:
         """`u[name]`: the bytes of a layer's output, or of the image for `input`."""
-        return self.input_bytes if name == INPUT else self._by_name[name].output_bytes
+        return self.input_bytes if name == INPUT else self.layer(name).output_bytes
 
     def sent_bytes(self, name: str) -> int:
         """The bytes that take the way when a layer's output (or the image) crosses: `u[name]`, unless a codec changes that."""
@@ -216,7 +231,7 @@ class Instance(Document):
         edge = frozenset(edge_layers)
         unknown = sorted(edge.difference(self.names))
         if unknown:
-            raise InputError(self.name, f"has no layer {unknown[0]!r}")
+            raise InputError(self.name, f"has no layer {unknown[0]!r}{likely(unknown[0], self.names)}")
         for u, v in self.arcs:
             if v in edge and u != INPUT and u not in edge:
                 raise InputError(self.name, f"layer {v!r} is at the edge, but its input {u!r} is not")

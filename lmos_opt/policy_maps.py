@@ -36,6 +36,8 @@ from lmos_opt.units import parse_rate, parse_size, parse_time
 
 MOST_SPLITS = 50_000
 """Splits of a graph that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
+EXACT = ("lmos", "knee", "ideal", "min_latency", "budget", "slack")
+"""The selection rules of which `_changes` knows where they choose another point of a front that stays."""
 MOST_LAYERS = 800
 """Layers of a graph whose splits are listed: the listing is as deep as the graph is long, and Python ends at 1000."""
 
@@ -182,6 +184,8 @@ def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]
 def _changes(rule: str, front: Sequence[Line], chosen: int | None, s: Fraction) -> list[Polynomial]:
     """Polynomials of which one changes its sign before the rule, on a front that stays, chooses another point than at s."""
     name, _, argument = rule.partition(":")
+    if name not in EXACT:
+        raise InputError("rule", f"where {rule!r} changes its choice is not known; it is known of {', '.join(EXACT)}")
     lines = [(line.fixed_s, Fraction(line.crossing_bytes)) for line in front]
     zero = Fraction(0)
     if name == "budget":

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Constraint = str | Callable[[Any, "Instance"], Any]
 """A block's name, or a function from the model and the instance to one linear relation (or a list of them)."""
+Variables = str | Callable[[Any, "Instance"], Any]
+"""A block's name, or a function that adds variables to the model: itself, or as a mapping of names to Pyomo components."""
 
 
 def block_names() -> list[str]:
@@ -37,6 +39,7 @@ def build_model(
     *,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
+    variables: Sequence[Variables] = (),
     constraints: Sequence[Constraint] = (),
     exact_memory: bool = True,
 ) -> Any:
@@ -44,10 +47,18 @@ def build_model(
 
     `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
     `m.layers` are the names in topological order, `m.edge`, `m.sent`, `m.offload` the variables, `m.memory` the edge
-    memory (B) under the memory model.
+    memory (B) under the memory model. `variables` come before `constraints`; `m.formulated` are the names of what is none
+    of the user's.
     """
     import pyomo.environ as pyo
 
+    from lmos_opt import own_code
+    from lmos_opt.formulation.memory import MEMORY_MODELS
+
+    if memory_model not in MEMORY_MODELS:
+        raise InputError("memory model", f"{memory_model!r} is not one of {', '.join(MEMORY_MODELS)}")
+    own_variables, own_constraints = (_several(given, what) for given, what in
+                                      ((variables, "variables"), (constraints, "constraints")))
     m = pyo.ConcreteModel(instance.name)
     for block in ("assignment", "crossing", f"memory_{memory_model}"):
         add_block(m, instance, block)
@@ -58,34 +69,27 @@ def build_model(
     if exact_memory:
         add_block(m, instance, "peak_exact")
     m.user = pyo.ConstraintList()
-    for constraint in constraints:
-        if isinstance(constraint, str):
-            add_block(m, instance, constraint)
-        else:
-            _add_user_constraint(m, instance, constraint)
+    m.formulated = frozenset(m.component_map())
+    for added, add in ((own_variables, own_code.add_variables), (own_constraints, own_code.add_relations)):
+        for one in added:
+            if isinstance(one, str):
+                add_block(m, instance, one)
+            else:
+                add(m, instance, one, describe(one, "constraint" if added is own_constraints else "variables"))
     return m
 
 
-def describe(constraint: Constraint) -> str:
-    """How a message names a constraint: its block, or the function and where it was written."""
+def _several(given: Any, what: str) -> list[Any]:
+    """The items of what should be a sequence."""
+    if isinstance(given, str) or callable(given) or not isinstance(given, Iterable):
+        raise InputError(what, f"got {given!r:.60}; expected a list of blocks by name or functions (m, instance)")
+    return list(given)
+
+
+def describe(constraint: Constraint, what: str = "constraint") -> str:
+    """How a message names a constraint (or variables): its block, or the function and where it was written."""
     if isinstance(constraint, str):
-        return f"constraint {constraint!r}"
-    code = getattr(constraint, "__code__", None)
-    name = getattr(constraint, "__name__", type(constraint).__name__)
-    return f"constraint {name}" + (f" ({code.co_filename}:{code.co_firstlineno})" if code else "")
+        return f"{what} {constraint!r}"
+    from lmos_opt import own_code
 
-
-def _add_user_constraint(m: Any, instance: Instance, constraint: Callable[[Any, Instance], Any]) -> None:
-    try:
-        found = constraint(m, instance)
-    except KeyError as error:
-        raise InputError(describe(constraint), f"there is no {error.args[0]}") from None
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(describe(constraint), f"failed with {type(error).__name__}: {error}") from error
-    from pyomo.core.expr.relational_expr import RelationalExpression
-
-    for relation in found if isinstance(found, list) else [found]:
-        if not isinstance(relation, RelationalExpression):
-            raise InputError(describe(constraint), f"gave {type(relation).__name__} {relation!s:.60}; expected a linear "
-                                                   "relation over the model's variables, such as m.edge['conv1'] == 1")
-        m.user.add(relation)
+    return own_code.describe(f"{what} {getattr(constraint, '__name__', type(constraint).__name__)}", constraint)

@@ -33,8 +33,19 @@ class Objective:
     granule: Callable[[Instance], float] | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not self.name.strip() or self.name != self.name.strip():
+            raise InputError("objective", f"name is {self.name!r}; expected text without blanks around it")
+        what = f"objective {self.name}"
         if self.sense not in ("min", "max"):
-            raise InputError(f"objective {self.name}", f"sense is {self.sense!r}; expected 'min' or 'max'")
+            raise InputError(what, f"sense is {self.sense!r}; expected 'min' or 'max'")
+        if not isinstance(self.unit, str):
+            raise InputError(what, f"unit is {self.unit!r}; expected text")
+        if not callable(self.expression):
+            raise InputError(what, f"expression is {self.expression!r:.60}; expected a function (m, instance) that gives a linear "
+                                   "expression")
+        for part, argument in (("value", "split"), ("granule", "instance")):
+            if not (getattr(self, part) is None or callable(getattr(self, part))):
+                raise InputError(what, f"{part} is {getattr(self, part)!r:.60}; expected a function ({argument}), or None")
 
 
 def names() -> list[str]:
@@ -47,6 +58,6 @@ def get(objective: str | Objective) -> Objective:
     if isinstance(objective, Objective):
         return objective
     if objective not in names():
-        raise InputError("objectives", f"{objective!r} is not an objective; there are {', '.join(names())}")
+        raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {', '.join(names())}")
     found: Objective = import_module(f"{__name__}.{objective}").OBJECTIVE
     return found

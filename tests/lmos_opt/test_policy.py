@@ -19,12 +19,14 @@ from lmos_opt import (
     bandwidth_policy,
     memory_policy,
     policy_maps,
+    selection,
 )
 from lmos_opt.enumeration import enumerate_front
 from lmos_opt.front import ObjectiveInfo, SolverInfo
 from lmos_opt.lines import lines_of, pieces, roots
 from lmos_opt.objectives import get
 from lmos_opt.policy import Stretch
+from lmos_opt.policy_maps import EXACT
 from lmos_opt.selection import select
 from lmos_opt.sources import Options, instance_of, load_source
 from runner.bench.random_instances import random_instance, with_limit
@@ -235,6 +237,19 @@ def test_slack_by_hand(chain):
 
 def test_the_literal_rule_never_changes(chain):
     assert steps(bandwidth_policy(chain, "lmos")) == [(MBPS, 3)]
+
+
+def test_fault_12_a_rule_without_breakpoints_is_refused(chain, monkeypatch):
+    monkeypatch.setitem(selection._RULES, "cheapest", lambda front, argument: len(front.points) - 1)
+    with pytest.raises(InputError) as caught:
+        bandwidth_policy(chain, "cheapest")
+    assert str(caught.value) == ("rule: where 'cheapest' changes its choice is not known; it is known of lmos, knee, ideal, "
+                                 "min_latency, budget, slack")
+    assert memory_policy(chain, "cheapest").stretches  # there every limit's front is looked at, by whatever rule
+
+
+def test_every_selection_rule_has_breakpoints():
+    assert set(EXACT) == {rule.partition(":")[0] for rule in selection.RULES}
 
 
 def test_limits_by_hand(chain):

@@ -81,7 +81,7 @@ def test_a_plan_keeps_to_them(capsys):
         (["--objectives", "mine:cheap"], 2, "mine:cheap: module 'mine' has no attribute 'cheap'"),
         (["--objectives", "latency,mine:private"], 2, "mine:private: is a value of type function, expected an Objective"),
         (["--objectives", "latency,nobody:x"], 2, "nobody:x: there is no module 'nobody' in the current directory"),
-        (["--objectives", "latency,mine:dear"], 2, "mine:dear: failed with KeyError: 'dear'"),
+        (["--objectives", "latency,mine:dear"], 2, "): layer a: has no number 'dear' of its own; it has 'price'"),
         (["--constraint", "mine:price"], 2, "mine:price: is a value of type Objective, expected a function (m, instance)"),
         (["--constraint", "mine:faulty"], 2, "failed with AttributeError: "),
         (["--constraint", "mine:never"], 3, "toy: infeasible: constraint never ("),
