@@ -242,5 +242,5 @@ class Front(Document):
 
 def _joined(value: list[str] | dict[str, float]) -> str:
     if isinstance(value, dict):
-        return " ".join(f"{name}={number!r}" for name, number in value.items())
+        return " ".join(f"{name}={float(number)!r}" for name, number in value.items())
     return " ".join(value)

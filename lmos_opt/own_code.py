@@ -235,8 +235,9 @@ def _reason(error: Exception, instance: Instance) -> str:
     if found := _NO_INDEX.search(text):
         return _unknown(found["component"], found["index"], instance)
     if isinstance(error, PyomoException) and (found := _NO_TRUTH.search(text)):
-        return (f"asks whether {' '.join(found['expression'].split()):.{_SHORT}} is true, which only the solution tells; expected relations, several "
-                "in a list, and no `if`, `and`, `or`, `not` or chain such as 0 <= x <= 1 over variables")
+        asked = " ".join(found["expression"].split())
+        return (f"asks whether {asked:.{_SHORT}} is true, which only the solution tells; expected relations, several in a list, "
+                "and no `if`, `and`, `or`, `not` or chain such as 0 <= x <= 1 over variables")
     return f"failed with {type(error).__name__}: {_first_line(error)}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 
 import numpy as np
 import pandas as pd
@@ -186,6 +187,7 @@ def _if(m, inst):
     return m.edge["a"] == 1 if m.edge["b"] else m.edge["a"] == 0
 
 
+NAN = math.nan
 M, N = _model(), _model()
 LINEAR = get("latency").expression
 MISTAKES = {
@@ -208,8 +210,8 @@ MISTAKES = {
     "attribute": (_constraint(lambda m, inst: m.edges["a"] <= 1), "failed with AttributeError: 'ConcreteModel' object has no"),
     "arguments": (_constraint(lambda m: m.edge["a"] <= 1), "takes 1 positional argument but 2 were given"),
     "product": (_constraint(lambda m, inst: m.edge["a"] * m.edge["b"] <= 1), "which is not linear in edge[a], edge[b]"),
-    "not a number": (_constraint(lambda m, inst: float("nan") * m.edge["a"] <= 1), "holds a number that is not finite"),
-    "bound": (_constraint(lambda m, inst: m.edge["a"] <= float("nan")), "holds a number that is not finite"),
+    "not a number": (_constraint(lambda m, inst: NAN * m.edge["a"] <= 1), "holds a number that is not finite"),
+    "bound": (_constraint(lambda m, inst: m.edge["a"] <= NAN), "holds a number that is not finite"),
     "variable bounds": (_constraint(lambda m, inst: pyo.inequality(m.edge["a"], m.edge["b"], m.edge["c"])), "variable lower bound"),
     "component": (_constraint(lambda m, inst: pyo.Constraint(expr=m.edge["a"] <= 1)), "expected a linear relation"),
     "whole component": (_constraint(lambda m, inst: m.edge <= 1), "failed with TypeError: '<=' not supported"),
@@ -225,15 +227,15 @@ MISTAKES = {
     "o list": (_objective(lambda m, inst: [m.edge["a"]]), "gave a list; expected a linear expression"),
     "o component": (_objective(lambda m, inst: m.edge), "gave the IndexedVar edge; expected a linear expression"),
     "o product": (_objective(lambda m, inst: m.edge["a"] * m.edge["b"]), "which is not linear in edge[a], edge[b]"),
-    "o nan": (_objective(lambda m, inst: m.edge["a"] * float("nan")), "holds a number that is not finite"),
+    "o nan": (_objective(lambda m, inst: m.edge["a"] * NAN), "holds a number that is not finite"),
     "o infinite": (_objective(lambda m, inst: m.edge["a"] + float("inf")), "holds a number that is not finite"),
     "o layer": (_objective(lambda m, inst: m.edge["conv0"] + m.edge["b"]), "there is no layer 'conv0' (m.edge) in toy"),
     "o instance": (_objective(lambda m, inst: inst.layer("cc").t_edge_s * m.offload), "has no layer 'cc'; did you mean 'c'?"),
-    "o extra": (_objective(lambda m, inst: inst.layer("b").extra["price"] * m.offload), "layer b: has no number 'price' of its own"),
+    "o extra": (_objective(lambda m, inst: inst.layer("b").extra["price"] * m.offload), "layer b: has no number 'price' of"),
     "o parameter": (_objective(lambda m, inst: pyo.Param(mutable=True) * m.offload), "which cannot be evaluated: "),
     "o value raises": (_objective(LINEAR, value=lambda s: s.speed), "mine, value (*): failed with AttributeError"),
     "o value none": (_objective(LINEAR, value=lambda s: None), "gave nothing (None); expected a finite number"),
-    "o value nan": (_objective(LINEAR, value=lambda s: float("nan")), "gave the float nan; expected a finite number"),
+    "o value nan": (_objective(LINEAR, value=lambda s: NAN), "gave the float nan; expected a finite number"),
     "o granule": (_objective(LINEAR, granule=lambda inst: 0), "granule (*): gave the int 0; expected a number above zero"),
     "o no function": (lambda: Objective("x", "", "min", 5), "objective x: expression is 5; expected a function (m, instance)"),
     "o no value": (lambda: Objective("x", "", "min", LINEAR, 5), "objective x: value is 5; expected a function (split), or None"),
