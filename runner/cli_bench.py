@@ -170,14 +170,32 @@ def bench_networks(
 
 @bench.command("exactness")
 def bench_exactness(
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances; each has two fronts.")] = 2000,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of the first instance; the next has the next.")] = 0,
+    kind: Annotated[str, typer.Option(metavar="split|milp", help="Split instances, or Pyomo models as people write.")] = "split",
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many instances, each with two fronts, or models.")] = 2000,
+    seed: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Of the first (model of each family); the next has the next.")
+    ] = 0,
     only: Annotated[list[int] | None, typer.Option("--only", min=0, metavar="SEED", help="This one only (repeatable).")] = None,
+    family: Annotated[
+        list[str] | None, typer.Option("--family", metavar="NAME", help="Of models, this family only (repeatable).")
+    ] = None,
+    shrink: Annotated[int, typer.Option(min=0, metavar="N", help="Print so many failing models, made as small as can be.")] = 10,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Processes.")] = 2,
     solver: SolverName = "highs",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write a row a front (.csv).")] = None,
+    as_json: Json = False,
 ) -> None:
-    """Fronts of random instances beside enumeration: how many are wrong. Exit code 1 if any is."""
+    """Fronts of random instances or models beside enumeration: how many are wrong. Exit code 1 if any is."""
+    from lmos_opt.errors import InputError
+
+    if kind == "milp":
+        from runner.commands import bench_exactness_milp as command_milp
+
+        asked = command_milp.Asked(n, seed, only or [], family or [], shrink)
+        command_milp.run(asked, jobs, solver, output, as_json)
+        return
+    if kind != "split":
+        raise InputError("--kind", f"{kind!r}: expected split or milp")
     from runner.commands import bench_exactness as command
 
     command.run(n, seed, only or [], jobs, solver, output)

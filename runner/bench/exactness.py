@@ -8,15 +8,11 @@ same seed makes the same question again.
 from __future__ import annotations
 
 import random
-import signal
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import wait
+from functools import partial
 from time import perf_counter
-from typing import Any, get_args
+from typing import get_args
 
 from lmos_opt import objectives
 from lmos_opt.api import pareto_front
@@ -27,6 +23,7 @@ from lmos_opt.front import Front
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
 from runner.bench.random_instances import SHAPES, STYLES, random_instance, with_limit, with_results
+from runner.bench.working import Work, results
 
 TIE = 1e-10
 """Relative to an objective's size: sums of the same real numbers in another order differ by less. Whole values have no ties."""
@@ -106,57 +103,12 @@ def answer(asked: Question, memory_model: MemoryModel, solver: str) -> Verdict:
 
 def verdicts(seeds: Sequence[int], solver: str, jobs: int) -> Iterator[Verdict]:
     """The fronts of the seeds, under both memory models, as they are judged, in `jobs` processes."""
-    if jobs == 1 or len(seeds) == 1:
-        for seed in seeds:
-            yield from _both(seed, solver)
-        return
-    context = get_context("spawn")
-    ends: dict[Any, Any] = {}
-    with _uninterrupted():  # and so the processes are: Ctrl-C reaches all of a terminal, this one ends the others
-        for k in range(min(jobs, len(seeds))):
-            ours, theirs = context.Pipe(duplex=False)
-            ends[ours] = context.Process(target=_send, args=(theirs, seeds[k::jobs], solver), daemon=True)
-            ends[ours].start()
-            theirs.close()
-    try:
-        while ends:
-            ready: list[Any] = wait(list(ends))
-            for end in ready:
-                try:
-                    yield end.recv()
-                except EOFError:
-                    process = ends.pop(end)
-                    process.join()
-                    if process.exitcode:
-                        raise LmosError(f"a process that traced fronts ended with {process.exitcode}") from None
-    finally:
-        for process in ends.values():
-            process.terminate()
-            process.join()
+    yield from results(Work(partial(_both, solver=solver)), seeds, jobs)
 
 
-def _send(end: Any, seeds: Sequence[int], solver: str) -> None:
-    """Judge one front after another and send the verdicts; ends in order when it is terminated."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
-    for seed in seeds:
-        for verdict in _both(seed, solver):
-            end.send(verdict)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Without SIGINT meanwhile; child processes inherit that and keep it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
-
-
-def _both(seed: int, solver: str) -> Iterator[Verdict]:
+def _both(seed: int, solver: str) -> list[Verdict]:
     asked = question(seed)
-    for memory_model in get_args(MemoryModel):
-        yield answer(asked, memory_model, solver)
+    return [answer(asked, memory_model, solver) for memory_model in get_args(MemoryModel)]
 
 
 def mistakes(front: Front, instance: Instance, names: Sequence[str], memory_model: MemoryModel,

@@ -36,7 +36,7 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
     interrupted = False
     start = perf_counter()
     try:
-        with _progress(2 * len(seeds)) as advance:
+        with progress("fronts", 2 * len(seeds)) as advance:
             for verdict in verdicts(seeds, solver, jobs):
                 found.append(verdict)
                 advance()
@@ -93,10 +93,10 @@ def _csv(found: Sequence[Verdict]) -> bytes:
 
 
 @contextmanager
-def _progress(fronts: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error; on terminals only."""
-    columns = (TextColumn("fronts"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+def progress(what: str, total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error; on terminals only. What it gives is called when one more is done."""
+    columns = (TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())
     console = err()
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("fronts", total=fronts)
-        yield lambda: progress.advance(task)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task(what, total=total)
+        yield lambda: bar.advance(task)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
+from functools import partial
 from math import gcd, lcm
 
 from lmos_opt.errors import LmosError
@@ -41,10 +42,7 @@ def eliminated(rows: Iterable[Vector], equal: Iterable[Vector], columns: Sequenc
         rows = [_combined(r, pivot, column) if r[column] else r for r in rows]
     rows = _tightest([*rows, *equal, *(tuple(-v for v in e) for e in equal)])
     while left:
-        def pairs(column: int) -> int:
-            return sum(r[column] > 0 for r in rows) * sum(r[column] < 0 for r in rows)
-
-        column = min(left, key=pairs)
+        column = min(left, key=partial(_pairs, rows))
         left.remove(column)
         above = [r for r in rows if r[column] > 0]
         below = [r for r in rows if r[column] < 0]
@@ -52,6 +50,11 @@ def eliminated(rows: Iterable[Vector], equal: Iterable[Vector], columns: Sequenc
             raise OutOfReachError("too many inequalities")
         rows = _tightest([*(r for r in rows if not r[column]), *(_combined(a, b, column) for a in above for b in below)])
     return rows
+
+
+def _pairs(rows: Sequence[Vector], column: int) -> int:
+    """How many rows eliminating the column makes."""
+    return sum(r[column] > 0 for r in rows) * sum(r[column] < 0 for r in rows)
 
 
 def _combined(row: Vector, pivot: Vector, column: int) -> Vector:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from time import perf_counter
@@ -25,7 +25,6 @@ MIXED_RESOLUTION = Fraction(1, 10**9)
 """The same of an objective's spread and size where real columns enter it."""
 ROUNDING = Fraction(1, 2**49)
 """Of what an objective's terms add up to: its value is a double."""
-Trace = Callable[..., Front]
 
 
 @dataclass(frozen=True)
@@ -47,7 +46,7 @@ class Verdict:
         return self.outcome in ("wrong", "unnamed")
 
 
-def judge(program: Program, true: Truth, trace: Trace = trace_front, time_limit_s: float = TIME_LIMIT_S) -> Verdict:
+def judge(program: Program, true: Truth, solver: str = "highs", time_limit_s: float = TIME_LIMIT_S) -> Verdict:
     """Trace the program's front and judge it; whatever the engine raises but KeyboardInterrupt is judged too."""
     model, objectives = program.build()
     start = perf_counter()
@@ -56,7 +55,7 @@ def judge(program: Program, true: Truth, trace: Trace = trace_front, time_limit_
         return Verdict(outcome, mistakes, reason, points, perf_counter() - start)
 
     try:
-        front = trace(model, objectives, time_limit_s=time_limit_s)
+        front = trace_front(model, objectives, solver=solver, time_limit_s=time_limit_s)
     except InfeasibleError as error:
         return verdict("wrong", f"has {len(true.costs)} points, but: {error}") if true.costs else verdict("right")
     except InputError as error:
@@ -99,12 +98,12 @@ def mistakes(front: Front, program: Program, true: Truth) -> list[str]:
         return all(x <= y + s for x, y, s in zip(a, b, slack, strict=True))
 
     if front.complete:
-        wrong += [f"lost {_shown(t, program)}" for t in true.costs if not any(covers(f, t, near) for f in found)]
+        wrong += [f"lost {shown(t, program)}" for t in true.costs if not any(covers(f, t, near) for f in found)]
     for k, f in enumerate(found):
         if any(covers(t, f, exact) and any(x < y - s for x, y, s in zip(t, f, near, strict=True)) for t in true.costs):
-            wrong.append(f"not on the front: {_shown(f, program)}")
+            wrong.append(f"not on the front: {shown(f, program)}")
         if any(covers(f, g, exact) and covers(g, f, exact) for g in found[:k]):
-            wrong.append(f"twice {_shown(f, program)}")
+            wrong.append(f"twice {shown(f, program)}")
     return wrong
 
 
@@ -116,7 +115,8 @@ def _near(program: Program, true: Truth, k: int) -> Fraction:
     return RESOLUTION * true.spread[k] + ROUNDING * true.size[k]
 
 
-def _shown(costs: Sequence[Fraction], program: Program) -> str:
+def shown(costs: Sequence[Fraction], program: Program) -> str:
+    """Costs as the values of the program's objectives."""
     values = [goal.sign * cost for goal, cost in zip(program.goals, costs, strict=True)]
     return "(" + ", ".join(str(v) if v.denominator == 1 and abs(v) < 2**53 else repr(float(v)) for v in values) + ")"
 
@@ -137,7 +137,7 @@ def _misreported(point: Point, program: Program, true: Truth) -> list[str]:
         if column.kind != "real" and v.denominator != 1:
             wrong.append(f"{column.name} = {solution[column.name]} is no integer")
         lower, upper = (0, 1) if column.kind == "binary" and column.lower is None else (column.lower, column.upper)
-        slack = FEASIBLE * max(1, abs(v)) if column.kind == "real" else Fraction(0)
+        slack = FEASIBLE * max(Fraction(1), abs(v)) if column.kind == "real" else Fraction(0)
         if (lower is not None and v < Fraction(lower) - slack) or (upper is not None and v > Fraction(upper) + slack):
             wrong.append(f"{column.name} = {solution[column.name]} is not within [{column.lower}, {column.upper}]")
     for row in program.rows:
@@ -148,7 +148,8 @@ def _misreported(point: Point, program: Program, true: Truth) -> list[str]:
             wrong.append(f"{row.name} is {float(total)!r}, not within [{row.lower}, {row.upper}], at {solution}")
     for goal, size in zip(program.goals, true.size, strict=True):
         value = _sum(goal.terms, goal.constant, x)
-        most = max([size, abs(Fraction(goal.constant)), *(abs(Fraction(c) * x[name]) for c, name in goal.terms)])
+        sizes = [size, abs(Fraction(goal.constant)), *(abs(Fraction(c) * x[name]) for c, name in goal.terms)]
+        most = max(sizes)
         if abs(value - Fraction(point.values[goal.name])) > ROUNDING * most:
             wrong.append(f"{goal.name} is {float(value)!r} at {solution}, not {point.values[goal.name]!r}")
     return wrong

@@ -61,14 +61,21 @@ class Program:
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of everything in it."""
-        return tuple(part.name for part in (*self.columns, *self.rows, *self.goals))
+        parts: list[Column | Row | Goal] = [*self.columns, *self.rows, *self.goals]
+        return tuple(part.name for part in parts)
+
+    @property
+    def _has_zeros(self) -> bool:
+        forms: list[Row | Goal] = [*self.rows, *self.goals]
+        return any(c == 0 for part in forms for c, _ in part.terms)
 
     def build(self) -> tuple[Any, list[Any]]:
         """The Pyomo model and its objectives."""
         import pyomo.environ as pyo
 
         m = pyo.ConcreteModel(self.name)
-        m.zero = pyo.Param(initialize=0, mutable=True)  # a plain 0 times a variable is no expression any more
+        if self._has_zeros:
+            m.zero = pyo.Param(initialize=0, mutable=True)  # a plain 0 times a variable is no expression any more
         for column in self.columns:
             variable = pyo.Var(domain=getattr(pyo, _DOMAINS[column.kind]), bounds=(column.lower, column.upper))
             setattr(m, column.name, variable)
@@ -76,7 +83,8 @@ class Program:
                 variable.fix(column.fixed)
 
         def expression(part: Row | Goal) -> Any:
-            return sum(((m.zero if c == 0 else c) * getattr(m, name) for c, name in part.terms), part.constant)
+            total = sum((m.zero if c == 0 else c) * getattr(m, name) for c, name in part.terms)
+            return total + part.constant if part.constant else total
 
         for row in self.rows:
             setattr(m, row.name, pyo.Constraint(expr=(row.lower, expression(row), row.upper)))
@@ -88,7 +96,7 @@ class Program:
     def script(self) -> str:
         """A Python script that builds the same model and prints its front."""
         lines = ["import pyomo.environ as pyo", "", "from lmos_opt import trace_front", "", f"m = pyo.ConcreteModel({self.name!r})"]
-        if any(c == 0 for part in (*self.rows, *self.goals) for c, _ in part.terms):
+        if self._has_zeros:
             lines.append("m.zero = pyo.Param(initialize=0, mutable=True)")
         for column in self.columns:
             domain = f"domain=pyo.{_DOMAINS[column.kind]}"
