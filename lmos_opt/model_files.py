@@ -10,11 +10,11 @@ import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lmos_opt import objectives
 from lmos_opt.files import checked_suffix, write_atomically
-from lmos_opt.formulation import Constraint, build_model
+from lmos_opt.formulation import Constraint, Variables, build_model
 from lmos_opt.objectives import Objective
 
 if TYPE_CHECKING:
@@ -29,27 +29,32 @@ def save_model(
     path: str | os.PathLike[str],
     *,
     objective: str | Objective = "latency",
-    bounds: Mapping[str, float] | None = None,
+    bounds: Mapping[str | Objective, float] | None = None,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
+    variables: Sequence[Variables] = (),
     constraints: Sequence[Constraint] = (),
 ) -> None:
     """Write the program by suffix, variables and constraints named after layers.
 
     Signs that the formats forbid become `_`; where two layers would get one name by that, all have numbers instead.
 
-    `objective` is optimised in its own sense; each of `bounds` is a shipped objective that may be no worse than this
-    value, in its unit. `edge(v)` are the binaries of docs/formulation.md. Raises InputError for an unknown objective or
+    `objective` is optimised in its own sense; each of `bounds` is an objective (or its name) that may be no worse than
+    this value, in its unit. `edge(v)` are the binaries of docs/formulation.md. Raises InputError for an unknown objective or
     suffix.
     """
     import pyomo.environ as pyo
 
     suffix = checked_suffix(path, SUFFIXES)
-    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, constraints=constraints)
+    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, variables=variables,
+                        constraints=constraints)
     chosen = objectives.get(objective)
     sense = pyo.minimize if chosen.sense == "min" else pyo.maximize
-    model.optimised = pyo.Objective(expr=chosen.expression(model, instance), sense=sense)
-    model.epsilon = pyo.Constraint(list(bounds or {}), rule=lambda m, name: _bound(m, instance, name, (bounds or {})[name]))
+    model.optimised = pyo.Objective(expr=_expression(model, instance, objective), sense=sense)
+    model.epsilon = pyo.Constraint(pyo.Any)
+    for bound, value in (bounds or {}).items():
+        expression, found = _expression(model, instance, bound), objectives.get(bound)
+        model.epsilon[found.name] = expression <= value if found.sense == "min" else expression >= value
     with tempfile.TemporaryDirectory(prefix="lmos-model-") as folder:
         file = Path(folder) / f"model{suffix}"
         model.write(str(file), io_options={"symbolic_solver_labels": _stay_apart(instance)})
@@ -60,7 +65,7 @@ def _stay_apart(instance: Instance) -> bool:
     return len({re.sub(r"\W", "_", name) for name in instance.names}) == len(instance.names)
 
 
-def _bound(model: object, instance: Instance, name: str, value: float) -> object:
-    found = objectives.get(name)
-    expression = found.expression(model, instance)
-    return expression <= value if found.sense == "min" else expression >= value
+def _expression(model: Any, instance: Instance, objective: str | Objective) -> Any:
+    from lmos_opt.own_code import expression_of
+
+    return expression_of(objectives.get(objective), model, instance, is_shipped=isinstance(objective, str))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import ClassVar, Literal, Self
+from math import isclose
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.coding import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text, Value
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.instance import Instance
@@ -48,7 +49,11 @@ class PlannedNetwork(NetworkSource):
 
 
 class Setting(Record):
-    """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time."""
+    """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time.
+
+    The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
+    user's own. `objectives` is None in plans that do not say.
+    """
 
     edge: Text
     server: Text
@@ -58,13 +63,33 @@ class Setting(Record):
     memory_limit_bytes: Count | None
     memory_model: MemoryModel
     rule: Text
+    objectives: tuple[Text, ...] | None = None
+    constrain: Text | None = None
+    proper_split: Flag = False
+    variables: tuple[Text, ...] = ()
+    constraints: tuple[Text, ...] = ()
+    solver: Text | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver"):
+            if not found.get(key):
+                found.pop(key, None)
+        return found
+
+    @property
+    def own(self) -> tuple[str, ...]:
+        """What of it is code of the user's: objectives, variables and constraints by the names `module:NAME`."""
+        return tuple(name for name in (*(self.objectives or ()), *self.variables, *self.constraints) if ":" in name)
 
     @classmethod
-    def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum") -> Self:
-        """The setting of a split of this instance, whose devices go by these names."""
+    def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum",
+           **asked: Any) -> Self:  # fmt: skip
+        """The setting of a split of this instance, whose devices go by these names; `asked` are the keys from `objectives` on."""
         return cls(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
                    back_bytes_per_s=instance.back_bytes_per_s, memory_limit_bytes=instance.memory_limit_bytes,
-                   memory_model=memory_model, rule=rule)  # fmt: skip
+                   memory_model=memory_model, rule=rule, **asked)  # fmt: skip
 
 
 class Plan(Document):
@@ -73,7 +98,8 @@ class Plan(Document):
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
     `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
     between which stages lie, for those that were predicted from measured times with intervals. A `policy` over bandwidth says
-    what a run that adapts may change to.
+    what a run that adapts may change to. `solution` holds the chosen point's values of variables that the user added;
+    `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
     """
 
     SCHEMA: ClassVar[str] = "lmos.plan/1"
@@ -88,10 +114,13 @@ class Plan(Document):
     setting: Setting
     policy: Policy | None = None
     predicted_interval: dict[Name, tuple[Amount, Amount]] = Field(default_factory=dict)
+    solution: dict[Text, Value] | None = None
+    unpredicted: dict[Name, Text] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES if stage not in self.predicted]
+        problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES
+                    if stage not in self.predicted and stage not in self.unpredicted]
         if self.x1 != len(self.edge_layers):
             problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}"))
         problems += self._repeated_names()
@@ -111,8 +140,9 @@ class Plan(Document):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = serialise(self)
-        if self.policy is None:
-            found.pop("policy", None)
+        for key in ("policy", "solution", "unpredicted"):
+            if not getattr(self, key):
+                found.pop(key, None)
         return found
 
 
@@ -123,22 +153,25 @@ def make_plan(
     setting: Setting,
     profile: NetworkProfile | None = None,
     values: dict[str, float] | None = None,
+    solution: dict[str, float] | None = None,
 ) -> Plan:
     """The plan of a down-closed edge set: crossing tensors and predicted stages, recomputed from the set alone.
 
-    `values` are further objectives of the chosen point (`latency` and `memory` are among the stages already).
-    Raises InputError where the set is not down-closed.
+    `values` are the objectives of the chosen point, `solution` its values of variables that the user added. Where these
+    make the point another than its edge set, its own values are the prediction, and stages that they do not give are not
+    predicted. Raises InputError where the set is not down-closed.
     """
     edge = instance.edge_set(edge_layers)
     times = stage_times(instance, edge)
-    predicted = {
+    from_set = {
         "t_edge_s": times.t_edge_s,
         "t_tx_s": times.t_tx_s,
         "t_server_s": times.t_server_s,
         "latency_s": times.latency_s,
         "edge_memory_bytes": edge_memory(instance, edge, setting.memory_model),
-        **{name: value for name, value in (values or {}).items() if name not in {"latency", "memory", *STAGES}},
     }
+    predicted, unpredicted = _predicted(from_set, values or {}, has_decisions=bool(solution))
+    intervals = {} if profile is None else stage_intervals(times, profile, edge, (setting.edge, setting.server), instance.rtt_s)
     network = None
     if profile is not None and profile.network is not None:
         network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
@@ -154,9 +187,32 @@ def make_plan(
         codec=RAW if instance.coding is None else instance.coding.codec,
         predicted=predicted,
         setting=setting,
-        predicted_interval={} if profile is None else
-        stage_intervals(times, profile, edge, (setting.edge, setting.server), instance.rtt_s),
+        predicted_interval={stage: ends for stage, ends in intervals.items() if predicted.get(stage) == from_set.get(stage)},
+        solution=solution or None,
+        unpredicted=unpredicted,
     )
+
+
+_OBJECTIVE_OF = {"t_edge_s": "edge_time", "t_server_s": "server_time", "latency_s": "latency", "edge_memory_bytes": "memory"}
+"""The objectives that are stages."""
+
+
+def _predicted(from_set: dict[str, float], values: dict[str, float],
+               has_decisions: bool) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
+    """What is predicted of a point, and why stages are not: from its edge set, unless the point says otherwise.
+
+    Decisions of the user's may change any time, and so does a latency that is not the edge set's; of the stages, the point
+    then holds those that are among its objectives. A latency that is the edge set's says that nothing changed.
+    """
+    theirs = {stage: values[name] for stage, name in _OBJECTIVE_OF.items()
+              if name in values and not isclose(values[name], from_set[stage], rel_tol=1e-9)}
+    rest = {name: value for name, value in values.items() if name not in {"latency", "memory", *STAGES}}
+    is_other = bool(theirs.keys() - {"edge_memory_bytes"}) or (has_decisions and "latency" not in values)
+    why = "the user's own variables or objectives decide it, and the front has no objective {}"
+    unpredicted = {stage: why.format(_OBJECTIVE_OF[stage]) if stage in _OBJECTIVE_OF else
+                   "the user's own variables or objectives may decide it" for stage in STAGES
+                   if is_other and stage != "edge_memory_bytes" and _OBJECTIVE_OF.get(stage) not in values}
+    return {**{stage: value for stage, value in (from_set | theirs).items() if stage not in unpredicted}, **rest}, unpredicted
 
 
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:

@@ -28,6 +28,7 @@ from runner.options import (
     Metrics,
     Networks,
     Objectives,
+    OwnVariables,
     PrivateKey,
     ProperSplit,
     Rtt,
@@ -150,6 +151,7 @@ def front(
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
+    variables: OwnVariables = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
     time_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Stop then, with what was found.")] = None,
@@ -163,7 +165,7 @@ def front(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()), codec)
+                        proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
     command.run(question, output, plot, select, time_limit, resume, as_json)
 
 
@@ -196,6 +198,7 @@ def plan(
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
+    variables: OwnVariables = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
     codec: Codec = None,
@@ -207,7 +210,7 @@ def plan(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()), codec)
+                        proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
     command.run(question, select, output, plot, between, as_json)
 
 
@@ -475,6 +478,7 @@ def model(
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
+    variables: OwnVariables = None,
     constraints: Constraints = None,
 ) -> None:
     """The integer program as a file that any solver reads."""
@@ -483,7 +487,7 @@ def model(
     from runner.commands.tracing import Question
 
     question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objective, None,
-                        proper_split, "highs", tuple(constraints or ()))
+                        proper_split, "highs", tuple(constraints or ()), variables=tuple(variables or ()))
     command.run(question, output, bounds or [])
 
 

@@ -138,7 +138,7 @@ def run_plan(
 
 def patient_with(plan: Plan) -> Timeouts:
     """The timeouts for a plan: an image may take ten times what is predicted, and half a minute in any case."""
-    return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted["latency_s"])))
+    return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted.get("latency_s", 0.0))))
 
 
 def _warm_up(pipeline: Pipeline, routes: Sequence[Route], pictures: Images, link: Pacer | None) -> None:

@@ -27,6 +27,10 @@ ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a lay
 Constraints = Annotated[
     list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
 ]
+OwnVariables = Annotated[
+    list[str] | None,
+    typer.Option("--variables", metavar="MODULE:NAME", help="A function that adds variables of your own (repeatable)."),
+]
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
 Codec = Annotated[
     str | None, typer.Option(metavar="NAME", help="How tensors cross: fp16, int8, zstd, jpeg:QUALITY. [default: raw]")

@@ -39,7 +39,7 @@ def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
     keys = [key for key in _STAGES if key in report.measured]
     if not keys:
         raise InputError("plot", "no image got through in this run, so there are no measured stages to draw")
-    predicted = [report.predicted[key] for key in keys]
+    predicted = [report.predicted.get(key, 0.0) for key in keys]
     median = [report.measured[key].p50 for key in keys]
     above = [report.measured[key].p95 - report.measured[key].p50 for key in keys]
     places = list(range(len(keys)))

@@ -268,6 +268,12 @@ STAGE_COLUMNS = ("stage", "predicted", "between", "measured median", "between", 
 """What the cells of `stage_rows` are; the first three where nothing was measured."""
 
 
+def decided(plan: Plan) -> str:
+    """For people, the values of the user's own variables: those that are not 0."""
+    found = [f"{name} = {value:.6g}" for name, value in (plan.solution or {}).items() if value]
+    return ", ".join(found) or f"all {len(plan.solution or {})} are 0"
+
+
 def memory_note(plan: Plan) -> str | None:
     """For people, why a prediction of the edge's memory is far off: not where the plan's model is meant to come true."""
     if plan.setting.memory_model != "sum":
@@ -281,7 +287,8 @@ def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
     rows = []
     for key in STAGES:
         show = format_size if key.endswith("bytes") else format_time
-        row = [key, show(float(plan.predicted[key])), _between(plan.predicted_interval.get(key), show)]
+        predicted = show(float(plan.predicted[key])) if key in plan.predicted else "not predicted"
+        row = [key, predicted, _between(plan.predicted_interval.get(key), show)]
         spread = report.measured.get(key) if report is not None else None
         if spread is not None and report is not None:
             error = (report.errors or relative_errors(report.predicted, report.measured)).get(key)

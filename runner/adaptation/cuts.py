@@ -56,6 +56,8 @@ class Choice:
         cuts = tuple(None if one.edge_layers is None or one.fixed_s is None or one.crossing_bytes is None
                      else Cut(one.edge_layers, one.fixed_s, one.crossing_bytes) for one in policy.stretches)  # fmt: skip
         same = (cut for cut in cuts if cut is not None and cut.edge_layers == plan.edge_layers)
+        if "latency_s" in plan.unpredicted:
+            raise InputError("--adapt", f"the plan predicts no latency to compare with: {plan.unpredicted['latency_s']}")
         fixed_s = float(plan.predicted["latency_s"]) - _bytes(plan) / plan.setting.bandwidth_bytes_per_s
         found = cls(policy, next(same, Cut(plan.edge_layers, max(fixed_s, 0.0), _bytes(plan))), cuts)
         if len(found.different()) > MOST_CUTS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lmos_opt import objectives
 from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
@@ -12,12 +11,12 @@ from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan
 from lmos_opt.policy import Policy
 from lmos_opt.policy_maps import bandwidth_policy
 from lmos_opt.selection import RULES
-from lmos_opt.split import Split
 from lmos_opt.units import format_rate, format_size, format_time
 from measurement import codecs
 from runner.commands.output import activity, err, out, print_json, table
 from runner.commands.policy import ends_of
-from runner.commands.tracing import Asked, Question, baseline_split, read, trace
+from runner.commands.tracing import Asked, Question, baseline_point, read, trace
+from runner.report import decided
 
 
 def run(question: Question, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
@@ -49,17 +48,14 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
 def choose(question: Question, asked: Asked, select: str) -> Plan:
     """The plan of the split that the rule chooses, with the question's objectives predicted."""
     instance = asked.instance
-    split = baseline_split(question, instance, select)
-    if split is None:
-        point = trace(question, instance).select(select)
-        edge_layers, values = point.edge_layers or (), dict(point.values)
-    else:
-        edge_layers, values = split.edge_layers, _values(question, split)
+    point = baseline_point(question, instance, select) or trace(question, instance).select(select)
     edge, server = question.options.devices
     if asked.profile is None:
         edge, server = question.options.edge or "instance file", question.options.server or "instance file"
-    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model)
-    plan = make_plan(instance, edge_layers, setting=setting, profile=asked.profile, values=values)
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model,
+                         **question.setting)
+    plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
+                     solution=point.solution)
     if question.codec is not None:
         codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
     return plan
@@ -67,9 +63,12 @@ def choose(question: Question, asked: Asked, select: str) -> Plan:
 
 def _policy(question: Question, instance: Instance, select: str, between: str) -> Policy:
     """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
-    if question.constraints:
-        raise InputError("--policy", "knows no constraints of your own; leave out --constraint")
+    if question.constraints or question.variables:
+        raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
     is_rule = select.partition(":")[0] in {name.partition(":")[0] for name in RULES}
+    if is_rule and (set(question.names) != {"latency", "memory"} or question.constrain not in (None, "latency")):
+        raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "
+                                     "--objectives and --constrain")
     low, high = ends_of(between, "--policy", "1Mbps..200Mbps")
     with activity("finding where the choice changes"):
         return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=question.model,
@@ -83,7 +82,9 @@ def plan_table(plan: Plan, instance: Instance) -> object:
     rows = [
         ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
         ["crosses", ", ".join(map(_crossing, plan.crossing)) or "nothing"],
-        *([key, format_time(predicted[key])] for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+        *([key, format_time(predicted[key]) if key in predicted else f"not predicted: {plan.unpredicted[key]}"]
+          for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+        *([["own variables", decided(plan)]] if plan.solution else []),
         *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
@@ -100,12 +101,3 @@ def _crossing(tensor: CrossingTensor) -> str:
 def _changes(policy: Policy) -> str:
     found = [f"{'no cut' if one.x1 is None else f'{one.x1} edge layers'} from {format_rate(one.low)}" for one in policy.stretches]
     return f"{policy.rule}: {', '.join(found)} to {format_rate(policy.high)}"
-
-
-def _values(question: Question, split: Split) -> dict[str, float]:
-    found = {}
-    for chosen in question.chosen:
-        objective = objectives.get(chosen)
-        if objective.value is not None:
-            found[objective.name] = objective.value(split)
-    return found

@@ -24,4 +24,5 @@ def run(file: Path, output: Path, source: str | None, options: Options, memory_m
         if subject.plan is not None and (options != Options() or select is not None):
             raise InputError(str(file), "a plan has its own setting and choice; --edge to --memory and --select are for fronts")
         save_page(subject, output)
-    err().print(f"lmos: wrote {output}" + (f"; {subject.missing}" if subject.missing else ""), soft_wrap=True)
+    said = "".join(f"; {words}" for words in (subject.missing, subject.note) if words)
+    err().print(f"lmos: wrote {output}{said}", soft_wrap=True)

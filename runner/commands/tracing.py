@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from lmos_opt import objectives
 from lmos_opt.baselines import BASELINES, baseline
-from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
-from lmos_opt.formulation import Constraint, describe
+from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
+from lmos_opt.formulation import Constraint, Variables, describe
 from lmos_opt.formulation.memory import MemoryModel
-from lmos_opt.front import Front
+from lmos_opt.front import Front, Point
 from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
@@ -40,6 +41,7 @@ class Question:
     solver: str
     constraints: tuple[str, ...] = ()
     codec: str | None = None
+    variables: tuple[str, ...] = ()
 
     @property
     def model(self) -> MemoryModel:
@@ -56,12 +58,27 @@ class Question:
     @cached_property
     def chosen(self) -> list[str | Objective]:
         """The objectives: a user's own loaded, others by name."""
-        return [_own_objective(name) if ":" in name else name for name in self.names]
+        return [own_objective(name) if ":" in name else name for name in self.names]
 
     @cached_property
     def asked(self) -> list[Constraint]:
         """The constraints: a user's own functions loaded, blocks by name."""
-        return [_own(name, Callable, "a function (m, instance)") if ":" in name else name for name in self.constraints]
+        return _functions(self.constraints)
+
+    @cached_property
+    def added(self) -> list[Variables]:
+        """The functions of variables, likewise."""
+        return _functions(self.variables)
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What a plan's setting says of the front that it was chosen from."""
+        return {"objectives": tuple(self.names), "constrain": self.constrain, "proper_split": self.proper_split,
+                "variables": self.variables, "constraints": self.constraints, "solver": self.solver}
+
+
+def _functions(names: tuple[str, ...]) -> list[Any]:
+    return [_own(name, Callable, "a function (m, instance)") if ":" in name else name for name in names]
 
 
 def _own(text: str, kind: Any, expected: str) -> Any:
@@ -72,19 +89,10 @@ def _own(text: str, kind: Any, expected: str) -> Any:
     return found
 
 
-def _own_objective(text: str) -> Objective:
-    """A user's own objective; what its expression raises comes out as an InputError."""
+def own_objective(text: str) -> Objective:
+    """A user's own objective by its name `module:NAME`."""
     found: Objective = _own(text, Objective, "an Objective")
-
-    def expression(m: Any, instance: Instance) -> Any:
-        try:
-            return found.expression(m, instance)
-        except LmosError:
-            raise
-        except Exception as error:  # the user's code may raise anything
-            raise InputError(text, f"failed with {type(error).__name__}: {error}") from error
-
-    return replace(found, expression=expression)
+    return found
 
 
 @dataclass(frozen=True)
@@ -135,13 +143,17 @@ def trace(question: Question, instance: Instance, time_limit: str | None = None,
     counter = count(1)
     with activity("tracing the front") as tell:
         return pareto_front(instance, question.chosen, memory_model=question.model, constrain=question.constrain,
-                            proper_split=question.proper_split, constraints=question.asked, solver=question.solver,
+                            proper_split=question.proper_split, variables=question.added, constraints=question.asked,
+                            solver=question.solver,
                             time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"tracing the front: {next(counter)} points"))
 
 
-def baseline_split(question: Question, instance: Instance, rule: str) -> Split | None:
-    """A baseline's split under the question's constraints; None if the rule is not a baseline's."""
+def baseline_point(question: Question, instance: Instance, rule: str) -> Point | None:
+    """A baseline's split under the question's constraints, with its objectives; None if the rule is not a baseline's.
+
+    Of several points with variables of the user's, it is the one that is best in the first objective.
+    """
     found = baseline(instance, rule)
     if found is None:
         if rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
@@ -153,23 +165,26 @@ def baseline_split(question: Question, instance: Instance, rule: str) -> Split |
         raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
     if question.proper_split and not split.is_proper:
         raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
-    if question.asked:
-        _check_constraints(question, split, rule)
-    return split
+    if not (question.asked or question.added or any(isinstance(o, Objective) for o in question.chosen)):
+        chosen = [objectives.get(o) for o in question.chosen]
+        return Point(values={o.name: o.value(split) for o in chosen if o.value is not None}, edge_layers=split.edge_layers,
+                     x1=len(split.edge), x2=len(instance.layers) - len(split.edge))
+    return _held(question, split, rule)
 
 
-def _check_constraints(question: Question, split: Split, rule: str) -> None:
-    """Raise InfeasibleError unless the split satisfies the constraints: with its edge set fixed, the model has a solution."""
+def _held(question: Question, split: Split, rule: str) -> Point:
+    """The question's point with this edge set. InfeasibleError where its constraints do not admit it."""
     from lmos_opt import pareto_front
 
     def as_it_is(m: Any, instance: Instance) -> list[Any]:
         return [m.edge[v] == int(v in split.edge) for v in instance.names]
 
     try:
-        pareto_front(split.instance, ["memory"], memory_model=question.model, constraints=[*question.asked, as_it_is],
-                     solver=question.solver)
+        front = pareto_front(split.instance, question.chosen, memory_model=question.model, variables=question.added,
+                             constraints=[*question.asked, as_it_is], solver=question.solver)
     except InfeasibleError:
         raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, question.asked)) from None
+    return front.points[0]
 
 
 def _measured(profile: NetworkProfile, codec: str) -> NetworkProfile:

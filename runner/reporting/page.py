@@ -17,7 +17,7 @@ from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
 from lmos_opt.selection import parse_percent
 from lmos_opt.units import format_rate, format_size, format_time, parse_time
-from runner.report import STAGE_COLUMNS, memory_note, stage_rows
+from runner.report import STAGE_COLUMNS, decided, memory_note, stage_rows
 from runner.reporting.subject import Subject
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ _STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "l
                 "edge_memory_bytes": "edge memory"}  # fmt: skip
 _WHY = {
     "lmos": "the best value of the optimised objective, which is the paper's ranking read literally",
-    "knee": "farthest from the line through the front's ends on the ideal point's side, both objectives scaled to "
+    "knee": "farthest from the line through the front's ends on the ideal point's side, all objectives scaled to "
             "[0, 1]; nearest to the ideal point where no point lies on that side",
-    "ideal": "nearest to the ideal point, both objectives scaled to [0, 1]",
+    "ideal": "nearest to the ideal point, all objectives scaled to [0, 1]",
     "min_latency": "the least latency",
     "ECO": "everything at the edge",
     "SCO": "everything at the server",
@@ -131,6 +131,12 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
                   ("way back of results", "free" if setting.back_bytes_per_s is None else format_rate(setting.back_bytes_per_s)),
                   ("edge memory limit", "none" if limit is None else format_size(limit)),
                   ("edge memory is counted by", setting.memory_model), ("selection rule", setting.rule)]  # fmt: skip
+        asked = {"constrained": [setting.constrain or ""], "proper split": ["yes"] * setting.proper_split,
+                 "functions of variables": setting.variables, "constraints": setting.constraints,
+                 "objectives": setting.objectives or () if front is None else ()}  # fmt: skip
+        found += [(what, ", ".join(names)) for what, names in asked.items() if any(names)]
+        if plan.solution:
+            found.append(("variables of one's own", decided(plan)))
     elif front is not None:
         found += [("instance", front.instance), ("selection rule", subject.rule or "none was named")]
     if front is not None:
@@ -166,7 +172,8 @@ def _why(subject: Subject) -> list[str]:
     front = subject.front
     if subject.plan is not None:
         predicted = subject.plan.predicted
-        values = {"latency": float(predicted["latency_s"]), "memory": float(predicted["edge_memory_bytes"])}
+        values = {name: float(predicted[stage]) for name, stage in (("latency", "latency_s"), ("memory", "edge_memory_bytes"))
+                  if stage in predicted}
     elif subject.chosen is not None:
         values = {name: float(value) for name, value in subject.chosen.values.items()}
     else:
@@ -178,7 +185,9 @@ def _why(subject: Subject) -> list[str]:
         found.append(f"It takes {format_time(values['latency'])}{over}, and uses {format_size(values['memory'])} of the edge's "
                      f"memory{share}.")
     if front is not None and subject.plan is not None and subject.chosen is None:
-        found.append("The choice is not on the front: some other split is at least as good in both objectives.")
+        found.append("The choice is not on the front: some other split is at least as good in all objectives.")
+    if subject.note is not None:
+        found.append(subject.note)
     return found
 
 

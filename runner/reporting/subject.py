@@ -19,6 +19,7 @@ from lmos_opt.front import Front, Point
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split
 from measurement import codecs
@@ -30,7 +31,7 @@ _SAME = 1e-9
 
 @dataclass(frozen=True)
 class Subject:
-    """`missing` says, where there is no instance, why there is none and how to get one."""
+    """`missing` says, where there is no instance, why there is none and how to get one; `note` what a plan's front is not."""
 
     file: Path
     front: Front | None
@@ -40,6 +41,7 @@ class Subject:
     memory_model: MemoryModel
     rule: str | None
     missing: str | None = None
+    note: str | None = None
 
     @property
     def chosen(self) -> Point | None:
@@ -47,7 +49,7 @@ class Subject:
         if self.front is None:
             return None
         if self.plan is not None:
-            return next((point for point in self.front.points if point.edge_layers == self.plan.edge_layers), None)
+            return _point_of(self.plan, self.front)
         return self.front.select(self.rule) if self.rule is not None else None
 
     @property
@@ -103,16 +105,55 @@ def _of_plan(file: Path, plan: Plan, report: RunReport | None, source: str | Non
     try:
         instance = _instance(plan, load_source(found))
         split = Split(instance, instance.edge_set(plan.edge_layers), model)
-        _hold("predicted.latency_s", plan.predicted["latency_s"], split.times.latency_s, found)
-        _hold("predicted.edge_memory_bytes", plan.predicted["edge_memory_bytes"], float(split.memory_bytes), found)
+        if not setting.own:  # a latency of the user's may be another
+            _hold("predicted.latency_s", plan.predicted.get("latency_s"), split.times.latency_s, found)
+            _hold("predicted.edge_memory_bytes", plan.predicted.get("edge_memory_bytes"), float(split.memory_bytes), found)
     except LmosError as error:
         if source is not None:
             raise
         return Subject(file, None, plan, report, None, model, setting.rule, f"{error}; --source names what the plan was made from")
+    front, note = _front_of(plan, instance)
+    return Subject(file, front, plan, report, instance, model, setting.rule, note=note)
+
+
+def _front_of(plan: Plan, instance: Instance) -> tuple[Front | None, str | None]:
+    """The front that a plan was chosen from, and what is to be said of it; None where it cannot be had again."""
     from lmos_opt import pareto_front
 
-    front = pareto_front(instance, memory_model=model)
-    return Subject(file, front, plan, report, instance, model, setting.rule)
+    setting = plan.setting
+    if setting.own or plan.solution:
+        own = ", ".join(setting.own) or "variables of its user's"
+        return None, f"The plan's front rests on code of its user's ({own}), which this page does not run: the front is not drawn."
+    try:
+        front = pareto_front(instance, setting.objectives or ("latency", "memory"), memory_model=setting.memory_model,
+                             constrain=setting.constrain, proper_split=setting.proper_split, constraints=setting.constraints)
+    except LmosError as error:
+        return None, f"The plan's front cannot be drawn again: {error}."
+    if setting.rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
+        return front, None
+    try:
+        same = _point_of(plan, front) is front.select(setting.rule)
+    except LmosError:
+        same = False
+    if same:
+        return front, None
+    if setting.objectives is None:
+        return front, ("The plan does not say which objectives it was chosen by. The front is that of latency and memory, where "
+                       "its rule chooses another point.")
+    return front, "The rule chooses another point of the front that is drawn: the plan was changed, or made by another version."
+
+
+def _point_of(plan: Plan, front: Front) -> Point | None:
+    """The plan's point of a front: the one with its edge set, or with all its values, which several edge sets may have."""
+    stages = {"latency": "latency_s", "memory": "edge_memory_bytes"}
+    for point in front.points:
+        if point.edge_layers == plan.edge_layers:
+            return point
+    for point in front.points:
+        said = {name: plan.predicted.get(stages.get(name, name)) for name in point.values}
+        if all(value is not None and isclose(value, point.values[name], rel_tol=_SAME) for name, value in said.items()):
+            return point
+    return None
 
 
 def _instance(plan: Plan, source: Instance | NetworkProfile) -> Instance:

