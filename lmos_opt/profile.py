@@ -77,7 +77,8 @@ class ProfileLayer(Record):
     `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
     was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
-    in profiles of earlier versions).
+    in profiles of earlier versions). `unknown_operations` are those of its operations that no cost formula covers: their `macs`
+    are 0, and that is a gap, not a fact.
     """
 
     name: Name
@@ -95,6 +96,7 @@ class ProfileLayer(Record):
     t_local_high_s: Amount | None = None
     peak_local_bytes: Count | None = None
     work: tuple[Work, ...] | None = None
+    unknown_operations: tuple[Name, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -122,9 +124,9 @@ class ProfileLayer(Record):
 class NetworkProfile(Document):
     """A network's layers in topological order, with arcs (`inputs`), work and bytes.
 
-    `unknown_operations` lists operations that no cost formula covers (their `macs` are 0, and that is a gap, not a
-    fact). `timing` says under which conditions `t_local_s` was measured. `codecs` are those that were measured on this
-    machine: what they make of each layer's output, and what that costs.
+    `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
+    `t_local_s` was measured. `codecs` are those that were measured on this machine: what they make of each layer's output, and
+    what that costs.
     """
 
     SCHEMA: ClassVar[str] = "lmos.profile/1"
@@ -167,6 +169,8 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
+            if not layer["unknown_operations"]:
+                del layer["unknown_operations"]
         if self.codecs is None:
             del found["codecs"]
         return found

@@ -14,12 +14,14 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
+from torch._ops import OpOverload
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
-from lmos_opt.profile import TensorSpec, Work
+from lmos_opt.profile import DTYPE_BYTES, TensorSpec, Work
 from measurement.costs import macs
+from measurement.stored import plain
 from measurement.work import VIEW, kind_of, together
 
 Geometry = tuple[int, torch.dtype, int, tuple[int, ...], tuple[int, ...]]
@@ -27,7 +29,7 @@ Geometry = tuple[int, torch.dtype, int, tuple[int, ...], tuple[int, ...]]
 
 
 class AliasingError(Exception):
-    """A graph whose mutations cannot be expressed as dependencies."""
+    """A graph whose mutations cannot be expressed as dependencies, or with values that cannot stand between two layers."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,12 @@ def observe(graph_module: fx.GraphModule, example: Tensor) -> Observed:
 
 
 def tensor_spec(tensor: Tensor) -> TensorSpec:
-    """Shape and dtype of a tensor, in the profile's words."""
-    return TensorSpec.model_validate({"shape": tuple(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")})
+    """Shape and dtype of a tensor, in the profile's words. AliasingError for a dtype that has none."""
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    if dtype not in DTYPE_BYTES:
+        way = "; quantize_dynamic keeps what lies between layers in float32" if tensor.is_quantized else ""
+        raise AliasingError(f"a tensor between its layers has the dtype {dtype}, which cannot be sent{way}")
+    return TensorSpec.model_validate({"shape": tuple(tensor.shape), "dtype": dtype})
 
 
 _METADATA = """
@@ -99,7 +105,12 @@ def reads_only_metadata(node: fx.Node) -> bool:
 
 
 class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Adds up the multiply-accumulates of the operations that run under it, and lists what each of them does."""
+    """Adds up the multiply-accumulates of the operations that run under it, and lists what each of them does.
+
+    What an operation of higher order (`torch.cond`) does inside is not seen.
+    """
+
+    supports_higher_order_operators = True
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -109,8 +120,11 @@ class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        if not isinstance(func, OpOverload):
+            self.unknown[str(func)] = None
+            return result
         op = str(func.overloadpacket)
-        shapes = tree_map_only(Tensor, lambda t: tuple(t.shape), args)
+        shapes = tree_map_only((Tensor, torch.ScriptObject), _shape, args)
         first = next((tuple(leaf.shape) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), ())
         count = macs(op, shapes, first)
         if count is None:
@@ -151,6 +165,9 @@ class _Watcher(fx.Interpreter):
         args, kwargs = self.fetch_args_kwargs_from_env(n)
         read = {node: _tensors(self.env[node]) for node in n.all_input_nodes}
         before = {id(t): _version(t) for tensors in read.values() for t in tensors}
+        if n.op == "get_attr" and isinstance(self.fetch_attr(str(n.target)), torch.Generator):
+            raise AliasingError(f"it draws from a torch.Generator of its own ({n.target}); draw the numbers outside, and give "
+                                "them as input")  # fmt: skip
         with _Costs() as costs:
             value = getattr(self, n.op)(n.target, args, kwargs)
         present = {a: self._now.get(a, a) for a in read}
@@ -213,6 +230,13 @@ class _Watcher(fx.Interpreter):
 
     def _geometry(self, tensor: Tensor) -> Geometry:
         return (self._storage(tensor), tensor.dtype, int(tensor.storage_offset()), tuple(tensor.shape), tensor.stride())
+
+
+def _shape(value: Tensor | torch.ScriptObject) -> tuple[int, ...]:
+    """A tensor's shape; that of the weights where a quantized module's are packed together."""
+    if isinstance(value, Tensor):
+        return tuple(value.shape)
+    return max((tuple(tensor.shape) for tensor in plain(value)), key=len, default=())
 
 
 def _tensors(value: Any) -> list[Tensor]:

@@ -7,44 +7,21 @@ torch.export runs it with shapes only, follows control flow over shapes, and yie
 from __future__ import annotations
 
 import inspect
+import logging
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager, redirect_stderr
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import torch
 from torch import Tensor, fx, nn
 
+from measurement.grouping import snake_case
+
 if TYPE_CHECKING:
     from torch.export import ExportedProgram  # torch.export is slow to import, and needed where fx fails only
-
-
-@contextmanager
-def undisturbed(module: nn.Module) -> Iterator[None]:
-    """Eval mode inside the block; afterwards every attribute of every submodule is what it was.
-
-    A forward that stores tensors on its module would otherwise keep fx's stand-ins.
-    """
-    saved = []
-    for part in module.modules():
-        attributes = {k: dict(v) if k in _TABLES else v for k, v in vars(part).items()}
-        saved.append((part, attributes))
-    module.eval()
-    try:
-        yield
-    finally:
-        for part, attributes in saved:
-            for table in _TABLES:
-                live = vars(part).get(table)
-                if live is not None and table in attributes:  # restored in place: others may hold this very dict
-                    live.clear()
-                    live.update(attributes[table])
-                    attributes[table] = live
-            vars(part).clear()
-            vars(part).update(attributes)
-
-
-_TABLES = ("_parameters", "_buffers", "_modules")
 
 
 def capture_with_fx(module: nn.Module) -> fx.GraphModule:
@@ -54,6 +31,20 @@ def capture_with_fx(module: nn.Module) -> fx.GraphModule:
     _drop_arguments(graph, keep=1)
     targets = {node.target for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     return fx.GraphModule({str(target): attribute(module, str(target)) for target in targets}, graph)
+
+
+def is_module_of_torch(module: nn.Module) -> bool:
+    """Whether torch.fx would keep it whole inside of a network."""
+    return type(module).__module__.startswith(("torch.nn", "torch.ao.nn")) and not isinstance(module, nn.Sequential)
+
+
+def capture_whole_with_fx(module: nn.Module) -> fx.GraphModule:
+    """The graph of one call of a module of torch's own, which becomes one layer as it would inside of a network."""
+    around = nn.Module()
+    around.add_module(name := snake_case(type(module).__name__), module)
+    graph = fx.Graph()
+    graph.output(graph.call_module(name, (graph.placeholder("input"),)))
+    return fx.GraphModule(around, graph)
 
 
 def capture_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
@@ -80,11 +71,9 @@ def capture_batches_with_export(module: nn.Module, example: Tensor) -> fx.GraphM
 
 
 def _exported(module: nn.Module, example: Tensor, dynamic: dict[int, Any] | None) -> ExportedProgram:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torch.export warns of its own internals
-        shapes = None if dynamic is None else (dynamic,)
-        program: ExportedProgram = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
-        program = program.run_decompositions({})
+    shapes = None if dynamic is None else (dynamic,)
+    program: ExportedProgram = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
+    program = program.run_decompositions({})
     if program.graph_signature.buffers_to_mutate:
         changed = ", ".join(sorted(program.graph_signature.buffers_to_mutate.values()))
         raise ValueError(f"the network changes its own buffers ({changed}) in eval mode")
@@ -122,6 +111,35 @@ def _drop_arguments(graph: fx.Graph, keep: int) -> None:
     for node in reversed(list(graph.nodes)):
         if node in extra and not node.users:
             graph.erase_node(node)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch's tracers log, warn of and print in this thread: it is for their developers, a user can do nothing."""
+    handlers, others = logging.getLogger("torch").handlers, _Others(sys.stderr)
+    for handler in handlers:
+        handler.addFilter(others.filter)
+    try:
+        with warnings.catch_warnings(), redirect_stderr(cast(TextIO, others)):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(others.filter)
+
+
+class _Others:
+    """A stream for what other threads write, and a filter for what they log; this thread's goes nowhere."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream, self._silent = stream, threading.get_ident()
+        self.filter = lambda record: record.thread != self._silent
+
+    def write(self, text: str) -> int:
+        return len(text) if threading.get_ident() == self._silent else self._stream.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def attribute(module: nn.Module, target: str) -> Any:

@@ -15,10 +15,10 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import NetworkProfile
 from measurement.aliasing import tensor_spec
-from measurement.capture import undisturbed
 from measurement.codecs import Codec
 from measurement.timing import cpu_name
 from measurement.tracing import TracedNetwork, trace_network
+from measurement.undisturbed import undisturbed
 
 Trials = dict[str, list[list["Trial"]]]
 """By layer, for each image, for each of the layer's tensors."""

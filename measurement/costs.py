@@ -76,6 +76,16 @@ def lstm_layer(args: Args, out: Shape) -> int:
     return int(prod(args[0][:2])) * (prod(args[1]) + prod(args[2]))
 
 
+def linear_packed(args: Args, out: Shape) -> int:
+    """`(x, packed weights, ...)`: (..., k) by what makes (..., m) of it."""
+    return int(prod(args[0])) * int(out[-1])
+
+
+def convolution_packed(args: Args, out: Shape) -> int:
+    """`(x, packed weights, ...)`; the weights are (C_out, C_in/groups, *kernel), used once per output position."""
+    return int(prod(args[1]) * out[0] * prod(out[2:]))
+
+
 MACS: dict[str, Callable[[Args, Shape], int]] = {
     "aten._addmm_activation": lambda args, out: mm(args[1:], out),
     "aten._native_multi_head_attention": multi_head_attention,
@@ -99,7 +109,10 @@ MACS: dict[str, Callable[[Args, Shape], int]] = {
     "aten.mv": mv,
     "aten.scaled_dot_product_attention": attention,
     "aten.vdot": mv,
-}
+    **{f"quantized.conv{n}d{act}": convolution_packed for n in (1, 2, 3) for act in ("", "_relu")},
+    **{f"quantized.linear{how}": linear_packed for how in ("", "_relu", "_dynamic", "_relu_dynamic", "_dynamic_fp16",
+                                                           "_relu_dynamic_fp16")},
+}  # fmt: skip
 
 _FREE = """
     abs acos acosh adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d _adaptive_avg_pool3d
@@ -132,10 +145,11 @@ _FREE = """
     unsafe_chunk _unsafe_index unsafe_split unsafe_split_with_sizes _unsafe_view unsqueeze unsqueeze_copy
     upsample_bicubic2d _upsample_bicubic2d_aa upsample_bilinear2d _upsample_bilinear2d_aa upsample_linear1d
     upsample_nearest1d upsample_nearest2d upsample_nearest3d _upsample_nearest_exact1d _upsample_nearest_exact2d
-    _upsample_nearest_exact3d upsample_trilinear3d var var_mean view view_as_complex view_as_real view_copy where
-    xlogy zero zeros zeros_like
+    _upsample_nearest_exact3d upsample_trilinear3d var var_mean view view_as_complex view_as_real view_copy
+    _weight_norm _weight_norm_interface where xlogy zero zeros zeros_like
 """
-FREE = frozenset(f"aten.{name}" for name in _FREE.split())
+_QUANTIZED_FREE = "embedding_4bit embedding_bag_4bit embedding_bag_byte embedding_byte"
+FREE = frozenset({f"aten.{name}" for name in _FREE.split()} | {f"quantized.{name}" for name in _QUANTIZED_FREE.split()})
 """Operations without multiply-accumulates, by the convention above. In-place variants (`aten.relu_`) count as these."""
 
 

@@ -15,7 +15,10 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import TensorSpec
 from measurement.aliasing import NodeFacts, Slot, reads_only_metadata
+from measurement.errors import UntraceableError
 
+_LONGEST_NAME = 480
+"""Files take 500 characters, and a tensor's index stands behind its layer's name."""
 Facts = Mapping[fx.Node, NodeFacts]
 
 
@@ -82,6 +85,15 @@ _PAPER: dict[str, dict[tuple[int, ...], tuple[str, ...]]] = {
 }
 """The paper's networks: the sizes of the parts whose children it counts as layers (VGG: the 13, 16 and 19 without
 batch normalisation, whose `avgpool` is an identity at 224x224 and not counted)."""
+
+
+def check_names(network: str, layers: Iterable[TracedLayer]) -> None:
+    """Raises UntraceableError for a layer whose name no file could hold."""
+    for layer in layers:
+        name = layer.name
+        if not name.isprintable() or name != name.strip() or len(name) > _LONGEST_NAME:
+            raise UntraceableError(network, [f"a layer is called {name[:80]!r}; expected printable text without blanks around it, "
+                                             f"of no more than {_LONGEST_NAME} characters: rename the module"])  # fmt: skip
 
 
 def paper_layers(module: nn.Module, graph_module: fx.GraphModule, facts: Facts, name: str) -> tuple[TracedLayer, ...]:

@@ -17,10 +17,12 @@ from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity
 from measurement.errors import UntraceableError
+from measurement.grouping import snake_case
 from measurement.mapped import addresses_of, pieces
 from measurement.networks import bytes_of, hollow_module, network_digest
 from measurement.seeding import Postponed
 from measurement.tracing import TracedNetwork, trace_network
+from measurement.undisturbed import check_usable
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,7 @@ class HollowNetwork:
 
         Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
         """
+        check_usable(self.module, snake_case(type(self.module).__name__))
         with _shapes_alone(self.module) as pairs:
             traced = trace_network(self.module, example_input.to("meta"), granularity)
         originals = {id(shape): tensor for shape, tensor in pairs}

@@ -25,7 +25,10 @@ from torchvision.models import WeightsEnum
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.imports import current_directory_importable, find_object
+from measurement.errors import first_line
 from measurement.seeding import Postponed, seeded_fills
+from measurement.stored import packed, plain
+from measurement.undisturbed import check_usable, to_eval
 from measurement.weights import load_weights, parse_weights, seed_of, weights_path
 
 TORCHVISION = "torchvision"
@@ -98,9 +101,13 @@ def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: 
             module = _call(builder, place, name)
         else:
             raise InputError(builder, "names code to run, which is refused unless it is explicitly allowed")
+    check_usable(module, builder)
     if kind != "seeded":
         load_weights(module, weights, mapped=postponed is not None)
-    return module.eval()
+    try:
+        return to_eval(module)
+    except Exception as error:  # the user's code may raise anything
+        raise InputError(builder, f"cannot be put into eval mode: {first_line(error)}") from error
 
 
 Contents = Callable[[torch.Tensor], Iterable[npt.NDArray[np.uint8]]]
@@ -119,12 +126,16 @@ def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequen
 
     The architecture is every submodule's name, class and extra_repr (but for `bias=`), the traced `structure` (name,
     kind, inputs of each layer), and every parameter's and buffer's name, dtype and shape (one that stands under two
-    names is described twice); after it come the bytes of every parameter and buffer once, as `contents` gives them.
+    names is described twice); after it come the bytes of every parameter and buffer once, as `contents` gives them. What
+    quantized modules pack away counts as buffers, under the name of what packs it and a number.
     """
-    tensors: dict[str, torch.Tensor] = {
+    named: dict[str, torch.Tensor] = {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
+        **{f"{name}[{k}]": tensor for name, holder in packed(module) for k, tensor in enumerate(plain(holder))},
     }
+    tensors = {f"{name}[{k}]" if len(parts) > 1 else name: tensor
+               for name, holder in named.items() for parts in (plain(holder),) for k, tensor in enumerate(parts)}  # fmt: skip
     first: dict[int, str] = {}
     for name, tensor in tensors.items():
         first.setdefault(id(tensor), name)

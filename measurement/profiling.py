@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
 from measurement.networks import network_digest
+from measurement.stored import holders, place, stored_bytes
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
 from measurement.work import together
 
@@ -36,9 +38,9 @@ def profile_traced(
     traced: TracedNetwork, *, name: str | None = None, network: NetworkSource | None = None
 ) -> NetworkProfile:
     """The profile of a network that is traced already."""
-    counted: set[int] = set()
+    counted: set[object] = set()
     layers = [_layer(traced, layer, counted) for layer in traced.layers]
-    unknown = dict.fromkeys(op for layer in traced.layers for node in layer.nodes for op in traced.facts[node].unknown)
+    unknown = dict.fromkeys(op for layer in layers for op in layer.unknown_operations)
     return NetworkProfile(
         schema="lmos.profile/1",
         name=name or traced.name,
@@ -50,11 +52,11 @@ def profile_traced(
     )
 
 
-def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[int]) -> ProfileLayer:
+def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[object]) -> ProfileLayer:
     weights = []
     for tensor in _weights(traced, layer):
-        if id(tensor) not in counted:  # shared weights count at the first layer that uses them
-            counted.add(id(tensor))
+        if place(tensor) not in counted:  # shared weights count at the first layer that uses them
+            counted.add(place(tensor))
             weights.append(tensor)
     return ProfileLayer(
         name=layer.name,
@@ -62,23 +64,23 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[int]) -> Prof
         inputs=layer.inputs,
         macs=sum(traced.facts[node].macs for node in layer.nodes),
         params=sum(t.numel() for t in weights if isinstance(t, nn.Parameter)),
-        weight_bytes=sum(t.numel() * t.element_size() for t in weights),
+        weight_bytes=sum(map(stored_bytes, weights)),
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,
         returned=layer.name in traced.returned,
+        unknown_operations=tuple(dict.fromkeys(op for node in layer.nodes for op in traced.facts[node].unknown)),
         work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
 
 
-def _weights(traced: TracedNetwork, layer: TracedLayer) -> list[Tensor]:
-    """Parameters and buffers that the layer's nodes use, in order."""
-    found: list[Tensor] = []
+def _weights(traced: TracedNetwork, layer: TracedLayer) -> list[Tensor | torch.ScriptObject]:
+    """What holds the parameters and buffers that the layer's nodes use, in order."""
+    found: list[Tensor | torch.ScriptObject] = []
     for node in layer.nodes:
         if node.op == "call_module":
-            leaf = traced.graph_module.get_submodule(str(node.target))
-            found += [*leaf.parameters(), *leaf.buffers()]
+            found += holders(traced.graph_module.get_submodule(str(node.target)))
         for source in node.all_input_nodes:
             if source.op == "get_attr":
-                found.append(traced.attribute(source))
+                found += holders(traced.attribute(source))
     return found

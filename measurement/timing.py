@@ -17,11 +17,11 @@ from torch import Tensor, nn
 
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
-from measurement.capture import undisturbed
 from measurement.held import held_bytes
 from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.stepping import Steps
 from measurement.tracing import TracedNetwork, trace_network
+from measurement.undisturbed import undisturbed
 
 WARM_UP = 2
 """Runs before any that counts: the first ones pay for memory, thread pools and the kernels' own preparation."""

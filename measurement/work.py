@@ -21,7 +21,7 @@ _KINDS = {
     "linear": "addmm linear mm mv addmv _addmm_activation",
     "matmul": "bmm baddbmm addbmm dot vdot scaled_dot_product_attention",
     "norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training batch_norm "
-            "native_layer_norm native_group_norm _fused_rms_norm",
+            "native_layer_norm native_group_norm _fused_rms_norm _weight_norm _weight_norm_interface",
     "avg_pool": "avg_pool1d avg_pool2d avg_pool3d adaptive_avg_pool1d adaptive_avg_pool2d _adaptive_avg_pool2d "
                 "_adaptive_avg_pool3d mean sum",
     "max_pool": "max_pool2d_with_indices max_pool3d_with_indices mkldnn_max_pool2d adaptive_max_pool2d",
@@ -39,6 +39,8 @@ def kind_of(op: str, args: Args) -> str:
         return _convolution(args)
     if op.startswith("aten._scaled_dot_product"):
         return "matmul"
+    if op.startswith("quantized.linear"):
+        return "linear"
     return _KIND_OF.get(op.removesuffix("_"), _KIND_OF.get(op, ELEMENTWISE))
 
 

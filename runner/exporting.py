@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import logging
-import warnings
+import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.files import write_atomically
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.profile import TensorSpec
-from runner.network import build, flat_outputs, trace_checked
+from measurement.capture import quiet
+from runner.network import build, example_input, flat_outputs, trace_checked
 from runner.split import Crossing, Tail, split_traced
 from runner.tensors import DTYPES
 
@@ -89,7 +90,7 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)
     traced = trace_checked(network.builder, module, network, network.input, network.granularity)
-    image = random_image(network.input)
+    image = _image(module, network.input)
     halves = split_traced(traced, plan.edge_layers) if plan.x2 else (module, None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -107,12 +108,14 @@ def export_half(name: str, part: nn.Module, arguments: Mapping[str, Tensor], fol
     program = _Program(part, tuple(arguments), tuple(outputs)).eval()
     tensors = tuple(arguments.values())
     names = tuple(_free(output, arguments) for output in outputs)
+    _check_known(name, to, {**arguments, **outputs})
     with _quiet(), _failing(name):
         exported = torch.export.export(program, tensors)
         data = _onnx(exported, [*arguments, *names]) if to == "onnx" else _pt2(exported)
     path = folder / f"{name}{FORMATS[to]}"
     write_atomically(path, data)
-    found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
+    with _quiet(), _failing(name):
+        found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
     return ExportedHalf(name, path, program.inputs, names, largest_difference(found, outputs.values()))
 
 
@@ -128,20 +131,45 @@ def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
 
 def largest_difference(found: Sequence[Tensor], expected: Any) -> float:
     """The largest over pairs of tensors of max |found - expected| / max |expected|; infinite where shapes differ."""
-    worst = 0.0
-    for ours, theirs in zip(expected, found, strict=True):
-        if ours.shape != theirs.shape:
-            return float("inf")
-        if ours.numel():
-            scale = float(ours.abs().max())
-            worst = max(worst, float((theirs - ours).abs().max()) / (scale or 1.0))
-    return worst
+    return max((_difference(ours, theirs) for ours, theirs in zip(expected, found, strict=True)), default=0.0)
+
+
+def _difference(ours: Tensor, theirs: Tensor) -> float:
+    if ours.shape != theirs.shape:
+        return math.inf
+    wide = torch.complex128 if ours.is_complex() else torch.float64
+    ours, theirs = ours.to(wide), theirs.to(wide)
+    other = ~((ours == theirs) | (ours.isnan() & theirs.isnan()))
+    if not other.any():
+        return 0.0
+    scale = float(ours[ours.isfinite()].abs().max()) if ours.isfinite().any() else 0.0
+    worst = float((theirs - ours)[other].abs().max())
+    return worst / (scale or 1.0) if math.isfinite(worst) else math.inf
 
 
 def random_image(spec: TensorSpec) -> Tensor:
-    """Normal numbers of the input's shape, from SEED; whole ones where the dtype is."""
-    generator = torch.Generator().manual_seed(SEED)
-    return torch.randn(spec.shape, generator=generator).to(DTYPES[spec.dtype])
+    """Normal numbers of the input's shape, from SEED; zeros and ones where the dtype is one of whole numbers."""
+    dtype, generator = DTYPES[spec.dtype], torch.Generator().manual_seed(SEED)
+    if dtype.is_floating_point or dtype.is_complex:
+        return torch.randn(spec.shape, generator=generator).to(dtype)
+    return torch.randint(0, 2, spec.shape, generator=generator).to(dtype)  # an index into a table of what size?
+
+
+def _image(module: nn.Module, spec: TensorSpec) -> Tensor:
+    """A random image, or zeros where the network takes these alone."""
+    image = random_image(spec)
+    try:
+        with torch.no_grad():
+            module(image.clone())
+    except Exception:  # noqa: BLE001 - a network's forward may raise anything
+        return example_input(spec)
+    return image
+
+
+def _check_known(half: str, to: str, tensors: Mapping[str, Tensor]) -> None:
+    for name, tensor in tensors.items():
+        if to == "onnx" and tensor.is_complex():
+            raise ExportError(half, f"the tensor {name!r} is complex, which ONNX does not know; use --to torch")
 
 
 def _parts(plan: Plan, halves: tuple[nn.Module, nn.Module | None],
@@ -195,8 +223,7 @@ def _quiet() -> Iterator[None]:
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             yield
     finally:
         logging.disable(before)

@@ -67,7 +67,14 @@ def run(network: str, output: Path | None, granularity: str | None, input_shape:
     else:
         _show(found, every)
     for operation in found.unknown_operations:
-        err().print(f"lmos: no cost formula for {operation}: its work counts as 0", soft_wrap=True)
+        layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
+        where = f" in {layers}" if layers else ""
+        err().print(f"lmos: no cost formula for {operation}{where}: its work counts as 0", soft_wrap=True)
+
+
+def _some(names: Sequence[str], most: int = 4) -> str:
+    left = len(names) - most
+    return ", ".join(names[:most]) + (f" and {left} more" if left > 0 else "")
 
 
 def _conditions(precision: str, budget: str) -> tuple[float, float]:

@@ -74,7 +74,8 @@ def _rankings(profile: NetworkProfile) -> dict[str, list[int]]:
 
 
 def _row(k: int, layer: ProfileLayer, is_timed: bool) -> list[str]:
-    row = [str(k + 1), layer.name, layer.kind, f"{layer.macs / 1e6:,.2f}", format_size(layer.weight_bytes),
+    work = f"{layer.macs / 1e6:,.2f}" + (f" + {', '.join(layer.unknown_operations)}" if layer.unknown_operations else "")
+    row = [str(k + 1), layer.name, layer.kind, work, format_size(layer.weight_bytes),
            "x".join(map(str, layer.output_shape)), format_size(layer.output_bytes)]  # fmt: skip
     if not is_timed:
         return [*row, ", ".join(layer.inputs)]

@@ -10,7 +10,10 @@ import torch
 from running import FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
 from torch import nn
 
-from lmos_opt import InputError, Plan
+from lmos_opt import InputError, Instance, Plan
+from measurement.networks import build_network
+from measurement.profiling import profile_built
+from measurement.tracing import trace_network
 from runner.cli import main
 from runner.exporting import IMAGE, ExportError, export_plan, largest_difference, random_image, run_onnx
 from runner.network import flat_outputs
@@ -123,3 +126,61 @@ def test_ten_cuts_of_five_networks(name: str, tmp_path: Path) -> None:
         worst = max(worst, *(half.difference for half in halves), through_both(tmp_path / str(k), plan))
     print(f"{name}: 10 cuts, largest relative difference {worst:.2e}")
     assert worst < WORST
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.last = nn.Embedding(10, 4), nn.Linear(4, 3)
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.last(self.table(words).mean(1))
+
+
+class Spectrum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.fft.fft(self.first(x)).real)
+
+
+def _plan_of(name: str, module: nn.Module, example: torch.Tensor, cut: int) -> Plan:
+    plans = object.__new__(Plans)
+    plans.profile = profile_built(f"{__name__}:{name}", "seeded:0", module, trace_network(module, example))
+    plans.instance = Instance.from_profile(plans.profile)
+    return plans(cut)
+
+
+def words() -> nn.Module:
+    return Words()
+
+
+def spectrum() -> nn.Module:
+    return Spectrum()
+
+
+def test_fault_16_a_network_of_indices_is_exported(tmp_path: Path) -> None:
+    network = f"{__name__}:words"
+    module = build_network(network, "seeded:0", allow_code=True)
+    written = export_plan(_plan_of("words", module, torch.zeros(1, 5, dtype=torch.int64), 1), tmp_path, networks=[network])
+    assert [half.half for half in written] == ["head", "tail"]
+    assert max(half.difference for half in written) < WORST
+
+
+def test_fault_16_a_complex_tensor_is_refused_for_onnx_with_a_way_out(tmp_path: Path) -> None:
+    network = f"{__name__}:spectrum"
+    module = build_network(network, "seeded:0", allow_code=True)
+    plan = _plan_of("spectrum", module, torch.zeros(1, 4), 2)
+    assert [tensor.dtype for tensor in plan.crossing] == ["complex64"]
+    with pytest.raises(ExportError, match="the tensor 'fft_fft' is complex, which ONNX does not know; use --to torch"):
+        export_plan(plan, tmp_path, networks=[network])
+    assert max(half.difference for half in export_plan(plan, tmp_path, "torch", networks=[network])) < WORST
+
+
+def test_fault_16_numbers_that_are_none_on_one_side_alone_differ() -> None:
+    nan, one = torch.tensor([1.0, float("nan")]), torch.tensor([1.0, 1.0])
+    assert largest_difference([nan], [nan]) == 0.0
+    assert largest_difference([nan], [one]) == largest_difference([one], [nan]) == float("inf")
+    assert largest_difference([torch.tensor([True])], [torch.tensor([False])]) == 1.0
