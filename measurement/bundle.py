@@ -17,6 +17,7 @@ from lmos_opt.data import data_dir
 from lmos_opt.errors import LmosError
 from lmos_opt.files import write_atomically
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
+from lmos_opt.units import counted
 from measurement.networks import build_network, network_digest, parse_builder
 from measurement.profiling import profile_network
 from measurement.tracing import trace_network
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         try:
             for file, profile in bundle_profiles(name):
                 write_atomically(options.output / f"{file}.json", profile_text(profile).encode())
-                sys.stderr.write(f"{file}: {len(profile.layers)} layers\n")
+                sys.stderr.write(f"{file}: {counted(len(profile.layers), 'layer')}\n")
         except LmosError as error:
             sys.exit(f"{name}: {error}")
 

@@ -14,6 +14,7 @@ from lmos_opt.costs import Rates
 from lmos_opt.costs.scaled import Scaled
 from lmos_opt.device import Device, Power, Source
 from lmos_opt.errors import InputError
+from lmos_opt.units import counted
 from measurement.calibration import Sample, fit, held_out
 from measurement.microbenchmarks import Parade, parades
 from measurement.power import Meter, meter
@@ -50,10 +51,12 @@ def calibrated_device(name: str, budget_s: float, threads: int | None = None, tr
         rates = measured_rates()
         power, how = _power(transmit_w, meter(), tell)
     hz, clock = _clock()
-    when = (f"micro-benchmarks of lmos calibrate on {date.today().isoformat()}: {len(samples)} layers of {len(groups)} small "
-            f"networks; torch {torch.__version__}, {used} threads, {cpu_name()}")  # fmt: skip
+    when = (f"micro-benchmarks of lmos calibrate on {date.today().isoformat()}: {counted(len(samples), 'layer')} of "
+            f"{counted(len(groups), 'small network')}; torch {torch.__version__}, {counted(used, 'thread')}, "
+            f"{cpu_name()}")  # fmt: skip
     return Device(
-        schema="lmos.device/1", name=name, description=f"{cpu_name()}, {used} threads of torch {torch.__version__}",
+        schema="lmos.device/1", name=name,
+        description=f"{cpu_name()}, {counted(used, 'thread')} of torch {torch.__version__}",
         cores=used, hz=hz,
         ops_per_cycle=rates.macs_per_s / (used * hz), memory_bytes=_memory_bytes(), power=power, cost=cost, rates=rates,
         sources=(Source(what="cost", source=when), Source(what="cores", source="torch's threads"), Source(what="hz", source=clock),
@@ -73,7 +76,7 @@ def scaled_device(target: Device, name: str, threads: int | None = None, tell: T
     with torch_threads(threads) as used:
         tell("measuring rates")
         here = measured_rates()
-    machine = f"{cpu_name()}, {used} threads"
+    machine = f"{cpu_name()}, {counted(used, 'thread')}"
     cost = Scaled(machine=machine, here=here, there=target.rates)
     source = Source(what="cost", source=f"rates of this machine ({machine}, torch {torch.__version__}) measured by lmos calibrate "
                                         f"on {date.today().isoformat()}; the device's own are those of {target.name}")  # fmt: skip

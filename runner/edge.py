@@ -14,6 +14,7 @@ import torch
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
+from lmos_opt.units import counted
 from measurement import codecs
 from measurement.labels import imagenet_classes
 from measurement.timing import torch_threads
@@ -73,7 +74,7 @@ def run_plan(
     network = check_runnable(plan, "plan")
     weights = _weights(network.weights, weights_file)
     if n is not None and n < 1:
-        raise InputError("images", f"{n} images cannot be run; expected at least 1")
+        raise InputError("images", f"{counted(n, 'image')} cannot be run; expected at least 1")
     timeouts = timeouts or patient_with(plan)
     codecs.get(plan.codec).check_crossing(tensor.name for tensor in plan.crossing)
     pictures = find_images(network, images, n)

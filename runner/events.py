@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 
 if TYPE_CHECKING:
     from runner.report import FailedImage, ImageResult
@@ -96,7 +96,8 @@ class RunBegan(Event):
     @property
     def text(self) -> str:
         """What is run, how often, with whom."""
-        return f"{self.network} ({self.digest}): {self.images} images, {self.cut} layers here, the rest at {self.peer or 'nobody'}"
+        return f"{self.network} ({self.digest}): {counted(self.images, 'image')}, {counted(self.cut, 'layer')} here, the rest at "\
+               f"{self.peer or 'nobody'}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -245,7 +246,7 @@ class CutChanged(Event):
     @property
     def text(self) -> str:
         """From where to where, and why."""
-        return f"from image {self.number} on {self.after} layers here, not {self.before}: {self.reason}"
+        return f"from image {self.number} on {counted(self.after, 'layer')} here, not {self.before}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -269,7 +270,7 @@ class RunEnded(Event):
     def text(self) -> str:
         """The run in numbers."""
         cut_short = "" if self.reason is None else f", {self.reason}"
-        return (f"{self.images} images in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
+        return (f"{counted(self.images, 'image')} in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
                 f"{self.fallbacks} finished here, {self.lost} lost")  # fmt: skip
 
 
@@ -294,7 +295,7 @@ class Listening(_AtServer):
     def text(self) -> str:
         """Where, and for whom."""
         return (f"listening on {self.address}{' with TLS' if self.tls else ''}{' and a token' if self.token else ''}, "
-                f"{self.threads} threads of torch")  # fmt: skip
+                f"{counted(self.threads, 'thread')} of torch")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -327,7 +328,7 @@ class PeerOpened(_AtServer):
     @property
     def text(self) -> str:
         """What was opened."""
-        return f"{self.peer}: {self.network}, {self.weights}, {self.cut} layers at the edge"
+        return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,7 @@ from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
+from lmos_opt.units import counted
 from measurement.preprocessing import preprocessing_for
 from runner.tensors import DTYPES
 
@@ -62,7 +63,7 @@ def find_images(network: PlannedNetwork, folder: Path | None, most: int | None =
     prepare = preprocessing_for(network.builder, network.weights, shape)
     for file in files:
         _check(file)
-    what = f"{len(files)} pictures of {folder}" if folder is not None else f"{len(files)} bundled pictures"
+    what = f"{counted(len(files), 'picture')} of {folder}" if folder is not None else f"{counted(len(files), 'bundled picture')}"
     return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])))
 
 

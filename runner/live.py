@@ -14,7 +14,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 from runner.events import (
     Asked,
     CutChanged,
@@ -105,9 +105,9 @@ class LiveView:
         trouble = ", ".join(f"{count} {what}" for count, what in (
             (self._again, "sent again"), (self._here, "finished here"), (self._failed, "lost")))  # fmt: skip
         return Group(
-            Text(f"{began.network}: {self._ended} of {began.images} images, {self.goodput:.2f} images/s, "
+            Text(f"{began.network}: {self._ended} of {counted(began.images, 'image')}, {self.goodput:.2f} images/s, "
                  f"{self._under_way} under way", style="bold"),
-            Text(f"{self._doing}; {self._cut} layers here{moved}"),
+            Text(f"{self._doing}; {counted(self._cut, 'layer')} here{moved}"),
             Text(f"{began.peer}: {self._line}" if began.peer else "no server needed"),
             table,
             Text(trouble + (f" ({self._why})" if self._why else "")),

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 
+from lmos_opt.units import counted
 from runner.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.fallback import Fallback
 from runner.images import Images
@@ -163,10 +164,10 @@ class Pipeline:
             elif self._is_hopeless(line, image):
                 self._end(image.number, self._given_up(line, image))
             elif len(waiting) < QUEUED_IMAGES and not last:
-                self._tell(f"no server, {len(waiting)} images wait for it", self._ended, total)
+                self._tell(f"no server, {counted(len(waiting), 'image')} to be sent to it", self._ended, total)
                 return
             else:
-                self._tell(f"waiting for the server with {len(waiting)} images", self._ended, total)
+                self._tell(f"waiting for the server with {counted(len(waiting), 'image')}", self._ended, total)
                 line.wait(image.question, image.asked_at + self.timeouts.give_up_s)
                 continue
             waiting.popleft()

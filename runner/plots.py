@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError
 from lmos_opt.plots import style
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -103,4 +104,4 @@ def _is_timed(report: RunReport) -> bool:
 def _title(report: RunReport) -> str:
     name = report.plan.network.name if report.plan.network else "network"
     manner = ", pipelined" if report.pipelined else ""
-    return f"{name}, x1 = {report.plan.x1}: {report.images} images{manner}"
+    return f"{name}, x1 = {report.plan.x1}: {counted(report.images, 'image')}{manner}"

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field
 from lmos_opt.coding import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.plan import STAGES, Plan
-from lmos_opt.units import format_size, format_time
+from lmos_opt.units import counted, format_size, format_time
 from measurement.medians import median_of
 from runner.machine import Machine
 
@@ -134,7 +134,7 @@ class CodecReport(Record):
                 f"({self.ratio:.3f}), {format_time(self.t_encode_s.p50)} to encode, {format_time(self.t_decode_s.p50)} to decode")
         if self.compared is None:
             return text
-        return (f"{text}, class as without it on {self.compared.top1_agree} of {self.compared.pictures} pictures, "
+        return (f"{text}, class as without it on {self.compared.top1_agree} of {counted(self.compared.pictures, 'picture')}, "
                 f"outputs off by {self.compared.max_logit_difference:.3g} at most")
 
 

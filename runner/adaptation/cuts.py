@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
 from lmos_opt.policy import Policy
-from lmos_opt.units import format_size
+from lmos_opt.units import counted, format_size
 from measurement.tracing import TracedNetwork
 from runner.fallback import memory_here
 
@@ -61,8 +61,8 @@ class Choice:
         fixed_s = float(plan.predicted["latency_s"]) - _bytes(plan) / plan.setting.bandwidth_bytes_per_s
         found = cls(policy, next(same, Cut(plan.edge_layers, max(fixed_s, 0.0), _bytes(plan))), cuts)
         if len(found.different()) > MOST_CUTS:
-            raise InputError("--adapt", f"the policy changes between {len(found.different())} cuts, and at most {MOST_CUTS} are "
-                                        "held ready; make it over a narrower range of bandwidths")
+            raise InputError("--adapt", f"the policy changes between {counted(len(found.different()), 'cut')}, and at most "
+                                        f"{MOST_CUTS} are held ready; make it over a narrower range of bandwidths")
         return found
 
     def different(self) -> list[Cut]:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from lmos_opt.units import format_rate, format_time
+from lmos_opt.units import counted, format_rate, format_time
 from runner.adaptation.cuts import Choice, Cut
 from runner.adaptation.estimate import LinkEstimate, Observation
 from runner.adaptation.scout import Scout
@@ -112,7 +112,8 @@ class Steering:
         before, after = self.current.latency_s(bandwidth), cut.latency_s(bandwidth)
         least = "at least " if all(one.is_a_bound for one in seen) else "about "
         probes = sum(one.is_probe for one in seen)
-        reason = (f"the link gives {least}{format_rate(bandwidth)} ({len(seen) - probes} images and {probes} probes say so), "
+        told_by = f"{counted(len(seen) - probes, 'image')} and {counted(probes, 'probe')}"
+        reason = (f"the link gives {least}{format_rate(bandwidth)} ({told_by} say so), "
                   f"where {self.choice.policy.rule} chooses this cut: {format_time(after)} in place of {format_time(before)}")
         change = CutChange(at_image=number, at_s=time.perf_counter() - self._began_at, x1_before=self.current.x1, x1_after=cut.x1,
                            bandwidth_bytes_per_s=bandwidth, predicted_before_s=before, predicted_after_s=after,

@@ -15,6 +15,7 @@ from statistics import median
 
 import torch
 
+from lmos_opt.units import counted
 from runner.bench.faults.stage import serving
 from runner.bench.runner_peers.ours import reached
 from runner.errors import RunnerError
@@ -62,7 +63,7 @@ def measure(case: Case, edges: int, n: int, threads: int, folder: Path,
         for batch in found:
             log = folder / f"{case.network}-{batch}.log"
             address, _ = stack.enter_context(serving(log, ["--threads", threads, "--batch", batch]))
-            tell(f"{case.network}: {edges} edges connect to a server with batches up to {batch}")
+            tell(f"{case.network}: {counted(edges, 'edge')} connect to a server with batches up to {batch}")
             groups[batch] = [_edge(stack, case, address, seed) for seed in range(edges)]
         for k in range(ROUNDS + 1):
             for batch, group in groups.items():

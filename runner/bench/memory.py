@@ -12,6 +12,7 @@ from lmos_opt.formulation.memory import memory_peak
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.units import counted
 from runner.commands.profile import make_profile, weights_of
 from runner.loopback import run_edge, server_process
 from runner.report import RunReport
@@ -54,7 +55,7 @@ def measure(networks: Sequence[str], shares: Sequence[float],
             profile = make_profile(builder, weights_of(builder, None), "module", _INPUT)
             for share in shares:
                 x1 = max(1, round(share * len(profile.layers)))
-                tell(f"running {network}, {x1} of {len(profile.layers)} layers at the edge")
+                tell(f"running {network}, {x1} of {counted(len(profile.layers), 'layer')} at the edge")
                 found.append(_measure(profile, x1, address, Path(folder)))
     return found
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Literal
 
+from lmos_opt.units import counted
 from runner.bench.faults.stage import LMOS, planned, serving
 from runner.errors import RunnerError
 from runner.pipeline import PIPELINE_DEPTH
@@ -115,5 +116,5 @@ def _run(folder: Path, address: str, n: int, link: str, *options: str) -> RunRep
         raise RunnerError("the edge", f"ended with exit code {done.returncode}: {done.stderr.strip()}")
     report = RunReport.load(file)
     if report.fallbacks:
-        raise RunnerError("the edge", f"finished {report.fallbacks} images itself")
+        raise RunnerError("the edge", f"finished {counted(report.fallbacks, 'image')} itself")
     return report

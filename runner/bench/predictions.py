@@ -15,6 +15,7 @@ from lmos_opt.baselines import cut
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.units import counted
 from runner.commands.profile import make_profile, time_profile, weights_of
 from runner.loopback import run_edge, server_process
 from runner.report import RunReport
@@ -54,7 +55,7 @@ def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandw
             count = len(profile.layers)
             for share in shares:
                 x1 = round(share * count)
-                tell(f"running {network}, {x1} of {count} layers at the edge")
+                tell(f"running {network}, {x1} of {counted(count, 'layer')} at the edge")
                 found.append(_compare(profile, x1, images, bandwidth, Path(folder)))
     return found
 

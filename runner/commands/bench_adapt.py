@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.units import format_rate, format_size, format_time, parse_rate
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_rate
 from runner.commands.output import activity, out, print_json, table
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def run(network: str, steps: str, images: int, share: float, as_json: bool) -> N
         _print(network, outcome)
     if not outcome.is_good:
         worst = max(outcome.steps, key=lambda step: step.ratio)
-        raise TooSlow(f"{report.lost} images lost, at worst {worst.ratio:.3f} of the best fixed cut's latency, at "
+        raise TooSlow(f"{counted(report.lost, 'image')} lost, at worst {worst.ratio:.3f} of the best fixed cut's latency, at "
                       f"{format_rate(worst.rate_bytes_per_s)}; at most {LIMIT} is good")
 
 
@@ -51,12 +51,13 @@ def _print(network: str, outcome: Outcome) -> None:
     report = outcome.report
     rows = [[format_rate(step.rate_bytes_per_s), *(format_time(step.fixed_s[x1]) for x1 in sorted(step.fixed_s)), str(step.best),
              format_time(step.adaptive_s), f"{step.ratio:.3f}", str(step.changes)] for step in outcome.steps]
-    cuts = [f"{x1} layers" for x1 in sorted(outcome.steps[0].fixed_s)]
-    out().print(table(f"{network}, {outcome.steps[0].images} images a step, mean latencies; an edge that has "
+    cuts = [counted(x1, 'layer') for x1 in sorted(outcome.steps[0].fixed_s)]
+    out().print(table(f"{network}, {counted(outcome.steps[0].images, 'image')} a step, mean latencies; an edge that has "
                       f"{outcome.share:.3f} of the time; at most {LIMIT} of the best fixed cut is good",
                       ["link", *cuts, "best fixed cut", "adaptive", "of the best", "changes"], rows, left=[0]))  # fmt: skip
     for change in report.adaptation:
-        out().print(f"image {change.at_image}: {change.x1_before} to {change.x1_after} layers at the edge: {change.reason}")
+        out().print(f"image {change.at_image}: {change.x1_before} to {counted(change.x1_after, 'layer')} at the edge: "
+                    f"{change.reason}")
     assert report.adapted is not None
-    out().print(f"{report.lost} lost of {report.images} images, {report.fallbacks} finished at the edge; "
-                f"{report.adapted.probes} probes, {format_size(report.adapted.probed_bytes)}")
+    out().print(f"{report.lost} lost of {counted(report.images, 'image')}, {report.fallbacks} finished at the edge; "
+                f"{counted(report.adapted.probes, 'probe')}, {format_size(report.adapted.probed_bytes)}")

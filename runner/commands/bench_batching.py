@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lmos_opt.errors import MissingExtraError
+from lmos_opt.units import counted
 from runner.commands.output import activity, out, print_json, table
 
 
@@ -25,7 +26,8 @@ def run(edges: int, n: int, threads: int, as_json: bool) -> None:
         print_json(json.dumps({"schema": "lmos.bench-batching/1", "threads": threads, "cases": rows}, indent=1) + "\n")
         return
     cells = [[one.case.network, str(one.case.x1), _rates(one.single), _rates(one.batched), f"{one.gain:.2f}"] for one in found]
-    title = f"{edges} edges on one server with {threads} threads, {n} images each a round: images a second, least .. most of rounds"
+    title = (f"{counted(edges, 'edge')} on one server with {counted(threads, 'thread')}, {counted(n, 'image')} each a round: "
+             "images a second, least .. most of rounds")
     out().print(table(title, ["network", "cut", "one by one", f"batches up to {edges}", "times"], cells, left=[0]))
 
 

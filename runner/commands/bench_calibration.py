@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from lmos_opt.errors import MissingExtraError
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 from runner.commands.output import activity, out, print_json, table
 from runner.machine import this_machine
 
@@ -36,6 +36,6 @@ def run(networks: str, output: Path | None, threads: int | None, as_json: bool) 
     shown = [[one.network, format_time(one.measured_s), format_time(one.left_out_s), f"{100 * one.error:+.1f} %",
               format_time(one.micro_s), f"{100 * one.micro_error:+.1f} %"] for one in found]  # fmt: skip
     columns = ["network", "measured", "left out", "error", "micro-benchmarks alone", "error"]
-    out().print(table(f"Whole networks, one image, {machine.threads} threads, {machine.cpu}", columns, shown, left=[0]))
+    out().print(table(f"Whole networks, one image, {counted(machine.threads, 'thread')}, {machine.cpu}", columns, shown, left=[0]))
     out().print(f"fitted without the network: off by {100 * median_error:.1f} % in the median, {100 * worst_error:.1f} % at worst; "
                 f"micro-benchmarks alone: {100 * alone:.1f} % in the median")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.files import write_atomically
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 from runner.commands.output import activity, out, print_json, table
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def run(network: str, names: str, cuts: str, pictures: int | None, output: Path 
     if broken and not weights.startswith("seeded:"):
         worst = broken[0]
         raise PromiseBroken(f"{PROMISED} after {worst.last_layer}: {worst.top1_agree} of {worst.pictures} classes as without it, "
-                            f"in {worst.ratio:.4f} of the bytes; {len(broken)} cuts like this")
+                            f"in {worst.ratio:.4f} of the bytes; {counted(len(broken), 'cut')} like this")
 
 
 def _cuts(text: str) -> list[int] | None:
@@ -69,7 +69,7 @@ def _table(network: str, weights: str, rows: Sequence[Row], summary: Sequence[di
         f"{one['max_logit_difference']:.3g}",
     ] for one in summary]  # fmt: skip
     columns = ["codec", "splits", "bytes left (least / mean / most)", "encode 1 MB", "decode 1 MB", "same class", "logits off by"]
-    return table(f"{network}, {weights}: {rows[0].pictures} pictures at every split", columns, lines, left=[0])
+    return table(f"{network}, {weights}: {counted(rows[0].pictures, 'picture')} at every split", columns, lines, left=[0])
 
 
 def _csv(rows: Sequence[Row]) -> str:

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lmos_opt import solvers
 from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.units import counted
 from runner.bench.exactness import Verdict, verdicts
 from runner.commands.output import err, out, table
 
@@ -50,7 +51,7 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
         write_atomically(output, _csv(found))
     out().print(_summary(found, f"{solver} {solvers.get(solver).version()}, {jobs} at a time, {seconds:.0f} s in all"))
     if interrupted:
-        err().print(f"lmos: interrupted after {len(found)} of {2 * len(seeds)} fronts", soft_wrap=True)
+        err().print(f"lmos: interrupted after {len(found)} of {counted(2 * len(seeds), 'front')}", soft_wrap=True)
     if interrupted or any(verdict.is_wrong for verdict in found):
         raise typer.Exit(1)
 

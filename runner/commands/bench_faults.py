@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 from runner.commands.output import activity, err, out, print_json, table
 
 if TYPE_CHECKING:
@@ -88,7 +88,8 @@ def _print(outcomes: Sequence[Outcome], refused: Sequence[Refused], n: int, pipe
         rows = [[one.scene, one.what + (f" ({one.events})" if one.events else ""), str(one.lost), str(one.differing),
                  str(one.fallbacks), str(one.retries), format_time(one.slowest_s), f"{one.seconds:.1f} s"]
                 for one in outcomes]  # fmt: skip
-        out().print(table(f"{n} images a scene, {NETWORK}, {X1} layers at the edge{', pipelined' if pipelined else ''}",
+        out().print(table(f"{counted(n, 'image')} a scene, {NETWORK}, {counted(X1, 'layer')} at the edge"
+                          f"{', pipelined' if pipelined else ''}",
                           ["scene", "what happens", "lost", "other class", "finished at the edge", "sent again", "slowest image",
                            "in all"], rows, left=[0, 1]))  # fmt: skip
     for one in refused:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 from lmos_opt.errors import LmosError, MissingExtraError
-from lmos_opt.units import format_size, format_time
+from lmos_opt.units import counted, format_size, format_time
 from runner.commands.output import activity, out, print_json
 
 
@@ -24,14 +24,15 @@ def run(n: int, seed: int, only: Sequence[int], as_json: bool) -> None:
 
     total = len(only) or n
     with activity("playing") as tell:
-        found = fuzz(only or range(n), seed, total, lambda done: tell(f"{done} of {total} inputs"))
+        found = fuzz(only or range(n), seed, total, lambda done: tell(f"{done} of {counted(total, 'input')}"))
     if as_json:
         print_json(json.dumps({**vars(found), "crashes": [asdict(crash) for crash in found.crashes]}, indent=1) + "\n")
     else:
         ends = ", ".join(f"{count} {end}" for end, count in found.ends.most_common())
-        out().print(f"{found.inputs} inputs in {found.seconds:.0f} s: {ends}; memory grew by {format_size(found.growth_bytes)}; "
+        out().print(f"{counted(found.inputs, 'input')} in {found.seconds:.0f} s: {ends}; memory grew by "
+                    f"{format_size(found.growth_bytes)}; "
                     f"the slowest took {format_time(found.slowest_s)} (--only {found.slowest})")
         for crash in found.crashes:
             out().print(f"--seed {seed} --only {crash.number}: {crash.what}")
     if found.crashes:
-        raise Crashed(f"{len(found.crashes)} of {found.inputs} inputs were neither refused nor understood")
+        raise Crashed(f"{len(found.crashes)} of {counted(found.inputs, 'input')} were neither refused nor understood")

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.units import format_size
+from lmos_opt.units import counted, format_size
 from runner.commands.output import activity, out, print_json, table
 
 
@@ -39,5 +39,6 @@ def run(networks: str, cuts: int, as_json: bool) -> None:
                           "difference", "of peak", f"within {allowed}"], shown, left=[0, 1]))  # fmt: skip
     far = [one for one in found if not one.is_near]
     if far:
-        raise Apart(f"{len(far)} of {len(found)} cuts are further than {allowed} from the model; the first: {far[0].network}, "
-                    f"{far[0].x1} layers")
+        raise Apart(f"{len(far)} of {counted(len(found), 'cut')} are further than {allowed} from the model; the first: "
+                    f"{far[0].network}, "
+                    f"{counted(far[0].x1, 'layer')}")

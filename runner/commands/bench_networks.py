@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, MissingExtraError
 from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.units import counted
 from runner.commands.output import activity, out, print_json, table
 
 if TYPE_CHECKING:
@@ -69,7 +70,8 @@ def page(found: Sequence[Surveyed]) -> str:
     header = [f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
     profiled = [one for one in found if one.reason is None]
     return _PAGE.format(profiled=len(profiled) if len(profiled) < len(found) else "all", all=len(found),
-                        version=torchvision.__version__.partition("+")[0], machine=f"{machine.cores} cores of {machine.cpu}",
+                        version=torchvision.__version__.partition("+")[0],
+                        machine=f"{counted(machine.cores, 'core')} of {machine.cpu}",
                         median=median([one.seconds for one in profiled] or [0.0]),
                         table="\n".join([*header, *rows]))  # fmt: skip
 

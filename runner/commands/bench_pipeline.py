@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.units import format_time
+from lmos_opt.units import counted, format_time
 from runner.commands.output import activity, out, print_json, table
 
 if TYPE_CHECKING:
@@ -51,7 +51,8 @@ def _table(found: Sequence[Outcome], n: int) -> object:
         rows.append([one.slowest, f"{one.case.network}, cut {one.case.x1}, {one.case.link}", *stages,
                      f"{one.alone_images_per_s:.2f}", f"{one.images_per_s:.2f} ({one.whole_images_per_s:.2f})",
                      f"{one.share:.2f}"])  # fmt: skip
-    title = (f"{n} images pipelined over loopback, one thread a side; stages: medians alone / in the pipelined run ('link' there "
+    title = (f"{counted(n, 'image')} pipelined over loopback, one thread a side; stages: medians alone / in the pipelined run "
+             "('link' there "
              "with the wait at the server)\nimages/s: steady state, with the run's beginning and end in brackets; share: of what "
              "the slowest stage alone allows")  # fmt: skip
     return table(title, ["slowest", "what", "edge", "link", "server", "one by one, 1/s", "pipelined, 1/s", "share"], rows,

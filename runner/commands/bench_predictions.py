@@ -7,7 +7,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 
 from lmos_opt.errors import MissingExtraError
-from lmos_opt.units import format_time, parse_rate
+from lmos_opt.units import counted, format_time, parse_rate
 from runner.bench.predictions import by_stage, compare, middle, worst
 from runner.commands.output import activity, out, print_json, table
 from runner.machine import this_machine
@@ -34,8 +34,8 @@ def run(networks: str, images: int, bandwidth: str, as_json: bool) -> None:
     rows_shown = [[one.network, f"{one.x1} of {one.x1 + one.x2}",
                    *(f"{format_time(one.predicted[stage])} / {format_time(one.measured[stage])}" for stage in one.predicted),
                    f"{100 * one.error:+.1f} %"] for one in found]  # fmt: skip
-    title = (f"Predicted / measured (median of {images} images), edge and server two processes, {bandwidth}, "
-             f"{machine.cores} cores, {machine.cpu}")
+    title = (f"Predicted / measured (median of {counted(images, 'image')}), edge and server two processes, {bandwidth}, "
+             f"{counted(machine.cores, 'core')}, {machine.cpu}")
     out().print(table(title, ["network", "at the edge", "edge", "link", "server", "latency", "error"], rows_shown, left=[0, 1]))
     out().print("in the median, predicted less measured: " +
                 ", ".join(f"{stage} {1e3 * seconds:+.2f} ms" for stage, seconds in by_stage(found).items()))

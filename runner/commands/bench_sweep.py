@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from lmos_opt.errors import MissingExtraError
+from lmos_opt.units import counted
 from runner.bench.sweeping import measure
 from runner.commands.output import activity, out, print_json, table
 from runner.machine import this_machine
@@ -17,7 +18,7 @@ def run(fronts: int, workers: int, as_json: bool) -> None:
     except ImportError:
         raise MissingExtraError("the benchmark of sweeps", "dask") from None
     with activity("tracing") as tell:
-        timings = measure(fronts, workers, lambda way: tell(f"tracing {fronts} fronts: {way}"))
+        timings = measure(fronts, workers, lambda way: tell(f"tracing {counted(fronts, 'front')}: {way}"))
     machine = this_machine(1)
     if as_json:
         found = {"machine": machine.model_dump(), "timings": [timing.to_dict() for timing in timings]}
@@ -25,5 +26,5 @@ def run(fronts: int, workers: int, as_json: bool) -> None:
         return
     rows = [[timing.way, str(timing.workers), f"{timing.seconds:.1f} s", f"{timing.fronts / timing.seconds:.0f}",
              f"{timing.speed_up:.2f}"] for timing in timings]  # fmt: skip
-    title = f"{fronts} fronts, {machine.cores} cores, {machine.cpu}; the tables are equal"
+    title = f"{counted(fronts, 'front')}, {counted(machine.cores, 'core')}, {machine.cpu}; the tables are equal"
     out().print(table(title, ["way", "workers", "time", "fronts a second", "speed-up"], rows, left=[0]))

@@ -10,6 +10,7 @@ from time import perf_counter
 from lmos_opt.errors import InputError
 from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options
+from lmos_opt.units import counted
 from runner.commands.front import front_table
 from runner.commands.output import out, table
 from runner.commands.plan import choose, plan_table
@@ -56,7 +57,7 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         plan.save(files["plan.json"])
         chosen = front.select(RULE)
         save_plot(front, files["front.png"], chosen)
-    running = f"run: {n} images, edge and server two processes, the link held to {bandwidth}"
+    running = f"run: {counted(n, 'image')}, edge and server two processes, the link held to {bandwidth}"
     with part(running), server_process(output / "server.log") as address:
         run_edge(files["plan.json"], address, n, bandwidth, files["report.json"])
     report = RunReport.load(files["report.json"])

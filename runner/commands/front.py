@@ -9,7 +9,7 @@ import typer
 from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
-from lmos_opt.units import format_rate, format_size, format_time
+from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.commands.output import err, out, print_json, table
 from runner.commands.tracing import Question, read, trace
 
@@ -45,8 +45,8 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.codec}" if instance.coding else ""
-    title = (f"{front.instance}: {len(front.points)} non-dominated of the splits of {len(instance.layers)} layers at "
-             f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {front.solves} solves in {front.seconds:.2f} s, "
+    title = (f"{front.instance}: {len(front.points)} non-dominated of the splits of {counted(len(instance.layers), 'layer')} at "
+             f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
              f"{front.solver.name} {front.solver.version}")
     columns = ["x1", "x2", *front.names, "crosses", "last layer at the edge"]
     if chosen is not None:

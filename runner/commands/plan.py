@@ -11,7 +11,7 @@ from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan
 from lmos_opt.policy import Policy
 from lmos_opt.policy_maps import bandwidth_policy
 from lmos_opt.selection import RULES
-from lmos_opt.units import format_rate, format_size, format_time
+from lmos_opt.units import counted, format_rate, format_size, format_time
 from measurement import codecs
 from runner.commands.output import activity, err, out, print_json, table
 from runner.commands.policy import ends_of
@@ -99,5 +99,6 @@ def _crossing(tensor: CrossingTensor) -> str:
 
 
 def _changes(policy: Policy) -> str:
-    found = [f"{'no cut' if one.x1 is None else f'{one.x1} edge layers'} from {format_rate(one.low)}" for one in policy.stretches]
+    found = [f"{'no cut' if one.x1 is None else counted(one.x1, 'edge layer')} from {format_rate(one.low)}"
+             for one in policy.stretches]
     return f"{policy.rule}: {', '.join(found)} to {format_rate(policy.high)}"

@@ -8,7 +8,7 @@ from typing import cast, get_args
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix
 from lmos_opt.policy import SUFFIXES, Over, Policy
-from lmos_opt.units import format_size, format_time
+from lmos_opt.units import counted, format_size, format_time
 from runner.commands.output import activity, out, print_json, table
 from runner.commands.tracing import Question, read
 
@@ -71,7 +71,7 @@ def policy_table(policy: Policy) -> object:
         rows.append([*ends, str(stretch.x1), str(stretch.x2), *(format_time(stretch.latency_s(b)) for b in at),
                      format_size(stretch.memory_bytes), format_size(stretch.crossing_bytes),
                      (stretch.edge_layers or ("(none)",))[-1]])  # fmt: skip
-    title = f"{policy.instance}: rule {policy.rule} over {policy.over}, {len(policy.breakpoints)} changes"
+    title = f"{policy.instance}: rule {policy.rule} over {policy.over}, {counted(len(policy.breakpoints), 'change')}"
     columns = ["from", "to", "x1", "x2", "latency there", "and there", "memory", "crosses", "last layer at the edge"]
     return table(title, columns, rows, left=[len(columns) - 1])
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
 from lmos_opt.link import Link
-from lmos_opt.units import format_rate, format_size, format_time, parse_size, parse_time
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
 from runner.commands.output import activity, out, print_json, table
 from runner.commands.run import Manner, access_of
 from runner.connecting import format_address, parse_address
@@ -39,11 +39,11 @@ def run(server: str, output: Path | None, name: str | None, budget: str, volume:
     with activity(f"reaching {server}") as tell:
         timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))
         with Remote(address, held, timeouts, access_of(address, manner)) as remote:
-            exchanges = measure(remote, allowed, tell=lambda n: tell(f"{n} exchanges with {server}"))
+            exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {server}"))
     seconds = time.perf_counter() - begin
     fit = fit_link(exchanges, remote.name)
     told = (f"lmos probe on {started:%Y-%m-%d %H:%M} UTC, from {socket.gethostname()} to {format_address(address)}"
-            + (f", held to {held}" if held else "") + f": {len(exchanges)} exchanges, "
+            + (f", held to {held}" if held else "") + f": {counted(len(exchanges), 'exchange')}, "
             f"{format_size(sum(one.n_bytes for one in exchanges))} in {seconds:.1f} s")  # fmt: skip
     link = _link(name or format_address(address), fit, told)
     if output is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lmos_opt.profile import NetworkProfile, ProfileLayer
-from lmos_opt.units import format_size, format_time
+from lmos_opt.units import counted, format_size, format_time
 from runner.commands.output import table
 
 TOP = 6
@@ -26,7 +26,8 @@ def profile_tables(profile: NetworkProfile, every: bool = False) -> Iterator[obj
     rows = [_row(k, layer, profile.is_timed) for k, layer in enumerate(profile.layers) if k in shown]
     rows.append(_totals(profile))
     left_out = len(profile.layers) - len(shown)
-    title = (f"{profile.name} ({profile.granularity}): {len(profile.layers)} layers, {profile.total_macs / 1e9:.3f} GMACs, "
+    title = (f"{profile.name} ({profile.granularity}): {counted(len(profile.layers), 'layer')}, {profile.total_macs / 1e9:.3f} "
+             f"GMACs, "
              f"{profile.total_params:,} parameters"
              + (f"; the first {TOP} by {', '.join(rankings)}, --all shows the other {left_out}" if left_out else ""))
     where = ["time here", "sure to", "memory here"] if profile.is_timed else ["inputs"]
@@ -48,7 +49,7 @@ def timing_lines(profile: NetworkProfile) -> str:
            "budget": f"until {format_time(number('budget_s'))} were spent, before medians were sure to "
                      f"{number('precision'):.0%}"}  # fmt: skip
     lines = [
-        f"{timing['repeats']} runs with {timing['threads']} threads, {why.get(str(timing['ended']), '')}; "
+        f"{counted(int(number('repeats')), 'run')} with {counted(int(number('threads')), 'thread')}, {why.get(str(timing['ended']), '')}; "
         f"{timing['outliers']} times of layers lay far from their medians ({timing['outlier_rule']})",
         f"the whole network takes {format_time(number('whole_s'))} ({format_time(number('whole_low_s'))} to "
         f"{format_time(number('whole_high_s'))}); its layers, read one by one, {format_time(number('sum_s'))}: "

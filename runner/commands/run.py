@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import Plan, check_runnable
-from lmos_opt.units import format_rate, format_size, format_time, parse_time
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
 from runner.commands.output import err, live, out, print_json, table
@@ -80,9 +80,9 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
         if manner.trace is not None:
             save_trace(report, manner.trace)
         if not report.complete:
-            raise Interrupted(f"{report.reason} after {report.images} images")
+            raise Interrupted(f"{report.reason} after {counted(report.images, 'image')}")
         if report.lost:
-            raise ImagesLost(f"{report.lost} of {report.images} images failed; the first: {report.failed[0].file}: "
+            raise ImagesLost(f"{report.lost} of {counted(report.images, 'image')} failed; the first: {report.failed[0].file}: "
                              f"{report.failed[0].reason}")
 
 
@@ -148,7 +148,7 @@ def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
     rows = [row for row in stage_rows(report.plan, report) if row[0] in report.measured]
     shape = report.environment.shape
-    title = (f"{report.images} images, {report.plan.x1} layers at the edge, {report.plan.x2} at the server"
+    title = (f"{counted(report.images, 'image')}, {counted(report.plan.x1, 'layer')} at the edge, {report.plan.x2} at the server"
              + (f", link held to {shape}" if shape else ""))
     found = table(title, STAGE_COLUMNS, rows, left=[0])
     found.caption, found.caption_justify = memory_note(report.plan), "left"
@@ -160,8 +160,9 @@ def changes(report: RunReport) -> object:
     assert report.adapted is not None
     rows = [[str(one.at_image), f"{one.at_s:.1f} s", f"{one.x1_before} to {one.x1_after}", format_rate(one.bandwidth_bytes_per_s),
              format_time(one.predicted_before_s), format_time(one.predicted_after_s), one.reason] for one in report.adaptation]
-    title = (f"{len(rows)} changes of the cut between {', '.join(map(str, report.adapted.cuts))} edge layers, "
-             f"rule {report.adapted.rule}; {report.adapted.probes} probes, {format_size(report.adapted.probed_bytes)}")
+    title = (f"{counted(len(rows), 'change')} of the cut between {', '.join(map(str, report.adapted.cuts))} edge "
+             f"layers, "
+             f"rule {report.adapted.rule}; {counted(report.adapted.probes, 'probe')}, {format_size(report.adapted.probed_bytes)}")
     if not rows:
         return title
     columns = ["from image", "after", "edge layers", "link", "predicted before", "predicted now", "why"]

@@ -23,7 +23,7 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
 from lmos_opt.split import Split
-from lmos_opt.units import parse_time
+from lmos_opt.units import counted, parse_time
 from measurement import codecs
 from runner.commands.output import activity, err
 
@@ -146,7 +146,7 @@ def trace(question: Question, instance: Instance, time_limit: str | None = None,
                             proper_split=question.proper_split, variables=question.added, constraints=question.asked,
                             solver=question.solver,
                             time_limit_s=seconds, resume=begun,
-                            on_point=lambda _: tell(f"tracing the front: {next(counter)} points"))
+                            on_point=lambda _: tell(f"tracing the front: {counted(next(counter), 'point')}"))
 
 
 def baseline_point(question: Question, instance: Instance, rule: str) -> Point | None:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+from lmos_opt.units import counted
 from runner.errors import PeerTooSlow, RunnerError
 from runner.probing.fit import LEAST_EXCHANGES, Exchange, fit_link
 from runner.protocol.messages import LARGEST_PROBE_BYTES
@@ -111,6 +112,6 @@ def measure(remote: Remote, budget: Budget, seed: int = 0, tell: Callable[[int],
     except _Spent:
         pass
     if len(prober.found) < LEAST_EXCHANGES:
-        raise RunnerError(remote.name, f"{len(prober.found)} exchanges fitted into {budget.seconds:g} s and "
+        raise RunnerError(remote.name, f"{counted(len(prober.found), 'exchange')} fitted into {budget.seconds:g} s and "
                                        f"{budget.volume_bytes} bytes; it takes {LEAST_EXCHANGES}: give --budget or --volume more")
     return prober.found

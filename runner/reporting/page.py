@@ -16,7 +16,7 @@ from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
 from lmos_opt.selection import parse_percent
-from lmos_opt.units import format_rate, format_size, format_time, parse_time
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from runner.report import STAGE_COLUMNS, decided, memory_note, stage_rows
 from runner.reporting.subject import Subject
 
@@ -69,7 +69,7 @@ def save_page(subject: Subject, path: Path) -> None:
         raise MissingExtraError("a page", "plots") from None
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)  # fmt: skip
-    text = environment.get_template("page.html").render(**parts(subject))
+    text = environment.get_template("page.html").render(counted=counted, **parts(subject))
     write_atomically(path, text.encode())
 
 
@@ -113,9 +113,9 @@ def parts(subject: Subject) -> dict[str, Any]:
 
 def _title(subject: Subject) -> str:
     if subject.plan is not None and subject.plan.network is not None:
-        return f"{subject.plan.network.name}, cut after {subject.plan.x1} of {subject.plan.x1 + subject.plan.x2} layers"
+        return f"{subject.plan.network.name}, cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
     if subject.plan is not None:
-        return f"A cut after {subject.plan.x1} of {subject.plan.x1 + subject.plan.x2} layers"
+        return f"A cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
     return f"{subject.front.instance}: its Pareto front" if subject.front else subject.file.name
 
 
@@ -142,7 +142,7 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
     if front is not None:
         found += [("objectives", ", ".join(f"{o.name} ({o.unit}, {o.sense})" if o.unit else f"{o.name} ({o.sense})"
                                            for o in front.objectives)),
-                  ("traced by", f"{front.solver.name} {front.solver.version}: {front.solves} integer programs in "
+                  ("traced by", f"{front.solver.name} {front.solver.version}: {counted(front.solves, 'integer program')} in "
                                 f"{format_time(front.seconds)}")]  # fmt: skip
     return found
 
@@ -222,7 +222,8 @@ def _images(report: RunReport) -> Table:
 
 
 def _how_it_went(report: RunReport) -> str:
-    words = [f"{report.images} images", *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
+    words = [counted(report.images, "image"),
+             *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
              "pipelined" if report.pipelined else "one after another", f"{report.retries} sent again",
              f"{report.fallbacks} finished at the edge", f"{report.lost} lost",
              *([report.codec.in_words] if report.codec else [])]  # fmt: skip

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.files import write_atomically
+from lmos_opt.units import counted
 from runner.experiments import Experiment, Result
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def _render(template: str, **values: Any) -> str:
     values.setdefault("reason", None)
     environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
                               lstrip_blocks=True)
-    return environment.get_template(template).render(**values)
+    return environment.get_template(template).render(counted=counted, **values)
 
 
 def _cells(frame: pd.DataFrame) -> tuple[list[str], list[list[tuple[str, bool]]]]:

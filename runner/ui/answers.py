@@ -15,7 +15,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.plots import style
 from lmos_opt.plots.front import PLAIN_RULES, choices, dominated, some_cuts
 from lmos_opt.split import Split
-from lmos_opt.units import format_rate, format_size, format_time
+from lmos_opt.units import counted, format_rate, format_size, format_time
 
 RANGES = {"bandwidth_mbps": (0.1, 1000.0), "rtt_ms": (0.0, 500.0), "memory_mb": (0.0, 1e6), "edge_speed": (0.01, 100.0),
           "server_speed": (0.01, 100.0)}  # fmt: skip
@@ -122,7 +122,8 @@ def _words(instance: Instance, edge_layers: tuple[str, ...], memory_model: Memor
     split = Split(instance, frozenset(edge_layers), memory_model)
     times = split.times
     where = f"after {edge_layers[-1]}" if edge_layers else "at the input"
-    return (f"{len(edge_layers)} of {len(instance.layers)} layers at the edge ({where}): {format_time(times.latency_s)} = "
+    return (f"{len(edge_layers)} of {counted(len(instance.layers), 'layer')} at the edge ({where}): "
+            f"{format_time(times.latency_s)} = "
             f"{format_time(times.t_edge_s)} edge + {format_time(times.t_tx_s)} link + {format_time(times.t_server_s)} server; "
             f"{format_size(times.crossing_bytes)} cross at {format_rate(instance.bandwidth_bytes_per_s)}, "
             f"{format_size(split.memory_bytes)} edge memory")

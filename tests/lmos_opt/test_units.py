@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmos_opt import InputError
-from lmos_opt.units import format_rate, format_size, format_time, parse_rate, parse_size, parse_time
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_rate, parse_size, parse_time
 
 SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20,
          "GiB": 2**30, "TiB": 2**40}  # fmt: skip
@@ -101,3 +101,9 @@ def test_a_rate_is_not_zero(text):
 )  # fmt: skip
 def test_written_for_people(shown, text):
     assert shown == text
+
+
+@pytest.mark.parametrize(("count", "said"), [(0, "0 passes"), (1, "1 pass"), (2, "2 passes")])
+def test_a_number_and_its_noun_agree(count, said):
+    assert counted(count, "pass", "passes") == said
+    assert counted(count, "point") == f"{count} point{'' if count == 1 else 's'}"

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmos_opt.units import counted
 from runner.bench.faults.stage import descriptors_of, planned, resident_bytes_of, serving, threads_of
 from runner.connecting import parse_address
 from runner.errors import RunnerError
@@ -74,7 +75,7 @@ class Withstood:
     def faults(self) -> list[str]:
         """What is not as it should be, in words; empty if all is well."""
         found = {
-            f"{self.ends['hung']} connections hung": self.ends["hung"] > 0,
+            f"{counted(self.ends['hung'], 'connection')} hung": self.ends["hung"] > 0,
             f"{self.wrong} answers are wrong": self.wrong > 0,
             f"the server logged {self.tracebacks} tracebacks": self.tracebacks > 0,
             f"memory grew by {self.growth_bytes} bytes": self.growth_bytes > LARGEST_GROWTH_BYTES,

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos_opt.plan import Plan
+from lmos_opt.units import counted
 from runner.bench.faults.proxy import Proxy, Trouble
 from runner.bench.faults.stage import ServerProcess
 from runner.edge import run_plan
@@ -101,7 +102,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int], folder: Path, pi
     with ServerProcess(folder / f"{scene.name}.log") as server, _link(server, scene.trouble) as (address, proxy):
 
         def watch(what: str, done: int, total: int) -> None:
-            tell(f"{scene.name}: {what} ({done} of {total} images)")
+            tell(f"{scene.name}: {what} ({done} of {counted(total, 'image')})")
             if scene.deed is not None and not events and what == "running" and done >= n // 3:
                 events.append(scene.deed(server))
 
@@ -109,7 +110,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int], folder: Path, pi
         report = run_plan(plan, address, n=n, shape=scene.shape, pipelined=pipelined, progress=watch)
         seconds = time.perf_counter() - begin
         if proxy is not None:
-            events.append(f"{proxy.connections} connections, {proxy.flipped} bytes changed, {proxy.dropped} dropped, "
+            events.append(f"{counted(proxy.connections, 'connection')}, {proxy.flipped} bytes changed, {proxy.dropped} dropped, "
                           f"{proxy.swallowed} gone dark")  # fmt: skip
         elif not server.is_running and scene.name != "kill":
             raise RunnerError("the server", f"is gone; see {server.log}")
