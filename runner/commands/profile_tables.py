@@ -49,7 +49,8 @@ def timing_lines(profile: NetworkProfile) -> str:
            "budget": f"until {format_time(number('budget_s'))} were spent, before medians were sure to "
                      f"{number('precision'):.0%}"}  # fmt: skip
     lines = [
-        f"{counted(int(number('repeats')), 'run')} with {counted(int(number('threads')), 'thread')}, {why.get(str(timing['ended']), '')}; "
+        f"{counted(int(number('repeats')), 'run')} with {counted(int(number('threads')), 'thread')}, "
+        f"{why.get(str(timing['ended']), '')}; "
         f"{timing['outliers']} times of layers lay far from their medians ({timing['outlier_rule']})",
         f"the whole network takes {format_time(number('whole_s'))} ({format_time(number('whole_low_s'))} to "
         f"{format_time(number('whole_high_s'))}); its layers, read one by one, {format_time(number('sum_s'))}: "
