@@ -101,7 +101,7 @@ class LiveView:
         for name, key in STAGES.items() if recent else ():
             values = [getattr(image, key) for image in recent]
             table.add_row(name, format_time(values[-1]), format_time(median(values)))
-        moved = f", changed {self._changes} times" if self._changes else ""
+        moved = f", changed {counted(self._changes, 'time')}" if self._changes else ""
         trouble = ", ".join(f"{count} {what}" for count, what in (
             (self._again, "sent again"), (self._here, "finished here"), (self._failed, "lost")))  # fmt: skip
         return Group(

@@ -39,6 +39,5 @@ def run(networks: str, cuts: int, as_json: bool) -> None:
                           "difference", "of peak", f"within {allowed}"], shown, left=[0, 1]))  # fmt: skip
     far = [one for one in found if not one.is_near]
     if far:
-        raise Apart(f"{len(far)} of {counted(len(found), 'cut')} are further than {allowed} from the model; the first: "
-                    f"{far[0].network}, "
-                    f"{counted(far[0].x1, 'layer')}")
+        raise Apart(f"further than {allowed} from the model: {len(far)} of {counted(len(found), 'cut')}; the first: "
+                    f"{far[0].network}, {counted(far[0].x1, 'layer')}")

@@ -39,7 +39,7 @@ def test_a_device_file_of_this_machine_that_any_network_can_be_put_on(capsys):
     assert device.cost.held_out.groups == 4
     assert {what for source in device.sources for what in source.what.split(", ")} == {
         "cost", "cores", "hz", "ops_per_cycle", "rates", "memory_bytes", "power"}  # fmt: skip
-    assert "1 threads" in device.description
+    assert "1 thread " in device.description
     assert device.rates is not None
     assert device.cores * device.hz * device.ops_per_cycle == pytest.approx(device.rates.macs_per_s)
     if device.power is None:

@@ -46,10 +46,10 @@ def test_what_it_says_of_a_run_in_trouble() -> None:
     ]
     for event in told:
         view(event)
-    view.do("waiting for the server with 1 images", 4, 9)
+    view.do("waiting for the server with 1 image", 4, 9)
     assert shown(view).splitlines() == [
         "tiny: 4 of 9 images, 1.50 images/s, 0 under way",
-        "waiting for the server with 1 images; 5 layers here, changed 1 times",
+        "waiting for the server with 1 image; 5 layers here, changed 1 time",
         "there:7070: no sign of life; trying again in 100.00 ms",
         "stage            last  median of 3",
         "edge          3.00 ms      2.00 ms",
