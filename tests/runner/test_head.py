@@ -92,7 +92,7 @@ def test_near_is_a_tenth_or_eight_megabytes(peak: int, measured: int, is_near: b
 
 def test_the_benchmark_ends_with_an_error_where_a_cut_is_far(monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr("runner.bench.memory.measure", lambda *_: [MemoryOfCut("net", 3, 4, 10 * MB, 30 * MB)])
-    with pytest.raises(Apart, match="further than 10 % or 8.*: 1 of 1 cut;"):
+    with pytest.raises(Apart, match=r"further than 10 % or 8.*: 1 of 1 cut;"):
         run("net", 5, False)
     assert "+20.0 MB" in capsys.readouterr().out
 
