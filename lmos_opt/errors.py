@@ -34,7 +34,7 @@ class InvalidError(ValueError):
 
 
 class InputError(LmosError):
-    """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it."""
+    """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it, `reason` says it."""
 
     exit_code = 2
     _shown: ClassVar[int] = 8
@@ -44,7 +44,8 @@ class InputError(LmosError):
         self.problems = (Problem("", problems),) if isinstance(problems, str) else tuple(problems)
         shown = "; ".join(map(str, self.problems[: self._shown]))
         hidden = len(self.problems) - self._shown
-        super().__init__(f"{source}: {shown}" + (f"; and {hidden} more" if hidden > 0 else ""))
+        self.reason = shown + (f"; and {hidden} more" if hidden > 0 else "")
+        super().__init__(f"{source}: {self.reason}")
 
 
 class MissingError(InputError, KeyError):

@@ -16,6 +16,7 @@ from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.intervals import stage_intervals
 from lmos_opt.policy import Policy
+from lmos_opt.preprocessing import Preprocessing, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
 
@@ -41,11 +42,31 @@ class CrossingTensor(Record):
 
 
 class PlannedNetwork(NetworkSource):
-    """The network to build, the view of its layers that the plan speaks of, and the input it takes."""
+    """The network to build, the view of its layers that the plan speaks of, the input it takes, and how pictures become one.
+
+    `preprocessing` is None where the network takes no pictures, where published weights bring their own, and in older plans:
+    whoever runs the plan then takes what `usual_preprocessing` says.
+    """
 
     name: Name
     granularity: Granularity
     input: TensorSpec
+    preprocessing: Preprocessing | None = None
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        how = self.preprocessing
+        if how is not None and (how.shape != self.input.shape or not takes_pictures(self.input.shape, self.input.dtype)):
+            shapes = ["x".join(map(str, shape)) for shape in (how.shape, self.input.shape)]
+            raise InvalidError([Problem("preprocessing", f"makes {shapes[0]} float32; input is {shapes[1]} {self.input.dtype}")])
+        return self
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.preprocessing is None:
+            found.pop("preprocessing", None)
+        return found
 
 
 class Setting(Record):
@@ -174,8 +195,7 @@ def make_plan(
     intervals = {} if profile is None else stage_intervals(times, profile, edge, (setting.edge, setting.server), instance.rtt_s)
     network = None
     if profile is not None and profile.network is not None:
-        network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
-                                 input=profile.input)
+        network = _planned(profile, profile.network)
     ordered = tuple(name for name in instance.names if name in edge)
     return Plan(
         schema="lmos.plan/1",
@@ -213,6 +233,13 @@ def _predicted(from_set: dict[str, float], values: dict[str, float],
                    "the user's own variables or objectives may decide it" for stage in STAGES
                    if is_other and stage != "edge_memory_bytes" and _OBJECTIVE_OF.get(stage) not in values}
     return {**{stage: value for stage, value in (from_set | theirs).items() if stage not in unpredicted}, **rest}, unpredicted
+
+
+def _planned(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
+    shape, published = profile.input.shape, source.weights.startswith("torchvision:")
+    stated = takes_pictures(shape, profile.input.dtype) and not published
+    return PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, input=profile.input,
+                          preprocessing=usual_preprocessing(source.weights, *shape[1:]) if stated else None)
 
 
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:

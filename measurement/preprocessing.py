@@ -11,10 +11,14 @@ import torch
 from PIL import Image
 
 from lmos_opt.errors import InputError
+from lmos_opt.preprocessing import Preprocessing, usual_preprocessing
 from measurement.weights import parse_weights
 
-_MARGIN = 256 / 224
-"""ImageNet's usual crop: the shorter side is brought to 256 pixels for a crop of 224."""
+_ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "L": (0,)}
+
+LONGEST = 16
+"""A picture that is longer than so many times its shorter side loses its ends before it is resized: what is cropped later shows
+none of them, and 4000x1 pixels would become a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,11 @@ class Normalisation:
     scale: float
     mean: tuple[float, ...]
     std: tuple[float, ...]
+
+    @classmethod
+    def of(cls, how: Preprocessing) -> Normalisation:
+        """The last step of a pre-processing."""
+        return cls(_ORDERS[how.channels], how.scale, how.mean, how.std)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels, uint8 and C x H x W, to values, float32 and as many."""
@@ -38,79 +47,75 @@ class Normalisation:
         return found[[self.order.index(k) for k in range(len(self.order))]]
 
     def _columns(self) -> tuple[torch.Tensor, torch.Tensor]:
-        mean, std = (torch.tensor(values).reshape(-1, 1, 1) for values in (self.mean, self.std))
+        mean, std = (torch.tensor(values, dtype=torch.float32).reshape(-1, 1, 1) for values in (self.mean, self.std))
         return mean, std
 
 
-_IMAGENET = Normalisation((0, 1, 2), 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-_CAFFE = Normalisation((2, 1, 0), 1, (104.006, 116.669, 122.679), (1, 1, 1))
-"""Blue, green, red from 0 to 255 less the mean picture, as networks trained with Caffe take them."""
-_GREY = Normalisation((0,), 255, (0.0,), (1.0,))
-_OF_BUNDLED = {"squeezenet1_1": _CAFFE}
+def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int]) -> Preprocessing:
+    """How pictures become the input of the network that `builder` and `weights` name.
 
-
-def preprocessing_for(
-    builder: str, weights: str, input_shape: Sequence[int]
-) -> Callable[[Image.Image], torch.Tensor]:
-    """What turns a picture into the input of the network that `builder` and `weights` name: float32, 1xCxHxW.
-
-    `input_shape` is (C, H, W) or (1, C, H, W). The shorter side is resized to 256/224 of the crop, the centre cropped,
-    and the channels normalised with ImageNet's mean and standard deviation; the bundled SqueezeNet wants Caffe's
-    order and mean instead, a network with one channel gets grey from 0 to 1. Published torchvision weights are given
-    the very transformation that was published with them, where it yields that shape.
+    `input_shape` is (C, H, W) or (1, C, H, W). Published torchvision weights bring their own, where it gives that shape; bundled
+    ones too. Everything else gets what `usual_preprocessing` assumes. InputError for a shape that no picture gives.
     """
-    *_, channels, height, width = input_shape
-    if channels not in {1, 3} or len(input_shape) not in {3, 4}:
+    if len(input_shape) not in {3, 4} or input_shape[-3] not in {1, 3} or (len(input_shape) == 4 and input_shape[0] != 1):
         shape = "x".join(map(str, input_shape))
         raise InputError(builder, f"takes input of shape {shape}; a picture gives 1x3xHxW or 1x1xHxW")
+    channels, height, width = input_shape[-3:]
     kind, name = parse_weights(weights)
     published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
-    if published is not None:
+    return published or usual_preprocessing(weights, channels, height, width)
 
-        def as_published(picture: Image.Image) -> torch.Tensor:
-            prepared: torch.Tensor = published(picture.convert("RGB")).unsqueeze(0)
-            return prepared
 
-        return as_published
-    normalise = _normalisation(kind, name, channels)
+def preparing(how: Preprocessing) -> Callable[[Image.Image], torch.Tensor]:
+    """What turns a picture into a network's input: float32, 1 x C x H x W."""
+    normalise, mode = Normalisation.of(how), "L" if how.channels == "L" else "RGB"
 
     def prepare(picture: Image.Image) -> torch.Tensor:
-        pixels = np.asarray(_crop(picture.convert("RGB" if channels == 3 else "L"), height, width))
-        planes = torch.from_numpy(pixels.reshape(height, width, channels).copy()).permute(2, 0, 1)
-        return normalise(planes).unsqueeze(0).contiguous()
+        pixels = np.array(_crop(picture.convert(mode), how))
+        return normalise(torch.from_numpy(pixels.reshape(*how.crop, -1)).permute(2, 0, 1)).unsqueeze(0).contiguous()
 
     return prepare
 
 
+def preprocessing_for(builder: str, weights: str, input_shape: Sequence[int]) -> Callable[[Image.Image], torch.Tensor]:
+    """`preparing` of `preprocessing_of`."""
+    return preparing(preprocessing_of(builder, weights, input_shape))
+
+
 def normalisation_for(builder: str, weights: str, input_shape: Sequence[int]) -> Normalisation:
     """What `preprocessing_for` does to the pixels of the cropped picture, in the end."""
-    *_, channels, height, width = input_shape
-    kind, name = parse_weights(weights)
-    published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
-    if published is not None:
-        return Normalisation((0, 1, 2), 255, tuple(published.mean), tuple(published.std))
-    return _normalisation(kind, name, channels)
+    return Normalisation.of(preprocessing_of(builder, weights, input_shape))
 
 
-def _normalisation(kind: str, name: str, channels: int) -> Normalisation:
-    if channels == 1:
-        return _GREY
-    return _OF_BUNDLED.get(name, _IMAGENET) if kind == "bundled" else _IMAGENET
-
-
-def _crop(picture: Image.Image, height: int, width: int) -> Image.Image:
-    """The centre of the picture, its shorter side first brought to 256/224 of the longer side wanted."""
-    shorter = round(max(height, width) * _MARGIN)
-    scale = shorter / min(picture.size)
-    wide, high = (shorter if side == min(picture.size) else int(side * scale) for side in picture.size)
-    resized = picture.resize((wide, high), Image.Resampling.BILINEAR)
+def _crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
+    picture = _without_ends(picture)
+    shorter, (height, width) = min(picture.size), how.crop
+    wide, high = (how.resize if side == shorter else int(how.resize * side / shorter) for side in picture.size)
+    resized = picture.resize((wide, high), Image.Resampling[how.interpolation.upper()])
     left, top = round((wide - width) / 2), round((high - height) / 2)
     return resized.crop((left, top, left + width, top + height))
 
 
-def _published(builder: str, entry: str, height: int, width: int) -> Any:
-    """The transformation that was published with these weights; None where it gives another shape."""
+def _without_ends(picture: Image.Image) -> Image.Image:
+    wide, high = picture.size
+    kept = LONGEST * min(picture.size)
+    if max(picture.size) <= kept:
+        return picture
+    begin = (max(picture.size) - kept) // 2
+    return picture.crop((begin, 0, begin + kept, high) if wide > high else (0, begin, wide, begin + kept))
+
+
+def _published(builder: str, entry: str, height: int, width: int) -> Preprocessing | None:
+    """What was published with these weights; None where it gives another shape, or is no mere resizing and normalising."""
     from torchvision.models import get_model_weights
 
-    transforms = get_model_weights(builder.partition(":")[2])[entry].transforms()
-    return transforms if transforms(Image.new("RGB", (width, height))).shape == (3, height, width) else None
+    how: Any = get_model_weights(builder.partition(":")[2])[entry].transforms()
+    resize, mean, std = (list(getattr(how, key, None) or ()) for key in ("resize_size", "mean", "std"))
+    crop = list(getattr(how, "crop_size", None) or resize)
+    interpolation = str(getattr(getattr(how, "interpolation", None), "value", ""))
+    fits = (height, width) == tuple((crop * 2)[:2]) and len(resize) == 1 and len(mean) == len(std) == 3
+    if not fits or interpolation not in {"bilinear", "bicubic"}:
+        return None
+    return Preprocessing.model_validate({"resize": resize[0], "crop": (height, width), "interpolation": interpolation,
+                                         "channels": "RGB", "scale": 255, "mean": tuple(mean), "std": tuple(std),
+                                         "origin": "weights"})

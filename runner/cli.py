@@ -333,6 +333,9 @@ def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
     server: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where 'lmos serve' listens.")] = "127.0.0.1:7070",
     images: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of pictures. [default: bundled ones]")] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave out pictures that cannot be read; the report lists them.")
+    ] = False,
     n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="How many images. [default: each once]")] = None,
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")] = None,
     shape: Annotated[
@@ -379,7 +382,7 @@ def run(
     from runner.commands.watching import Watch
 
     manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics),
-                    compared, adapt)
+                    compared, adapt, skip_bad_images)
     command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
 
 

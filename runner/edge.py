@@ -17,6 +17,7 @@ from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
 from lmos_opt.units import counted
 from measurement import codecs
 from measurement.labels import imagenet_classes
+from measurement.preprocessing import preprocessing_of
 from measurement.timing import torch_threads
 from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
@@ -33,7 +34,7 @@ from runner.network import is_torchvision
 from runner.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
 from runner.recorder import Recorder
 from runner.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
-from runner.report import Environment, RunReport, make_report
+from runner.report import Environment, RunReport, SkippedPicture, make_report
 from runner.shaping import Pacer, Shape, as_pacer
 
 ATTEMPTS = 5
@@ -57,10 +58,12 @@ def run_plan(
     progress: Progress | None = None,
     observers: Sequence[Observer] = (),
     compared: int = COMPARED,
+    skip_bad_images: bool = False,
 ) -> RunReport:
     """Execute a plan on `n` images (default: each picture once) and report what was measured.
 
-    `images` is a folder of pictures (default: the bundled ones), `shape` the link's emulation, `networks` the
+    `images` is a folder of pictures (default: the bundled ones; `skip_bad_images` leaves out what cannot be
+    read), `shape` the link's emulation, `networks` the
     `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
     the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`, or with the cut
     that the plan's policy chooses for the link as it is (`adapt`). `observers` are told what happens (`runner.events`). Under a
@@ -76,8 +79,8 @@ def run_plan(
     if n is not None and n < 1:
         raise InputError("images", f"{counted(n, 'image')} cannot be run; expected at least 1")
     timeouts = timeouts or patient_with(plan)
-    codecs.get(plan.codec).check_crossing(tensor.name for tensor in plan.crossing)
-    pictures = find_images(network, images, n)
+    _check_codec(plan, network)
+    pictures = find_images(network, images, n, skip_bad=skip_bad_images)
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
     started = datetime.now(UTC).isoformat(timespec="seconds")
@@ -127,8 +130,10 @@ def run_plan(
             weights=_about(network.weights),
             seed=_seed(network.weights),
             images=pictures.what,
+            preprocessing=pictures.preprocessing,
         )
     report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
+                         skipped=[SkippedPicture(file=one.file, reason=one.reason) for one in pictures.skipped],
                          elapsed_s=elapsed_s, reason="interrupted" if interrupted else None,
                          happened=recorder.since(begin), compared=beside, adapted=steering.adapted if steering else None,
                          adaptation=steering.changes if steering else ())  # fmt: skip
@@ -140,6 +145,19 @@ def run_plan(
 def patient_with(plan: Plan) -> Timeouts:
     """The timeouts for a plan: an image may take ten times what is predicted, and half a minute in any case."""
     return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted.get("latency_s", 0.0))))
+
+
+def _check_codec(plan: Plan, network: PlannedNetwork) -> None:
+    """InputError where the codec does not suit what crosses, or where the server would make another tensor of the picture itself:
+    it knows the network, not the plan."""
+    codec, how = codecs.get(plan.codec), network.preprocessing
+    codec.check_crossing(tensor.name for tensor in plan.crossing)
+    if how is None or not plan.x2 or not codec.only_input:
+        return
+    other = preprocessing_of(network.builder, network.weights, network.input.shape)
+    if any(getattr(how, key) != getattr(other, key) for key in ("channels", "scale", "mean", "std")):
+        raise InputError("plan.network.preprocessing", f"is not what goes with {network.weights}, which a server makes of a "
+                                                       f"picture; choose another codec than {plan.codec}")
 
 
 def _warm_up(pipeline: Pipeline, routes: Sequence[Route], pictures: Images, link: Pacer | None) -> None:

@@ -8,27 +8,41 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
+from lmos_opt.preprocessing import Preprocessing, takes_pictures
 from lmos_opt.profile import TensorSpec
 from lmos_opt.units import counted
-from measurement.preprocessing import preprocessing_for
+from measurement.pictures import read_picture
+from measurement.preprocessing import preparing, preprocessing_of
 from runner.tensors import DTYPES
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
 
 @dataclass(frozen=True)
+class Skipped:
+    """A file that is no picture that can be used, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Images:
-    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says it all."""
+    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says it all.
+
+    `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none where there are no pictures.
+    """
 
     what: str
     names: Sequence[str]
     load: Callable[[int], Tensor]
+    preprocessing: Preprocessing | None = None
+    skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -49,22 +63,43 @@ class Images:
                 yield coming[0], coming[1].result()
 
 
-def find_images(network: PlannedNetwork, folder: Path | None, most: int | None = None) -> Images:
+def find_images(network: PlannedNetwork, folder: Path | None, most: int | None = None, *, skip_bad: bool = False) -> Images:
     """The first `most` pictures of a folder, or of the bundled ones; seeded random tensors where none would fit.
 
-    InputError where the folder has no picture, or one that cannot be read, or the network takes no pictures.
+    Each is read once before it is needed: a broken one is an InputError now and not in the middle of a run, or left out where
+    `skip_bad`. InputError also where the folder has no picture, or the network takes no pictures.
     """
-    shape = network.input.shape
-    if not (len(shape) == 4 and shape[0] == 1 and shape[1] in {1, 3} and network.input.dtype == "float32"):
+    if not takes_pictures(network.input.shape, network.input.dtype):
         if folder is not None:
             raise InputError(str(folder), f"{network.name} takes {_shape(network.input)}, not pictures")
         return _random(network)
-    files = picture_files(folder if folder is not None else data_dir() / "pictures")[:most]
-    prepare = preprocessing_for(network.builder, network.weights, shape)
-    for file in files:
-        _check(file)
+    files, skipped = _usable(picture_files(folder if folder is not None else data_dir() / "pictures"), most, skip_bad)
+    if not files:
+        raise InputError(str(folder), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
+    how = network.preprocessing or preprocessing_of(network.builder, network.weights, network.input.shape)
+    prepare = preparing(how)
     what = f"{counted(len(files), 'picture')} of {folder}" if folder is not None else f"{counted(len(files), 'bundled picture')}"
-    return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])))
+    if skipped:
+        what += f", {len(skipped)} skipped"
+    return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])), how, tuple(skipped))
+
+
+def _usable(files: Sequence[Path], most: int | None, skip_bad: bool) -> tuple[list[Path], list[Skipped]]:
+    """The first `most` that can be read, and those before them that cannot."""
+    found: list[Path] = []
+    skipped = []
+    for file in files:
+        if most is not None and len(found) == most:
+            break
+        try:
+            read_picture(file)
+        except InputError as error:
+            if not skip_bad:
+                raise
+            skipped.append(Skipped(file.name, error.reason))
+        else:
+            found.append(file)
+    return found, skipped
 
 
 def picture_files(folder: Path) -> list[Path]:
@@ -75,25 +110,6 @@ def picture_files(folder: Path) -> list[Path]:
     if not files:
         raise InputError(str(folder), f"has no pictures ({', '.join(sorted(SUFFIXES))})")
     return files
-
-
-def read_picture(path: Path) -> Image.Image:
-    """A picture with all its pixels in memory; InputError names a file that is none."""
-    try:
-        with Image.open(path) as picture:
-            picture.load()
-            return picture
-    except UnidentifiedImageError:
-        raise InputError(str(path), "is not a picture that can be read") from None
-    except Image.DecompressionBombError:
-        raise InputError(str(path), "is too large a picture") from None
-    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on broken files
-        raise InputError(str(path), f"is not a picture that can be read: {error}") from None
-
-
-def _check(path: Path) -> None:
-    """Find a broken picture before the first inference, not in the middle of the run."""
-    read_picture(path).close()
 
 
 def _random(network: PlannedNetwork) -> Images:

@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from lmos_opt.coding import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.plan import STAGES, Plan
+from lmos_opt.preprocessing import Preprocessing
 from lmos_opt.units import counted, format_size, format_time
 from measurement.medians import median_of
 from runner.machine import Machine
@@ -96,6 +97,13 @@ class FailedImage(Record):
     retries: Count
 
 
+class SkippedPicture(Record):
+    """A file of the folder that is no picture that can be used, and why; it is none of the run's images."""
+
+    file: Text
+    reason: Text
+
+
 class Happening(Record):
     """Something that happened on the way, `at_s` after the run began: its name as in `runner.events`, and one line."""
 
@@ -142,7 +150,7 @@ class Environment(Record):
     """Under which conditions a run took place.
 
     `weights` and `images` say in a sentence what they were, `seed` is that of seeded weights, `shape` the link's
-    emulation, `server` None where everything ran at the edge.
+    emulation, `server` None where everything ran at the edge, `preprocessing` how pictures became inputs, if there were pictures.
     """
 
     started: Text
@@ -153,6 +161,7 @@ class Environment(Record):
     weights: Text
     seed: Count | None
     images: Text
+    preprocessing: Preprocessing | None = None
 
 
 class RunReport(Document):
@@ -165,7 +174,8 @@ class RunReport(Document):
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
     `errors` says for each stage how far off its prediction was, relative to the measured median: 0.1 is a tenth too high.
     `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
-    of the cut, images that failed. `codec` is there where tensors were not sent as they are. A run that
+    of the cut, images that failed; `skipped` files of the folder that are no pictures.
+    `codec` is there where tensors were not sent as they are. A run that
     `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
     """
 
@@ -182,6 +192,7 @@ class RunReport(Document):
     fallbacks: Count
     environment: Environment
     failed: tuple[FailedImage, ...] = ()
+    skipped: tuple[SkippedPicture, ...] = ()
     complete: Flag = True
     reason: Text | None = None
     pipelined: Flag = False
@@ -207,6 +218,7 @@ def make_report(
     environment: Environment,
     *,
     failed: Sequence[FailedImage] = (),
+    skipped: Sequence[SkippedPicture] = (),
     reason: str | None = None,
     pipelined: bool = False,
     elapsed_s: float | None = None,
@@ -235,6 +247,7 @@ def make_report(
         fallbacks=sum(result.finished_at == "edge" for result in results),
         environment=environment,
         failed=tuple(failed),
+        skipped=tuple(skipped),
         complete=reason is None,
         reason=reason,
         pipelined=pipelined,

@@ -13,6 +13,7 @@ from lmos_opt.policy_maps import bandwidth_policy
 from lmos_opt.selection import RULES
 from lmos_opt.units import counted, format_rate, format_size, format_time
 from measurement import codecs
+from runner.commands.assumed import tell_assumed
 from runner.commands.output import activity, err, out, print_json, table
 from runner.commands.policy import ends_of
 from runner.commands.tracing import Asked, Question, baseline_point, read, trace
@@ -31,6 +32,8 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
     plan = choose(question, asked, select)
     if between is not None:
         plan = plan.model_copy(update={"policy": _policy(question, asked.instance, select, between)})
+    if plan.network is not None:
+        tell_assumed(plan.network)
     if output is not None:
         plan.save(output)
     if plot is not None:
@@ -77,7 +80,7 @@ def _policy(question: Question, instance: Instance, select: str, between: str) -
 
 def plan_table(plan: Plan, instance: Instance) -> object:
     """The plan for people."""
-    predicted = plan.predicted
+    predicted, how = plan.predicted, plan.network.preprocessing if plan.network is not None else None
     where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
     rows = [
         ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
@@ -86,6 +89,7 @@ def plan_table(plan: Plan, instance: Instance) -> object:
           for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
         *([["own variables", decided(plan)]] if plan.solution else []),
         *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
+        *([["pictures", how.in_words + (", assumed" if how.origin == "assumed" else "")]] if how is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
     title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "

@@ -12,6 +12,7 @@ from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
+from runner.commands.assumed import tell_assumed
 from runner.commands.output import err, live, out, print_json, table
 from runner.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from runner.connecting import is_loopback, parse_address
@@ -30,7 +31,7 @@ from runner.trace import save_trace
 @dataclass(frozen=True)
 class Manner:
     """How a run is to be done, as typed: pipelined or not, how patiently, what lets it into the server, where its trace goes,
-    how it is watched, and how many pictures show what a codec changes."""
+    how it is watched, how many pictures show what a codec changes, and whether pictures that cannot be read are left out."""
 
     pipelined: bool = False
     deadline: str | None = None
@@ -43,6 +44,7 @@ class Manner:
     watch: Watch = field(default_factory=Watch)
     compared: int = 8
     adapt: bool = False
+    skip_bad_images: bool = False
 
 
 class ImagesLost(LmosError):
@@ -65,7 +67,7 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
     with sigterm_like_ctrl_c(), logged(manner.watch) if manner.watch.is_logged else nullcontext():
         loaded = Plan.load(plan)
-        check_runnable(loaded, str(plan))
+        tell_assumed(check_runnable(loaded, str(plan)))
         report = _report(loaded, parse_address(server), images, n, shape, networks, weights, threads, manner)
         if as_json:
             print_json(report.to_json())
@@ -75,6 +77,8 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
                 out().print(changes(report))
             out().print(classes(report))
             out().print(how_it_went(report))
+            for picture in report.skipped:
+                out().print(f"skipped {picture.file}: {picture.reason}", soft_wrap=True, markup=False)
         if output is not None:
             report.save(output)  # last: a full disk must not take what was printed with it
         if manner.trace is not None:
@@ -112,6 +116,7 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             progress=progress,
             observers=observers,
             compared=manner.compared,
+            skip_bad_images=manner.skip_bad_images,
         )
 
 
@@ -181,7 +186,8 @@ def how_it_went(report: RunReport) -> str:
     found = []
     if report.goodput_images_per_s is not None:
         found.append(f"{report.goodput_images_per_s:.2f} images/s" + (", pipelined" if report.pipelined else ""))
-    for count, what in ((report.retries, "sent again"), (report.fallbacks, "finished at the edge"), (report.lost, "lost")):
+    for count, what in ((report.retries, "sent again"), (report.fallbacks, "finished at the edge"), (report.lost, "lost"),
+                        (len(report.skipped), "pictures skipped")):
         if count:
             found.append(f"{count} {what}")
     if report.codec is not None:

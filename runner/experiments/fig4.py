@@ -72,8 +72,8 @@ def _squeezenet(lab: Lab) -> Subject:
 
     from measurement.labels import imagenet_classes
     from measurement.networks import build_network
+    from measurement.pictures import read_picture
     from measurement.preprocessing import preprocessing_for
-    from runner.images import read_picture
     from runner.reproduction.accuracy import subject
 
     lab.data("weights", "squeezenet1_1.safetensors")

@@ -218,6 +218,7 @@ def _stages(subject: Subject) -> Table | None:
 def _images(report: RunReport) -> Table:
     rows = tuple((Path(image.file).name, image.class_name or str(image.class_), format_time(image.latency_s),
                   "server" if image.finished_at == "plan" else f"edge: {image.reason}") for image in report.per_image)
+    rows += tuple((skipped.file, "skipped", "", skipped.reason) for skipped in report.skipped)
     return Table(("picture", "class", "took", "finished at"), rows, (2,))
 
 
@@ -226,6 +227,7 @@ def _how_it_went(report: RunReport) -> str:
              *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
              "pipelined" if report.pipelined else "one after another", f"{report.retries} sent again",
              f"{report.fallbacks} finished at the edge", f"{report.lost} lost",
+             *([f"{len(report.skipped)} pictures skipped"] if report.skipped else []),
              *([report.codec.in_words] if report.codec else [])]  # fmt: skip
     link = report.environment.shape
     return ", ".join(words) + (f"; the link was held to {link}" if link else "") + \
@@ -245,6 +247,9 @@ def _machines(report: RunReport) -> Table:
     same = len(machines)
     rows += [("began", *[environment.started] * same), ("weights", *[environment.weights] * same),
              ("images", *[environment.images] * same)]  # fmt: skip
+    if environment.preprocessing is not None:
+        assumed = ", assumed" if environment.preprocessing.origin == "assumed" else ""
+        rows += [("pictures become inputs", *[environment.preprocessing.in_words + assumed] * same)]
     return Table(("", *(name for name, _ in machines)), tuple(rows))
 
 

@@ -9,10 +9,11 @@ import torch
 from PIL import Image
 from running import FOUR_CHANNELS, Plans, network_of
 
-from lmos_opt import InputError
+from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from lmos_opt.units import format_time
-from runner.images import find_images, picture_files, read_picture
+from measurement.pictures import read_picture
+from runner.images import find_images, picture_files
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.report import STAGE_COLUMNS, Environment, ImageResult, RunReport, make_report, memory_note, stage_rows
@@ -145,6 +146,52 @@ def test_a_broken_picture_is_named_before_anything_runs(tmp_path: Path, plans: P
     (tmp_path / "b.png").write_text("no picture")
     with pytest.raises(InputError, match=r"b\.png: is not a picture"):
         read_picture(tmp_path / "b.png")
+
+
+def test_fault_18_bad_pictures_are_skipped_and_listed(tmp_path: Path, plans: Plans) -> None:
+    for name in ("b.png", "d.png", "e.png"):
+        Image.new("RGB", (20, 30)).save(tmp_path / name)
+    (tmp_path / "a.png").write_text("no picture")
+    (tmp_path / "c.png").write_bytes((tmp_path / "b.png").read_bytes()[:40])
+    images = find_images(network_of(plans(0)), tmp_path, skip_bad=True)
+    assert images.names == ["b.png", "d.png", "e.png"]
+    assert [one.file for one in images.skipped] == ["a.png", "c.png"]
+    assert images.skipped[0].reason == "is not a picture that can be read"
+    assert images.what == f"3 pictures of {tmp_path}, 2 skipped"
+    assert find_images(network_of(plans(0)), tmp_path, 1, skip_bad=True).names == ["b.png"]
+    for name in ("b.png", "d.png", "e.png"):
+        (tmp_path / name).unlink()
+    with pytest.raises(InputError, match=r"has no picture that can be read; the first, a\.png: is not a picture"):
+        find_images(network_of(plans(0)), tmp_path, skip_bad=True)
+
+
+def test_a_network_that_takes_no_pictures_refuses_a_folder_of_them(tmp_path: Path) -> None:
+    network = network_of(Plans(FOUR_CHANNELS, shape=(1, 4, 8, 8))(0))
+    with pytest.raises(InputError, match="takes 1x4x8x8 float32, not pictures"):
+        find_images(network, tmp_path)
+
+
+def test_fault_08_an_own_networks_preprocessing_is_stated_and_can_be_changed(plans: Plans) -> None:
+    network = network_of(plans(0))
+    assert network.preprocessing is not None
+    assert network.preprocessing.origin == "assumed"
+    assert network.preprocessing.in_words == ("shorter side to 9 pixels (bilinear), centre 8x8, RGB, over 255, "
+                                              "mean 0.485 0.456 0.406, deviation 0.229 0.224 0.225")
+    plain = network.preprocessing.model_copy(update={"mean": (0.0,) * 3, "std": (1.0,) * 3, "origin": "given"})
+    found = find_images(network.model_copy(update={"preprocessing": plain}), None).load(0)
+    assert 0 <= float(found.min()) < float(found.max()) <= 1
+
+
+def test_fault_08_a_plan_without_preprocessing_reads_and_one_that_does_not_fit_is_refused(plans: Plans) -> None:
+    document = plans(0).to_dict()
+    old = {**document, "network": {k: v for k, v in document["network"].items() if k != "preprocessing"}}
+    assert torch.equal(find_images(network_of(Plan.from_dict(old)), None).load(0), find_images(network_of(plans(0)), None).load(0))
+    document["network"]["preprocessing"]["crop"] = [9, 9]
+    with pytest.raises(InputError, match=r"preprocessing: makes 1x3x9x9 float32; input is 1x3x8x8 float32"):
+        Plan.from_dict(document)
+    document["network"]["preprocessing"] |= {"crop": [8, 8], "mean": [0.5], "scale": 0.0}
+    with pytest.raises(InputError, match=r"mean: has 1 numbers; RGB has 3 channels.*scale: must be above 0"):
+        Plan.from_dict(document)
 
 
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
