@@ -124,7 +124,7 @@ def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
 @EACH
 def test_negative_times_and_sizes_are_refused_with_their_path(document):
     data = document.to_dict()
-    free = {"values", "predicted", "price", "timing", "errors"}
+    free = {"values", "predicted", "price", "timing", "errors", "mean"}
     amounts = [path for path, value in leaves(data) if type(value) in (int, float) and not free & set(path)]
     assert amounts
     for path in amounts:
@@ -140,6 +140,7 @@ OPTIONAL = {
     "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
     "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
     "t_encode_s", "t_decode_s", "sent_bytes", "compared", "returned", "back_bytes_per_s",
+    "preprocessing", "interpolation", "origin", "skipped",
 }  # fmt: skip
 
 
