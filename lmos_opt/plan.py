@@ -24,6 +24,10 @@ STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
 """The keys that every `predicted` and `measured` has."""
 
 
+LARGEST_CROSSING_BYTES = 2**30
+"""What the runner carries in one exchange: of a tensor, and of all that cross together, before a codec makes it fewer."""
+
+
 class CrossingTensor(Record):
     """One tensor that crosses from edge to server; under a codec, `wire_bytes` are what it is predicted to take on the way."""
 
@@ -269,3 +273,22 @@ def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
         raise InputError(source, "network: is null: this plan was made from an instance file, and numbers alone cannot "
                                  "be run; make it from a network or a profile")
     return plan.network
+
+
+def not_sendable(plan: Plan) -> str | None:
+    """What crosses in this plan and is more than the runner carries, in one clause; None where all of it can be sent."""
+    total = sum(tensor.bytes for tensor in plan.crossing)
+    if total <= LARGEST_CROSSING_BYTES:
+        return None
+    largest = max(plan.crossing, key=lambda tensor: tensor.bytes)
+    if largest.bytes > LARGEST_CROSSING_BYTES:
+        what = f"tensor {largest.name!r} of {largest.bytes} bytes crosses"
+    else:
+        what = f"{len(plan.crossing)} tensors of {total} bytes cross, the largest {largest.name!r} of {largest.bytes}"
+    return f"{what}; the runner carries at most {LARGEST_CROSSING_BYTES} bytes an image"
+
+
+def check_sendable(plan: Plan, source: str) -> None:
+    """InputError where more crosses than the runner carries."""
+    if (why := not_sendable(plan)) is not None:
+        raise InputError(source, f"crossing: {why}; choose another split")

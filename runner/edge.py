@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from lmos_opt.errors import InputError
-from lmos_opt.plan import Plan, PlannedNetwork, check_runnable
+from lmos_opt.plan import Plan, PlannedNetwork, check_runnable, check_sendable
 from lmos_opt.units import counted
 from measurement import codecs
 from measurement.labels import imagenet_classes
@@ -79,7 +79,7 @@ def run_plan(
     if n is not None and n < 1:
         raise InputError("images", f"{counted(n, 'image')} cannot be run; expected at least 1")
     timeouts = timeouts or patient_with(plan)
-    _check_codec(plan, network)
+    _check_crossing(plan, network)
     pictures = find_images(network, images, n, skip_bad=skip_bad_images)
     n = len(pictures) if n is None else n
     tell = progress or (lambda what, done, total: None)
@@ -147,9 +147,10 @@ def patient_with(plan: Plan) -> Timeouts:
     return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted.get("latency_s", 0.0))))
 
 
-def _check_codec(plan: Plan, network: PlannedNetwork) -> None:
-    """InputError where the codec does not suit what crosses, or where the server would make another tensor of the picture itself:
-    it knows the network, not the plan."""
+def _check_crossing(plan: Plan, network: PlannedNetwork) -> None:
+    """InputError where more crosses than can be sent, where the codec does not suit it, or where the server would make another
+    tensor of the picture itself: it knows the network, not the plan."""
+    check_sendable(plan, "plan")
     codec, how = codecs.get(plan.codec), network.preprocessing
     codec.check_crossing(tensor.name for tensor in plan.crossing)
     if how is None or not plan.x2 or not codec.only_input:

@@ -152,7 +152,8 @@ class Tail:
             results, _ = pack(flat_outputs(tail(crossing)))
         self.request_bytes, self.result_bytes = offsets(self._expected)[1], offsets(results)[1]
         if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
-            raise Refusal("split", f"more than {LARGEST_PAYLOAD_BYTES} bytes would have to cross")
+            raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
+                                   f"{LARGEST_PAYLOAD_BYTES} can be sent")
 
     def infer(self, request: Infer, payload: memoryview) -> Answered:
         """The outputs, and the times that they took. Refusal where that failed."""

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.protocol.messages import TensorHeader, offsets
+from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -26,9 +26,12 @@ _PADDING = memoryview(bytes(64))
 
 
 def describe(name: str, tensor: Tensor) -> TensorHeader:
-    """The header of a tensor whose elements lie densely. LocalProtocolError for a dtype that has no name."""
+    """The header of a tensor whose elements lie densely. LocalProtocolError for a dtype that has no name, and for one that is
+    larger than what is carried."""
     if tensor.dtype not in _NAMES:
         raise LocalProtocolError(f"tensor {name!r} has dtype {tensor.dtype}, which cannot be sent")
+    if tensor.nbytes > LARGEST_PAYLOAD_BYTES:
+        raise LocalProtocolError(f"tensor {name!r} has {tensor.nbytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
     return TensorHeader(name=name, dtype=_NAMES[tensor.dtype],
                         shape=tuple(tensor.shape), strides=tensor.stride())
 

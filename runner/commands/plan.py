@@ -7,7 +7,7 @@ from pathlib import Path
 from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
-from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan
+from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan, not_sendable
 from lmos_opt.policy import Policy
 from lmos_opt.policy_maps import bandwidth_policy
 from lmos_opt.selection import RULES
@@ -34,6 +34,8 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
         plan = plan.model_copy(update={"policy": _policy(question, asked.instance, select, between)})
     if plan.network is not None:
         tell_assumed(plan.network)
+        if (why := not_sendable(plan)) is not None:
+            err().print(f"lmos: this plan cannot be run: {why}", soft_wrap=True)
     if output is not None:
         plan.save(output)
     if plot is not None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plan import Plan, check_runnable, check_sendable
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.access import read_token
@@ -67,7 +67,9 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
     with sigterm_like_ctrl_c(), logged(manner.watch) if manner.watch.is_logged else nullcontext():
         loaded = Plan.load(plan)
-        tell_assumed(check_runnable(loaded, str(plan)))
+        network = check_runnable(loaded, str(plan))
+        check_sendable(loaded, str(plan))
+        tell_assumed(network)
         report = _report(loaded, parse_address(server), images, n, shape, networks, weights, threads, manner)
         if as_json:
             print_json(report.to_json())
@@ -187,7 +189,7 @@ def how_it_went(report: RunReport) -> str:
     if report.goodput_images_per_s is not None:
         found.append(f"{report.goodput_images_per_s:.2f} images/s" + (", pipelined" if report.pipelined else ""))
     for count, what in ((report.retries, "sent again"), (report.fallbacks, "finished at the edge"), (report.lost, "lost"),
-                        (len(report.skipped), "pictures skipped")):
+                        (len(report.skipped), "skipped")):
         if count:
             found.append(f"{count} {what}")
     if report.codec is not None:

@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.files import Amount, Count, Name, Record, Text
+from lmos_opt.plan import LARGEST_CROSSING_BYTES
 from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
 from runner.errors import one_line
 from runner.machine import Machine
@@ -21,7 +22,7 @@ from runner.protocol.frames import FrameType
 
 ALIGNMENT = 64
 """Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
-LARGEST_PAYLOAD_BYTES = 2**30
+LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 LARGEST_PROBE_BYTES = 2**22
 LARGEST_TOKEN = 1000
 MOST_DIMENSIONS = 16

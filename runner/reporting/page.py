@@ -227,7 +227,7 @@ def _how_it_went(report: RunReport) -> str:
              *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
              "pipelined" if report.pipelined else "one after another", f"{report.retries} sent again",
              f"{report.fallbacks} finished at the edge", f"{report.lost} lost",
-             *([f"{len(report.skipped)} pictures skipped"] if report.skipped else []),
+             *([f"{counted(len(report.skipped), 'picture')} skipped"] if report.skipped else []),
              *([report.codec.in_words] if report.codec else [])]  # fmt: skip
     link = report.environment.shape
     return ", ".join(words) + (f"; the link was held to {link}" if link else "") + \

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lmos_opt import InputError, Instance, NetworkProfile, Plan, make_plan
-from lmos_opt.plan import STAGES, check_runnable
+from lmos_opt.plan import LARGEST_CROSSING_BYTES, STAGES, check_runnable, check_sendable, not_sendable
 from lmos_opt.split import Split, down_closed_sets
 from lmos_opt.stages import stage_times
 from tests.lmos_opt.documents import SETTING, chain_data, diamond_data, listed, plan_example, profile_data
@@ -139,3 +139,26 @@ def test_predictions_from_measured_times_say_between_what_they_lie():
     assert "t_tx_s" not in plan(1, rtt=0.1).predicted_interval
     assert plan(1, server="paper-server").predicted_interval.keys() == {"t_edge_s", "latency_s"}
     assert plan(1, "rpi4", "paper-server").predicted_interval == {}
+
+
+def _crossing_of(*n_bytes):
+    tensors = [{"name": f"t{k}", "shape": [n], "dtype": "uint8", "bytes": n} for k, n in enumerate(n_bytes)]
+    return Plan.from_dict(plan_example().to_dict() | {"crossing": tensors})
+
+
+@pytest.mark.parametrize(("n_bytes", "why"), [
+    ((LARGEST_CROSSING_BYTES,), None),
+    ((LARGEST_CROSSING_BYTES - 5, 5), None),
+    ((5, 1_200_000_000), "tensor 't1' of 1200000000 bytes crosses; the runner carries at most 1073741824 bytes an image"),
+    ((600_000_000, 700_000_000), "2 tensors of 1300000000 bytes cross, the largest 't1' of 700000000; the runner carries at most "
+                                 "1073741824 bytes an image"),
+])  # fmt: skip
+def test_fault_18_more_than_the_runner_carries_is_said_and_refused(n_bytes, why):
+    plan = _crossing_of(*n_bytes)
+    assert not_sendable(plan) == why
+    if why is None:
+        check_sendable(plan, "plan.json")
+    else:
+        with pytest.raises(InputError) as caught:
+            check_sendable(plan, "plan.json")
+        assert str(caught.value) == f"plan.json: crossing: {why}; choose another split"

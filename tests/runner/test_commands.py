@@ -283,6 +283,20 @@ def test_the_plans_table_says_what_crosses(capsys):
     assert "nothing" in whole
 
 
+def test_fault_18_a_plan_of_more_than_the_runner_carries_is_said_and_no_run_begins(capsys):
+    data = copy.deepcopy(profile_data())
+    large = {"shape": [1, 3, 10_000, 10_000], "dtype": "float32"}
+    data["layers"][0] |= {"outputs": [large], "output_shape": large["shape"], "output_bytes": 1_200_000_000}
+    Path("large.json").write_text(json.dumps(data))
+    crosses = "tensor 'split' of 1200000000 bytes crosses; the runner carries at most 1073741824 bytes an image"
+    assert main(["plan", "large.json", "--select", "cut:1", "--memory", "100GB", "-o", "plan.json"]) == 0
+    assert capsys.readouterr().err == f"lmos: this plan cannot be run: {crosses}\n"
+    assert main(["run", "plan.json", "--server", "127.0.0.1:1"]) == 2
+    assert capsys.readouterr() == ("", f"lmos: plan.json: crossing: {crosses}; choose another split\n")
+    assert main(["plan", "large.json", "--select", "cut:0", "-o", "plan.json"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_a_plan_that_goes_nowhere_is_shown_and_says_so(folder, capsys):
     assert main(["plan", "toy.json", "--select", "cut:1"]) == 0
     out, err = capsys.readouterr()

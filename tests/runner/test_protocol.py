@@ -44,7 +44,7 @@ from runner.protocol import (
 from runner.protocol.connection import TRANSITIONS
 from runner.protocol.frames import PREFIX_BYTES, encode_prefix
 from runner.protocol.messages import ANSWERS, LARGEST_PAYLOAD_BYTES, MESSAGES
-from runner.tensors import DTYPES, pack, unpack
+from runner.tensors import DTYPES, describe, pack, unpack
 
 HELLO = Hello(software="lmos test", capabilities=("codec:raw", "of another time"), token="a token")
 WELCOME = Welcome(software="lmos test", window=2, idle_s=60.0)
@@ -471,6 +471,11 @@ def test_tensors_are_aligned_and_nothing_follows_the_last() -> None:
 def test_a_dtype_without_a_name_is_our_fault() -> None:
     with pytest.raises(LocalProtocolError, match="cannot be sent"):
         pack({"a": torch.zeros(2, dtype=torch.float8_e5m2)})
+
+
+def test_fault_18_a_tensor_larger_than_what_is_carried_is_named_with_its_bytes_and_the_limit() -> None:
+    with pytest.raises(LocalProtocolError, match=r"tensor 'x' has 1073741828 bytes; at most 1073741824 can be sent$"):
+        describe("x", torch.empty(2**28 + 1, device="meta"))
 
 
 def test_an_encoded_tensor_takes_its_own_place_in_the_payload() -> None:
