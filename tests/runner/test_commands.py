@@ -70,14 +70,14 @@ def test_the_json_on_standard_output_is_the_file(folder, capsys):
 
 
 def test_the_table_for_people(folder, capsys):
-    """Scaled: (0, 1), (0.146, 0.808), (0.428, 0.793), (1, 0): off the line by 0, 0.045, 0.22, 0."""
+    """Scaled: (0, 1), (0.146, 0.808), (0.428, 0.793), (1, 0): only the second lies below the line, the third is farther off above."""
     lines = printed(capsys, "front", "toy.json", "-o", "front.csv", "--select", "knee").splitlines()
     assert lines[0].startswith("toy: 4 non-dominated of the splits of 3 layers at 8 Mbps; ")
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert cells == [
         ["", "0", "3", "441.50 ms", "0 B", "4.0 kB", "(none)"],
-        ["", "1", "2", "633.00 ms", "12.1 kB", "8.0 kB", "a"],
-        ["chosen", "2", "1", "1.001 s", "13.1 kB", "1.0 kB", "b"],
+        ["chosen", "1", "2", "633.00 ms", "12.1 kB", "8.0 kB", "a"],
+        ["", "2", "1", "1.001 s", "13.1 kB", "1.0 kB", "b"],
         ["", "3", "0", "1.750 s", "63.1 kB", "0 B", "c"],
     ]
     assert listed(folder) == ["front.csv", "toy.json"]
