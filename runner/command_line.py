@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Any
 
@@ -23,6 +24,7 @@ _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
     if arguments is None:  # the process is the command's
+        _heed_ctrl_c()
         code = _run(app, arguments)
     else:
         from runner.memory import settled
@@ -35,6 +37,13 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has nowhere to go
         return code or _failed(error)
     return code
+
+
+def _heed_ctrl_c() -> None:
+    """SIGINT interrupts also where the process was started with it ignored, as shells do for what runs in the background: nothing
+    else would end what was begun there in order."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _run(app: typer.Typer, arguments: list[str] | None) -> int:

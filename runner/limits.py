@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.protocol.connection import fresh_memory
@@ -115,12 +116,14 @@ class Buffers:
 class Throttle:
     """So many events a second on average, with a second's worth at once."""
 
-    def __init__(self, per_s: float) -> None:
-        self._per_s, self._ready_at = per_s, time.monotonic()
+    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], object] = time.sleep) -> None:  # fmt: skip
+        self._per_s, self._clock, self._sleep = per_s, clock, sleep
+        self._ready_at = clock()
 
     def wait(self) -> None:
         """Return when one more may happen."""
-        now = time.monotonic()
+        now = self._clock()
         self._ready_at = max(self._ready_at, now - 1.0) + 1 / self._per_s
         if self._ready_at > now:
-            time.sleep(self._ready_at - now)
+            self._sleep(self._ready_at - now)

@@ -67,9 +67,8 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
     with sigterm_like_ctrl_c(), logged(manner.watch) if manner.watch.is_logged else nullcontext():
         loaded = Plan.load(plan)
-        network = check_runnable(loaded, str(plan))
+        check_runnable(loaded, str(plan))
         check_sendable(loaded, str(plan))
-        tell_assumed(network)
         report = _report(loaded, parse_address(server), images, n, shape, networks, weights, threads, manner)
         if as_json:
             print_json(report.to_json())
@@ -101,6 +100,7 @@ def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | N
             url = stack.enter_context(shown_at(metrics, manner.watch.metrics, manner.unprotected))
             tell_url(url, manner.watch)
             observers.append(metrics)
+        tell_assumed(check_runnable(plan, "plan"), manner.watch.is_logged)
         progress = _progress(stack, manner.watch, observers)
         return run_plan(
             plan,

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -234,36 +233,41 @@ def pretended(request, tmp_path, monkeypatch):
     return tmp_path, pretend
 
 
+def _pid(folder):
+    """The process's id; none if it did not come to say it."""
+    return (folder / "pid").read_text().strip() if (folder / "pid").exists() else ""
+
+
 def _is_gone(folder):
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((folder / "pid").read_text()), 0)
+    if pid := _pid(folder):
+        with pytest.raises(ProcessLookupError):
+            os.kill(int(pid), 0)
     return not list((folder / "temporary").iterdir())
 
 
 def test_a_process_is_ended_when_its_time_is_over(pretended):
     folder, pretend = pretended
-    slow = replace(pretend("exec sleep 60"), limit_s=0.3)
-    start = time.perf_counter()
+    slow = replace(pretend("exec sleep 3600"), limit_s=0.3)
     model, objectives, _ = _published(next(p for p in PUBLISHED if p.stem == "moa_kp10_p2"))
     front = trace_front(model, objectives, solver=slow)
     assert not front.complete
     assert "time limit" in front.reason
     with pytest.raises(SolverError, match="time limit"):
         pareto_front(random_instance(0, most_layers=3), solver=slow)
-    assert time.perf_counter() - start < 20
     assert _is_gone(folder)
 
 
 def test_a_process_is_ended_by_an_interruption(pretended):
     folder, pretend = pretended
-    found = pretend("exec sleep 60")
+    found = pretend("exec sleep 3600")
 
     def interrupt(*_):
-        raise KeyboardInterrupt
+        if _pid(folder):  # it runs
+            raise KeyboardInterrupt
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
-        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
         with pytest.raises(KeyboardInterrupt):
             found.ask("", 0)
     finally:

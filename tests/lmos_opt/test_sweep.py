@@ -14,6 +14,7 @@ from lmos_opt.cache import Cache
 from lmos_opt.split import Split
 from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, sweep
 from runner.bench.random_instances import random_instance
+from tests.processes import started
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")
 
@@ -81,12 +82,10 @@ def test_processes_give_the_same_table(instances, alone):
 
 @contextmanager
 def dask_process(*arguments):
-    with subprocess.Popen([sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]], stdout=subprocess.DEVNULL,
-                          stderr=subprocess.DEVNULL) as process:
-        try:
-            yield process
-        finally:
-            process.terminate()
+    with started([sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]], stdout=subprocess.DEVNULL,
+                 stderr=subprocess.DEVNULL) as process:
+        yield process
+        process.terminate()
 
 
 @pytest.mark.process

@@ -19,6 +19,7 @@ from lmos_opt.plan import PlannedNetwork, Setting, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
+from tests.processes import started
 
 HERE = Path(__file__).parent
 BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
@@ -89,16 +90,10 @@ class ServerProcess:
 def server_process(log: Path, networks: Sequence[str] = NETWORKS) -> Iterator[ServerProcess]:
     """`python -m runner.server` on a free port; killed at the end if it still runs."""
     with log.open("w") as stderr:
-        process = subprocess.Popen([sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks], cwd=HERE,
-                                   stdout=subprocess.PIPE, stderr=stderr, text=True,
-                                   env={**os.environ, "OMP_NUM_THREADS": "1"})  # fmt: skip
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, log.read_text()
-        yield ServerProcess(process, int(line), log)
-    finally:
-        process.kill()
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        command = [sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks]
+        with started(command, cwd=HERE, stdout=subprocess.PIPE, stderr=stderr,
+                     env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, log.read_text()
+            yield ServerProcess(process, int(line), log)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
-import time
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -18,6 +20,7 @@ from runner.bench.exactness import answer, question, verdicts
 from runner.bench.random_instances import SHAPES, STYLES
 from runner.cli import main
 from runner.commands.bench_exactness import COLUMNS
+from tests.processes import read_terminal, started
 
 EASY = 3
 """A seed whose front has several points and takes no time."""
@@ -115,22 +118,44 @@ def test_what_cannot_be_asked(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+@contextmanager
+def judging(folder, jobs, *before):
+    """The benchmark when it has judged something: its process, and the other end of the terminal that is its standard error."""
+    ours, theirs = pty.openpty()
+    command = [*before, sys.executable, "-m", "runner.cli", "bench", "exactness", "--jobs", jobs, "-o", "x.csv"]
+    try:
+        with started(command, cwd=folder, stdout=subprocess.PIPE, stderr=theirs, env=os.environ | {"COLUMNS": "120"}) as process:
+            os.close(theirs)
+            read_terminal(ours, r"[1-9]\d*/4000")
+            yield process, ours
+    finally:
+        os.close(ours)
+
+
 @pytest.mark.process
+@pytest.mark.parametrize("before", [[], ["sh", "-c", """trap '' INT; exec "$0" "$@" """]], ids=["", "SIGINT was ignored"])
 @pytest.mark.parametrize("jobs", ["1", "2"])
-def test_an_interruption_keeps_what_was_judged(tmp_path, jobs):
+def test_an_interruption_keeps_what_was_judged(tmp_path, jobs, before):
     """Ctrl-C goes to all processes of a terminal: none of them complains, none is left, none of its fronts is counted."""
-    begun = subprocess.Popen([sys.executable, "-m", "runner.cli", "bench", "exactness", "--jobs", jobs, "-o", "x.csv"],
-                             cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    time.sleep(4)
-    os.killpg(begun.pid, signal.SIGINT)
-    out, err = begun.communicate(timeout=30)
-    assert begun.returncode == 1
-    assert err.startswith("lmos: interrupted after ")
-    assert len(err.splitlines()) == 1
+    with judging(tmp_path, jobs, *before) as (process, terminal):
+        os.killpg(process.pid, signal.SIGINT)
+        err = read_terminal(terminal)  # to its end: nobody has it open any more
+        out = process.stdout.read()
+        assert process.wait(60) == 1
+    assert re.search(r"lmos: interrupted after \d+ of 4000 fronts\s*$", err)
+    assert err.count("lmos:") == 1
+    assert "Traceback" not in err
     assert "all" in out
     rows = (tmp_path / "x.csv").read_text().splitlines()[1:]
-    assert len(rows) < 4000
+    assert 0 < len(rows) < 4000
     assert all(row.endswith(",,") for row in rows)
+
+
+@pytest.mark.process
+def test_its_processes_end_with_it_however_it_ends(tmp_path):
+    with judging(tmp_path, "2") as (process, terminal):
+        process.kill()
+        read_terminal(terminal)
 
 
 @pytest.mark.slow

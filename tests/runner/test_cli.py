@@ -17,6 +17,7 @@ import pytest
 
 from runner.cli import main
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
+from tests.processes import started
 
 LMOS = [sys.executable, "-m", "runner.cli"]
 COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "ui", "serve", "certs", "run", "probe", "trace", "report", "export",
@@ -354,8 +355,7 @@ def test_a_full_disk_behind_standard_output_is_one_line(arguments, folder):
 
 def test_ctrl_c_in_a_real_process(folder):
     """Interrupted while it waits for its instance in a pipe."""
-    with subprocess.Popen([*LMOS, "front", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                          stderr=subprocess.PIPE, text=True) as process:  # fmt: skip
+    with started([*LMOS, "front", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         waiting = Path(f"/proc/{process.pid}/wchan")
         for _ in range(500):

@@ -16,6 +16,7 @@ from runner.cli import main
 from runner.emulation.cgroups import Limits, group
 from runner.emulation.command import CannotEmulate, do
 from runner.emulation.link import EDGE_ADDRESS, SERVER_ADDRESS, goodput_bytes_per_s, link
+from tests.processes import started
 
 LMOS = [sys.executable, "-m", "runner.cli"]
 RATE = 1.25e6
@@ -134,11 +135,11 @@ def test_a_plan_is_run_between_the_namespaces(tmp_path: Path) -> None:
 @pytest.mark.process
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(number: int) -> None:
-    process = subprocess.Popen([*LMOS, "emulate", "squeezenet1_1"], stderr=subprocess.PIPE, text=True)
-    while not left_behind():
-        time.sleep(0.05)
-    time.sleep(3)
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    with started([*LMOS, "emulate", "squeezenet1_1"], stderr=subprocess.PIPE) as process:
+        while not left_behind():
+            time.sleep(0.05)
+        time.sleep(3)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
     assert (process.returncode, said) == (1, "lmos: interrupted\n")
     assert left_behind() == []

@@ -102,7 +102,7 @@ def test_a_link_delays_each_direction() -> None:
     with echoing() as address, Proxy(address, Trouble(delay_s=0.1)) as proxy:
         begin = time.monotonic()
         assert exchanged(proxy.address, b"x" * 100_000) == b"x" * 100_000
-        assert 0.2 <= time.monotonic() - begin < 1
+        assert time.monotonic() - begin >= 0.2  # there and back; how much longer is the machine's affair
 
 
 def test_a_link_drops_connections_and_lets_others_in() -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from runner import server as serving
 from runner.bench.faults import hostile
 from runner.bench.faults import soak as soaking
 from runner.bench.faults.hostile import Withstood, withstand
@@ -18,7 +18,7 @@ from runner.bench.faults.soak import Side, soak
 from runner.cli import main
 from runner.connecting import Listener, listen
 from runner.errors import RunnerError
-from runner.limits import Limits
+from runner.limits import Limits, Throttle
 from runner.server import Server
 from runner.tail import Networks
 
@@ -51,20 +51,28 @@ def test_every_fault_is_named() -> None:
     assert Withstood(ends=Counter(closed=1), alone_s=[1.0], meanwhile_s=[2.0]).faults == []
 
 
-def test_newcomers_are_let_in_at_a_bounded_rate() -> None:
-    server = Server(Listener(listen("127.0.0.1", 0)), Networks(), Limits(arrivals_per_s=20.0))
+def test_newcomers_are_let_in_at_a_bounded_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    rates, waits = [], []
+
+    class Counted(Throttle):
+        def __init__(self, per_s: float) -> None:
+            rates.append(per_s)
+            super().__init__(per_s, iter([0.0] + [9.0] * 99).__next__, waits.append)  # long idle, then time stands still
+
+    monkeypatch.setattr(serving, "Throttle", Counted)
+    server = Server(Listener(listen("127.0.0.1", 0)), Networks(), Limits(arrivals_per_s=16.0))
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        begin = time.monotonic()
         for _ in range(30):  # a second's worth at once, the rest one after another
-            with socket.create_connection(("127.0.0.1", server.listener.port), 10) as peer:
+            with socket.create_connection(("127.0.0.1", server.listener.port), 60) as peer:
                 peer.sendall(b"GET / HTTP/1.1\r\n\r\n")
                 assert peer.recv(1)
-        assert time.monotonic() - begin > 0.4
     finally:
         server.stop()
-        thread.join(20)
+        thread.join(60)
+    assert rates == [16.0]
+    assert waits == [k / 16 for k in range(1, 15)]
 
 
 def test_the_command_tells_what_came_of_it(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,6 +30,7 @@ from runner.logs import log_event
 from runner.metrics import MOST_SCRAPES, EdgeMetrics, ServerMetrics, check_metrics_address, serve_metrics
 from runner.remote import Access, Timeouts
 from runner.report import RunReport
+from tests.processes import started
 
 TOKEN = "a-token-that-nobody-may-read"
 Numbers = dict[tuple[str, str], float]
@@ -43,7 +44,7 @@ def plan() -> Plan:
 
 @dataclass
 class Serving:
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[str]
     log: Path
     address: tuple[str, int]
     metrics: str
@@ -60,19 +61,16 @@ def serving(folder: Path) -> Iterator[Serving]:
     command = [sys.executable, "-m", "runner.cli", "serve", "--listen", "127.0.0.1:0", "--token-file", str(folder / "token"),
                "--log-format", "json", "--log-level", "debug", "--metrics", "127.0.0.1:0"]  # fmt: skip
     command += [part for network in NETWORKS for part in ("--network", network)]
-    with log.open("w") as errors, subprocess.Popen(command, cwd=HERE, stderr=errors,
-                                                   env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
-        try:
-            while '"listening"' not in (said := log.read_text()):
-                assert process.poll() is None, said
-                time.sleep(0.05)
-            port = re.search(r'"address": "127.0.0.1:(\d+)"', said)
-            url = re.search(r'"url": "([^"]+)"', said)
-            assert port
-            assert url
-            yield Serving(process, log, ("127.0.0.1", int(port[1])), url[1])
-        finally:
-            process.kill()
+    with log.open("w") as errors, started(command, cwd=HERE, stderr=errors,
+                                          env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
+        while '"listening"' not in (said := log.read_text()):
+            assert process.poll() is None, said
+            time.sleep(0.05)
+        port = re.search(r'"address": "127.0.0.1:(\d+)"', said)
+        url = re.search(r'"url": "([^"]+)"', said)
+        assert port
+        assert url
+        yield Serving(process, log, ("127.0.0.1", int(port[1])), url[1])
 
 
 def scraped(url: str) -> Numbers:
@@ -179,14 +177,15 @@ def test_a_run_told_to_end_writes_its_report_and_trace_and_its_log_is_json_alone
     all_here.save(tmp_path / "plan.json")
     command = [sys.executable, "-m", "runner.cli", "run", str(tmp_path / "plan.json"), "-n", "1000000", "--network", BRANCHED,
                "-o", str(tmp_path / "report.json"), "--trace", str(tmp_path / "trace.json"), "--log-format", "json"]  # fmt: skip
-    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    with started(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         lines = [process.stderr.readline() for _ in range(30)]
         process.send_signal(signal.SIGTERM)
         out, rest = process.communicate(timeout=60)
     assert process.returncode == 1
     records = [json.loads(line) for line in [*lines, *rest.splitlines()]]
-    assert [record["event"] for record in records[:2]] == ["run_began", "image_ended"]
+    assert [record["event"] for record in records[:3]] == ["log", "run_began", "image_ended"]
+    assert records[0]["message"].startswith(f"nothing says how {BRANCHED} takes pictures; assumed: shorter side to 9 pixels")
     assert [record["event"] for record in records[-2:]] == ["run_ended", "command_failed"]
     report = RunReport.load(tmp_path / "report.json")
     assert (report.complete, report.reason) == (False, "interrupted")

