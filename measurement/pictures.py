@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lmos_opt.errors import InputError
+from measurement import libtiff
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is tried, whatever a file's name says: Pillow knows stranger ones, some of which start programs."""
@@ -50,7 +51,10 @@ def read_picture(path: Path) -> Image.Image:
                 raise InputError(str(path), f"is a picture of {wide}x{high} pixels; expected at least 1x1")
             if wide * high > MOST_PIXELS:
                 raise _too_large(path, f"has {wide}x{high} pixels")
+            libtiff.begin()
             picture.load()
+            if libtiff.has_complained():
+                raise InputError(str(path), "is not a picture that can be read: its data are damaged")
             inverted = getattr(picture, "tag_v2", {}).get(_MEANT_FOR_WHITE) == 0
             return _of_8_bits(path, ImageOps.exif_transpose(picture), inverted)
     except UnidentifiedImageError:

@@ -178,3 +178,20 @@ def test_broken_files_of_every_kind_are_refused_in_one_line(tmp_path):
     assert len(refused) > 100
     assert not [line for line in refused if "\n" in line]
     assert pictures.MOST_PIXELS == 2**26
+
+
+@pytest.mark.parametrize("compression", ["tiff_lzw", "tiff_adobe_deflate", "jpeg", "group4"])
+def test_fault_18_a_damaged_tiff_is_refused_in_one_line(tmp_path, capfd, compression):
+    """Whatever libtiff, which is no Python, would say of it on standard error."""
+    path = tmp_path / "a.tif"
+    stored = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    Image.fromarray(stored).convert("1" if compression == "group4" else "RGB").save(path, compression=compression)
+    read_picture(path)
+    data = bytearray(path.read_bytes())
+    data[200:-400:7] = bytes(byte ^ 0x5A for byte in data[200:-400:7])
+    path.write_bytes(data)
+    with pytest.raises(InputError) as caught:
+        read_picture(path)
+    assert str(caught.value).startswith(f"{path}: is not a picture that can be read")
+    assert len(str(caught.value).splitlines()) == 1
+    assert capfd.readouterr() == ("", "")

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
+from running import BRANCHED, Plans, ServerProcess
 from torch import Tensor
 
+from runner.cli import main
 from runner.images import Images
+from runner.report import RunReport
 
 
 @pytest.mark.parametrize("ahead", [False, True])
@@ -45,3 +50,30 @@ def test_a_picture_that_cannot_be_loaded_says_so_in_its_turn() -> None:
     assert next(pictures)[0] == "a"
     with pytest.raises(ValueError, match="broken"):
         next(pictures)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("codec", "options"), [("raw", []), ("raw", ["--pipeline"]), ("jpeg:90", []), ("jpeg:90", ["--pipeline"])])
+def test_fault_18_a_run_leaves_bad_pictures_out(
+    codec: str, options: list[str], server: ServerProcess, plans: Plans, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plans(0).model_copy(update={"codec": codec}).save(tmp_path / "plan.json")
+    (tmp_path / "pictures").mkdir()
+    for name in ("b.png", "d.png"):
+        Image.new("RGB", (20, 30), "red").save(tmp_path / "pictures" / name)
+    (tmp_path / "pictures" / "a.png").write_text("no picture")
+    (tmp_path / "pictures" / "c.png").write_bytes((tmp_path / "pictures" / "b.png").read_bytes()[:40])
+    command = ["run", str(tmp_path / "plan.json"), "--server", f"127.0.0.1:{server.port}", "--network", BRANCHED, *options,
+               "--images", str(tmp_path / "pictures"), "-o", str(tmp_path / "report.json")]  # fmt: skip
+    assert main(command) == 2
+    refused = capsys.readouterr().err.splitlines()[-1]
+    assert refused == f"lmos: {tmp_path}/pictures/a.png: is not a picture that can be read"
+    assert main([*command, "--skip-bad-images"]) == 0
+    out, err = capsys.readouterr()
+    assert [line[:22] for line in err.splitlines()] == ["lmos: nothing says how"]
+    assert "skipped a.png: is not a picture that can be read\n" in out
+    report = RunReport.load(tmp_path / "report.json")
+    assert sorted(one.file for one in report.per_image) == ["b.png", "d.png"]
+    assert [one.file for one in report.skipped] == ["a.png", "c.png"]
+    assert (report.images, report.lost, report.fallbacks) == (2, 0, 0)
+    assert report.pipelined == ("--pipeline" in options)
