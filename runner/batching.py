@@ -13,8 +13,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from runner.network import flat_outputs
-from runner.split import Crossing
+from runner.split import Crossing, made_by
 
 PAYS = 0.95
 """A batch is used where it takes less than this share of the time that its images take one by one ..."""
@@ -81,9 +80,9 @@ class Batches:
 def run(tail: nn.Module, crossings: Sequence[Crossing]) -> list[Outputs]:
     """Each image's outputs, computed together. ValueError where the outputs are not one for each image."""
     if len(crossings) == 1:
-        return [flat_outputs(tail(crossings[0]))]
+        return [made_by(tail, crossings[0])]
     joined = {name: torch.cat([crossing[name] for crossing in crossings]) for name in crossings[0]}
-    outputs = flat_outputs(tail(Crossing(joined, crossings[0].scalars)))
+    outputs = made_by(tail, Crossing(joined, crossings[0].scalars))
     if any(tensor.dim() == 0 or tensor.shape[0] != len(crossings) for tensor in outputs.values()):
         raise ValueError("the tail's outputs are not one for each image")
     return [{name: tensor[k : k + 1] for name, tensor in outputs.items()} for k in range(len(crossings))]

@@ -301,6 +301,7 @@ def serve(
         int,
         typer.Option(min=1, max=64, metavar="N", help="Compute up to N edges' images at once where faster; last bits may differ."),
     ] = 1,
+    shape: Annotated[str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")] = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
@@ -310,7 +311,7 @@ def serve(
     from runner.commands.watching import Watch
 
     command.run(listen, networks or [], weights or [], plans or [], tls_cert, tls_key, client_ca, token_file, unprotected,
-                threads, batch, Watch(log_format, log_level, metrics))
+                threads, batch, shape, Watch(log_format, log_level, metrics))
 
 
 @app.command()

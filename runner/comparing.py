@@ -31,7 +31,7 @@ def compare(line: Line | None, head: nn.Module, pictures: Images, most: int, fir
     if line is None or not line.has_codec:
         return None
     done = agree = 0
-    difference = 0.0
+    difference, classifies = 0.0, True
     with suppress(KeyboardInterrupt):
         for k in range(min(most, len(pictures))):
             crossing = head(pictures.load(k))
@@ -39,10 +39,12 @@ def compare(line: Line | None, head: nn.Module, pictures: Images, most: int, fir
             plain = coded and _answer(line, first + 2 * k + 1, crossing, True, timeouts)
             if coded is None or plain is None:
                 break
+            classifies = class_of(plain.outputs) is not None
             agree += class_of(coded.outputs) == class_of(plain.outputs)
-            difference = max(difference, _difference(logits_of(coded.outputs), logits_of(plain.outputs)))
+            difference = max(difference, *(_difference(one, plain.outputs[name]) for name, one in coded.outputs.items()
+                                           if not classifies or one is logits_of(coded.outputs)))
             done += 1
-    return Compared(pictures=done, top1_agree=agree, max_logit_difference=difference) if done else None
+    return Compared(pictures=done, top1_agree=agree if classifies else None, max_logit_difference=difference) if done else None
 
 
 def _difference(one: Tensor, other: Tensor) -> float:

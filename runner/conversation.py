@@ -215,10 +215,12 @@ class Conversation:
     def _answer(self, tail: Tail, request: Infer, event: Received, came_at: float) -> None:
         answers = self._house.answers
         stored = answers.claim(self._session, request.id, event.seal)
-        again = stored is not None
+        again, waited_s = stored is not None, 0.0
         if stored is None:
             try:
+                waited_s = time.perf_counter() - came_at
                 headers, parts, *times = tail.infer(request, event.payload)
+                waited_s += tail.waited_s
                 if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
                     stored = Stored(headers, b"".join(parts), *times)
             finally:
@@ -227,7 +229,8 @@ class Conversation:
             headers, parts, times = stored.tensors, [memoryview(stored.payload)], [stored.t_server_s, stored.t_decode_s]
         t_server_s, t_decode_s = times
         t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
-        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s), parts)
+        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
+                                 t_queue_s=waited_s), parts)  # fmt: skip
         self._house.events.tell(Answered(
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
             t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,

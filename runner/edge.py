@@ -87,7 +87,7 @@ def run_plan(
     recorder, link = Recorder(), as_pacer(shape)
     if adapt and pipelined:
         raise InputError("--adapt", "takes one image after another; leave out --pipeline")
-    steering = Steering(Choice.of(plan), Scout(server, link, timeouts, access)) if adapt else None
+    steering = Steering(Choice.of(plan), Scout(server, link, timeouts, access), plan.setting.back_bytes_per_s) if adapt else None
     plans = [plan] if steering is None else plans_of(plan, steering.choice)
     events = Events([recorder, *([steering] if steering else []), *observers])
     lines = [Line(server, opening(one, network), link, timeouts, access, events=events) if one.x2 else None for one in plans]

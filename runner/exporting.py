@@ -1,8 +1,8 @@
 """The halves of a plan as programs of other runtimes: ONNX, or `torch.export`. Checked against torch where that can be.
 
-`head` takes the image and returns the plan's crossing tensors under their names (and what it made of the network's own
-outputs); `tail` takes those and returns the network's outputs. Shapes are the plan's. A plan with nothing at one side has no
-file for that side.
+`head` takes the image and returns the plan's crossing tensors under their names, and behind them what it makes of the network's
+result, which stays there; `tail` takes what crosses and returns the rest of the result. Shapes are the plan's. A plan with
+nothing at one side has no file for that side.
 """
 
 from __future__ import annotations
@@ -71,8 +71,12 @@ class _Program(nn.Module):
 
 def _named(part: nn.Module, arguments: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A half's outputs by name: a tail takes its arguments by name, a head the one image."""
-    found = part(arguments) if isinstance(part, Tail) else part(*arguments.values())
-    return found if isinstance(found, Crossing) else flat_outputs(found)
+    if isinstance(part, Tail):
+        return part.made(arguments)
+    found = part(*arguments.values())
+    if not isinstance(found, Crossing):
+        return flat_outputs(found)
+    return {**found, **{_free(path, found): tensor for path, tensor in found.kept.items()}}
 
 
 def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequence[str] = (),

@@ -44,6 +44,7 @@ class Question:
         if codec is not None:
             self.began_at = time.perf_counter()
         self.t_encode_s = self.began_at - begin
+        self.kept = crossing.kept
         self.message = Infer(id=number, tensors=headers, scalars=crossing.scalars)
         self._packed_at = time.perf_counter()
         self.t_queue_s = 0.0
@@ -251,9 +252,9 @@ class Line:
             return
         try:
             outputs = unpack(message.tensors, received.payload)
-            check_outputs(self.name, outputs, self.expected)
+            check_outputs(self.name, outputs, self.expected, question.kept)
             spent_s = time.perf_counter() - question.began_at - question.t_queue_s
-            answer = checked_answer(self.name, outputs, spent_s, message.t_server_s, message.t_decode_s)
+            answer = checked_answer(self.name, outputs, spent_s, message, question.kept)
         except RunnerError as error:
             self._end(question, str(error))
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
-from torch.utils._pytree import MappingKey, tree_flatten, tree_flatten_with_path, tree_unflatten
+from torch import Tensor, fx, nn
+from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
 
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
+from measurement.aliasing import Slot
 from measurement.networks import build_network, network_digest
 from measurement.tracing import TracedNetwork, trace_network
 from runner.errors import RunnerError
@@ -79,13 +81,35 @@ def flat_outputs(output: object) -> dict[str, Tensor]:
     return found
 
 
+class Leaf(NamedTuple):
+    """One leaf of a network's output: its path, what computes it (None: a constant), the how-manieth of that value's leaves it
+    is, and what tensor (None: it is none)."""
+
+    path: str
+    node: fx.Node | None
+    place: int
+    spec: TensorSpec | None
+
+
+def leaves_of(traced: TracedNetwork) -> list[Leaf]:
+    """The leaves of the network's output, in their order, for an input of the shape that it was traced with."""
+    output = next(node for node in traced.graph_module.graph.nodes if node.op == "output")
+    found: list[tuple[fx.Node | None, int, TensorSpec | None]] = []
+    for value in tree_leaves(output.args[0]):
+        facts = traced.facts.get(value) if isinstance(value, fx.Node) else None
+        if facts is None:
+            found.append((value if isinstance(value, fx.Node) else None, 0, None))
+            continue
+        for place, leaf in enumerate(tree_leaves(facts.value)):
+            found.append((value, place, facts.tensors[leaf.k] if isinstance(leaf, Slot) else None))
+    numbered = tree_unflatten(list(range(len(found))), traced.output_structure)
+    paths = [_path(path) for path, _ in tree_flatten_with_path(numbered)[0]]
+    return [Leaf(path, *rest) for path, rest in zip(paths, found, strict=True)]
+
+
 def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
     """What `flat_outputs` finds in the network's output, for an input of the shape that it was traced with."""
-    output = next(node for node in traced.graph_module.graph.nodes if node.op == "output")
-    leaves = [traced.facts[leaf].tensors[0] if leaf in traced.facts and traced.facts[leaf].tensors else leaf
-              for leaf in tree_flatten(output.args[0])[0]]  # fmt: skip
-    found = tree_flatten_with_path(tree_unflatten(leaves, traced.output_structure))[0]
-    return {_path(path): leaf for path, leaf in found if isinstance(leaf, TensorSpec)}
+    return {leaf.path: leaf.spec for leaf in leaves_of(traced) if leaf.spec is not None}
 
 
 def _path(path: Sequence[object]) -> str:
@@ -100,15 +124,28 @@ def _step(part: object) -> str:
     return f".{key}" if plain else f"[{key!r}]"
 
 
-def logits_of(outputs: Mapping[str, Tensor]) -> Tensor:
-    """The tensor that holds the classes: `output.logits`, `output.out`, or the first there is."""
-    return next((outputs[name] for name in ("output.logits", "output.out") if name in outputs),
-                next(iter(outputs.values())))  # fmt: skip
+def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:
+    """The tensor that says the classes: `output.logits` if it has the shape (batch, classes), else the one that has it.
+
+    None where the result is no classification: no tensor of it has two dimensions, or several have.
+    """
+    flat = {name: tensor for name, tensor in outputs.items() if tensor.dim() == 2 and tensor.dtype != torch.bool}
+    if "output.logits" in flat:
+        return flat["output.logits"]
+    return next(iter(flat.values())) if len(flat) == 1 else None
 
 
-def class_of(outputs: Mapping[str, Tensor]) -> int:
-    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none."""
+def class_of(outputs: Mapping[str, Tensor]) -> int | None:
+    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none, None
+    where the result is no classification."""
     logits = logits_of(outputs)
+    if logits is None:
+        return None
     if logits.is_complex():
         logits = logits.abs()
     return int(logits.flatten().argmax()) if logits.numel() else 0
+
+
+def in_words(outputs: Mapping[str, Tensor]) -> str:
+    """What a network returned, for people: `output.out float32[1, 21, 224, 224]`."""
+    return ", ".join(f"{name} {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items())

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 import torch
 from torch import Tensor, nn
@@ -21,15 +22,25 @@ from runner.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.fallback import Fallback
 from runner.images import Images
 from runner.line import Line, Question
-from runner.network import class_of, flat_outputs, logits_of
+from runner.network import class_of, flat_outputs, in_words, logits_of
 from runner.remote import Timeouts
 from runner.report import FailedImage, ImageResult
 from runner.split import Crossing
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images are done, and of how many."""
+MOST_WORDS = 500
+"""Of what a result is: a network may return hundreds of tensors."""
 PIPELINE_DEPTH = 4
 QUEUED_IMAGES = 16
+
+
+class Seen(TypedDict):
+    """What the network made of an image: its class, or else what it returned."""
+
+    class_: int | None
+    class_name: str | None
+    returns: str | None
 
 
 @dataclass
@@ -138,8 +149,7 @@ class Pipeline:
         begin = time.perf_counter()
         outputs = flat_outputs(self.route.head(image))
         t_edge_s = time.perf_counter() - begin
-        found, class_name = self._class(outputs)
-        return ImageResult(file=name, class_=found, class_name=class_name, t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
+        return ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
                            latency_s=time.perf_counter() - begin, began_s=begin - self._start, cut=self.route.cut)  # fmt: skip
 
     def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
@@ -189,19 +199,20 @@ class Pipeline:
         answer = image.question.answer
         assert answer is not None
         classifying = time.perf_counter()
-        found, class_name = self._class(answer.outputs)
+        seen = self._class(answer.outputs)
         return ImageResult(
             file=image.name,
-            class_=found,
-            class_name=class_name,
+            **seen,
             t_edge_s=image.t_edge_s + image.question.t_encode_s,
-            t_tx_s=answer.exchange_s - answer.t_server_s,
+            t_tx_s=answer.exchange_s - answer.t_server_s - answer.t_queue_s,
             t_server_s=answer.t_server_s,
             latency_s=image.question.ended_at - image.begin + time.perf_counter() - classifying,
             t_queue_s=image.question.t_queue_s,
+            t_server_queue_s=answer.t_queue_s,
             t_encode_s=image.question.t_encode_s,
             t_decode_s=answer.t_decode_s,
             sent_bytes=image.question.sent_bytes,
+            received_bytes=answer.received_bytes,
             began_s=image.begin - self._start,
             cut=image.route.cut,
             retries=image.question.retries,
@@ -213,12 +224,11 @@ class Pipeline:
         line.withdraw(image.question, reason)
         loading = time.perf_counter()
         outputs, tail_s = fallback.run(image.crossing)
-        found, class_name = self._class(outputs)
+        seen = self._class(outputs)
         end = time.perf_counter()
         return ImageResult(
             file=image.name,
-            class_=found,
-            class_name=class_name,
+            **seen,
             t_edge_s=image.t_edge_s + image.question.t_encode_s + tail_s,
             t_tail_s=tail_s,
             t_tx_s=waited_s,
@@ -248,7 +258,9 @@ class Pipeline:
             return line.reason
         return f"{line.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
 
-    def _class(self, outputs: dict[str, Tensor]) -> tuple[int, str | None]:
-        found = class_of(outputs)
-        known = len(self.class_names) == logits_of(outputs).numel()
-        return found, self.class_names[found] if known else None
+    def _class(self, outputs: dict[str, Tensor]) -> Seen:
+        found, logits = class_of(outputs), logits_of(outputs)
+        if found is None or logits is None:
+            return {"class_": None, "class_name": None, "returns": in_words(outputs)[:MOST_WORDS]}
+        known = len(self.class_names) == logits.numel()
+        return {"class_": found, "class_name": self.class_names[found] if known else None, "returns": None}

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 KINDS = ("stages", "gantt")
 _STAGES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image"}
 _WAY = (("t_edge_s", "edge", style.EDGE), ("t_queue_s", "waiting to be sent", style.WAIT),
-        ("t_tx_s", "link, with the answer's way back", style.LINK), ("t_server_s", "server", style.SERVER))  # fmt: skip
+        ("t_tx_s", "link, with the answer's way back", style.LINK),
+        ("t_server_queue_s", "waiting at the server", style.GREY), ("t_server_s", "server", style.SERVER))  # fmt: skip
 _MOST_ROWS = 60
 """Images that a Gantt chart shows; of more, the first ones."""
 

@@ -11,7 +11,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from types import TracebackType
@@ -90,12 +90,15 @@ OPEN_DOOR = Access()
 
 @dataclass(frozen=True)
 class Answer:
-    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's."""
+    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's; how long
+    the question waited for the server to begin, and how many bytes came back."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
     t_server_s: float
     t_decode_s: float = 0.0
+    t_queue_s: float = 0.0
+    received_bytes: int = 0
 
 
 @cache
@@ -267,8 +270,7 @@ class Remote:
         received = self._answer(self._timeouts.result_s)
         assert isinstance(received.message, Result)
         outputs = unpack(received.message.tensors, received.payload)
-        exchange_s = time.perf_counter() - begin
-        return checked_answer(self.name, outputs, exchange_s, received.message.t_server_s, received.message.t_decode_s)
+        return checked_answer(self.name, outputs, time.perf_counter() - begin, received.message, crossing.kept)
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         """The time (s) of one exchange of so many bytes there and back, and the server's own span in it.
@@ -300,10 +302,13 @@ class Remote:
         return received
 
 
-def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None) -> None:
-    """RunnerError where a server's outputs are not those of the network, by name, dtype or shape; None: nobody knows."""
+def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None,
+                  kept: Collection[str] = ()) -> None:  # fmt: skip
+    """RunnerError where a server's outputs are not those of the network without what was `kept`, by name, dtype or shape; None:
+    nobody knows."""
     if expected is None:
         return
+    expected = {name: spec for name, spec in expected.items() if name not in kept}
     found = {name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items()}
     wanted = {name: f"{spec.dtype}{list(spec.shape)}" for name, spec in expected.items()}
     for name in sorted({*found, *wanted}):
@@ -312,10 +317,13 @@ def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[s
                                      f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}")  # fmt: skip
 
 
-def checked_answer(where: str, outputs: dict[str, Tensor], exchange_s: float, t_server_s: float,
-                   t_decode_s: float = 0.0) -> Answer:  # fmt: skip
-    """The answer, unless it cannot be true: RunnerError."""
-    if not t_decode_s <= t_server_s <= exchange_s or not outputs:
-        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {t_server_s} s of work "
+def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float, result: Result,
+                   kept: Mapping[str, Tensor] | None = None) -> Answer:  # fmt: skip
+    """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
+    kept = kept or {}
+    span_s = result.t_server_s + result.t_queue_s
+    if not (result.t_decode_s <= result.t_server_s and span_s <= exchange_s) or not (outputs or kept):
+        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
-    return Answer(outputs, exchange_s, t_server_s, t_decode_s)
+    received_bytes = sum(tensor.nbytes for tensor in outputs.values())
+    return Answer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes)

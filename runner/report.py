@@ -34,35 +34,44 @@ class Spread(Record):
 
 
 class ImageResult(Record):
-    """One image: its class (the largest output), and its stages.
+    """One image: its class (the largest output), and its stages. Of a result that is no classification the class is None, and
+    `returns` says what it is.
 
     `t_edge_s` is the head's compute and, under a codec, `t_encode_s`; `t_server_s` the tail's as the server reports it, with
-    `t_decode_s` in it; `t_tx_s` the rest of the exchange, of `sent_bytes` (with everything that went wrong in it), `t_queue_s`
-    the wait before it was sent, `latency_s` all of it from the tensor in memory to the class; it began `began_s` after the run
-    did. `retries` is how often it was sent again. An image that was `finished_at` the edge, for the `reason` given, has its
-    tail's compute in `t_edge_s` (so much of it is `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is
-    how many layers ran at the edge, in a run that adapts.
+    `t_decode_s` in it; `t_tx_s` the way of `sent_bytes` there and of `received_bytes` back (with everything that went wrong in it),
+    `t_queue_s` the wait before it was sent, `t_server_queue_s` the wait at the server until the tail began, `latency_s` all of
+    it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
+    image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
+    `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that adapts.
     """
 
     model_config = ConfigDict(populate_by_name=True)
 
     file: Text
-    class_: Count = Field(alias="class")
+    class_: Count | None = Field(alias="class")
     class_name: Text | None
+    returns: Text | None = None
     t_edge_s: Amount
     t_tx_s: Amount
     t_server_s: Amount
     latency_s: Amount
     t_queue_s: Amount = 0.0
+    t_server_queue_s: Amount = 0.0
     began_s: Amount | None = None
     t_tail_s: Amount = 0.0
     t_encode_s: Amount = 0.0
     t_decode_s: Amount = 0.0
     sent_bytes: Count | None = None
+    received_bytes: Count | None = None
     retries: Count = 0
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
     cut: Count | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What the network made of it: the class's name or number, or what it returned."""
+        return self.class_name or self.returns or ("" if self.class_ is None else str(self.class_))
 
 
 class CutChange(Record):
@@ -113,11 +122,11 @@ class Happening(Record):
 
 
 class Compared(Record):
-    """Pictures whose tensors were also sent as they are, after the run: on how many the class is the same, and by how much
-    outputs differ at most."""
+    """Pictures whose tensors were also sent as they are, after the run: on how many the class is the same (None: the network does
+    not classify), and by how much outputs differ at most."""
 
     pictures: Count
-    top1_agree: Count
+    top1_agree: Count | None
     max_logit_difference: Amount
 
 
@@ -142,8 +151,9 @@ class CodecReport(Record):
                 f"({self.ratio:.3f}), {format_time(self.t_encode_s.p50)} to encode, {format_time(self.t_decode_s.p50)} to decode")
         if self.compared is None:
             return text
-        return (f"{text}, class as without it on {self.compared.top1_agree} of {counted(self.compared.pictures, 'picture')}, "
-                f"outputs off by {self.compared.max_logit_difference:.3g} at most")
+        agree = self.compared.top1_agree
+        same = "" if agree is None else f"class as without it on {agree} of {counted(self.compared.pictures, 'picture')}, "
+        return (f"{text}, {same}outputs off by {self.compared.max_logit_difference:.3g} at most")
 
 
 class Environment(Record):

@@ -24,6 +24,7 @@ from runner.logs import log_event, log_to_standard_error
 from runner.machine import this_machine
 from runner.memory import keep_heap, settled, share_one_heap
 from runner.protocol import Connection, Role
+from runner.shaping import Shape, as_pacer
 from runner.tail import Networks
 from runner.tls import Tls
 from runner.transport import Channel
@@ -41,6 +42,7 @@ def serve(
     threads: int | None = None,
     batch: int = 1,
     limits: Limits = ORDINARY,
+    shape: Shape | None = None,
     token: str | None = None,
     tls: Tls | None = None,
     unprotected: bool = False,
@@ -55,7 +57,8 @@ def serve(
     images of several edges are computed at once, where that is faster; their last bits may then differ. Edges must bear the
     `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
     called with the port, which port 0 leaves to the system. `observers` are told what happens (`runner.events`), after the log;
-    `watch` is given a function that says how busy the server is.
+    `watch` is given a function that says how busy the server is. All that the server sends is held to `shape`, if there is one: a
+    slow way back on a fast machine.
     RunnerError where the address cannot be had, InputError where it is refused.
     """
     if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
@@ -67,7 +70,7 @@ def serve(
     keep_heap()
     events = Events([log_event, *observers])
     server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests, batch), limits, token=token, tls=tls,
-                    events=events)  # fmt: skip
+                    events=events, shape=shape)  # fmt: skip
     if watch is not None:
         watch(server.load)
     with _until_signal(server.stop), settled():
@@ -105,8 +108,8 @@ class Server:
     """Accepts peers, and talks with each in threads of its own."""
 
     def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
-                 tls: Tls | None = None, events: Events = NOBODY) -> None:  # fmt: skip
-        self.listener, self._limits, self._tls = listener, limits, tls
+                 tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None) -> None:  # fmt: skip
+        self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
         self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
                             this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
                             events)  # fmt: skip
@@ -117,6 +120,8 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
+        if self._pacer is not None:
+            self._pacer.start()
         throttle = Throttle(self._limits.arrivals_per_s)
         for sock in self.listener:
             throttle.wait()
@@ -146,7 +151,7 @@ class Server:
     def _admit(self, sock: socket.socket) -> None:
         buffers = Buffers(self._house.budget)
         connection = Connection(Role.SERVER, buffers.take)
-        conversation = Conversation(Channel(sock, connection, tls=self._tls), connection, buffers, self._house)
+        conversation = Conversation(Channel(sock, connection, pacer=self._pacer, tls=self._tls), connection, buffers, self._house)
         thread = threading.Thread(target=self._attend, args=(conversation,), name=conversation.channel.name, daemon=True)
         with self._changing:
             if len(self._strangers) >= self._limits.strangers:

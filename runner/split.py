@@ -17,6 +17,7 @@ from measurement.aliasing import reads_only_metadata
 from measurement.grouping import input_node, is_step
 from measurement.tracing import ShapeRange, TracedNetwork, trace_network
 from runner.halves import Half, without_numbers
+from runner.network import Leaf, flat_outputs, leaves_of
 
 Scalar = int | float | tuple[Any, ...]
 
@@ -25,25 +26,28 @@ class Crossing(dict[str, Tensor]):
     """What goes from head to tail: each tensor under its layer's name (`lmos_opt.graph.tensor_names`).
 
     A layer with several tensors gives `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (sizes, mostly)
-    that the tail needs and cannot read off these tensors: ints, floats, or tuples of them.
+    that the tail needs and cannot read off these tensors: ints, floats, or tuples of them. `kept` is what the edge made of the
+    network's result, by its path in it (`runner.network.flat_outputs`): it stays there.
     """
 
     scalars: dict[str, Scalar]
+    kept: dict[str, Tensor]
 
-    def __init__(self, tensors: Mapping[str, Tensor] | None = None,
-                 scalars: Mapping[str, Scalar] | None = None) -> None:
+    def __init__(self, tensors: Mapping[str, Tensor] | None = None, scalars: Mapping[str, Scalar] | None = None,
+                 kept: Mapping[str, Tensor] | None = None) -> None:  # fmt: skip
         super().__init__(tensors or {})
-        self.scalars = dict(scalars or {})
+        self.scalars, self.kept = dict(scalars or {}), dict(kept or {})
 
 
 class Head(nn.Module):
     """The edge's half: `head(image)` returns the Crossing. Holds only what its layers use."""
 
     def __init__(self, body: fx.GraphModule, names: tuple[tuple[str, ...], ...], scalars: tuple[str, ...],
-                 sizes: fx.GraphModule | None, shape_range: ShapeRange | None) -> None:
+                 kept: tuple[Leaf, ...], sizes: fx.GraphModule | None, shape_range: ShapeRange | None) -> None:  # fmt: skip
         super().__init__()
         self.body = body
         self._names, self._scalars, self._shape_range = names, scalars, shape_range
+        self._kept = tuple((leaf.path, leaf.place) for leaf in kept)
         self._sizes = (sizes,)  # in a tuple: it holds no numbers, and is none of the head's submodules
 
     def forward(self, image: Tensor) -> Crossing:
@@ -54,12 +58,13 @@ class Head(nn.Module):
         self._check_shape(tuple(image.shape))
         (sizes,) = self._sizes
         foreign = () if sizes is None else sizes(torch.empty_like(image, device="meta"))[0]
-        values, scalars = self.body(image, *foreign)
+        values, scalars, made = self.body(image, *foreign)
         tensors: dict[str, Tensor] = {}
         for names, value in zip(self._names, values, strict=True):
             found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
             tensors.update(zip(names, found, strict=True))
-        return Crossing(tensors, {name: _as_tuple(v) for name, v in zip(self._scalars, scalars, strict=True)})
+        kept = {path: tree_leaves(value)[place] for (path, place), value in zip(self._kept, made, strict=True)}
+        return Crossing(tensors, {name: _as_tuple(v) for name, v in zip(self._scalars, scalars, strict=True)}, kept)
 
     def _check_shape(self, shape: tuple[int, ...]) -> None:
         bounds = self._shape_range
@@ -72,26 +77,46 @@ class Head(nn.Module):
 
 
 class Tail(nn.Module):
-    """The server's half: `tail(crossing)` returns the whole network's output. Holds only what its layers use."""
+    """The server's half: `tail(crossing)` returns the whole network's output, what was `kept` in its place. Holds only what
+    its layers use. `paths` are those of the output's leaves, `kept` those of them that the edge makes."""
 
     def __init__(self, body: fx.GraphModule, names: tuple[str, ...], scalars: dict[str, Scalar],
-                 output: TreeSpec) -> None:
+                 output: TreeSpec, paths: tuple[str, ...], kept: frozenset[str]) -> None:  # fmt: skip
         super().__init__()
         self.body = body
-        self._names, self._scalars, self._output = names, scalars, output
+        self._names, self._scalars, self._output, self._paths, self._kept = names, scalars, output, paths, kept
 
     def forward(self, crossing: Mapping[str, Tensor]) -> Any:
         """Run the server's layers on the tensors by name; scalars that did not come are those of the example.
 
         Raises InputError where a tensor is missing. Changes none of the tensors.
         """
+        kept = getattr(crossing, "kept", {})
+        missing = [path for path in self._paths if path in self._kept and path not in kept]
+        if missing:
+            raise InputError("crossing", f"lacks what the edge kept of the result: {missing[0]!r} in its attribute 'kept'")
+        made = iter(self._run(crossing))
+        return tree_unflatten([kept[path] if path in self._kept else next(made) for path in self._paths], self._output)
+
+    def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What this half makes of the network's result, by its path in it: all but what the edge kept."""
+        paths = [path for path in self._paths if path not in self._kept]
+        return {path: leaf for path, leaf in zip(paths, self._run(crossing), strict=True) if isinstance(leaf, Tensor)}
+
+    def _run(self, crossing: Mapping[str, Tensor]) -> list[Any]:
+        """The output's leaves that are not kept, in their order."""
         missing = [name for name in self._names if name not in crossing]
         if missing:
             raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self._names)}")
         given = crossing.scalars if isinstance(crossing, Crossing) else {}
         scalars = [_as_tuple(given.get(name, default)) for name, default in self._scalars.items()]
-        leaves = tree_leaves(self.body(*(crossing[name] for name in self._names), *scalars))
-        return tree_unflatten(leaves, self._output)
+        values = self.body(*(crossing[name] for name in self._names), *scalars)
+        return [leaf for value in values for leaf in tree_leaves(value)]
+
+
+def made_by(tail: nn.Module, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a tail makes of the network's result, by path; of a module that is none, all its outputs."""
+    return tail.made(crossing) if isinstance(tail, Tail) else flat_outputs(tail(crossing))
 
 
 def split_module(
@@ -105,7 +130,7 @@ def split_module(
 
     `edge_layers` name layers of the profile at the same granularity, in any order; whatever they read must be among
     them. The halves share the network's parameters, each holding only those it uses. A tensor crosses if a layer at
-    the server reads it, and so does an output of the network that was made at the edge.
+    the server reads it; an output of the network that was made at the edge stays there, in the mapping's `kept`.
     Raises InputError for an unknown layer or a set that is not down-closed, and what `trace_network` raises.
     """
     return split_traced(trace_network(module, example_input, granularity), edge_layers)
@@ -140,6 +165,9 @@ class _Cut:
         self._edge_steps = [node for node in self._nodes if steps.get(node) is True]
         self._server_steps = [node for node in self._nodes if steps.get(node) is False]
         self._sent = dict(self._crossing_tensors(edge))
+        here = {self._input, *self._edge_steps}
+        self._leaves = leaves_of(traced)
+        self._kept = tuple(leaf for leaf in self._leaves if leaf.spec is not None and leaf.node in here)
         self._edge_ready = self._ready({self._input, *self._edge_steps})
         self._server_ready = self._ready({*self._sent, *self._server_steps})
         self._scalars: dict[fx.Node, Scalar] = {}
@@ -157,7 +185,8 @@ class _Cut:
             self._need_at_edge(node, needed)
         foreign = [node for node, computed in needed.items() if not computed]
         sizes = self._sizes(foreign)
-        half = Half(self._traced, self._sent)
+        kept = tuple(leaf.node for leaf in self._kept if leaf.node is not None)
+        half = Half(self._traced, [*self._sent, *kept])
         half.receive(self._input, ["image"])
         if sizes is not None:
             for node in foreign:
@@ -167,8 +196,8 @@ class _Cut:
         shape_range = self._traced.shape_range
         if foreign and sizes is None:  # the example's sizes stand in the graph, so it is right for them alone
             shape_range = tuple((n, n) for n in self._traced.input.shape)
-        return Head(half.returns(tuple(self._sent), tuple(self._scalars)), tuple(self._sent.values()),
-                    tuple(node.name for node in self._scalars), sizes, shape_range)
+        return Head(half.returns(tuple(self._sent), tuple(self._scalars), kept), tuple(self._sent.values()),
+                    tuple(node.name for node in self._scalars), self._kept, sizes, shape_range)
 
     def _sizes(self, foreign: list[fx.Node]) -> fx.GraphModule | None:
         """What finds these sizes, which only the server's layers tell, from the image's shape: their shapes alone, no
@@ -197,15 +226,20 @@ class _Cut:
         for node in (*self._server_steps, *checks):
             needed[node] = True
             self._need_at_server(node, needed)
-        self._need_at_server(self._output, needed)
+        nodes = {leaf.node for leaf in self._kept}
+        values = tuple(value for value in tree_leaves(self._output.args[0]) if value not in nodes)
+        for node in values:
+            if isinstance(node, fx.Node):
+                self._need_at_server_itself(node, needed)
         half = Half(self._traced, ())
         for k, (node, names) in enumerate(self._sent.items()):
             half.receive(node, [f"tensor_{k}_{i}" for i in range(len(names))])
         for node in self._scalars:
             half.receive_scalar(node, f"scalar_{node.name}")
         self._build(half, needed)
-        return Tail(half.returns(self._output.args[0]), tuple(name for names in self._sent.values() for name in names),
-                    {node.name: value for node, value in self._scalars.items()}, self._traced.output_structure)
+        return Tail(half.returns(*values), tuple(name for names in self._sent.values() for name in names),
+                    {node.name: value for node, value in self._scalars.items()}, self._traced.output_structure,
+                    tuple(leaf.path for leaf in self._leaves), frozenset(leaf.path for leaf in self._kept))
 
     def _build(self, half: Half, needed: Mapping[fx.Node, bool]) -> None:
         for node in self._nodes:
@@ -223,15 +257,18 @@ class _Cut:
     def _need_at_server(self, node: fx.Node, needed: dict[fx.Node, bool]) -> None:
         """The same at the server, where a number that only the edge can make is sent as a scalar."""
         for source in node.all_input_nodes:
-            if not self._is_glue(source) or source in needed or source in self._scalars:
-                continue
-            if source in self._server_ready or source not in self._edge_ready:
-                needed[source] = True
-                self._need_at_server(source, needed)
-            elif _travels(self._traced.facts[source].value):
-                self._scalars[source] = _as_tuple(self._traced.facts[source].value)
-            else:
-                needed[source] = False
+            self._need_at_server_itself(source, needed)
+
+    def _need_at_server_itself(self, source: fx.Node, needed: dict[fx.Node, bool]) -> None:
+        if not self._is_glue(source) or source in needed or source in self._scalars:
+            return
+        if source in self._server_ready or source not in self._edge_ready:
+            needed[source] = True
+            self._need_at_server(source, needed)
+        elif _travels(self._traced.facts[source].value):
+            self._scalars[source] = _as_tuple(self._traced.facts[source].value)
+        else:
+            needed[source] = False
 
     def _ready(self, tensors: set[fx.Node]) -> set[fx.Node]:
         """The nodes whose value is there, or can be made, where these tensors are."""
@@ -248,11 +285,10 @@ class _Cut:
     def _crossing_tensors(self, edge: frozenset[str]) -> Iterator[tuple[fx.Node, tuple[str, ...]]]:
         """The nodes whose tensors cross, in order, with these tensors' names."""
         read = {source for layer in self._traced.layers if layer.name not in edge for source in layer.inputs}
-        returned = set(self._output.all_input_nodes)
-        if INPUT in read or self._input in returned:
+        if INPUT in read:
             yield self._input, (INPUT,)
         for layer in self._traced.layers:
-            if layer.name in edge and (layer.name in read or returned.intersection(layer.nodes)):
+            if layer.name in edge and layer.name in read:
                 names = iter(tensor_names(layer.name, len(layer.outputs)))
                 for node in layer.values:
                     yield node, tuple(islice(names, len(self._traced.facts[node].tensors)))

@@ -25,11 +25,11 @@ from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
 from runner.batching import Batches, sizes_that_pay
 from runner.coding import codec_for
-from runner.network import DigestError, build, example_input, flat_outputs, trace_checked
+from runner.network import DigestError, build, example_input, trace_checked
 from runner.protocol import ErrorCode, Infer, Open, TensorHeader, offsets
 from runner.protocol.messages import LARGEST_PAYLOAD_BYTES, MOST_DIMENSIONS
 from runner.refusal import Refusal
-from runner.split import Crossing, split_traced
+from runner.split import Crossing, made_by, split_traced
 from runner.tensors import pack, unpack
 
 LARGEST_INPUT_BYTES = 2**24
@@ -140,16 +140,20 @@ class Answered(NamedTuple):
 
 
 class Tail:
-    """One peer's tail: knows exactly which tensors must come, having run both parts once (which also warms it up)."""
+    """One peer's tail: knows exactly which tensors must come, having run both parts once (which also warms it up).
+
+    `waited_s` is how long the last question waited for others' tails.
+    """
 
     def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor, computing: threading.Lock,
                  codec: Codec | None = None, batches: Batches | None = None) -> None:  # fmt: skip
         self._tail, self._computing, self._codec, self._batches = tail, computing, codec, batches
+        self.waited_s = 0.0
         with torch.inference_mode():
             crossing = head(example)
             self._scalars = json.loads(json.dumps(crossing.scalars))  # as they arrive: tuples become lists
             self._expected, _ = pack(crossing)
-            results, _ = pack(flat_outputs(tail(crossing)))
+            results, _ = pack(made_by(tail, crossing))
         self.request_bytes, self.result_bytes = offsets(self._expected)[1], offsets(results)[1]
         if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
             raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
@@ -158,20 +162,23 @@ class Tail:
     def infer(self, request: Infer, payload: memoryview) -> Answered:
         """The outputs, and the times that they took. Refusal where that failed."""
         self._check(request)
+        asked = time.perf_counter()
         if self._batches is not None:
             with _refusing("failed", "the tail failed"), torch.inference_mode():
                 outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._scalars))
+                self.waited_s = max(time.perf_counter() - asked - t_server_s, 0.0)
                 return Answered(*pack(outputs), t_server_s, 0.0)
         with _refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
             begin = time.perf_counter()
+            self.waited_s = begin - asked
             with _refusing("tensors", "the tensors cannot be decoded"):
                 crossing = Crossing(unpack(request.tensors, payload, self._codec), self._scalars)
             if self._codec is None:  # nothing was computed yet
                 begin = time.perf_counter()
             decoded = time.perf_counter()
-            output = self._tail(crossing)
+            outputs = made_by(self._tail, crossing)
             end = time.perf_counter()
-            headers, parts = pack(flat_outputs(output))
+            headers, parts = pack(outputs)
         return Answered(headers, parts, end - begin, decoded - begin if self._codec else 0.0)
 
     def _check(self, request: Infer) -> None:

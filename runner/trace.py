@@ -64,14 +64,17 @@ def slices(report: RunReport) -> list[Slice]:
 
 
 def _planned(number: int, image: ImageResult, next_begins: float) -> Iterator[Slice]:
-    """Head, codec, queue, link, codec, tail, link."""
+    """Head, codec, queue, link, queue at the server, codec, tail, link."""
     head, encode = _head(number, image, 0.0)
     queue = Slice("queue", "waits to be sent", encode.end_s, image.t_queue_s, number)
-    latest = queue.end_s + image.t_tx_s
-    decode = Slice("server", "decode", max(min(latest, next_begins - image.t_server_s), queue.end_s), image.t_decode_s, number)
+    latest = queue.end_s + image.t_tx_s + image.t_server_queue_s
+    begin_s = max(min(latest, next_begins - image.t_server_s), queue.end_s + image.t_server_queue_s)
+    decode = Slice("server", "decode", begin_s, image.t_decode_s, number)
     tail = Slice("server", "tail", decode.end_s, image.t_server_s - image.t_decode_s, number)
-    up = Slice("link", "up", queue.end_s, decode.begin_s - queue.end_s, number)
-    return iter((head, encode, queue, up, decode, tail, Slice("link", "down", tail.end_s, image.t_tx_s - up.length_s, number)))
+    up = Slice("link", "up", queue.end_s, begin_s - image.t_server_queue_s - queue.end_s, number)
+    held = Slice("queue", "waits at the server", up.end_s, image.t_server_queue_s, number)
+    down = Slice("link", "down", tail.end_s, image.t_tx_s - up.length_s, number)
+    return iter((head, encode, queue, up, held, decode, tail, down))
 
 
 def _here(number: int, image: ImageResult) -> Iterator[Slice]:

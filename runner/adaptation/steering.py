@@ -36,10 +36,14 @@ _BEGINNING_S = 3.0
 
 @dataclass
 class Steering:
-    """Changes the pipeline's route. Called with the number of each next image; told of every event."""
+    """Changes the pipeline's route. Called with the number of each next image; told of every event.
+
+    `back_bytes_per_s` is the plan's rate of the way back, which says nothing of the way there.
+    """
 
     choice: Choice
     scout: Scout
+    back_bytes_per_s: float | None = None
     changes: list[CutChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -77,7 +81,8 @@ class Steering:
         elif isinstance(event, ImageEnded):
             n_bytes, result = self._sent.pop(event.number, 0), event.result
             if isinstance(result, ImageResult) and result.finished_at == "plan" and not result.retries and n_bytes:
-                self._observe(n_bytes, result.t_tx_s, is_probe=False)
+                t_back_s = (result.received_bytes or 0) / self.back_bytes_per_s if self.back_bytes_per_s else 0.0
+                self._observe(n_bytes, max(result.t_tx_s - t_back_s, 0.0), is_probe=False)
 
     def before(self, number: int) -> None:
         """Decide on the cut of the image with this number."""

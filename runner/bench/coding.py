@@ -81,12 +81,19 @@ def bench(network: str, weights: str, names: Sequence[str], cuts: Sequence[int] 
     inputs = [images.load(k) for k in range(len(images))]
     found = []
     with torch.inference_mode():
-        whole = [logits_of(flat_outputs(module(image))) for image in inputs]
+        whole = [_logits(module(image)) for image in inputs]
         splits = _splits(Instance.from_profile(profile_traced(traced, network=source)), cuts)
         for k, edge in enumerate(splits):
             tell(f"split {k + 1} of {len(splits)}")
             found += _at(traced, edge, chosen, inputs, whole)
     return found
+
+
+def _logits(output: object) -> Tensor:
+    """The tensor with the classes, or, of a network that does not classify, its first one."""
+    outputs = flat_outputs(output)
+    found = logits_of(outputs)
+    return next(iter(outputs.values())) if found is None else found
 
 
 def _splits(instance: Instance, cuts: Sequence[int] | None) -> list[tuple[str, ...]]:
@@ -121,9 +128,9 @@ def _row(codec: Codec, edge: tuple[str, ...], names: tuple[str, ...], crossings:
         encode_s += time.perf_counter() - begin
         payload = memoryview(bytearray(b"".join(parts)))
         begin = time.perf_counter()
-        arrived = Crossing(unpack(headers, payload, codec), crossing.scalars)
+        arrived = Crossing(unpack(headers, payload, codec), crossing.scalars, crossing.kept)
         decode_s += time.perf_counter() - begin
-        logits = logits_of(flat_outputs(tail(arrived)))
+        logits = _logits(tail(arrived))
         raw += sum(tensor.nbytes for tensor in crossing.values())
         sent += payload.nbytes
         agree += class_of({"output": logits}) == class_of({"output": expected})

@@ -179,7 +179,11 @@ def changes(report: RunReport) -> object:
 def classes(report: RunReport) -> object:
     """What the network saw; without trained weights the classes mean nothing, and the title says so."""
     seen = {result.file: result for result in report.per_image}
-    rows = [[Path(name).name, str(result.class_), result.class_name or ""] for name, result in seen.items()]
+    if all(result.class_ is None for result in seen.values()):
+        rows = [[Path(name).name, result.returns or ""] for name, result in seen.items()]
+        return table(report.environment.weights, ["picture", "the network returned"], rows, left=[0, 1])
+    rows = [[Path(name).name, "" if result.class_ is None else str(result.class_), result.class_name or result.returns or ""]
+            for name, result in seen.items()]
     return table(report.environment.weights, ["picture", "class", "name"], rows, left=[0, 2])
 
 

@@ -14,6 +14,7 @@ from runner.commands.watching import Watch, logged, server_metrics, shown_at, te
 from runner.connecting import parse_address
 from runner.limits import ORDINARY
 from runner.server import serve
+from runner.shaping import parse_shape
 from runner.tls import Tls, server_tls
 
 
@@ -29,6 +30,7 @@ def run(
     unprotected: bool,
     threads: int | None,
     batch: int,
+    shape: str | None,
     watch: Watch,
 ) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
@@ -40,8 +42,8 @@ def run(
             tell_url(stack.enter_context(shown_at(metrics, watch.metrics, unprotected)), watch, always_logged=True)
         serve(host, port, networks=[parse_builder(name) for name in networks], weights_files=list(weights), threads=threads,
               batch=batch, digests=digests or None, token=read_token(token_file), tls=_tls(tls_cert, tls_key, client_ca),
-              unprotected=unprotected, limits=ORDINARY, observers=[] if metrics is None else [metrics],
-              watch=None if metrics is None else metrics.watch)  # fmt: skip
+              unprotected=unprotected, limits=ORDINARY, shape=None if shape is None else parse_shape(shape),
+              observers=[] if metrics is None else [metrics], watch=None if metrics is None else metrics.watch)  # fmt: skip
 
 
 def _tls(certificate: Path | None, key: Path | None, client_authority: Path | None) -> Tls | None:

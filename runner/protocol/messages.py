@@ -187,14 +187,16 @@ class Infer(_WithTensors):
 
 
 class Result(_WithTensors):
-    """Server: the network's output tensors as they are, and the time that the tail took (s), the first time it was asked.
+    """Server: what it makes of the network's output, as it is, and the time that the tail took (s), the first time it was asked.
 
-    `t_decode_s`, the time that undoing the codec took, is part of it.
+    `t_decode_s`, the time that undoing the codec took, is part of it; `t_queue_s` passed from the question's last byte until the
+    tail began.
     """
 
     TYPE = FrameType.RESULT
     t_server_s: Amount
     t_decode_s: Amount = 0.0
+    t_queue_s: Amount = 0.0
 
     @model_validator(mode="after")
     def _as_they_are(self) -> Self:

@@ -216,7 +216,7 @@ def _stages(subject: Subject) -> Table | None:
 
 
 def _images(report: RunReport) -> Table:
-    rows = tuple((Path(image.file).name, image.class_name or str(image.class_), format_time(image.latency_s),
+    rows = tuple((Path(image.file).name, image.in_words, format_time(image.latency_s),
                   "server" if image.finished_at == "plan" else f"edge: {image.reason}") for image in report.per_image)
     rows += tuple((skipped.file, "skipped", "", skipped.reason) for skipped in report.skipped)
     return Table(("picture", "class", "took", "finished at"), rows, (2,))

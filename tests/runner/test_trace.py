@@ -53,9 +53,10 @@ def adds_up(report: RunReport) -> list[dict[str, Any]]:
     for number, result in enumerate(report.per_image, 1):
         mine = [event for event in spans if event["args"]["image"] == number]
         for track, key in STAGES.items():
-            assert sum(event["dur"] for event in mine if event["cat"] == track) == pytest.approx(1e6 * getattr(result, key))
+            assert sum(event["dur"] for event in mine if event["cat"] == track) == pytest.approx(
+                1e6 * (getattr(result, key) + (result.t_server_queue_s if track == "queue" else 0)))
         assert min(event["ts"] for event in mine) == pytest.approx(1e6 * (result.began_s or 0), abs=0.01)
-        end = (result.began_s or 0) + sum(getattr(result, key) for key in STAGES.values())
+        end = (result.began_s or 0) + result.t_server_queue_s + sum(getattr(result, key) for key in STAGES.values())
         assert max(event["ts"] + event["dur"] for event in mine) == pytest.approx(1e6 * end, abs=0.01)
     return events
 

@@ -27,7 +27,7 @@ class Unclear(LmosError):
     """The full disk was not told in one line, or left something behind."""
 
 
-def play_disk(plan: Plan, n: int, expected: list[int], folder: Path) -> Outcome:
+def play_disk(plan: Plan, n: int, expected: list[int | None], folder: Path) -> Outcome:
     """Run the plan; every class must be printed, the failure be one line, and nothing be left of the report.
 
     NotHere where the system lets nobody mount a folder of their own, Unclear where the run did not end so.

@@ -223,8 +223,7 @@ class _EdgeSide(_Side):
                 infer, payload_of_it = _infer(number)
                 self.say(infer, payload_of_it)
         elif isinstance(message, Result):
-            answer = checked_answer("the server", unpack(message.tensors, payload), 1.0, message.t_server_s,
-                                    message.t_decode_s)  # fmt: skip
+            answer = checked_answer("the server", unpack(message.tensors, payload), 1.0, message)
             class_of(answer.outputs)
 
 

@@ -95,7 +95,7 @@ SCENES = (
 )
 
 
-def play(scene: Scene, plan: Plan, n: int, expected: list[int], folder: Path, pipelined: bool = False,
+def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: Path, pipelined: bool = False,
          tell: Callable[[str], None] = lambda what: None) -> Outcome:  # fmt: skip
     """Run the plan on n images while the scene happens. `expected` are the classes of an undisturbed run."""
     events: list[str] = []
@@ -117,8 +117,8 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int], folder: Path, pi
     return outcome(scene, report, expected, seconds, "; ".join(events))
 
 
-def undisturbed(plan: Plan, n: int) -> list[int]:
-    """The classes of n images, all at the edge: nothing can happen to them."""
+def undisturbed(plan: Plan, n: int) -> list[int | None]:
+    """The classes of n images, all at the edge: nothing can happen to them. None where a network does not classify."""
     report = run_plan(plan, ("127.0.0.1", 1), n=n)
     return [image.class_ for image in report.per_image]
 
@@ -132,7 +132,7 @@ def _link(server: ServerProcess, trouble: Trouble | None) -> Iterator[tuple[tupl
         yield proxy.address, proxy
 
 
-def outcome(scene: Scene, report: RunReport, expected: list[int], seconds: float, events: str) -> Outcome:
+def outcome(scene: Scene, report: RunReport, expected: list[int | None], seconds: float, events: str) -> Outcome:
     """What became of the images, by the run's report."""
     found = [image.class_ for image in report.per_image]
     differing = sum(a != b for a, b in zip(found, expected, strict=False)) if not report.lost else 0
