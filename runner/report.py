@@ -42,7 +42,8 @@ class ImageResult(Record):
     `t_queue_s` the wait before it was sent, `t_server_queue_s` the wait at the server until the tail began, `latency_s` all of
     it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
     image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
-    `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that adapts.
+    `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that
+    adapts.
     """
 
     model_config = ConfigDict(populate_by_name=True)

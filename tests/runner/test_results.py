@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
+from running import TWO_OUTPUTS, Plans, ServerProcess, network_of, whole
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_structure
 
@@ -15,7 +16,10 @@ from lmos_opt.instance import Instance
 from lmos_opt.split import down_closed_sets
 from measurement.profiling import profile_network
 from measurement.tracing import trace_network
+from runner.edge import run_plan
 from runner.network import class_of, flat_outputs, outputs_of
+from runner.remote import Remote
+from runner.shaping import parse_shape
 from runner.split import split_module, split_traced
 
 
@@ -102,3 +106,36 @@ def test_fault_13_a_result_is_a_classification_only_where_one_tensor_has_that_sh
         tensor.view(-1)[3] = 1.0
         outputs[f"output.{k}"] = tensor
     assert class_of(outputs) == found
+
+
+@pytest.mark.process
+def test_over_sockets_the_edge_has_the_whole_result_at_every_cut(server: ServerProcess) -> None:
+    plans = Plans(TWO_OUTPUTS)
+    image = torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    module = whole(plans(0))
+    with torch.inference_mode():
+        expected = flat_outputs(module(image.clone()))
+        for cut in range(plans(-1).x1):
+            plan = plans(cut)
+            crossing = split_module(module, plan.edge_layers, image)[0](image.clone())
+            assert bool(crossing.kept) == bool(cut)
+            with Remote(server.address, None) as remote:
+                remote.open(plan, network_of(plan))
+                remote.wait_until_ready()
+                answer = remote.infer(1, crossing)
+            assert answer.outputs.keys() == expected.keys()
+            assert all(torch.equal(tensor, expected[name]) for name, tensor in answer.outputs.items())
+            kept = sum(tensor.nbytes for tensor in crossing.kept.values())
+            assert answer.received_bytes == sum(tensor.nbytes for tensor in expected.values()) - kept
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("pipelined", [False, True])
+def test_fault_13_waiting_at_the_server_is_told_from_the_link(server: ServerProcess, pipelined: bool) -> None:
+    report = run_plan(Plans(TWO_OUTPUTS)(1), server.address, n=6, networks=[TWO_OUTPUTS], pipelined=pipelined,
+                      shape=parse_shape("100Mbps"))  # fmt: skip
+    assert len(report.per_image) == 6
+    for image in report.per_image:
+        assert image.class_ is not None
+        stages_s = image.t_edge_s + image.t_queue_s + image.t_tx_s + image.t_server_queue_s + image.t_server_s
+        assert stages_s <= image.latency_s
