@@ -45,7 +45,7 @@ class Question:
             self.began_at = time.perf_counter()
         self.t_encode_s = self.began_at - begin
         self.kept = crossing.kept
-        self.message = Infer(id=number, tensors=headers, scalars=crossing.scalars)
+        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent())
         self._packed_at = time.perf_counter()
         self.t_queue_s = 0.0
         self.sent = 0

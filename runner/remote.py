@@ -266,7 +266,7 @@ class Remote:
         """Send what crosses, receive the outputs; packing and unpacking count."""
         begin = time.perf_counter()
         headers, payload = pack(crossing, self._codec)
-        self.ask(Infer(id=number, tensors=headers, scalars=crossing.scalars), payload)
+        self.ask(Infer(id=number, tensors=headers, scalars=crossing.as_sent()), payload)
         received = self._answer(self._timeouts.result_s)
         assert isinstance(received.message, Result)
         outputs = unpack(received.message.tensors, received.payload)

@@ -38,6 +38,10 @@ class Crossing(dict[str, Tensor]):
         super().__init__(tensors or {})
         self.scalars, self.kept = dict(scalars or {}), dict(kept or {})
 
+    def as_sent(self) -> dict[str, Any]:
+        """The scalars as a message holds them: lists in place of tuples."""
+        return {name: _as_list(value) for name, value in self.scalars.items()}
+
 
 class Head(nn.Module):
     """The edge's half: `head(image)` returns the Crossing. Holds only what its layers use."""
@@ -302,6 +306,10 @@ def _is_check(node: fx.Node, traced: TracedNetwork) -> bool:
 
 def _travels(value: object) -> bool:
     return isinstance(value, int | float) or (isinstance(value, tuple | list) and all(map(_travels, value)))
+
+
+def _as_list(value: Any) -> Any:
+    return [_as_list(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _as_tuple(value: Any) -> Any:
