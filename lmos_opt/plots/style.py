@@ -23,7 +23,7 @@ EDGE, CHOSEN, SERVER, WAIT, LINK, _, _, GREY = PALETTE
 """What a colour stands for in every picture."""
 FRONTS = tuple(colour for colour in PALETTE if colour not in (CHOSEN, GREY))
 """Several fronts in one picture, in turn."""
-HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx"}
+HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx", GREY: "---"}
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
 _DPI = 150

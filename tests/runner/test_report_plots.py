@@ -13,12 +13,14 @@ from runner.report import Environment, ImageResult, RunReport, make_report
 
 pytest.importorskip("matplotlib")
 
-WAY = {"edge": "t_edge_s", "waiting to be sent": "t_queue_s", "link, with the answer's way back": "t_tx_s", "server": "t_server_s"}
+WAY = {"edge": "t_edge_s", "waiting to be sent": "t_queue_s", "link, with the answer's way back": "t_tx_s",
+       "waiting at the server": "t_server_queue_s", "server": "t_server_s"}  # fmt: skip
 
 
 def image(k: int) -> ImageResult:
     """The k-th image of a run whose link is the slowest stage: each begins 0.25 s after the one before, and waits."""
-    times = {"t_edge_s": 0.25, "t_queue_s": 0.25 * k, "t_tx_s": 0.5, "t_server_s": 0.125 + 0.01 * k}
+    times = {"t_edge_s": 0.25, "t_queue_s": 0.25 * k, "t_tx_s": 0.5, "t_server_queue_s": 0.0625 * k,
+             "t_server_s": 0.125 + 0.01 * k}  # fmt: skip
     return ImageResult(file=f"{k}.png", class_=k, class_name=None, **times, latency_s=sum(times.values()), began_s=0.25 * k)
 
 
