@@ -8,13 +8,14 @@ import select
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 _WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 """Ends a process with the one that started it, however that ended (Linux)."""
-_PATIENCE_S = 60
+_PATIENCE_S = 120
 
 
 @contextmanager
@@ -37,9 +38,11 @@ def end_session(process: subprocess.Popen[Any]) -> None:
 def read_terminal(ours: int, until: str | None = None) -> str:
     """What processes write to a terminal of which this is the other end: up to what this expression finds, or until none has it
     open any more. AssertionError where neither comes."""
-    found = ""
+    found, end = "", time.monotonic() + _PATIENCE_S
     while until is None or not re.search(until, found):
-        assert select.select([ours], [], [], _PATIENCE_S)[0], f"nothing more comes after {found[-500:]!r}"
+        left = end - time.monotonic()
+        if left < 0 or not select.select([ours], [], [], left)[0]:
+            raise AssertionError(f"{until or 'the end'!r} does not come after {found[-500:]!r}")
         try:
             found += os.read(ours, 2**16).decode(errors="replace")
         except OSError:  # all have closed it

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from lmos_opt.files import Document
 from lmos_opt.link import Link
 from lmos_opt.selection import RULES
 from runner.report import RunReport
+from tests.processes import started
 
 pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
@@ -46,7 +48,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.servers: list[subprocess.Popen[bytes]] = []
+        self.servers = ExitStack()
         self.port = free_port()
         self.printed = ""
 
@@ -92,7 +94,7 @@ class Reader:
         return done.stdout
 
     def serve(self, line: str) -> None:
-        self.servers.append(subprocess.Popen(line.split(), cwd=self.folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+        self.servers.enter_context(started(line.split(), cwd=self.folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
         for _ in range(600):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", self.port)) == 0:
@@ -101,9 +103,7 @@ class Reader:
         pytest.fail("the server did not start")
 
     def stop(self) -> None:
-        for server in self.servers:
-            server.terminate()
-            server.wait(30)
+        self.servers.close()
 
 
 def free_port() -> int:
