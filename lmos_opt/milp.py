@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 _LARGEST_EXACT = 2.0**53
 ROW_SLACK = 1e-9
-"""A row is satisfied if it holds to this much of what it adds up, and of one at least: decimal numbers are not exact."""
+"""A row is satisfied if it holds to this much of what it adds up, and of its scale at least: decimal numbers are not exact."""
 WHOLE_ROW_SLACK = 1e-6
 """The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
+_EPSILON = float(np.finfo(float).eps)
 _DECIMALS = 12
 """Coefficients with more decimal digits than these are taken for real numbers."""
 _GRAINS = 2.0**48
@@ -79,12 +80,17 @@ class Milp:
         """The granule of each row, NaN where none is proved."""
         return np.array([self.granule(row) or np.nan for row in self.rows], dtype=float)
 
+    @cached_property
+    def row_scales(self) -> Array:
+        """The size of each row's coefficients, one at most."""
+        return np.array([min(1.0, float(np.abs(row.coefficients).max(initial=0.0)) or 1.0) for row in self.rows], dtype=float)
+
     def satisfied(self, x: Array) -> bool:
         """Whether x satisfies every row to ROW_SLACK (whole rows to WHOLE_ROW_SLACK) and every bound likewise."""
         row, column, value = self.entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
-        slack = ROW_SLACK * np.maximum(1.0, np.bincount(row, np.abs(terms), len(self.rows)))
+        slack = ROW_SLACK * np.maximum(self.row_scales, np.bincount(row, np.abs(terms), len(self.rows)))
         slack = np.fmin(slack, WHOLE_ROW_SLACK * self.row_granules)
         near = np.where(self.integer, 0.0, ROW_SLACK * np.maximum(1.0, np.abs(x)))
         return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack)
@@ -106,7 +112,7 @@ class Milp:
         """The largest g such that every value of the form is a constant plus a whole multiple of g, if one is proved.
 
         Proved from integer variables and coefficients that are whole, or have few binary or decimal digits (then up to
-        a thousandth of g, which is what doubles make of decimals); None for anything else: then values are real.
+        what doubles make of decimals); None for anything else: then values are real.
         """
         used = (form.coefficients != 0) & (self.lower[form.columns] < self.upper[form.columns])
         coefficients, columns = form.coefficients[used], form.columns[used]
@@ -114,13 +120,12 @@ class Milp:
             return None
         if np.all(coefficients == np.rint(coefficients)):
             return float(reduce(gcd, (abs(int(c)) for c in coefficients), 0)) or None
-        size = np.maximum(np.abs(self.lower[columns]), np.abs(self.upper[columns]))
-        for unit in (2.0**20, *(10.0**k for k in range(1, _DECIMALS + 1))):
+        most = np.abs(coefficients) @ np.maximum(np.abs(self.lower[columns]), np.abs(self.upper[columns]))
+        for unit in (1 / np.abs(coefficients).min(), 2.0**20, *(10.0**k for k in range(1, _DECIMALS + 1))):
             whole = np.rint(coefficients * unit)
             if np.any(np.abs(whole) >= _LARGEST_EXACT):
-                return None
-            g = float(reduce(gcd, (abs(int(c)) for c in whole), 0)) / unit
-            missed = np.abs(coefficients - whole / unit)
-            if g and missed[missed > 0] @ size[missed > 0] <= g / 1000:
-                return g if np.abs(coefficients) @ size <= g * _GRAINS else None
+                continue
+            if np.all(np.abs(coefficients - whole / unit) <= 2 * _EPSILON * np.abs(coefficients)):
+                g = float(reduce(gcd, (abs(int(c)) for c in whole), 0)) / unit
+                return g if most <= g * _GRAINS else None
         return None

@@ -34,6 +34,10 @@ def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
 
     Raises InfeasibleError, naming a constraint, where propagation leaves a column no value.
     """
+    empty = np.array([len(row.columns) == 0 for row in milp.rows], dtype=bool)
+    broken = np.flatnonzero(empty & ((milp.row_lower > ROW_SLACK) | (milp.row_upper < -ROW_SLACK)))
+    if len(broken):
+        raise InfeasibleError(milp.name, [f"constraint {milp.row_names[k]}" for k in broken.tolist() if k < len(milp.row_names)])
     for _ in range(ROUNDS):
         before = milp
         milp = _propagated(milp)
@@ -77,9 +81,10 @@ def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
     return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards)
 
 
-def _slack(side: Array, rest: Array) -> Array:
+def _slack(milp: Milp, a: _Activity, side: Array, rest: Array) -> Array:
     """What a row may miss its side by and still count as satisfied, the rest of it being so large."""
-    return ROW_SLACK * np.maximum(1.0, np.maximum(np.abs(side), np.where(np.isfinite(rest), np.abs(rest), 0.0)))
+    size = np.maximum(np.where(np.isfinite(side), np.abs(side), 0.0), np.where(np.isfinite(rest), np.abs(rest), 0.0))
+    return ROW_SLACK * np.maximum(milp.row_scales[a.row], size)
 
 
 def _propagated(milp: Milp) -> Milp:
@@ -87,8 +92,8 @@ def _propagated(milp: Milp) -> Milp:
         a = _Activity.of(milp)
         upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
         with np.errstate(invalid="ignore"):
-            by_upper = (upper - a.rest_min + _slack(upper, a.rest_min)) / a.value
-            by_lower = (lower - a.rest_max - _slack(lower, a.rest_max)) / a.value
+            by_upper = (upper - a.rest_min + _slack(milp, a, upper, a.rest_min)) / a.value
+            by_lower = (lower - a.rest_max - _slack(milp, a, lower, a.rest_max)) / a.value
         is_up = a.value > 0
         highs = np.where(is_up, by_upper, by_lower)
         lows = np.where(is_up, by_lower, by_upper)
@@ -147,28 +152,17 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     """The program without values of wide columns that no solution needs which nothing dominates."""
-    width = milp.upper - milp.lower
-    wide = width > WIDE
+    wide = milp.upper - milp.lower > WIDE
     if not wide.any():
         return milp
-    rises, falls = np.zeros(len(width), dtype=bool), np.zeros(len(width), dtype=bool)
+    rises, falls = np.zeros(len(wide), dtype=bool), np.zeros(len(wide), dtype=bool)
     for cost in costs:
         rises[cost.columns[cost.coefficients > 0]] = True  # some objective gets worse as the column rises
         falls[cost.columns[cost.coefficients < 0]] = True
-    a = _Activity.of(milp)
-    upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
-    has_upper, has_lower, is_up = np.isfinite(upper), np.isfinite(lower), a.value > 0
-    with np.errstate(invalid="ignore"):
-        # where a row's upper (lower) side holds whatever the rest is: from there on the row asks for no more
-        safe_upper, safe_lower = (upper - a.rest_max) / a.value, (lower - a.rest_min) / a.value
-    wants_more = np.maximum(np.where(~is_up & has_upper, safe_upper, -np.inf), np.where(is_up & has_lower, safe_lower, -np.inf))
-    wants_less = np.minimum(np.where(is_up & has_upper, safe_upper, np.inf), np.where(~is_up & has_lower, safe_lower, np.inf))
-    enough, little = np.full(len(width), -np.inf), np.full(len(width), np.inf)
-    np.maximum.at(enough, a.column, wants_more)
-    np.minimum.at(little, a.column, wants_less)
-    # a whole number that misses by rounding alone satisfies its row
-    enough = np.where(milp.integer, np.ceil(enough - _grain(enough)), enough + _grain(enough))
-    little = np.where(milp.integer, np.floor(little + _grain(little)), little - _grain(little))
+    enough, little = _asked_for(milp)
+    for k, other in _opposites(milp, wide & ~falls):
+        alone = replace(milp, upper=np.where(np.arange(len(wide)) == other, milp.lower, milp.upper))
+        enough[k] = min(enough[k], _asked_for(alone)[0][k])
     low, high = milp.lower.copy(), milp.upper.copy()
     down = wide & ~falls
     at_least = np.where(np.isfinite(low), low, np.where(rises, -np.inf, np.minimum(high, 0.0)))
@@ -181,6 +175,45 @@ def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     up &= np.isfinite(needed)
     low[up] = np.maximum(low[up], needed[up])
     return _with_bounds(milp, low, high)
+
+
+def _asked_for(milp: Milp) -> tuple[Array, Array]:
+    """For every column the value from which on no row asks for more of it, and that below which none asks for less."""
+    a = _Activity.of(milp)
+    upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
+    has_upper, has_lower, is_up = np.isfinite(upper), np.isfinite(lower), a.value > 0
+    with np.errstate(invalid="ignore"):
+        # where a row's upper (lower) side holds whatever the rest is
+        safe_upper, safe_lower = (upper - a.rest_max) / a.value, (lower - a.rest_min) / a.value
+    wants_more = np.maximum(np.where(~is_up & has_upper, safe_upper, -np.inf), np.where(is_up & has_lower, safe_lower, -np.inf))
+    wants_less = np.minimum(np.where(is_up & has_upper, safe_upper, np.inf), np.where(~is_up & has_lower, safe_lower, np.inf))
+    enough, little = np.full(len(milp.lower), -np.inf), np.full(len(milp.lower), np.inf)
+    np.maximum.at(enough, a.column, wants_more)
+    np.minimum.at(little, a.column, wants_less)
+    # a whole number that misses by rounding alone satisfies its row
+    return (np.where(milp.integer, np.ceil(enough - _grain(enough)), enough + _grain(enough)),
+            np.where(milp.integer, np.floor(little + _grain(little)), little - _grain(little)))
+
+
+def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Pairs of wide columns that are opposites in every row, such as what is over a goal and what is under it.
+
+    Both less by one changes no row and makes no objective worse: one of the two may stay at its lower bound.
+    """
+    row, column, value = milp.entries
+    kept = (wide & np.isfinite(milp.lower))[column]
+    found: dict[tuple[bool, tuple[tuple[int, float], ...]], list[int]] = {}
+    entries: dict[int, list[tuple[int, float]]] = {}
+    for r, k, v in zip(row[kept].tolist(), column[kept].tolist(), value[kept].tolist(), strict=True):
+        entries.setdefault(k, []).append((r, v))
+    for k, held in entries.items():
+        found.setdefault((bool(milp.integer[k]), tuple(sorted(held))), []).append(k)
+    pairs = []
+    for (is_integer, held), columns in found.items():
+        others = found.get((is_integer, tuple((r, -v) for r, v in held)), [])
+        if len(columns) == len(others) == 1:
+            pairs.append((columns[0], others[0]))
+    return pairs
 
 
 def _with_small_coefficients(milp: Milp) -> Milp:
