@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.polishing import Polisher
 from lmos_opt.solvers import Relaxation, Status
 
 UNDECIDED = 1e-5
@@ -72,6 +73,7 @@ class BranchAndBound:
         self._implied = _implications(milp, deciders)
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])
+        self._polisher = None if decisive else Polisher(milp, rows, self._row_lower)
 
     def search(
         self,
@@ -123,7 +125,7 @@ class BranchAndBound:
         if len(free):
             return best, self._children(free, x, low, high, best)
         if self._decisive:
-            return self._round(low, question.evaluate, best, x), []
+            return self._round(low, question, best, x), []
         return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
 
     def _narrowed(self, question: _Question, low: Array, high: Array,
@@ -134,7 +136,7 @@ class BranchAndBound:
             return best, None, None
         if relaxed.x is not None and relaxed.duals is not None:
             bound, reduced = self._bound(question.cost, relaxed.duals, low, high, question.upper)
-            best = self._round(relaxed.x, question.evaluate, best)
+            best = self._round(relaxed.x, question, best)
             if best is not None:
                 if bound >= best.cost - question.gap:
                     return best, None, None
@@ -177,14 +179,18 @@ class BranchAndBound:
         low[down] = np.maximum(low[down], high[down] - steps[reduced[columns] < 0])
         return low, high
 
-    def _round(self, x: Array, evaluate: Callable[[Array], float | None], best: Found | None,
-               continuous: Array | None = None) -> Found | None:  # fmt: skip
+    def _round(self, x: Array, question: _Question, best: Found | None, continuous: Array | None = None) -> Found | None:
+        """The better of the best known and the vector with its deciders rounded, the rest on the corner it lies near."""
         rounded = (x if continuous is None else continuous).copy()
         rounded[self._deciders] = np.rint(x[self._deciders])
-        cost = evaluate(rounded)
-        if cost is None or (best is not None and cost >= best.cost):
-            return best
-        return Found(rounded, cost)
+        candidates = [rounded]
+        if self._polisher is not None:
+            candidates.insert(0, self._polisher.polished(rounded, question.upper))
+        for candidate in candidates:
+            cost = question.evaluate(candidate)
+            if cost is not None:
+                return best if best is not None and cost >= best.cost else Found(candidate, cost)
+        return best
 
     def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array,
                   best: Found | None) -> list[Box]:  # fmt: skip

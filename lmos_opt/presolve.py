@@ -24,7 +24,7 @@ from lmos_opt.milp import ROW_SLACK, Array, LinearForm, Milp
 ROUNDS, PASSES = 6, 20
 """The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
 WIDE = 1e4
-"""Columns whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
+"""Integers whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
 NARROWER = 0.9
 """The bounds of a continuous column are replaced if what is left is less than this share of them."""
 
@@ -146,13 +146,13 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
     high = np.where(is_better, np.minimum(high, milp.upper), milp.upper)
     # what is left of a continuous column may be rounding alone: it is fixed, at a bound of its own where it has one there
     fixed = ~milp.integer & (high > low) & (high - low <= 4 * ROW_SLACK * np.maximum(1.0, np.abs(low)))
-    at = np.where(low == milp.lower, low, np.where(high == milp.upper, high, low / 2 + high / 2))
+    at = np.where(low == milp.lower, low, high)
     return replace(milp, lower=np.where(fixed, at, low), upper=np.where(fixed, at, high))
 
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     """The program without values of wide columns that no solution needs which nothing dominates."""
-    wide = milp.upper - milp.lower > WIDE
+    wide = milp.upper - milp.lower > np.where(milp.integer, WIDE, 0.0)
     if not wide.any():
         return milp
     rises, falls = np.zeros(len(wide), dtype=bool), np.zeros(len(wide), dtype=bool)
@@ -167,7 +167,7 @@ def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     down = wide & ~falls
     at_least = np.where(np.isfinite(low), low, np.where(rises, -np.inf, np.minimum(high, 0.0)))
     needed = np.maximum(at_least, enough)
-    down &= np.isfinite(needed)
+    down &= np.isfinite(needed) & (needed < high)
     high[down] = np.minimum(high[down], needed[down])
     up = wide & ~rises & ~down
     at_most = np.where(np.isfinite(high), high, np.where(falls, np.inf, np.maximum(low, 0.0)))
@@ -209,8 +209,8 @@ def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
     for k, held in entries.items():
         found.setdefault((bool(milp.integer[k]), tuple(sorted(held))), []).append(k)
     pairs = []
-    for (is_integer, held), columns in found.items():
-        others = found.get((is_integer, tuple((r, -v) for r, v in held)), [])
+    for (is_integer, signed), columns in found.items():
+        others = found.get((is_integer, tuple((r, -v) for r, v in signed)), [])
         if len(columns) == len(others) == 1:
             pairs.append((columns[0], others[0]))
     return pairs

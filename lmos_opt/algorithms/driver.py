@@ -163,7 +163,8 @@ class FrontProblem:
         self._program = self.milp.scaled(SPREAD)
         self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
         proved = self.deciders is not None or self._disbelief is not None
-        self._certified = proved and self.solver.relaxes and unbounded(self.milp) is None
+        self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
+        self._certified, self._searched = proved and self._certifiable, False
         if self.exact is None and self._certified and self.step is None:
             self.doubt = self._indistinct(names)
 
@@ -273,7 +274,7 @@ class FrontProblem:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
             except UnsettledError as error:
-                self._certified = False
+                self._certified, self._searched = False, True
                 if self._disbelief is not None:
                     self._disbelief = f"{self._disbelief}, and {error}"
         if self._disbelief is not None and not self.solver.exact:
@@ -295,7 +296,10 @@ class FrontProblem:
                 if witness is None or not self._is_worse(judged, costs, witness.costs):
                     return Candidate(outcome.x, costs)
             if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-                break
+                raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}")
+        if self._certifiable and not self._searched:
+            self._certified = True  # what no setting answered may yet be proved
+            return self._solve(objective, judged, limits, witness)
         raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}"
                               + (", which a known solution contradicts" if witness is not None else ""))
 

@@ -49,7 +49,7 @@ _LP: dict[str, Any] = {
 }
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
-    highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,  # no variable, so nothing to decide
+    highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,  # no entry in any row: see _Loaded._values
     highspy.HighsModelStatus.kInfeasible: Status.INFEASIBLE,
     highspy.HighsModelStatus.kUnbounded: Status.UNBOUNDED,
     highspy.HighsModelStatus.kUnboundedOrInfeasible: Status.UNBOUNDED,
@@ -85,21 +85,28 @@ def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any],
 class _Loaded:
     """What both sessions share: a model in HiGHS of which objective and extra rows change."""
 
-    def __init__(self, highs: Any, milp: Milp) -> None:
+    def __init__(self, highs: Any, milp: Milp, n_extra: int) -> None:
         self._highs, self._milp = highs, milp
-        self._n = len(milp.variables)
+        self._n, self._n_rows = len(milp.variables), len(milp.rows) + n_extra
         self._columns = np.arange(self._n, dtype=np.int32)
         self._bounded: set[int] = set()
+        self._cost = np.zeros(self._n)
 
     def _pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
-        cost = np.zeros(self._n)
-        cost[objective.columns] = objective.coefficients
-        self._highs.changeColsCost(self._n, self._columns, cost)
+        self._cost = np.zeros(self._n)
+        self._cost[objective.columns] = objective.coefficients
+        self._highs.changeColsCost(self._n, self._columns, self._cost)
         for row in self._bounded.difference(row_upper):
             self._highs.changeRowBounds(row, -highspy.kHighsInf, highspy.kHighsInf)
         for row, bound in row_upper.items():
             self._highs.changeRowBounds(row, -highspy.kHighsInf, bound)
         self._bounded = set(row_upper)
+
+    def _values(self, lower: Array, upper: Array) -> Array:
+        """The solution; of a model without entries, of which HiGHS gives none, the cheap end of every column."""
+        if self._highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty:
+            return np.clip(np.where(self._cost > 0, -np.inf, np.where(self._cost < 0, np.inf, 0.0)), lower, upper)
+        return np.array(self._highs.getSolution().col_value)
 
     def _run(self) -> None:
         """Run, on the threads that HiGHS has if it has begun with more: a process cannot have two numbers of them."""
@@ -112,7 +119,7 @@ class HighsRelaxation(_Loaded):
     """The linear relaxation, warm from one node of a search tree to the next."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        super().__init__(_load(milp, extra_rows, _LP, integer=False), milp)
+        super().__init__(_load(milp, extra_rows, _LP, integer=False), milp, len(extra_rows))
 
     def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
         """See `Relaxation.pose`."""
@@ -125,8 +132,8 @@ class HighsRelaxation(_Loaded):
         self._run()
         status = _STATUS.get(highs.getModelStatus(), Status.FAILED)
         if status is Status.OPTIMAL:
-            solution = highs.getSolution()
-            return Relaxed(status, np.array(solution.col_value), np.array(solution.row_dual))
+            duals = np.array(highs.getSolution().row_dual)
+            return Relaxed(status, self._values(lower, upper), duals if len(duals) else np.zeros(self._n_rows))
         if status is Status.INFEASIBLE:
             _, found, ray = highs.getDualRay()
             return Relaxed(status, None, np.array(ray) if found else None)
@@ -142,9 +149,8 @@ class HighsSession(_Loaded):
     """The integer program."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        super().__init__(_load(milp, extra_rows, _BASE | _RUNGS[0], integer=True), milp)
+        super().__init__(_load(milp, extra_rows, _BASE | _RUNGS[0], integer=True), milp, len(extra_rows))
         self._rung = 0
-        self._n_rows = len(milp.rows) + len(extra_rows)
 
     def _set(self, options: dict[str, Any]) -> None:
         for name, value in options.items():
@@ -162,7 +168,7 @@ class HighsSession(_Loaded):
         highs.clearSolver()
         self._run()
         found = highs.getModelStatus()
-        x = np.array(highs.getSolution().col_value) if _STATUS.get(found) is Status.OPTIMAL else None
+        x = self._values(self._milp.lower, self._milp.upper) if _STATUS.get(found) is Status.OPTIMAL else None
         if excluded:
             highs.deleteRows(len(excluded), np.arange(self._n_rows, self._n_rows + len(excluded), dtype=np.int32))
         return Outcome(_STATUS.get(found, Status.FAILED), x, highs.modelStatusToString(found))

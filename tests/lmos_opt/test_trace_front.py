@@ -237,7 +237,7 @@ def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(sta
             cut_short += 1
             assert front.reason
             assert len(found) < len(expected) + 1
-    assert cut_short > 0 or real
+    assert cut_short > 0 or real or status is not Status.TIME_LIMIT  # what fails is enumerated, if it is small
 
 
 def _stopping_after(n):

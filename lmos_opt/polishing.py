@@ -1,0 +1,49 @@
+"""Continuous values to the last digits: a solver's are off by its tolerance, the corner that they stand for is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmos_opt.milp import Array, LinearForm, Milp
+
+TIGHT = 1e-6
+"""A row or a bound this near to its side, relative to what the row adds up, is taken for one that the corner lies on."""
+MOST_COLUMNS = 300
+"""With more continuous columns than these the least squares would take longer than the search."""
+
+
+class Polisher:
+    """Moves the continuous columns of a vector onto the rows and bounds that they lie on within a solver's tolerance."""
+
+    def __init__(self, milp: Milp, rows: Sequence[LinearForm], row_lower: Array) -> None:
+        self._milp, self._row_lower = milp, row_lower
+        self._continuous = np.flatnonzero(~milp.integer)
+        self._matrix = np.zeros((len(rows), len(milp.variables))) if len(self._continuous) <= MOST_COLUMNS else None
+        if self._matrix is not None:
+            for k, row in enumerate(rows):
+                self._matrix[k, row.columns] += row.coefficients
+
+    def polished(self, x: Array, row_upper: Array) -> Array:
+        """The vector on its corner; as it is where there is no continuous column, or nothing near that fits all rows."""
+        if self._matrix is None or not len(self._continuous):
+            return x
+        found, columns = x.copy(), self._continuous
+        low, high = self._milp.lower[columns], self._milp.upper[columns]
+        near = TIGHT * np.maximum(1.0, np.abs(x[columns]))
+        at_low, at_high = x[columns] <= low + near, x[columns] >= high - near
+        found[columns] = np.where(at_low, low, np.where(at_high, high, x[columns]))
+        free = columns[~at_low & ~at_high]
+        size = np.maximum(np.abs(self._matrix) @ np.abs(x), TIGHT)
+        activity = self._matrix @ x
+        lower_near, upper_near = activity <= self._row_lower + TIGHT * size, activity >= row_upper - TIGHT * size
+        tight = lower_near | upper_near
+        side = np.where(lower_near, self._row_lower, row_upper)[tight]
+        part = self._matrix[np.ix_(tight, free)]
+        if not part.size:
+            return found
+        for _ in range(2):  # the second takes off what the first rounded
+            missed = side - self._matrix[tight] @ found
+            found[free] += np.linalg.lstsq(part, missed, rcond=None)[0]
+        return found
