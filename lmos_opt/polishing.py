@@ -8,8 +8,10 @@ import numpy as np
 
 from lmos_opt.milp import Array, LinearForm, Milp
 
-TIGHT = 1e-6
-"""A row or a bound this near to its side, relative to what the row adds up, is taken for one that the corner lies on."""
+AT_BOUND = 2e-9
+"""A column this near to a bound is at it: twice the tolerance of a solver."""
+TIGHT = 1e-8
+"""A row this near to its side, relative to what it adds up and to one at least, is one that the corner lies on."""
 MOST_COLUMNS = 300
 """With more continuous columns than these the least squares would take longer than the search."""
 
@@ -31,11 +33,10 @@ class Polisher:
             return x
         found, columns = x.copy(), self._continuous
         low, high = self._milp.lower[columns], self._milp.upper[columns]
-        near = TIGHT * np.maximum(1.0, np.abs(x[columns]))
-        at_low, at_high = x[columns] <= low + near, x[columns] >= high - near
+        at_low, at_high = x[columns] <= low + AT_BOUND, x[columns] >= high - AT_BOUND
         found[columns] = np.where(at_low, low, np.where(at_high, high, x[columns]))
         free = columns[~at_low & ~at_high]
-        size = np.maximum(np.abs(self._matrix) @ np.abs(x), TIGHT)
+        size = np.maximum(np.abs(self._matrix) @ np.abs(x), 1.0)
         activity = self._matrix @ x
         lower_near, upper_near = activity <= self._row_lower + TIGHT * size, activity >= row_upper - TIGHT * size
         tight = lower_near | upper_near

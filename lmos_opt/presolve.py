@@ -145,7 +145,8 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
     low = np.where(is_better, np.maximum(low, milp.lower), milp.lower)
     high = np.where(is_better, np.minimum(high, milp.upper), milp.upper)
     # what is left of a continuous column may be rounding alone: it is fixed, at a bound of its own where it has one there
-    fixed = ~milp.integer & (high > low) & (high - low <= 4 * ROW_SLACK * np.maximum(1.0, np.abs(low)))
+    near = np.where(np.isfinite(low), 4 * ROW_SLACK * np.maximum(1.0, np.abs(low)), 0.0)
+    fixed = ~milp.integer & (high > low) & (high - low <= near)
     at = np.where(low == milp.lower, low, high)
     return replace(milp, lower=np.where(fixed, at, low), upper=np.where(fixed, at, high))
 
@@ -190,9 +191,9 @@ def _asked_for(milp: Milp) -> tuple[Array, Array]:
     enough, little = np.full(len(milp.lower), -np.inf), np.full(len(milp.lower), np.inf)
     np.maximum.at(enough, a.column, wants_more)
     np.minimum.at(little, a.column, wants_less)
-    # a whole number that misses by rounding alone satisfies its row
-    return (np.where(milp.integer, np.ceil(enough - _grain(enough)), enough + _grain(enough)),
-            np.where(milp.integer, np.floor(little + _grain(little)), little - _grain(little)))
+    # what misses by rounding alone satisfies its row
+    return (np.where(milp.integer, np.ceil(enough - _grain(enough)), enough),
+            np.where(milp.integer, np.floor(little + _grain(little)), little))
 
 
 def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
