@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from math import inf
 from time import perf_counter
 from typing import Any, TypeVar
@@ -168,12 +169,13 @@ def _model_front(model: Any, objectives: Sequence[Any], constrain: str | None, a
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
     milp, forms, _ = compile_model(model, objectives)
     milp = presolve(milp, _costs(forms, signs))
+    variable = [replace(form, constant=0.0) for form in forms]  # beside a large constant, small differences would be rounded away
 
     def point(candidate: Candidate) -> Point:
-        values = {name: _tidy(sign * cost) for name, sign, cost in zip(names, signs, candidate.costs, strict=True)}
+        values = {name: _tidy(form.at(candidate.x)) for name, form in zip(names, forms, strict=True)}
         return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
 
-    problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, None, (),
+    problem = _problem(milp, variable, signs, names, solver, names.index(constrained) if constrained else None, None, (),
                        time_limit_s, _steps(step, names))
     if resume is not None:
         problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(resume, names)]

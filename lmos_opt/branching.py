@@ -73,7 +73,7 @@ class BranchAndBound:
         self._implied = _implications(milp, deciders)
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])
-        self._polisher = None if decisive else Polisher(milp, rows, self._row_lower)
+        self._polisher = None if decisive else Polisher(milp)
 
     def search(
         self,
@@ -185,7 +185,7 @@ class BranchAndBound:
         rounded[self._deciders] = np.rint(x[self._deciders])
         candidates = [rounded]
         if self._polisher is not None:
-            candidates.insert(0, self._polisher.polished(rounded, question.upper))
+            candidates.insert(0, self._polisher.polished(rounded))
         for candidate in candidates:
             cost = question.evaluate(candidate)
             if cost is not None:

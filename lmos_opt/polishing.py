@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
-from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.milp import Array, Milp
 
 AT_BOUND = 2e-9
 """A column this near to a bound is at it: twice the tolerance of a solver."""
@@ -19,15 +17,15 @@ MOST_COLUMNS = 300
 class Polisher:
     """Moves the continuous columns of a vector onto the rows and bounds that they lie on within a solver's tolerance."""
 
-    def __init__(self, milp: Milp, rows: Sequence[LinearForm], row_lower: Array) -> None:
-        self._milp, self._row_lower = milp, row_lower
+    def __init__(self, milp: Milp) -> None:
+        self._milp = milp
         self._continuous = np.flatnonzero(~milp.integer)
-        self._matrix = np.zeros((len(rows), len(milp.variables))) if len(self._continuous) <= MOST_COLUMNS else None
+        self._matrix = np.zeros((len(milp.rows), len(milp.variables))) if len(self._continuous) <= MOST_COLUMNS else None
         if self._matrix is not None:
-            for k, row in enumerate(rows):
+            for k, row in enumerate(milp.rows):
                 self._matrix[k, row.columns] += row.coefficients
 
-    def polished(self, x: Array, row_upper: Array) -> Array:
+    def polished(self, x: Array) -> Array:
         """The vector on its corner; as it is where there is no continuous column, or nothing near that fits all rows."""
         if self._matrix is None or not len(self._continuous):
             return x
@@ -38,9 +36,10 @@ class Polisher:
         free = columns[~at_low & ~at_high]
         size = np.maximum(np.abs(self._matrix) @ np.abs(x), 1.0)
         activity = self._matrix @ x
-        lower_near, upper_near = activity <= self._row_lower + TIGHT * size, activity >= row_upper - TIGHT * size
+        row_lower, row_upper = self._milp.row_lower, self._milp.row_upper
+        lower_near, upper_near = activity <= row_lower + TIGHT * size, activity >= row_upper - TIGHT * size
         tight = lower_near | upper_near
-        side = np.where(lower_near, self._row_lower, row_upper)[tight]
+        side = np.where(lower_near, row_lower, row_upper)[tight]
         part = self._matrix[np.ix_(tight, free)]
         if not part.size:
             return found

@@ -140,6 +140,8 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
         is_better |= milp.integer & ((low > milp.lower) | (high < milp.upper))
         is_better |= (np.isinf(milp.lower) & np.isfinite(low)) | (np.isinf(milp.upper) & np.isfinite(high))
         is_better |= high - low < NARROWER * (milp.upper - milp.lower)
+        is_better |= (high < milp.upper) & np.isinf(low) & (milp.upper - high > (1 - NARROWER) * np.abs(milp.upper))
+        is_better |= (low > milp.lower) & np.isinf(high) & (low - milp.lower > (1 - NARROWER) * np.abs(milp.lower))
     if not is_better.any():
         return milp
     low = np.where(is_better, np.maximum(low, milp.lower), milp.lower)
