@@ -63,7 +63,7 @@ class BranchAndBound:
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
                  deciders: NDArray[np.int64], decisive: bool) -> None:  # fmt: skip
-        self._milp, self._relaxation, self._deciders, self._decisive = milp, relaxation, deciders, decisive
+        self._milp, self._relaxation, self.deciders, self.decisive = milp, relaxation, deciders, decisive
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
         self._column = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=np.int64)
@@ -111,7 +111,7 @@ class BranchAndBound:
         """The best solution after a look at one box, and what of the box is left to be searched, the nearest last."""
         is_leaf = not len(self._free(low, high))
         best, box, x = self._narrowed(question, low, high, best)
-        if box is not None and is_leaf and not self._decisive:
+        if box is not None and is_leaf and not self.decisive:
             self._relaxation.forget()  # what it remembers of other boxes may have misled it
             best, box, x = self._narrowed(question, low, high, best)
             if box is not None:
@@ -124,7 +124,7 @@ class BranchAndBound:
         free = self._free(low, high)
         if len(free):
             return best, self._children(free, x, low, high, best)
-        if self._decisive:
+        if self.decisive:
             return self._round(low, question, best, x), []
         return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
 
@@ -145,7 +145,7 @@ class BranchAndBound:
 
     def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
         """The deciders that a box leaves open."""
-        return self._deciders[low[self._deciders] < high[self._deciders]]
+        return self.deciders[low[self.deciders] < high[self.deciders]]
 
     def completed(self, x: Array, is_allowed: Callable[[Array], bool], node_limit: float) -> Array | None:
         """A solution with the entries of x that are no NaN; None if it is proved that there is none.
@@ -182,7 +182,7 @@ class BranchAndBound:
     def _round(self, x: Array, question: _Question, best: Found | None, continuous: Array | None = None) -> Found | None:
         """The better of the best known and the vector with its deciders rounded, the rest on the corner it lies near."""
         rounded = (x if continuous is None else continuous).copy()
-        rounded[self._deciders] = np.rint(x[self._deciders])
+        rounded[self.deciders] = np.rint(x[self.deciders])
         candidates = [rounded]
         if self._polisher is not None:
             candidates.insert(0, self._polisher.polished(rounded))
@@ -208,7 +208,7 @@ class BranchAndBound:
         """The box without what its fixed deciders rule out: one at 1 pulls all that it implies, one at 0 all that imply it."""
         if self._implied is None:
             return low, high
-        columns = self._deciders
+        columns = self.deciders
         pulled = self._implied[low[columns] > 0.5].any(axis=0)
         barred = self._implied[:, high[columns] < 0.5].any(axis=1)
         low, high = low.copy(), high.copy()

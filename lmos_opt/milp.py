@@ -103,8 +103,13 @@ class Milp:
 
     def scaled(self, most: float) -> Milp:
         """The same program with rows scaled down so that none can move by more than `most`."""
-        spreads = np.array([self.spread(row) for row in self.rows])
-        factor = most / np.maximum(spreads, most)
+        return self._with_rows_times(np.minimum(1.0, most / np.array([self.spread(row) or 1.0 for row in self.rows])))
+
+    def spread_evenly(self, most: float) -> Milp:
+        """The same program with rows scaled, up or down, so that each can move by `most`."""
+        return self._with_rows_times(most / np.array([self.spread(row) or most for row in self.rows]))
+
+    def _with_rows_times(self, factor: Array) -> Milp:
         rows = tuple(LinearForm(r.columns, r.coefficients * f) for r, f in zip(self.rows, factor, strict=True))
         return replace(self, rows=rows, row_lower=self.row_lower * factor, row_upper=self.row_upper * factor)
 

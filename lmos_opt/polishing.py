@@ -8,6 +8,8 @@ from lmos_opt.milp import Array, Milp
 
 AT_BOUND = 2e-9
 """A column this near to a bound is at it: twice the tolerance of a solver."""
+ROUNDING = 1e-13
+"""What least squares may leave of a value that is its bound."""
 TIGHT = 1e-8
 """A row this near to its side, relative to what it adds up and to one at least, is one that the corner lies on."""
 MOST_COLUMNS = 300
@@ -46,4 +48,7 @@ class Polisher:
         for _ in range(2):  # the second takes off what the first rounded
             missed = side - self._matrix[tight] @ found
             found[free] += np.linalg.lstsq(part, missed, rcond=None)[0]
+        values = found[columns]  # on a bound after all, but for rounding
+        values = np.where(np.abs(values - low) <= ROUNDING, low, np.where(np.abs(values - high) <= ROUNDING, high, values))
+        found[columns] = values
         return found

@@ -91,9 +91,11 @@ def _propagated(milp: Milp) -> Milp:
     for _ in range(PASSES):
         a = _Activity.of(milp)
         upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
+        # Whole numbers: as far as a row that counts as satisfied can go. Continuous ones: as far as one that is satisfied can.
+        whole = milp.integer[a.column]
         with np.errstate(invalid="ignore"):
-            by_upper = (upper - a.rest_min + _slack(milp, a, upper, a.rest_min)) / a.value
-            by_lower = (lower - a.rest_max - _slack(milp, a, lower, a.rest_max)) / a.value
+            by_upper = (upper - a.rest_min + np.where(whole, _slack(milp, a, upper, a.rest_min), 0.0)) / a.value
+            by_lower = (lower - a.rest_max - np.where(whole, _slack(milp, a, lower, a.rest_max), 0.0)) / a.value
         is_up = a.value > 0
         highs = np.where(is_up, by_upper, by_lower)
         lows = np.where(is_up, by_lower, by_upper)
@@ -108,8 +110,11 @@ def _narrowed(milp: Milp, a: _Activity, lows: Array, highs: Array) -> Milp:
     """The program with these bounds, one an entry, where they are narrower by enough."""
     low, high = milp.lower.copy(), milp.upper.copy()
     whole = milp.integer[a.column]
-    np.maximum.at(low, a.column, np.where(whole, np.ceil(lows - _grain(lows)), lows - _grain(lows)))
-    np.minimum.at(high, a.column, np.where(whole, np.floor(highs + _grain(highs)), highs + _grain(highs)))
+    np.maximum.at(low, a.column, np.where(whole, np.ceil(lows - _grain(lows)), lows))
+    np.minimum.at(high, a.column, np.where(whole, np.floor(highs + _grain(highs)), highs))
+    with np.errstate(invalid="ignore"):
+        crossed = ~milp.integer & (low > high) & (low - high <= 2 * _grain(high))
+    low, high = np.where(crossed, low / 2 + high / 2, low), np.where(crossed, low / 2 + high / 2, high)
     empty = np.flatnonzero(low > high)
     if len(empty):
         column = int(empty[0])
@@ -144,13 +149,7 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
         is_better |= (low > milp.lower) & np.isinf(high) & (low - milp.lower > (1 - NARROWER) * np.abs(milp.lower))
     if not is_better.any():
         return milp
-    low = np.where(is_better, np.maximum(low, milp.lower), milp.lower)
-    high = np.where(is_better, np.minimum(high, milp.upper), milp.upper)
-    # what is left of a continuous column may be rounding alone: it is fixed, at a bound of its own where it has one there
-    near = np.where(np.isfinite(low), 4 * ROW_SLACK * np.maximum(1.0, np.abs(low)), 0.0)
-    fixed = ~milp.integer & (high > low) & (high - low <= near)
-    at = np.where(low == milp.lower, low, high)
-    return replace(milp, lower=np.where(fixed, at, low), upper=np.where(fixed, at, high))
+    return replace(milp, lower=np.where(is_better, low, milp.lower), upper=np.where(is_better, high, milp.upper))
 
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:

@@ -25,7 +25,7 @@ from lmos_opt.belief import disbelief, unbounded
 from lmos_opt.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.milp import Array, LinearForm, Milp
-from lmos_opt.solvers import Outcome, Session, Solver, Status
+from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 
 SPREAD = 1e4
 """Scaled objectives move over at most this range: 1e13 times the feasibility tolerance, 1e12 times a double's grain."""
@@ -194,10 +194,16 @@ class FrontProblem:
     @cached_property
     def _tree(self) -> BranchAndBound:
         deciders = self.milp.integer_columns if self.deciders is None else self.deciders
-        relaxation = self.solver.relax(self._program, self._rows)
         is_open = self.milp.lower < self.milp.upper
         is_open[deciders] = False
-        return BranchAndBound(self._program, self._rows, relaxation, deciders, self.decisive or not is_open.any())
+        if self.decisive or not is_open.any():
+            return BranchAndBound(self._program, self._rows, self.solver.relax(self._program, self._rows), deciders, True)
+        width = self.milp.upper - self.milp.lower
+        # powers of two: what goes in and what comes out is the same to the last digit
+        units = np.where(is_open & np.isfinite(width) & (width > 0), np.exp2(np.round(np.log2(np.maximum(width, 1e-30)))), 1.0)
+        program = self.milp.spread_evenly(SPREAD)
+        relaxation = Stretched(self.solver.relax, program, self._rows, units)
+        return BranchAndBound(program, self._rows, relaxation, deciders, False)
 
     @cached_property
     def _sum(self) -> LinearForm:
@@ -306,21 +312,18 @@ class FrontProblem:
     def _search(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                 bounds: dict[int, float], witness: Candidate | None) -> Candidate | None:  # fmt: skip
         """The answer of the certified search."""
-        def scaled(costs: tuple[float, ...]) -> float:
-            return fsum(self._scales[k].factor * (costs[k] - self._scales[k].form.constant) for k in judged)
-
         def evaluate(x: Array) -> float | None:
             costs = self._costs(x)
             if costs is None or not self._within(costs, limits):
                 return None
-            cost = scaled(costs)
+            cost = self._scaled(costs, judged)
             if not met or cost < met[-1]:
                 met.append(cost)
                 self._pool.append(Candidate(x, costs))
             return cost
 
         witness = self._best_known(judged, limits, witness)
-        known = None if witness is None else Found(witness.x, scaled(witness.costs))
+        known = None if witness is None else Found(witness.x, self._scaled(witness.costs, judged))
         met: list[float] = [] if known is None else [known.cost]
         gap = min(self._scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else inf
@@ -330,7 +333,32 @@ class FrontProblem:
             return witness
         costs = self._costs(found.x)
         assert costs is not None  # evaluate refuses what breaks a constraint
-        return Candidate(found.x, costs)
+        return self._sharpened(Candidate(found.x, costs))
+
+    def _sharpened(self, candidate: Candidate) -> Candidate:
+        """The candidate with the continuous columns where they are best for its integers: limits left them some play."""
+        if self._tree.decisive:
+            return candidate
+        low, high, columns = self.milp.lower.copy(), self.milp.upper.copy(), self._tree.deciders
+        low[columns] = high[columns] = candidate.x[columns]
+        limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
+        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
+
+        def evaluate(x: Array) -> float | None:
+            costs = self._costs(x)
+            return None if costs is None or not self._within(costs, limits) else self._scaled(costs, range(self.p))
+
+        known = Found(candidate.x, self._scaled(candidate.costs, range(self.p)))
+        try:
+            found = self._tree.search(self._sum, bounds, evaluate, self._scales[0].gap, known, NODE_LIMIT, box=(low, high))
+        except UnsettledError:
+            return candidate
+        costs = self._costs(found.x) if found is not None else None
+        return candidate if found is None or costs is None else Candidate(found.x, costs)
+
+    def _scaled(self, costs: tuple[float, ...], judged: Sequence[int]) -> float:
+        """The sum of the judged costs on the scale of the search."""
+        return fsum(self._scales[k].factor * (costs[k] - self._scales[k].form.constant) for k in judged)
 
     def _best_known(self, judged: tuple[int, ...], limits: dict[int, Limit], witness: Candidate | None) -> Candidate | None:
         """The best solution met so far within the limits, the witness among them."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import import_module
 from pkgutil import iter_modules
@@ -66,6 +66,36 @@ class Relaxation(Protocol):
 
     def forget(self) -> None:
         """Solve the next one from the beginning, without what is remembered of those before."""
+
+
+class Stretched:
+    """A relaxation over columns measured in other units: a solver's tolerance is absolute, so ranges should be alike.
+
+    `units` holds the unit of each column; what goes in and comes out is in the columns' own. Row duals are the same.
+    """
+
+    def __init__(self, relax: Callable[[Milp, Sequence[LinearForm]], Relaxation], milp: Milp,
+                 extra_rows: Sequence[LinearForm], units: Array) -> None:  # fmt: skip
+        self._units = units
+        rows = tuple(map(self._stretched, milp.rows))
+        self._inner = relax(replace(milp, lower=milp.lower / units, upper=milp.upper / units, rows=rows),
+                            list(map(self._stretched, extra_rows)))
+
+    def _stretched(self, form: LinearForm) -> LinearForm:
+        return LinearForm(form.columns, form.coefficients * self._units[form.columns], form.constant)
+
+    def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        """See `Relaxation.pose`."""
+        self._inner.pose(self._stretched(objective), row_upper)
+
+    def solve(self, lower: Array, upper: Array) -> Relaxed:
+        """See `Relaxation.solve`."""
+        found = self._inner.solve(lower / self._units, upper / self._units)
+        return found if found.x is None else replace(found, x=found.x * self._units)
+
+    def forget(self) -> None:
+        """See `Relaxation.forget`."""
+        self._inner.forget()
 
 
 class Solver(Protocol):
