@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos_opt.milp import Array, LinearForm, Milp
-from lmos_opt.polishing import Polisher
+from lmos_opt.refinement import Refinement
 from lmos_opt.solvers import Relaxation, Status
 
 UNDECIDED = 1e-5
@@ -46,8 +46,10 @@ class Found:
 
 @dataclass(frozen=True)
 class _Question:
-    """What `search` was asked: the costs as a dense vector, and the upper bounds of all rows."""
+    """What `search` was asked, with the costs as a dense vector and the upper bounds of all rows."""
 
+    objective: LinearForm
+    row_upper: dict[int, float]
     cost: Array
     upper: Array
     evaluate: Callable[[Array], float | None]
@@ -58,11 +60,12 @@ class BranchAndBound:
     """A MILP over bounded variables in a relaxation; `search` settles one objective under some row bounds.
 
     `deciders` are the columns of integer variables to branch on. They are `decisive` if nothing is left open once they
-    are fixed: then evaluating a vector settles it, else the relaxation has to prove what is best around it.
+    are fixed: then evaluating a vector settles it, else the relaxation has to prove what is best around it, and
+    `refinement` gives its values their last digits.
     """
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
-                 deciders: NDArray[np.int64], decisive: bool) -> None:  # fmt: skip
+                 deciders: NDArray[np.int64], decisive: bool, refinement: Refinement | None = None) -> None:  # fmt: skip
         self._milp, self._relaxation, self.deciders, self.decisive = milp, relaxation, deciders, decisive
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
@@ -73,7 +76,7 @@ class BranchAndBound:
         self._implied = _implications(milp, deciders)
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])
-        self._polisher = None if decisive else Polisher(milp)
+        self._refinement = refinement
 
     def search(
         self,
@@ -92,7 +95,7 @@ class BranchAndBound:
         `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
         Raises UnsettledError at the limit and where nothing proves a leaf.
         """
-        question = _Question(*self._posed(objective, row_upper), evaluate, gap)
+        question = _Question(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
         best = known
         stack = [(self._milp.lower, self._milp.upper) if box is None else box]
         nodes = 0
@@ -180,17 +183,17 @@ class BranchAndBound:
         return low, high
 
     def _round(self, x: Array, question: _Question, best: Found | None, continuous: Array | None = None) -> Found | None:
-        """The better of the best known and the vector with its deciders rounded, the rest on the corner it lies near."""
+        """The better of the best known and the vector with its deciders rounded."""
         rounded = (x if continuous is None else continuous).copy()
         rounded[self.deciders] = np.rint(x[self.deciders])
-        candidates = [rounded]
-        if self._polisher is not None:
-            candidates.insert(0, self._polisher.polished(rounded))
-        for candidate in candidates:
-            cost = question.evaluate(candidate)
-            if cost is not None:
-                return best if best is not None and cost >= best.cost else Found(candidate, cost)
-        return best
+        if self._refinement is not None:
+            if np.abs(x[self.deciders] - rounded[self.deciders]).max(initial=0.0) > UNDECIDED:
+                return best
+            rounded = self._refinement.refined(rounded, question.objective, question.row_upper)
+        cost = question.evaluate(rounded)
+        if cost is None or (best is not None and cost >= best.cost):
+            return best
+        return Found(rounded, cost)
 
     def _children(self, free: NDArray[np.int64], x: Array | None, low: Array, high: Array,
                   best: Found | None) -> list[Box]:  # fmt: skip

@@ -19,6 +19,8 @@ ROW_SLACK = 1e-9
 """A row is satisfied if it holds to this much of what it adds up, and of its scale at least: decimal numbers are not exact."""
 WHOLE_ROW_SLACK = 1e-6
 """The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
+CONTINUOUS_ROW_SLACK = 1e-12
+"""The same for a row with a continuous variable, which can be moved to where the row holds: only rounding is forgiven."""
 _EPSILON = float(np.finfo(float).eps)
 _DECIMALS = 12
 """Coefficients with more decimal digits than these are taken for real numbers."""
@@ -81,6 +83,12 @@ class Milp:
         return np.array([self.granule(row) or np.nan for row in self.rows], dtype=float)
 
     @cached_property
+    def _row_is_whole(self) -> NDArray[np.bool_]:
+        """Whether all open variables of a row are integers."""
+        free = ~self.integer & (self.lower < self.upper)
+        return np.array([not free[row.columns].any() for row in self.rows], dtype=bool)
+
+    @cached_property
     def row_scales(self) -> Array:
         """The size of each row's coefficients, one at most."""
         return np.array([min(1.0, float(np.abs(row.coefficients).max(initial=0.0)) or 1.0) for row in self.rows], dtype=float)
@@ -90,7 +98,8 @@ class Milp:
         row, column, value = self.entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
-        slack = ROW_SLACK * np.maximum(self.row_scales, np.bincount(row, np.abs(terms), len(self.rows)))
+        size = np.bincount(row, np.abs(terms), len(self.rows))
+        slack = np.where(self._row_is_whole, ROW_SLACK, CONTINUOUS_ROW_SLACK) * np.maximum(self.row_scales, size)
         slack = np.fmin(slack, WHOLE_ROW_SLACK * self.row_granules)
         near = np.where(self.integer, 0.0, ROW_SLACK * np.maximum(1.0, np.abs(x)))
         return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack)

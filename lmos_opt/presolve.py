@@ -25,6 +25,8 @@ ROUNDS, PASSES = 6, 20
 """The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
 WIDE = 1e4
 """Integers whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
+ONE_VALUE = 1e-13
+"""Bounds of a continuous column this near to each other, relative to their size, are one value."""
 NARROWER = 0.9
 """The bounds of a continuous column are replaced if what is left is less than this share of them."""
 
@@ -114,7 +116,8 @@ def _narrowed(milp: Milp, a: _Activity, lows: Array, highs: Array) -> Milp:
     np.minimum.at(high, a.column, np.where(whole, np.floor(highs + _grain(highs)), highs))
     with np.errstate(invalid="ignore"):
         crossed = ~milp.integer & (low > high) & (low - high <= 2 * _grain(high))
-    low, high = np.where(crossed, low / 2 + high / 2, low), np.where(crossed, low / 2 + high / 2, high)
+        middle = low / 2 + high / 2
+    low, high = np.where(crossed, middle, low), np.where(crossed, middle, high)
     empty = np.flatnonzero(low > high)
     if len(empty):
         column = int(empty[0])
@@ -149,7 +152,12 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
         is_better |= (low > milp.lower) & np.isinf(high) & (low - milp.lower > (1 - NARROWER) * np.abs(milp.lower))
     if not is_better.any():
         return milp
-    return replace(milp, lower=np.where(is_better, low, milp.lower), upper=np.where(is_better, high, milp.upper))
+    low, high = np.where(is_better, low, milp.lower), np.where(is_better, high, milp.upper)
+    with np.errstate(invalid="ignore"):  # rounding alone keeps them apart
+        is_one = ~milp.integer & (low < high) & (high - low <= ONE_VALUE * np.minimum(np.abs(low), np.abs(high)))
+        is_one &= np.isfinite(high - low)
+        middle = low / 2 + high / 2
+    return replace(milp, lower=np.where(is_one, middle, low), upper=np.where(is_one, middle, high))
 
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:

@@ -25,6 +25,7 @@ from lmos_opt.belief import disbelief, unbounded
 from lmos_opt.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.refinement import Refinement
 from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 
 SPREAD = 1e4
@@ -33,8 +34,8 @@ STEP = 1e-7
 """How far below a real value the next bound is put, on that scale: 100 feasibility tolerances."""
 RESOLUTION = 5e-8
 """Real values this near to each other, on that scale (5e-12 of the spread), are the same value: below is rounding."""
-LOOSE_RESOLUTION = 1e-5
-"""The same where continuous variables enter the objective: their values carry the solver's tolerance."""
+LOOSE_RESOLUTION = 1e-6
+"""The same where continuous variables enter the objective: their values carry what a solver's tolerance leaves."""
 NODE_LIMIT = 200_000
 """Nodes of a certified search on a general model before it is given up; a split has no limit."""
 MOST_EXCLUSIONS = 60
@@ -165,6 +166,7 @@ class FrontProblem:
         proved = self.deciders is not None or self._disbelief is not None
         self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
         self._certified, self._searched = proved and self._certifiable, False
+        self._refinement: Refinement
         if self.exact is None and self._certified and self.step is None:
             self.doubt = self._indistinct(names)
 
@@ -198,12 +200,14 @@ class FrontProblem:
         is_open[deciders] = False
         if self.decisive or not is_open.any():
             return BranchAndBound(self._program, self._rows, self.solver.relax(self._program, self._rows), deciders, True)
-        width = self.milp.upper - self.milp.lower
         # powers of two: what goes in and what comes out is the same to the last digit
-        units = np.where(is_open & np.isfinite(width) & (width > 0), np.exp2(np.round(np.log2(np.maximum(width, 1e-30)))), 1.0)
+        size = np.maximum(np.abs(self.milp.lower), np.abs(self.milp.upper))
+        width = np.maximum(self.milp.upper - self.milp.lower, 1e-3 * size)
+        units = np.where(is_open, np.exp2(np.round(np.log2(np.where(is_open, width, 1.0)))), 1.0)
         program = self.milp.spread_evenly(SPREAD)
         relaxation = Stretched(self.solver.relax, program, self._rows, units)
-        return BranchAndBound(program, self._rows, relaxation, deciders, False)
+        self._refinement = Refinement(program, self._rows, units, self.solver)
+        return BranchAndBound(program, self._rows, relaxation, deciders, False, self._refinement)
 
     @cached_property
     def _sum(self) -> LinearForm:
@@ -260,8 +264,8 @@ class FrontProblem:
         key = candidate.x[self.milp.integer_columns].tobytes()
         other = self._settled.setdefault(key, candidate)
         if not (self.dominates(candidate.costs, other.costs) and self.dominates(other.costs, candidate.costs)):
-            moved = np.flatnonzero(~self.milp.integer & ~np.isclose(candidate.x, other.x, rtol=1e-9, atol=1e-9))
-            raise TradeOffError([self.milp.variables[k] for k in moved])
+            moved = np.where(self.milp.integer, 0.0, np.abs(candidate.x - other.x))
+            raise TradeOffError([self.milp.variables[k] for k in np.flatnonzero(moved > 1e-3 * moved.max())])
 
     def ask_for(self, known: Candidate) -> None:
         """Raise SubproblemError if the solver does not know of a known solution, where its word is taken for empty regions.
@@ -339,22 +343,15 @@ class FrontProblem:
         """The candidate with the continuous columns where they are best for its integers: limits left them some play."""
         if self._tree.decisive:
             return candidate
-        low, high, columns = self.milp.lower.copy(), self.milp.upper.copy(), self._tree.deciders
-        low[columns] = high[columns] = candidate.x[columns]
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
-
-        def evaluate(x: Array) -> float | None:
+        x = candidate.x
+        for _ in range(2):
+            x = self._refinement.refined(x, self._sum, bounds)
             costs = self._costs(x)
-            return None if costs is None or not self._within(costs, limits) else self._scaled(costs, range(self.p))
-
-        known = Found(candidate.x, self._scaled(candidate.costs, range(self.p)))
-        try:
-            found = self._tree.search(self._sum, bounds, evaluate, self._scales[0].gap, known, NODE_LIMIT, box=(low, high))
-        except UnsettledError:
-            return candidate
-        costs = self._costs(found.x) if found is not None else None
-        return candidate if found is None or costs is None else Candidate(found.x, costs)
+            if costs is not None and self._within(costs, limits):
+                candidate = Candidate(x, costs)
+        return candidate
 
     def _scaled(self, costs: tuple[float, ...], judged: Sequence[int]) -> float:
         """The sum of the judged costs on the scale of the search."""
