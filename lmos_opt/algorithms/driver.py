@@ -165,7 +165,7 @@ class FrontProblem:
         self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
         proved = self.deciders is not None or self._disbelief is not None
         self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
-        self._certified, self._searched = proved and self._certifiable, False
+        self._certified, self._searched, self._believed_empty = proved and self._certifiable, False, False
         self._refinement: Refinement
         if self.exact is None and self._certified and self.step is None:
             self.doubt = self._indistinct(names)
@@ -272,8 +272,8 @@ class FrontProblem:
 
         Asked at an algorithm's end, it finds out a solver that has stopped answering and calls everything infeasible.
         """
-        if not self._certified:
-            self.best(0, {}, known)
+        if self._believed_empty:
+            self._climbed(self._rows[0], (0,), {}, {}, known)
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
@@ -289,6 +289,18 @@ class FrontProblem:
                     self._disbelief = f"{self._disbelief}, and {error}"
         if self._disbelief is not None and not self.solver.exact:
             self.doubt = f"{self._disbelief}: solver {self.solver.name}'s word is no proof here, there may be more points"
+        try:
+            return self._climbed(objective, judged, limits, bounds, witness)
+        except SubproblemError as error:
+            ended = error.status in (Status.TIME_LIMIT, Status.INTERRUPTED)
+            if ended or self._believed_empty or self._searched or not self._certifiable:
+                raise
+        self._certified = True  # what no setting answered may yet be proved
+        return self._solve(objective, judged, limits, witness)
+
+    def _climbed(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit], bounds: dict[int, float],
+                 witness: Candidate | None) -> Candidate | None:  # fmt: skip
+        """The integer solver's answer on the first setting that gives one which nothing contradicts."""
         infeasible = 0
         outcome = Outcome(Status.FAILED)
         for rung in range(self.solver.rungs):
@@ -299,6 +311,7 @@ class FrontProblem:
             if outcome.status is Status.INFEASIBLE:
                 infeasible += 1
                 if witness is None and infeasible == min(2, self.solver.rungs):
+                    self._believed_empty = True
                     return None
             if outcome.status is Status.OPTIMAL and outcome.x is not None:
                 costs = self._costs(outcome.x)
@@ -306,10 +319,7 @@ class FrontProblem:
                 if witness is None or not self._is_worse(judged, costs, witness.costs):
                     return Candidate(outcome.x, costs)
             if outcome.status in (Status.TIME_LIMIT, Status.INTERRUPTED):
-                raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}")
-        if self._certifiable and not self._searched:
-            self._certified = True  # what no setting answered may yet be proved
-            return self._solve(objective, judged, limits, witness)
+                break
         raise SubproblemError(outcome.status, f"a subproblem ended with the status {outcome.message or outcome.status!r}"
                               + (", which a known solution contradicts" if witness is not None else ""))
 

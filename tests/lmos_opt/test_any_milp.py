@@ -229,7 +229,7 @@ def test_what_is_fixed_counts_as_its_value_and_must_be_one():
     with pytest.raises(InputError, match=r"variable x\[0\] is fixed at 0.5, but is an integer"):
         trace_front(m, [m.f, m.g])
     m.x[0].fixed, m.x[0].value = True, None
-    with pytest.raises(InputError, match=r"variable x\[0\] is fixed at None; expected a finite number"):
+    with pytest.raises(InputError, match="cannot be evaluated"):
         trace_front(m, [m.f, m.g])
 
 
@@ -249,9 +249,9 @@ def test_what_cannot_be_a_model_is_refused_by_name():
     with pytest.raises(InputError, match="constraint row cannot be evaluated: "):
         trace_front(m, [m.f, m.g])
     abstract = pyo.AbstractModel()
-    with pytest.raises(InputError, match="is not constructed"):
+    with pytest.raises(InputError, match=r"create_instance\(\)"):
         trace_front(abstract, [m.f, m.g])
-    with pytest.raises(InputError, match="model: is a dict; expected a ConcreteModel"):
+    with pytest.raises(InputError, match="model: got a dict; expected a Pyomo model"):
         trace_front({}, [m.f, m.g])
 
 

@@ -160,9 +160,10 @@ def _sum(terms: Sequence[Term], constant: float, x: dict[str, Fraction]) -> Frac
 
 
 def _slack(row: Row, x: dict[str, Fraction], program: Program) -> Fraction:
-    """By how much the row may be broken: not at all where everything in it is whole."""
+    """By how much the row may be broken: not at all where everything in it is whole; a real value has ROUNDING to itself."""
     reals = {column.name for column in program.columns if column.kind == "real"}
     numbers = [Fraction(n) for n in (row.constant, row.lower, row.upper) if n is not None]
     sizes = [abs(n) for n in numbers] + [abs(Fraction(c) * x[name]) for c, name in row.terms]
     is_whole = all(Fraction(c).denominator == 1 and name not in reals for c, name in row.terms)
-    return Fraction(0) if is_whole and max(sizes, default=Fraction(0)) < 2**53 else FEASIBLE * max(sizes)
+    return Fraction(0) if is_whole and max(sizes, default=Fraction(0)) < 2**53 else FEASIBLE * max(sizes) + sum(
+        (ROUNDING * abs(Fraction(c)) for c, name in row.terms if name in reals), Fraction(0))
