@@ -14,8 +14,8 @@ _MARGIN = 256 / 224
 """ImageNet's usual crop: the shorter side is brought to 256 pixels for a crop of 224."""
 
 _BUNDLED_CAFFE = frozenset({"bundled:squeezenet1_1"})
-_MOST = 2**14
-Side = Annotated[Count, Field(ge=1, le=_MOST)]
+MOST_SIDE = 2**14
+Side = Annotated[Count, Field(ge=1, le=MOST_SIDE)]
 
 
 class Preprocessing(Record):
@@ -62,12 +62,12 @@ class Preprocessing(Record):
 def takes_pictures(shape: Sequence[int], dtype: str) -> bool:
     """Whether an input of this shape may be one picture: float32 of 1 x 3 x H x W or 1 x 1 x H x W."""
     is_one = len(shape) == 4 and shape[0] == 1 and shape[1] in {1, 3}
-    return is_one and dtype == "float32" and 1 <= min(shape) <= max(shape) <= _MOST
+    return is_one and dtype == "float32" and 1 <= min(shape) <= max(shape) <= MOST_SIDE
 
 
 def usual_preprocessing(weights: str, channels: int, height: int, width: int) -> Preprocessing:
     """What goes with bundled weights; for all others ImageNet's, `assumed`; for one channel grey from 0 to 1, `assumed`."""
-    resize = min(max(round(max(height, width) * _MARGIN), 1), _MOST)
+    resize = min(max(round(max(height, width) * _MARGIN), 1), MOST_SIDE)
     crop = (height, width)
     if channels == 1:
         return Preprocessing(resize=resize, crop=crop, channels="L", scale=255, mean=(0.0,), std=(1.0,), origin="assumed")

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from lmos_opt.errors import InputError
-from lmos_opt.preprocessing import Preprocessing, usual_preprocessing
+from lmos_opt.preprocessing import MOST_SIDE, Preprocessing, takes_pictures, usual_preprocessing
 from measurement.weights import parse_weights
 
 _ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "L": (0,)}
@@ -57,9 +57,10 @@ def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int]) -> 
     `input_shape` is (C, H, W) or (1, C, H, W). Published torchvision weights bring their own, where it gives that shape; bundled
     ones too. Everything else gets what `usual_preprocessing` assumes. InputError for a shape that no picture gives.
     """
-    if len(input_shape) not in {3, 4} or input_shape[-3] not in {1, 3} or (len(input_shape) == 4 and input_shape[0] != 1):
+    whole = (1, *input_shape) if len(input_shape) == 3 else tuple(input_shape)
+    if not takes_pictures(whole, "float32"):
         shape = "x".join(map(str, input_shape))
-        raise InputError(builder, f"takes input of shape {shape}; a picture gives 1x3xHxW or 1x1xHxW")
+        raise InputError(builder, f"takes input of shape {shape}; a picture gives 1x3xHxW or 1x1xHxW, each side up to {MOST_SIDE}")
     channels, height, width = input_shape[-3:]
     kind, name = parse_weights(weights)
     published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
