@@ -48,6 +48,7 @@ def pareto_front(
     time_limit_s: float | None = None,
     resume: Front | None = None,
     on_point: OnPoint | None = None,
+    step: Sequence[float] | None = None,
 ) -> Front:
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
@@ -60,10 +61,11 @@ def pareto_front(
     Raises InputError for what cannot be asked, as an objective whose `value` contradicts its `expression`, and
     InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
     of `time_limit_s` gives the points found so far with `complete=False` and the reason; `resume` takes such a front and
-    searches where it left gaps. `on_point` is called with each point as it is found; `iter_front` yields them.
+    searches where it left gaps. `on_point` is called with each point as it is found; `iter_front` yields them. `step`, as in
+    `trace_front`, is for continuous variables of the user's that trade objectives off.
     """
     return _split_front(instance, objectives, memory_model, constrain, proper_split, variables, constraints, algorithm, solver,
-                        time_limit_s, resume).run(on_point)
+                        time_limit_s, resume, step).run(on_point)
 
 
 def trace_front(
@@ -105,17 +107,18 @@ def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), *
     """
     if isinstance(source, Instance):
         return _split_front(source, objectives, **{**_SPLIT_OPTIONS, **_OPTIONS, **options})
-    return _model_front(source, objectives, **{**_OPTIONS, "step": None, **options})
+    return _model_front(source, objectives, **{**_OPTIONS, **options})
 
 
-_OPTIONS: dict[str, Any] = {"constrain": None, "algorithm": None, "solver": "highs", "time_limit_s": None, "resume": None}
+_OPTIONS: dict[str, Any] = {"constrain": None, "algorithm": None, "solver": "highs", "time_limit_s": None, "resume": None,
+                            "step": None}
 _SPLIT_OPTIONS: dict[str, Any] = {"memory_model": "sum", "proper_split": False, "variables": (), "constraints": ()}
 
 
 def _split_front(instance: Instance, objectives: Sequence[str | Objective], memory_model: MemoryModel, constrain: str | None,
                  proper_split: bool, variables: Sequence[Variables], constraints: Sequence[Constraint],
                  algorithm: str | Algorithm | None, solver: str | Solver, time_limit_s: float | None,
-                 resume: Front | None) -> Tracing:  # fmt: skip
+                 resume: Front | None, step: Sequence[float] | None) -> Tracing:  # fmt: skip
     start = perf_counter()
     if not isinstance(instance, Instance):
         raise InputError("instance", f"got {instance!r:.60}; expected an Instance, as Instance.load reads it from a file")
@@ -150,7 +153,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
                      solution=None if solution is None else {name: _tidy(value) for name, value in solution.items()})
 
     problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, evaluate,
-                       [granule_of(o, instance) for o in chosen], time_limit_s)
+                       [granule_of(o, instance) for o in chosen], time_limit_s, _steps(step, names))
     problem.hints = evaluate.prefixes()
     if resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(resume, names)]

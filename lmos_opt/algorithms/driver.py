@@ -158,7 +158,7 @@ class FrontProblem:
         granules = self.granules or [None] * self.p
         names = self.names or [str(k) for k in range(self.p)]
         steps: Sequence[float | None] = self.step or [None] * self.p
-        self._scales = [_scale(self.milp, form, granule, self.exact is not None, wanted)
+        self._scales = [_scale(self.milp, form, granule, self.decisive, wanted)
                         for form, granule, wanted in zip(self.forms, granules, steps, strict=True)]
         self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
         self._program = self.milp.scaled(SPREAD)
@@ -261,7 +261,7 @@ class FrontProblem:
         """
         if self.decisive or self.step is not None or self.milp.integer.all():
             return
-        key = candidate.x[self.milp.integer_columns].tobytes()
+        key = np.rint(candidate.x[self.milp.integer_columns]).astype(np.int64).tobytes()
         other = self._settled.setdefault(key, candidate)
         if not (self.dominates(candidate.costs, other.costs) and self.dominates(other.costs, candidate.costs)):
             moved = np.where(self.milp.integer, 0.0, np.abs(candidate.x - other.x))

@@ -260,3 +260,25 @@ def test_an_infeasible_model_names_its_constraints():
     m.few, m.many = pyo.Constraint(expr=m.x[0] + m.x[1] <= 3), pyo.Constraint(expr=m.x[0] >= 4)
     with pytest.raises(InfeasibleError, match="constraint few"):
         trace_front(m, [m.f, m.g])
+
+
+def test_fault_14_a_splits_own_continuous_decision_is_named_and_has_a_step():
+    from lmos_opt import Objective
+
+    layers = [{"name": n, "inputs": [i], "t_edge_s": 0.5, "t_server_s": 0.1, "weight_bytes": 8, "output_bytes": 4}
+              for n, i in (("a", "input"), ("b", "a"))]
+    instance = Instance.from_dict({"schema": "lmos.instance/1", "name": "toy", "input_bytes": 100, "rtt_s": 0.0,
+                                   "bandwidth_bytes_per_s": 1000.0, "memory_limit_bytes": None, "layers": layers})
+
+    def clock(m, inst):
+        return {"clock": pyo.Var(bounds=(1, 2))}
+
+    power = Objective("power", unit="W", sense="min", expression=lambda m, inst: 3 * m.clock)
+    wait = Objective("wait", unit="s", sense="min", expression=lambda m, inst: 2 - m.clock)
+    front = pareto_front(instance, [power, wait], variables=[clock])
+    assert not front.complete
+    assert "the continuous variables clock trade the objectives off" in front.reason
+    front = pareto_front(instance, [power, wait], variables=[clock], step=[0.3, 0.1])
+    assert front.complete
+    assert 6 <= len(front) <= 21
+    assert all(p.values["power"] == pytest.approx(3 * p.solution["clock"]) for p in front)

@@ -31,7 +31,7 @@ def report() -> RunReport:
     return make_report(Plans(BRANCHED)(2), [image(k) for k in range(6)], [1], environment, pipelined=True, elapsed_s=4.0)
 
 
-def test_a_pipelined_run_is_drawn_as_a_gantt_chart_in_its_images_order(report: RunReport) -> None:
+def test_fault_19_a_pipelined_run_is_drawn_as_a_gantt_chart_in_its_images_order(report: RunReport) -> None:
     ax = report.plot()
     bars = {str(c.get_label()): list(c) for c in ax.containers}
     assert [name for name in bars if name in WAY] == list(WAY)
