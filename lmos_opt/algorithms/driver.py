@@ -415,7 +415,7 @@ class FrontProblem:
         if np.isnan(x).any():
             is_settled = self.decisive and not np.isnan(x[self.deciders]).any()
             if is_settled or not self.solver.relaxes:
-                x = np.nan_to_num(x)
+                x = np.where(np.isnan(x), np.clip(0.0, self.milp.lower, self.milp.upper), x)
             else:
                 completed = self._tree.completed(x, lambda x: self._costs(x) is not None, NODE_LIMIT)
                 if completed is None:
