@@ -93,3 +93,31 @@ class MissingExtraError(LmosError):
     def __init__(self, part: str, extra: str) -> None:
         self.part, self.extra = part, extra
         super().__init__(f"{part} needs the extra '{extra}': pip install 'lmos[{extra}]'")
+
+
+THEIR_ERRORS = (Exception, SystemExit)
+"""What somebody else's code may end with that is to be said in a line: a call of exit() in it is no end of this program."""
+
+_LIBRARIES = frozenset({"PIL", "pydantic", "pydantic_core", "pyomo", "torch", "torchvision"})
+"""What these call their own errors says nothing to those who use them unknowingly."""
+
+
+def text_of(error: BaseException) -> str:
+    """What an error says, empty where even that raises: somebody's own class may do anything."""
+    try:
+        return repr(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    except THEIR_ERRORS:
+        return ""
+
+
+def with_kind(error: BaseException, text: str) -> str:
+    """A text about an error, after its class where that is Python's or its writer's own."""
+    kind = type(error)
+    if text and kind.__module__.partition(".")[0] in _LIBRARIES:
+        return text
+    return f"{kind.__name__}: {text}" if text else kind.__name__
+
+
+def first_line(error: BaseException) -> str:
+    """An error of somebody else's code in one line: its class, as `with_kind`, and the first line that it says."""
+    return with_kind(error, next((line.strip() for line in text_of(error).splitlines() if line.strip()), ""))

@@ -9,7 +9,7 @@ from importlib import import_module, invalidate_caches
 from pathlib import Path
 from typing import Any
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import THEIR_ERRORS, InputError, first_line, text_of
 
 
 def load_object(text: str) -> Any:
@@ -23,9 +23,12 @@ def find_object(text: str, module_name: str, path: str) -> Any:
     """The module's attribute at a dotted path; `text` names it in an InputError."""
     target = _import(text, module_name)
     for part in path.split("."):
-        if not hasattr(target, part):
-            raise InputError(text, f"module {module_name!r} has no attribute {path!r}")
-        target = getattr(target, part)
+        try:
+            target = getattr(target, part)
+        except AttributeError:
+            raise InputError(text, f"module {module_name!r} has no attribute {path!r}") from None
+        except THEIR_ERRORS as error:  # a module may have a __getattr__
+            raise InputError(text, f"module {module_name!r} fails where it is asked for {path!r}: {first_line(error)}") from error
     return target
 
 
@@ -52,6 +55,6 @@ def _import(text: str, module_name: str) -> Any:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             reason = f"there is no module {error.name!r} in the current directory or among the installed ones"
             raise InputError(text, reason) from None
-        raise InputError(text, f"{module_name!r} cannot be imported: {error}") from error
-    except Exception as error:  # the user's code may raise anything
-        raise InputError(text, f"{module_name!r} cannot be imported: {type(error).__name__}: {error}") from error
+        raise InputError(text, f"{module_name!r} cannot be imported: {text_of(error)}") from error
+    except THEIR_ERRORS as error:  # the user's code may raise anything
+        raise InputError(text, f"{module_name!r} cannot be imported: {first_line(error)}") from error

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt import objectives
+from lmos_opt.errors import InputError, first_line
 from lmos_opt.files import checked_suffix, write_atomically
 from lmos_opt.formulation import Constraint, Variables, build_model
 from lmos_opt.objectives import Objective
@@ -44,20 +45,28 @@ def save_model(
     suffix.
     """
     import pyomo.environ as pyo
+    from pyomo.common.modeling import unique_component_name
 
     suffix = checked_suffix(path, SUFFIXES)
     model = build_model(instance, memory_model=memory_model, proper_split=proper_split, variables=variables,
                         constraints=constraints)
     chosen = objectives.get(objective)
     sense = pyo.minimize if chosen.sense == "min" else pyo.maximize
-    model.optimised = pyo.Objective(expr=_expression(model, instance, objective), sense=sense)
-    model.epsilon = pyo.Constraint(pyo.Any)
-    for bound, value in (bounds or {}).items():
-        expression, found = _expression(model, instance, bound), objectives.get(bound)
-        model.epsilon[found.name] = expression <= value if found.sense == "min" else expression >= value
+    wanted = _expression(model, instance, objective)
+    held = [(objectives.get(bound), _expression(model, instance, bound), value) for bound, value in (bounds or {}).items()]
+    for other in model.component_data_objects(pyo.Objective, active=True):  # of the user's; a front asks for none of them either
+        other.deactivate()
+    model.add_component(unique_component_name(model, "optimised"), pyo.Objective(expr=wanted, sense=sense))
+    epsilon = pyo.Constraint(pyo.Any)
+    model.add_component(unique_component_name(model, "epsilon"), epsilon)
+    for found, expression, value in held:
+        epsilon[found.name] = expression <= value if found.sense == "min" else expression >= value
     with tempfile.TemporaryDirectory(prefix="lmos-model-") as folder:
         file = Path(folder) / f"model{suffix}"
-        model.write(str(file), io_options={"symbolic_solver_labels": _stay_apart(instance)})
+        try:
+            model.write(str(file), io_options={"symbolic_solver_labels": _stay_apart(instance)})
+        except Exception as error:  # Pyomo's writers raise anything at what their format does not know
+            raise InputError(str(path), f"{suffix} does not hold what was added to this model: {first_line(error)}") from error
         write_atomically(path, file.read_bytes())
 
 

@@ -22,7 +22,7 @@ from pyomo.core.expr.numvalue import NumericValue
 from pyomo.core.expr.relational_expr import RelationalExpression, TrivialRelationalExpression
 from pyomo.repn import generate_standard_repn
 
-from lmos_opt.errors import InputError, likely
+from lmos_opt.errors import THEIR_ERRORS, InputError, likely, text_of, with_kind
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -55,7 +55,7 @@ def call(function: Own, where: str, m: Any, instance: Instance) -> Any:
         with LoggingIntercept(StringIO(), "pyomo"):  # what Pyomo would log stands in the error below
             found = function(m, instance)
             found = list(found) if isinstance(found, GeneratorType) else found
-    except Exception as error:  # the user's code may raise anything
+    except THEIR_ERRORS as error:  # the user's code may raise anything
         raise InputError(where, _reason(error, instance)) from error
     for name, identity in before.items():
         if id(m.component(name)) != identity:
@@ -170,7 +170,7 @@ def _check_linear(where: str, part: Any, whole: Any, *, finite: bool) -> None:
         raise InputError(where, f"gave {_text(whole)}, which is not linear in {names}; a product of two binaries is a variable of "
                                 "its own: z <= x, z <= y, z >= x + y - 1")
     numbers = [*repn.linear_coefs, *([repn.constant] if finite else [])]
-    if not all(map(isfinite, numbers)) or repn.constant != repn.constant:
+    if not all(map(_is_finite, numbers)) or repn.constant != repn.constant:
         raise InputError(where, f"gave {_text(whole)}, which holds a number that is not finite")
 
 
@@ -188,11 +188,11 @@ def value_of(objective: Objective, split: Split) -> float:
     assert objective.value is not None
     try:
         found: Any = objective.value(split)
-    except Exception as error:  # the user's code may raise anything
+    except THEIR_ERRORS as error:  # the user's code may raise anything
         if isinstance(error, InputError):
             raise
         raise InputError(_value_of(objective), _reason(error, split.instance)) from error
-    if not (_is_number(found) and isfinite(found)):
+    if not (_is_number(found) and _is_finite(found)):
         raise InputError(_value_of(objective), f"gave {_shown(found)}; expected a finite number")
     number: float = found
     return number
@@ -205,15 +205,22 @@ def granule_of(objective: Objective, instance: Instance) -> float | None:
     where = describe(f"objective {objective.name}, granule", objective.granule)
     try:
         found: Any = objective.granule(instance)
-    except Exception as error:  # the user's code may raise anything
+    except THEIR_ERRORS as error:  # the user's code may raise anything
         raise InputError(where, _reason(error, instance)) from error
-    if not (_is_number(found) and isfinite(found) and found > 0):
+    if not (_is_number(found) and _is_finite(found) and found > 0):
         raise InputError(where, f"gave {_shown(found)}; expected a number above zero")
     return float(found)
 
 
 def _is_number(found: object) -> bool:
     return isinstance(found, Real) and not isinstance(found, bool)
+
+
+def _is_finite(number: Any) -> bool:
+    try:
+        return isfinite(number)
+    except OverflowError:  # a whole number beyond all floats
+        return False
 
 
 def _value_of(objective: Objective) -> str:
@@ -227,18 +234,18 @@ def columns_of_user(m: Any, columns: Mapping[int, int]) -> list[int]:
     return sorted(column for identity, column in columns.items() if identity not in made)
 
 
-def _reason(error: Exception, instance: Instance) -> str:
+def _reason(error: BaseException, instance: Instance) -> str:
     """One line for what a user's function raised."""
     if isinstance(error, InputError):
         return str(error)
-    text = str(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
+    text = text_of(error)
     if found := _NO_INDEX.search(text):
         return _unknown(found["component"], found["index"], instance)
     if isinstance(error, PyomoException) and (found := _NO_TRUTH.search(text)):
         asked = " ".join(found["expression"].split())
         return (f"asks whether {asked:.{_SHORT}} is true, which only the solution tells; expected relations, several in a list, "
                 "and no `if`, `and`, `or`, `not` or chain such as 0 <= x <= 1 over variables")
-    return f"failed with {type(error).__name__}: {_first_line(error)}"
+    return f"failed with {with_kind(error, _first_line(error))}"
 
 
 def _unknown(component: str, index: str, instance: Instance) -> str:
@@ -250,9 +257,8 @@ def _unknown(component: str, index: str, instance: Instance) -> str:
     return f"m.{component} has no index {index!r}"
 
 
-def _first_line(error: Exception) -> str:
-    text = repr(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
-    return " ".join(text.split("\n\n")[0].split())
+def _first_line(error: BaseException) -> str:
+    return " ".join(text_of(error).strip().split("\n\n")[0].split())
 
 
 def _shown(value: object) -> str:
@@ -265,5 +271,8 @@ def _shown(value: object) -> str:
 
 
 def _text(value: object) -> str:
-    text = " ".join((repr(value) if isinstance(value, str) else str(value)).split())
+    try:
+        text = " ".join((repr(value) if isinstance(value, str) else str(value)).split())
+    except THEIR_ERRORS:  # a class of the user's, or a number of more digits than Python prints
+        text = f"a {type(value).__name__}"
     return text if len(text) <= _SHORT else text[:_SHORT] + "..."

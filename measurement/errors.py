@@ -8,12 +8,6 @@ from typing import ClassVar
 from lmos_opt.errors import LmosError
 
 
-def first_line(error: BaseException) -> str:
-    """An error of somebody else's code in one line: its class, and the first line that it says."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
-
-
 class UntraceableError(LmosError):
     """A network that cannot be split into layers faithfully.
 

@@ -23,9 +23,8 @@ import torchvision
 from torch import nn
 from torchvision.models import WeightsEnum
 
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import THEIR_ERRORS, InputError, LmosError, first_line
 from lmos_opt.imports import current_directory_importable, find_object
-from measurement.errors import first_line
 from measurement.seeding import Postponed, seeded_fills
 from measurement.stored import packed, plain
 from measurement.undisturbed import check_usable, to_eval
@@ -106,7 +105,7 @@ def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: 
         load_weights(module, weights, mapped=postponed is not None)
     try:
         return to_eval(module)
-    except Exception as error:  # the user's code may raise anything
+    except THEIR_ERRORS as error:  # the user's code may raise anything
         raise InputError(builder, f"cannot be put into eval mode: {first_line(error)}") from error
 
 
@@ -227,8 +226,8 @@ def _call(builder: str, module_name: str, path: str) -> nn.Module:
             pass
         try:
             made = target()
-        except Exception as error:  # the user's code may raise anything
-            raise InputError(builder, f"failed with {type(error).__name__}: {error}") from error
+        except THEIR_ERRORS as error:  # the user's code may raise anything
+            raise InputError(builder, f"failed with {first_line(error)}") from error
     if not isinstance(made, nn.Module):
         raise InputError(builder, f"returned {_a(made)}, expected a torch.nn.Module")
     return made

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
 from lmos_opt.profile import DTYPE_BYTES, Granularity, TensorSpec
 from measurement.aliasing import AliasingError, NodeFacts, Observed, observe, tensor_spec
 from measurement.capture import (
@@ -23,7 +23,7 @@ from measurement.capture import (
     is_module_of_torch,
     quiet,
 )
-from measurement.errors import UntraceableError, first_line
+from measurement.errors import UntraceableError
 from measurement.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
 from measurement.undisturbed import Watch, undisturbed
 
@@ -31,7 +31,7 @@ _SEED = 20
 """Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
 _LONGEST_REASON = 300
 """Characters of a tracer's own complaint that are shown."""
-_BRANCHING = ("data-dependent", "DataDependent", "inputs to control flow")
+_BRANCHING = ("data-dependent", "inputs to control flow")
 
 __all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace_network"]
 
@@ -125,7 +125,7 @@ def _run(module: nn.Module, probe: Tensor, name: str, watch: Watch) -> Any:
     try:
         with watch:
             output = module(probe.clone())
-    except (Exception, SystemExit) as error:  # a network's forward may raise anything
+    except THEIR_ERRORS as error:  # a network's forward may raise anything
         raise InputError(name, f"fails on an input of shape {list(probe.shape)}: {first_line(error)}") from error
     if changed := watch.changed():
         raise UntraceableError(name, [f"its forward changes its own parameters or buffers in eval mode ({changed}); let it return "
@@ -161,7 +161,7 @@ def _faithful_graph(
                 observed = _observed(graph_module, probe)
         except AliasingError as error:
             reasons.append(f"{way}: {str(error).splitlines()[0]}")  # what follows is fx's, for its developers
-        except Exception as error:  # noqa: BLE001 - tracers raise anything at code they cannot follow
+        except THEIR_ERRORS as error:  # tracers raise anything at code they cannot follow
             reasons.append(f"{way}: {_cut(first_line(error))}")
         else:
             if _same(observed.output, expected):

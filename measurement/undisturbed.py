@@ -17,7 +17,8 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from measurement.errors import UntraceableError, first_line
+from lmos_opt.errors import THEIR_ERRORS, first_line
+from measurement.errors import UntraceableError
 from measurement.stored import TABLES
 
 _CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
@@ -73,6 +74,17 @@ def check_usable(module: nn.Module, name: str) -> None:
             if child is not None and id(child) not in seen:
                 seen.add(id(child))
                 parts.append((f"{path}.{key}" if path else key, child))
+        _check_method(where, part, "extra_repr", str, name)
+    for method in ("named_parameters", "named_buffers", "named_modules", "state_dict"):  # these go through the parts themselves
+        _check_method("it", module, method, dict, name)
+
+
+def _check_method(where: str, part: nn.Module, method: str, holds: Callable[[Any], object], name: str) -> None:
+    try:
+        holds(getattr(part, method)())
+    except THEIR_ERRORS as error:  # a class of somebody's may have its own
+        raise UntraceableError(name, [f"{where} has a method {method} that fails: {first_line(error)}; leave torch's own"]
+                               ) from error  # fmt: skip
 
 
 def _check_state(path: str, where: str, part: nn.Module, name: str) -> None:
@@ -93,7 +105,7 @@ def to_eval(module: nn.Module) -> nn.Module:
     if any(getattr(part, "training", True) for part in module.modules()):
         try:
             module.eval()
-        except Exception:  # noqa: BLE001 - the network's own code may raise anything
+        except THEIR_ERRORS:  # the network's own code may raise anything
             for part in module.modules():
                 part.training = False
     return module
@@ -102,7 +114,7 @@ def to_eval(module: nn.Module) -> nn.Module:
 def _to_eval(module: nn.Module, name: str) -> None:
     try:
         to_eval(module)
-    except Exception as error:  # the same
+    except THEIR_ERRORS as error:  # the same
         raise UntraceableError(name, [f"it cannot be put into eval mode: {first_line(error)}; call eval() on it first"]) from error
 
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import pickle
+import warnings
 import zipfile
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from lmos_opt.data import data_dir
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, first_line
 
 KINDS = ("seeded", "bundled", "torchvision", "file")
 LARGEST_SEED = 2**63 - 1
@@ -67,16 +66,21 @@ def read_state_dict(weights: str, *, mapped: bool = False) -> dict[str, torch.Te
         if path.suffix == ".safetensors":
             tensors: dict[str, torch.Tensor] = load_file(path)
             return tensors
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
+        with warnings.catch_warnings():  # of what the line below says
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except OSError as error:
         raise InputError(weights, (error.strerror or str(error)).lower()) from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as error:
-        raise InputError(weights, f"is not a readable state dict: {_first_line(error)}") from None
+    except Exception as error:  # noqa: BLE001 - readers raise anything at a damaged file
+        raise InputError(weights, f"is not a readable state dict: {first_line(error):.200}") from None
     if not isinstance(found, dict):
         raise InputError(weights, f"expected a state dict (names to tensors), found a {type(found).__name__}")
-    others = [str(key) for key, value in found.items() if not isinstance(value, torch.Tensor)]
+    others = [f"{key!r:.80}" for key, value in found.items() if not (isinstance(key, str) and isinstance(value, torch.Tensor))]
     if others:
         raise InputError(weights, f"expected a state dict (names to tensors), but no tensor is under {_some(others)}")
+    hollow = [key for key, value in found.items() if value.layout is not torch.strided or value.is_meta or value.is_nested]
+    if hollow:
+        raise InputError(weights, f"expected tensors with all their numbers; sparse, nested or empty (meta) are {_some(hollow)}")
     return found
 
 
@@ -115,8 +119,3 @@ def _some(keys: list[str]) -> str:
 
 def _shape(tensor: torch.Tensor) -> str:
     return "x".join(map(str, tensor.shape)) or "scalar"
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0][:200] if lines else type(error).__name__

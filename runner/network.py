@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
 
+from lmos_opt.errors import InputError
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
 from measurement.aliasing import Slot
 from measurement.networks import build_network, network_digest
@@ -34,8 +35,12 @@ def _short(digest: str) -> str:
 
 
 def example_input(spec: TensorSpec) -> Tensor:
-    """Zeros of the input's shape and dtype."""
-    return torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+    """Zeros of the input's shape and dtype. InputError for one that this machine cannot hold."""
+    try:
+        return torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+    except (RuntimeError, MemoryError, OverflowError):
+        shape = "x".join(map(str, spec.shape))
+        raise InputError("input", f"{shape} {spec.dtype} are {spec.bytes} bytes, more than this machine can hold") from None
 
 
 def is_torchvision(builder: str) -> bool:

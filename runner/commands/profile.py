@@ -14,7 +14,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.plots.style import check
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.selection import parse_percent
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import format_time, parse_time
@@ -31,7 +31,7 @@ from runner.commands.profile_tables import profile_tables
 from runner.errors import RunnerError
 from runner.images import find_images
 from runner.memory import keep_heap
-from runner.network import is_torchvision
+from runner.network import example_input, is_torchvision
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
@@ -106,7 +106,7 @@ def make_profile(builder: str, weights: str, granularity: Granularity, shape: tu
         else:
             hollow = HollowNetwork.build(builder, weights)
         tell(f"tracing {builder}")
-        example = torch.zeros(1, *shape)
+        example = example_input(TensorSpec(shape=(1, *shape), dtype="float32"))
         traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
         source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure))
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
