@@ -23,7 +23,6 @@ from lmos_opt.instance import Instance
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
-from lmos_opt.own_code import check_objectives, expression_of, granule_of
 from lmos_opt.presolve import presolve
 from lmos_opt.solvers import Solver
 from lmos_opt.tracing import Tracing
@@ -119,6 +118,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
                  proper_split: bool, variables: Sequence[Variables], constraints: Sequence[Constraint],
                  algorithm: str | Algorithm | None, solver: str | Solver, time_limit_s: float | None,
                  resume: Front | None, step: Sequence[float] | None) -> Tracing:  # fmt: skip
+    from lmos_opt.own_code import expression_of, granule_of
+
     start = perf_counter()
     if not isinstance(instance, Instance):
         raise InputError("instance", f"got {instance!r:.60}; expected an Instance, as Instance.load reads it from a file")
@@ -164,6 +165,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
 def _model_front(model: Any, objectives: Sequence[Any], constrain: str | None, algorithm: str | Algorithm | None,
                  solver: str | Solver, time_limit_s: float | None, resume: Front | None,
                  step: Sequence[float] | None) -> Tracing:  # fmt: skip
+    from lmos_opt.own_code import check_objectives
+
     start = perf_counter()
     objectives = check_objectives(model, objectives)
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])

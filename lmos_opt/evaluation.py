@@ -15,7 +15,6 @@ from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
-from lmos_opt.own_code import columns_of_user, value_of
 from lmos_opt.split import Split
 
 
@@ -26,6 +25,8 @@ class Evaluation:
                  forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
         self._chosen, self._forms, self._milp = chosen, forms, milp
+
+        from lmos_opt.own_code import columns_of_user
 
         def column(variable: Any) -> int:
             return columns[id(variable)]
@@ -68,6 +69,8 @@ class Evaluation:
             full = self._completed(x, split)
             if not self._milp.satisfied(full):
                 return None
+        from lmos_opt.own_code import value_of
+
         costs = []
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is not None:
@@ -85,6 +88,8 @@ class Evaluation:
 
     def check(self, x: Array) -> None:
         """InputError where an objective's `value` is not what its `expression` says at the vector's edge set."""
+        from lmos_opt.own_code import value_of
+
         split, full = self.split(x), None
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is None:

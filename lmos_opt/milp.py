@@ -115,8 +115,8 @@ class Milp:
         return self._with_rows_times(np.minimum(1.0, most / np.array([self.spread(row) or 1.0 for row in self.rows])))
 
     def spread_evenly(self, most: float) -> Milp:
-        """The same program with rows scaled, up or down, so that each can move by `most`."""
-        return self._with_rows_times(most / np.array([self.spread(row) or most for row in self.rows]))
+        """The same program with rows scaled, up or down, by powers of two, so that each can move by about `most`."""
+        return self._with_rows_times(np.exp2(np.floor(np.log2(most / np.array([self.spread(row) or most for row in self.rows])))))
 
     def _with_rows_times(self, factor: Array) -> Milp:
         rows = tuple(LinearForm(r.columns, r.coefficients * f) for r, f in zip(self.rows, factor, strict=True))

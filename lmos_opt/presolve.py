@@ -25,6 +25,8 @@ ROUNDS, PASSES = 6, 20
 """The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
 WIDE = 1e4
 """Integers whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
+BINARY = 2.0**16
+"""Numbers that are whole multiples of one over this are added without rounding."""
 ONE_VALUE = 1e-13
 """Bounds of a continuous column this near to each other, relative to their size, are one value."""
 NARROWER = 0.9
@@ -77,8 +79,9 @@ def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
     rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
     entries = np.bincount(row, minlength=n)
     rounding = np.finfo(float).eps * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
-    whole = np.bincount(row, known != np.rint(known), n)[row] == 0
-    exact = whole & (np.bincount(row, np.abs(known), n)[row] < 2.0**53)
+    # sums of numbers with few binary digits are exact
+    short = np.bincount(row, known * BINARY != np.rint(known * BINARY), n)[row] == 0
+    exact = short & (np.bincount(row, np.abs(known), n)[row] * BINARY < 2.0**53)
     outwards = side * np.where(exact, 0.0, rounding)
     return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -82,6 +82,8 @@ def as_it_is(crossing: Crossing) -> Crossing:
 
 
 def rolled(crossing: Crossing) -> Crossing:
-    """A wrong crossing: every tensor's channels moved on by one."""
-    return Crossing({name: tensor.roll(1, 1) if tensor.dim() > 1 else tensor for name, tensor in crossing.items()},
-                    crossing.scalars)
+    """A wrong crossing: every tensor's channels moved on by one, those of what stays too."""
+    def moved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.roll(1, 1) if tensor.dim() > 1 else tensor for name, tensor in tensors.items()}
+
+    return Crossing(moved(crossing), crossing.scalars, moved(crossing.kept))

@@ -91,4 +91,4 @@ def test_the_command_says_what_came_of_it(capsys: pytest.CaptureFixture[str], mo
 
 
 def test_a_class_is_found_among_complex_outputs() -> None:
-    assert class_of({"output": torch.tensor([1 + 0j, -3j, 2 + 0j])}) == 1
+    assert class_of({"output": torch.tensor([[1 + 0j, -3j, 2 + 0j]])}) == 1
