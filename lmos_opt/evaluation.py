@@ -26,7 +26,9 @@ class Evaluation:
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
         self._chosen, self._forms, self._milp = chosen, forms, milp
 
-        from lmos_opt.own_code import columns_of_user
+        from lmos_opt.own_code import columns_of_user, value_of
+
+        self._value_of = value_of  # held, since costs are asked for at every node
 
         def column(variable: Any) -> int:
             return columns[id(variable)]
@@ -69,12 +71,10 @@ class Evaluation:
             full = self._completed(x, split)
             if not self._milp.satisfied(full):
                 return None
-        from lmos_opt.own_code import value_of
-
         costs = []
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is not None:
-                value = value_of(objective, split)
+                value = self._value_of(objective, split)
             else:
                 full = self._completed(x, split) if full is None else full
                 value = form.at(full)
@@ -88,14 +88,12 @@ class Evaluation:
 
     def check(self, x: Array) -> None:
         """InputError where an objective's `value` is not what its `expression` says at the vector's edge set."""
-        from lmos_opt.own_code import value_of
-
         split, full = self.split(x), None
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is None:
                 continue
             full = self._completed(x, split) if full is None else full
-            value, found = value_of(objective, split), attainable(self._milp, form, full, self._open)
+            value, found = self._value_of(objective, split), attainable(self._milp, form, full, self._open)
             if not found.admits(value, objective.sense):
                 raise InputError(f"objective {objective.name}", f"value gives {value!r}, and expression "
                                  f"{found.best(objective.sense)!r}, with {_named(split)}; expected one number")

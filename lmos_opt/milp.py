@@ -95,6 +95,19 @@ class Milp:
 
     def satisfied(self, x: Array) -> bool:
         """Whether x satisfies every row to ROW_SLACK (whole rows to WHOLE_ROW_SLACK) and every bound likewise."""
+        rows, bounds = self._holds(x)
+        return bool(rows.all() and bounds.all())
+
+    def broken(self, x: Array) -> str | None:
+        """The first row or bound that x does not satisfy, in words; None where `satisfied`."""
+        rows, bounds = self._holds(x)
+        if not rows.all():
+            k = int(np.argmin(rows))
+            return f"constraint {self.row_names[k] if self.row_names else k}"
+        return None if bounds.all() else f"a bound of variable {self.variables[int(np.argmin(bounds))]}"
+
+    def _holds(self, x: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Of each row, and of each column's bounds, whether x satisfies it."""
         row, column, value = self.entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
@@ -102,8 +115,8 @@ class Milp:
         slack = np.where(self._row_is_whole, ROW_SLACK, CONTINUOUS_ROW_SLACK) * np.maximum(self.row_scales, size)
         slack = np.fmin(slack, WHOLE_ROW_SLACK * self.row_granules)
         near = np.where(self.integer, 0.0, ROW_SLACK * np.maximum(1.0, np.abs(x)))
-        return bool(np.all(activity >= self.row_lower - slack) and np.all(activity <= self.row_upper + slack)
-                    and np.all(x >= self.lower - near) and np.all(x <= self.upper + near))
+        return ((activity >= self.row_lower - slack) & (activity <= self.row_upper + slack),
+                (x >= self.lower - near) & (x <= self.upper + near))
 
     def spread(self, form: LinearForm) -> float:
         """How far the form can move at most, over finite bounds; a variable without them counts as one unit."""

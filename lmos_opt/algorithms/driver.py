@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import cached_property
 from math import fsum, inf, isfinite
 from time import perf_counter
@@ -50,6 +51,17 @@ class TradeOffError(LmosError):
         shown = ", ".join(self.variables[:5]) + (", ..." if len(self.variables) > 5 else "")
         super().__init__(f"the continuous variables {shown} trade the objectives off, so that there is no end of points: "
                          "step= says how far apart they are to be")
+
+
+class _Footing(Enum):
+    """What the answers rest on."""
+
+    PROOF = auto()
+    """The certified search."""
+    WORD = auto()
+    """The integer solver's word, none of it yet that a region is empty: what it cannot answer is searched, from then on."""
+    RELIED = auto()
+    """The integer solver's word for an empty region too, or for what no search could prove: there is no way back."""
 
 
 class SubproblemError(LmosError):
@@ -112,7 +124,9 @@ class _Scale:
 
 def _scale(milp: Milp, form: LinearForm, granule: float | None, values_exact: bool, wanted: float | None) -> _Scale:
     granule = granule or milp.granule(form)
-    spread = milp.spread(form) or 1.0
+    spread = milp.spread(form)
+    if spread == 0:  # one value: any lower bound is one below it, by enough for a double to show
+        granule, spread = max(1.0, abs(form.at(np.nan_to_num(milp.lower)) - form.constant)), 1.0
     factor = SPREAD / spread
     if granule is not None and wanted is None:
         return _Scale(form, min(1 / granule, factor), granule, granule / 4, granule / 2)
@@ -165,9 +179,9 @@ class FrontProblem:
         self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
         proved = self.deciders is not None or self._disbelief is not None
         self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
-        self._certified, self._searched, self._believed_empty = proved and self._certifiable, False, False
+        self._footing = _Footing.PROOF if proved and self._certifiable else _Footing.WORD
         self._refinement: Refinement
-        if self.exact is None and self._certified and self.step is None:
+        if self.exact is None and self._footing is _Footing.PROOF and self.step is None:
             self.doubt = self._indistinct(names)
 
     def _indistinct(self, names: Sequence[str]) -> str | None:
@@ -272,7 +286,7 @@ class FrontProblem:
 
         Asked at an algorithm's end, it finds out a solver that has stopped answering and calls everything infeasible.
         """
-        if self._believed_empty:
+        if self._footing is _Footing.RELIED:
             self._climbed(self._rows[0], (0,), {}, {}, known)
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
@@ -280,11 +294,11 @@ class FrontProblem:
         self._check_time()
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
-        if self._certified:
+        if self._footing is _Footing.PROOF:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
             except UnsettledError as error:
-                self._certified, self._searched = False, True
+                self._footing = _Footing.RELIED
                 if self._disbelief is not None:
                     self._disbelief = f"{self._disbelief}, and {error}"
         if self._disbelief is not None and not self.solver.exact:
@@ -293,9 +307,9 @@ class FrontProblem:
             return self._climbed(objective, judged, limits, bounds, witness)
         except SubproblemError as error:
             ended = error.status in (Status.TIME_LIMIT, Status.INTERRUPTED)
-            if ended or self._believed_empty or self._searched or not self._certifiable:
+            if ended or self._footing is _Footing.RELIED or not self._certifiable:
                 raise
-        self._certified = True  # what no setting answered may yet be proved
+        self._footing = _Footing.PROOF  # what no setting answered may yet be proved
         return self._solve(objective, judged, limits, witness)
 
     def _climbed(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit], bounds: dict[int, float],
@@ -311,7 +325,7 @@ class FrontProblem:
             if outcome.status is Status.INFEASIBLE:
                 infeasible += 1
                 if witness is None and infeasible == min(2, self.solver.rungs):
-                    self._believed_empty = True
+                    self._footing = _Footing.RELIED
                     return None
             if outcome.status is Status.OPTIMAL and outcome.x is not None:
                 costs = self._costs(outcome.x)
@@ -399,16 +413,22 @@ class FrontProblem:
             if costs is not None and self._within(costs, limits):
                 return Outcome(Status.OPTIMAL, x, outcome.message)
             if not self.milp.is_binary or len(excluded) == MOST_EXCLUSIONS:
-                return Outcome(Status.FAILED, None, "solutions hold only within the solver's tolerances")
+                broken = self.milp.broken(x) or self._exceeded(costs, limits)
+                return Outcome(Status.FAILED, None, f"solutions hold only within the solver's tolerances, {broken} is broken")
             excluded.append(x)
 
     def _within(self, costs: tuple[float, ...], limits: dict[int, Limit]) -> bool:
-        for k, limit in limits.items():
-            if limit.strict and not self.is_less(k, costs[k], limit.value):
-                return False
-            if not limit.strict and self.is_less(k, limit.value, costs[k]):
-                return False
-        return True
+        return all(self._admits(k, limit, costs[k]) for k, limit in limits.items())
+
+    def _admits(self, k: int, limit: Limit, cost: float) -> bool:
+        return self.is_less(k, cost, limit.value) if limit.strict else not self.is_less(k, limit.value, cost)
+
+    def _exceeded(self, costs: tuple[float, ...] | None, limits: dict[int, Limit]) -> str:
+        """The first limit that the costs exceed, in words; without costs, the model's own check broke."""
+        if costs is None:
+            return "a constraint of the model"
+        return next(f"the limit {limit.value:.17g} of objective {self.names[k] if self.names else k}"
+                    for k, limit in limits.items() if not self._admits(k, limit, costs[k]))
 
     def candidate(self, x: Array) -> Candidate | None:
         """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""

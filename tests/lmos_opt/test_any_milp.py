@@ -282,3 +282,15 @@ def test_fault_14_a_splits_own_continuous_decision_is_named_and_has_a_step():
     assert front.complete
     assert 6 <= len(front) <= 21
     assert all(p.values["power"] == pytest.approx(3 * p.solution["clock"]) for p in front)
+
+
+@pytest.mark.parametrize("size", [1.0, 2e5, 1e15, 1e20])
+def test_an_objective_that_presolve_makes_constant_has_an_end_whatever_its_size(size: float) -> None:
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(domain=pyo.Integers, bounds=(0, 4))
+    model.row = pyo.Constraint(expr=4 * model.x >= 13)
+    model.none = pyo.Objective(expr=0, sense=pyo.maximize)
+    model.one = pyo.Objective(expr=size * model.x, sense=pyo.maximize)
+    front = trace_front(model, [model.none, model.one])
+    assert front.complete, front.reason
+    assert [(p.values["none"], p.values["one"]) for p in front.points] == [(0, 4 * size)]
