@@ -5,9 +5,10 @@ The model is only read. Everything active is looked at, by Pyomo's own classific
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import ceil, floor, inf, isfinite, isnan
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,8 @@ import numpy as np
 from lmos_opt.errors import InfeasibleError, InputError, Problem
 from lmos_opt.milp import LinearForm, Milp
 
+LEAST, MOST = 1e-100, 1e100
+"""Coefficients beyond these would leave the range of doubles when they are multiplied and scaled."""
 BOUND_ROUNDING = 1e-12
 """A bound of an integer this near to a whole number, relative to its size, is that number: 3 * 0.1 * 10 means 3."""
 NO_BOUND = 1e20
@@ -51,8 +54,12 @@ def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[Lin
         lb, ub = compiler.side(constraint, "lower"), compiler.side(constraint, "upper")
         names.append(str(constraint.name))
         rows.append(LinearForm(row.columns, row.coefficients))
-        lower.append(-inf if lb is None else lb - row.constant)
-        upper.append(inf if ub is None else ub - row.constant)
+        if (lb is not None and NO_BOUND <= lb < inf) or (ub is not None and -inf < ub <= -NO_BOUND):
+            raise compiler.refuse(f"constraint {constraint.name}", f"asks for {lb if lb is not None else ub:g}; expected a side "
+                                                                   f"below {NO_BOUND:g} in size")
+        unit = 1.0 if len(row.columns) else compiler.size(constraint)  # without open variables, in units of what it adds up
+        lower.append(-inf if lb is None else (lb - row.constant) / unit)
+        upper.append(inf if ub is None else (ub - row.constant) / unit)
     forms = [compiler.form(getattr(o, "expr", o), f"objective {getattr(o, 'name', k)}") for k, o in enumerate(objectives)]
     for variable in model.component_data_objects(pyo.Var):
         compiler.column(variable, f"variable {variable.name}")
@@ -101,8 +108,8 @@ class _Compiler:
 
         try:
             repn = generate_standard_repn(expression, compute_values=True, quadratic=False)
-            constant = self.number(repn.constant)
-            coefficients = [self.number(coefficient) for coefficient in repn.linear_coefs]
+            constant = _number(repn.constant)
+            coefficients = [_number(coefficient) for coefficient in repn.linear_coefs]
         except (ValueError, TypeError, ArithmeticError, AttributeError) as error:
             raise self.refuse(what, f"cannot be evaluated: {_first_line(error)}") from error
         if not repn.is_linear():
@@ -113,6 +120,9 @@ class _Compiler:
             low, high = self.bounds(variable)
             if not isfinite(coefficient):
                 raise self.refuse(what, f"has the coefficient {coefficient} of {variable.name}, which is not finite")
+            if coefficient != 0 and not LEAST <= abs(coefficient) <= MOST:
+                raise self.refuse(what, f"has the coefficient {coefficient:g} of {variable.name}; expected a size from "
+                                        f"{LEAST:g} to {MOST:g}")
             if low == high:
                 constant += coefficient * low  # a solver may move even this by its tolerance, times the coefficient
             elif coefficient != 0:
@@ -122,6 +132,10 @@ class _Compiler:
             raise self.refuse(what, f"has the constant {constant}, which is not finite")
         return LinearForm(np.array(columns, dtype=np.int64), np.array(kept, dtype=float), constant)
 
+    def size(self, constraint: Any) -> float:
+        """What a constraint without open variables adds up in absolute value, see `_size`."""
+        return _size(constraint.body, lambda variable: self.bounds(variable)[0])
+
     def side(self, constraint: Any, which: str) -> float | None:
         """A constraint's lower or upper side; None where it has none."""
         import pyomo.environ as pyo
@@ -129,13 +143,14 @@ class _Compiler:
         what = f"constraint {constraint.name}"
         try:
             side = pyo.value(getattr(constraint, which))
+            side = None if side is None else _number(side)
         except (ValueError, TypeError, ArithmeticError) as error:
             raise self.refuse(what, f"cannot be evaluated: {_first_line(error)}") from error
         if side is None:
             return None
         if isnan(side):
             raise self.refuse(what, f"has the {which} side {side}; expected a number")
-        return float(side)
+        return side
 
     def bounds(self, variable: Any) -> tuple[float, float]:
         """A variable's bounds, those of an integer rounded inwards; both the value of a fixed one."""
@@ -168,11 +183,33 @@ class _Compiler:
             raise InfeasibleError(self.name, (f"{what}: no {'whole number' if is_integer else 'value'} between {lb} and {ub}",))
         return low, high
 
-    @staticmethod
-    def number(value: Any) -> float:
-        import pyomo.environ as pyo
 
-        return float(pyo.value(value))
+def _number(value: Any) -> float:
+    """A number of Pyomo's as a double; ValueError for a whole one that no double is."""
+    import pyomo.environ as pyo
+
+    found = pyo.value(value)
+    double = float(found)
+    if isinstance(found, Integral) and int(double) != int(found):
+        raise ValueError(f"the whole number {found} is no double: beyond 2**53 not each one is")
+    return double
+
+
+def _size(body: Any, values: Callable[[Any], float]) -> float:
+    """What an expression over fixed variables adds up in absolute value; if that is less, its coefficients' size, one at most."""
+    import pyomo.environ as pyo
+    from pyomo.core.expr.calculus.derivatives import Modes, differentiate
+    from pyomo.core.expr.visitor import identify_variables, replace_expressions
+
+    variables = list(identify_variables(body))
+    if not variables:
+        return 1.0
+    scratch = pyo.ConcreteModel()
+    scratch.x = pyo.Var(range(len(variables)), initialize=lambda _, k: values(variables[k]))
+    copied = replace_expressions(body, {id(x): scratch.x[k] for k, x in enumerate(variables)})
+    slopes = [abs(float(d)) for d in differentiate(copied, wrt_list=list(scratch.x.values()), mode=Modes.reverse_numeric)]
+    terms = (slope * abs(float(pyo.value(x))) for slope, x in zip(slopes, scratch.x.values(), strict=True))
+    return max(min(1.0, max(slopes) or 1.0), sum(terms))
 
 
 def _require_milp(model: Any) -> None:
@@ -185,6 +222,8 @@ def _require_milp(model: Any) -> None:
         raise InputError("model", f"is a {type(model).__name__}; expected a ConcreteModel of pyomo.environ")
     if not model.is_constructed():
         raise InputError(str(model.name), "is not constructed; pass what its create_instance() returns")
+    if not model.active:
+        raise InputError(str(model.name), "is deactivated, so that nothing in it counts; activate() it")
     known = {pyo.Block, pyo.Var, pyo.Constraint, pyo.Objective, pyo.Param, pyo.Set, pyo.RangeSet, pyo.Expression, pyo.Suffix,
              pyo.ExternalFunction}  # fmt: skip
     _, others = categorize_valid_components(model, active=True, valid=known)

@@ -124,8 +124,9 @@ class Milp:
         return float(np.abs(form.coefficients) @ np.where(np.isfinite(width), width, 1.0))
 
     def scaled(self, most: float) -> Milp:
-        """The same program with rows scaled down so that none can move by more than `most`."""
-        return self._with_rows_times(np.minimum(1.0, most / np.array([self.spread(row) or 1.0 for row in self.rows])))
+        """The same program with rows scaled down so that none can move by more than `most`, and up so that each can by one."""
+        spreads = np.array([self.spread(row) or 1.0 for row in self.rows])
+        return self._with_rows_times(np.minimum(np.maximum(1.0, np.exp2(np.ceil(-np.log2(spreads)))), most / spreads))
 
     def spread_evenly(self, most: float) -> Milp:
         """The same program with rows scaled, up or down, by powers of two, so that each can move by about `most`."""
@@ -134,6 +135,27 @@ class Milp:
     def _with_rows_times(self, factor: Array) -> Milp:
         rows = tuple(LinearForm(r.columns, r.coefficients * f) for r, f in zip(self.rows, factor, strict=True))
         return replace(self, rows=rows, row_lower=self.row_lower * factor, row_upper=self.row_upper * factor)
+
+    def fine_term(self) -> str | None:
+        """A term so fine that its row, which holds to a share of all it adds up, may hold without it; in words, None if none is.
+
+        Rows of whole multiples of one number hold to a part of that number, and continuous columns to the last digits.
+        """
+        for k in np.flatnonzero(np.isnan(self.row_granules)).tolist():
+            row = self.rows[k]
+            used = self.integer[row.columns] & (self.lower < self.upper)[row.columns]
+            if not used.any() or not (np.isfinite(self.row_lower[k]) or np.isfinite(self.row_upper[k])):
+                continue
+            share = ROW_SLACK if self._row_is_whole[k] else CONTINUOUS_ROW_SLACK
+            at_most = np.maximum(np.abs(self.lower), np.abs(self.upper))[row.columns]
+            size = float((np.abs(row.coefficients) * np.where(np.isfinite(at_most), at_most, 1.0)).sum())
+            slack = share * max(float(self.row_scales[k]), size)
+            e = np.flatnonzero(used)[np.argmin(np.abs(row.coefficients[used]))]
+            if abs(row.coefficients[e]) <= slack:
+                name = self.row_names[k] if k < len(self.row_names) else str(k)
+                return (f"constraint {name}: its term {row.coefficients[e]:.6g} * {self.variables[row.columns[e]]} is finer than "
+                        f"what the constraint holds to ({slack:.3g}) where it adds up {size:.3g}")
+        return None
 
     def granule(self, form: LinearForm) -> float | None:
         """The largest g such that every value of the form is a constant plus a whole multiple of g, if one is proved.
@@ -145,9 +167,10 @@ class Milp:
         coefficients, columns = form.coefficients[used], form.columns[used]
         if not np.all(self.integer[columns]) or np.any(np.abs(coefficients) >= _LARGEST_EXACT) or not len(columns):
             return None
-        if np.all(coefficients == np.rint(coefficients)):
-            return float(reduce(gcd, (abs(int(c)) for c in coefficients), 0)) or None
         most = np.abs(coefficients) @ np.maximum(np.abs(self.lower[columns]), np.abs(self.upper[columns]))
+        if np.all(coefficients == np.rint(coefficients)):
+            g = float(reduce(gcd, (abs(int(c)) for c in coefficients), 0))
+            return g if not np.isfinite(most) or most < g * _LARGEST_EXACT else None
         for unit in (1 / np.abs(coefficients).min(), 2.0**20, *(10.0**k for k in range(1, _DECIMALS + 1))):
             whole = np.rint(coefficients * unit)
             if np.any(np.abs(whole) >= _LARGEST_EXACT):

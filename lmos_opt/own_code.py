@@ -180,7 +180,8 @@ def _standard(where: str, part: Any, whole: Any) -> Any:
         with LoggingIntercept(StringIO(), "pyomo"):
             return generate_standard_repn(part, compute_values=True, quadratic=False)
     except Exception as error:  # a parameter without a value, a division by zero
-        raise InputError(where, f"gave {_text(whole)}, which cannot be evaluated: {_first_line(error)}") from error
+        reason = _first_line(error) or type(error).__name__
+        raise InputError(where, f"gave {_text(whole)}, which cannot be evaluated: {reason}") from error
 
 
 def value_of(objective: Objective, split: Split) -> float:

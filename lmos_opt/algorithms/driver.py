@@ -185,7 +185,9 @@ class FrontProblem:
             self.doubt = self._indistinct(names)
 
     def _indistinct(self, names: Sequence[str]) -> str | None:
-        """Why values of an objective may lie closer than can be told apart; None where its least coefficient can be."""
+        """Why values of an objective, or a constraint's, may lie closer than can be told apart; None where none do."""
+        if fine := self.milp.fine_term():
+            return f"{fine}: what it allows is not proved"
         for name, scale in zip(names, self._scales, strict=True):
             form = scale.form
             used = self.milp.integer[form.columns] & (self.milp.lower < self.milp.upper)[form.columns]
@@ -195,6 +197,10 @@ class FrontProblem:
                     return (f"objective {name}: its term {form.coefficients[k]:.6g} * {self.milp.variables[form.columns[k]]} is "
                             f"finer than what can be told apart ({scale.resolution:.3g}) where it moves by "
                             f"{self.milp.spread(form):.3g}: there may be more points")
+                if np.all(form.coefficients == np.rint(form.coefficients)) and scale.resolution > 0.5:
+                    largest = np.abs(form.coefficients).max()
+                    return (f"objective {name}: it has whole numbers such as {largest:.16g}, and adds up more of them than "
+                            "doubles tell apart: there may be more points")
         return None
 
     @cached_property
