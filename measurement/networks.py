@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from unittest import mock
 from urllib.error import URLError
 from urllib.parse import urlparse
@@ -19,9 +19,7 @@ from urllib.parse import urlparse
 import numpy as np
 import numpy.typing as npt
 import torch
-import torchvision
 from torch import nn
-from torchvision.models import WeightsEnum
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, LmosError, first_line
 from lmos_opt.imports import current_directory_importable, find_object
@@ -29,6 +27,9 @@ from measurement.seeding import Postponed, seeded_fills
 from measurement.stored import packed, plain
 from measurement.undisturbed import check_usable, to_eval
 from measurement.weights import load_weights, parse_weights, seed_of, weights_path
+
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
 
 TORCHVISION = "torchvision"
 _CALLABLE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -91,6 +92,8 @@ def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: 
     place, _, name = parse_builder(builder).partition(":")
     if kind == TORCHVISION and place != TORCHVISION:
         raise InputError(weights, f"published weights belong to a torchvision model, not to {builder}")
+    if place == TORCHVISION:
+        import torchvision  # noqa: F401 - here: seconds that other networks need not wait; and not while fills are postponed
     with seeded_fills(seed_of(weights), postponed):
         if kind == TORCHVISION:
             return _published(name, value, weights, mapped=postponed is not None).eval()
@@ -154,18 +157,22 @@ def network_digest(module: nn.Module, structure: Iterable[tuple[str, str, Sequen
 
 
 def _torchvision_builder(name: str) -> Callable[..., nn.Module]:
-    names = torchvision.models.list_models()
+    from torchvision.models import get_model_builder, list_models
+
+    names = list_models()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or ["alexnet", "vgg16", "resnet18"]
         raise InputError(name, f"is no torchvision model; there are e.g. {', '.join(near)}")
-    builder: Callable[..., nn.Module] = torchvision.models.get_model_builder(name)
+    builder: Callable[..., nn.Module] = get_model_builder(name)
     if "weights_backbone" in inspect.signature(builder).parameters:  # else building detectors would download a backbone
         return lambda **options: builder(weights_backbone=None, **options)
     return builder
 
 
 def _entry(name: str, entry: str, weights: str) -> WeightsEnum:
-    entries = torchvision.models.get_model_weights(name)
+    from torchvision.models import get_model_weights
+
+    entries = get_model_weights(name)
     if entry not in entries.__members__:
         published = ", ".join(entries.__members__)
         raise InputError(weights, f"torchvision publishes no such weights of {name}; it has {published}")
@@ -193,6 +200,8 @@ def _cached_file(entry: WeightsEnum) -> Path:
 @contextmanager
 def _mapping() -> Iterator[None]:
     """Inside the block, torchvision's networks take published weights as views of the mapped file, once that was fetched."""
+    from torchvision.models import WeightsEnum
+
     fetch, load = WeightsEnum.get_state_dict, nn.Module.load_state_dict
 
     def get_state_dict(entry: WeightsEnum, *args: Any, **options: Any) -> Any:

@@ -8,14 +8,19 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 _WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 """Ends a process with the one that started it, however that ended (Linux)."""
 _PATIENCE_S = 120
+MARK = "LMOS_TESTS_RUN"
+"""The variable that all descendants of a run of tests have in their environment, wherever they went: which run it was,
+and inside which other ones, as the parts of a path."""
 
 
 @contextmanager
@@ -35,6 +40,49 @@ def end_session(process: subprocess.Popen[Any]) -> None:
     process.wait(_PATIENCE_S)
 
 
+@contextmanager
+def none_left() -> Iterator[None]:
+    """Ends all that this process started inside the block, with the block or with this process, however it ends (Linux).
+
+    A process of its own waits for that, in a session of its own and deaf to Ctrl-C: it reads from a pipe that nobody writes to.
+    """
+    if not Path("/proc/self/environ").exists():
+        yield
+        return
+    before = os.environ.get(MARK)
+    mark = f"{before or ''}/{os.getpid()}-{time.time_ns()}"
+    with subprocess.Popen([sys.executable, "-S", __file__, mark], stdin=subprocess.PIPE, start_new_session=True) as watching:
+        os.environ[MARK] = mark
+        try:
+            yield
+        finally:
+            os.environ.pop(MARK)
+            if before is not None:
+                os.environ[MARK] = before
+            assert watching.stdin is not None
+            watching.stdin.close()
+            watching.wait(_PATIENCE_S)
+
+
+def marked(mark: str) -> list[int]:
+    """The processes that a run of tests, or one inside it, started and that have not ended."""
+    found, entry = [], f"{MARK}={mark}".encode()
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it has ended, or is somebody else's
+            if any(one == entry or one.startswith(entry + b"/") for one in (folder / "environ").read_bytes().split(b"\0")):
+                found.append(int(folder.name))
+    return found
+
+
+def _watch(mark: str) -> None:
+    sys.stdin.read()
+    while left := marked(mark):  # again: one may have been starting another
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.01)
+
+
 def read_terminal(ours: int, until: str | None = None) -> str:
     """What processes write to a terminal of which this is the other end: up to what this expression finds, or until none has it
     open any more. AssertionError where neither comes."""
@@ -49,3 +97,9 @@ def read_terminal(ours: int, until: str | None = None) -> str:
             assert until is None, f"no {until!r} in {found!r}"
             break
     return found
+
+
+if __name__ == "__main__":
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    _watch(sys.argv[1])

@@ -18,6 +18,8 @@ from lmos_opt.errors import LmosError
 
 T = TypeVar("T")
 R = TypeVar("R")
+_IMPORTS_S = 10.0
+"""What a process has before its patience begins, at most: it imports first, and says when it has."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,10 @@ def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
                 except EOFError:
                     yield from _ended(workers, end, work)
                     continue
-                worker.left.pop(0)
                 worker.since = monotonic()
+                if found is None:  # it has imported what it needs
+                    continue
+                worker.left.pop(0)
                 yield from found
             for end, worker in list(workers.items()):
                 if work.lost is not None and worker.left and monotonic() - worker.since > work.patience_s:
@@ -95,14 +99,15 @@ def _start(workers: dict[Any, _Worker], work: Work[T, R], items: list[T]) -> Non
     process = context.Process(target=_send, args=(theirs, work.do, items), daemon=True)
     with _uninterrupted():  # and so the process is: Ctrl-C reaches all of a terminal, this one ends the others
         process.start()
-    workers[ours] = _Worker(process, items, monotonic() + 10.0)  # it imports first
+    workers[ours] = _Worker(process, items, monotonic() + _IMPORTS_S)
     theirs.close()
 
 
 def _send(end: Any, do: Callable[[T], Sequence[R]], items: Sequence[T]) -> None:
-    """Do one item after another and send what it gives; ends in order when it is terminated, and with its parent."""
+    """Say None, then do one item after another and send what it gives; ends in order when it is terminated, and with its parent."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     Thread(target=_end_with_parent, daemon=True).start()
+    end.send(None)
     for item in items:
         end.send(do(item))
 

@@ -14,11 +14,17 @@ def one_torch_thread() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+@pytest.fixture(scope="session")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Started once a worker: a server takes seconds to import torch. It has to bear all that tests do to it anyway."""
     with server_process(tmp_path_factory.mktemp("server") / "log") as process:
         yield process
-        assert "Traceback" not in process.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def server(one_server: ServerProcess) -> Iterator[ServerProcess]:
+    yield one_server
+    assert "Traceback" not in one_server.log.read_text()
 
 
 @pytest.fixture(scope="module")
