@@ -21,6 +21,8 @@ WHOLE_ROW_SLACK = 1e-6
 """The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
 CONTINUOUS_ROW_SLACK = 1e-12
 """The same for a row with a continuous variable, which can be moved to where the row holds: only rounding is forgiven."""
+RANGE_SLACK = 1e-13
+"""The least slack of such a row, as a share of what its continuous columns add up to at most: none is known better."""
 _EPSILON = float(np.finfo(float).eps)
 _DECIMALS = 12
 """Coefficients with more decimal digits than these are taken for real numbers."""
@@ -93,6 +95,17 @@ class Milp:
         """The size of each row's coefficients, one at most."""
         return np.array([min(1.0, float(np.abs(row.coefficients).max(initial=0.0)) or 1.0) for row in self.rows], dtype=float)
 
+    @cached_property
+    def _row_slacks(self) -> tuple[Array, Array, Array]:
+        """By how much each row may be missed: a share of what it adds up, this much at least, and this much at most."""
+        share = np.where(self._row_is_whole, ROW_SLACK, CONTINUOUS_ROW_SLACK)
+        row, column, value = self.entries
+        most = np.maximum(np.abs(self.lower), np.abs(self.upper))[column]
+        moved = np.where(self.integer[column], 0.0, np.abs(value) * most)
+        moved = np.bincount(row, moved, len(self.rows))
+        least = np.where(self._row_is_whole, share * self.row_scales, np.fmin(share * self.row_scales, RANGE_SLACK * moved))
+        return share, least, WHOLE_ROW_SLACK * self.row_granules
+
     def satisfied(self, x: Array) -> bool:
         """Whether x satisfies every row to ROW_SLACK (whole rows to WHOLE_ROW_SLACK) and every bound likewise."""
         rows, bounds = self._holds(x)
@@ -112,8 +125,8 @@ class Milp:
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
         size = np.bincount(row, np.abs(terms), len(self.rows))
-        slack = np.where(self._row_is_whole, ROW_SLACK, CONTINUOUS_ROW_SLACK) * np.maximum(self.row_scales, size)
-        slack = np.fmin(slack, WHOLE_ROW_SLACK * self.row_granules)
+        share, least, most = self._row_slacks
+        slack = np.fmin(np.maximum(least, share * size), most)
         near = np.where(self.integer, 0.0, ROW_SLACK * np.maximum(1.0, np.abs(x)))
         return ((activity >= self.row_lower - slack) & (activity <= self.row_upper + slack),
                 (x >= self.lower - near) & (x <= self.upper + near))

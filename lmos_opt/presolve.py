@@ -21,6 +21,9 @@ from numpy.typing import NDArray
 from lmos_opt.errors import InfeasibleError
 from lmos_opt.milp import ROW_SLACK, Array, LinearForm, Milp
 
+LEAST_KEPT = 1e-6
+"""What is left of a real coefficient at least: a row keeps as much of its size as its rounding takes to be told from it."""
+_EPSILON = float(np.finfo(float).eps)
 ROUNDS, PASSES = 6, 20
 """The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
 WIDE = 1e4
@@ -78,7 +81,7 @@ def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
     endless = np.bincount(row, ~finite, n)
     rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
     entries = np.bincount(row, minlength=n)
-    rounding = np.finfo(float).eps * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
+    rounding = _EPSILON * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
     # sums of numbers with few binary digits are exact
     short = np.bincount(row, known * BINARY != np.rint(known * BINARY), n)[row] == 0
     exact = short & (np.bincount(row, np.abs(known), n)[row] * BINARY < 2.0**53)
@@ -265,14 +268,14 @@ def _tightened_row(milp: Milp, k: int) -> tuple[LinearForm, float, float]:
         most[e] = 0.0
         size = float(np.abs(most).sum() + abs(side) + abs(value[e]) * max(abs(low[e]), abs(high[e])))
         whole = size < 2.0**53 and bool(np.all(most == np.rint(most))) and side.is_integer() and value[e].is_integer()
-        rest = float(most.sum()) + (0.0 if whole else ROW_SLACK * max(1.0, size))
         hardest = float(high[e] if value[e] > 0 else low[e])
-        spare = side - float(value[e]) * (hardest - float(np.sign(value[e]))) - rest
+        spare = side - float(value[e]) * (hardest - float(np.sign(value[e]))) - float(most.sum())
+        if np.isfinite(spare) and spare >= abs(value[e]) - (0.0 if whole else (len(columns) + 2) * _EPSILON * size):
+            return LinearForm(columns, row.coefficients), -np.inf, np.inf  # all fit below the side, whatever their values
+        spare -= 0.0 if whole else ROW_SLACK * max(1.0, size)
         if not np.isfinite(spare) or spare <= ROW_SLACK * max(abs(value[e]), abs(side)):
             continue
-        if spare >= abs(value[e]):  # the rest and the hardest value of this one fit below the side
-            return LinearForm(columns, row.coefficients), -np.inf, np.inf
-        step = float(np.sign(value[e])) * spare
+        step = float(np.sign(value[e])) * min(spare, (1 - (0.0 if whole else LEAST_KEPT)) * abs(value[e]))
         value[e] -= step
         side -= step * hardest
     kept = value != 0

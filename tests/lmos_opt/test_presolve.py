@@ -5,10 +5,12 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pyomo.environ as pyo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lmos_opt import trace_front
 from lmos_opt.errors import InfeasibleError
 from lmos_opt.milp import LinearForm, Milp
 from lmos_opt.presolve import presolve
@@ -129,3 +131,42 @@ def test_nothing_to_find_gives_the_program_itself():
 def test_infeasibility_names_a_constraint():
     with pytest.raises(InfeasibleError, match="constraint r1"):
         presolve(_milp([[1, 1], [1, 0]], [(-INF, 3), (4, INF)], [0, 0], [9, 9]), [_cost(1, 1)])
+
+
+@pytest.mark.parametrize("coefficient", [4.75, 0.1, 1 / 3, 1e6 + 0.5])
+def test_a_row_that_is_met_exactly_at_a_bound_takes_nothing_from_it(coefficient: float) -> None:
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(domain=pyo.Integers, bounds=(0, 3))
+    model.row = pyo.Constraint(expr=-coefficient * model.x >= -3 * coefficient)
+    model.most = pyo.Objective(expr=model.x, sense=pyo.maximize)
+    front = trace_front(model, [model.most])
+    assert front.complete
+    assert [p.values["most"] for p in front.points] == [3]
+
+
+def test_a_row_that_holds_but_for_rounding_takes_nothing_from_its_columns() -> None:
+    model = pyo.ConcreteModel()
+    model.x = pyo.Var(range(3), domain=pyo.Integers, bounds=lambda _, k: (0, 3 - k // 2))
+    model.mixed = pyo.Constraint(expr=-0.8 * model.x[0] + 3.7 * model.x[1] - 2 * model.x[2] >= 1.0000000000000002)
+    model.count = pyo.Constraint(expr=0.25 * (model.x[0] + model.x[1] + model.x[2]) >= 1.75)
+    model.least = pyo.Objective(expr=model.x[1])
+    front = trace_front(model, [model.least])
+    assert front.complete
+    assert [p.values["least"] for p in front.points] == [2]
+
+
+def test_small_rows_of_continuous_columns_hold_to_a_share_of_their_own_size() -> None:
+    model = pyo.ConcreteModel()
+    model.z = pyo.Var(domain=pyo.NonNegativeReals)
+    model.on = pyo.Var(range(2), domain=pyo.Binary)
+    model.row = pyo.Constraint(expr=model.z + 1.2110218e-6 * model.on[0] + 1.2110218759e-6 * model.on[1] >= 4.8440873334e-6)
+    model.z_least = pyo.Objective(expr=model.z)
+    model.cost = pyo.Objective(expr=3.7 * model.on[0] + 3.7000033 * model.on[1])
+    front = trace_front(model, [model.z_least, model.cost])
+    assert front.complete
+    found = [(p.values["z_least"], p.values["cost"]) for p in front.points]
+    expected = [(4.8440873334e-6 - 1.2110218e-6 - 1.2110218759e-6, 7.4000033), (4.8440873334e-6 - 1.2110218759e-6, 3.7000033),
+                (4.8440873334e-6 - 1.2110218e-6, 3.7), (4.8440873334e-6, 0)]
+    assert len(found) == len(expected)
+    for point, true in zip(sorted(found), sorted(expected), strict=True):
+        assert point == pytest.approx(true, rel=1e-11, abs=1e-20)

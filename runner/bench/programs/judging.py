@@ -12,7 +12,7 @@ from typing import Any, Literal
 from lmos_opt.api import trace_front
 from lmos_opt.errors import InfeasibleError, InputError, LmosError
 from lmos_opt.front import Front, Point
-from runner.bench.programs.program import Program, Row, Term
+from runner.bench.programs.program import Column, Program, Row, Term
 from runner.bench.programs.truth import Truth
 
 Outcome = Literal["right", "wrong", "incomplete", "refused", "unnamed"]
@@ -25,6 +25,8 @@ MIXED_RESOLUTION = Fraction(1, 10**9)
 """The same of an objective's spread and size where real columns enter it."""
 ROUNDING = Fraction(1, 2**49)
 """Of what an objective's terms add up to: its value is a double."""
+REAL_ROUNDING = Fraction(1, 10**13)
+"""Of what a real column adds to a row at most, its bounds being what they are: by so much the row may be missed."""
 
 
 @dataclass(frozen=True)
@@ -88,10 +90,10 @@ def _names_a_cause(text: str, program: Program) -> bool:
 def mistakes(front: Front, program: Program, true: Truth) -> list[str]:
     """What is wrong with a front; empty if nothing is. An incomplete one may have lost points, but what it has must hold."""
     goals = program.goals
-    found = [tuple(goal.sign * Fraction(point.values[goal.name]) for goal in goals) for point in front.points]
+    found = [_costs(point, program) for point in front.points]
     wrong = [problem for point in front.points for problem in _misreported(point, program, true)]
     near = [_near(program, true, k) for k in range(len(goals))]
-    exact = [ROUNDING * size for size in true.size]
+    exact = [ROUNDING * size if _has_reals(program) else Fraction(0) for size in true.size]
 
     def covers(a: Sequence[Fraction], b: Sequence[Fraction], slack: Sequence[Fraction]) -> bool:
         """Whether a is nowhere worse than b."""
@@ -105,6 +107,18 @@ def mistakes(front: Front, program: Program, true: Truth) -> list[str]:
         if any(covers(f, g, exact) and covers(g, f, exact) for g in found[:k]):
             wrong.append(f"twice {shown(f, program)}")
     return wrong
+
+
+def _has_reals(program: Program) -> bool:
+    return any(column.kind == "real" and column.fixed is None for column in program.columns)
+
+
+def _costs(point: Point, program: Program) -> tuple[Fraction, ...]:
+    """A point's costs: exactly those of its solution where that is whole, else its values."""
+    values = {name: Fraction(value) for name, value in dict(point.solution or {}).items()}
+    if _has_reals(program) or any(c.name not in values for c in program.columns):
+        return tuple(goal.sign * Fraction(point.values[goal.name]) for goal in program.goals)
+    return tuple(goal.sign * _sum(goal.terms, goal.constant, values) for goal in program.goals)
 
 
 def _near(program: Program, true: Truth, k: int) -> Fraction:
@@ -160,10 +174,17 @@ def _sum(terms: Sequence[Term], constant: float, x: dict[str, Fraction]) -> Frac
 
 
 def _slack(row: Row, x: dict[str, Fraction], program: Program) -> Fraction:
-    """By how much the row may be broken: not at all where everything in it is whole; a real value has ROUNDING to itself."""
-    reals = {column.name for column in program.columns if column.kind == "real"}
+    """By how much the row may be broken: not at all where everything in it is whole; a real column has REAL_ROUNDING too."""
+    reals = {column.name: column for column in program.columns if column.kind == "real"}
     numbers = [Fraction(n) for n in (row.constant, row.lower, row.upper) if n is not None]
     sizes = [abs(n) for n in numbers] + [abs(Fraction(c) * x[name]) for c, name in row.terms]
     is_whole = all(Fraction(c).denominator == 1 and name not in reals for c, name in row.terms)
-    return Fraction(0) if is_whole and max(sizes, default=Fraction(0)) < 2**53 else FEASIBLE * max(sizes) + sum(
-        (ROUNDING * abs(Fraction(c)) for c, name in row.terms if name in reals), Fraction(0))
+    if is_whole and max(sizes, default=Fraction(0)) < 2**53:
+        return Fraction(0)
+    most = (abs(Fraction(c)) * _largest(reals[name], x[name]) for c, name in row.terms if name in reals)
+    return FEASIBLE * max(sizes) + REAL_ROUNDING * sum(most, Fraction(0))
+
+
+def _largest(column: Column, value: Fraction) -> Fraction:
+    """The largest size that a column can have: of its bounds, and of its value where one is missing."""
+    return max(abs(Fraction(bound)) if bound is not None else abs(value) for bound in (column.lower, column.upper))
