@@ -31,8 +31,8 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner \
-	  --ignore=runner/bench/pyaugmecon_worker.py  # runs in an environment of its own
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
+	  --ignore=lmos/bench/pyaugmecon_worker.py  # runs in an environment of its own
 	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup

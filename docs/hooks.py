@@ -13,12 +13,12 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
-from runner.cli import app
+from lmos.cli import app
 
 _HERE = Path(__file__).parent
 _NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)
 _EQUATION = re.compile(r"^```math\n(.*?)^```\n", re.MULTILINE | re.DOTALL)
-_OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:data|tests|lmos_opt|runner|measurement)/[^)]+)\)")
+_OUTSIDE = re.compile(r"\[([^\]]+)\]\(((?:\.\./)+(?:data|tests|lmos_opt|runner|measurement|lmos)/[^)]+)\)")
 
 
 def on_config(config: Any) -> Any:

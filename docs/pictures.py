@@ -33,7 +33,7 @@ def screenshot() -> None:
     sys.path.insert(0, str(ROOT))
     from tests.browser import browser
 
-    command = [sys.executable, "-m", "runner.cli", "ui", "vgg19", "--bandwidth", "20Mbps", "--port", "0"]
+    command = [sys.executable, "-m", "lmos", "ui", "vgg19", "--bandwidth", "20Mbps", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as served, browser() as page:
         assert served.stdout is not None
         page.open(served.stdout.readline().strip(), width=1000, height=700)
@@ -44,7 +44,7 @@ def screenshot() -> None:
 
 def lmos(*arguments: str) -> None:
     """One command of this checkout."""
-    subprocess.run([sys.executable, "-m", "runner.cli", *arguments], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "lmos", *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

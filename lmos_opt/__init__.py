@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from lmos_opt.instance import Instance
     from lmos_opt.objectives import Objective
     from lmos_opt.plan import Plan, make_plan
-    from lmos_opt.policy import Policy
-    from lmos_opt.policy_maps import bandwidth_policy, memory_policy
+    from lmos_opt.policies.policy import Policy
+    from lmos_opt.policies.policy_maps import bandwidth_policy, memory_policy
     from lmos_opt.profile import NetworkProfile
 
 __version__ = "0.1.0"
@@ -34,12 +34,12 @@ _HOME = {
     "Objective": "objectives",
     "Plan": "plan",
     "Point": "front",
-    "Policy": "policy",
+    "Policy": "policies.policy",
     "SolverError": "errors",
-    "bandwidth_policy": "policy_maps",
+    "bandwidth_policy": "policies.policy_maps",
     "iter_front": "api",
     "make_plan": "plan",
-    "memory_policy": "policy_maps",
+    "memory_policy": "policies.policy_maps",
     "pareto_front": "api",
     "trace_front": "api",
 }

@@ -4,4 +4,4 @@ from __future__ import annotations
 
 import runpy
 
-runpy.run_module("runner.cli", run_name="__main__", alter_sys=True)
+runpy.run_module("lmos", run_name="__main__", alter_sys=True)

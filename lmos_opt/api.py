@@ -13,19 +13,19 @@ import numpy as np
 from lmos_opt import algorithms, solvers
 from lmos_opt.algorithms import Algorithm
 from lmos_opt.algorithms.driver import Candidate, FrontProblem
-from lmos_opt.compiling import compile_model
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.evaluation import Evaluation
 from lmos_opt.formulation import Constraint, Variables, build_model, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
+from lmos_opt.fronts.evaluation import Evaluation
+from lmos_opt.fronts.tracing import Tracing
 from lmos_opt.instance import Instance
-from lmos_opt.milp import Array, LinearForm, Milp
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
-from lmos_opt.presolve import presolve
+from lmos_opt.programs.compiling import compile_model
+from lmos_opt.programs.milp import Array, LinearForm, Milp
+from lmos_opt.programs.presolve import presolve
 from lmos_opt.solvers import Solver
-from lmos_opt.tracing import Tracing
 from lmos_opt.units import format_size
 
 T = TypeVar("T", Objective, ObjectiveInfo)

@@ -163,7 +163,7 @@ class Front(Document):
         It is complete where both are; solves and seconds are those of both together. Raises InputError unless both have the
         same objectives in the same order.
         """
-        from lmos_opt.combining import union
+        from lmos_opt.fronts.combining import union
 
         return union(self, other)
 
@@ -174,7 +174,7 @@ class Front(Document):
         the reference in every objective adds nothing. Raises InputError for a reference that lacks an objective or has
         a value that is not finite, MissingExtraError without moocore (the extra `indicators`).
         """
-        from lmos_opt.combining import hypervolume
+        from lmos_opt.fronts.combining import hypervolume
 
         return hypervolume(self, reference)
 
@@ -183,7 +183,7 @@ class Front(Document):
 
         Raises InputError for an unknown rule, InfeasibleError where no point satisfies it.
         """
-        from lmos_opt.selection import select
+        from lmos_opt.rules.selection import select
 
         return select(self, rule)
 

@@ -15,7 +15,7 @@ from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.intervals import stage_intervals
-from lmos_opt.policy import Policy
+from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import Preprocessing, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times

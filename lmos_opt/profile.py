@@ -58,7 +58,7 @@ class NetworkSource(Record):
 class Work(Record):
     """What the operations of one kind in a layer do: how many they are, their multiply-accumulates, the bytes they move.
 
-    Kinds are finer than a layer's (`conv2d_depthwise` beside `conv2d`; `measurement/work.py` names them), and a block has
+    Kinds are finer than a layer's (`conv2d_depthwise` beside `conv2d`; `measurement/tracing/work.py` names them), and a block has
     several. Bytes are those of tensors read and written, weights among them.
     """
 

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt import solvers
 from lmos_opt.api import pareto_front
-from lmos_opt.baselines import BASELINES, baseline
 from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
-from lmos_opt.selection import RULES, select
+from lmos_opt.rules.baselines import BASELINES, baseline
+from lmos_opt.rules.selection import RULES, select
 from lmos_opt.split import Split
 
 if TYPE_CHECKING:

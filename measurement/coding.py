@@ -14,11 +14,11 @@ from lmos_opt.coding import MeasuredCodec, Sent
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import NetworkProfile
-from measurement.aliasing import tensor_spec
 from measurement.codecs import Codec
 from measurement.timing import cpu_name
 from measurement.tracing import TracedNetwork, trace_network
-from measurement.undisturbed import undisturbed
+from measurement.tracing.aliasing import tensor_spec
+from measurement.tracing.undisturbed import undisturbed
 
 Trials = dict[str, list[list["Trial"]]]
 """By layer, for each image, for each of the layer's tensors."""

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
 from measurement.networks import network_digest
-from measurement.stored import holders, place, stored_bytes
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
-from measurement.work import together
+from measurement.tracing.stored import holders, place, stored_bytes
+from measurement.tracing.work import together
 
 
 def profile_network(

@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from runner.split import Crossing, split_module
+    from runner.parts.split import Crossing, split_module
 
 _HOME = {
-    "Crossing": "split",
-    "split_module": "split",
+    "Crossing": "parts.split",
+    "split_module": "parts.split",
 }
 
 __all__ = ["Crossing", "split_module"]

@@ -16,9 +16,9 @@ from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing import Preprocessing, takes_pictures
 from lmos_opt.profile import TensorSpec
 from lmos_opt.units import counted
-from measurement.pictures import read_picture
-from measurement.preprocessing import preparing, preprocessing_of
-from runner.tensors import DTYPES
+from measurement.networks.pictures import read_picture
+from measurement.networks.preprocessing import preparing, preprocessing_of
+from runner.wire.tensors import DTYPES
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 

@@ -32,14 +32,14 @@ def names(wheel):
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_it_holds_the_three_packages_and_nothing_beside_them(names):
+def test_it_holds_the_four_packages_and_nothing_beside_them(names):
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"lmos_opt", "measurement", "runner"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"lmos_opt", "measurement", "runner", "lmos"}
     assert not any(name.endswith(".pyc") for name in names)
 
 
 def test_it_holds_all_code_and_data(names):
-    for package in ("lmos_opt", "measurement", "runner"):
+    for package in ("lmos_opt", "measurement", "runner", "lmos"):
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")} <= names
         assert f"{package}/py.typed" in names
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.html")} <= names
@@ -54,7 +54,7 @@ def without_torch(wheel, tmp_path_factory):
     zipfile.ZipFile(wheel).extractall(installed)
     program = ("import sys; sys.modules['torch'] = sys.modules['torchvision'] = None\n"
                "import lmos_opt; assert lmos_opt.__file__.startswith(sys.argv[1])\n"
-               "from runner.cli import main; sys.exit(main(sys.argv[2:]))")  # fmt: skip
+               "from lmos.cli import main; sys.exit(main(sys.argv[2:]))")  # fmt: skip
 
     def run(*arguments):
         return subprocess.run([sys.executable, "-c", program, str(installed), *arguments], cwd=empty, capture_output=True,

@@ -23,11 +23,11 @@ from pathlib import Path
 import pytest
 
 from lmos_opt import Device, Front, Instance, NetworkProfile, Plan, Policy, objectives
-from lmos_opt.baselines import BASELINES
 from lmos_opt.files import Document
 from lmos_opt.link import Link
-from lmos_opt.selection import RULES
-from runner.report import RunReport
+from lmos_opt.rules.baselines import BASELINES
+from lmos_opt.rules.selection import RULES
+from runner.watching.report import RunReport
 from tests.processes import started
 
 pytestmark = pytest.mark.docs

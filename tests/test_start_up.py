@@ -25,19 +25,19 @@ def run(program: str) -> str:
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
 def test_help_loads_nothing_heavy(arguments):
-    loaded = loaded_by(f"from runner.cli import main\nmain({arguments!r})")
-    assert "runner.cli" in loaded
+    loaded = loaded_by(f"from lmos.cli import main\nmain({arguments!r})")
+    assert "lmos.cli" in loaded
     assert not loaded & HEAVY
 
 
 @pytest.mark.parametrize("command", ["profile", "front", "plan", "policy", "serve", "run", "demo"])
 def test_help_of_a_command_loads_none_of_its_code(command):
-    loaded = loaded_by(f"from runner.cli import main\nmain([{command!r}, '--help'])")
+    loaded = loaded_by(f"from lmos.cli import main\nmain([{command!r}, '--help'])")
     assert not loaded & (HEAVY - {"pydantic"})  # typer itself reads parameters with pydantic where it is installed
-    assert not [name for name in loaded if name.startswith("runner.commands")]
+    assert not [name for name in loaded if name.startswith("lmos.commands")]
 
 
-@pytest.mark.parametrize("package", ["lmos_opt", "measurement", "runner"])
+@pytest.mark.parametrize("package", ["lmos_opt", "measurement", "runner", "lmos"])
 def test_importing_a_package_loads_nothing_heavy(package):
     loaded = loaded_by(f"import {package}")
     assert package in loaded

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from lmos.pages.ui.answers import Answers
 from lmos_opt import Instance, bandwidth_policy, pareto_front
 from lmos_opt.sources import load_source
-from runner.ui.answers import Answers
 
 
 class Fronts:

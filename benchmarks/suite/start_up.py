@@ -11,7 +11,7 @@ class StartUp:
 
     def time_help(self) -> None:
         """`lmos --help`."""
-        self._run("-m", "runner.cli", "--help")
+        self._run("-m", "lmos", "--help")
 
     def time_import(self) -> None:
         """`import lmos_opt`."""

@@ -17,6 +17,9 @@ from lmos_opt.errors import InputError
 if TYPE_CHECKING:
     from lmos_opt.algorithms.driver import Candidate, FrontProblem
 
+_SHARED = frozenset({"belief", "branching", "driver", "refinement"})
+"""Modules beside the algorithms that hold none."""
+
 
 @dataclass(frozen=True)
 class Algorithm:
@@ -30,7 +33,7 @@ class Algorithm:
 
 def names() -> list[str]:
     """The shipped algorithms."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name != "driver")
+    return sorted(module.name for module in iter_modules(__path__) if module.name not in _SHARED)
 
 
 def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:

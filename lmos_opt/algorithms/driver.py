@@ -22,11 +22,11 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from lmos_opt.belief import disbelief, unbounded
-from lmos_opt.branching import BranchAndBound, Found, UnsettledError
+from lmos_opt.algorithms.belief import disbelief, unbounded
+from lmos_opt.algorithms.branching import BranchAndBound, Found, UnsettledError
+from lmos_opt.algorithms.refinement import Refinement
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.milp import Array, LinearForm, Milp
-from lmos_opt.refinement import Refinement
+from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 
 SPREAD = 1e4

@@ -12,7 +12,7 @@ from lmos_opt.units import counted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lmos_opt.policy import Policy
+    from lmos_opt.policies.policy import Policy
 
 _SCALES = {"bandwidth": (8e-6, "bandwidth (Mbps)"), "memory": (1e-6, "memory limit (MB)")}
 _MOST_NAMES = 12

@@ -10,7 +10,7 @@ from pkgutil import iter_modules
 from typing import Protocol
 
 from lmos_opt.errors import InputError
-from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.programs.milp import Array, LinearForm, Milp
 
 
 class Status(Enum):
@@ -103,7 +103,7 @@ class Solver(Protocol):
 
     `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound wherever
     that is possible. `exact` says that it decides without tolerances, so that its own word is a proof; a front that rests on
-    the word of another is incomplete, unless tolerances cannot change the answer (`lmos_opt.belief`).
+    the word of another is incomplete, unless tolerances cannot change the answer (`lmos_opt.algorithms.belief`).
     """
 
     @property
@@ -134,7 +134,7 @@ class Solver(Protocol):
 
 def names() -> list[str]:
     """The shipped solvers."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return sorted(module.name for module in iter_modules(__path__) if module.name != "exports")
 
 
 def get(solver: str | Solver) -> Solver:

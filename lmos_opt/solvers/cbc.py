@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lmos_opt.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
-from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
+from lmos_opt.solvers.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
 
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")

@@ -14,9 +14,9 @@ from math import ceil
 
 import numpy as np
 
-from lmos_opt.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
-from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
+from lmos_opt.solvers.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
 
 _LP = ("--nomip", "--nopresol", "--noscale")
 """Rows come scaled; scaled again, the duals are rougher, and VGG19's front takes twice the time."""

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 
 from lmos_opt.errors import SolverError
-from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
 
 P = ParamSpec("P")

@@ -14,7 +14,7 @@ import highspy
 import numpy as np
 from highspy._core import _Highs
 
-from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
 
 FEASIBILITY_TOLERANCE = 1e-9

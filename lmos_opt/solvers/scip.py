@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from lmos_opt.errors import SolverError
-from lmos_opt.exports import MODEL, Answer, FileSession
-from lmos_opt.milp import Array, LinearForm, Milp
+from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status
+from lmos_opt.solvers.exports import MODEL, Answer, FileSession
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Of relaxations: SCIP's own epsilon, below which it takes numbers for equal."""

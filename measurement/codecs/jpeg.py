@@ -47,7 +47,7 @@ class Jpeg(Codec):
         if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or tensor.dtype != "float32":
             raise InputError(self.name, f"is for networks that take one picture; {network.builder} takes "
                                         f"{'x'.join(map(str, shape))} {tensor.dtype}")  # fmt: skip
-        from measurement.preprocessing import normalisation_for
+        from measurement.networks.preprocessing import normalisation_for
 
         found = self.__class__("jpeg", str(self.quality))
         found._normalisation = normalisation_for(network.builder, network.weights, shape)

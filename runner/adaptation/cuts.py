@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
-from lmos_opt.policy import Policy
+from lmos_opt.policies.policy import Policy
 from lmos_opt.units import counted, format_size
 from measurement.tracing import TracedNetwork
-from runner.fallback import memory_here
+from runner.faults.fallback import memory_here
 
 MOST_CUTS = 8
 """Each has a line of its own to the server, which by default takes 16 connections from all edges together."""

@@ -7,11 +7,11 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from runner.client.remote import Access, Remote, Timeouts
 from runner.errors import RemoteProtocolError, RunnerError
-from runner.probing.fit import Exchange
-from runner.protocol.messages import LARGEST_PROBE_BYTES
-from runner.remote import Access, Remote, Timeouts
-from runner.shaping import Pacer, Shape
+from runner.lab.probing.fit import Exchange
+from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+from runner.wire.shaping import Pacer, Shape
 
 _PAUSE_S = 2.0
 """After a connection that failed."""

@@ -17,10 +17,10 @@ from lmos_opt.units import counted, format_rate, format_time
 from runner.adaptation.cuts import Choice, Cut
 from runner.adaptation.estimate import LinkEstimate, Observation
 from runner.adaptation.scout import Scout
-from runner.events import Asked, CutChanged, Event, ImageEnded
-from runner.pipeline import Pipeline, Route
-from runner.probing.fit import Exchange
-from runner.report import Adapted, CutChange, ImageResult
+from runner.client.pipeline import Pipeline, Route
+from runner.lab.probing.fit import Exchange
+from runner.watching.events import Asked, CutChanged, Event, ImageEnded
+from runner.watching.report import Adapted, CutChange, ImageResult
 
 AGREE = 3
 """So many observations in a row must speak for a change."""

@@ -13,7 +13,7 @@ from lmos_opt.device import load_device
 from lmos_opt.files import Document
 from lmos_opt.link import load_link
 from lmos_opt.plan import Setting, make_plan
-from runner.report import RunReport
+from runner.watching.report import RunReport
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,

@@ -8,19 +8,19 @@ from math import fsum
 
 import pytest
 
+from lmos.bench.random_instances import random_instance
 from lmos_opt import InputError, Instance, bandwidth_policy, memory_policy, pareto_front
-from lmos_opt.baselines import baseline
 from lmos_opt.device import Device
-from lmos_opt.enumeration import enumerate_front
+from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.graph import INPUT
-from lmos_opt.min_cut import min_cut
 from lmos_opt.objectives import get
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.rules.baselines import baseline
+from lmos_opt.rules.min_cut import min_cut
 from lmos_opt.sources import load_source
 from lmos_opt.split import Split, down_closed_sets
 from measurement import codecs
-from runner.bench.random_instances import random_instance
 from tests.lmos_opt.documents import chain_data, diamond_data
 
 

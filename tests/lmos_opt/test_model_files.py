@@ -7,10 +7,10 @@ from pathlib import Path
 import highspy
 import pytest
 
+from lmos.cli import main
 from lmos_opt import InputError, Instance, pareto_front
 from lmos_opt.model_files import save_model
 from lmos_opt.sources import Options, instance_of, load_source
-from runner.cli import main
 from tests.lmos_opt.documents import chain_data, diamond_data
 
 

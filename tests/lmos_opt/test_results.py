@@ -7,20 +7,20 @@ from typing import Any
 
 import pytest
 
+from lmos.bench.exactness import answer, question
+from lmos.bench.random_instances import random_instance, with_results
 from lmos_opt import NetworkProfile, bandwidth_policy, pareto_front
-from lmos_opt.baselines import neurosurgeon
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import edge_memory
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
-from lmos_opt.lines import lines_of
-from lmos_opt.min_cut import min_cut
 from lmos_opt.objectives import get, names
 from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.policies.lines import lines_of
+from lmos_opt.rules.baselines import neurosurgeon
+from lmos_opt.rules.min_cut import min_cut
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split, down_closed_sets
-from runner.bench.exactness import answer, question
-from runner.bench.random_instances import random_instance, with_results
 
 SEEDS = range(40)
 MAP_BYTES = 12_800_000

@@ -14,15 +14,15 @@ import numpy as np
 import pyomo.environ as pyo
 import pytest
 
+from lmos.bench.exactness import mistakes
+from lmos.bench.random_instances import random_instance, with_limit
+from lmos.cli import main
 from lmos_opt import InfeasibleError, InputError, SolverError, pareto_front, solvers, trace_front
-from lmos_opt.branching import BranchAndBound
-from lmos_opt.exports import Program
-from lmos_opt.milp import LinearForm, Milp
+from lmos_opt.algorithms.branching import BranchAndBound
+from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status, cbc, glpk, highs
-from runner.bench.exactness import mistakes
-from runner.bench.random_instances import random_instance, with_limit
-from runner.cli import main
-from tests.lmos_opt.test_trace_front import PUBLISHED, QUICK, _published
+from lmos_opt.solvers.exports import Program
+from tests.lmos_opt.fronts.test_tracing import PUBLISHED, QUICK, _published
 
 HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "gurobi": r"pip install 'lmos\[solvers\]'",
        "scip": r"pip install 'lmos\[solvers\]'"}  # fmt: skip
@@ -338,7 +338,7 @@ from dataclasses import replace
 import highspy, pyomo.environ as pyo
 from lmos_opt import pareto_front, trace_front
 from lmos_opt.solvers.highs import SOLVER
-from runner.bench.random_instances import random_instance
+from lmos.bench.random_instances import random_instance
 
 other = highspy.Highs()
 other.setOptionValue("output_flag", False)

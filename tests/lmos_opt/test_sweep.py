@@ -9,11 +9,11 @@ from contextlib import contextmanager
 import pandas as pd
 import pytest
 
+from lmos.bench.random_instances import random_instance
 from lmos_opt import InputError, pareto_front
 from lmos_opt.cache import Cache
 from lmos_opt.split import Split
 from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, sweep
-from runner.bench.random_instances import random_instance
 from tests.processes import started
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")

@@ -17,7 +17,7 @@ from lmos_opt.data import data_dir
 from lmos_opt.profile import NetworkSource, TensorSpec
 from measurement import codecs
 from measurement.codecs import Codec, CodecError, int8
-from measurement.preprocessing import preprocessing_for
+from measurement.networks.preprocessing import preprocessing_for
 
 SQUEEZENET = NetworkSource(builder="torchvision:squeezenet1_1", weights="bundled:squeezenet1_1", digest="sha256:" + "0" * 64)
 INPUT = TensorSpec(shape=(1, 3, 224, 224), dtype="float32")

@@ -13,8 +13,8 @@ from torchvision.models import get_model
 
 from lmos_opt import InputError, Instance, NetworkProfile
 from measurement import profile_network, time_layers, timed_profile, trace_network
-from measurement.held import held_bytes
-from measurement.stepping import Steps
+from measurement.timing.held import held_bytes
+from measurement.timing.stepping import Steps
 
 
 def test_layer_times_add_up_to_the_whole():
@@ -43,7 +43,7 @@ def test_a_pause_counts_to_no_layer_and_nothing_else_is_skipped(monkeypatch):
     """By a clock that goes on by 1 each time it is read, and by 1000 in a pause."""
     now = count()
     clock = SimpleNamespace(perf_counter=lambda: next(now), sleep=lambda seconds: [next(now) for _ in range(1000)])
-    monkeypatch.setattr("measurement.stepping.time", clock)
+    monkeypatch.setattr("measurement.timing.stepping.time", clock)
     module, x = nn.Sequential(nn.Linear(8, 8), nn.ReLU(inplace=True), nn.Linear(8, 2)), torch.randn(1, 8)
     steps = Steps(trace_network(module.eval(), x))
     for layer in (None, *steps.layers):

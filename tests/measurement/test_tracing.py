@@ -12,7 +12,7 @@ from torchvision.models import get_model
 
 from lmos_opt import InputError
 from measurement import UntraceableError, trace_network
-from measurement.grouping import snake_case
+from measurement.tracing.grouping import snake_case
 
 
 def built(name):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread, server_process
+
+from tests.runner.running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread, server_process
 
 
 @pytest.fixture(scope="module")

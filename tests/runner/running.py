@@ -88,9 +88,9 @@ class ServerProcess:
 
 @contextmanager
 def server_process(log: Path, networks: Sequence[str] = NETWORKS) -> Iterator[ServerProcess]:
-    """`python -m runner.server` on a free port; killed at the end if it still runs."""
+    """`python -m runner.places.server` on a free port; killed at the end if it still runs."""
     with log.open("w") as stderr:
-        command = [sys.executable, "-m", "runner.server", "127.0.0.1:0", *networks]
+        command = [sys.executable, "-m", "runner.places.server", "127.0.0.1:0", *networks]
         with started(command, cwd=HERE, stdout=subprocess.PIPE, stderr=stderr,
                      env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
             assert process.stdout is not None

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from running import BRANCHED, Plans, ServerProcess
 from torch import Tensor
 
-from runner.cli import main
+from lmos.cli import main
 from runner.images import Images
-from runner.report import RunReport
+from runner.watching.report import RunReport
+from tests.runner.running import BRANCHED, Plans, ServerProcess
 
 
 @pytest.mark.parametrize("ahead", [False, True])

@@ -1,0 +1,1 @@
+"""The application: what only the command `lmos` needs."""

@@ -1,0 +1,126 @@
+"""The benchmark of adaptation: a network timed here, a policy made from its times, one course over a link in steps."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import fmean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from lmos.bench.adapting.course import BEGAN, Course
+from lmos.bench.adapting.slowing import PERIOD_S, Slowed
+from lmos.bench.faults.stage import ServerProcess
+from lmos.commands.profile import make_profile, time_profile, weights_of
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.policies.policy_maps import bandwidth_policy
+from lmos_opt.rules.baselines import cut
+from runner.adaptation.cuts import Choice
+from runner.errors import RunnerError
+from runner.watching.report import RunReport
+
+LIMIT = 1.15
+"""How much slower than the best fixed cut a step may be, its beginning counted."""
+FAR = 1.6
+"""A cut that is predicted to take this much longer than the best is far from it: a few images are enough to say so."""
+_RTT_S = 0.001
+"""An exchange's fixed cost on loopback, beside waiting for the edge's next turn: half a period on average."""
+_INPUT = (3, 224, 224)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One rate: the mean latency (s) of the run that adapts, and of every fixed cut (by edge layers)."""
+
+    rate_bytes_per_s: float
+    images: int
+    adaptive_s: float
+    fixed_s: dict[int, float]
+    changes: int
+
+    @property
+    def best(self) -> int:
+        """The best fixed cut, known in hindsight."""
+        return min(self.fixed_s, key=lambda x1: self.fixed_s[x1])
+
+    @property
+    def ratio(self) -> float:
+        """How much slower the run that adapts was than it."""
+        return self.adaptive_s / self.fixed_s[self.best]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The steps, the report of the run that adapted, and the share of the time that the edge really had."""
+
+    steps: tuple[Step, ...]
+    report: RunReport
+    share: float
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost and no step is above LIMIT."""
+        return not self.report.lost and all(step.ratio <= LIMIT for step in self.steps)
+
+
+def contest(network: str, rates: Sequence[float], images: int, share: float,
+            tell: Callable[[str], None] = lambda what: None) -> Outcome:  # fmt: skip
+    """Time the network, make the plan, follow the course. Raises what these do."""
+    with TemporaryDirectory() as folder:
+        tell(f"timing {network}")
+        plan = planned(network, rates, share)
+        plan.save(Path(folder, "plan.json"))
+        choice = Choice.of(plan)
+        few = tuple(tuple(one.x1 for one in choice.different()
+                          if one.latency_s(rate) > FAR * min(other.latency_s(rate) for other in choice.different()))
+                    for rate in rates)  # fmt: skip
+        with ServerProcess(Path(folder, "server.log")) as server:
+            course = Course(str(Path(folder, "plan.json")), server.address, tuple(rates), images, few)
+            tell("both sides build the network")
+            told, had = _follow(course, share, Path(folder), tell)
+    report = RunReport.from_dict(told["report"], "the run")
+    return Outcome(tuple(_step(k, rate, images, report, told["fixed"]) for k, rate in enumerate(rates)), report, had)
+
+
+def planned(network: str, rates: Sequence[float], share: float) -> Plan:
+    """A plan of the network for the first rate, with a policy over all of them: the times are this machine's, with one thread, the
+    edge's divided by its share."""
+    builder = f"torchvision:{network}"
+    profile = time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT), 1)
+    here = Instance.from_profile(profile, edge="local", server="local", bandwidth=rates[0], rtt=_RTT_S + PERIOD_S * (1 - share) / 2)
+    instance = here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s / share} for layer in here.layers])
+    policy = bandwidth_policy(instance, "min_latency", min(rates) / 2, max(rates) * 2)
+    setting = Setting.of(instance, edge=f"local, {share:g} of the time", server="local", rule="min_latency")
+    first = policy.at(rates[0]).edge_layers or cut(instance, 0)
+    return make_plan(instance, first, setting=setting, profile=profile).model_copy(update={"policy": policy})
+
+
+def _follow(course: Course, share: float, folder: Path, tell: Callable[[str], None]) -> tuple[dict[str, Any], float]:
+    file = folder / "course.json"
+    file.write_text(json.dumps(asdict(course)))
+    command = [sys.executable, "-m", "lmos.bench.adapting.course", str(file)]
+    with (folder / "edge.log").open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
+                                                                    text=True) as edge:  # fmt: skip
+        assert edge.stdout is not None
+        try:
+            if edge.stdout.readline().strip() == BEGAN:
+                tell("running")
+                with Slowed(edge.pid, share) as slowed:
+                    text = edge.stdout.readline()
+                if edge.wait() == 0:
+                    return json.loads(text), slowed.had
+        finally:
+            edge.kill()
+    raise RunnerError("the edge", f"ended early: {(folder / 'edge.log').read_text().strip()[-300:]}")
+
+
+def _step(k: int, rate: float, images: int, report: RunReport, fixed: dict[str, list[list[float]]]) -> Step:
+    first, last = k * images + 1, (k + 1) * images
+    adaptive = [image.latency_s for image in report.per_image[first - 1 : last]]
+    changes = sum(first <= change.at_image <= last for change in report.adaptation)
+    return Step(rate, images, fmean(adaptive), {int(x1): fmean(steps[k]) for x1, steps in fixed.items()}, changes)

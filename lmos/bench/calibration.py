@@ -1,0 +1,77 @@
+"""Predicted beside measured: whole networks' times, by cost models that were fitted without the network in question.
+
+Each network is timed here, layer by layer and undivided. Its prediction comes from lines fitted to the layers of all other
+networks and of the micro-benchmarks; beside it stands what the micro-benchmarks alone say, as `lmos calibrate` would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from lmos.commands.profile import make_profile, parse_shape, time_profile, weights_of
+from lmos_opt.profile import NetworkProfile
+from measurement.calibration import Sample, fit, leave_one_out, predict, samples_of
+from measurement.calibration.this_machine import measure
+
+MICRO_BUDGET_S = 25.0
+_SIDE = {"inception_v3": "3x299x299"}
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """One network: its undivided time, what other networks and micro-benchmarks say, and what micro-benchmarks alone say (s)."""
+
+    network: str
+    measured_s: float
+    left_out_s: float
+    micro_s: float
+
+    @property
+    def error(self) -> float:
+        """Relative error of the prediction that left the network out."""
+        return self.left_out_s / self.measured_s - 1
+
+    @property
+    def micro_error(self) -> float:
+        """Relative error of the prediction from micro-benchmarks alone."""
+        return self.micro_s / self.measured_s - 1
+
+
+def compare(networks: Sequence[str], folder: Path, threads: int | None, tell: Callable[[str], None]) -> list[Predicted]:
+    """Time what `folder` does not hold yet, fit, predict. Raises what profiling and fitting do."""
+    micro = _micro(threads, tell)
+    samples, whole_s = list(micro), {}
+    for network in networks:
+        profile = _timed(network, folder / f"{network}.json", threads, tell)
+        samples += [Sample(network, sample.work, sample.seconds) for sample in samples_of(profile)]
+        whole_s[network] = float((profile.timing or {})["whole_s"])
+    tell("fitting")
+    left_out, alone = leave_one_out(samples, whole_s), fit(micro)
+    return [Predicted(network, whole_s[network], left_out[network],
+                      predict(alone, [sample.work for sample in samples if sample.group == network]))
+            for network in networks]  # fmt: skip
+
+
+def middle(errors: Sequence[float]) -> float:
+    """The median error, whatever its sign."""
+    return median(map(abs, errors))
+
+
+def _micro(threads: int | None, tell: Callable[[str], None]) -> list[Sample]:
+    return [Sample(f"micro-benchmark {sample.group}", sample.work, sample.seconds)
+            for sample in measure(MICRO_BUDGET_S, threads, tell)]  # fmt: skip
+
+
+def _timed(network: str, file: Path, threads: int | None, tell: Callable[[str], None]) -> NetworkProfile:
+    if file.is_file():
+        return NetworkProfile.load(file)
+    tell(f"timing {network}")
+    builder = f"torchvision:{network}"
+    shape = parse_shape(_SIDE.get(network, "3x224x224"))
+    profile = time_profile(make_profile(builder, weights_of(builder, None), "module", shape), threads)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    profile.save(file)
+    return profile

@@ -1,0 +1,152 @@
+"""`lmos bench exactness`: fronts of random split instances beside enumeration, which is slow and never wrong.
+
+A seed makes a question: an instance (every other one with layers whose outputs are returned), objectives, perhaps a
+memory limit or a proper split. It is asked under both memory models, and whatever differs from the truth is a mistake. The
+same seed makes the same question again.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
+from typing import get_args
+
+from lmos.bench.random_instances import SHAPES, STYLES, random_instance, with_limit, with_results
+from lmos.bench.working import Work, results
+from lmos_opt import objectives
+from lmos_opt.api import pareto_front
+from lmos_opt.errors import InfeasibleError, LmosError
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front
+from lmos_opt.fronts.enumeration import enumerate_front
+from lmos_opt.instance import Instance
+from lmos_opt.split import Split
+
+TIE = 1e-10
+"""Relative to an objective's size: sums of the same real numbers in another order differ by less. Whole values have no ties."""
+MOST_LAYERS = {2: 14, 3: 8}
+"""By the number of objectives: what is still enumerated in about a second."""
+PAPER = ("latency", "memory")
+_POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2.0)}
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a seed asks, apart from the memory model."""
+
+    seed: int
+    shape: str
+    style: str
+    instance: Instance
+    objectives: tuple[str, ...]
+    constrain: str | None
+    proper_split: bool
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One front, judged. `mistakes` is empty where it is the true one; an incomplete front claims nothing, and has a reason."""
+
+    question: Question
+    memory_model: MemoryModel
+    points: int
+    solves: int
+    seconds: float
+    incomplete: str | None
+    mistakes: tuple[str, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether the front is not the true one and does not say so itself."""
+        return bool(self.mistakes)
+
+
+def question(seed: int) -> Question:
+    """The question of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
+    rng = random.Random(f"question {seed}")
+    names = PAPER if rng.random() < 0.5 else tuple(rng.sample(objectives.names(), rng.choice((2, 2, 3))))
+    shape, style = rng.choice(SHAPES), rng.choice(STYLES)
+    instance = random_instance(seed, MOST_LAYERS[len(names)], shape, style)
+    if seed % 2:
+        instance = with_results(instance, seed)
+    if rng.random() < 1 / 3:
+        instance = with_limit(instance, seed)
+    instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})
+    constrain = rng.choice((None, *names)) if len(names) == 2 else None
+    return Question(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
+
+
+def answer(asked: Question, memory_model: MemoryModel, solver: str) -> Verdict:
+    """Trace a question's front and judge it. What a solver raises is a mistake; KeyboardInterrupt goes through."""
+    start = perf_counter()
+    try:
+        front = pareto_front(asked.instance, asked.objectives, memory_model=memory_model, constrain=asked.constrain,
+                             proper_split=asked.proper_split, solver=solver)
+    except InfeasibleError as error:
+        seconds = perf_counter() - start
+        has_split = bool(_truth(asked.instance, asked.objectives, memory_model, asked.proper_split))
+        return Verdict(asked, memory_model, 0, 0, seconds, None, (f"has a front, but: {error}",) if has_split else ())
+    except LmosError as error:
+        return Verdict(asked, memory_model, 0, 0, perf_counter() - start, None, (f"{type(error).__name__}: {error}",))
+    seconds = perf_counter() - start
+    if front.reason == "interrupted":
+        raise KeyboardInterrupt
+    if front.complete:
+        wrong = mistakes(front, asked.instance, asked.objectives, memory_model, asked.proper_split)
+    else:
+        wrong = _misreported(front, asked.instance, asked.objectives, memory_model)
+    return Verdict(asked, memory_model, len(front.points), front.solves, seconds, front.reason, tuple(wrong))
+
+
+def verdicts(seeds: Sequence[int], solver: str, jobs: int) -> Iterator[Verdict]:
+    """The fronts of the seeds, under both memory models, as they are judged, in `jobs` processes."""
+    yield from results(Work(partial(_both, solver=solver)), seeds, jobs)
+
+
+def _both(seed: int, solver: str) -> list[Verdict]:
+    asked = question(seed)
+    return [answer(asked, memory_model, solver) for memory_model in get_args(MemoryModel)]
+
+
+def mistakes(front: Front, instance: Instance, names: Sequence[str], memory_model: MemoryModel,
+             proper_split: bool = False) -> list[str]:  # fmt: skip
+    """What is wrong with a front: cut short, points lost, not of the front or twice, wrong values; empty if nothing is."""
+    truth = _truth(instance, names, memory_model, proper_split)
+    chosen = [objectives.get(name) for name in names]
+    signs = [1 if o.sense == "min" else -1 for o in chosen]
+    ties = [_tie([values[k] for values in truth]) for k in range(len(chosen))]
+    found = [tuple(point.values[name] for name in names) for point in front.points]
+
+    def covers(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+        """Whether a is nowhere worse than b, up to ties."""
+        return all(s * x <= s * y + tie for s, x, y, tie in zip(signs, a, b, ties, strict=True))
+
+    wrong = [f"incomplete: {front.reason}"] if not front.complete else []
+    wrong += [f"lost {t}" for t in truth if not any(covers(f, t) for f in found)]
+    wrong += [f"not on the front {f}" for f in found if not any(covers(f, t) and covers(t, f) for t in truth)]
+    wrong += [f"twice {f}" for k, f in enumerate(found) if any(covers(f, g) and covers(g, f) for g in found[:k])]
+    return wrong + _misreported(front, instance, names, memory_model)
+
+
+def _misreported(front: Front, instance: Instance, names: Sequence[str], memory_model: MemoryModel) -> list[str]:
+    """Points whose values are not those of their edge sets, to the last bit."""
+    wrong = []
+    for point in front.points:
+        split = Split(instance, instance.edge_set(point.edge_layers or ()), memory_model)
+        own = {o.name: o.value(split) for o in map(objectives.get, names) if o.value}
+        if own != point.values:
+            wrong.append(f"{point.edge_layers} has {own}, not {point.values}")
+    return wrong
+
+
+def _truth(instance: Instance, names: Sequence[str], memory_model: MemoryModel, proper_split: bool) -> list[tuple[float, ...]]:
+    chosen = [objectives.get(name) for name in names]
+    return [values for values, _ in enumerate_front(instance, chosen, memory_model, proper_split)]
+
+
+def _tie(values: Sequence[float]) -> float:
+    """What only rounding tells apart, of an objective's values."""
+    return 0.0 if all(isinstance(value, int) for value in values) else TIE * max(map(abs, values))

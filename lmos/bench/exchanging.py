@@ -1,0 +1,95 @@
+"""Tensors to another process and back, by every peer in turns: medians, quartiles, and the ratio to a plain socket."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from statistics import median, quantiles
+
+from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.bench.solvers import MissingPeer
+
+RAW = "raw_socket"
+"""The peer that the others' times are divided by."""
+OURS = ("ours", "ours_vgg11")
+TENSOR_BYTES = 64 * 224 * 224 * 4
+"""The output of VGG's first layer, 12.8 MB: the largest that any cut of the paper's networks sends."""
+SIZES = (4096, 65536, 2**20, 4 * 2**20, TENSOR_BYTES, 2**24)
+MOST_RATIO, MOST_UNACCOUNTED_S = 1.5, 0.002
+"""What this project holds itself to with TENSOR_BYTES: times a plain socket's, and seconds between an image's stages."""
+_WARM_UPS = 5
+
+
+@dataclass(frozen=True)
+class Row:
+    """One peer with one size: quartiles of an exchange (s), the median over the plain socket's, what the stages leave (s)."""
+
+    n_bytes: int
+    peer: str
+    rounds: int
+    q1_s: float
+    median_s: float
+    q3_s: float
+    ratio: float | None
+    unaccounted_s: float | None
+
+
+def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int, tell: Callable[[str], None],
+            complain: Callable[[str], None]) -> list[Row]:  # fmt: skip
+    """Each round every peer once, in an order drawn anew. What is not installed is left out, and said.
+
+    RunnerError where the other side of a peer does not start, or an image does not come back.
+    """
+    rows: list[Row] = []
+    with ExitStack() as stack:
+        openers: dict[Peer, Opener] = {}
+        for peer in peers:
+            tell(f"starting {peer.name}")
+            try:
+                openers[peer] = stack.enter_context(peer.start())
+            except MissingPeer as error:
+                complain(str(error))
+        for n_bytes in sizes:
+            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell)
+    return rows
+
+
+def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
+    drawn = random.Random(f"{seed} {n_bytes}")
+    found: dict[str, list[Exchange]] = {peer.name: [] for peer in openers}
+    with ExitStack() as stack:
+        tell(f"{n_bytes} bytes")
+        sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
+        for _, exchange in sessions:
+            for _ in range(_WARM_UPS):
+                exchange()
+        for k in range(rounds):
+            tell(f"{n_bytes} bytes, round {k + 1} of {rounds}")
+            drawn.shuffle(sessions)
+            for name, exchange in sessions:
+                found[name].append(exchange())
+    raw_s = median(e.seconds for e in found[RAW]) if found.get(RAW) else None
+    return [_row(n_bytes, name, exchanges, raw_s) for name, exchanges in found.items()]
+
+
+def _row(n_bytes: int, name: str, exchanges: Sequence[Exchange], raw_s: float | None) -> Row:
+    seconds = [exchange.seconds for exchange in exchanges]
+    q1, middle, q3 = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
+    left = [exchange.unaccounted_s for exchange in exchanges if exchange.unaccounted_s is not None]
+    return Row(n_bytes, name, len(seconds), q1, middle, q3, middle / raw_s if raw_s else None, max(left) if left else None)
+
+
+def broken(rows: Sequence[Row]) -> list[str]:
+    """What this project promises with TENSOR_BYTES and did not keep, in words."""
+    found = []
+    for row in rows:
+        if row.peer not in OURS or row.n_bytes != TENSOR_BYTES:
+            continue
+        if row.ratio is not None and row.ratio > MOST_RATIO:
+            found.append(f"{row.peer} takes {row.ratio:.2f} times a plain socket's time; at most {MOST_RATIO:g} is promised")
+        if row.unaccounted_s is not None and row.unaccounted_s > MOST_UNACCOUNTED_S:
+            found.append(f"{row.peer}: {1e3 * row.unaccounted_s:.2f} ms of an image are in no stage; "
+                         f"at most {1e3 * MOST_UNACCOUNTED_S:g} are promised")
+    return found

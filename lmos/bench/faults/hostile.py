@@ -1,0 +1,182 @@
+"""Hostile connections to a server that honest edges use: it must go on serving, stay small, and let nobody hang.
+
+In rounds: the honest edge alone, then the same edge while connections are made from another process; so that what the machine
+does besides weighs on both alike.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lmos.bench.faults.stage import descriptors_of, planned, resident_bytes_of, serving, threads_of
+from lmos_opt.units import counted
+from runner.client.line import Line
+from runner.client.remote import PATIENT, opening
+from runner.errors import RunnerError
+from runner.parts.network import build, example_input
+from runner.parts.split import split_module
+from runner.wire.connecting import parse_address
+
+NETWORK, X1 = "squeezenet1_1", 35
+LARGEST_GROWTH_BYTES = 100_000_000
+LARGEST_RATIO = 2.0
+ALONE = 100
+"""Exchanges alone, in each round."""
+Attack = Callable[[int, int], Any]
+"""Makes so many hostile connections, the first of this number, and says what came of them."""
+_PATIENCE_S = 60.0
+
+
+@dataclass
+class Withstood:
+    """What came of it: how the connections ended, the honest edge's exchanges (s) alone and meanwhile, and what the server took.
+
+    `wrong` answers are not the network's, bit for bit. `newcomers_s` is how long an honest edge that came meanwhile took to get
+    its first answer.
+    """
+
+    connections: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    alone_s: list[float] = field(default_factory=list)
+    meanwhile_s: list[float] = field(default_factory=list)
+    newcomers_s: list[float] = field(default_factory=list)
+    wrong: int = 0
+    growth_bytes: int = 0
+    descriptors: tuple[int, int] = (0, 0)
+    threads: tuple[int, int] = (0, 0)
+    tracebacks: int = 0
+
+    @property
+    def p95_s(self) -> tuple[float, float]:
+        """The honest edge's 95th percentile (s), alone and meanwhile."""
+        return float(np.percentile(self.alone_s, 95)), float(np.percentile(self.meanwhile_s, 95))
+
+    @property
+    def ratio(self) -> float:
+        """How much longer the 95th percentile was meanwhile."""
+        alone, meanwhile = self.p95_s
+        return meanwhile / alone
+
+    @property
+    def faults(self) -> list[str]:
+        """What is not as it should be, in words; empty if all is well."""
+        found = {
+            f"{counted(self.ends['hung'], 'connection')} hung": self.ends["hung"] > 0,
+            f"{self.wrong} answers are wrong": self.wrong > 0,
+            f"the server logged {self.tracebacks} tracebacks": self.tracebacks > 0,
+            f"memory grew by {self.growth_bytes} bytes": self.growth_bytes > LARGEST_GROWTH_BYTES,
+            f"{self.descriptors[1]} descriptors are open, {self.descriptors[0]} were": self.descriptors[1] > self.descriptors[0],
+            f"honest exchanges took {self.ratio:.2f} times as long (p95)": self.ratio > LARGEST_RATIO,
+        }
+        return [what for what, is_so in found.items() if is_so]
+
+
+class _Honest:
+    """An edge that asks the same question over and over, and knows the answer."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self.plan, self._network = planned(NETWORK, X1)
+        self._address = address
+        module = build(self._network.builder, self._network.weights, ())
+        image = torch.rand(self._network.input.shape, generator=torch.Generator().manual_seed(0))
+        with torch.inference_mode():
+            head, _ = split_module(module, self.plan.edge_layers, example_input(self._network.input))
+            self._crossing, self._expected = head(image), module(image)
+        self._number = 0
+
+    def line(self) -> Line:
+        return Line(self._address, opening(self.plan, self._network), None, PATIENT)
+
+    def ask(self, line: Line) -> tuple[float, bool]:
+        """How long the exchange took (s), and whether the answer was right."""
+        self._number += 1
+        begin = time.perf_counter()
+        question = line.ask(self._number, self._crossing)
+        if not line.wait(question, time.monotonic() + _PATIENCE_S) or question.answer is None:
+            raise RunnerError(line.name, f"an honest edge got no answer: {question.failure or line.refused or line.reason}")
+        return time.perf_counter() - begin, torch.equal(question.answer.outputs["output"], self._expected)
+
+
+def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float, folder: Path, seed: int = 0,
+              tell: Callable[[int], None] = lambda done: None) -> Withstood:  # fmt: skip
+    """Make so many hostile connections, in rounds. RunnerError where an honest edge is not served at all."""
+    found = Withstood()
+    plan_file, log = folder / "plan.json", folder / "hostile.log"
+    planned(NETWORK, X1)[0].save(plan_file)
+    with serving(log, ["--plan", plan_file]) as (address, pid), _attacker(address, plan_file, concurrent, rate_per_s) as attack:
+        honest = _Honest(parse_address(address))
+        line = honest.line()
+        for _ in range(20):  # not counted
+            honest.ask(line)
+        before, descriptors, threads = resident_bytes_of(pid), descriptors_of(pid), threads_of(pid)
+        for k in range(rounds):
+            count = (k + 1) * connections // rounds - k * connections // rounds
+            for _ in range(ALONE):
+                _exchange(honest, line, found, found.alone_s)
+            attacking = threading.Thread(target=_attack, args=(found, attack, count, seed * 2**32))
+            attacking.start()
+            _greet(honest, found)
+            while attacking.is_alive():
+                _exchange(honest, line, found, found.meanwhile_s)
+            found.growth_bytes = max(found.growth_bytes, resident_bytes_of(pid) - before)
+            tell(found.connections)
+        time.sleep(2.0)  # the last of them are being let go
+        found.descriptors, found.threads = (descriptors, descriptors_of(pid)), (threads, threads_of(pid))
+        line.close(politely=True)
+    found.tracebacks = log.read_text().count("Traceback")
+    return found
+
+
+def _exchange(honest: _Honest, line: Line, found: Withstood, times_s: list[float]) -> None:
+    took_s, is_right = honest.ask(line)
+    times_s.append(took_s)
+    found.wrong += not is_right
+
+
+def _greet(honest: _Honest, found: Withstood) -> None:
+    """Another honest edge comes, asks once, and goes."""
+    line = honest.line()
+    _exchange(honest, line, found, found.newcomers_s)
+    line.close(politely=True)
+
+
+def _attack(found: Withstood, attack: Attack, count: int, seed: int) -> None:
+    came_of_it = attack(count, seed + found.connections)
+    found.ends.update(came_of_it["ends"])
+    found.connections += came_of_it["connections"]
+    found.seconds += came_of_it["seconds"]
+
+
+@contextmanager
+def _attacker(address: str, plan: Path, concurrent: int, rate_per_s: float) -> Iterator[Attack]:
+    """A process that makes so many hostile connections each time it is called, and says what came of them."""
+    command = [sys.executable, "-m", "lmos.bench.faults.attack", address, str(plan), str(concurrent), str(rate_per_s)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        stdin, stdout = process.stdin, process.stdout
+        stdout.readline()
+
+        def attack(count: int, first: int) -> Any:
+            stdin.write(f"{count} {first}\n")
+            stdin.flush()
+            return json.loads(stdout.readline())
+
+        try:
+            yield attack
+        finally:
+            process.terminate()

@@ -1,0 +1,100 @@
+"""This project: a head that does nothing, a real server whose tail takes ten numbers of what came; `t_tx_s` of the image.
+
+Packing, checksums on both sides, the question's and the answer's headers and unpacking are in it; what the tail computes is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+
+from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.loopback import server_process
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
+from measurement.networks import build_network
+from measurement.profiling import profile_built
+from measurement.tracing import TracedNetwork, trace_network
+from runner.client.line import Line
+from runner.client.pipeline import Pipeline, Route
+from runner.client.remote import PATIENT, opening
+from runner.errors import RunnerError
+from runner.images import Images
+from runner.parts.split import split_traced
+from runner.places.edge import reach
+from runner.wire.connecting import parse_address
+
+NAME = "ours"
+PARCEL = f"{__name__}:parcel"
+_FLOAT_BYTES = 4
+
+
+class Parcel(nn.Module):
+    """Takes ten numbers of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """From `(1, n)` to `(1, 10)`."""
+        return torch.relu(x[:, :10])
+
+
+def parcel() -> nn.Module:
+    """The network as edge and server build it."""
+    return Parcel()
+
+
+@contextmanager
+def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[tuple[Line, nn.Module]]:
+    """The line to a server that is ready for the tail behind the first x1 layers, and the head. RunnerError where it refuses."""
+    module = build_network(builder, "seeded:0", allow_code=True)
+    traced = trace_network(module, torch.zeros(shape))
+    plan, network = _plan(builder, module, traced, x1)
+    head, _ = split_traced(traced, plan.edge_layers)
+    line = Line(parse_address(address), opening(plan, network), None, PATIENT)
+    try:
+        reach(line, "is_open", PATIENT, may_fail=False)
+        yield line, head
+    finally:
+        line.close(politely=True)
+
+
+@contextmanager
+def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
+    """Images through head, line and tail as `lmos run` takes them, one after another. RunnerError where the server refuses."""
+    image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
+    images = Images("one random tensor", ["random"], lambda k: image)
+    numbers = iter(range(1, 2**31))
+    with reached(builder, shape, x1, address) as (line, head):
+        pipeline = Pipeline(Route(head, line, None), (), PATIENT)
+
+        def exchange() -> Exchange:
+            number = next(numbers)
+            pipeline.run(images, range(number, number + 1))
+            if pipeline.failed:
+                raise RunnerError(line.name, pipeline.failed[0].reason)
+            found = pipeline.results.pop()
+            stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
+            return Exchange(found.t_tx_s, found.latency_s - stages_s)
+
+        yield exchange
+
+
+def _plan(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
+    profile = profile_built(builder, "seeded:0", module, traced)
+    instance = Instance.from_profile(profile)
+    setting = Setting.of(instance, edge="rpi4", server="paper-server", rule=f"cut:{x1}")
+    plan = make_plan(instance, instance.names[:x1], setting=setting, profile=profile)
+    return plan, check_runnable(plan, builder)
+
+
+@contextmanager
+def _start() -> Iterator[Opener]:
+    with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log", [PARCEL]) as address:
+        yield lambda n_bytes: exchanging(PARCEL, (1, n_bytes // _FLOAT_BYTES), 0, address)
+
+
+PEER = Peer(NAME, _start)

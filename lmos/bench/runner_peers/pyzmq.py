@@ -1,0 +1,53 @@
+"""ZeroMQ: REQ and REP, without copies where it can."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+
+from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, Exchange, Opener, Peer, Session, announce, other_side
+from lmos.bench.solvers import MissingPeer
+
+NAME = "pyzmq"
+
+
+@contextmanager
+def _start() -> Iterator[Opener]:
+    try:
+        import zmq
+    except ImportError:
+        raise MissingPeer(NAME, "pip install pyzmq") from None
+    with other_side(NAME) as port, zmq.Context() as context:
+
+        @contextmanager
+        def connect(n_bytes: int) -> Iterator[Session]:
+            payload = bytearray(n_bytes)
+            with context.socket(zmq.REQ) as sock:
+                sock.connect(f"tcp://{HOST}:{port}")
+
+                def exchange() -> Exchange:
+                    begin = perf_counter()
+                    sock.send(payload, copy=False)
+                    sock.recv()
+                    return Exchange(perf_counter() - begin)
+
+                yield exchange
+
+        yield connect
+
+
+def _acknowledge() -> None:
+    import zmq
+
+    with zmq.Context() as context, context.socket(zmq.REP) as sock:
+        announce(sock.bind_to_random_port(f"tcp://{HOST}"))
+        while True:
+            sock.recv(copy=False)
+            sock.send(ACKNOWLEDGEMENT)
+
+
+PEER = Peer(NAME, _start)
+
+if __name__ == "__main__":
+    _acknowledge()

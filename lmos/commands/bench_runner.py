@@ -1,0 +1,70 @@
+"""`lmos bench runner`: tensors to another process and back, beside what others do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from lmos.output import activity, err, out, print_json, table
+from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.units import format_size, format_time, parse_size
+
+if TYPE_CHECKING:
+    from lmos.bench.exchanging import Row
+
+
+class Slow(LmosError):
+    """An exchange takes longer than this project holds itself to."""
+
+
+def run(sizes: str | None, peers: str | None, rounds: int, seed: int, as_json: bool) -> None:
+    """Measure and print; Slow where a promise is not kept, InputError for a size or a peer that is none."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("the benchmark of the runner", "torch")
+    import torch
+
+    from lmos.bench import exchanging, runner_peers
+    from runner.machine import this_machine
+
+    asked = exchanging.SIZES if sizes is None else tuple(map(_size, sizes.split(",")))
+    wanted = [runner_peers.get(name) for name in (runner_peers.names() if peers is None else peers.split(","))]
+    with activity("starting") as tell:
+        rows = exchanging.compete(wanted, asked, rounds, seed, tell, _complain)
+    broken = exchanging.broken(rows)
+    if as_json:
+        machine = this_machine(torch.get_num_threads()).model_dump(mode="json")
+        found = {"schema": "lmos.bench-runner/1", "machine": machine, "seed": seed, "rows": list(map(asdict, rows)),
+                 "broken": broken}  # fmt: skip
+        print_json(json.dumps(found, indent=1) + "\n")
+    else:
+        out().print(_table(rows))
+    if broken:
+        raise Slow("; ".join(broken))
+
+
+def _size(text: str) -> int:
+    n_bytes = parse_size(text.strip(), "--sizes")
+    if n_bytes % 4 or not 64 <= n_bytes <= 2**24:
+        raise InputError("--sizes", f"{text.strip()!r}: expected from 64 B to 16 MiB, a multiple of 4 B")
+    return n_bytes
+
+
+def _complain(message: str) -> None:
+    err().print(f"lmos: {message}")
+
+
+def _table(rows: Sequence[Row]) -> object:
+    cells = []
+    for k, row in enumerate(rows):
+        first = k == 0 or rows[k - 1].n_bytes != row.n_bytes
+        cells.append([
+            format_size(row.n_bytes) if first else "", row.peer, format_time(row.median_s),
+            f"{1e3 * row.q1_s:.3f} .. {1e3 * row.q3_s:.3f} ms", "-" if row.ratio is None else f"{row.ratio:.2f}",
+            "" if row.unaccounted_s is None else format_time(row.unaccounted_s),
+        ])  # fmt: skip
+    title = ("Time of one exchange over loopback, two processes in turns: the bytes there, an acknowledgement back\n"
+             "('ours': t_tx_s; 'in no stage': the most that an image's stages leave of its latency)")
+    return table(title, ["bytes", "peer", "median", "quartiles", "of a socket", "in no stage"], cells, left=[1])

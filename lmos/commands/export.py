@@ -1,0 +1,42 @@
+"""`lmos export`: the halves of a plan for other runtimes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from lmos.output import activity, out, print_json, table
+from lmos_opt.errors import LmosError
+from lmos_opt.plan import Plan
+from lmos_opt.units import format_size
+from measurement.networks import parse_builder
+from runner.parts.exporting import ExportedHalf, export_plan
+
+WORST = 1e-4
+"""Relative difference to torch above which an export is not to be trusted: float32 sums in another order stay far below."""
+
+
+class Differs(LmosError):
+    """What was written computes something else than torch."""
+
+
+def run(plan: Path, output: Path, to: str, networks: Sequence[str], weights: Path | None, as_json: bool) -> None:
+    """Raises what `export_plan` raises, and Differs, after the files are written."""
+    with activity(f"exporting the halves of {plan}"):
+        written = export_plan(Plan.load(plan), output, to, networks=[parse_builder(name) for name in networks],
+                              weights=None if weights is None else f"file:{weights}")
+    if as_json:
+        print_json(json.dumps([_record(half) for half in written], indent=1) + "\n")
+    else:
+        rows = [[half.path.name, ", ".join(half.inputs), ", ".join(half.outputs), format_size(half.path.stat().st_size),
+                 f"{half.difference:.1e}"] for half in written]
+        out().print(table(str(output), ["file", "takes", "returns", "size", "differs from torch by"], rows, left=[0, 1, 2]))
+    for half in written:
+        if not half.difference <= WORST:
+            raise Differs(f"{half.path}: differs from torch by {half.difference:.1e} of the largest output, more than {WORST:g}")
+
+
+def _record(half: ExportedHalf) -> dict[str, object]:
+    return {"half": half.half, "file": str(half.path), "inputs": half.inputs, "outputs": half.outputs,
+            "difference": half.difference}  # fmt: skip

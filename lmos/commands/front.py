@@ -1,0 +1,67 @@
+"""`lmos front`: trace, print, write and draw a Pareto front."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+
+from lmos.output import err, out, print_json, table
+from lmos.questions import Question, read, trace
+from lmos_opt.files import checked_suffix
+from lmos_opt.front import SUFFIXES, Front, Point
+from lmos_opt.instance import Instance
+from lmos_opt.units import counted, format_rate, format_size, format_time
+
+
+def run(question: Question, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
+        resume: Path | None, as_json: bool) -> None:  # fmt: skip
+    """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
+    if output is not None:
+        checked_suffix(output, SUFFIXES)
+    if plot is not None:
+        from lmos_opt.plots.front import check_plot
+
+        check_plot(plot, len(question.names))
+    asked = read(question)
+    found = trace(question, asked.instance, time_limit, resume)
+    chosen = found.select(select) if select is not None else None
+    if output is not None:
+        found.save(output)
+    if plot is not None:
+        from lmos_opt.plots.front import PLAIN_RULES, save_plot, some_cuts
+
+        cuts = some_cuts(asked.instance, question.model) if len(question.names) == 2 else ()
+        save_plot(found, plot, chosen, cuts=cuts, rules=PLAIN_RULES)
+    if as_json:
+        print_json(found.to_json())
+    else:
+        out().print(front_table(found, asked.instance, chosen))
+    if not found.complete:
+        err().print(f"lmos: the front is incomplete: {found.reason}", soft_wrap=True)
+        raise typer.Exit(1)
+
+
+def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
+    """The front for people: a row a point, and the setting above."""
+    coded = f", codec {instance.coding.codec}" if instance.coding else ""
+    title = (f"{front.instance}: {len(front.points)} non-dominated of the splits of {counted(len(instance.layers), 'layer')} at "
+             f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
+             f"{front.solver.name} {front.solver.version}")
+    columns = ["x1", "x2", *front.names, "crosses", "last layer at the edge"]
+    if chosen is not None:
+        columns.insert(0, "")
+    rows = []
+    for point in front.points:
+        edge = instance.edge_set(point.edge_layers or ())
+        sent = sum(instance.sent_bytes(name) for name in instance.crossing(edge))
+        row = [str(point.x1), str(point.x2), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
+               format_size(sent), (point.edge_layers or ("(none)",))[-1]]
+        rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
+    return table(title, columns, rows, left=[len(columns) - 1])
+
+
+def _value(unit: str, value: float) -> str:
+    if unit == "s":
+        return format_time(value)
+    return format_size(value) if unit == "B" else f"{value:.6g} {unit}".strip()

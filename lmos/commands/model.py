@@ -1,0 +1,36 @@
+"""`lmos model`: the integer program as a file for other solvers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+from pathlib import Path
+
+from lmos.output import err
+from lmos.questions import Question, own_objective, read
+from lmos_opt.errors import InputError
+from lmos_opt.files import checked_suffix
+from lmos_opt.model_files import SUFFIXES, save_model
+from lmos_opt.objectives import Objective
+
+
+def run(question: Question, output: Path, bounds: Sequence[str]) -> None:
+    """Raises InputError for an objective, a bound or a suffix that cannot be used."""
+    checked_suffix(output, SUFFIXES)
+    if len(question.chosen) != 1:
+        raise InputError("--objective", f"{question.objectives!r} is not one objective; the others are for --bound")
+    instance = read(question).instance
+    save_model(instance, output, objective=question.chosen[0], bounds=dict(map(_bound, bounds)), memory_model=question.model,
+               proper_split=question.proper_split, variables=question.added, constraints=question.asked)
+    err().print(f"lmos: wrote {output}", soft_wrap=True)
+
+
+def _bound(text: str) -> tuple[str | Objective, float]:
+    name, found, number = text.partition("=")
+    try:
+        value = float(number)
+        if not found or not isfinite(value):
+            raise ValueError
+        return own_objective(name) if ":" in name else name, value
+    except ValueError:
+        raise InputError("--bound", f"{text!r} is not a bound; expected NAME=NUMBER such as latency=0.5") from None

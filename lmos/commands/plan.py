@@ -1,0 +1,110 @@
+"""`lmos plan`: choose one split and write what the runner executes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmos.commands.assumed import tell_assumed
+from lmos.commands.policy import ends_of
+from lmos.output import activity, err, out, print_json, table
+from lmos.questions import Asked, Question, baseline_point, read, trace
+from lmos_opt.coding import RAW
+from lmos_opt.errors import InputError
+from lmos_opt.instance import Instance
+from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan, not_sendable
+from lmos_opt.policies.policy import Policy
+from lmos_opt.policies.policy_maps import bandwidth_policy
+from lmos_opt.rules.selection import RULES
+from lmos_opt.units import counted, format_rate, format_size, format_time
+from measurement import codecs
+from runner.watching.report import decided
+
+
+def run(question: Question, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
+    """Raises InputError and InfeasibleError as `choose`."""
+    if plot is not None:
+        from lmos_opt.plots.style import check
+
+        check(plot, interactive=False)
+    if output is not None and output.suffix.lower() != ".json":
+        raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
+    asked = read(question)
+    plan = choose(question, asked, select)
+    if between is not None:
+        plan = plan.model_copy(update={"policy": _policy(question, asked.instance, select, between)})
+    if plan.network is not None:
+        tell_assumed(plan.network)
+        if (why := not_sendable(plan)) is not None:
+            err().print(f"lmos: this plan cannot be run: {why}", soft_wrap=True)
+    if output is not None:
+        plan.save(output)
+    if plot is not None:
+        from lmos_opt.plots.graph import save_graph_plot
+
+        save_graph_plot(asked.instance, plan.edge_layers, plot)
+    if as_json:
+        print_json(plan.to_json())
+    else:
+        out().print(plan_table(plan, asked.instance))
+    if output is None and not as_json:
+        err().print("nothing was written; name a file with -o")
+
+
+def choose(question: Question, asked: Asked, select: str) -> Plan:
+    """The plan of the split that the rule chooses, with the question's objectives predicted."""
+    instance = asked.instance
+    point = baseline_point(question, instance, select) or trace(question, instance).select(select)
+    edge, server = question.options.devices
+    if asked.profile is None:
+        edge, server = question.options.edge or "instance file", question.options.server or "instance file"
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model,
+                         **question.setting)
+    plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
+                     solution=point.solution)
+    if question.codec is not None:
+        codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
+    return plan
+
+
+def _policy(question: Question, instance: Instance, select: str, between: str) -> Policy:
+    """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
+    if question.constraints or question.variables:
+        raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
+    is_rule = select.partition(":")[0] in {name.partition(":")[0] for name in RULES}
+    if is_rule and (set(question.names) != {"latency", "memory"} or question.constrain not in (None, "latency")):
+        raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "
+                                     "--objectives and --constrain")
+    low, high = ends_of(between, "--policy", "1Mbps..200Mbps")
+    with activity("finding where the choice changes"):
+        return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=question.model,
+                                proper_split=question.proper_split, solver=question.solver)  # fmt: skip
+
+
+def plan_table(plan: Plan, instance: Instance) -> object:
+    """The plan for people."""
+    predicted, how = plan.predicted, plan.network.preprocessing if plan.network is not None else None
+    where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
+    rows = [
+        ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
+        ["crosses", ", ".join(map(_crossing, plan.crossing)) or "nothing"],
+        *([key, format_time(predicted[key]) if key in predicted else f"not predicted: {plan.unpredicted[key]}"]
+          for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+        *([["own variables", decided(plan)]] if plan.solution else []),
+        *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
+        *([["pictures", how.in_words + (", assumed" if how.origin == "assumed" else "")]] if how is not None else []),
+        ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
+    ]
+    title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "
+             f"{format_rate(plan.setting.bandwidth_bytes_per_s)}" + ("" if plan.codec == RAW else f", codec {plan.codec}"))
+    return table(title, ["", "predicted"], rows, left=[0, 1])
+
+
+def _crossing(tensor: CrossingTensor) -> str:
+    under = "" if tensor.wire_bytes is None else f" as {format_size(tensor.wire_bytes)}"
+    return f"{tensor.name} {list(tensor.shape)} {format_size(tensor.bytes)}{under}"
+
+
+def _changes(policy: Policy) -> str:
+    found = [f"{'no cut' if one.x1 is None else counted(one.x1, 'edge layer')} from {format_rate(one.low)}"
+             for one in policy.stretches]
+    return f"{policy.rule}: {', '.join(found)} to {format_rate(policy.high)}"

@@ -1,0 +1,87 @@
+"""`lmos policy`: what a rule chooses over a range of bandwidths, or of memory limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import cast, get_args
+
+from lmos.output import activity, out, print_json, table
+from lmos.questions import Question, read
+from lmos_opt.errors import InputError
+from lmos_opt.files import checked_suffix
+from lmos_opt.policies.policy import SUFFIXES, Over, Policy
+from lmos_opt.units import counted, format_size, format_time
+
+
+def run(question: Question, select: str, over: str, between: str | None, output: Path | None, plot: Path | None,
+        as_json: bool) -> None:  # fmt: skip
+    """Raises InputError and InfeasibleError as `bandwidth_policy` and `memory_policy`."""
+    if output is not None:
+        checked_suffix(output, SUFFIXES)
+    if plot is not None:
+        from lmos_opt.plots.policy import check_policy_plot
+
+        check_policy_plot(plot)
+    policy = make_policy(question, select, over, between)
+    if output is not None:
+        policy.save(output)
+    if plot is not None:
+        from lmos_opt.plots.policy import save_policy_plot
+
+        save_policy_plot(policy, plot)
+    if as_json:
+        print_json(policy.to_json())
+    else:
+        out().print(policy_table(policy))
+
+
+def make_policy(question: Question, select: str, over: str, between: str | None) -> Policy:
+    """The question's policy; `between` is `LOW..HIGH`, None for the default range."""
+    from lmos_opt.policies.policy_maps import bandwidth_policy, memory_policy
+
+    varied = _over(over)
+    fixed = {"bandwidth": question.options.bandwidth, "memory": question.options.memory}[varied]
+    if fixed is not None:
+        raise InputError(f"--{varied}", f"is what the policy is over; expected --range LOW..HIGH instead of {fixed}")
+    ends = () if between is None else ends_of(between, "--range", "1Mbps..200Mbps or 0..1GB")
+    instance = read(question).instance
+    make = bandwidth_policy if varied == "bandwidth" else memory_policy
+    with activity("finding where the choice changes"):
+        return make(instance, select, *ends, memory_model=question.model, proper_split=question.proper_split,
+                    solver=question.solver)
+
+
+def ends_of(between: str, option: str, example: str) -> tuple[str, str]:
+    """The ends of `LOW..HIGH`; InputError for anything else."""
+    low, dots, high = between.partition("..")
+    if not dots or ".." in high:
+        raise InputError(option, f"{between!r} is not a range; expected LOW..HIGH such as {example}")
+    return low, high
+
+
+def policy_table(policy: Policy) -> object:
+    """The policy for people: a row a stretch."""
+    rows = []
+    for stretch in policy.stretches:
+        ends = [_place(policy, stretch.low), _place(policy, stretch.high)]
+        if stretch.crossing_bytes is None or stretch.memory_bytes is None:
+            rows.append([*ends, "-", "-", "-", "-", "-", "-", "no split is admitted"])
+            continue
+        at = [policy.bandwidth_bytes_per_s or place for place in (stretch.low, stretch.high)]
+        rows.append([*ends, str(stretch.x1), str(stretch.x2), *(format_time(stretch.latency_s(b)) for b in at),
+                     format_size(stretch.memory_bytes), format_size(stretch.crossing_bytes),
+                     (stretch.edge_layers or ("(none)",))[-1]])  # fmt: skip
+    title = f"{policy.instance}: rule {policy.rule} over {policy.over}, {counted(len(policy.breakpoints), 'change')}"
+    columns = ["from", "to", "x1", "x2", "latency there", "and there", "memory", "crosses", "last layer at the edge"]
+    return table(title, columns, rows, left=[len(columns) - 1])
+
+
+def _over(word: str) -> Over:
+    if word not in get_args(Over):
+        raise InputError("--over", f"{word!r} is not one of {', '.join(get_args(Over))}")
+    return cast(Over, word)
+
+
+def _place(policy: Policy, place: float) -> str:
+    """More digits than sizes and rates have elsewhere: these are exact places."""
+    return f"{place * 8e-6:.7g} Mbps" if policy.over == "bandwidth" else f"{place:.0f} B"

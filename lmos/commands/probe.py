@@ -1,0 +1,79 @@
+"""`lmos probe`: measure the link to a server."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lmos.commands.run import Manner, access_of
+from lmos.output import activity, out, print_json, table
+from lmos_opt.device import Source
+from lmos_opt.errors import InputError
+from lmos_opt.link import Link
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
+from runner.client.remote import PATIENT, Remote
+from runner.lab.probing.exchanges import Budget, measure
+from runner.lab.probing.fit import fit_link
+from runner.lab.probing.serialising import serialising_bytes_per_s
+from runner.wire.connecting import format_address, parse_address
+from runner.wire.shaping import parse_shape
+
+if TYPE_CHECKING:
+    from runner.lab.probing.fit import Exchange, LinkFit
+
+
+def run(server: str, output: Path | None, name: str | None, budget: str, volume: str, shape: str | None, as_json: bool,
+        manner: Manner) -> None:  # fmt: skip
+    """Raises InputError for options that cannot be used, RunnerError where the server cannot be reached or the link measured."""
+    if output is not None and output.suffix.lower() != ".json":
+        raise InputError(str(output), f"has the suffix {output.suffix!r}; a link is written as .json")
+    address = parse_address(server)
+    allowed = Budget(parse_time(budget, "--budget"), parse_size(volume, "--volume"))
+    held = None if shape is None else parse_shape(shape)
+    begin, started = time.perf_counter(), datetime.now(UTC)
+    with activity(f"reaching {server}") as tell:
+        timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))
+        with Remote(address, held, timeouts, access_of(address, manner)) as remote:
+            exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {server}"))
+    seconds = time.perf_counter() - begin
+    fit = fit_link(exchanges, remote.name)
+    told = (f"lmos probe on {started:%Y-%m-%d %H:%M} UTC, from {socket.gethostname()} to {format_address(address)}"
+            + (f", held to {held}" if held else "") + f": {counted(len(exchanges), 'exchange')}, "
+            f"{format_size(sum(one.n_bytes for one in exchanges))} in {seconds:.1f} s")  # fmt: skip
+    link = _link(name or format_address(address), fit, told)
+    if output is not None:
+        link.save(output)
+    packing = serialising_bytes_per_s()
+    if as_json:
+        found = {"link": link.to_dict(), "seconds": seconds, "serialising_bytes_per_s": packing,
+                 "residual_s": fit.residual_s, "worst_residual_s": fit.worst_residual_s,
+                 "exchanges": [asdict(one) for one in exchanges]}  # fmt: skip
+        print_json(json.dumps(found, indent=1) + "\n")
+    else:
+        out().print(_table(link, fit, exchanges, packing, told))
+
+
+def _link(name: str, fit: LinkFit, told: str) -> Link:
+    how = (f"{told}; base + bytes / B through all of them, packing, checksums and copies counted, by the median of slopes "
+           "(Theil, Sen), 95 % intervals")
+    return Link(schema="lmos.link/1", name=name, description=f"measured: {told}",
+                bandwidth_bytes_per_s=fit.bandwidth_bytes_per_s, rtt_s=fit.base_s,
+                bandwidth_interval_bytes_per_s=fit.bandwidth_interval, rtt_interval_s=fit.base_interval,
+                sources=(Source(what="bandwidth_bytes_per_s, rtt_s and their intervals", source=how),))  # fmt: skip
+
+
+def _table(link: Link, fit: LinkFit, exchanges: list[Exchange], packing: float, told: str) -> object:
+    largest = max(one.n_bytes for one in exchanges)
+    rows = [
+        ["bandwidth", format_rate(fit.bandwidth_bytes_per_s), " to ".join(map(format_rate, fit.bandwidth_interval))],
+        ["an exchange's fixed cost", format_time(fit.base_s), " to ".join(map(format_time, fit.base_interval))],
+        ["off the line", format_time(fit.residual_s), f"half of them; {format_time(fit.worst_residual_s)} at worst"],
+        ["largest exchange", format_size(largest), f"takes {format_time(fit.seconds(largest))}"],
+        ["packing and checksum here", format_rate(packing), "counted in the bandwidth above"],
+    ]
+    return table(f"{link.name}: {told}", ["", "", "95 % interval"], rows, left=[0, 2])

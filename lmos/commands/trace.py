@@ -1,0 +1,15 @@
+"""`lmos trace`: a run's report as a trace."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lmos.output import err
+from runner.watching.report import RunReport
+from runner.watching.trace import save_trace
+
+
+def run(report: Path, output: Path) -> None:
+    """Raises InputError for a file that is no report, or another suffix than .json."""
+    save_trace(RunReport.load(report), output)
+    err().print(f"lmos: wrote {output}; open it at https://ui.perfetto.dev or chrome://tracing", soft_wrap=True)

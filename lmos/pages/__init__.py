@@ -1,0 +1,1 @@
+"""Pages: the report to send, and the page with sliders."""

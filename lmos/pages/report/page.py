@@ -1,0 +1,278 @@
+"""The page: what was asked, the front, the choice and why, the cut, predicted beside measured, the environment."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import lmos_opt
+from lmos.pages.report.subject import Subject
+from lmos_opt.errors import MissingExtraError
+from lmos_opt.files import Document, write_atomically
+from lmos_opt.front import Front, Point
+from lmos_opt.plots import style
+from lmos_opt.plots.cuts import draw_cuts
+from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
+from lmos_opt.plots.graph import draw_graph
+from lmos_opt.rules.selection import parse_percent
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
+from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_rows
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from runner.machine import Machine
+    from runner.watching.report import RunReport
+
+_HERE = Path(__file__).parent
+_STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image",
+                "edge_memory_bytes": "edge memory"}  # fmt: skip
+_WHY = {
+    "lmos": "the best value of the optimised objective, which is the paper's ranking read literally",
+    "knee": "farthest from the line through the front's ends on the ideal point's side, all objectives scaled to "
+            "[0, 1]; nearest to the ideal point where no point lies on that side",
+    "ideal": "nearest to the ideal point, all objectives scaled to [0, 1]",
+    "min_latency": "the least latency",
+    "ECO": "everything at the edge",
+    "SCO": "everything at the server",
+    "RS": "drawn at random",
+    "cut": "the number of layers that was asked for",
+    "DADS": "the least latency by a minimum cut, whatever the memory limit",
+    "Neurosurgeon": "the least latency of a chain, whatever the memory limit",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text in rows; `numbers` are the columns that stand right."""
+
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An SVG image as text for the page, and what it shows for those who do not see it."""
+
+    data: str
+    says: str
+
+
+def save_page(subject: Subject, path: Path) -> None:
+    """Write the page of a subject: one file that needs no network. MissingExtraError without jinja2 or matplotlib."""
+    try:
+        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    except ImportError:
+        raise MissingExtraError("a page", "plots") from None
+    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+                              lstrip_blocks=True)  # fmt: skip
+    text = environment.get_template("page.html").render(counted=counted, **parts(subject))
+    write_atomically(path, text.encode())
+
+
+def parts(subject: Subject) -> dict[str, Any]:
+    """What the template shows, by name; None or empty where a subject has no such part."""
+    front, plan, instance, chosen = subject.front, subject.plan, subject.instance, subject.chosen
+    cuts = some_cuts(instance, subject.memory_model) if instance is not None and front is not None and len(front.names) == 2 else ()
+    pictures = {}
+    if front is not None and len(front.names) > 1:
+        pictures["front"] = _picture(draw_front(front, None, chosen, cuts=cuts, rules=PLAIN_RULES), "the front")
+    if instance is not None:
+        is_prefix = subject.edge_layers == instance.names[: len(subject.edge_layers or ())]
+        x1 = len(subject.edge_layers or ()) if subject.edge_layers is not None and is_prefix else None
+        pictures["cuts"] = _picture(draw_cuts(instance, chosen=x1), "every cut and its parts")
+        if subject.edge_layers is not None:
+            pictures["graph"] = _picture(draw_graph(instance, subject.edge_layers), "the network and its cut")
+    if subject.report is not None:
+        pictures |= _run_pictures(subject.report)
+    return {
+        "title": _title(subject),
+        "version": lmos_opt.__version__,
+        "file": subject.file.name,
+        "kind": "report" if subject.report else "plan" if plan else "front",
+        "missing": subject.missing,
+        "asked": _asked(subject),
+        "front": front,
+        "points": None if front is None else _points(front, chosen),
+        "rules": None if front is None else _rules(front),
+        "why": _why(subject),
+        "crossing": None if plan is None else _crossing(subject),
+        "stages": _stages(subject),
+        "memory_note": None if plan is None or subject.report is None else memory_note(plan),
+        "classes": None if subject.report is None else _images(subject.report),
+        "went": None if subject.report is None else _how_it_went(subject.report),
+        "machines": None if subject.report is None else _machines(subject.report),
+        "pictures": pictures,
+        "downloads": [(document.SCHEMA.replace("/", "-").replace("lmos.", "") + ".json", _download(document))
+                      for document in (front, plan, subject.report) if document is not None],
+    }  # fmt: skip
+
+
+def _title(subject: Subject) -> str:
+    if subject.plan is not None and subject.plan.network is not None:
+        return f"{subject.plan.network.name}, cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
+    if subject.plan is not None:
+        return f"A cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
+    return f"{subject.front.instance}: its Pareto front" if subject.front else subject.file.name
+
+
+def _asked(subject: Subject) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    plan, front = subject.plan, subject.front
+    if plan is not None:
+        setting = plan.setting
+        limit = setting.memory_limit_bytes
+        found += [("network", plan.network.builder if plan.network else "numbers alone"), ("edge", setting.edge),
+                  ("server", setting.server), ("bandwidth", format_rate(setting.bandwidth_bytes_per_s)),
+                  ("fixed cost of an exchange", format_time(setting.rtt_s)),
+                  ("way back of results", "free" if setting.back_bytes_per_s is None else format_rate(setting.back_bytes_per_s)),
+                  ("edge memory limit", "none" if limit is None else format_size(limit)),
+                  ("edge memory is counted by", setting.memory_model), ("selection rule", setting.rule)]  # fmt: skip
+        asked = {"constrained": [setting.constrain or ""], "proper split": ["yes"] * setting.proper_split,
+                 "functions of variables": setting.variables, "constraints": setting.constraints,
+                 "objectives": setting.objectives or () if front is None else ()}  # fmt: skip
+        found += [(what, ", ".join(names)) for what, names in asked.items() if any(names)]
+        if plan.solution:
+            found.append(("variables of one's own", decided(plan)))
+    elif front is not None:
+        found += [("instance", front.instance), ("selection rule", subject.rule or "none was named")]
+    if front is not None:
+        found += [("objectives", ", ".join(f"{o.name} ({o.unit}, {o.sense})" if o.unit else f"{o.name} ({o.sense})"
+                                           for o in front.objectives)),
+                  ("traced by", f"{front.solver.name} {front.solver.version}: {counted(front.solves, 'integer program')} in "
+                                f"{format_time(front.seconds)}")]  # fmt: skip
+    return found
+
+
+def _points(front: Front, chosen: Point | None) -> Table:
+    rows = []
+    for point in front.points:
+        last = (point.edge_layers or ("(none)",))[-1] if point.solution is None else ""
+        rows.append(("chosen" if point is chosen else "", "" if point.x1 is None else str(point.x1),
+                     *(_value(o.unit, point.values[o.name]) for o in front.objectives), last))  # fmt: skip
+    columns = ("", "x1", *(f"{o.name} ({o.sense})" for o in front.objectives), "last layer at the edge")
+    return Table(columns, tuple(rows), tuple(range(1, 2 + len(front.names))))
+
+
+def _rules(front: Front) -> Table:
+    rows = [(", ".join(names), "" if point.x1 is None else str(point.x1),
+             *(_value(o.unit, point.values[o.name]) for o in front.objectives)) for names, point in choices(front, PLAIN_RULES)]
+    return Table(("rule", "x1", *front.names), tuple(rows), tuple(range(1, 2 + len(front.names))))
+
+
+def _why(subject: Subject) -> list[str]:
+    """Sentences: what the rule means, and what the choice costs beside the front's ends."""
+    rule = subject.rule
+    if rule is None:
+        return ["No rule was named, so no point is chosen; --select names one."]
+    found = [f"Rule {rule}: {_meaning(rule)}."]
+    front = subject.front
+    if subject.plan is not None:
+        predicted = subject.plan.predicted
+        values = {name: float(predicted[stage]) for name, stage in (("latency", "latency_s"), ("memory", "edge_memory_bytes"))
+                  if stage in predicted}
+    elif subject.chosen is not None:
+        values = {name: float(value) for name, value in subject.chosen.values.items()}
+    else:
+        return found
+    if front is not None and {"latency", "memory"} <= set(front.names):
+        least, most = front.ideal["latency"], front.ideal["memory"]
+        over = f", {100 * (values['latency'] / least - 1):.1f} % over the least" if least > 0 else ""
+        share = f", {100 * values['memory'] / most:.1f} % of the most that any point of the front uses" if most > 0 else ""
+        found.append(f"It takes {format_time(values['latency'])}{over}, and uses {format_size(values['memory'])} of the edge's "
+                     f"memory{share}.")
+    if front is not None and subject.plan is not None and subject.chosen is None:
+        found.append("The choice is not on the front: some other split is at least as good in all objectives.")
+    if subject.note is not None:
+        found.append(subject.note)
+    return found
+
+
+def _meaning(rule: str) -> str:
+    name, _, argument = rule.partition(":")
+    if name == "budget":
+        return f"the most edge memory within a latency of {format_time(parse_time(argument))}"
+    if name == "slack":
+        return f"the most edge memory within {parse_percent(argument):g} % over the least latency"
+    return _WHY.get(name, "a rule that this page does not know")
+
+
+def _crossing(subject: Subject) -> Table:
+    assert subject.plan is not None
+    rows = tuple((t.name, "x".join(map(str, t.shape)), t.dtype, format_size(t.bytes)) for t in subject.plan.crossing)
+    return Table(("tensor", "shape", "type", "size"), rows, (3,))
+
+
+def _stages(subject: Subject) -> Table | None:
+    plan, report = subject.plan, subject.report
+    if plan is None:
+        return None
+    rows = tuple((_STAGE_NAMES[key], *cells) for key, *cells in stage_rows(plan, report))
+    columns = STAGE_COLUMNS if report is not None else STAGE_COLUMNS[:3]
+    return Table(columns, rows, tuple(range(1, len(columns))))
+
+
+def _images(report: RunReport) -> Table:
+    rows = tuple((Path(image.file).name, image.in_words, format_time(image.latency_s),
+                  "server" if image.finished_at == "plan" else f"edge: {image.reason}") for image in report.per_image)
+    rows += tuple((skipped.file, "skipped", "", skipped.reason) for skipped in report.skipped)
+    return Table(("picture", "class", "took", "finished at"), rows, (2,))
+
+
+def _how_it_went(report: RunReport) -> str:
+    words = [counted(report.images, "image"),
+             *([f"{report.goodput_images_per_s:.2f} a second"] if report.goodput_images_per_s else []),
+             "pipelined" if report.pipelined else "one after another", f"{report.retries} sent again",
+             f"{report.fallbacks} finished at the edge", f"{report.lost} lost",
+             *([f"{counted(len(report.skipped), 'picture')} skipped"] if report.skipped else []),
+             *([report.codec.in_words] if report.codec else [])]  # fmt: skip
+    link = report.environment.shape
+    return ", ".join(words) + (f"; the link was held to {link}" if link else "") + \
+        ("" if report.complete else f"; cut short: {report.reason}") + "."
+
+
+def _machines(report: RunReport) -> Table:
+    environment = report.environment
+    machines: list[tuple[str, Machine]] = [("edge", environment.edge)]
+    if environment.server is not None:
+        machines.append(("server", environment.server))
+    rows = [("processor", *(m.cpu for _, m in machines)),
+            ("cores, torch's threads", *(f"{m.cores}, {m.threads}" for _, m in machines)),
+            ("system", *(m.system for _, m in machines)),
+            ("versions", *(", ".join(f"{k} {v}" for k, v in m.versions.items()) for _, m in machines)),
+            ("commit", *(m.commit or "none" for _, m in machines))]  # fmt: skip
+    same = len(machines)
+    rows += [("began", *[environment.started] * same), ("weights", *[environment.weights] * same),
+             ("images", *[environment.images] * same)]  # fmt: skip
+    if environment.preprocessing is not None:
+        assumed = ", assumed" if environment.preprocessing.origin == "assumed" else ""
+        rows += [("pictures become inputs", *[environment.preprocessing.in_words + assumed] * same)]
+    return Table(("", *(name for name, _ in machines)), tuple(rows))
+
+
+def _run_pictures(report: RunReport) -> dict[str, Picture]:
+    from runner.watching.plots import draw_report
+
+    found = {}
+    if any(key in report.measured for key in ("t_edge_s", "latency_s")):
+        found["stages"] = _picture(draw_report(report, kind="stages"), "predicted beside measured")
+    if report.pipelined and all(image.began_s is not None for image in report.per_image) and report.per_image:
+        found["gantt"] = _picture(draw_report(report, kind="gantt"), "each image over time")
+    return found
+
+
+def _picture(ax: Axes, says: str) -> Picture:
+    return Picture(b64encode(style.svg_of(ax).encode()).decode(), f"{says}: {ax.get_title()}")
+
+
+def _download(document: Document) -> str:
+    return b64encode(document.to_json().encode()).decode()
+
+
+def _value(unit: str, value: float) -> str:
+    if unit == "s":
+        return format_time(value)
+    return format_size(value) if unit == "B" else f"{value:.6g} {unit}".strip()

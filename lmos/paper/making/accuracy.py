@@ -1,0 +1,89 @@
+"""Does a split change what a network says? One check for every cut, and a wrong crossing that it must catch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from measurement.networks import network_digest
+from measurement.tracing import TracedNetwork, trace_network
+from runner.parts.split import Crossing, split_traced
+
+Spoil = Callable[[Crossing], Crossing]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A classifier, its inputs in one batch, and for each input the classes that are right (empty: none is known)."""
+
+    name: str
+    traced: TracedNetwork
+    digest: str
+    inputs: Tensor
+    right: tuple[frozenset[int], ...]
+    logits: Tensor
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers' names in topological order."""
+        return tuple(layer.name for layer in self.traced.layers)
+
+    @property
+    def inputs_digest(self) -> str:
+        """SHA-256 of the inputs' numbers."""
+        return hashlib.sha256(self.inputs.numpy().tobytes()).hexdigest()
+
+
+def subject(name: str, module: nn.Module, inputs: Tensor, right: Sequence[frozenset[int]]) -> Subject:
+    """A network with its inputs, traced at that batch size, and what it says whole."""
+    traced = trace_network(module, inputs, "module")
+    with torch.inference_mode():
+        logits = module(inputs)
+    return Subject(name, traced, network_digest(module, traced.structure), inputs, tuple(right), logits)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What splitting did: predictions that changed, inputs with any logit that differs in any bit, inputs judged right."""
+
+    changed: int
+    differing: int
+    correct: int
+
+
+def check(subject: Subject, cut: int, *spoils: Spoil) -> list[Check]:
+    """Cut after the first `cut` layers, run both halves, compare with the whole network.
+
+    One check for each of `spoils`, which may meddle with what crosses.
+    """
+    head, tail = split_traced(subject.traced, subject.layers[:cut])
+    with torch.inference_mode():
+        crossing = head(subject.inputs)
+        return [_compared(subject, tail(spoil(crossing))) for spoil in spoils]
+
+
+def _compared(subject: Subject, logits: Tensor) -> Check:
+    return Check(int((logits.argmax(1) != subject.logits.argmax(1)).sum()),
+                 int((logits != subject.logits).flatten(1).any(1).sum()), correct(subject, logits))
+
+
+def correct(subject: Subject, logits: Tensor) -> int:
+    """Inputs whose class is among the right ones."""
+    return sum(int(k) in right for k, right in zip(logits.argmax(1), subject.right, strict=True))
+
+
+def as_it_is(crossing: Crossing) -> Crossing:
+    """The crossing untouched."""
+    return crossing
+
+
+def rolled(crossing: Crossing) -> Crossing:
+    """A wrong crossing: every tensor's channels moved on by one, those of what stays too."""
+    def moved(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {name: tensor.roll(1, 1) if tensor.dim() > 1 else tensor for name, tensor in tensors.items()}
+
+    return Crossing(moved(crossing), crossing.scalars, moved(crossing.kept))

@@ -1,0 +1,209 @@
+"""What `front` and `plan` share: the question a user asks, and its front."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
+from pathlib import Path
+from typing import Any, cast, get_args
+
+from lmos.output import activity, err
+from lmos_opt import objectives
+from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
+from lmos_opt.formulation import Constraint, Variables, describe
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front, Point
+from lmos_opt.imports import load_object
+from lmos_opt.instance import Instance
+from lmos_opt.link import load_link
+from lmos_opt.objectives import Objective
+from lmos_opt.profile import NetworkProfile
+from lmos_opt.rules.baselines import BASELINES, baseline
+from lmos_opt.rules.selection import RULES
+from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
+from lmos_opt.split import Split
+from lmos_opt.units import counted, parse_time
+from measurement import codecs
+
+
+@dataclass(frozen=True)
+class Question:
+    """A source and the options of `front` and `plan`, as typed."""
+
+    source: str
+    options: Options
+    memory_model: str
+    objectives: str
+    constrain: str | None
+    proper_split: bool
+    solver: str
+    constraints: tuple[str, ...] = ()
+    codec: str | None = None
+    variables: tuple[str, ...] = ()
+
+    @property
+    def model(self) -> MemoryModel:
+        """The memory model, checked."""
+        if self.memory_model not in get_args(MemoryModel):
+            raise InputError("--memory-model", f"{self.memory_model!r} is not one of {', '.join(get_args(MemoryModel))}")
+        return cast(MemoryModel, self.memory_model)
+
+    @property
+    def names(self) -> list[str]:
+        """The objectives as typed: names, or `module:NAME` of a user's own."""
+        return [name.strip() for name in self.objectives.split(",") if name.strip()]
+
+    @cached_property
+    def chosen(self) -> list[str | Objective]:
+        """The objectives: a user's own loaded, others by name."""
+        return [own_objective(name) if ":" in name else name for name in self.names]
+
+    @cached_property
+    def asked(self) -> list[Constraint]:
+        """The constraints: a user's own functions loaded, blocks by name."""
+        return _functions(self.constraints)
+
+    @cached_property
+    def added(self) -> list[Variables]:
+        """The functions of variables, likewise."""
+        return _functions(self.variables)
+
+    @property
+    def setting(self) -> dict[str, Any]:
+        """What a plan's setting says of the front that it was chosen from."""
+        return {"objectives": tuple(self.names), "constrain": self.constrain, "proper_split": self.proper_split,
+                "variables": self.variables, "constraints": self.constraints, "solver": self.solver}
+
+
+def _functions(names: tuple[str, ...]) -> list[Any]:
+    return [_own(name, Callable, "a function (m, instance)") if ":" in name else name for name in names]
+
+
+def _own(text: str, kind: Any, expected: str) -> Any:
+    """What a user's `module:name` names, if it is of that kind."""
+    found = load_object(text)
+    if not isinstance(found, kind):
+        raise InputError(text, f"is a value of type {type(found).__name__}, expected {expected}")
+    return found
+
+
+def own_objective(text: str) -> Objective:
+    """A user's own objective by its name `module:NAME`."""
+    found: Objective = _own(text, Objective, "an Objective")
+    return found
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question's profile (None for an instance file) and instance."""
+
+    profile: NetworkProfile | None
+    instance: Instance
+
+
+def read(question: Question) -> Asked:
+    """Load the source; what must be measured is measured here and now where the source does not have it."""
+    question.model  # noqa: B018  a wrong word is a wrong word before anything is read
+    codec = None if question.codec is None else codecs.get(question.codec)
+    source = load_source(question.source)
+    _say_what_is_unknown(question.options)
+    if isinstance(source, NetworkProfile):
+        if needs_local_times(source, question.options):
+            source = _timed(source)
+        if codec is not None and needs_measured_codec(source, codec, question.options):
+            source = _measured(source, codec.name)
+        return Asked(source, _powered(question, instance_of(source, question.options, codec), question.options.devices[0]))
+    return Asked(None, _powered(question, instance_of(source, question.options, codec), question.options.edge or question.source))
+
+
+def _powered(question: Question, instance: Instance, edge: str) -> Instance:
+    """The instance; InputError names the device at the edge where energy is asked for and the device has no powers."""
+    if "energy" in question.names and instance.power is None:
+        raise InputError(edge, "the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there "
+                               "is no power data for this device")
+    return instance
+
+
+def _say_what_is_unknown(options: Options) -> None:
+    if options.link is None or options.rtt is not None:
+        return
+    link = load_link(options.link)
+    if link.rtt_s is None:
+        err().print(f"link {link.name}: its round trip is not known and counts as 0; --rtt gives one", soft_wrap=True)
+
+
+def trace(question: Question, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:
+    """The question's front, gone on from that of a file if there is one; progress on standard error."""
+    from lmos_opt import Front, pareto_front
+
+    begun = None if resume is None else Front.load(resume)
+    seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
+    counter = count(1)
+    with activity("tracing the front") as tell:
+        return pareto_front(instance, question.chosen, memory_model=question.model, constrain=question.constrain,
+                            proper_split=question.proper_split, variables=question.added, constraints=question.asked,
+                            solver=question.solver,
+                            time_limit_s=seconds, resume=begun,
+                            on_point=lambda _: tell(f"tracing the front: {counted(next(counter), 'point')}"))
+
+
+def baseline_point(question: Question, instance: Instance, rule: str) -> Point | None:
+    """A baseline's split under the question's constraints, with its objectives; None if the rule is not a baseline's.
+
+    Of several points with variables of the user's, it is the one that is best in the first objective.
+    """
+    found = baseline(instance, rule)
+    if found is None:
+        if rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
+            raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
+        return None
+    split = Split(instance, found.edge, question.model)
+    limit = instance.memory_limit_bytes
+    if limit is not None and split.memory_bytes > limit:
+        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
+    if question.proper_split and not split.is_proper:
+        raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
+    if not (question.asked or question.added or any(isinstance(o, Objective) for o in question.chosen)):
+        chosen = [objectives.get(o) for o in question.chosen]
+        return Point(values={o.name: o.value(split) for o in chosen if o.value is not None}, edge_layers=split.edge_layers,
+                     x1=len(split.edge), x2=len(instance.layers) - len(split.edge))
+    return _held(question, split, rule)
+
+
+def _held(question: Question, split: Split, rule: str) -> Point:
+    """The question's point with this edge set. InfeasibleError where its constraints do not admit it."""
+    from lmos_opt import pareto_front
+
+    def as_it_is(m: Any, instance: Instance) -> list[Any]:
+        return [m.edge[v] == int(v in split.edge) for v in instance.names]
+
+    try:
+        front = pareto_front(split.instance, question.chosen, memory_model=question.model, variables=question.added,
+                             constraints=[*question.asked, as_it_is], solver=question.solver)
+    except InfeasibleError:
+        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, question.asked)) from None
+    return front.points[0]
+
+
+def _measured(profile: NetworkProfile, codec: str) -> NetworkProfile:
+    if profile.network is None:
+        return profile  # the instance will say what is missing
+    try:
+        from lmos.commands.profile import measure_codecs
+    except ImportError:
+        raise MissingExtraError(f"measuring the codec {codec} on this machine", "torch") from None
+    return measure_codecs(profile, [codec], None)
+
+
+def _timed(profile: NetworkProfile) -> NetworkProfile:
+    if profile.network is None:
+        return profile  # the device `local` will say what is missing
+    try:
+        from lmos.commands.profile import time_profile
+    except ImportError:
+        raise MissingExtraError("timing a network on this machine", "torch") from None
+    return time_profile(profile)
+
+

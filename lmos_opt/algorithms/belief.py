@@ -1,0 +1,59 @@
+"""When an integer solver's own word may be taken: its tolerances cannot change what is found.
+
+An integer solver cuts off a node where a bound, computed in doubles, says so, and calls a value whole that is 1e-9 off.
+Neither can go wrong by as much as half the least difference between two values where
+- every variable is an integer between finite bounds;
+- the values of every constraint, and of every objective, are whole multiples of one number, its granule;
+- none of them can move by more than MOST_GRANULES of these.
+Then a tolerance of 1e-9, multiplied by all that a form adds up, stays below 1e-4 of a granule. Everything else is proved by
+`lmos_opt.algorithms.branching`, or the front says that it is not whole, and names the first cause found here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isfinite
+
+import numpy as np
+
+from lmos_opt.programs.milp import LinearForm, Milp
+
+MOST_GRANULES = 1e5
+"""How many granules a form may move over: 1e-9 of so many is far below one half."""
+
+
+def disbelief(milp: Milp, forms: Sequence[LinearForm], granules: Sequence[float | None], names: Sequence[str]) -> str | None:
+    """Why an integer solver's word is no proof on this program; None where it is. `names` are those of the forms."""
+    if cause := unbounded(milp):
+        return cause
+    for k in np.flatnonzero(milp.lower < milp.upper).tolist():
+        if not milp.integer[k]:
+            return f"variable {milp.variables[k]} is continuous"
+    parts = [(f"objective {name}", form, granule) for name, form, granule in zip(names, forms, granules, strict=True)]
+    named = milp.row_names or tuple(map(str, range(len(milp.rows))))
+    parts += [(f"constraint {name}", form, None) for name, form in zip(named, milp.rows, strict=True)]
+    for what, form, granule in parts:
+        if cause := _too_fine(milp, what, form, granule):
+            return cause
+    return None
+
+
+def unbounded(milp: Milp) -> str | None:
+    """The first variable without a bound, in words; None where all have both."""
+    for k in np.flatnonzero(~(np.isfinite(milp.lower) & np.isfinite(milp.upper))).tolist():
+        side = "upper" if isfinite(milp.lower[k]) else "lower"
+        return f"variable {milp.variables[k]} has no {side} bound, and none follows from the constraints"
+    return None
+
+
+def _too_fine(milp: Milp, what: str, form: LinearForm, granule: float | None) -> str | None:
+    spread = milp.spread(form)
+    granule = granule or milp.granule(form)
+    if spread == 0 or (granule and spread <= MOST_GRANULES * granule):
+        return None
+    widths = np.abs(form.coefficients) * (milp.upper - milp.lower)[form.columns]
+    k = int(np.argmax(widths))
+    term = f"{form.coefficients[k]:.6g} * {milp.variables[form.columns[k]]}"
+    if granule is None:
+        return f"{what} has coefficients that are no whole multiples of one number, such as in {term}"
+    return f"{what} moves by {spread:.3g} in steps of {granule:.3g}, most of it in {term}"

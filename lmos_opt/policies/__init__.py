@@ -1,0 +1,1 @@
+"""A choice over bandwidth or memory: the noun, its making, the exact arithmetic."""

@@ -1,0 +1,282 @@
+"""An equal program that is easier to prove things of: narrower bounds, and coefficients no larger than their rows need.
+
+Three exact reductions, repeated until none finds anything (Savelsbergh, "Preprocessing and probing techniques for mixed
+integer programming problems", ORSA J. Computing 6, 1994):
+- propagation: what a row leaves of a column's bounds, the other columns being anywhere between theirs;
+- dual bounds: a column that no objective wants larger needs to be no larger than the rows that want it so can ever ask
+  for. This may remove solutions, but leaves a solution of every objective vector that nothing dominates;
+- coefficients: q <= M y with M larger than q can be is q <= max(q) y.
+
+Every number is rounded to the safe side: a bound may come out a little too wide, never too narrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.errors import InfeasibleError
+from lmos_opt.programs.milp import ROW_SLACK, Array, LinearForm, Milp
+
+LEAST_KEPT = 1e-6
+"""What is left of a real coefficient at least: a row keeps as much of its size as its rounding takes to be told from it."""
+_EPSILON = float(np.finfo(float).eps)
+ROUNDS, PASSES = 6, 20
+"""The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
+WIDE = 1e4
+"""Integers whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
+BINARY = 2.0**16
+"""Numbers that are whole multiples of one over this are added without rounding."""
+ONE_VALUE = 1e-13
+"""Bounds of a continuous column this near to each other, relative to their size, are one value."""
+NARROWER = 0.9
+"""The bounds of a continuous column are replaced if what is left is less than this share of them."""
+
+
+def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
+    """The program with the same columns and equal non-dominated vectors of the costs (all minimised).
+
+    Raises InfeasibleError, naming a constraint, where propagation leaves a column no value.
+    """
+    empty = np.array([len(row.columns) == 0 for row in milp.rows], dtype=bool)
+    broken = np.flatnonzero(empty & ((milp.row_lower > ROW_SLACK) | (milp.row_upper < -ROW_SLACK)))
+    if len(broken):
+        raise InfeasibleError(milp.name, [f"constraint {milp.row_names[k]}" for k in broken.tolist() if k < len(milp.row_names)])
+    for _ in range(ROUNDS):
+        before = milp
+        milp = _propagated(milp)
+        milp = _with_dual_bounds(milp, costs)
+        milp = _with_small_coefficients(milp)
+        if milp is before:
+            break
+    return milp
+
+
+@dataclass(frozen=True)
+class _Activity:
+    """For every entry of the matrix, the least and the most that the rest of its row can be, rounded outwards."""
+
+    row: NDArray[np.int64]
+    column: NDArray[np.int64]
+    value: Array
+    rest_min: Array
+    rest_max: Array
+
+    @staticmethod
+    def of(milp: Milp) -> _Activity:
+        row, column, value = milp.entries
+        with np.errstate(invalid="ignore"):
+            at_low, at_high = value * milp.lower[column], value * milp.upper[column]
+        least, most = np.where(value > 0, at_low, at_high), np.where(value > 0, at_high, at_low)
+        return _Activity(row, column, value, _rest(row, least, len(milp.rows), -1.0), _rest(row, most, len(milp.rows), 1.0))
+
+
+def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
+    """The sum of the other terms of each term's row, infinite where one of them is, moved outwards by what may be rounded."""
+    finite = np.isfinite(terms)
+    known = np.where(finite, terms, 0.0)
+    endless = np.bincount(row, ~finite, n)
+    rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
+    entries = np.bincount(row, minlength=n)
+    rounding = _EPSILON * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
+    # sums of numbers with few binary digits are exact
+    short = np.bincount(row, known * BINARY != np.rint(known * BINARY), n)[row] == 0
+    exact = short & (np.bincount(row, np.abs(known), n)[row] * BINARY < 2.0**53)
+    outwards = side * np.where(exact, 0.0, rounding)
+    return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards)
+
+
+def _slack(milp: Milp, a: _Activity, side: Array, rest: Array) -> Array:
+    """What a row may miss its side by and still count as satisfied, the rest of it being so large."""
+    size = np.maximum(np.where(np.isfinite(side), np.abs(side), 0.0), np.where(np.isfinite(rest), np.abs(rest), 0.0))
+    return ROW_SLACK * np.maximum(milp.row_scales[a.row], size)
+
+
+def _propagated(milp: Milp) -> Milp:
+    for _ in range(PASSES):
+        a = _Activity.of(milp)
+        upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
+        # Whole numbers: as far as a row that counts as satisfied can go. Continuous ones: as far as one that is satisfied can.
+        whole = milp.integer[a.column]
+        with np.errstate(invalid="ignore"):
+            by_upper = (upper - a.rest_min + np.where(whole, _slack(milp, a, upper, a.rest_min), 0.0)) / a.value
+            by_lower = (lower - a.rest_max - np.where(whole, _slack(milp, a, lower, a.rest_max), 0.0)) / a.value
+        is_up = a.value > 0
+        highs = np.where(is_up, by_upper, by_lower)
+        lows = np.where(is_up, by_lower, by_upper)
+        narrowed = _narrowed(milp, a, np.where(np.isnan(lows), -np.inf, lows), np.where(np.isnan(highs), np.inf, highs))
+        if narrowed is milp:
+            break
+        milp = narrowed
+    return milp
+
+
+def _narrowed(milp: Milp, a: _Activity, lows: Array, highs: Array) -> Milp:
+    """The program with these bounds, one an entry, where they are narrower by enough."""
+    low, high = milp.lower.copy(), milp.upper.copy()
+    whole = milp.integer[a.column]
+    np.maximum.at(low, a.column, np.where(whole, np.ceil(lows - _grain(lows)), lows))
+    np.minimum.at(high, a.column, np.where(whole, np.floor(highs + _grain(highs)), highs))
+    with np.errstate(invalid="ignore"):
+        crossed = ~milp.integer & (low > high) & (low - high <= 2 * _grain(high))
+        middle = low / 2 + high / 2
+    low, high = np.where(crossed, middle, low), np.where(crossed, middle, high)
+    empty = np.flatnonzero(low > high)
+    if len(empty):
+        column = int(empty[0])
+        raise InfeasibleError(milp.name, _narrowing(milp, a, column, lows, highs))
+    return _with_bounds(milp, low, high)
+
+
+def _narrowing(milp: Milp, a: _Activity, column: int, lows: Array, highs: Array) -> list[str]:
+    """The constraints that leave a column no value: those with the largest lower and the least upper bound for it."""
+    entries = np.flatnonzero(a.column == column)
+    found = []
+    if highs[entries].min() < milp.upper[column]:
+        found.append(int(a.row[entries[np.argmin(highs[entries])]]))
+    if lows[entries].max() > milp.lower[column]:
+        found.append(int(a.row[entries[np.argmax(lows[entries])]]))
+    return [f"constraint {milp.row_names[row]}" for row in dict.fromkeys(found) if row < len(milp.row_names)]
+
+
+def _grain(values: Array) -> Array:
+    """What a quotient may be off by rounding, and a whole number by decimal digits."""
+    return np.where(np.isfinite(values), ROW_SLACK * np.maximum(1.0, np.abs(values)), 0.0)
+
+
+def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
+    """The program with these bounds where they are narrower; itself where none is by enough."""
+    is_better = np.zeros(len(low), dtype=bool)
+    with np.errstate(invalid="ignore"):
+        is_better |= milp.integer & ((low > milp.lower) | (high < milp.upper))
+        is_better |= (np.isinf(milp.lower) & np.isfinite(low)) | (np.isinf(milp.upper) & np.isfinite(high))
+        is_better |= high - low < NARROWER * (milp.upper - milp.lower)
+        is_better |= (high < milp.upper) & np.isinf(low) & (milp.upper - high > (1 - NARROWER) * np.abs(milp.upper))
+        is_better |= (low > milp.lower) & np.isinf(high) & (low - milp.lower > (1 - NARROWER) * np.abs(milp.lower))
+    if not is_better.any():
+        return milp
+    low, high = np.where(is_better, low, milp.lower), np.where(is_better, high, milp.upper)
+    with np.errstate(invalid="ignore"):  # rounding alone keeps them apart
+        is_one = ~milp.integer & (low < high) & (high - low <= ONE_VALUE * np.minimum(np.abs(low), np.abs(high)))
+        is_one &= np.isfinite(high - low)
+        middle = low / 2 + high / 2
+    return replace(milp, lower=np.where(is_one, middle, low), upper=np.where(is_one, middle, high))
+
+
+def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
+    """The program without values of wide columns that no solution needs which nothing dominates."""
+    wide = milp.upper - milp.lower > np.where(milp.integer, WIDE, 0.0)
+    if not wide.any():
+        return milp
+    rises, falls = np.zeros(len(wide), dtype=bool), np.zeros(len(wide), dtype=bool)
+    for cost in costs:
+        rises[cost.columns[cost.coefficients > 0]] = True  # some objective gets worse as the column rises
+        falls[cost.columns[cost.coefficients < 0]] = True
+    enough, little = _asked_for(milp)
+    for k, other in _opposites(milp, wide & ~falls):
+        alone = replace(milp, upper=np.where(np.arange(len(wide)) == other, milp.lower, milp.upper))
+        enough[k] = min(enough[k], _asked_for(alone)[0][k])
+    low, high = milp.lower.copy(), milp.upper.copy()
+    down = wide & ~falls
+    at_least = np.where(np.isfinite(low), low, np.where(rises, -np.inf, np.minimum(high, 0.0)))
+    needed = np.maximum(at_least, enough)
+    down &= np.isfinite(needed) & (needed < high)
+    high[down] = np.minimum(high[down], needed[down])
+    up = wide & ~rises & ~down
+    at_most = np.where(np.isfinite(high), high, np.where(falls, np.inf, np.maximum(low, 0.0)))
+    needed = np.minimum(at_most, little)
+    up &= np.isfinite(needed)
+    low[up] = np.maximum(low[up], needed[up])
+    return _with_bounds(milp, low, high)
+
+
+def _asked_for(milp: Milp) -> tuple[Array, Array]:
+    """For every column the value from which on no row asks for more of it, and that below which none asks for less."""
+    a = _Activity.of(milp)
+    upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
+    has_upper, has_lower, is_up = np.isfinite(upper), np.isfinite(lower), a.value > 0
+    with np.errstate(invalid="ignore"):
+        # where a row's upper (lower) side holds whatever the rest is
+        safe_upper, safe_lower = (upper - a.rest_max) / a.value, (lower - a.rest_min) / a.value
+    wants_more = np.maximum(np.where(~is_up & has_upper, safe_upper, -np.inf), np.where(is_up & has_lower, safe_lower, -np.inf))
+    wants_less = np.minimum(np.where(is_up & has_upper, safe_upper, np.inf), np.where(~is_up & has_lower, safe_lower, np.inf))
+    enough, little = np.full(len(milp.lower), -np.inf), np.full(len(milp.lower), np.inf)
+    np.maximum.at(enough, a.column, wants_more)
+    np.minimum.at(little, a.column, wants_less)
+    # what misses by rounding alone satisfies its row
+    return (np.where(milp.integer, np.ceil(enough - _grain(enough)), enough),
+            np.where(milp.integer, np.floor(little + _grain(little)), little))
+
+
+def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Pairs of wide columns that are opposites in every row, such as what is over a goal and what is under it.
+
+    Both less by one changes no row and makes no objective worse: one of the two may stay at its lower bound.
+    """
+    row, column, value = milp.entries
+    kept = (wide & np.isfinite(milp.lower))[column]
+    found: dict[tuple[bool, tuple[tuple[int, float], ...]], list[int]] = {}
+    entries: dict[int, list[tuple[int, float]]] = {}
+    for r, k, v in zip(row[kept].tolist(), column[kept].tolist(), value[kept].tolist(), strict=True):
+        entries.setdefault(k, []).append((r, v))
+    for k, held in entries.items():
+        found.setdefault((bool(milp.integer[k]), tuple(sorted(held))), []).append(k)
+    pairs = []
+    for (is_integer, signed), columns in found.items():
+        others = found.get((is_integer, tuple((r, -v) for r, v in signed)), [])
+        if len(columns) == len(others) == 1:
+            pairs.append((columns[0], others[0]))
+    return pairs
+
+
+def _with_small_coefficients(milp: Milp) -> Milp:
+    """The program whose integers have no larger coefficient than their row needs; rows that hold anyway have no sides."""
+    a = _Activity.of(milp)
+    most, least = a.rest_max, a.rest_min
+    upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
+    one_sided = np.isfinite(upper) != np.isfinite(lower)
+    is_open = milp.integer[a.column] & (milp.lower[a.column] < milp.upper[a.column])
+    # In the form `value x + rest <= side`, both turned where the row has a lower side only.
+    turn = np.where(np.isfinite(upper), 1.0, -1.0)
+    value, side, rest = turn * a.value, np.where(turn > 0, upper, -lower), np.where(turn > 0, most, -least)
+    hardest = np.where(value > 0, milp.upper[a.column], milp.lower[a.column])
+    next_to = hardest - np.sign(value)
+    with np.errstate(invalid="ignore"):
+        spare = side - value * next_to - rest
+    usable = one_sided & is_open & np.isfinite(spare) & (spare > ROW_SLACK * np.maximum(np.abs(value), np.abs(side)))
+    if not usable.any():
+        return milp
+    rows, row_lower, row_upper = list(milp.rows), milp.row_lower.copy(), milp.row_upper.copy()
+    for k in np.unique(a.row[usable]).tolist():
+        rows[k], row_lower[k], row_upper[k] = _tightened_row(milp, k)
+    return replace(milp, rows=tuple(rows), row_lower=row_lower, row_upper=row_upper)
+
+
+def _tightened_row(milp: Milp, k: int) -> tuple[LinearForm, float, float]:
+    """A row with one side after each of its integers was looked at in turn, and its two sides."""
+    row, columns = milp.rows[k], milp.rows[k].columns
+    turn = 1.0 if np.isfinite(milp.row_upper[k]) else -1.0
+    value, side = turn * row.coefficients, float(milp.row_upper[k] if turn > 0 else -milp.row_lower[k])
+    low, high = milp.lower[columns], milp.upper[columns]
+    for e in range(len(columns)):
+        if not milp.integer[columns[e]] or low[e] == high[e] or value[e] == 0:
+            continue
+        most = np.where(value > 0, value * high, value * low)
+        most[e] = 0.0
+        size = float(np.abs(most).sum() + abs(side) + abs(value[e]) * max(abs(low[e]), abs(high[e])))
+        whole = size < 2.0**53 and bool(np.all(most == np.rint(most))) and side.is_integer() and value[e].is_integer()
+        hardest = float(high[e] if value[e] > 0 else low[e])
+        spare = side - float(value[e]) * (hardest - float(np.sign(value[e]))) - float(most.sum())
+        if np.isfinite(spare) and spare >= abs(value[e]) - (0.0 if whole else (len(columns) + 2) * _EPSILON * size):
+            return LinearForm(columns, row.coefficients), -np.inf, np.inf  # all fit below the side, whatever their values
+        spare -= 0.0 if whole else ROW_SLACK * max(1.0, size)
+        if not np.isfinite(spare) or spare <= ROW_SLACK * max(abs(value[e]), abs(side)):
+            continue
+        step = float(np.sign(value[e])) * min(spare, (1 - (0.0 if whole else LEAST_KEPT)) * abs(value[e]))
+        value[e] -= step
+        side -= step * hardest
+    kept = value != 0
+    return LinearForm(columns[kept], turn * value[kept]), *((-np.inf, side) if turn > 0 else (-side, np.inf))

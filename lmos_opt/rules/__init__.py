@@ -1,0 +1,1 @@
+"""What chooses a split: rules on a front, the baselines of others, the least latency as a minimum cut."""

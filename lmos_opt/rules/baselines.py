@@ -1,0 +1,74 @@
+"""The paper's baselines (section 5.4): edge only, server only, least latency, random; those of others; a cut by number."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
+from lmos_opt.instance import Instance
+from lmos_opt.split import Split
+
+BASELINES = ("ECO", "SCO", "RS:SEED", "DADS", "Neurosurgeon", "cut:N")
+
+
+def eco(instance: Instance) -> tuple[str, ...]:
+    """Edge computation only: x1 = L."""
+    return instance.names
+
+
+def sco(instance: Instance) -> tuple[str, ...]:
+    """Server computation only: x1 = 0."""
+    return instance.names[:0]
+
+
+def random_split(instance: Instance, seed: int) -> tuple[str, ...]:
+    """RS: the first x1 layers in topological order, x1 drawn evenly from 0..L."""
+    return instance.names[: random.Random(seed).randint(0, len(instance.layers))]
+
+
+def cut(instance: Instance, n: int) -> tuple[str, ...]:
+    """The first n layers in topological order; InputError unless 0 <= n <= L."""
+    if not 0 <= n <= len(instance.layers):
+        raise InputError("cut", f"{n} is not between 0 and the {len(instance.layers)} layers of {instance.name}")
+    return instance.names[:n]
+
+
+def dads(instance: Instance) -> tuple[str, ...]:
+    """DADS (Hu et al., INFOCOM 2019): the least latency of any graph, by a minimum cut that knows no memory limit."""
+    from lmos_opt.rules.min_cut import min_cut
+
+    return min_cut(instance).edge_layers
+
+
+def neurosurgeon(instance: Instance) -> tuple[str, ...]:
+    """Neurosurgeon (Kang et al., ASPLOS 2017): the least latency of a chain, all its L+1 cuts tried in order.
+
+    It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
+    """
+    if not instance.is_chain:
+        before = (INPUT, *instance.names)
+        branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != {before[k]})
+        raise InputError("Neurosurgeon", f"cuts chains only, and {instance.name} branches at layer {branch!r}; DADS cuts graphs")
+    cuts = [Split(instance, frozenset(cut(instance, n))) for n in range(len(instance.layers) + 1)]
+    return min(cuts, key=lambda split: split.times.latency_s).edge_layers
+
+
+def baseline(instance: Instance, rule: str) -> Split | None:
+    """The split of a baseline's rule, one of BASELINES; None for any other rule."""
+    name, _, argument = rule.partition(":")
+    if name in _PLAIN and not argument:
+        return Split(instance, frozenset(_PLAIN[name](instance)))
+    if name not in ("RS", "cut"):
+        return None
+    try:
+        number = int(argument or 0) if name == "RS" else int(argument)
+    except ValueError:
+        raise InputError("rule", f"{rule!r}: {argument!r} is not a whole number") from None
+    return Split(instance, frozenset(random_split(instance, number) if name == "RS" else cut(instance, number)))
+
+
+_PLAIN: dict[str, Callable[[Instance], tuple[str, ...]]] = {
+    "ECO": eco, "SCO": sco, "DADS": dads, "Neurosurgeon": neurosurgeon,
+}  # fmt: skip

@@ -1,0 +1,217 @@
+"""Programs for solvers that are commands: a program as a file in free MPS format, and the command run on it.
+
+Every number is written with the fewest digits that read back as the same double. A row with two sides is written as two
+rows, because MPS gives the second side as a difference, which rounds. Rows without bounds are left out.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.errors import SolverError
+from lmos_opt.programs.milp import Array, LinearForm, Milp
+from lmos_opt.solvers import Outcome, Relaxed, Status
+
+MODEL, ANSWER = "model.mps", "answer"
+"""The file a command reads and the one it writes, in a folder of its own."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command found: a status, the values of the file's columns, the duals of its rows, its own words."""
+
+    status: Status
+    columns: Array | None = None
+    duals: Array | None = None
+    message: str = ""
+
+
+Ask = Callable[[str, int | None], Answer]
+"""Solve the text of an MPS file on a rung of the ladder; None: it has no integers, and row duals are wanted."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One row of a file: a row of the program and its kind there, L, G or E."""
+
+    row: int
+    kind: str
+    bound: float
+
+
+class Program:
+    """A program of which the objective, the upper bounds of extra rows and the columns' bounds change."""
+
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        self.milp, self.rows = milp, [*milp.rows, *extra_rows]
+        self._own = [side for k in range(len(milp.rows))
+                     for side in _sides(k, float(milp.row_lower[k]), float(milp.row_upper[k]))]
+
+    def sides(self, row_upper: dict[int, float]) -> list[Side]:
+        """The file's rows for these bounds of extra rows."""
+        return self._own + [Side(row, "L", float(bound)) for row, bound in sorted(row_upper.items())]
+
+    def head(self, sides: Sequence[Side], objective: LinearForm | None, excluded: Sequence[Array] = (),
+             integer: bool = False) -> str:  # fmt: skip
+        """The file down to its BOUNDS. Without an objective it minimises by how much rows are missed, and can always.
+
+        `excluded` are binary vectors; each gets a row after the sides that it alone violates.
+        """
+        milp = self.milp
+        entries: list[list[str]] = [[] for _ in milp.variables]
+        for j, value in enumerate(_dense(objective, len(entries))):
+            entries[j].append(f" c{j} cost {value!r}")  # even a zero: a column exists by being named
+        for k, side in enumerate(sides):
+            for j, value in zip(*_entries(self.rows[side.row]), strict=True):
+                entries[j].append(f" c{j} r{k} {value!r}")
+        kinds, bounds = [side.kind for side in sides], [side.bound for side in sides]
+        for known in excluded:
+            for j in milp.integer_columns.tolist():
+                entries[j].append(f" c{j} r{len(kinds)} {-1.0 if known[j] > 0.5 else 1.0}")
+            kinds.append("G")
+            bounds.append(1.0 - float(np.sum(known[milp.integer_columns] > 0.5)))
+        lines = ["NAME lmos FREE", "ROWS", " N cost", *(f" {kind} r{k}" for k, kind in enumerate(kinds)), "COLUMNS"]
+        for j, column in enumerate(entries):
+            whole = integer and bool(milp.integer[j])
+            lines += [f" a{j} 'MARKER' 'INTORG'", *column, f" b{j} 'MARKER' 'INTEND'"] if whole else column
+        if objective is None:
+            for k, kind in enumerate(kinds):
+                for sign in {"L": (-1,), "G": (1,), "E": (-1, 1)}[kind]:
+                    name = f"{'m' if sign < 0 else 'p'}{k}"
+                    lines += [f" {name} cost 1", f" {name} r{k} {sign}"]
+        lines += ["RHS", *(f" rhs r{k} {bound!r}" for k, bound in enumerate(bounds) if bound != 0), "BOUNDS", ""]
+        return "\n".join(lines)
+
+    def bounds(self, lower: Array, upper: Array) -> str:
+        """The rest of the file."""
+        lines = []
+        for j, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
+            lines.append(f" LO bnd c{j} {low!r}" if isfinite(low) else f" MI bnd c{j}")
+            lines.append(f" UP bnd c{j} {high!r}" if isfinite(high) else f" PL bnd c{j}")
+        return "\n".join([*lines, "ENDATA", ""])
+
+
+class FileSession:
+    """A `Session` whose every solve is a file and a command."""
+
+    def __init__(self, ask: Ask, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        self._ask, self._program = ask, Program(milp, extra_rows)
+
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+        """See `Session.solve`."""
+        program, milp = self._program, self._program.milp
+        text = program.head(program.sides(row_upper), objective, excluded, integer=True)
+        answer = self._ask(text + program.bounds(milp.lower, milp.upper), rung)
+        x = answer.columns if answer.status is Status.OPTIMAL else None
+        return Outcome(answer.status, x, answer.message)
+
+
+class FileRelaxation:
+    """A `Relaxation` whose every solve is a file and a command; where there is no solution, two.
+
+    Commands keep no Farkas ray. The duals of the program that misses the rows by as little as possible are one.
+    """
+
+    def __init__(self, solver: str, ask: Ask, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
+        self._solver, self._ask, self._program = solver, ask, Program(milp, extra_rows)
+        self.pose(LinearForm(np.zeros(0, dtype=np.int64), np.zeros(0)), {})
+
+    def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
+        """See `Relaxation.pose`."""
+        self._sides = self._program.sides(row_upper)
+        self._head = self._program.head(self._sides, objective)
+        self._missing: str | None = None
+
+    def solve(self, lower: Array, upper: Array) -> Relaxed:
+        """See `Relaxation.solve`. SolverError where time is over: a search would only ask again, of each half."""
+        bounds = self._program.bounds(lower, upper)
+        answer = self._ask(self._head + bounds, None)
+        if answer.status is Status.OPTIMAL:
+            return Relaxed(answer.status, answer.columns, self._spread(answer.duals))
+        if answer.status is Status.TIME_LIMIT:
+            raise SolverError(self._solver, "a linear relaxation ran into the time limit")
+        if answer.status is not Status.INFEASIBLE:
+            return Relaxed(answer.status, None, None)
+        if self._missing is None:
+            self._missing = self._program.head(self._sides, None)
+        missed = self._ask(self._missing + bounds, None)
+        return Relaxed(answer.status, None, self._spread(missed.duals) if missed.status is Status.OPTIMAL else None)
+
+    def forget(self) -> None:
+        """See `Relaxation.forget`: a command remembers nothing."""
+
+    def _spread(self, duals: Array | None) -> Array | None:
+        """The duals of the program's rows from those of the file's."""
+        if duals is None:
+            return None
+        rows: NDArray[np.int64] = np.array([side.row for side in self._sides], dtype=np.int64)
+        return np.bincount(rows, duals, len(self._program.rows)).astype(np.float64)
+
+
+def find_command(solver: str, command: str, package: str) -> str:
+    """The path of a command; SolverError, saying how to get it, where there is none."""
+    found = shutil.which(command)
+    if found is None:
+        raise SolverError(solver, f"there is no command {command} on the PATH; get it by: apt-get install {package}")
+    return found
+
+
+def run_command(solver: str, command: Sequence[str], text: str, limit_s: float) -> tuple[str, bytes] | None:
+    """Run a command on `model.mps`; what it printed and what it wrote into `answer`, None where the time is over.
+
+    It runs in a folder of its own, which is gone afterwards, and in a process group of its own, so that an interruption
+    reaches this process alone, which then ends it. SolverError where it cannot be run or ends with an error.
+    """
+    with TemporaryDirectory(prefix=f"lmos-{solver}-") as name:
+        folder = Path(name)
+        (folder / MODEL).write_text(text)
+        try:
+            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
+        except OSError as error:
+            raise SolverError(solver, f"cannot run {command[0]}: {error.strerror}") from error
+        with process:
+            try:
+                printed = process.communicate(timeout=limit_s)[0].decode(errors="replace")
+            except subprocess.TimeoutExpired:
+                return None
+            finally:  # whatever happened: nothing, where it has ended
+                process.kill()
+                process.wait()
+        if process.returncode != 0:
+            last = printed.strip().rpartition("\n")[2]
+            raise SolverError(solver, f"{command[0]} ended with code {process.returncode}" + (f": {last}" if last else ""))
+        answer = folder / ANSWER
+        return printed, answer.read_bytes() if answer.exists() else b""
+
+
+def _sides(row: int, lower: float, upper: float) -> list[Side]:
+    if lower == upper:
+        return [Side(row, "E", lower)]
+    return [Side(row, kind, bound) for kind, bound in (("G", lower), ("L", upper)) if isfinite(bound)]
+
+
+def _entries(form: LinearForm) -> tuple[list[int], list[float]]:
+    """Columns and coefficients, each column once, without zeros."""
+    if not len(form.columns):
+        return [], []
+    columns, place = np.unique(form.columns, return_inverse=True)
+    values = np.bincount(place, form.coefficients)
+    return columns[values != 0].tolist(), values[values != 0].tolist()
+
+
+def _dense(form: LinearForm | None, size: int) -> list[float]:
+    """A coefficient for every column."""
+    if form is None or not len(form.columns):
+        return [0.0] * size
+    found: list[float] = np.bincount(form.columns, form.coefficients, size).tolist()
+    return found

@@ -1,0 +1,147 @@
+"""A network whose weights take no memory until they are asked for, so that half a network takes half the memory.
+
+Its graph is found from shapes alone, its digest from weights that are made (or read from a file) a piece at a time.
+What is to be run is filled afterwards; the rest never was anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from lmos_opt.profile import Granularity
+from measurement.errors import UntraceableError
+from measurement.networks import bytes_of, hollow_module, network_digest
+from measurement.networks.mapped import addresses_of, pieces
+from measurement.networks.seeding import Postponed
+from measurement.tracing import TracedNetwork, trace_network
+from measurement.tracing.grouping import snake_case
+from measurement.tracing.undisturbed import check_usable
+
+
+@dataclass(frozen=True)
+class HollowNetwork:
+    """What `build_network` gives, to the bit, once all of it is filled.
+
+    Seeded weights wait in `postponed`; those of a file are views of it where it is mapped into memory, at the addresses
+    `mapped`.
+    """
+
+    module: nn.Module
+    postponed: Postponed
+    mapped: tuple[range, ...]
+
+    @classmethod
+    def build(cls, builder: str, weights: str, *, allow_code: bool = False) -> HollowNetwork:
+        """As `build_network`, which says what may be asked for, and what is raised."""
+        postponed = Postponed()
+        module, file = hollow_module(builder, weights, postponed, allow_code=allow_code)
+        return cls(module, postponed, () if file is None else addresses_of(file))
+
+    @classmethod
+    def of(cls, module: nn.Module) -> HollowNetwork:
+        """A network that is all there."""
+        return cls(module, Postponed(), ())
+
+    def part(self, module: nn.Module) -> HollowNetwork:
+        """A part of the network, which lets go of everything else."""
+        return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
+
+    def trace(self, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
+        """The traced network, from shapes alone.
+
+        Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
+        """
+        check_usable(self.module, snake_case(type(self.module).__name__))
+        with _shapes_alone(self.module) as pairs:
+            traced = trace_network(self.module, example_input.to("meta"), granularity)
+        originals = {id(shape): tensor for shape, tensor in pairs}
+        for part in traced.graph_module.modules():
+            for table in (part._parameters, part._buffers):
+                for name, tensor in table.items():
+                    if tensor is not None and tensor.is_meta:
+                        found = originals.get(id(tensor), _view(tensor, pairs))
+                        if found is None:
+                            raise UntraceableError(traced.name, [f"{name} is a copy of a weight, made while tracing"])
+                        table[name] = found  # type: ignore[assignment]
+        return traced
+
+    def digest(self, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
+        """As `network_digest` of the filled network; a part of one weight is in memory at a time."""
+        return network_digest(self.module, structure, self._contents)
+
+    @torch.no_grad()
+    def fill(self, part: nn.Module) -> None:
+        """Give the weights that this part of the network holds their numbers, in memory of their own."""
+        for tensor in (*part.parameters(), *part.buffers()):
+            if self._is_mapped(tensor):
+                tensor.data = self._own(tensor)
+            self.postponed.do(tensor)
+
+    def present_bytes(self) -> int:
+        """The memory (B) that weights take now: those that were filled, are constants, or could not be mapped."""
+        present = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+                   for tensor in (*self.module.parameters(), *self.module.buffers())
+                   if self.postponed.of(tensor) is None and not self._is_mapped(tensor)}  # fmt: skip
+        return sum(present.values())
+
+    def _is_mapped(self, tensor: Tensor) -> bool:
+        return any(tensor.data_ptr() in addresses for addresses in self.mapped)
+
+    def _own(self, tensor: Tensor) -> Tensor:
+        if not tensor.is_contiguous():
+            return tensor.data.clone()
+        copy = torch.empty_like(tensor.data)
+        target, done = bytes_of(copy), 0
+        for piece in pieces(bytes_of(tensor), self.mapped):
+            target[done : done + piece.size] = piece
+            done += piece.size
+        return copy
+
+    def _contents(self, tensor: Tensor) -> Iterator[npt.NDArray[np.uint8]]:
+        fill = self.postponed.of(tensor)
+        if fill is None:
+            yield from pieces(bytes_of(tensor), self.mapped)
+        else:
+            yield from (part.view(np.uint8) for part in fill.parts(tensor.numel()))
+
+
+@contextmanager
+def _shapes_alone(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Inside the block, every parameter and buffer is one of torch's `meta` device; the value pairs each with its original."""
+    shapes: dict[int, Tensor] = {}
+    pairs: list[tuple[Tensor, Tensor]] = []
+    tables = [table for part in module.modules() for table in (part._parameters, part._buffers)]
+    saved = [dict(table) for table in tables]
+    try:
+        for table in tables:
+            for name, tensor in table.items():
+                if tensor is not None:
+                    if id(tensor) not in shapes:
+                        shapes[id(tensor)] = _shape_of(tensor)
+                        pairs.append((shapes[id(tensor)], tensor))
+                    table[name] = shapes[id(tensor)]  # type: ignore[assignment]
+        yield pairs
+    finally:
+        for table, entries in zip(tables, saved, strict=True):
+            table.update(entries)  # type: ignore[arg-type]
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    empty = torch.empty_like(tensor, device="meta", requires_grad=False)
+    return nn.Parameter(empty, requires_grad=tensor.requires_grad) if isinstance(tensor, nn.Parameter) else empty
+
+
+def _view(tensor: Tensor, pairs: list[tuple[Tensor, Tensor]]) -> Tensor | None:
+    """What `tensor` would be had it been made of an original and not of its shape: a view of it; None if it is no view."""
+    for shape, original in pairs:
+        if tensor.untyped_storage()._cdata == shape.untyped_storage()._cdata and shape.stride() == original.stride():
+            return original.detach().as_strided(tensor.shape, tensor.stride(),
+                                                original.storage_offset() + tensor.storage_offset())  # fmt: skip
+    return None

@@ -1,0 +1,271 @@
+"""Measured time per layer on this machine, each layer in its place in the whole network."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import accumulate
+from pathlib import Path
+from statistics import median
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from lmos_opt.errors import InputError
+from lmos_opt.profile import NetworkProfile
+from measurement.medians import CONFIDENCE, FAR, Median, median_of
+from measurement.timing.held import held_bytes
+from measurement.timing.stepping import Steps
+from measurement.tracing import TracedNetwork, trace_network
+from measurement.tracing.undisturbed import undisturbed
+
+WARM_UP = 2
+"""Runs before any that counts: the first ones pay for memory, thread pools and the kernels' own preparation."""
+PAUSE_S = 0.05
+"""Before every run, as a device pauses between images while the link is busy: its caches cool, its threads fall asleep."""
+LEAST_REPEATS = 5
+"""Fewer samples than this have no median worth the name, so they are taken even where the budget is spent."""
+PRECISION, BUDGET_S = 0.05, 10.0
+HEAVY = 0.05
+"""Layers that take this share of the whole must be sure to the precision; an error in the others hardly shows in any sum."""
+_CHECK_EVERY = 5
+_SHARED = 2**18
+"""Elements of a tensor that torch works on with all its threads: from 2**15 for each."""
+
+
+@dataclass(frozen=True)
+class LayerTimes:
+    """Medians over `repeats` runs: of each layer by name, and of the `whole` network run undivided (s).
+
+    The layers' times add up to the whole's. As they were read they added up to `sum_s`; of that, `clock_s` was spent on
+    reading the clock and on finding arguments, and was taken off layer by layer; what then remained was multiplied by
+    `scale`. Layers are timed with torch's threads awake; waking them is no layer's work, and would count to the first one
+    that uses them. A run that rests in its middle takes `restart_s` longer, since its second part begins with sleeping
+    threads and cold caches. `ended` says what ended the repeating.
+    """
+
+    layers: dict[str, Median]
+    whole: Median
+    sum_s: float
+    clock_s: float
+    scale: float
+    restart_s: float
+    repeats: int
+    threads: int
+    ended: Literal["precision", "budget"]
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        """The layers' medians."""
+        return {name: found.value for name, found in self.layers.items()}
+
+    @property
+    def whole_s(self) -> float:
+        """The whole's median."""
+        return self.whole.value
+
+
+def time_layers(
+    traced: TracedNetwork,
+    module: nn.Module,
+    example_input: Tensor,
+    *,
+    threads: int | None = None,
+    precision: float = PRECISION,
+    budget_s: float = BUDGET_S,
+) -> LayerTimes:
+    """Time every layer of `traced` inside runs of the whole graph, in turns with undivided runs of `module`.
+
+    Each run starts from a fresh copy of the example, so in-place operations cannot drift, and its layers find the
+    caches as their predecessors left them. `threads` is torch's number of threads (by default as it is). Runs go on until
+    the medians of the whole and of each layer that takes a HEAVY share of it have intervals narrower than `precision`,
+    relative to the median, or until `budget_s` seconds are spent, but not below LEAST_REPEATS of each kind.
+    Raises InputError for a precision, a budget or a number of threads that is not positive.
+    """
+    if not (precision > 0 and budget_s > 0) or (threads is not None and threads < 1):
+        raise InputError("timing", f"needs a positive precision, budget and number of threads, got {precision}, {budget_s} s "
+                                   f"and {threads}")  # fmt: skip
+    with torch_threads(threads) as used, undisturbed(module), torch.inference_mode():
+        runs = _Runs(traced, module, example_input)
+        for _ in range(WARM_UP):
+            runs.once()
+        runs.forget()
+        deadline = time.perf_counter() + budget_s
+        while True:
+            runs.once()
+            if runs.count < LEAST_REPEATS:
+                continue
+            if runs.count % _CHECK_EVERY == 0 and runs.width <= precision:
+                return runs.times(used, "precision")
+            if time.perf_counter() > deadline:
+                return runs.times(used, "budget" if runs.width > precision else "precision")
+
+
+def timed_profile(
+    profile: NetworkProfile,
+    module: nn.Module,
+    example_input: Tensor,
+    *,
+    threads: int | None = None,
+    precision: float = PRECISION,
+    budget_s: float = BUDGET_S,
+) -> NetworkProfile:
+    """The profile with each layer's time and memory on this machine, and `timing`: how they were measured.
+
+    Raises InputError where `profile` is not the profile of `module` for such an input.
+    """
+    traced = trace_network(module, example_input, profile.granularity)
+    if [layer.name for layer in traced.layers] != [layer.name for layer in profile.layers]:
+        raise InputError(profile.name, "the profile's layers are not those of the network to be timed")
+    times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s)
+    with torch_threads(threads), undisturbed(module), torch.inference_mode():
+        held = held_bytes(Steps(traced), example_input.clone())
+    layers = []
+    for layer in profile.layers:
+        found = times.layers[layer.name]
+        layers.append(layer.model_copy(update={"t_local_s": found.value, "t_local_low_s": found.low,
+                                               "t_local_high_s": found.high, "peak_local_bytes": held[layer.name]}))
+    timing = {
+        "torch": torch.__version__,
+        "threads": times.threads,
+        "cpu": cpu_name(),
+        "repeats": times.repeats,
+        "ended": times.ended,
+        "precision": precision,
+        "budget_s": budget_s,
+        "interval": f"{CONFIDENCE:.0%} of the median, by order statistics",
+        "outliers": sum(found.outliers for found in times.layers.values()),
+        "whole_outliers": times.whole.outliers,
+        "outlier_rule": f"farther from the median than {FAR:g} scaled median absolute deviations; counted, and kept",
+        "whole_s": times.whole.value,
+        "whole_low_s": times.whole.low,
+        "whole_high_s": times.whole.high,
+        "sum_s": times.sum_s,
+        "difference_s": times.sum_s - times.whole.value,
+        "clock_s": times.clock_s,
+        "scale": times.scale,
+        "restart_s": times.restart_s,
+    }
+    return profile.model_copy(update={"layers": tuple(layers), "timing": timing})
+
+
+def cpu_name() -> str:
+    """The processor's model, as the system names it."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+class _Runs:
+    """Runs of three kinds in turns: layer by layer, the same with a rest in the middle, and undivided."""
+
+    def __init__(self, traced: TracedNetwork, module: nn.Module, example: Tensor) -> None:
+        self._steps, self._module, self._example = Steps(traced), module, example
+        self._idle = self._steps.idle()
+        self._divided: list[dict[str, float]] = []
+        self._rested: list[dict[str, float]] = []
+        self._clock: list[dict[str, float]] = []
+        self._whole: list[float] = []
+        self._middle: str | None = None
+        self._for_all_threads = torch.zeros(_SHARED)
+
+    @property
+    def count(self) -> int:
+        """How often each kind was run."""
+        return len(self._whole)
+
+    def forget(self) -> None:
+        """Count from now on; what was seen so far says where the middle is."""
+        self._middle = _middle(self._divided[-1])
+        for kind in (self._divided, self._rested, self._clock, self._whole):
+            kind.clear()
+
+    def once(self) -> None:
+        """One run of each kind, each after a pause, with threads awake."""
+        self._divided.append(self._steps.time(self._image()))
+        self._clock.append(self._idle.time(self._example))
+        image = self._image()
+        start = time.perf_counter()
+        self._module(image)
+        self._whole.append(time.perf_counter() - start)
+        self._rested.append(self._steps.time(self._image(), self._middle, PAUSE_S))
+
+    def _image(self) -> Tensor:
+        image = self._example.clone()
+        time.sleep(PAUSE_S)
+        self._for_all_threads.add_(1.0)
+        return image
+
+    @property
+    def width(self) -> float:
+        """The widest relative interval among the whole and the heavy layers."""
+        whole = median_of(self._whole)
+        layers = (median_of([run[name] for run in self._divided]) for name in self._steps.layers)
+        return max([whole.width, *(layer.width for layer in layers if layer.value >= HEAVY * whole.value)])
+
+    def times(self, threads: int, ended: Literal["precision", "budget"]) -> LayerTimes:
+        """What the runs say."""
+        whole = median_of(self._whole)
+        read = {name: median_of([run[name] for run in self._divided]) for name in self._steps.layers}
+        clock = {name: median(run[name] for run in self._clock) for name in self._steps.layers}
+        left = {name: _shifted(read[name], clock[name]) for name in read}
+        total = sum(found.value for found in left.values())
+        scale = whole.value / total if total > 0 else 1.0
+        return LayerTimes(
+            layers={name: _scaled(found, scale) for name, found in left.items()},
+            whole=whole,
+            sum_s=sum(found.value for found in read.values()),
+            clock_s=sum(clock.values()),
+            scale=scale,
+            restart_s=self._restart_s(),
+            repeats=self.count,
+            threads=threads,
+            ended=ended,
+        )
+
+    def _restart_s(self) -> float:
+        """How much longer the layers of the second part take after a rest: lower quartiles beside lower quartiles.
+
+        At times, and on some days most times, the first of them waits for a thread to wake, longer than all the rest takes: a
+        median would be with the one or with the other.
+        """
+        names = self._steps.layers
+        second = names[names.index(self._middle) :] if self._middle is not None else ()
+        return max(sum(_quarter([run[name] for run in self._rested]) - _quarter([run[name] for run in self._divided])
+                       for name in second), 0.0)  # fmt: skip
+
+
+def _quarter(samples: list[float]) -> float:
+    return sorted(samples)[len(samples) // 4]
+
+
+def _middle(seconds: dict[str, float]) -> str:
+    """The layer before which about half of the time is spent."""
+    half = sum(seconds.values()) / 2
+    names: Sequence[str] = list(seconds)
+    return next(name for name, done in zip(names, accumulate(seconds.values()), strict=True) if done >= half)
+
+
+def _shifted(found: Median, clock_s: float) -> Median:
+    value, low, high = (max(seconds - clock_s, 0.0) for seconds in (found.value, found.low, found.high))
+    return Median(value, low, high, found.repeats, found.outliers)
+
+
+def _scaled(found: Median, scale: float) -> Median:
+    return Median(found.value * scale, found.low * scale, found.high * scale, found.repeats, found.outliers)
+
+
+@contextmanager
+def torch_threads(threads: int | None) -> Iterator[int]:
+    """torch with so many threads inside the block (None: as it is); gives how many."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        yield torch.get_num_threads()
+    finally:
+        torch.set_num_threads(before)

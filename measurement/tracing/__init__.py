@@ -1,0 +1,201 @@
+"""A network as layers with their real graph: traced, checked against the network itself, grouped and named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
+
+from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
+from lmos_opt.profile import DTYPE_BYTES, Granularity, TensorSpec
+from measurement.errors import UntraceableError
+from measurement.tracing.aliasing import AliasingError, NodeFacts, Observed, observe, tensor_spec
+from measurement.tracing.capture import (
+    attribute,
+    capture_batches_with_export,
+    capture_whole_with_fx,
+    capture_with_export,
+    capture_with_fx,
+    is_module_of_torch,
+    quiet,
+)
+from measurement.tracing.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
+from measurement.tracing.undisturbed import Watch, undisturbed
+
+_SEED = 20
+"""Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
+_LONGEST_REASON = 300
+"""Characters of a tracer's own complaint that are shown."""
+_BRANCHING = ("data-dependent", "inputs to control flow")
+
+__all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace_network"]
+
+ShapeRange = tuple[tuple[int, int | None], ...]
+
+
+@dataclass(frozen=True)
+class TracedNetwork:
+    """A network's graph and its layers in program order.
+
+    `graph_module` computes the network's output, with no reader relying on an in-place change that it does not read
+    itself; it holds the network's own parameters, not copies. `facts` says what each node did on the example.
+    `structure` is (name, kind, inputs) of each layer at granularity `module`, whatever `granularity` is.
+    `output_structure` rebuilds the network's output from its leaves. `shape_range` holds the least and the
+    greatest size (None: no bound) of each dimension of the inputs that the graph stands for; None where that is left to
+    the operations themselves.
+    """
+
+    name: str
+    graph_module: fx.GraphModule
+    layers: tuple[TracedLayer, ...]
+    input: TensorSpec
+    granularity: Granularity
+    structure: tuple[tuple[str, str, tuple[str, ...]], ...]
+    facts: dict[fx.Node, NodeFacts]
+    output_structure: TreeSpec
+    shape_range: ShapeRange | None
+
+    @cached_property
+    def returned(self) -> frozenset[str]:
+        """The layers of which the network's output holds a tensor."""
+        held = set(next(reversed(self.graph_module.graph.nodes)).all_input_nodes)
+        return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
+
+    def attribute(self, node: fx.Node) -> Any:
+        """The parameter, buffer or constant that a `get_attr` node stands for."""
+        return attribute(self.graph_module, str(node.target))
+
+
+def trace_network(module: nn.Module, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
+    """The layers of `module` in eval mode, which is left as it was.
+
+    The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
+    device: the same shapes). Raises InputError where the example does not fit the network or `granularity` is not one
+    it has, UntraceableError where neither torch.fx nor torch.export gives a faithful graph.
+    """
+    name = snake_case(type(module).__name__)
+    if not isinstance(example_input, Tensor):
+        raise InputError(name, f"takes one tensor as its input, got {type(example_input).__name__}")
+    if (wrong := _unusual(example_input)) is not None:
+        raise InputError(name, f"takes a tensor as its input whose numbers lie side by side, got {wrong}")
+    with undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
+        probe = _probe(example_input)
+        expected = _run(module, probe, name, watch)
+        graph_module, observed, shape_range = _faithful_graph(module, probe, expected, name, watch)
+        fine = module_layers(graph_module, observed.facts)
+        if not fine:
+            raise UntraceableError(name, ["it computes nothing"])
+        check_names(name, fine)
+        layers = fine if granularity == "module" else paper_layers(module, graph_module, observed.facts, name)
+    return TracedNetwork(
+        name=name,
+        graph_module=graph_module,
+        layers=layers,
+        input=tensor_spec(example_input),
+        granularity=granularity,
+        structure=tuple((layer.name, layer.kind, layer.inputs) for layer in fine),
+        facts=observed.facts,
+        output_structure=tree_flatten(expected)[1],
+        shape_range=shape_range,
+    )
+
+
+def _probe(example: Tensor) -> Tensor:
+    """What the network is run on: the example's numbers, or seeded ones where the example's are all equal."""
+    probe = example.detach().clone()
+    if probe.is_meta or not probe.is_floating_point() or probe.numel() < 2 or bool((probe != probe.flatten()[0]).any()):
+        return probe
+    return probe.copy_(torch.rand(probe.shape, generator=torch.Generator().manual_seed(_SEED)))
+
+
+def _unusual(tensor: Tensor) -> str | None:
+    """What a tensor is that lmos does not know; None for one that it does."""
+    if tensor.is_nested or tensor.layout is not torch.strided:
+        return "a nested one" if tensor.is_nested else f"one of layout {str(tensor.layout).removeprefix('torch.')}"
+    dtype = str(tensor.dtype).removeprefix("torch.")
+    return None if dtype in DTYPE_BYTES else f"one of dtype {dtype}"
+
+
+def _run(module: nn.Module, probe: Tensor, name: str, watch: Watch) -> Any:
+    try:
+        with watch:
+            output = module(probe.clone())
+    except THEIR_ERRORS as error:  # a network's forward may raise anything
+        raise InputError(name, f"fails on an input of shape {list(probe.shape)}: {first_line(error)}") from error
+    if changed := watch.changed():
+        raise UntraceableError(name, [f"its forward changes its own parameters or buffers in eval mode ({changed}); let it return "
+                                      "what it would keep, and keep that outside"])  # fmt: skip
+    for leaf in tree_leaves(output):
+        if not isinstance(leaf, Tensor | int | float | str | None):
+            raise UntraceableError(name, [f"its output holds a {type(leaf).__name__}; expected tensors, alone or in tuples, lists, "
+                                          "dictionaries or named tuples: wrap it in a module that returns these"])  # fmt: skip
+        if isinstance(leaf, Tensor) and (wrong := _unusual(leaf)) is not None:
+            raise UntraceableError(name, [f"its output holds a tensor that cannot be sent, {wrong}; let it return plain ones"])
+    if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(output)):
+        raise UntraceableError(name, ["its output holds no tensor; wrap it in a module that returns one"])
+    return output
+
+
+def _faithful_graph(
+    module: nn.Module, probe: Tensor, expected: Any, name: str, watch: Watch
+) -> tuple[fx.GraphModule, Observed, ShapeRange | None]:
+    one_shape: ShapeRange = tuple((n, n) for n in probe.shape)
+    any_batch: ShapeRange = tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(probe.shape))
+    ways: list[tuple[str, Callable[[], fx.GraphModule], ShapeRange | None]] = [
+        ("torch.fx", lambda: capture_with_fx(module), None),
+        ("torch.export for any batch", lambda: capture_batches_with_export(module, probe), any_batch),
+        ("torch.export", lambda: capture_with_export(module, probe), one_shape),
+    ]
+    if is_module_of_torch(module):
+        ways.append(("torch.fx as one layer", lambda: capture_whole_with_fx(module), None))
+    reasons = []
+    for way, capture, shape_range in ways:
+        try:
+            with quiet():
+                graph_module = capture()
+                observed = _observed(graph_module, probe)
+        except AliasingError as error:
+            reasons.append(f"{way}: {str(error).splitlines()[0]}")  # what follows is fx's, for its developers
+        except THEIR_ERRORS as error:  # tracers raise anything at code they cannot follow
+            reasons.append(f"{way}: {_cut(first_line(error))}")
+        else:
+            if _same(observed.output, expected):
+                return graph_module, observed, shape_range
+            reasons.append(f"{way}: the recorded graph gives another output than the network")
+    if not _same(_run(module, probe, name, watch), expected):
+        reasons = ["it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"]
+    elif any(word in reason for word in _BRANCHING for reason in reasons):
+        reasons = ["it chooses what to compute by the numbers in its tensors, not by their shapes, which no graph can hold: "
+                   "compute both and choose with torch.where, or split what comes before and after", *reasons]  # fmt: skip
+    raise UntraceableError(name, reasons)
+
+
+def _observed(graph_module: fx.GraphModule, probe: Tensor) -> Observed:
+    """As `observe`, for a graph that computes the same again whatever numbers were drawn before. AliasingError for others."""
+    before = torch.get_rng_state()
+    observed = observe(graph_module, probe.clone())
+    if not torch.equal(torch.get_rng_state(), before) and not _same(graph_module(probe.clone()), observed.output):
+        raise AliasingError("the graph draws random numbers, others each time; draw them outside, and give them as input")
+    return observed
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_REASON else f"{text[:_LONGEST_REASON]} ..."
+
+
+def _same(a: Any, b: Any) -> bool:
+    left, right = tree_leaves(a), tree_leaves(b)
+    return len(left) == len(right) and all(_same_leaf(x, y) for x, y in zip(left, right, strict=True))
+
+
+def _same_leaf(a: Any, b: Any) -> bool:
+    if not (isinstance(a, Tensor) and isinstance(b, Tensor)):
+        return type(a) is type(b) and bool(a == b)
+    if a.shape != b.shape or a.dtype != b.dtype:
+        return False
+    return a.is_meta or bool(((a == b) | (a.isnan() & b.isnan())).all())

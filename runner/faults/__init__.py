@@ -1,0 +1,1 @@
+"""What is done about faults: limits, refusals, and finishing an image alone."""

@@ -1,0 +1,129 @@
+"""What peers may take of a server: places, time, memory, requests."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from runner.faults.refusal import Refusal
+from runner.wire.protocol.connection import fresh_memory
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds that hold for everybody together, and for each peer.
+
+    `connections` greeted peers at once, `strangers` that have not greeted yet (the oldest goes where another comes),
+    `arrivals_per_s` new ones (others wait at the door), `greeting_s` to say what they want, `idle_s` of silence afterwards,
+    `window` requests that may wait for their answer, `memory_bytes` of received tensors, `requests_per_s` of one peer (faster
+    ones are read later), `drain_s` to finish what is under way when the server is told to end.
+    """
+
+    connections: int = 16
+    strangers: int = 64
+    arrivals_per_s: float = 100.0
+    greeting_s: float = 10.0
+    idle_s: float = 300.0
+    window: int = 4
+    memory_bytes: int = 2**31
+    requests_per_s: float = 1000.0
+    drain_s: float = 30.0
+
+
+ORDINARY = Limits()
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is taken of a server at a moment: places of peers and strangers, questions that wait, bytes of received tensors."""
+
+    peers: int
+    strangers: int
+    waiting: int
+    memory_bytes: int
+
+
+class Budget:
+    """Bytes that all peers share."""
+
+    def __init__(self, n_bytes: int) -> None:
+        self._total = self._left = n_bytes
+        self._lock = threading.Lock()
+
+    def take(self, n_bytes: int) -> None:
+        """Refusal where that much is not left."""
+        with self._lock:
+            if n_bytes > self._left:
+                raise Refusal("busy", f"tensors of {self._total - self._left} bytes are in memory; {n_bytes} more "
+                                      f"would be above {self._total}; try again later")  # fmt: skip
+            self._left -= n_bytes
+
+    @property
+    def taken(self) -> int:
+        """How many are in use."""
+        return self._total - self._left
+
+    def give_back(self, n_bytes: int) -> None:
+        """So many are free again."""
+        with self._lock:
+            self._left += n_bytes
+
+
+SPARE = 8
+"""A place has room for an eighth more than was asked for, so that it also does for the next payload: encoded ones are never of
+one length."""
+
+
+class Buffers:
+    """One peer's places for payloads, within a budget; used again, because fresh memory costs more than what it takes
+    to fill it."""
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget, self._taken = budget, 0
+        self._free: list[memoryview] = []
+
+    def take(self, n_bytes: int) -> memoryview:
+        """A place for exactly so many bytes."""
+        for k, place in enumerate(self._free):
+            if n_bytes <= place.nbytes <= 2 * n_bytes:
+                return self._free.pop(k)[:n_bytes]
+        self._drop()  # sizes change only with what is asked
+        room = n_bytes + n_bytes // SPARE
+        self._budget.take(room)
+        self._taken += room
+        return fresh_memory(room)[:n_bytes]
+
+    def give_back(self, place: memoryview) -> None:
+        """Nobody reads this place any more."""
+        if place.nbytes:
+            self._free.append(memoryview(place.obj))
+
+    def close(self) -> None:
+        """The peer has gone."""
+        self._free.clear()
+        self._budget.give_back(self._taken)
+        self._taken = 0
+
+    def _drop(self) -> None:
+        while self._free:
+            n_bytes = self._free.pop().nbytes
+            self._taken -= n_bytes
+            self._budget.give_back(n_bytes)
+
+
+class Throttle:
+    """So many events a second on average, with a second's worth at once."""
+
+    def __init__(self, per_s: float, clock: Callable[[], float] = time.monotonic,
+                 sleep: Callable[[float], object] = time.sleep) -> None:  # fmt: skip
+        self._per_s, self._clock, self._sleep = per_s, clock, sleep
+        self._ready_at = clock()
+
+    def wait(self) -> None:
+        """Return when one more may happen."""
+        now = self._clock()
+        self._ready_at = max(self._ready_at, now - 1.0) + 1 / self._per_s
+        if self._ready_at > now:
+            self._sleep(self._ready_at - now)

@@ -1,0 +1,1 @@
+"""Experiments on one machine: probing a link, emulating a slow one."""

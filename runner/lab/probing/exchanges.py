@@ -1,0 +1,117 @@
+"""Exchanges of several sizes with a server, interleaved, within a time and a volume.
+
+Empty exchanges come first, then ones four times as large each until one takes long enough to be told from the noise.
+From that on rounds of SHARES of a largest size, each round in an order of its own: sizes that are spread evenly pin a line
+down best, and interleaving keeps a link that changes meanwhile from looking like a size that is slow.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from statistics import median
+
+from lmos_opt.units import counted
+from runner.client.remote import Remote
+from runner.errors import PeerTooSlow, RunnerError
+from runner.lab.probing.fit import LEAST_EXCHANGES, Exchange, fit_link
+from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
+_EMPTY = 3
+_FIRST_BYTES, _GROWTH = 1024, 4
+_TELLING_S = 0.02
+"""An exchange whose bytes take this long, and as long as an empty one, says what the link's rate is about."""
+_LONGEST_S = 0.1
+"""What the bytes of the largest exchange are to take, unless an empty one takes longer."""
+_ROUNDS = 6
+"""How many rounds time and volume are to do for; an even share of either bounds the largest exchange."""
+_ENOUGH_ROUNDS, _CERTAIN = 5, 0.01
+"""No more rounds than these where the interval of the rate is narrower than this share of it, to either side."""
+_GRACE_S = 2.0
+"""What an exchange may take beyond the budget: the link may have become slower."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """What measuring may take: time (s) and bytes sent."""
+
+    seconds: float = 5.0
+    volume_bytes: int = 32_000_000
+
+
+class _Spent(Exception):
+    """The next exchange would be beyond the budget."""
+
+
+class _Prober:
+    def __init__(self, remote: Remote, budget: Budget) -> None:
+        self._remote, self._left_bytes = remote, budget.volume_bytes
+        self._end = time.monotonic() + budget.seconds
+        self.found: list[Exchange] = []
+        self.rate = float("inf")
+
+    @property
+    def base_s(self) -> float:
+        """What an empty exchange takes."""
+        return median(one.seconds for one in self.found if one.n_bytes == 0)
+
+    def left_s(self) -> float:
+        return self._end - time.monotonic()
+
+    def largest_bytes(self) -> int:
+        """Such that as many rounds fit into what is left as are wanted, and the bytes of one take long enough, not longer."""
+        share_s = (self.left_s() / _ROUNDS - len(SHARES) * self.base_s) / sum(SHARES)
+        seconds = min(max(share_s, self.base_s, _TELLING_S), max(_LONGEST_S, self.base_s))
+        return int(min(self.rate * seconds, LARGEST_PROBE_BYTES, self._left_bytes / _ROUNDS / sum(SHARES)))
+
+    def exchange(self, n_bytes: int) -> Exchange:
+        """One more; _Spent where it would not fit, or did not."""
+        expected_s = n_bytes / self.rate + (self.base_s if self.found else 0.0)
+        if n_bytes > self._left_bytes or expected_s > self.left_s():
+            raise _Spent
+        try:
+            seconds, t_server_s = self._remote.probe(n_bytes, 0, max(self.left_s(), 0.0) + _GRACE_S)
+        except PeerTooSlow:
+            if len(self.found) < LEAST_EXCHANGES:
+                raise
+            raise _Spent from None
+        self._left_bytes -= n_bytes
+        self.found.append(Exchange(n_bytes, max(seconds - t_server_s, 0.0)))
+        return self.found[-1]
+
+    def grow(self) -> None:
+        """Find out about the rate."""
+        n_bytes = _FIRST_BYTES
+        while True:
+            bytes_s = max(self.exchange(n_bytes).seconds - self.base_s, 1e-9)
+            self.rate = n_bytes / bytes_s
+            n_bytes *= _GROWTH
+            if bytes_s >= max(_TELLING_S, self.base_s / _GROWTH) or n_bytes > self.largest_bytes():
+                return
+
+
+def measure(remote: Remote, budget: Budget, seed: int = 0, tell: Callable[[int], None] = lambda n: None) -> list[Exchange]:
+    """Exchanges with the server behind `remote`; `tell` is called with how many there are.
+
+    RunnerError where the server cannot be reached, or where the budget does not do for LEAST_EXCHANGES.
+    """
+    order, prober = random.Random(seed), _Prober(remote, budget)
+    try:
+        for _ in range(_EMPTY):
+            prober.exchange(0)
+        prober.grow()
+        largest, rounds = prober.largest_bytes(), 0
+        while rounds < _ENOUGH_ROUNDS or not fit_link(prober.found).is_within(_CERTAIN):
+            for share in order.sample(SHARES, len(SHARES)):
+                prober.exchange(int(share * largest))
+            rounds += 1
+            tell(len(prober.found))
+    except _Spent:
+        pass
+    if len(prober.found) < LEAST_EXCHANGES:
+        raise RunnerError(remote.name, f"{counted(len(prober.found), 'exchange')} fitted into {budget.seconds:g} s and "
+                                       f"{budget.volume_bytes} bytes; it takes {LEAST_EXCHANGES}: give --budget or --volume more")
+    return prober.found

@@ -1,0 +1,156 @@
+"""What both sides do with a network: build it, prove that it is the plan's, and read its outputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
+
+from lmos_opt.errors import InputError
+from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
+from measurement.networks import build_network, network_digest
+from measurement.tracing import TracedNetwork, trace_network
+from measurement.tracing.aliasing import Slot
+from runner.errors import RunnerError
+from runner.wire.tensors import DTYPES
+
+_PLAIN_KEY = re.compile(r"[^.\[\s]+")
+
+
+class DigestError(RunnerError):
+    """The network that was built here is not the one that the plan was made for."""
+
+    def __init__(self, where: str, source: NetworkSource, found: str) -> None:
+        self.expected, self.found = source.digest, found
+        super().__init__(where, f"built here with weights {source.weights}, it is not the plan's network: its digest "
+                                f"is {_short(found)}, the plan's {_short(source.digest)}")  # fmt: skip
+
+
+def _short(digest: str) -> str:
+    return digest[: len("sha256:") + 12]
+
+
+def example_input(spec: TensorSpec) -> Tensor:
+    """Zeros of the input's shape and dtype. InputError for one that this machine cannot hold."""
+    try:
+        return torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+    except (RuntimeError, MemoryError, OverflowError):
+        shape = "x".join(map(str, spec.shape))
+        raise InputError("input", f"{shape} {spec.dtype} are {spec.bytes} bytes, more than this machine can hold") from None
+
+
+def is_torchvision(builder: str) -> bool:
+    """Whether a builder names a model of torchvision, and no code of anybody else."""
+    return builder.startswith("torchvision:")
+
+
+def build(builder: str, weights: str, networks: Sequence[str]) -> nn.Module:
+    """The network; a builder that is code of anybody else must be among `networks`, by its full name.
+
+    Raises RunnerError for code that is not, and what `build_network` raises.
+    """
+    check_allowed(builder, networks)
+    return build_network(builder, weights, allow_code=builder in networks)
+
+
+def check_allowed(builder: str, networks: Sequence[str]) -> None:
+    """RunnerError for a builder that is code of anybody else, unless it is among `networks`."""
+    if not is_torchvision(builder) and builder not in networks:
+        raise RunnerError(builder, f"names code to run, which nobody allowed here: --network {builder} does")
+
+
+def trace_checked(
+    where: str, module: nn.Module, source: NetworkSource, spec: TensorSpec, granularity: Granularity
+) -> TracedNetwork:
+    """The traced network; DigestError unless it is the source's, in architecture and weights."""
+    traced = trace_network(module, example_input(spec), granularity)
+    found = network_digest(module, traced.structure)
+    if found != source.digest:
+        raise DigestError(where, source, found)
+    return traced
+
+
+def flat_outputs(output: object) -> dict[str, Tensor]:
+    """The tensors in a network's output, by path: `output`, `output.0`, `output.logits`.
+
+    A key that is no plain word stands as Python writes it, so that no two paths look the same: `output['a.b']`, `output[3]`.
+    """
+    found = {}
+    for path, leaf in tree_flatten_with_path(output)[0]:
+        if isinstance(leaf, Tensor):
+            found[_path(path)] = leaf
+    return found
+
+
+class Leaf(NamedTuple):
+    """One leaf of a network's output: its path, what computes it (None: a constant), the how-manieth of that value's leaves it
+    is, and what tensor (None: it is none)."""
+
+    path: str
+    node: fx.Node | None
+    place: int
+    spec: TensorSpec | None
+
+
+def leaves_of(traced: TracedNetwork) -> list[Leaf]:
+    """The leaves of the network's output, in their order, for an input of the shape that it was traced with."""
+    output = next(node for node in traced.graph_module.graph.nodes if node.op == "output")
+    found: list[tuple[fx.Node | None, int, TensorSpec | None]] = []
+    for value in tree_leaves(output.args[0]):
+        facts = traced.facts.get(value) if isinstance(value, fx.Node) else None
+        if facts is None:
+            found.append((value if isinstance(value, fx.Node) else None, 0, None))
+            continue
+        for place, leaf in enumerate(tree_leaves(facts.value)):
+            found.append((value, place, facts.tensors[leaf.k] if isinstance(leaf, Slot) else None))
+    numbered = tree_unflatten(list(range(len(found))), traced.output_structure)
+    paths = [_path(path) for path, _ in tree_flatten_with_path(numbered)[0]]
+    return [Leaf(path, *rest) for path, rest in zip(paths, found, strict=True)]
+
+
+def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
+    """What `flat_outputs` finds in the network's output, for an input of the shape that it was traced with."""
+    return {leaf.path: leaf.spec for leaf in leaves_of(traced) if leaf.spec is not None}
+
+
+def _path(path: Sequence[object]) -> str:
+    return "".join(["output", *map(_step, path)])
+
+
+def _step(part: object) -> str:
+    if not isinstance(part, MappingKey):  # of a sequence, a named tuple, or what somebody registered
+        return f".{next((getattr(part, name) for name in ('idx', 'name') if hasattr(part, name)), part)}"
+    key = part.key
+    plain = isinstance(key, str) and _PLAIN_KEY.fullmatch(key) and key.isprintable()
+    return f".{key}" if plain else f"[{key!r}]"
+
+
+def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:
+    """The tensor that says the classes: `output.logits` if it has the shape (batch, classes), else the one that has it.
+
+    None where the result is no classification: no tensor of it has two dimensions, or several have.
+    """
+    flat = {name: tensor for name, tensor in outputs.items() if tensor.dim() == 2 and tensor.dtype != torch.bool}
+    if "output.logits" in flat:
+        return flat["output.logits"]
+    return next(iter(flat.values())) if len(flat) == 1 else None
+
+
+def class_of(outputs: Mapping[str, Tensor]) -> int | None:
+    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none, None
+    where the result is no classification."""
+    logits = logits_of(outputs)
+    if logits is None:
+        return None
+    if logits.is_complex():
+        logits = logits.abs()
+    return int(logits.flatten().argmax()) if logits.numel() else 0
+
+
+def in_words(outputs: Mapping[str, Tensor]) -> str:
+    """What a network returned, for people: `output.out float32[1, 21, 224, 224]`."""
+    return ", ".join(f"{name} {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items())

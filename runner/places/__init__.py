@@ -1,0 +1,1 @@
+"""What a place does: the edge, which begins, and the server, which answers."""

@@ -1,0 +1,61 @@
+"""What a codec changes: outputs beside those of the same tensors sent as they are, from the same server in one conversation.
+
+A tensor may travel as it is under any codec, so nothing needs to be opened twice, and no tail runs at the edge.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import torch
+from torch import Tensor, nn
+
+from runner.client.line import Line
+from runner.client.remote import Answer, Timeouts
+from runner.images import Images
+from runner.parts.network import class_of, logits_of
+from runner.parts.split import Crossing
+from runner.watching.report import Compared
+
+COMPARED = 8
+"""Pictures, unless another number is asked for: on a slow link, tensors as they are take their time."""
+
+
+@torch.inference_mode()
+def compare(line: Line | None, head: nn.Module, pictures: Images, most: int, first: int, timeouts: Timeouts) -> Compared | None:
+    """The first `most` pictures, asked twice each, under numbers from `first` on; None where there is no codec, or no answer.
+
+    It ends early where the server does not answer, or on Ctrl-C: the run that it belongs to is over.
+    """
+    if line is None or not line.has_codec:
+        return None
+    done = agree = 0
+    difference, classifies = 0.0, True
+    with suppress(KeyboardInterrupt):
+        for k in range(min(most, len(pictures))):
+            crossing = head(pictures.load(k))
+            coded = _answer(line, first + 2 * k, crossing, False, timeouts)
+            plain = coded and _answer(line, first + 2 * k + 1, crossing, True, timeouts)
+            if coded is None or plain is None:
+                break
+            classifies = class_of(plain.outputs) is not None
+            agree += class_of(coded.outputs) == class_of(plain.outputs)
+            difference = max(difference, *(_difference(one, plain.outputs[name]) for name, one in coded.outputs.items()
+                                           if not classifies or one is logits_of(coded.outputs)))
+            done += 1
+    return Compared(pictures=done, top1_agree=agree if classifies else None, max_logit_difference=difference) if done else None
+
+
+def _difference(one: Tensor, other: Tensor) -> float:
+    """The largest, of outputs that both are numbers; a server may answer what it likes."""
+    if one.shape != other.shape or not one.numel() or not (one.is_floating_point() and other.is_floating_point()):
+        return 0.0
+    return float((one - other).abs().nan_to_num(0.0, posinf=1e15).max())
+
+
+def _answer(line: Line, number: int, crossing: Crossing, as_they_are: bool, timeouts: Timeouts) -> Answer | None:
+    question = line.ask(number, crossing, as_they_are=as_they_are)
+    if not line.wait(question, time.monotonic() + timeouts.result_s):
+        line.withdraw(question, "the run is over")
+    return question.answer

@@ -1,0 +1,267 @@
+"""One peer at the server: a thread that reads and answers at once what it can, and one that computes."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import queue
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import lmos_opt
+from measurement import codecs
+from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
+from runner.faults.limits import Budget, Buffers, Limits, Throttle
+from runner.faults.refusal import Refusal
+from runner.machine import Machine
+from runner.places.answers import LARGEST_KEPT_BYTES, Answers, Stored
+from runner.places.tail import Networks, Tail
+from runner.watching.events import (
+    Answered,
+    Events,
+    PeerBytesMoved,
+    PeerGreeted,
+    PeerLeft,
+    PeerOpened,
+    PeerRefused,
+    shown,
+)
+from runner.wire.protocol import (
+    CAPABILITIES,
+    Bye,
+    Closed,
+    Connection,
+    Echo,
+    Error,
+    Hello,
+    Infer,
+    Open,
+    Ping,
+    Pong,
+    Probe,
+    Ready,
+    Received,
+    Result,
+    State,
+    Welcome,
+)
+from runner.wire.transport import LINGER_S, Channel
+
+SOFTWARE = f"lmos {lmos_opt.__version__}"
+_NOTHING = memoryview(bytes(2**22))
+
+
+@dataclass(frozen=True)
+class House:
+    """What all conversations of a server share.
+
+    `enter` is asked for a place when a peer has greeted; `take_over` is told which session a conversation goes on with, and ends
+    the one that had it: its edge came back because that one is dead, whatever the system still thinks of it.
+    """
+
+    networks: Networks
+    answers: Answers
+    budget: Budget
+    limits: Limits
+    machine: Machine
+    token: str | None
+    enter: Callable[[Conversation], bool]
+    take_over: Callable[[Conversation, str], None]
+    events: Events
+
+
+class Conversation:
+    """Talks with one peer, to the end; `run` is the reading thread's."""
+
+    def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, house: House) -> None:
+        self.channel, self._connection, self._buffers, self._house = channel, connection, buffers, house
+        self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
+        self._worker: threading.Thread | None = None
+        self._session = ""
+        self._stopping = False
+
+    def run(self) -> None:
+        """Everything from the first byte to the last."""
+        try:
+            try:
+                self._read()
+            finally:
+                self._work.put(None)
+                if self._worker is not None:
+                    self._worker.join()  # what was asked is answered, or kept for when it is asked again
+            if self._stopping:
+                self._say_why(Refusal("stopping", "the server is being stopped"))
+        except Refusal as refusal:
+            self._say_why(refusal)
+        except RemoteProtocolError as error:
+            self._say_why(Refusal("stopping", "the server is being stopped") if self._stopping else
+                          Refusal("protocol", error))  # fmt: skip
+        except LocalProtocolError:
+            if self._connection.state is not State.CLOSED:  # the computing thread ended it while this one was about to answer
+                raise
+        except PeerTooSlow as error:
+            self._say_why(Refusal("idle", error.message))
+        except ConnectionLost as error:
+            self._tell_left("untrusted" if isinstance(error, Untrusted) else "lost", str(error))
+        finally:
+            self.channel.close(linger_s=LINGER_S)
+            self._buffers.close()
+            self._tell_moved()
+
+    @property
+    def waiting(self) -> int:
+        """How many questions have come and are not begun."""
+        return self._work.qsize()
+
+    def stop(self) -> None:
+        """Read nothing more; answer what was asked; say so. From any thread."""
+        self._stopping = True
+        self.channel.stop_reading()
+
+    def give_way(self) -> None:
+        """End at once; what is being computed is kept for when it is asked again. From any thread."""
+        self._tell_left("came back")
+        self.channel.shut_down()
+
+    def tell_unfinished(self, waited_s: float) -> None:
+        """The server ends before this conversation does."""
+        self._tell_left("unfinished", f"{self.channel.name}: not finished within {waited_s:g} s")
+
+    def _read(self) -> None:
+        limits, throttle = self._house.limits, Throttle(self._house.limits.requests_per_s)
+        while True:
+            event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s)
+            if isinstance(event, Closed):
+                self._tell_left("gone")
+                return
+            message = event.message
+            if isinstance(message, Hello):
+                self._greet(message)
+            elif isinstance(message, Ping):
+                self.channel.send(Pong(id=message.id))
+            elif isinstance(message, Bye):
+                self._tell_left("done")
+                return
+            else:
+                throttle.wait()
+                if isinstance(message, Probe):
+                    self._echo(message, event)
+                else:
+                    self._put(event)
+
+    def _greet(self, hello: Hello) -> None:
+        wanted = self._house.token
+        if wanted is not None:
+            if hello.token is None:
+                raise Refusal("token", "this server wants a token, and none came")
+            if not hmac.compare_digest(hello.token.encode(), wanted.encode()):
+                raise Refusal("token", "the token is wrong")
+        if not self._house.enter(self):
+            raise Refusal("busy", f"{self._house.limits.connections} peers are being served; try again later")
+        self._house.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
+        self.channel.send(Welcome(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()),
+                                  window=self._house.limits.window, idle_s=self._house.limits.idle_s))  # fmt: skip
+
+    def _echo(self, probe: Probe, event: Received) -> None:
+        begin = time.perf_counter()
+        self._buffers.give_back(event.payload)
+        self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=time.perf_counter() - begin),
+                          [_NOTHING[: probe.echo_bytes]])  # fmt: skip
+
+    # the computing thread --------------------------------------------------------------------------------------------
+
+    def _put(self, event: Received) -> None:
+        if self._worker is None:
+            self._worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
+            self._worker.start()
+        self._work.put((time.perf_counter(), event))
+
+    def _compute(self) -> None:
+        try:
+            self._work_off()
+        except BaseException:
+            self.channel.shut_down()  # or the edge would wait for what nobody computes any more
+            raise
+
+    def _work_off(self) -> None:
+        asked: int | None = None
+        try:
+            tail: Tail | None = None
+            while (work := self._work.get()) is not None:
+                came_at, event = work
+                if isinstance(event.message, Open):
+                    tail = self._open(event.message)
+                elif isinstance(event.message, Infer):
+                    assert tail is not None
+                    asked = event.message.id
+                    self._answer(tail, event.message, event, came_at)
+        except Refusal as refusal:
+            self._say_why(refusal, asked)
+            self.channel.stop_reading()
+        except ConnectionLost as error:
+            self._tell_left("lost", str(error))
+            self.channel.shut_down()
+        except LocalProtocolError:
+            if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
+                raise
+
+    def _open(self, request: Open) -> Tail:
+        begin = time.perf_counter()
+        self._house.take_over(self, request.session)
+        tail = self._house.networks.open(request)
+        self._connection.payload_limit = tail.request_bytes
+        self._session = request.session
+        self._house.events.tell(PeerOpened(
+            peer=self.channel.name, session=shown(request.session), network=request.network.builder,
+            weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
+            t_open_s=time.perf_counter() - begin,
+        ))  # fmt: skip
+        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._house.machine))
+        return tail
+
+    def _answer(self, tail: Tail, request: Infer, event: Received, came_at: float) -> None:
+        answers = self._house.answers
+        stored = answers.claim(self._session, request.id, event.seal)
+        again, waited_s = stored is not None, 0.0
+        if stored is None:
+            try:
+                waited_s = time.perf_counter() - came_at
+                headers, parts, *times = tail.infer(request, event.payload)
+                waited_s += tail.waited_s
+                if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
+                    stored = Stored(headers, b"".join(parts), *times)
+            finally:
+                answers.keep(self._session, request.id, stored)
+        if stored is not None:
+            headers, parts, times = stored.tensors, [memoryview(stored.payload)], [stored.t_server_s, stored.t_decode_s]
+        t_server_s, t_decode_s = times
+        t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
+        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
+                                 t_queue_s=waited_s), parts)  # fmt: skip
+        self._house.events.tell(Answered(
+            peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
+            t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,
+            sent_bytes=sum(part.nbytes for part in parts),
+        ))  # fmt: skip
+        self._tell_moved()
+        self._buffers.give_back(event.payload)  # the outputs may be views of it
+
+    def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
+        """One line in the log, the same line to the peer if it still listens."""
+        if self._connection.state is State.CLOSED:  # it was said, or there is nobody to say it to
+            return
+        message = Error.of(refusal.code, refusal, request)
+        self._house.events.tell(PeerRefused(peer=self.channel.name, code=refusal.code, reason=message.message, number=request))
+        with contextlib.suppress(ConnectionLost, LocalProtocolError):
+            self.channel.send(message)
+
+    def _tell_left(self, how: str, reason: str | None = None) -> None:
+        self._house.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
+                                         reason=reason))  # fmt: skip
+
+    def _tell_moved(self) -> None:
+        sent_bytes, received_bytes = self.channel.newly_moved()
+        if sent_bytes or received_bytes:
+            self._house.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=sent_bytes, received_bytes=received_bytes))

@@ -1,0 +1,92 @@
+"""The head as it runs: built without the tail's weights, and measured by what it takes above the program itself.
+
+The program itself is everything but numbers: interpreter, libraries, the network's description, the kernels that were made
+for its layers. It is measured with the head's weights still empty, after one run whose result is not used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from lmos_opt.plan import Plan, PlannedNetwork
+from runner.adaptation.cuts import check_memory
+from runner.client.line import Line
+from runner.client.pipeline import Route
+from runner.faults.fallback import Fallback, why_not_here
+from runner.images import Images
+from runner.memory import PeakMemory, private_bytes, release, returned_at_once
+from runner.parts.loading import load_planned
+from runner.parts.network import example_input, outputs_of
+from runner.parts.sparing import spare_copies
+from runner.parts.split import Head, split_traced
+
+MEMORY_RUNS = 3
+
+
+@dataclass(frozen=True)
+class BuiltRoutes:
+    """Heads with their weights, and what the process holds beside numbers (B)."""
+
+    routes: list[Route]
+    program_bytes: int
+
+
+def build_routes(plans: Sequence[Plan], lines: Sequence[Line | None], network: PlannedNetwork, weights: str,
+                 networks: Sequence[str], pictures: Images) -> BuiltRoutes:  # fmt: skip
+    """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
+    several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
+
+    Each line learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
+    """
+    with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
+        loaded = load_planned(network, weights, networks)
+        check_memory(plans, loaded.traced)
+        refusal = why_not_here(plans[0], loaded.traced) if any(plan.x2 for plan in plans) else None
+        is_whole = any(not plan.x2 for plan in plans)
+        sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
+        routes: list[Route] = []
+        parts = nn.ModuleList()
+        for plan, line in zip(plans, lines, strict=True):
+            if line is not None:
+                line.expected = outputs_of(loaded.traced)
+            head, tail = split_traced(loaded.traced, plan.edge_layers) if plan.x2 else (loaded.hollow.module, None)
+            if isinstance(head, Head):
+                spare_copies(head.body, sizes)
+            parts.extend([head, tail] if is_whole and tail is not None else [head])
+            fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None)
+            routes.append(Route(head, line, fallback, plan.x1 if len(plans) > 1 else None))
+        hollow = loaded.hollow.part(parts)
+        del loaded, head, tail  # what the edge does not run is no part of its program
+        pictures.load(0)  # its libraries are
+        for route in routes:
+            with torch.inference_mode(), contextlib.suppress(Exception):  # numbers that mean nothing may be any
+                route.head(example_input(network.input))
+        release()
+        program_bytes = private_bytes() - hollow.present_bytes()
+        hollow.fill(parts)
+    return BuiltRoutes(routes, program_bytes)
+
+
+@torch.inference_mode()
+def head_memory(built: BuiltRoutes, pictures: Images) -> list[int]:
+    """The most memory (B) above the program itself while the head runs, or each of the heads, for a few images.
+
+    Apart from the timed runs: free memory must go back to the system, and fetching it again would make the head slower
+    (VGG16's first 10 layers by a quarter). Afterwards the heap is kept.
+    """
+    found = []
+    with returned_at_once():
+        for k in range(MEMORY_RUNS):
+            image = pictures.load(k % len(pictures))
+            release()
+            with PeakMemory() as peak:
+                for route in built.routes:
+                    route.head(image)
+            del image
+            found.append(max(peak.private_bytes - built.program_bytes, 0))
+    return found

@@ -1,0 +1,211 @@
+"""The server's side: accepts connections, within limits, and ends every conversation with one clear line."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from lmos_opt.errors import InputError
+from runner.errors import RunnerError
+from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
+from runner.machine import this_machine
+from runner.memory import keep_heap, settled, share_one_heap
+from runner.places.answers import Answers
+from runner.places.conversation import Conversation, House
+from runner.places.tail import Networks
+from runner.watching.events import NOBODY, Events, Listening, Observer, Stopped
+from runner.watching.logs import log_event, log_to_standard_error
+from runner.wire.connecting import Listener, is_loopback, listen, parse_address
+from runner.wire.protocol import Connection, Role
+from runner.wire.shaping import Shape, as_pacer
+from runner.wire.tls import Tls
+from runner.wire.transport import Channel
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
+
+
+def serve(
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    *,
+    networks: Sequence[str] = (),
+    weights_files: Sequence[Path] = (),
+    digests: Collection[str] | None = None,
+    threads: int | None = None,
+    batch: int = 1,
+    limits: Limits = ORDINARY,
+    shape: Shape | None = None,
+    token: str | None = None,
+    tls: Tls | None = None,
+    unprotected: bool = False,
+    ready: Callable[[int], None] | None = None,
+    observers: Sequence[Observer] = (),
+    watch: Callable[[Callable[[], Load]], None] | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
+
+    `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
+    dicts for plans with weights from a file; with `digests`, no other networks than these are run. Up to `batch`
+    images of several edges are computed at once, where that is faster; their last bits may then differ. Edges must bear the
+    `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
+    called with the port, which port 0 leaves to the system. `observers` are told what happens
+    (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is. All that
+    the server sends is held to `shape`, if there is one: a slow way back on a fast machine.
+    RunnerError where the address cannot be had, InputError where it is refused.
+    """
+    if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
+        raise InputError("--listen", f"{host} can be reached from other machines: give --token-file and --tls-cert, or "
+                                     "say --unprotected, which lets anybody there use this server and read what crosses")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    share_one_heap()
+    keep_heap()
+    events = Events([log_event, *observers])
+    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests, batch), limits, token=token, tls=tls,
+                    events=events, shape=shape)  # fmt: skip
+    if watch is not None:
+        watch(server.load)
+    with _until_signal(server.stop), settled():
+        events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
+                              threads=torch.get_num_threads()))  # fmt: skip
+        if ready is not None:
+            ready(server.listener.port)
+        server.run()
+    events.tell(Stopped())
+
+
+@contextlib.contextmanager
+def _until_signal(stop: Callable[[], None]) -> Iterator[None]:
+    """SIGTERM and SIGINT call `stop` inside the block; a second one ends the process as it would without it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def handle(number: int, frame: object) -> None:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+        stop()
+
+    for number in before:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Server:
+    """Accepts peers, and talks with each in threads of its own."""
+
+    def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
+                 tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None) -> None:  # fmt: skip
+        self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
+        self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
+                            this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
+                            events)  # fmt: skip
+        self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
+        self._peers: dict[Conversation, threading.Thread] = {}
+        self._sessions: dict[str, Conversation] = {}
+        self._changing = threading.Lock()
+
+    def run(self) -> None:
+        """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
+        if self._pacer is not None:
+            self._pacer.start()
+        throttle = Throttle(self._limits.arrivals_per_s)
+        for sock in self.listener:
+            throttle.wait()
+            self._admit(sock)
+        with self._changing:
+            peers, strangers = dict(self._peers), list(self._strangers)
+        for stranger in strangers:
+            stranger.channel.shut_down()
+        for peer in peers:
+            peer.stop()
+        deadline = time.monotonic() + self._limits.drain_s
+        for peer, thread in peers.items():
+            thread.join(max(deadline - time.monotonic(), 0.0))
+            if thread.is_alive():
+                peer.tell_unfinished(self._limits.drain_s)
+
+    def stop(self) -> None:
+        """End `run`, from any thread or signal handler."""
+        self.listener.stop()
+
+    def load(self) -> Load:
+        """How busy it is now, from any thread."""
+        with self._changing:
+            peers, strangers = tuple(self._peers), len(self._strangers)
+        return Load(len(peers), strangers, sum(peer.waiting for peer in peers), self._house.budget.taken)
+
+    def _admit(self, sock: socket.socket) -> None:
+        buffers = Buffers(self._house.budget)
+        connection = Connection(Role.SERVER, buffers.take)
+        conversation = Conversation(Channel(sock, connection, pacer=self._pacer, tls=self._tls), connection, buffers, self._house)
+        thread = threading.Thread(target=self._attend, args=(conversation,), name=conversation.channel.name, daemon=True)
+        with self._changing:
+            if len(self._strangers) >= self._limits.strangers:
+                next(iter(self._strangers)).channel.shut_down()
+            self._strangers[conversation] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # no thread to be had
+            self._leave(conversation)
+            conversation.channel.close()
+
+    def _attend(self, conversation: Conversation) -> None:
+        try:
+            conversation.run()
+        finally:
+            self._leave(conversation)
+
+    def _enter(self, conversation: Conversation) -> bool:
+        with self._changing:
+            if len(self._peers) >= self._limits.connections:
+                return False
+            self._peers[conversation] = self._strangers.pop(conversation)
+            return True
+
+    def _take_over(self, conversation: Conversation, session: str) -> None:
+        with self._changing:
+            before, self._sessions[session] = self._sessions.get(session), conversation
+        if before is not None:
+            before.give_way()
+
+    def _leave(self, conversation: Conversation) -> None:
+        with self._changing:
+            for session in [session for session, owner in self._sessions.items() if owner is conversation]:
+                del self._sessions[session]
+            self._strangers.pop(conversation, None)
+            self._peers.pop(conversation, None)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """`python -m runner.places.server [HOST:PORT [NETWORK ...]]`, for scripts and tests; the port is printed first."""
+    address, *networks = [*(sys.argv[1:] if arguments is None else arguments)] or [f"{DEFAULT_HOST}:{DEFAULT_PORT}"]
+
+    def ready(port: int) -> None:
+        sys.stdout.write(f"{port}\n")
+        sys.stdout.flush()
+
+    try:
+        with log_to_standard_error():
+            serve(*parse_address(address), networks=networks, ready=ready)
+    except RunnerError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

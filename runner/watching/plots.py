@@ -1,0 +1,108 @@
+"""A run as a picture: its stages beside the predicted ones, or each image's way over time (a Gantt chart)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lmos_opt.errors import InputError
+from lmos_opt.plots import style
+from lmos_opt.units import counted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from runner.watching.report import ImageResult, RunReport
+
+KINDS = ("stages", "gantt")
+_STAGES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image"}
+_WAY = (("t_edge_s", "edge", style.EDGE), ("t_queue_s", "waiting to be sent", style.WAIT),
+        ("t_tx_s", "link, with the answer's way back", style.LINK),
+        ("t_server_queue_s", "waiting at the server", style.GREY), ("t_server_s", "server", style.SERVER))  # fmt: skip
+_MOST_ROWS = 60
+"""Images that a Gantt chart shows; of more, the first ones."""
+
+
+def draw_report(report: RunReport, ax: Axes | None = None, kind: str | None = None) -> Axes:
+    """Draw a report as one of KINDS; without a kind, a pipelined run as a Gantt chart and any other as stages.
+
+    Raises InputError for another kind, and where a report holds nothing to draw.
+    """
+    if kind is None:
+        kind = "gantt" if report.pipelined and _is_timed(report) else "stages"
+    if kind not in KINDS:
+        raise InputError("plot", f"{kind!r} is no picture of a report; there are {', '.join(KINDS)}")
+    return draw_gantt(report, ax) if kind == "gantt" else draw_stages(report, ax)
+
+
+def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
+    """Draw each stage's predicted time beside the measured median, whiskers up to the 95th percentile; returns the Axes."""
+    ax = style.new_axes() if ax is None else ax
+    keys = [key for key in _STAGES if key in report.measured]
+    if not keys:
+        raise InputError("plot", "no image got through in this run, so there are no measured stages to draw")
+    predicted = [report.predicted.get(key, 0.0) for key in keys]
+    median = [report.measured[key].p50 for key in keys]
+    above = [report.measured[key].p95 - report.measured[key].p50 for key in keys]
+    places = list(range(len(keys)))
+    ax.bar([k - 0.2 for k in places], predicted, 0.38, color=style.GREY, label="predicted")
+    ax.bar([k + 0.2 for k in places], median, 0.38, yerr=[[0.0] * len(keys), above], capsize=4, color=style.EDGE,
+           label="measured: median, up to the 95th percentile")
+    style.label(ax, _title(report), "", "time (s)")
+    ax.grid(visible=False, axis="x")
+    ax.set_xticks(places, [_STAGES[key] for key in keys])
+    ax.legend(loc="best", fontsize=8)
+    return ax
+
+
+def draw_gantt(report: RunReport, ax: Axes | None = None) -> Axes:
+    """Draw each image's stages over the run's time, one row an image; returns the Axes.
+
+    Raises InputError where the report does not say when its images began.
+    """
+    images = _timed(report)
+    ax = style.new_axes(9.5, min(1.8 + 0.28 * len(images), 12)) if ax is None else ax
+    ends = [image.began_s or 0.0 for image in images]
+    for key, name, colour in _WAY:
+        spans = [getattr(image, key) for image in images]
+        ax.barh(range(len(images)), spans, 0.75, left=ends, color=colour, hatch=style.HATCHES[colour], edgecolor="white",
+                linewidth=0, label=name)
+        ends = [end + span for end, span in zip(ends, spans, strict=True)]
+    left_out = len(report.per_image) - len(images)
+    style.label(ax, _title(report) + (f", the first {len(images)}" if left_out else ""), "time since the run began (s)", "")
+    ax.grid(visible=False, axis="y")
+    ax.set_yticks(range(len(images)), [Path(image.file).name for image in images], fontsize=7, parse_math=False)
+    ax.invert_yaxis()
+    ax.set_xlim(left=0)
+    ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 if len(images) > 12 else -0.3), ncols=4, fontsize=8, frameon=False)
+    return ax
+
+
+def interactive_gantt(report: RunReport) -> Any:
+    """The same as a plotly figure."""
+    go = style.plotly_objects()
+    images = _timed(report)
+    rows = [f"{k + 1}: {Path(image.file).name}" for k, image in enumerate(images)]
+    ends = [image.began_s or 0.0 for image in images]
+    figure = go.Figure()
+    for key, name, colour in _WAY:
+        spans = [getattr(image, key) for image in images]
+        figure.add_trace(go.Bar(y=rows, x=spans, base=ends, orientation="h", name=name, marker={"color": colour}))
+        ends = [end + span for end, span in zip(ends, spans, strict=True)]
+    return style.finish(figure, _title(report), "time since the run began (s)", barmode="overlay", yaxis_autorange="reversed")
+
+
+def _timed(report: RunReport) -> list[ImageResult]:
+    if not _is_timed(report):
+        raise InputError("plot", "this report does not say when its images began; expected began_s in per_image")
+    return list(report.per_image[:_MOST_ROWS])
+
+
+def _is_timed(report: RunReport) -> bool:
+    return bool(report.per_image) and all(image.began_s is not None for image in report.per_image)
+
+
+def _title(report: RunReport) -> str:
+    name = report.plan.network.name if report.plan.network else "network"
+    manner = ", pipelined" if report.pipelined else ""
+    return f"{name}, x1 = {report.plan.x1}: {counted(report.images, 'image')}{manner}"

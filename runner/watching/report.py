@@ -1,0 +1,334 @@
+"""`RunReport`: what a run measured, beside what its plan predicted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+from pydantic import ConfigDict, Field
+
+from lmos_opt.coding import RAW, CodecName
+from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
+from lmos_opt.plan import STAGES, Plan
+from lmos_opt.preprocessing import Preprocessing
+from lmos_opt.units import counted, format_size, format_time
+from measurement.medians import median_of
+from runner.machine import Machine
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+EDGE_MEMORY = "edge_memory_bytes"
+
+
+class Spread(Record):
+    """Mean, median and 95th percentile (linear between neighbours) over the images of a run; `low` to `high` holds the true
+    median with 95 % confidence, by order statistics (`measurement.medians`)."""
+
+    mean: Amount
+    p50: Amount
+    p95: Amount
+    low: Amount | None = None
+    high: Amount | None = None
+
+
+class ImageResult(Record):
+    """One image: its class (the largest output), and its stages. Of a result that is no classification the class is None, and
+    `returns` says what it is.
+
+    `t_edge_s` is the head's compute and, under a codec, `t_encode_s`; `t_server_s` the tail's as the server reports it, with
+    `t_decode_s` in it; `t_tx_s` the way of `sent_bytes` there and of `received_bytes` back (with everything that went wrong in it),
+    `t_queue_s` the wait before it was sent, `t_server_queue_s` the wait at the server until the tail began, `latency_s` all of
+    it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
+    image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
+    `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that
+    adapts.
+    """
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    file: Text
+    class_: Count | None = Field(alias="class")
+    class_name: Text | None
+    returns: Text | None = None
+    t_edge_s: Amount
+    t_tx_s: Amount
+    t_server_s: Amount
+    latency_s: Amount
+    t_queue_s: Amount = 0.0
+    t_server_queue_s: Amount = 0.0
+    began_s: Amount | None = None
+    t_tail_s: Amount = 0.0
+    t_encode_s: Amount = 0.0
+    t_decode_s: Amount = 0.0
+    sent_bytes: Count | None = None
+    received_bytes: Count | None = None
+    retries: Count = 0
+    finished_at: Literal["plan", "edge"] = "plan"
+    reason: Text | None = None
+    cut: Count | None = None
+
+    @property
+    def in_words(self) -> str:
+        """What the network made of it: the class's name or number, or what it returned."""
+        return self.class_name or self.returns or ("" if self.class_ is None else str(self.class_))
+
+
+class CutChange(Record):
+    """A change of the cut: from the image `at_image` on, `at_s` after the run began, `x1_after` layers ran at the edge in place of
+    `x1_before`; what was predicted of both at the bandwidth that was estimated, and why."""
+
+    at_image: Count
+    at_s: Amount
+    x1_before: Count
+    x1_after: Count
+    bandwidth_bytes_per_s: Rate
+    predicted_before_s: Amount
+    predicted_after_s: Amount
+    reason: Text
+
+
+class Adapted(Record):
+    """What a run could adapt to: its policy's rule, the cuts by their number of edge layers, the plan's own first; and the probes
+    that were sent to know the link."""
+
+    rule: Text
+    cuts: tuple[Count, ...]
+    probes: Count
+    probed_bytes: Count
+
+
+class FailedImage(Record):
+    """An image that got no class, and why."""
+
+    file: Text
+    reason: Text
+    retries: Count
+
+
+class SkippedPicture(Record):
+    """A file of the folder that is no picture that can be used, and why; it is none of the run's images."""
+
+    file: Text
+    reason: Text
+
+
+class Happening(Record):
+    """Something that happened on the way, `at_s` after the run began: its name as in `runner.watching.events`, and one line."""
+
+    at_s: Amount
+    event: Name
+    text: Text
+
+
+class Compared(Record):
+    """Pictures whose tensors were also sent as they are, after the run: on how many the class is the same (None: the network does
+    not classify), and by how much outputs differ at most."""
+
+    pictures: Count
+    top1_agree: Count | None
+    max_logit_difference: Amount
+
+
+class CodecReport(Record):
+    """What the plan's codec did: bytes an image, the times of both ends, and what became of the outputs, if that was looked at.
+
+    The times are parts of `t_edge_s` and `t_server_s`.
+    """
+
+    codec: CodecName
+    raw_bytes: Count
+    sent_bytes: Spread
+    ratio: Amount
+    t_encode_s: Spread
+    t_decode_s: Spread
+    compared: Compared | None = None
+
+    @property
+    def in_words(self) -> str:
+        """All of it in half a sentence."""
+        text = (f"{self.codec} sent {format_size(self.sent_bytes.mean)} of {format_size(self.raw_bytes)} an image "
+                f"({self.ratio:.3f}), {format_time(self.t_encode_s.p50)} to encode, {format_time(self.t_decode_s.p50)} to decode")
+        if self.compared is None:
+            return text
+        agree = self.compared.top1_agree
+        same = "" if agree is None else f"class as without it on {agree} of {counted(self.compared.pictures, 'picture')}, "
+        return (f"{text}, {same}outputs off by {self.compared.max_logit_difference:.3g} at most")
+
+
+class Environment(Record):
+    """Under which conditions a run took place.
+
+    `weights` and `images` say in a sentence what they were, `seed` is that of seeded weights, `shape` the link's
+    emulation, `server` None where everything ran at the edge, `preprocessing` how pictures became inputs, if there were pictures.
+    """
+
+    started: Text
+    edge: Machine
+    server: Machine | None
+    server_address: Text | None
+    shape: Text | None
+    weights: Text
+    seed: Count | None
+    images: Text
+    preprocessing: Preprocessing | None = None
+
+
+class RunReport(Document):
+    """Written by `lmos run`: the plan, the predicted and the measured stages, and every image.
+
+    Measured `edge_memory_bytes` is the largest private memory of the edge's process while the head runs, less that of the
+    program itself (see `runner/places/head.py`); the stages
+    are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
+    was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
+    `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
+    `errors` says for each stage how far off its prediction was, relative to the measured median: 0.1 is a tenth too high.
+    `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
+    of the cut, images that failed; `skipped` files of the folder that are no pictures.
+    `codec` is there where tensors were not sent as they are. A run that
+    `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
+    """
+
+    SCHEMA: ClassVar[str] = "lmos.report/1"
+    schema_: Literal["lmos.report/1"] = Field("lmos.report/1", alias="schema")
+    plan: Plan
+    images: Count
+    predicted: dict[Name, Number]
+    measured: dict[Name, Spread]
+    errors: dict[Name, Number] = Field(default_factory=dict)
+    per_image: tuple[ImageResult, ...]
+    lost: Count
+    retries: Count
+    fallbacks: Count
+    environment: Environment
+    failed: tuple[FailedImage, ...] = ()
+    skipped: tuple[SkippedPicture, ...] = ()
+    complete: Flag = True
+    reason: Text | None = None
+    pipelined: Flag = False
+    elapsed_s: Amount | None = None
+    goodput_images_per_s: Amount | None = None
+    happened: tuple[Happening, ...] = ()
+    codec: CodecReport | None = None
+    adapted: Adapted | None = None
+    adaptation: tuple[CutChange, ...] = ()
+
+    def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
+        """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
+        without a kind); returns the matplotlib Axes."""
+        from runner.watching.plots import draw_report
+
+        return draw_report(self, ax, kind)
+
+
+def make_report(
+    plan: Plan,
+    results: Sequence[ImageResult],
+    edge_memory: Sequence[int],
+    environment: Environment,
+    *,
+    failed: Sequence[FailedImage] = (),
+    skipped: Sequence[SkippedPicture] = (),
+    reason: str | None = None,
+    pipelined: bool = False,
+    elapsed_s: float | None = None,
+    happened: Sequence[Happening] = (),
+    compared: Compared | None = None,
+    adapted: Adapted | None = None,
+    adaptation: Sequence[CutChange] = (),
+) -> RunReport:
+    """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
+
+    Without a single result, nothing is `measured` but the memory.
+    """
+    planned = [result for result in results if result.finished_at == "plan"] or results
+    measured = {stage: [getattr(result, stage) for result in planned] for stage in STAGES if stage != EDGE_MEMORY}
+    spreads = {stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items() if values}
+    return RunReport(
+        schema="lmos.report/1",
+        plan=plan,
+        images=len(results) + len(failed),
+        predicted=plan.predicted,
+        measured=spreads,
+        errors=relative_errors(plan.predicted, spreads),
+        per_image=tuple(results),
+        lost=len(failed),
+        retries=sum(image.retries for image in results) + sum(image.retries for image in failed),
+        fallbacks=sum(result.finished_at == "edge" for result in results),
+        environment=environment,
+        failed=tuple(failed),
+        skipped=tuple(skipped),
+        complete=reason is None,
+        reason=reason,
+        pipelined=pipelined,
+        elapsed_s=elapsed_s,
+        goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
+        happened=tuple(happened),
+        codec=_codec_report(plan, results, compared),
+        adapted=adapted,
+        adaptation=tuple(adaptation),
+    )
+
+
+def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared | None) -> CodecReport | None:
+    coded = [result for result in results if result.finished_at == "plan" and result.sent_bytes is not None]
+    raw_bytes = sum(tensor.bytes for tensor in plan.crossing)
+    if plan.codec == RAW or not coded or not raw_bytes:
+        return None
+    sent = _spread([result.sent_bytes or 0 for result in coded])
+    return CodecReport(codec=plan.codec, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
+                       t_encode_s=_spread([result.t_encode_s for result in coded]),
+                       t_decode_s=_spread([result.t_decode_s for result in coded]), compared=compared)  # fmt: skip
+
+
+def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:
+    """How far off each prediction is, relative to the measured median; none where that is 0."""
+    return {stage: float(predicted[stage]) / spread.p50 - 1 for stage, spread in measured.items()
+            if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
+
+
+STAGE_COLUMNS = ("stage", "predicted", "between", "measured median", "between", "p95", "error")
+"""What the cells of `stage_rows` are; the first three where nothing was measured."""
+
+
+def decided(plan: Plan) -> str:
+    """For people, the values of the user's own variables: those that are not 0."""
+    found = [f"{name} = {value:.6g}" for name, value in (plan.solution or {}).items() if value]
+    return ", ".join(found) or f"all {len(plan.solution or {})} are 0"
+
+
+def memory_note(plan: Plan) -> str | None:
+    """For people, why a prediction of the edge's memory is far off: not where the plan's model is meant to come true."""
+    if plan.setting.memory_model != "sum":
+        return None
+    return "edge memory: predicted by sum, the paper's count, as if every output were kept; peak predicts what a head takes"
+
+
+def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
+    """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
+    the 95th percentile, and how far off the prediction was (empty for what was not measured)."""
+    rows = []
+    for key in STAGES:
+        show = format_size if key.endswith("bytes") else format_time
+        predicted = show(float(plan.predicted[key])) if key in plan.predicted else "not predicted"
+        row = [key, predicted, _between(plan.predicted_interval.get(key), show)]
+        spread = report.measured.get(key) if report is not None else None
+        if spread is not None and report is not None:
+            error = (report.errors or relative_errors(report.predicted, report.measured)).get(key)
+            ends = None if spread.low is None or spread.high is None else (spread.low, spread.high)
+            row += [show(spread.p50), _between(ends, show), show(spread.p95), "" if error is None else f"{100 * error:+.1f} %"]
+        elif report is not None:
+            row += [""] * 4
+        rows.append(row)
+    return rows
+
+
+def _between(ends: tuple[float, float] | None, show: Callable[[float], str]) -> str:
+    return "" if ends is None else f"{show(ends[0])} to {show(ends[1])}"
+
+
+def _spread(values: Sequence[float]) -> Spread:
+    p50, p95 = np.percentile(values, [50, 95])
+    found = median_of(values)
+    return Spread(mean=float(np.mean(values)), p50=float(p50), p95=float(p95), low=found.low, high=found.high)

@@ -1,0 +1,1 @@
+"""What passes between two places: bytes and events, sockets, encryption, tokens, tensors."""

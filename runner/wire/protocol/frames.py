@@ -1,0 +1,89 @@
+"""One frame: a prefix of fixed length, a JSON header, raw tensor bytes; each of the three has its checksum.
+
+| bytes | field                                    |
+| ----- | ---------------------------------------- |
+| 0-3   | `LMOS`                                   |
+| 4     | protocol version                         |
+| 5     | frame type                               |
+| 6-7   | zero                                     |
+| 8-11  | length of the header                     |
+| 12-19 | length of the payload                    |
+| 20-23 | CRC-32 of the header                     |
+| 24-27 | CRC-32 of the payload                    |
+| 28-31 | CRC-32 of the 28 bytes before it         |
+
+All numbers are little endian. Bytes 0-4 mean the same in every version. The prefix seals itself, so that nobody waits
+for the bytes that a damaged length speaks of; every length is judged before anything of that length is allocated.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from enum import IntEnum
+
+from runner.errors import NotOurProtocol, RemoteProtocolError
+from runner.wire.protocol.checksum import crc32
+
+MAGIC = b"LMOS"
+VERSION = 2
+_FIELDS = struct.Struct("<4sBBHIQII")
+_CRC = struct.Struct("<I")
+PREFIX_BYTES = _FIELDS.size + _CRC.size
+_TLS_RECORD = (b"\x15\x03", b"\x16\x03")
+
+
+class FrameType(IntEnum):
+    """The kinds of frames, by their number on the wire."""
+
+    HELLO = 1
+    WELCOME = 2
+    OPEN = 3
+    READY = 4
+    INFER = 5
+    RESULT = 6
+    PING = 7
+    PONG = 8
+    PROBE = 9
+    ECHO = 10
+    ERROR = 11
+    BYE = 12
+
+
+@dataclass(frozen=True)
+class Prefix:
+    """A prefix that was received whole and undamaged; its lengths are not yet judged."""
+
+    type: FrameType
+    header_bytes: int
+    payload_bytes: int
+    header_crc: int
+    payload_crc: int
+
+
+def encode_prefix(kind: FrameType, header: bytes, payload_bytes: int, payload_crc: int = 0) -> bytes:
+    """The prefix of a frame with this header and a payload of this length and CRC-32 (0 where there is none)."""
+    fields = _FIELDS.pack(MAGIC, VERSION, kind, 0, len(header), payload_bytes, crc32(header), payload_crc)
+    return fields + _CRC.pack(crc32(fields))
+
+
+def check_beginning(data: bytes) -> None:
+    """NotOurProtocol as soon as the first bytes of a prefix, however few, are not this version's."""
+    if not MAGIC.startswith(data[: len(MAGIC)]):
+        if data[:2] in _TLS_RECORD:
+            raise NotOurProtocol("speaks TLS, this side was started without")
+        raise NotOurProtocol(f"does not speak the lmos protocol (it sent {data[:8]!r})")
+    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
+        raise NotOurProtocol(f"speaks version {data[len(MAGIC)]} of the protocol; this side speaks version {VERSION}")
+
+
+def decode_prefix(data: bytes) -> Prefix:
+    """Read PREFIX_BYTES bytes; RemoteProtocolError where they are not a prefix of this protocol's version."""
+    check_beginning(data)
+    fields = data[: _FIELDS.size]
+    _, _, kind, zero, header_bytes, payload_bytes, header_crc, payload_crc = _FIELDS.unpack(fields)
+    if _CRC.unpack(data[_FIELDS.size :])[0] != crc32(fields):
+        raise RemoteProtocolError("a frame came damaged: the checksum of its prefix is wrong")
+    if kind not in set(FrameType) or zero != 0:
+        raise RemoteProtocolError(f"frame of unknown type {kind}")
+    return Prefix(FrameType(kind), header_bytes, payload_bytes, header_crc, payload_crc)

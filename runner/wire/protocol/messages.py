@@ -1,0 +1,281 @@
+"""What the two sides say: each message is a frame's header with a schema; some carry a payload as well.
+
+Tensor bytes are little endian and lie in the payload in the order of the header's `tensors`, each beginning at the
+next multiple of ALIGNMENT; the payload ends with the last one. Nothing in a message is ever executed.
+docs/protocol.md tells the same to whoever writes another client.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from lmos_opt.files import Amount, Count, Name, Record, Text
+from lmos_opt.plan import LARGEST_CROSSING_BYTES
+from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
+from runner.errors import one_line
+from runner.machine import Machine
+from runner.wire.protocol.frames import FrameType
+
+ALIGNMENT = 64
+"""Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
+LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
+LARGEST_PROBE_BYTES = 2**22
+LARGEST_TOKEN = 1000
+MOST_DIMENSIONS = 16
+MOST_TENSORS = 4096
+MOST_UNANSWERED = 64
+CAPABILITIES = ("probe", "resend")
+"""What this side can do, beside its codecs. Neither side uses what the other did not name; names that it does not know it
+ignores."""
+
+DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+                    "complex64", "complex128"]  # fmt: skip
+ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "refused", "digest", "split", "tensors", "failed"]
+TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping"})
+"""After these it makes sense to try again: the bytes came damaged, or the server has no time now."""
+Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
+ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
+Line = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
+
+
+class TensorHeader(Record):
+    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender.
+
+    `encoded_bytes` is None where they travel as they are, and else how many bytes the conversation's codec made of them:
+    fewer than they have, so that no limit needs to know of codecs.
+    """
+
+    name: Name
+    dtype: DtypeName
+    shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    encoded_bytes: Annotated[Count, Field(ge=1)] | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a tensor without dimensions."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the elements."""
+        return self.elements * DTYPE_BYTES[self.dtype]
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes in the payload."""
+        return self.bytes if self.encoded_bytes is None else self.encoded_bytes
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.encoded_bytes is None:
+            found.pop("encoded_bytes", None)
+        return found
+
+    @model_validator(mode="after")
+    def _dense(self) -> Self:
+        if len(self.strides) != len(self.shape):
+            raise ValueError("strides: expected one for each dimension")
+        # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
+        extent = math.prod(max(n, 1) for n in self.shape) * DTYPE_BYTES[self.dtype]
+        if extent > LARGEST_PAYLOAD_BYTES or max(self.strides, default=0) > LARGEST_PAYLOAD_BYTES:
+            raise ValueError(f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes")
+        expected = 1
+        for stride, n in sorted((s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1):
+            if self.elements and stride != expected:
+                raise ValueError("strides: the elements do not lie densely")
+            expected *= n
+        if self.encoded_bytes is not None and self.encoded_bytes >= self.bytes:
+            raise ValueError(f"encoded_bytes: {self.encoded_bytes} are not fewer than the {self.bytes} of the elements")
+        return self
+
+
+def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
+    """Where each tensor begins in the payload, and the payload's length."""
+    begins, end = [], 0
+    for tensor in tensors:
+        begin = -(-end // ALIGNMENT) * ALIGNMENT
+        begins.append(begin)
+        end = begin + tensor.sent_bytes
+    return begins, end
+
+
+class Message(Record):
+    """Base of all messages; `TYPE` is its frame type."""
+
+    TYPE: ClassVar[FrameType]
+    LARGEST_HEADER_BYTES: ClassVar[int] = 2**20
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload that must follow the header."""
+        return 0
+
+
+class Hello(Message):
+    """Edge, first: who speaks, the token if the server wants one, and what this side can do beyond the least."""
+
+    TYPE = FrameType.HELLO
+    LARGEST_HEADER_BYTES = 2**12
+    software: Name
+    capabilities: Capabilities = ()
+    token: Annotated[str, Field(max_length=LARGEST_TOKEN)] | None = Field(default=None, repr=False)
+
+
+class Welcome(Message):
+    """Server: who answers, what it can do, and what it takes.
+
+    `window` is how many INFER may wait for their RESULT at once, `idle_s` how long the edge may stay silent.
+    """
+
+    TYPE = FrameType.WELCOME
+    LARGEST_HEADER_BYTES = 2**12
+    software: Name
+    capabilities: Capabilities = ()
+    window: Annotated[Count, Field(ge=1, le=MOST_UNANSWERED)]
+    idle_s: Amount
+
+
+class Open(Message):
+    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`.
+
+    `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
+    """
+
+    TYPE = FrameType.OPEN
+    session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    network: NetworkSource
+    granularity: Granularity
+    input: TensorSpec
+    edge_layers: tuple[Name, ...]
+    codec: Annotated[Name, Field(max_length=100)]
+
+
+class Ready(Message):
+    """Server: the tail is built, checked and warm. `result_bytes` is the length of every RESULT's payload."""
+
+    TYPE = FrameType.READY
+    result_bytes: Annotated[Count, Field(le=LARGEST_PAYLOAD_BYTES)]
+    machine: Machine
+
+
+class _WithTensors(Message):
+    id: Count
+    tensors: Annotated[tuple[TensorHeader, ...], Field(max_length=MOST_TENSORS)]
+
+    @property
+    def payload_bytes(self) -> int:
+        return offsets(self.tensors)[1]
+
+    @model_validator(mode="after")
+    def _names_once(self) -> Self:
+        if len({tensor.name for tensor in self.tensors}) != len(self.tensors):
+            raise ValueError("tensors: a name stands twice")
+        return self
+
+
+class Infer(_WithTensors):
+    """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs."""
+
+    TYPE = FrameType.INFER
+    scalars: dict[Name, JsonValue]
+
+
+class Result(_WithTensors):
+    """Server: what it makes of the network's output, as it is, and the time that the tail took (s), the first time it was asked.
+
+    `t_decode_s`, the time that undoing the codec took, is part of it; `t_queue_s` passed from the question's last byte until the
+    tail began.
+    """
+
+    TYPE = FrameType.RESULT
+    t_server_s: Amount
+    t_decode_s: Amount = 0.0
+    t_queue_s: Amount = 0.0
+
+    @model_validator(mode="after")
+    def _as_they_are(self) -> Self:
+        if any(tensor.encoded_bytes is not None for tensor in self.tensors):
+            raise ValueError("tensors: outputs travel as they are")
+        return self
+
+
+class Ping(Message):
+    """Edge: is anybody there? Answered at once, even while the server computes."""
+
+    TYPE = FrameType.PING
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+
+
+class Pong(Message):
+    """Server: yes."""
+
+    TYPE = FrameType.PONG
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+
+
+class Probe(Message):
+    """Edge: take these bytes, which mean nothing, and send as many back as `echo_bytes` says. Measures a link."""
+
+    TYPE = FrameType.PROBE
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+    probe_bytes: ProbeBytes
+    echo_bytes: ProbeBytes
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload."""
+        return self.probe_bytes
+
+
+class Echo(Message):
+    """Server: the answer to a PROBE; `t_server_s` lay between the probe's last byte and this message (s)."""
+
+    TYPE = FrameType.ECHO
+    LARGEST_HEADER_BYTES = 2**8
+    id: Count
+    echo_bytes: ProbeBytes
+    t_server_s: Amount
+
+    @property
+    def payload_bytes(self) -> int:
+        """Length of the payload."""
+        return self.echo_bytes
+
+
+class Error(Message):
+    """Server: why this conversation ends here; `id` is that of the INFER it is about, if it is about one."""
+
+    TYPE = FrameType.ERROR
+    code: ErrorCode
+    message: Line
+    id: Count | None = None
+
+    @classmethod
+    def of(cls, code: ErrorCode, text: object, request: int | None = None) -> Error:
+        """An error of one printable line."""
+        return cls(code=code, message=one_line(text), id=request)
+
+
+class Bye(Message):
+    """Edge: nothing more to ask."""
+
+    TYPE = FrameType.BYE
+
+
+MESSAGES: dict[FrameType, type[Message]] = {
+    m.TYPE: m for m in (Hello, Welcome, Open, Ready, Infer, Result, Ping, Pong, Probe, Echo, Error, Bye)
+}
+Question = Infer | Ping | Probe
+Answer = Result | Pong | Echo
+ANSWERS: dict[type[Answer], type[Question]] = {Result: Infer, Pong: Ping, Echo: Probe}
+"""Each answer bears the id of the question that it answers."""
+assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

@@ -1,0 +1,108 @@
+"""Tensors to payloads and back, without copying where they lie densely: the same bits, shape, strides and dtype.
+
+Under a codec, what it makes of them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from measurement.codecs import Codec, CodecError
+from runner.errors import LocalProtocolError
+from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
+
+DTYPES: dict[str, torch.dtype] = {
+    "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
+    "int64": torch.int64, "int32": torch.int32, "int16": torch.int16, "int8": torch.int8, "uint8": torch.uint8,
+    "bool": torch.bool, "complex64": torch.complex64, "complex128": torch.complex128,
+}  # fmt: skip
+_NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_PADDING = memoryview(bytes(64))
+
+
+def describe(name: str, tensor: Tensor) -> TensorHeader:
+    """The header of a tensor whose elements lie densely. LocalProtocolError for a dtype that has no name, and for one that is
+    larger than what is carried."""
+    if tensor.dtype not in _NAMES:
+        raise LocalProtocolError(f"tensor {name!r} has dtype {tensor.dtype}, which cannot be sent")
+    if tensor.nbytes > LARGEST_PAYLOAD_BYTES:
+        raise LocalProtocolError(f"tensor {name!r} has {tensor.nbytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
+    return TensorHeader(name=name, dtype=_NAMES[tensor.dtype],
+                        shape=tuple(tensor.shape), strides=tensor.stride())
+
+
+def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
+    """Headers and payload parts (with the padding between them) of tensors in main memory.
+
+    A view into the tensor's own memory wherever its elements lie densely, in any order of dimensions; a copy otherwise.
+    What a `codec` encodes are its bytes.
+    """
+    if sys.byteorder != "little":
+        raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
+    sent = [_sent(name, _dense(tensor), codec) for name, tensor in tensors.items()]
+    headers = tuple(header for header, _ in sent)
+    parts, end = [], 0
+    for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
+        parts += [_PADDING[: begin - end], part]
+        end = begin + part.nbytes
+    return headers, [part for part in parts if part.nbytes]
+
+
+def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | None = None) -> dict[str, Tensor]:
+    """The tensors over the payload's memory, which they keep alive; what a codec encoded has memory of its own.
+
+    Raises CodecError for bytes that are not what the codec's other side would have sent.
+    """
+    begins, _ = offsets(headers)
+    return {header.name: _tensor(header, payload, begin, codec) for header, begin in zip(headers, begins, strict=True)}
+
+
+def _sent(name: str, tensor: Tensor, codec: Codec | None) -> tuple[TensorHeader, memoryview]:
+    """A dense tensor's header, and its bytes."""
+    if codec is not None:
+        laid_out = tensor if codec.is_lossless else tensor.contiguous()
+        encoded = codec.encode(name, laid_out)
+        if encoded is not None and 0 < (part := memoryview(encoded)).nbytes < laid_out.nbytes:
+            return describe(name, laid_out).model_copy(update={"encoded_bytes": part.nbytes}), part
+    return describe(name, tensor), _bytes(tensor)
+
+
+def _dense(tensor: Tensor) -> Tensor:
+    tensor = tensor.detach().resolve_conj().resolve_neg()
+    if tensor.device.type != "cpu":
+        tensor = tensor.cpu()
+    if tensor.numel() == 0:
+        return torch.empty(tensor.shape, dtype=tensor.dtype)
+    layout = sorted((stride, n) for stride, n in zip(tensor.stride(), tensor.shape, strict=True) if n != 1)
+    expected = all(stride * n == larger for (stride, n), (larger, _) in pairwise(layout))
+    starts = not layout or layout[0][0] == 1
+    return tensor if expected and starts else tensor.contiguous()
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    """The memory of a dense tensor."""
+    flat = tensor.as_strided((tensor.numel(),), (1,))
+    return flat.view(torch.uint8).numpy().data
+
+
+def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec | None) -> Tensor:
+    if header.encoded_bytes is not None:
+        if codec is None:
+            raise CodecError(f"tensor {header.name!r} comes encoded, and tensors travel as they are here")
+        try:
+            flat = codec.decode(payload[begin : begin + header.encoded_bytes], header)
+        except CodecError as error:
+            raise CodecError(f"tensor {header.name!r}: {error}") from None
+        if flat.numel() != header.elements or flat.dtype is not DTYPES[header.dtype]:
+            raise CodecError(f"tensor {header.name!r}: {flat.numel()} elements of {flat.dtype}, expected {header.elements}")
+        return flat.as_strided(header.shape, header.strides)
+    dtype = DTYPES[header.dtype]
+    if header.bytes == 0:
+        return torch.empty_strided(header.shape, header.strides, dtype=dtype)
+    flat = torch.frombuffer(payload, dtype=dtype, count=header.elements, offset=begin)
+    return flat.as_strided(header.shape, header.strides)

@@ -1,0 +1,301 @@
+"""Conversations over connections, with a deadline for everything that the peer must do.
+
+Sockets never block: a channel tries, and polls where it would have to wait. One thread may read while another writes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+
+from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
+from runner.wire.connecting import format_address, reason_of
+from runner.wire.protocol import Closed, Connection, Event, Message, Received
+from runner.wire.shaping import Pacer
+from runner.wire.tls import PlainWire, Tls, TlsWire
+
+GRACE_S = 10.0
+"""A message that has begun may stall this long ..."""
+LEAST_BYTES_PER_S = 1000
+"""... and must go on at this rate on average: a peer that trickles cannot hold a connection for ever."""
+LINGER_S = 1.0
+_TICK_S = 0.001
+_MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
+
+
+def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
+    if not isinstance(error, ssl.SSLError):
+        return ConnectionLost(where, f"{what}: {reason_of(error)}")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Untrusted(where, f"the peer's certificate is not trusted: {error.verify_message}")
+    reason = (error.reason or "the stream ended").lower().replace("_", " ")
+    if "wrong version number" in reason or "http request" in reason:
+        return Untrusted(where, "the peer does not speak TLS, which this side was started with")
+    if "certificate" in reason or "unknown ca" in reason:
+        return Untrusted(where, f"the peer does not accept this side's certificate, or its lack: {reason}")
+    return ConnectionLost(where, f"TLS: {reason}")
+
+
+class _Progress:
+    """How one message comes along."""
+
+    def __init__(self) -> None:
+        self._end = self.moved = time.monotonic()
+        self._end += GRACE_S
+
+    def note(self, n_bytes: int) -> None:
+        """So many bytes have come."""
+        self._end += n_bytes / LEAST_BYTES_PER_S
+        self.moved = time.monotonic()
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether nothing has moved for the grace."""
+        return time.monotonic() > self.moved + GRACE_S
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether it is behind LEAST_BYTES_PER_S by more than the grace."""
+        return time.monotonic() > self._end
+
+
+class Channel:
+    """A socket and the conversation over it.
+
+    `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape, `tls` encrypts.
+    `moved_at` is when bytes last came or went (on the monotonic clock).
+    Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
+    """
+
+    def __init__(self, sock: socket.socket, connection: Connection, *, pacer: Pacer | None = None,
+                 tls: Tls | None = None) -> None:  # fmt: skip
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket, self.connection, self._pacer = sock, connection, pacer
+        self._wire: PlainWire | TlsWire = PlainWire(sock) if tls is None else TlsWire(sock, tls)
+        self._talking = threading.Lock()  # holds the connection's state together
+        self._sending = threading.Lock()  # holds a message's bytes together
+        self.moved_at = time.monotonic()
+        self._sent_bytes = self._received_bytes = 0
+        self._noted_bytes = (0, 0)
+        self._out: list[memoryview] = []
+        self._outgoing = _Progress()
+        self._incoming: _Progress | None = None
+        self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
+        try:
+            self.name = format_address(sock.getpeername())
+        except OSError:
+            self.name = "a peer that left at once"
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether something that was begun is not yet sent."""
+        return bool(self._out)
+
+    def newly_moved(self) -> tuple[int, int]:
+        """How many bytes went out and came in since this was last asked."""
+        before, self._noted_bytes = self._noted_bytes, (self._sent_bytes, self._received_bytes)
+        return self._noted_bytes[0] - before[0], self._noted_bytes[1] - before[1]
+
+    # one thread reads, others write ----------------------------------------------------------------------------------
+
+    def send(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
+        """Write one message; ConnectionLost where the peer is gone or does not read."""
+        with self._sending:
+            self.begin(message, payload)
+            while (wait_s := self._flush()) is not None:
+                if wait_s < math.inf:
+                    time.sleep(wait_s)
+                else:
+                    self._wait(select.POLLOUT if self._wire.is_open else self._events(wait_s), GRACE_S)
+                    self._check_outgoing()
+
+    def receive(self, timeout_s: float) -> Event:
+        """The next event: its first byte within `timeout_s`, the rest at LEAST_BYTES_PER_S or faster.
+
+        Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            if (event := self._read()) is not None:
+                return event
+            self._check_incoming()
+            left = end - time.monotonic() if self._incoming is None else GRACE_S
+            if left <= 0:
+                raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
+            self._wait(self._events(None), left)
+
+    def expect(self, timeout_s: float) -> Received:
+        """Like `receive`, where the end of the stream is no answer: ConnectionLost."""
+        event = self.receive(timeout_s)
+        if isinstance(event, Closed):
+            raise ConnectionLost(self.name, "the peer closed the connection without an answer")
+        return event
+
+    # one thread does both --------------------------------------------------------------------------------------------
+
+    def begin(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
+        """Put a message behind those that are being sent; `pump` sends them. The payload must stay as it is."""
+        with self._talking:
+            parts = self.connection.send(message, payload)
+        if not self._out:
+            self._outgoing = _Progress()
+            if self._pacer is not None:
+                self._pacer.begin()
+        self._out += (memoryview(part) for part in parts)
+
+    def pump(self, timeout_s: float, wake: int | None = None) -> Event | None:
+        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is readable.
+
+        Returns, too, when all that was begun is sent: the next message may wait for that.
+        """
+        end = time.monotonic() + timeout_s
+        while True:
+            was_sending = self.is_sending
+            wait_s = self._flush()
+            if (event := self._read()) is not None:
+                return event
+            self._check_incoming()
+            if was_sending and wait_s is None:
+                return None
+            if wait_s == math.inf:
+                self._check_outgoing()
+            left = end - time.monotonic()
+            if left <= 0:
+                return None
+            woken = self._wait(self._events(wait_s), min(left, GRACE_S, math.inf if wait_s is None else wait_s), wake)
+            if woken:
+                return None
+
+    def shut_down(self) -> None:
+        """End both directions; whoever waits in this channel, in any thread, sees the end of the stream."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def stop_reading(self) -> None:
+        """End the receiving direction alone: who reads sees the end of the stream, and answers can still be sent."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RD)
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """Close the socket.
+
+        With `linger_s`, what the peer still sends is thrown away first: closing over unread bytes would make the system
+        discard our last words to it.
+        """
+        with contextlib.suppress(OSError):
+            if linger_s:
+                self._socket.shutdown(socket.SHUT_WR)
+                deadline = time.monotonic() + linger_s
+                while (left := deadline - time.monotonic()) > 0:
+                    self._socket.settimeout(left)
+                    if not self._socket.recv(65536):
+                        break
+        self._socket.close()
+
+    # the socket ------------------------------------------------------------------------------------------------------
+
+    def _read(self) -> Event | None:
+        """Take what is there until it completes an event; None where more must come."""
+        while True:
+            space = self.connection.buffer()
+            try:
+                self._wire.handshake()
+                n_bytes = self._wire.recv_into(space)
+            except BlockingIOError:
+                return None
+            except OSError as error:
+                raise _lost(self.name, "the connection broke", error) from None
+            self._received_bytes += n_bytes
+            with self._talking:
+                event = self.connection.received(n_bytes)
+            if event is not None:
+                self._incoming, self.moved_at = None, time.monotonic()
+                return event
+            self._incoming = self._incoming or _Progress()
+            self._incoming.note(n_bytes)
+            self.moved_at = self._incoming.moved
+
+    def _flush(self) -> float | None:
+        """Send what can be. None when all is sent; else seconds until more may go, infinite: when the socket takes it."""
+        try:
+            while self._out:
+                if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:
+                    return wait_s
+                parts = self._out[:_MOST_PARTS]
+                self._wire.handshake()
+                n_bytes = self._wire.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
+                self._sent_bytes += n_bytes
+                self._granted -= n_bytes
+                self._out = _without(self._out, n_bytes)
+                self._outgoing.note(n_bytes)
+                self.moved_at = self._outgoing.moved
+        except BlockingIOError:
+            return math.inf
+        except OSError as error:
+            raise _lost(self.name, "the connection broke while sending", error) from None
+        return None
+
+    def _wait_for_pacer(self, pacer: Pacer) -> float:
+        """Seconds until the next bytes may leave; `_granted` says how many those are."""
+        if self._granted <= 0:
+            self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in self._out))
+            self._due = pacer.due(self._granted)
+        return self._due - time.monotonic()
+
+    def _events(self, wait_s: float | None) -> int:
+        if not self._wire.is_open:  # a handshake says itself what it waits for
+            return select.POLLOUT if self._wire.wants_write else select.POLLIN
+        return select.POLLIN if wait_s != math.inf else select.POLLIN | select.POLLOUT
+
+    def _wait(self, events: int, timeout_s: float, wake: int | None = None) -> bool:
+        """Wait until the socket is ready; True if `wake` is what was ready."""
+        poll = select.poll()
+        poll.register(self._socket, events)
+        if wake is not None:
+            poll.register(wake, select.POLLIN)
+        if 0 < timeout_s < _TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
+            time.sleep(timeout_s)
+            timeout_s = 0.0
+        return any(ready == wake for ready, _ in poll.poll(math.floor(timeout_s / _TICK_S)))
+
+    def _check_incoming(self) -> None:
+        if self._incoming is None:
+            return
+        if self._incoming.has_stopped:
+            raise PeerTooSlow(self.name, "the peer stopped inside a message")
+        if self._incoming.is_too_slow:
+            raise PeerTooSlow(self.name, "the peer sends too slowly")
+
+    def _check_outgoing(self) -> None:
+        if self._outgoing.has_stopped or self._outgoing.is_too_slow:
+            raise PeerTooSlow(self.name, "the peer stopped reading")
+
+
+def _first(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
+    """The first n bytes of the parts."""
+    found = []
+    for part in parts:
+        if n_bytes <= 0:
+            break
+        found.append(part[:n_bytes])
+        n_bytes -= found[-1].nbytes
+    return found
+
+
+def _without(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
+    """The parts without their first n bytes, and without empty ones before the rest."""
+    k = 0
+    while k < len(parts) and n_bytes >= parts[k].nbytes:
+        n_bytes -= parts[k].nbytes
+        k += 1
+    rest = parts[k:]
+    if n_bytes:
+        rest[0] = rest[0][n_bytes:]
+    return rest

@@ -1,0 +1,105 @@
+"""Exchanges by this project and its peers: each takes the bytes there and hears of it; what was promised is held to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from lmos.bench import runner_peers
+from lmos.bench.exchanging import MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
+from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.bench.solvers import MissingPeer
+from lmos.cli import main
+
+pytestmark = pytest.mark.usefixtures("one_torch_thread")
+
+
+def nothing(words: str) -> None:
+    pass
+
+
+def counting(name: str, turns: list[tuple[str, int]]) -> Peer:
+    """A peer that notes its turns."""
+
+    @contextmanager
+    def start() -> Iterator[Opener]:
+        @contextmanager
+        def connect(n_bytes: int) -> Iterator[Session]:
+            def exchange() -> Exchange:
+                turns.append((name, n_bytes))
+                return Exchange(float(len(name)))
+
+            yield exchange
+
+        yield connect
+
+    return Peer(name, start)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", ["raw_socket", "pyzmq", "grpc_streaming", "torch_gloo"])
+def test_each_peer_takes_messages_of_several_sizes_there(name: str) -> None:
+    missing: list[str] = []
+    rows = compete([runner_peers.get(name)], [64, 100_000], rounds=2, seed=0, tell=nothing, complain=missing.append)
+    if missing:
+        pytest.skip(missing[0])
+    assert [(row.n_bytes, row.peer, row.rounds) for row in rows] == [(64, name, 2), (100_000, name, 2)]
+    assert all(0 < row.q1_s <= row.median_s <= row.q3_s for row in rows)
+
+
+@pytest.mark.process
+def test_ours_beside_a_socket(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "runner", "--sizes", "4096,1MiB", "--peers", "raw_socket,ours", "-n", "3", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    rows = {(row["peer"], row["n_bytes"]): row for row in found["rows"]}
+    assert set(rows) == {(peer, n) for peer in ("raw_socket", "ours") for n in (4096, 2**20)}
+    assert rows["raw_socket", 4096]["ratio"] == 1
+    assert rows["raw_socket", 4096]["unaccounted_s"] is None
+    assert rows["ours", 2**20]["unaccounted_s"] >= 0
+    assert found["broken"] == []  # nothing is promised of these sizes
+
+
+@pytest.mark.process
+@pytest.mark.slow
+def test_the_promise_is_kept() -> None:
+    rows = compete([runner_peers.get("raw_socket"), runner_peers.get("ours")], [TENSOR_BYTES], 40, 0, nothing, nothing)
+    assert broken(rows) == []
+
+
+def test_peers_take_turns_in_an_order_that_the_seed_makes() -> None:
+    def turns(seed: int) -> list[tuple[str, int]]:
+        found: list[tuple[str, int]] = []
+        compete([counting("a", found), counting("bb", found)], [64, 128], 20, seed, nothing, nothing)
+        return found
+
+    assert turns(0) == turns(0) != turns(1)
+    after_warm_up = turns(0)[10:50]
+    assert all({after_warm_up[k][0], after_warm_up[k + 1][0]} == {"a", "bb"} for k in range(0, 40, 2))
+
+
+def test_a_peer_that_is_not_installed_is_left_out() -> None:
+    @contextmanager
+    def start() -> Iterator[Opener]:
+        raise MissingPeer("absent", "pip install absent")
+        yield
+
+    said: list[str] = []
+    rows = compete([Peer("absent", start), counting("raw_socket", []), counting("x", [])], [64], 1, 0, nothing, said.append)
+    assert [(row.peer, row.ratio) for row in rows] == [("raw_socket", 1.0), ("x", 0.1)]
+    assert said == ["absent is left out: pip install absent"]
+
+
+def test_promises_are_for_the_large_tensor_alone() -> None:
+    slow = Row(TENSOR_BYTES, OURS[0], 5, 1.0, 1.0, 1.0, MOST_RATIO + 0.01, 0.003)
+    assert len(broken([slow])) == 2
+    assert broken([Row(4096, OURS[0], 5, 1.0, 1.0, 1.0, 9.0, 0.003)]) == []
+    assert broken([Row(TENSOR_BYTES, "pyzmq", 5, 1.0, 1.0, 1.0, 9.0, None)]) == []
+
+
+@pytest.mark.parametrize(("option", "value"), [("--sizes", "5"), ("--sizes", "17MiB"), ("--sizes", "many"), ("--peers", "pigeon")])
+def test_what_cannot_be_measured_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "runner", option, value]) == 2
+    assert value in capsys.readouterr().err

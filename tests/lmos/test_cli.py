@@ -1,0 +1,379 @@
+"""The command line: help, exit codes, and what a bad file or option gets: one clear line and nothing else."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lmos.cli import main
+from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
+from tests.processes import started
+
+LMOS = [sys.executable, "-m", "lmos"]
+COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "ui", "serve", "certs", "run", "probe", "trace", "report", "export",
+            "model", "demo", "emulate", "doctor", "reproduce", "bench")
+
+
+def ends(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:
+    """Run a command that must fail with the code: one line on standard error, which comes back, nothing elsewhere."""
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("lmos: ")
+    assert err.endswith("\n")
+    assert len(err.splitlines()) == 1
+    assert "Traceback" not in err
+    return err
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Every command runs in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def changed(**changes: object) -> dict[str, Any]:
+    """The chain with other values in its second layer."""
+    data = chain_data()
+    data["layers"][1] |= changes
+    return data
+
+
+def without(key: str) -> dict[str, Any]:
+    data = chain_data()
+    del data["layers"][1][key]
+    return data
+
+
+def text(data: object) -> bytes:
+    return json.dumps(data).encode()
+
+
+CHAIN = text(chain_data())
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "negative": (text(changed(t_edge_s=-0.5)), "layers[1].t_edge_s: got -0.5, expected greater than or equal to 0"),
+    "nan": (text(changed(t_edge_s=float("nan"))), "layers[1].t_edge_s: got NaN, expected a finite number"),
+    "infinity": (text(changed(t_edge_s=float("inf"))), "layers[1].t_edge_s: got Infinity, expected a finite number"),
+    "1e400": (CHAIN.replace(b"0.125", b"1e400"), "layers[1].t_server_s: got inf, expected"),
+    "string": (text(changed(t_server_s="0.5")), 'layers[1].t_server_s: got "0.5", expected a valid number'),
+    "bool": (text(changed(weight_bytes=True)), "layers[1].weight_bytes: got true, expected a valid integer"),
+    "null": (text(changed(output_bytes=None)), "layers[1].output_bytes: got null, expected a valid integer"),
+    "missing key": (text(without("t_server_s")), "layers[1].t_server_s: is missing"),
+    "unknown key": (text(chain_data(colour="red")), "colour: is not a key of this schema"),
+    "unknown input": (text(changed(inputs=["a", "z"])), "layers[1].inputs[1]: 'z' is neither an earlier layer nor 'input'"),
+    "cycle": (text(instance_data(layer("a", "b"), layer("b", "a"))), "layers[0].inputs[0]: 'b' makes a cycle with 'a'"),
+    "self-loop": (text(changed(inputs=["b"])), "layers[1].inputs[0]: 'b' makes a cycle with 'b'"),
+    "later input": (text(instance_data(layer("a", "b"), layer("b", "input"))), "layers[0].inputs[0]: 'b' stands later"),
+    "name twice": (text(changed(name="a")), "layers[1].name: 'a' is already the name of layers[0]"),
+    "named input": (text(changed(name="input")), "layers[1].name: 'input' is reserved for the input image"),
+    "unprintable name": (text(changed(name="b\x1b[31m\n")), r'layers[1].name: got "b\u001b[31m\n", expected printable text'),
+    "no layers": (text(instance_data()), "layers: is empty"),
+    "layers an object": (text(chain_data(layers={})), "layers: got an object of 0, expected"),
+    "wrong schema": (text(chain_data(schema="lmos.instance/2")), "schema: got 'lmos.instance/2', expected"),
+    "no schema": (text({"layers": []}), "schema: got None, expected"),
+    "zero bandwidth": (text(chain_data(bandwidth_bytes_per_s=0)), "bandwidth_bytes_per_s: got 0, expected"),
+    "not json": (b"layers: 3", "is not JSON: Expecting value (line 1, column 1)"),
+    "half a file": (CHAIN[:100], "is not JSON: "),
+    "empty": (b"", "is empty; expected JSON"),
+    "deep nesting": (b'{"schema": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "is nested too deeply"),
+    "a list as a name": (text(changed(name=[[[[]]]])), "layers[1].name: got a list of 1, expected a valid string"),
+    "huge integer": (CHAIN.replace(b"8000", b"8" + 399 * b"0"), "layers[0].output_bytes: got 8000"),
+    "endless integer": (CHAIN.replace(b"8000", b"8" * 5000), "is not usable JSON"),
+    "huge time": (CHAIN.replace(b"0.125", b"8" + 399 * b"0"), "layers[1].t_server_s: got 8000"),
+    "fraction of a byte": (text(changed(output_bytes=0.5)), "layers[1].output_bytes: got 0.5, expected a valid integer"),
+    "key twice": (CHAIN.replace(b'"rtt_s"', b'"rtt_s": 1, "rtt_s"'), 'the key "rtt_s" stands twice'),
+    "not utf-8": (CHAIN.replace(b"toy", b"to\xff"), "is not UTF-8 text (byte "),
+    "utf-16": (CHAIN.decode().encode("utf-16"), "is not UTF-8 text (byte 0)"),
+    "half a character": (CHAIN.replace(b"toy", rb"to\ud800"), "name: got "),
+    "a list": (text([chain_data()]), "expected a JSON object with schema 'lmos.instance/1' or 'lmos.profile/1'"),
+    "extra that is no number": (text(changed(price="cheap")), 'layers[1].price: got "cheap", expected a valid number'),
+    "extra with a newline": (text(changed(**{"a\nb": "x"})), "layers[1].a b"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_instance_file_gets_one_line_and_no_output(name, folder, capsys):
+    content, complaint = BAD_FILES[name]
+    (folder / "bad.json").write_bytes(content)
+    line = ends(["front", "bad.json", "-o", "out.json"], capsys, 2)
+    assert line.startswith("lmos: bad.json: ")
+    assert complaint in line
+    assert len(line) < 1000
+    assert listed(folder) == ["bad.json"]
+
+
+@pytest.mark.parametrize("command", ["front", "plan"])
+def test_everything_wrong_stands_in_the_one_line(command, folder, capsys):
+    (folder / "bad.json").write_bytes(text(changed(t_edge_s=-1, t_server_s="x", inputs=[5])))
+    line = ends([command, "bad.json", "-o", "out.json", *(["--select", "knee"] if command == "plan" else [])], capsys, 2)
+    assert all(f"layers[1].{key}: got " in line for key in ("t_edge_s", "t_server_s", "inputs[0]"))
+    assert listed(folder) == ["bad.json"]
+
+
+def test_a_folder_and_a_missing_file(folder, capsys):
+    (folder / "dir.json").mkdir()
+    assert "dir.json: is a directory" in ends(["front", "dir.json", "-o", "out.json"], capsys, 2)
+    assert "none.json: no such file" in ends(["front", "none.json", "-o", "out.json"], capsys, 2)
+    assert listed(folder) == ["dir.json"]
+
+
+@pytest.mark.parametrize("name", ["negative", "deep nesting", "not utf-8"])
+def test_bad_files_in_a_real_process(name, folder):
+    (folder / "bad.json").write_bytes(BAD_FILES[name][0])
+    done = subprocess.run([*LMOS, "front", "bad.json", "-o", "out.json"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
+    assert BAD_FILES[name][1] in done.stderr
+    assert listed(folder) == ["bad.json"]
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--edge", "rpi99"], "rpi99: is neither a file nor a bundled device; bundled are i7-8700"),
+        (["--server", "none.json"], "none.json: no such file"),
+        (["--edge", ""], "is neither a file nor a bundled device"),
+        (["--edge", "rpi4"], "has no number 'macs'"),
+        (["--edge", "local"], "has no number 'macs'"),
+        (["--memory", "-1"], "memory: '-1' is not a size"),
+        (["--memory", "0.5"], "memory: '0.5' is a fraction of a byte"),
+        (["--memory", "1e300"], "memory_limit_bytes: got 1000"),
+        (["--bandwidth", "0Mbps"], "bandwidth: '0Mbps' is not a rate greater than zero"),
+        (["--bandwidth", "10"], "bandwidth: '10' is not a rate; expected a number with a unit such as 10Mbps"),
+        (["--bandwidth", ""], "bandwidth: '' is not a rate"),
+        (["--rtt", "x"], "rtt: 'x' is not a time"),
+        (["--rtt", "1e300s"], "rtt_s: got 1e+300"),
+        (["--memory-model", "most"], "--memory-model: 'most' is not one of sum, peak"),
+        (["--objectives", "latency,speed"], "objectives: 'speed' is not an objective; there are "),
+        (["--objectives", "latency,latency"], "objectives: latency, latency: expected each once"),
+        (["--objectives", ","], "objectives: there are none"),
+        (["--objectives", "latency,memory,energy"], "the objective energy needs the edge device's powers"),
+        (["--constrain", "energy"], "constrain: 'energy' is not among the objectives latency, memory"),
+        (["--solver", "magic"], "solver: 'magic' is not a solver; there are "),
+        (["--speed", "1"], "No such option: --speed"),
+        (["--memory"], "--memory"),
+        (["another.json"], "unexpected extra argument"),
+    ],
+)
+@pytest.mark.parametrize("command", ["front", "plan"])
+def test_bad_options_get_one_line_and_no_output(command, options, complaint, folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    rule = ["--select", "knee"] if command == "plan" else []
+    assert complaint in ends([command, "toy.json", "-o", "out.json", *rule, *options], capsys, 2)
+    assert listed(folder) == ["toy.json"]
+
+
+@pytest.mark.parametrize("rule", ["cut:99", "cut:-1", "cut:x", "cut:", "RS:x", "budget:", "budget:x", "slack:", "slack:-1",
+                                  "best", "", "knee:1", "ECO:1"])  # fmt: skip
+def test_bad_rules_get_one_line_and_no_output(rule, folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    ends(["plan", "toy.json", "--select", rule, "-o", "plan.json"], capsys, 2)
+    ends(["front", "toy.json", "--select", rule, "-o", "front.json", "--plot", "front.png"], capsys, 2)
+    assert listed(folder) == ["toy.json"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["front", "toy.json", "-o", "out.txt"], "out.txt: has the suffix '.txt'; expected one of .json, .csv, .parquet"),
+        (["front", "toy.json", "-o", "out"], "expected one of .json, .csv, .parquet"),
+        (["front", "toy.json", "-o", "out.json", "--plot", "out.jpg"], "expected one of .png, .svg, .pdf, .html"),
+        (["front", "toy.json", "-o", "none/out.json"], "none/out.json: cannot be written: no such file or directory"),
+        (["front", "toy.json", "-o", "toy.json/out.csv"], "toy.json/out.csv: cannot be written: not a directory"),
+        (["front", "toy.json", "--plot", "none/out.png"], "none/out.png: cannot be written: no such file or directory"),
+        (["front", "toy.json", "-o", "out.json", "--objectives", "latency", "--plot", "out.png"], "has no picture"),
+        (["plan", "toy.json", "--select", "knee", "-o", "out.csv"], "a plan is written as .json"),
+        (["plan", "toy.json", "--select", "knee", "-o", "none/out.json"], "none/out.json: cannot be written: no such file"),
+        (["plan", "toy.json"], "--select"),
+        (["front"], "SOURCE"),
+        (["front", "vgg20"], "vgg20: is neither a file nor a bundled network; bundled are alexnet"),
+        (["front", "vgg19", "--edge", "toy.json"], "toy.json: schema: got \"lmos.instance/1\", expected 'lmos.device/1'"),
+        (["profile", "nosuchnetwork"], "nosuchnetwork"),
+        (["profile", "alexnet", "--granularity", "fine"], "--granularity: 'fine' is not one of module, paper"),
+        (["profile", "alexnet", "--input", "3x224"], "--input: '3x224' is not a shape such as 3x224x224"),
+        (["profile", "alexnet", "--threads", "0"], "--threads"),
+        (["profile", "alexnet", "-o", "alexnet.txt"], "a profile is written as .json"),
+        (["run", "toy.json"], "toy.json: schema: got \"lmos.instance/1\", expected 'lmos.plan/1'"),
+        (["run", "none.json"], "none.json: no such file"),
+        (["demo", "-o", "toy.json"], "toy.json: cannot be a folder: file exists"),
+        (["demo", "-n", "0"], "-n"),
+        (["serve", "--listen", "127.0.0.1:http"], "127.0.0.1:http"),
+        (["nosuchcommand"], "No such command 'nosuchcommand'."),
+        (["frnt"], "No such command 'frnt'. Did you mean 'front'?"),
+        (["--nosuchoption"], "No such option: --nosuchoption"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(arguments, complaint, folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    assert complaint in ends(arguments, capsys, 2)
+    assert listed(folder) == ["toy.json"]
+
+
+def test_a_plan_of_numbers_alone_cannot_be_run(folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    assert main(["plan", "toy.json", "--select", "cut:1", "-o", "plan.json", "--json"]) == 0
+    capsys.readouterr()
+    assert "plan.json: network: is null" in ends(["run", "plan.json"], capsys, 2)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "constraint"),
+    [
+        (["front", "toy.json", "--proper-split", "--memory", "12099"], "memory limit 12099 B (12.1 kB, model sum)"),
+        (["front", "toy.json", "--proper-split", "--memory", "12099"], "proper split (1 <= x1 <= L-1)"),
+        (["front", "toy.json", "--proper-split", "--memory", "12099", "--memory-model", "peak"], "model peak"),
+        (["front", "one.json", "--proper-split"], "proper split (1 <= x1 <= L-1)"),
+        (["plan", "toy.json", "--select", "knee", "--proper-split", "--memory", "0"], "memory limit 0 B"),
+        (["plan", "toy.json", "--select", "cut:1", "--memory", "12099"], "memory limit 12099 B (the split needs 12100 B)"),
+        (["plan", "toy.json", "--select", "ECO", "--proper-split"], "proper split (1 <= x1 <= L-1)"),
+        (["plan", "toy.json", "--select", "budget:0.4"], "latency budget 0.4 (the least latency is 0.4415 s)"),
+        (["front", "toy.json", "--select", "budget:0.4"], "latency budget 0.4"),
+    ],
+)
+def test_an_infeasible_problem_ends_with_3_and_names_the_constraint(arguments, constraint, folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    (folder / "one.json").write_bytes(text(instance_data(layer("a", "input"))))
+    line = ends([*arguments, "-o", "out.json"], capsys, 3)
+    assert "infeasible: " in line
+    assert constraint in line
+    assert listed(folder) == ["one.json", "toy.json"]
+
+
+def test_a_limit_that_a_split_just_meets_is_feasible(folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    assert main(["plan", "toy.json", "--select", "knee", "--proper-split", "--memory", "12100", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["x1"] == 1
+
+
+def test_a_failure_while_running_ends_with_1(capsys):
+    """A port that somebody else holds."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        assert "address already in use" in ends(["serve", "--listen", address], capsys, 1)
+
+
+def test_an_interruption_ends_with_1_and_one_line(capsys, monkeypatch):
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lmos.commands.front.read", interrupt)
+    assert ends(["front", "vgg19", "-o", "out.json"], capsys, 1) == "lmos: interrupted\n"
+
+
+def test_an_operating_systems_complaint_is_one_line(capsys, monkeypatch):
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error", "disk")
+
+    monkeypatch.setattr("lmos.commands.front.read", fail)
+    assert ends(["front", "vgg19"], capsys, 1) == "lmos: disk: input/output error\n"
+
+
+def test_help_lists_every_command(capsys):
+    assert main(["--help"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.strip()] == list(COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_every_command_explains_itself(command, option, capsys):
+    assert main([command, option]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith(f"Usage: lmos {command} ")
+    assert "--help" in out
+    assert err == ""
+
+
+@pytest.mark.parametrize("command", ["front", "plan"])
+def test_the_options_of_front_and_plan(command, capsys):
+    assert main([command, "--help"]) == 0
+    out = capsys.readouterr().out
+    for option in ("--edge", "--server", "--bandwidth", "--rtt", "--memory", "--memory-model", "--objectives", "--constrain",
+                   "--proper-split", "--solver", "--output", "--json"):  # fmt: skip
+        assert option in out
+
+
+def test_no_command_prints_the_help_as_it_is_and_ends_with_2(capsys):
+    assert main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("Usage: lmos [OPTIONS] COMMAND [ARGS]...\n")
+    assert len(err.splitlines()) > 10
+    assert all(f"\n  {command} " in err for command in COMMANDS)
+
+
+def test_the_version(capsys):
+    assert main(["--version"]) == 0
+    import lmos_opt
+
+    assert capsys.readouterr() == (f"lmos {lmos_opt.__version__}\n", "")
+
+
+def test_help_imports_nothing_heavy():
+    code = ("import sys; from lmos.cli import main; main(['--help']); "
+            "print([m for m in ('pyomo', 'torch', 'numpy', 'pandas', 'pydantic', 'matplotlib') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["front", "toy.json"], ["front", "toy.json", "--json"], ["--help"]])
+def test_a_reader_that_has_gone_is_no_traceback(arguments, folder):
+    (folder / "toy.json").write_bytes(CHAIN)
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*LMOS, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_head_gets_its_line(folder):
+    (folder / "toy.json").write_bytes(CHAIN)
+    done = subprocess.run(["sh", "-c", '"$0" -m lmos front vgg19 | head -1', sys.executable], capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("vgg19: ")
+
+
+@pytest.mark.parametrize("arguments", [["front", "toy.json", "--json"], ["--help"]])
+def test_a_full_disk_behind_standard_output_is_one_line(arguments, folder):
+    (folder / "toy.json").write_bytes(CHAIN)
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run([*LMOS, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "lmos: standard output: no space left on device\n")
+
+
+def test_ctrl_c_in_a_real_process(folder):
+    """Interrupted while it waits for its instance in a pipe."""
+    with started([*LMOS, "front", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        waiting = Path(f"/proc/{process.pid}/wchan")
+        for _ in range(500):
+            if "pipe" in waiting.read_text():
+                break
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (1, "", "lmos: interrupted\n")
+
+
+def test_what_a_command_imports_is_left_alone_by_the_collector_while_it_runs(folder, capsys):
+    asked = "import gc; from lmos.commands import front; print(gc.isenabled(), gc.get_freeze_count() > 10_000)"
+    found = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert found.stdout.split() == ["True", "True"]
+    before = gc.get_freeze_count()
+    assert main(["front", "vgg19"]) == 0
+    assert gc.get_freeze_count() == before
+    assert gc.isenabled()
+    with pytest.raises(ImportError, match="cannot import name 'nonsense'"):
+        from lmos.commands import nonsense  # noqa: F401

@@ -1,0 +1,187 @@
+"""The halves of plans in other runtimes: what onnxruntime and torch.export make of them, beside torch."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from lmos.cli import main
+from lmos_opt import InputError, Instance, Plan
+from measurement.networks import build_network
+from measurement.profiling import profile_built
+from measurement.tracing import trace_network
+from runner.parts.exporting import IMAGE, ExportError, export_plan, largest_difference, random_image, run_onnx
+from runner.parts.network import flat_outputs
+from tests.runner.running import FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
+
+pytest.importorskip("onnxruntime")
+WORST = 1e-4
+SKIPPED = f"{__name__}:skipped"
+
+
+class Skipped(nn.Module):
+    """A layer beside its own input, and names that an exporter uses too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.conv(image)) + image
+
+
+def skipped() -> nn.Module:
+    return Skipped()
+
+
+def through_both(folder: Path, plan: Plan) -> float:
+    """The image through the files, beside the whole network in torch: the largest relative difference of the outputs."""
+    image = random_image(network_of(plan).input)
+    found = run_onnx(folder / "head.onnx", {IMAGE: image}) if plan.x1 else [image]
+    if plan.x2:
+        names = [tensor.name for tensor in plan.crossing]
+        found = run_onnx(folder / "tail.onnx", dict(zip(names, found, strict=True)))
+    with torch.no_grad():
+        return largest_difference(found, flat_outputs(whole(plan)(image)).values())
+
+
+@pytest.mark.parametrize("cut", [0, 3, -1])
+def test_onnx_computes_what_torch_does(plans: Plans, cut: int, tmp_path: Path) -> None:
+    plan = plans(cut)
+    written = export_plan(plan, tmp_path, networks=NETWORKS)
+    assert {half.half for half in written} == ({"head"} if plan.x1 else set()) | ({"tail"} if plan.x2 else set())
+    assert max(half.difference for half in written) < WORST
+    assert through_both(tmp_path, plan) < WORST
+    assert Plan.load(tmp_path / "plan.json") == plan
+
+
+def test_the_files_take_and_return_the_plans_crossing_tensors(plans: Plans, tmp_path: Path) -> None:
+    plan = plans(3)
+    head, tail = export_plan(plan, tmp_path, networks=NETWORKS)
+    assert (head.inputs, tail.outputs) == ((IMAGE,), ("output",))
+    assert head.outputs == tail.inputs == tuple(tensor.name for tensor in plan.crossing)
+
+
+def test_an_output_that_was_made_at_the_edge_is_among_the_heads_and_not_the_tails(tmp_path: Path) -> None:
+    head, tail = export_plan(Plans(TWO_OUTPUTS)(2), tmp_path, networks=NETWORKS)
+    assert head.outputs == ("features", "output.aux")
+    assert tail.inputs == ("features",)
+    assert tail.outputs == ("output.logits",)
+
+
+def test_an_image_that_crosses_beside_other_tensors_is_among_the_heads_outputs(tmp_path: Path) -> None:
+    plan = Plans(SKIPPED, shape=(1, 3, 8, 8))(1)
+    assert [tensor.name for tensor in plan.crossing] == ["input", "conv"]
+    export_plan(plan, tmp_path, networks=[SKIPPED])
+    assert through_both(tmp_path, plan) < WORST
+
+
+def test_torch_export_gives_torchs_bits(plans: Plans, tmp_path: Path) -> None:
+    plan = plans(3)
+    export_plan(plan, tmp_path, "torch", networks=NETWORKS)
+    image = random_image(network_of(plan).input)
+    head, tail = (torch.export.load(tmp_path / f"{half}.pt2").module() for half in ("head", "tail"))
+    assert torch.equal(tail(*head(image))[0], whole(plan)(image))
+
+
+def test_an_operation_without_a_translation_is_one_clear_line(plans: Plans, tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise RuntimeError("\nno translation of aten.fancy\nmore")
+
+    monkeypatch.setattr(torch.onnx, "export", refuse)
+    with pytest.raises(ExportError, match=r"the head cannot be exported: no translation of aten\.fancy$"):
+        export_plan(plans(3), tmp_path, networks=NETWORKS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_another_format_and_strange_code_are_refused(plans: Plans, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="'tflite' is not one of onnx, torch"):
+        export_plan(plans(3), tmp_path, "tflite", networks=NETWORKS)
+    with pytest.raises(Exception, match="names code to run, which nobody allowed here"):
+        export_plan(plans(3), tmp_path)
+
+
+def test_the_command_says_by_how_much_it_differs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    Plans(FOUR_CHANNELS, shape=(1, 4, 8, 8))(1).save(tmp_path / "plan.json")
+    assert main(["export", str(tmp_path / "plan.json"), "-o", str(tmp_path / "out"), "--network", FOUR_CHANNELS, "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)
+    assert [half["half"] for half in found] == ["head", "tail"]
+    assert all(half["difference"] < WORST and Path(half["file"]).stat().st_size for half in found)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v2", "resnet18", "shufflenet_v2_x0_5", "googlenet"])
+def test_ten_cuts_of_five_networks(name: str, tmp_path: Path) -> None:
+    """Prints the largest relative difference of any half, and of the output through both: run with -s to see it."""
+    plans = Plans(f"torchvision:{name}", shape=(1, 3, 224, 224))
+    count = len(plans.instance.names)
+    worst = 0.0
+    for k in range(10):
+        plan = plans(k * count // 9)
+        halves = export_plan(plan, tmp_path / str(k))
+        worst = max(worst, *(half.difference for half in halves), through_both(tmp_path / str(k), plan))
+    print(f"{name}: 10 cuts, largest relative difference {worst:.2e}")
+    assert worst < WORST
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.last = nn.Embedding(10, 4), nn.Linear(4, 3)
+
+    def forward(self, words: torch.Tensor) -> torch.Tensor:
+        return self.last(self.table(words).mean(1))
+
+
+class Spectrum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(torch.fft.fft(self.first(x)).real)
+
+
+def _plan_of(name: str, module: nn.Module, example: torch.Tensor, cut: int) -> Plan:
+    plans = object.__new__(Plans)
+    plans.profile = profile_built(f"{__name__}:{name}", "seeded:0", module, trace_network(module, example))
+    plans.instance = Instance.from_profile(plans.profile)
+    return plans(cut)
+
+
+def words() -> nn.Module:
+    return Words()
+
+
+def spectrum() -> nn.Module:
+    return Spectrum()
+
+
+def test_fault_16_a_network_of_indices_is_exported(tmp_path: Path) -> None:
+    network = f"{__name__}:words"
+    module = build_network(network, "seeded:0", allow_code=True)
+    written = export_plan(_plan_of("words", module, torch.zeros(1, 5, dtype=torch.int64), 1), tmp_path, networks=[network])
+    assert [half.half for half in written] == ["head", "tail"]
+    assert max(half.difference for half in written) < WORST
+
+
+def test_fault_16_a_complex_tensor_is_refused_for_onnx_with_a_way_out(tmp_path: Path) -> None:
+    network = f"{__name__}:spectrum"
+    module = build_network(network, "seeded:0", allow_code=True)
+    plan = _plan_of("spectrum", module, torch.zeros(1, 4), 2)
+    assert [tensor.dtype for tensor in plan.crossing] == ["complex64"]
+    with pytest.raises(ExportError, match="the tensor 'fft_fft' is complex, which ONNX does not know; use --to torch"):
+        export_plan(plan, tmp_path, networks=[network])
+    assert max(half.difference for half in export_plan(plan, tmp_path, "torch", networks=[network])) < WORST
+
+
+def test_fault_16_numbers_that_are_none_on_one_side_alone_differ() -> None:
+    nan, one = torch.tensor([1.0, float("nan")]), torch.tensor([1.0, 1.0])
+    assert largest_difference([nan], [nan]) == 0.0
+    assert largest_difference([nan], [one]) == largest_difference([one], [nan]) == float("inf")
+    assert largest_difference([torch.tensor([True])], [torch.tensor([False])]) == 1.0

@@ -1,0 +1,84 @@
+"""Pictures of a run: stages beside predictions, and a made-up pipelined run as it went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lmos_opt import InputError
+from runner.machine import this_machine
+from runner.watching.report import Environment, ImageResult, RunReport, make_report
+from tests.runner.running import BRANCHED, Plans
+
+pytest.importorskip("matplotlib")
+
+WAY = {"edge": "t_edge_s", "waiting to be sent": "t_queue_s", "link, with the answer's way back": "t_tx_s",
+       "waiting at the server": "t_server_queue_s", "server": "t_server_s"}  # fmt: skip
+
+
+def image(k: int) -> ImageResult:
+    """The k-th image of a run whose link is the slowest stage: each begins 0.25 s after the one before, and waits."""
+    times = {"t_edge_s": 0.25, "t_queue_s": 0.25 * k, "t_tx_s": 0.5, "t_server_queue_s": 0.0625 * k,
+             "t_server_s": 0.125 + 0.01 * k}  # fmt: skip
+    return ImageResult(file=f"{k}.png", class_=k, class_name=None, **times, latency_s=sum(times.values()), began_s=0.25 * k)
+
+
+@pytest.fixture(scope="module")
+def report() -> RunReport:
+    environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
+                              shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
+    return make_report(Plans(BRANCHED)(2), [image(k) for k in range(6)], [1], environment, pipelined=True, elapsed_s=4.0)
+
+
+def test_fault_19_a_pipelined_run_is_drawn_as_a_gantt_chart_in_its_images_order(report: RunReport) -> None:
+    ax = report.plot()
+    bars = {str(c.get_label()): list(c) for c in ax.containers}
+    assert [name for name in bars if name in WAY] == list(WAY)
+    for k, one in enumerate(report.per_image):
+        ends = [bar[k].get_x() + bar[k].get_width() for bar in bars.values()]
+        begins = [bar[k].get_x() for bar in bars.values()]
+        assert begins == pytest.approx([one.began_s, *ends[:-1]])  # each stage where the one before it ends
+        assert ends[-1] == pytest.approx((one.began_s or 0.0) + one.latency_s)
+        for name, key in WAY.items():
+            assert bars[name][k].get_width() == pytest.approx(getattr(one, key))
+    assert [bar.get_x() for bar in bars["edge"]] == [0.25 * k for k in range(6)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [f"{k}.png" for k in range(6)]
+    assert ax.yaxis_inverted()  # the first one on top
+    assert ax.get_xlabel() == "time since the run began (s)"
+
+
+def test_stages_stand_beside_what_was_predicted(report: RunReport) -> None:
+    ax = report.plot(kind="stages")
+    predicted, measured = ([bar.get_height() for bar in c] for c in ax.containers if hasattr(c, "patches"))
+    keys = ["t_edge_s", "t_tx_s", "t_server_s", "latency_s"]
+    assert predicted == [report.predicted[key] for key in keys]
+    assert measured == [report.measured[key].p50 for key in keys]
+    assert ax.get_ylabel() == "time (s)"
+
+
+def test_a_run_without_begins_is_drawn_by_its_stages_alone(report: RunReport) -> None:
+    old = report.to_dict()
+    for image in old["per_image"]:
+        del image["began_s"]
+    found = RunReport.from_dict(old)
+    assert found.plot().get_ylabel() == "time (s)"
+    with pytest.raises(InputError, match="does not say when its images began"):
+        found.plot(kind="gantt")
+    with pytest.raises(InputError, match="'pie' is no picture of a report; there are stages, gantt"):
+        found.plot(kind="pie")
+
+
+def test_a_run_of_which_nothing_got_through_has_no_picture(report: RunReport) -> None:
+    measured = {"edge_memory_bytes": report.to_dict()["measured"]["edge_memory_bytes"]}
+    with pytest.raises(InputError, match="no image got through"):
+        RunReport.from_dict(report.to_dict() | {"measured": measured, "per_image": []}).plot()
+
+
+def test_the_gantt_chart_as_a_page(report: RunReport, tmp_path: Path) -> None:
+    pytest.importorskip("plotly")
+    from lmos_opt.plots.style import save
+    from runner.watching.plots import interactive_gantt
+
+    save(tmp_path / "g.html", report.plot, lambda: interactive_gantt(report))
+    assert '"orientation":"h"' in (tmp_path / "g.html").read_text()

@@ -1,0 +1,192 @@
+"""Channels over real sockets: whole messages, deadlines, peers that vanish."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from lmos_opt.errors import InputError
+from runner.errors import ConnectionLost, RemoteProtocolError, RunnerError
+from runner.wire import transport
+from runner.wire.connecting import connect, format_address, listen, parse_address
+from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Received, Role, State
+from runner.wire.shaping import Pacer, Shape
+from runner.wire.tensors import pack, unpack
+from runner.wire.transport import Channel
+
+HELLO = Hello(software="lmos test")
+
+
+@pytest.fixture
+def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
+    with listen("127.0.0.1", 0) as listener:
+        edge = connect(listener.getsockname(), 5)
+        server, _ = listener.accept()
+    with edge, server:
+        yield edge, server
+
+
+def channels(sockets: tuple[socket.socket, socket.socket], pacer: Pacer | None = None) -> tuple[Channel, Channel]:
+    edge, server = Channel(sockets[0], Connection(Role.EDGE), pacer=pacer), Channel(sockets[1], Connection(Role.SERVER))
+    edge.connection.state = server.connection.state = State.READY
+    server.connection.payload_limit = 10**8
+    return edge, server
+
+
+def infer(tensors: dict[str, torch.Tensor]) -> tuple[Infer, list[memoryview]]:
+    headers, payload = pack(tensors)
+    return Infer(id=0, tensors=headers, scalars={}), payload
+
+
+def test_a_message_of_many_tensors_arrives_whole(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, server = channels(sockets)
+    tensors = {f"t{k}": torch.randn(k * 13) for k in range(300)} | {"large": torch.randn(10**6)}
+    sender = threading.Thread(target=lambda: edge.send(*infer(tensors)))
+    sender.start()
+    event = server.expect(5)
+    sender.join()
+    assert isinstance(event, Received)
+    assert isinstance(event.message, Infer)
+    back = unpack(event.message.tensors, event.payload)
+    assert all(torch.equal(back[name], tensor) for name, tensor in tensors.items())
+
+
+@pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
+def test_a_shaped_channel_is_never_faster_than_its_rate(sockets: tuple[socket.socket, socket.socket], n_bytes: int) -> None:
+    rate, delay = n_bytes / 0.3, 0.02
+    edge, server = channels(sockets, Pacer(Shape(rate, delay)))
+    message, payload = infer({"a": torch.zeros(n_bytes, dtype=torch.uint8)})
+    begin = time.perf_counter()
+    sender = threading.Thread(target=lambda: edge.send(message, payload))
+    sender.start()
+    assert isinstance(server.expect(60), Received)
+    assert (time.perf_counter() - begin) / (n_bytes / rate + delay) >= 0.999
+    sender.join()
+
+
+def test_pumping_ends_when_all_is_sent_since_the_next_message_may_wait_for_that(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    edge, server = channels(sockets)
+    edge.begin(*infer({"a": torch.zeros(10**7)}))  # more than the system's buffers hold
+    pumping = threading.Thread(target=edge.pump, args=(600,), daemon=True)
+    pumping.start()
+    assert isinstance(server.expect(5), Received)
+    pumping.join(30)
+    assert not pumping.is_alive()
+    assert not edge.is_sending
+
+
+def test_a_silent_peer_is_given_up(sockets: tuple[socket.socket, socket.socket]) -> None:
+    _, server = channels(sockets)
+    with pytest.raises(ConnectionLost, match=r"sent nothing for 0\.05 s"):
+        server.receive(0.05)
+
+
+def test_a_peer_that_stops_inside_a_message_is_given_up(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "GRACE_S", 0.1)
+    _, server = channels(sockets)
+    sockets[0].sendall(b"LMOS\x02")
+    with pytest.raises(ConnectionLost, match="stopped inside a message"):
+        server.receive(5)
+
+
+def test_a_peer_that_trickles_is_given_up(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "GRACE_S", 0.2)
+    monkeypatch.setattr(transport, "LEAST_BYTES_PER_S", 100)
+    _, server = channels(sockets)
+    stop = threading.Event()
+
+    def trickle() -> None:
+        for byte in b"LMOS\x02\x05" + b"\0" * 100:
+            if stop.wait(0.05):
+                return
+            sockets[0].sendall(bytes([byte]))
+
+    sender = threading.Thread(target=trickle)
+    sender.start()
+    with pytest.raises(ConnectionLost, match="too slowly"):
+        server.receive(5)
+    stop.set()
+    sender.join()
+
+
+def test_a_peer_that_does_not_read_is_given_up(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport, "GRACE_S", 0.1)
+    edge, _ = channels(sockets)
+    with pytest.raises(ConnectionLost, match="stopped reading"):
+        edge.send(*infer({"a": torch.zeros(10**8, dtype=torch.uint8)}))
+
+
+def test_the_end_of_the_stream_is_seen(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, server = channels(sockets)
+    edge.close()
+    assert isinstance(server.receive(5), Closed)
+    with pytest.raises(ConnectionLost, match="without an answer"):
+        server.expect(5)
+
+
+def test_shutting_down_wakes_who_waits(sockets: tuple[socket.socket, socket.socket]) -> None:
+    _, server = channels(sockets)
+    timer = threading.Timer(0.1, server.shut_down)
+    timer.start()
+    assert isinstance(server.receive(20), Closed)
+    timer.join()
+
+
+def test_last_words_survive_unread_bytes(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, server = channels(sockets)
+    edge.connection.state = State.READY
+    sockets[0].sendall(b"x" * 100_000)  # never read as messages
+    server.send(Error.of("failed", "no"))
+    closer = threading.Thread(target=lambda: server.close(linger_s=1.0))
+    closer.start()
+    event = edge.expect(5)
+    edge.close()
+    closer.join()
+    assert isinstance(event, Received)
+    assert event.message == Error.of("failed", "no")
+
+
+def test_another_protocol_is_the_peers_fault(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, _ = channels(sockets)
+    sockets[1].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    with pytest.raises(RemoteProtocolError, match="lmos protocol"):
+        edge.receive(5)
+
+
+def test_nobody_there_is_one_clear_line() -> None:
+    with listen("127.0.0.1", 0) as listener:
+        address = listener.getsockname()
+    with pytest.raises(ConnectionLost, match=r"^127\.0\.0\.1:\d+: connection refused; is 'lmos serve' running"):
+        connect(address, 5)
+
+
+def test_an_address_in_use_is_said() -> None:
+    with listen("127.0.0.1", 0) as listener, pytest.raises(RunnerError, match="cannot listen there: address already"):
+        listen(*listener.getsockname())
+
+
+@pytest.mark.parametrize(("text", "address"), [
+    ("127.0.0.1:80", ("127.0.0.1", 80)), ("host", ("host", 7070)), ("[::1]:5", ("::1", 5)), ("[::1]", ("::1", 7070)),
+])  # fmt: skip
+def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
+    assert parse_address(text) == address
+    assert parse_address(format_address(address)) == address
+
+
+@pytest.mark.parametrize("text", ["", ":80", "host:", "host:x", "host:99999", "host:-1", "host:²"])
+def test_what_is_no_address_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match="HOST:PORT"):
+        parse_address(text)
