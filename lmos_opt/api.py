@@ -118,7 +118,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
                  proper_split: bool, variables: Sequence[Variables], constraints: Sequence[Constraint],
                  algorithm: str | Algorithm | None, solver: str | Solver, time_limit_s: float | None,
                  resume: Front | None, step: Sequence[float] | None) -> Tracing:  # fmt: skip
-    from lmos_opt.own_code import expression_of, granule_of
+    from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
     start = perf_counter()
     if not isinstance(instance, Instance):

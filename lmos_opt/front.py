@@ -21,6 +21,7 @@ from lmos_opt.files import (
     checked_suffix,
     write_atomically,
 )
+from lmos_opt.imports import late
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -163,9 +164,8 @@ class Front(Document):
         It is complete where both are; solves and seconds are those of both together. Raises InputError unless both have the
         same objectives in the same order.
         """
-        from lmos_opt.fronts.combining import union
-
-        return union(self, other)
+        found: Front = late("lmos_opt.fronts.combining:union")(self, other)
+        return found
 
     def hypervolume(self, reference: Mapping[str, float] | None = None) -> float:
         """The volume that the points dominate up to a reference point, in the product of the objectives' units.
@@ -174,18 +174,16 @@ class Front(Document):
         the reference in every objective adds nothing. Raises InputError for a reference that lacks an objective or has
         a value that is not finite, MissingExtraError without moocore (the extra `indicators`).
         """
-        from lmos_opt.fronts.combining import hypervolume
-
-        return hypervolume(self, reference)
+        volume: float = late("lmos_opt.fronts.combining:hypervolume")(self, reference)
+        return volume
 
     def select(self, rule: str) -> Point:
         """The point that a selection rule chooses: `lmos`, `knee`, `ideal`, `min_latency`, `budget:S`, `slack:P`.
 
         Raises InputError for an unknown rule, InfeasibleError where no point satisfies it.
         """
-        from lmos_opt.rules.selection import select
-
-        return select(self, rule)
+        point: Point = late("lmos_opt.rules.selection:select")(self, rule)
+        return point
 
     def to_frame(self) -> pd.DataFrame:
         """pandas: a row a point, a column an objective, then `x1`, `x2`, `edge_layers` of a split, and `solution`, if any."""
@@ -205,9 +203,8 @@ class Front(Document):
     def plot(self, ax: Axes | None = None, *, color: str | None = None, label: str | None = None, chosen: Point | None = None,
              cuts: Sequence[Split] = (), rules: Sequence[str] = ()) -> Axes:  # fmt: skip
         """Draw the front, also into Axes that hold fronts already; returns the Axes. See `lmos_opt.plots.front.draw_front`."""
-        from lmos_opt.plots.front import draw_front
-
-        return draw_front(self, ax, chosen, color=color, label=label, cuts=cuts, rules=rules)
+        axes: Axes = late("lmos_opt.plots.front:draw_front")(self, ax, chosen, color=color, label=label, cuts=cuts, rules=rules)
+        return axes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.

@@ -1,4 +1,4 @@
-"""A user's own code by its name, `package.module:name`: from the current directory or the installed packages."""
+"""Code by its name, `package.module:name`: a user's own, from the current directory or the installed packages, and ours."""
 
 from __future__ import annotations
 
@@ -10,6 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, first_line, text_of
+
+
+def late(name: str) -> Any:
+    """What `package.module:name` of this project names, imported now.
+
+    A noun calls its pictures and rules by this: they know the noun, and it knows their names alone.
+    """
+    module_name, _, attribute = name.partition(":")
+    return getattr(import_module(module_name), attribute)
 
 
 def load_object(text: str) -> Any:

@@ -9,8 +9,9 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.coding import Coding, Sent, SizesTensors, check_names, coding_of
+from lmos_opt.coding import Coding, Sent, check_names
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
+from lmos_opt.encoding import SizesTensors, coding_of
 from lmos_opt.errors import InputError, MissingError, likely
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order

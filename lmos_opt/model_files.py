@@ -75,6 +75,6 @@ def _stay_apart(instance: Instance) -> bool:
 
 
 def _expression(model: Any, instance: Instance, objective: str | Objective) -> Any:
-    from lmos_opt.own_code import expression_of
+    from lmos_opt.fronts.own_objectives import expression_of
 
     return expression_of(objectives.get(objective), model, instance, is_shipped=isinstance(objective, str))

@@ -14,6 +14,7 @@ from lmos_opt.coding import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
 from lmos_opt.graph import check_order
+from lmos_opt.imports import late
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -202,6 +203,5 @@ class NetworkProfile(Document):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw what each layer puts out and how the work adds up; returns the matplotlib Axes."""
-        from lmos_opt.plots.layers import draw_layers
-
-        return draw_layers(self, ax)
+        axes: Axes = late("lmos_opt.plots.layers:draw_layers")(self, ax)
+        return axes

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmos_opt.coding import RAW, SizesTensors
+from lmos_opt.coding import RAW
 from lmos_opt.data import bundled
 from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of
+from lmos_opt.encoding import SizesTensors
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer

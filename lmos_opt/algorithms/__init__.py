@@ -17,7 +17,7 @@ from lmos_opt.errors import InputError
 if TYPE_CHECKING:
     from lmos_opt.algorithms.driver import Candidate, FrontProblem
 
-_SHARED = frozenset({"belief", "branching", "driver", "refinement"})
+_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "refinement", "scaling"})
 """Modules beside the algorithms that hold none."""
 
 

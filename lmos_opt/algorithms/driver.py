@@ -24,33 +24,17 @@ from numpy.typing import NDArray
 
 from lmos_opt.algorithms.belief import disbelief, unbounded
 from lmos_opt.algorithms.branching import BranchAndBound, Found, UnsettledError
+from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
 from lmos_opt.algorithms.refinement import Refinement
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.algorithms.scaling import SPREAD, scale_of
+from lmos_opt.errors import InputError
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 
-SPREAD = 1e4
-"""Scaled objectives move over at most this range: 1e13 times the feasibility tolerance, 1e12 times a double's grain."""
-STEP = 1e-7
-"""How far below a real value the next bound is put, on that scale: 100 feasibility tolerances."""
-RESOLUTION = 5e-8
-"""Real values this near to each other, on that scale (5e-12 of the spread), are the same value: below is rounding."""
-LOOSE_RESOLUTION = 1e-6
-"""The same where continuous variables enter the objective: their values carry what a solver's tolerance leaves."""
 NODE_LIMIT = 200_000
 """Nodes of a certified search on a general model before it is given up; a split has no limit."""
 MOST_EXCLUSIONS = 60
 """Solutions excluded from one subproblem before it is given up as numerically out of reach."""
-
-
-class TradeOffError(LmosError):
-    """Objectives are traded off by continuous variables, named in `variables`: the front has infinitely many points."""
-
-    def __init__(self, variables: Sequence[str]) -> None:
-        self.variables = tuple(variables)
-        shown = ", ".join(self.variables[:5]) + (", ..." if len(self.variables) > 5 else "")
-        super().__init__(f"the continuous variables {shown} trade the objectives off, so that there is no end of points: "
-                         "step= says how far apart they are to be")
 
 
 class _Footing(Enum):
@@ -62,14 +46,6 @@ class _Footing(Enum):
     """The integer solver's word, none of it yet that a region is empty: what it cannot answer is searched, from then on."""
     RELIED = auto()
     """The integer solver's word for an empty region too, or for what no search could prove: there is no way back."""
-
-
-class SubproblemError(LmosError):
-    """A subproblem that no setting of the solver could answer; `status` is the last one."""
-
-    def __init__(self, status: Status, message: str) -> None:
-        self.status = status
-        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -96,43 +72,6 @@ def below(value: float) -> Limit:
 def at_most(value: float) -> Limit:
     """The value or below."""
     return Limit(value, False)
-
-
-@dataclass(frozen=True)
-class _Scale:
-    """How one cost is scaled for the solver, and which values of it count as different."""
-
-    form: LinearForm
-    factor: float
-    granule: float | None
-    resolution: float
-    step: float
-
-    @property
-    def gap(self) -> float:
-        """The scaled cost by which a better solution is better at least."""
-        return self.factor * (0.75 * self.granule if self.granule is not None else self.resolution)
-
-    def row_bound(self, limit: Limit) -> float:
-        """The bound of the scaled row for a limit in the cost's own unit."""
-        if self.granule is not None:
-            offset = -self.granule / 2 if limit.strict else self.granule / 2
-        else:
-            offset = -self.step if limit.strict else self.resolution
-        return self.factor * (limit.value - self.form.constant + offset)
-
-
-def _scale(milp: Milp, form: LinearForm, granule: float | None, values_exact: bool, wanted: float | None) -> _Scale:
-    granule = granule or milp.granule(form)
-    spread = milp.spread(form)
-    if spread == 0:  # one value: any lower bound is one below it, by enough for a double to show
-        granule, spread = max(1.0, abs(form.at(np.nan_to_num(milp.lower)) - form.constant)), 1.0
-    factor = SPREAD / spread
-    if granule is not None and wanted is None:
-        return _Scale(form, min(1 / granule, factor), granule, granule / 4, granule / 2)
-    exact = values_exact or bool(np.all(milp.integer[form.columns[form.coefficients != 0]]))
-    resolution, step = (RESOLUTION, STEP) if exact else (LOOSE_RESOLUTION, 4 * LOOSE_RESOLUTION)
-    return _Scale(form, factor, None, resolution / factor, wanted or step / factor)
 
 
 @dataclass
@@ -172,7 +111,7 @@ class FrontProblem:
         granules = self.granules or [None] * self.p
         names = self.names or [str(k) for k in range(self.p)]
         steps: Sequence[float | None] = self.step or [None] * self.p
-        self._scales = [_scale(self.milp, form, granule, self.decisive, wanted)
+        self._scales = [scale_of(self.milp, form, granule, self.decisive, wanted)
                         for form, granule, wanted in zip(self.forms, granules, steps, strict=True)]
         self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
         self._program = self.milp.scaled(SPREAD)
@@ -299,7 +238,7 @@ class FrontProblem:
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
         self._check_time()
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
-        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
+        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         if self._footing is _Footing.PROOF:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
@@ -374,7 +313,7 @@ class FrontProblem:
         if self._tree.decisive:
             return candidate
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
-        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit) for k, limit in limits.items()}
+        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         x = candidate.x
         for _ in range(2):
             x = self._refinement.refined(x, self._sum, bounds)
@@ -454,15 +393,3 @@ class FrontProblem:
         if self.exact is not None:
             return self.exact(x)
         return tuple(form.at(x) for form in self.forms) if self.milp.satisfied(x) else None
-
-
-def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:
-    """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
-    ordered = sorted(found, key=lambda c: c.costs)
-    costs = np.array([c.costs for c in ordered]).reshape(-1, problem.p)
-    best, least = costs - problem.resolution, np.zeros(len(ordered), dtype=bool)
-    for k in range(len(ordered)):
-        if not np.any(least[:k] & np.all(best[:k] <= costs[k], axis=1)):
-            least[:k] &= ~np.all(best[k] <= costs[:k], axis=1)
-            least[k] = True
-    return [ordered[k] for k in np.flatnonzero(least)]

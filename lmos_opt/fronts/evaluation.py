@@ -26,7 +26,8 @@ class Evaluation:
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
         self._chosen, self._forms, self._milp = chosen, forms, milp
 
-        from lmos_opt.own_code import columns_of_user, value_of
+        from lmos_opt.fronts.own_objectives import value_of
+        from lmos_opt.own_code import columns_of_user
 
         self._value_of = value_of  # held, since costs are asked for at every node
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, SubproblemError, TradeOffError, non_dominated
+from lmos_opt.algorithms.dominance import non_dominated
+from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
 from lmos_opt.errors import SolverError
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.plots import style
+from lmos_opt.plots.words import axis, title
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from lmos_opt.front import Front, ObjectiveInfo, Point
+    from lmos_opt.front import Front, Point
     from lmos_opt.split import Split
 
 PLAIN_RULES = ("lmos", "knee", "ideal", "min_latency")
@@ -189,18 +190,6 @@ def some_cuts(instance: Any, memory_model: Any = "sum") -> list[Split]:
     limit = instance.memory_limit_bytes
     splits = [Split(instance, edge, memory_model) for edge in sets]
     return [split for split in splits if limit is None or split.memory_bytes <= limit]
-
-
-def axis(objective: ObjectiveInfo) -> tuple[float, str]:
-    """By what to multiply an objective's values, and its label with unit and sense: `latency (s, min)`."""
-    scale, shown = style.quantity(objective.name, objective.unit)
-    return scale, f"{shown[:-1]}, {objective.sense})" if objective.unit else shown
-
-
-def title(front: Front) -> str:
-    """What a picture of the front is of."""
-    return (f"{front.instance}: {counted(len(front.points), 'non-dominated split')}"
-            + ("" if front.complete else f" (incomplete: {front.reason})"))
 
 
 def _cut(point: Point) -> str:

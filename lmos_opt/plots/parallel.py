@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError
 from lmos_opt.plots import style
+from lmos_opt.plots.words import axis, title
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:
@@ -26,9 +27,7 @@ def draw_parallel(front: Front, ax: Axes | None = None, chosen: Point | None = N
 
     The axes are scaled to the front, so Axes hold one. Raises InputError where there is one already.
     """
-    from lmos_opt.plots.front import title
     from lmos_opt.plots.labels import beside
-
     if ax is not None and ax.get_lines():
         raise InputError("ax", f"holds a picture already, and a front over {len(front.objectives)} objectives is scaled to itself")
     ax = style.new_axes(1.5 + 2 * len(front.objectives), 4.5) if ax is None else ax
@@ -56,8 +55,6 @@ def draw_parallel(front: Front, ax: Axes | None = None, chosen: Point | None = N
 
 def interactive_parallel(front: Front, chosen: Point | None = None) -> Any:
     """The same as a plotly figure, of which axes can be moved and ranges brushed."""
-    from lmos_opt.plots.front import axis, title
-
     go = style.plotly_objects()
     dimensions = []
     for objective in front.objectives:

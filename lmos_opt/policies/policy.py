@@ -23,6 +23,7 @@ from lmos_opt.files import (
     write_atomically,
 )
 from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.imports import late
 from lmos_opt.units import parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -145,9 +146,8 @@ class Policy(Document):
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the number of edge layers as steps; returns the matplotlib Axes."""
-        from lmos_opt.plots.policy import draw_policy
-
-        return draw_policy(self, ax)
+        axes: Axes = late("lmos_opt.plots.policy:draw_policy")(self, ax)
+        return axes
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the policy by suffix: `.json` (reads back equal) or `.csv` (`edge_layers` joined with spaces)."""

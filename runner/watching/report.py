@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 
 from lmos_opt.coding import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
+from lmos_opt.imports import late
 from lmos_opt.plan import STAGES, Plan
 from lmos_opt.preprocessing import Preprocessing
 from lmos_opt.units import counted, format_size, format_time
@@ -217,9 +218,8 @@ class RunReport(Document):
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
         """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
         without a kind); returns the matplotlib Axes."""
-        from runner.watching.plots import draw_report
-
-        return draw_report(self, ax, kind)
+        axes: Axes = late("runner.watching.plots:draw_report")(self, ax, kind)
+        return axes
 
 
 def make_report(

@@ -12,7 +12,8 @@ import pytest
 
 from lmos.cli import main
 from lmos_opt import Front, Instance, Plan, pareto_front
-from lmos_opt.algorithms.driver import FrontProblem, SubproblemError
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.errors import SubproblemError
 from lmos_opt.data import bundled_names
 from lmos_opt.device import load_device
 from lmos_opt.rules.selection import select

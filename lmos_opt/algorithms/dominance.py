@@ -1,0 +1,21 @@
+"""Which solutions no other dominates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lmos_opt.algorithms.driver import Candidate, FrontProblem
+
+
+def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:
+    """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
+    ordered = sorted(found, key=lambda c: c.costs)
+    costs = np.array([c.costs for c in ordered]).reshape(-1, problem.p)
+    best, least = costs - problem.resolution, np.zeros(len(ordered), dtype=bool)
+    for k in range(len(ordered)):
+        if not np.any(least[:k] & np.all(best[:k] <= costs[k], axis=1)):
+            least[:k] &= ~np.all(best[k] <= costs[:k], axis=1)
+            least[k] = True
+    return [ordered[k] for k in np.flatnonzero(least)]

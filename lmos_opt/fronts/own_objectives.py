@@ -1,0 +1,65 @@
+"""A user's own objectives, called: their expression, value and granule, each checked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pyomo.core.expr.numvalue import NumericValue
+
+from lmos_opt.errors import THEIR_ERRORS, InputError
+
+if TYPE_CHECKING:
+    from lmos_opt.instance import Instance
+    from lmos_opt.objectives import Objective
+    from lmos_opt.split import Split
+from lmos_opt.own_code import _EXPRESSION, _check_linear, _is_finite, _is_number, _reason, _shown, call, describe
+
+
+def expression_of(objective: Objective, m: Any, instance: Instance, *, is_shipped: bool) -> Any:
+    """An objective's linear expression on the model; what a shipped one adds belongs to the formulation."""
+    if is_shipped:
+        before = set(m.component_map())
+        found = objective.expression(m, instance)
+        m.formulated |= set(m.component_map()) - before
+        return found
+    where = describe(f"objective {objective.name}", objective.expression)
+    found = call(objective.expression, where, m, instance)
+    if _is_number(found) and found == 0:  # a sum without terms
+        return found
+    if not isinstance(found, NumericValue) or getattr(found, "is_indexed", bool)():
+        raise InputError(where, f"gave {_shown(found)}; expected {_EXPRESSION}")
+    _check_linear(where, found, found, finite=True)
+    return found
+
+
+def value_of(objective: Objective, split: Split) -> float:
+    """An objective's value from the edge set alone. InputError for what raises, and for what is no finite number."""
+    assert objective.value is not None
+    try:
+        found: Any = objective.value(split)
+    except THEIR_ERRORS as error:  # the user's code may raise anything
+        if isinstance(error, InputError):
+            raise
+        raise InputError(_value_of(objective), _reason(error, split.instance)) from error
+    if not (_is_number(found) and _is_finite(found)):
+        raise InputError(_value_of(objective), f"gave {_shown(found)}; expected a finite number")
+    number: float = found
+    return number
+
+
+def granule_of(objective: Objective, instance: Instance) -> float | None:
+    """An objective's granule on the instance, None without one; InputError for what is no positive number."""
+    if objective.granule is None:
+        return None
+    where = describe(f"objective {objective.name}, granule", objective.granule)
+    try:
+        found: Any = objective.granule(instance)
+    except THEIR_ERRORS as error:  # the user's code may raise anything
+        raise InputError(where, _reason(error, instance)) from error
+    if not (_is_number(found) and _is_finite(found) and found > 0):
+        raise InputError(where, f"gave {_shown(found)}; expected a number above zero")
+    return float(found)
+
+
+def _value_of(objective: Objective) -> str:
+    return describe(f"objective {objective.name}, value", objective.value)
