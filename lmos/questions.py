@@ -19,6 +19,7 @@ from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
 from lmos_opt.objectives import Objective
+from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import BASELINES, baseline
 from lmos_opt.rules.selection import RULES
@@ -191,7 +192,7 @@ def _measured(profile: NetworkProfile, codec: str) -> NetworkProfile:
     if profile.network is None:
         return profile  # the instance will say what is missing
     try:
-        from lmos.commands.profile import measure_codecs
+        from lmos.profiles import measure_codecs
     except ImportError:
         raise MissingExtraError(f"measuring the codec {codec} on this machine", "torch") from None
     return measure_codecs(profile, [codec], None)
@@ -201,9 +202,23 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
     if profile.network is None:
         return profile  # the device `local` will say what is missing
     try:
-        from lmos.commands.profile import time_profile
+        from lmos.profiles import time_profile
     except ImportError:
         raise MissingExtraError("timing a network on this machine", "torch") from None
     return time_profile(profile)
 
 
+def choose(question: Question, asked: Asked, select: str) -> Plan:
+    """The plan of the split that the rule chooses, with the question's objectives predicted."""
+    instance = asked.instance
+    point = baseline_point(question, instance, select) or trace(question, instance).select(select)
+    edge, server = question.options.devices
+    if asked.profile is None:
+        edge, server = question.options.edge or "instance file", question.options.server or "instance file"
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model,
+                         **question.setting)
+    plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
+                     solution=point.solution)
+    if question.codec is not None:
+        codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
+    return plan

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.commands.plan import choose
-from lmos.questions import Asked, Question
+from lmos.questions import Asked, Question, choose
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from lmos.commands.profile import make_profile, parse_shape, time_profile, weights_of
+from lmos.profiles import make_profile, parse_shape, time_profile, weights_of
 from lmos_opt.profile import NetworkProfile
 from measurement.calibration import Sample, fit, leave_one_out, predict, samples_of
 from measurement.calibration.this_machine import measure

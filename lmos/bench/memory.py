@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lmos.commands.profile import make_profile, weights_of
 from lmos.loopback import run_edge, server_process
+from lmos.profiles import make_profile, weights_of
 from lmos_opt.formulation.memory import memory_peak
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan

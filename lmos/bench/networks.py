@@ -9,7 +9,7 @@ from fnmatch import fnmatch
 
 import torchvision
 
-from lmos.commands.profile import make_profile, weights_of
+from lmos.profiles import make_profile, weights_of
 from lmos_opt.errors import LmosError
 
 INPUT = (3, 224, 224)

@@ -11,8 +11,8 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 
-from lmos.commands.profile import make_profile, time_profile, weights_of
 from lmos.loopback import run_edge, server_process
+from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile

@@ -32,7 +32,7 @@ def run(network: str, names: str, cuts: str, pictures: int | None, output: Path 
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of codecs", "torch")
     from lmos.bench.coding import bench, summaries
-    from lmos.commands.profile import weights_of
+    from lmos.profiles import weights_of
 
     if output is not None and output.suffix.lower() != ".csv":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a table is written as .csv")

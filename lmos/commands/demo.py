@@ -8,14 +8,14 @@ from pathlib import Path
 from time import perf_counter
 
 from lmos.commands.front import front_table
-from lmos.commands.plan import choose, plan_table
-from lmos.commands.profile import make_profile, time_profile
+from lmos.commands.plan import plan_table
 from lmos.commands.run import classes, comparison
 from lmos.loopback import run_edge, server_process
 from lmos.output import out, table
 from lmos.pages.report.page import save_page
 from lmos.pages.report.subject import gather
-from lmos.questions import Question, read, trace
+from lmos.profiles import make_profile, time_profile
+from lmos.questions import Question, choose, read, trace
 from lmos_opt.errors import InputError
 from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options

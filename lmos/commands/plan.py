@@ -7,16 +7,15 @@ from pathlib import Path
 from lmos.commands.assumed import tell_assumed
 from lmos.commands.policy import ends_of
 from lmos.output import activity, err, out, print_json, table
-from lmos.questions import Asked, Question, baseline_point, read, trace
+from lmos.questions import Question, choose, read
 from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
-from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan, not_sendable
+from lmos_opt.plan import CrossingTensor, Plan, not_sendable
 from lmos_opt.policies.policy import Policy
 from lmos_opt.policies.policy_maps import bandwidth_policy
 from lmos_opt.rules.selection import RULES
 from lmos_opt.units import counted, format_rate, format_size, format_time
-from measurement import codecs
 from runner.watching.report import decided
 
 
@@ -48,22 +47,6 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
         out().print(plan_table(plan, asked.instance))
     if output is None and not as_json:
         err().print("nothing was written; name a file with -o")
-
-
-def choose(question: Question, asked: Asked, select: str) -> Plan:
-    """The plan of the split that the rule chooses, with the question's objectives predicted."""
-    instance = asked.instance
-    point = baseline_point(question, instance, select) or trace(question, instance).select(select)
-    edge, server = question.options.devices
-    if asked.profile is None:
-        edge, server = question.options.edge or "instance file", question.options.server or "instance file"
-    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model,
-                         **question.setting)
-    plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
-                     solution=point.solution)
-    if question.codec is not None:
-        codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
-    return plan
 
 
 def _policy(question: Question, instance: Instance, select: str, between: str) -> Policy:

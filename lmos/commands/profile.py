@@ -2,36 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import cast, get_args
 
-import torch
-
 from lmos.commands.profile_tables import profile_tables
-from lmos.output import activity, err, out, print_json
+from lmos.output import err, out, print_json
+from lmos.profiles import make_profile, measure_codecs, parse_shape, time_profile, weights_of
 from lmos_opt.coding import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
-from lmos_opt.plan import PlannedNetwork
 from lmos_opt.plots.style import check
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
+from lmos_opt.profile import Granularity, NetworkProfile
 from lmos_opt.rules.selection import parse_percent
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import format_time, parse_time
-from measurement import codecs
-from measurement.coding import measure_codec
-from measurement.networks import build_network, parse_builder
-from measurement.networks.hollow import HollowNetwork
-from measurement.networks.weights import KINDS, bundled_weights
-from measurement.profiling import profile_traced
-from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
-from measurement.tracing import trace_network
-from runner.errors import RunnerError
-from runner.images import find_images
-from runner.memory import keep_heap
-from runner.parts.network import example_input, is_torchvision
+from measurement.networks import parse_builder
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
@@ -93,70 +79,6 @@ def _show(profile: NetworkProfile, every: bool) -> None:
         out().print(codec_line(profile, name, codec), soft_wrap=True)
 
 
-def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int]) -> NetworkProfile:
-    """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
-
-    torchvision's are traced by shapes, their weights never all in memory; a user's own graph is held against the network's
-    numbers.
-    """
-    with activity(f"building {builder}") as tell:
-        own = not is_torchvision(builder)
-        if own:
-            hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
-        else:
-            hollow = HollowNetwork.build(builder, weights)
-        tell(f"tracing {builder}")
-        example = example_input(TensorSpec(shape=(1, *shape), dtype="float32"))
-        traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
-        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure))
-        return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
-
-
-def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
-                 budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
-    """The profile with this machine's times, and what an exchange costs here; builds its network again."""
-    source = profile.network
-    if source is None:
-        raise InputError(profile.name, "names no network to build, so it cannot be timed")
-    keep_heap()  # as both sides of a run do
-    with activity(f"timing {profile.name} on this machine") as tell:
-        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
-        timed = timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads, precision=precision,
-                              budget_s=budget_s)  # fmt: skip
-        tell("measuring what an exchange costs on this machine")
-        return _with_exchange(timed, threads)
-
-
-def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
-    from lmos.exchange import exchange_time
-
-    try:
-        found = exchange_time(threads)
-    except (RunnerError, OSError) as error:
-        err().print(f"lmos: what an exchange costs here is not known and counts as 0: {error}", soft_wrap=True)
-        return profile
-    measured: dict[str, str | int | float] = {"exchange_s": found.value, "exchange_low_s": found.low, "exchange_high_s": found.high}
-    return profile.model_copy(update={"timing": {**(profile.timing or {}), **measured}})
-
-
-def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int | None) -> NetworkProfile:
-    """The profile with what codecs make of its tensors, measured on this machine over the bundled pictures."""
-    wanted = [codecs.get(name) for name in names]
-    source = profile.network
-    if source is None:
-        raise InputError(profile.name, "names no network to build, so its codecs cannot be measured")
-    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, input=profile.input)
-    images = find_images(planned, None)
-    found = dict(profile.codecs or {})
-    with activity(f"building {source.builder}") as tell, torch_threads(threads):
-        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
-        inputs = [images.load(k) for k in range(len(images))]
-        for codec in wanted:
-            tell(f"measuring {codec.name} on this machine")
-            found[codec.name] = measure_codec(profile, module, codec, inputs, images.what)
-    return profile.model_copy(update={"codecs": found})
-
-
 def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:
     """One line: the range of what is left of a tensor, and what a megabyte costs."""
     raw = {INPUT: profile.input.bytes, **{layer.name: layer.output_bytes for layer in profile.layers}}
@@ -165,24 +87,3 @@ def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:
     encode, decode = (sum(getattr(sent, key) for sent in codec.sent.values()) / total for key in ("encode_s", "decode_s"))
     return (f"{name}: {min(left, default=1):.2f} to {max(left, default=1):.2f} of a tensor's bytes, {format_time(encode)} and "
             f"{format_time(decode)} to encode and decode a megabyte")
-
-
-def weights_of(builder: str, asked: str | None) -> str:
-    """The weights as a plan names them: `seeded:0` or the bundled ones by default, a file, a published entry."""
-    name = builder.rpartition(":")[2]
-    if asked is None:
-        is_bundled = builder.startswith("torchvision:") and name in bundled_weights()
-        return f"bundled:{name}" if is_bundled else "seeded:0"
-    if asked.partition(":")[0] in KINDS:
-        return asked
-    if re.fullmatch(r"[A-Z][A-Z0-9_]*", asked):
-        return f"torchvision:{asked}"
-    return f"file:{asked}"
-
-
-def parse_shape(text: str) -> tuple[int, int, int]:
-    """`3x224x224` as (channels, height, width)."""
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None:
-        raise InputError("--input", f"{text!r} is not a shape such as 3x224x224")
-    return int(match[1]), int(match[2]), int(match[3])

@@ -16,8 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from lmos import paper as experiments
 from lmos.output import err
-from lmos.paper import Experiment, Shown
 from lmos.paper.making import drawing, measured, page, provenance
+from lmos.paper.making.experiment import Experiment, Shown
 from lmos.paper.making.lab import Lab
 from lmos_opt.cache import Cache
 from lmos_opt.errors import InputError, MissingExtraError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lmos.paper import Experiment, Reading, Result, Shown
 from lmos.paper.making.drawing import grid, legend_below, styles
+from lmos.paper.making.experiment import Experiment, Reading, Result, Shown
 from lmos.paper.making.lab import Lab
 from lmos_opt.instance import Instance
 from lmos_opt.rules.baselines import cut

@@ -6,8 +6,8 @@ from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from lmos.paper import Experiment, Reading, Result, Shown
 from lmos.paper.making.drawing import grid, legend_below, styles
+from lmos.paper.making.experiment import Experiment, Reading, Result, Shown
 from lmos.paper.making.lab import Lab, rows
 from lmos_opt.errors import MissingExtraError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmos.paper import Experiment, Result
+from lmos.paper.making.experiment import Experiment, Result
 from lmos.paper.making.lab import Lab
 from lmos.paper.making.variation import draw, run
 

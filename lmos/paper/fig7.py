@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lmos.paper import Experiment, Reading, Result, Shown
 from lmos.paper.making.drawing import grid, legend_below
+from lmos.paper.making.experiment import Experiment, Reading, Result, Shown
 from lmos.paper.making.lab import Lab, rows
 from lmos.paper.table3 import NETWORKS, approaches
 from lmos_opt.plots.style import PALETTE

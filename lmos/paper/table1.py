@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from lmos.paper import Experiment, Reading, Result, Shown
+from lmos.paper.making.experiment import Experiment, Reading, Result, Shown
 from lmos.paper.making.lab import Lab
 from lmos.paper.making.sensitivity import VALUES
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from lmos.paper import Experiment, Reading, Result, Shown
+from lmos.paper.making.experiment import Experiment, Reading, Result, Shown
 from lmos.paper.making.lab import Lab, rows
 from lmos.paper.making.rules import RULES
 from lmos_opt.formulation.memory import MemoryModel

@@ -15,7 +15,7 @@ from typing import Any
 from lmos.bench.adapting.course import BEGAN, Course
 from lmos.bench.adapting.slowing import PERIOD_S, Slowed
 from lmos.bench.faults.stage import ServerProcess
-from lmos.commands.profile import make_profile, time_profile, weights_of
+from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.policies.policy_maps import bandwidth_policy

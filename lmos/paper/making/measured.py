@@ -134,7 +134,7 @@ def _interval(times: list[float], seed: int) -> tuple[float, float]:
 
 
 def _timed(path: Path) -> dict[str, Any]:
-    from lmos.commands.profile import time_profile
+    from lmos.profiles import time_profile
 
     return time_profile(NetworkProfile.load(path), None).to_dict()
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmos.paper import Experiment, Result
+from lmos.paper.making.experiment import Experiment, Result
 from lmos_opt.files import write_atomically
 from lmos_opt.units import counted
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from lmos.paper import Reading, Result, Shown
 from lmos.paper.making.drawing import grid, legend_below, styles
+from lmos.paper.making.experiment import Reading, Result, Shown
 from lmos.paper.making.lab import Lab
 from lmos.paper.making.synthetic import SIZES, synthetic
 from lmos.paper.making.trends import PROSE, theory, trends

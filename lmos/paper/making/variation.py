@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lmos.paper import Reading, Result, Shown
+from lmos.paper.making.cells import cells
 from lmos.paper.making.drawing import grid, legend_below, styles
+from lmos.paper.making.experiment import Reading, Result, Shown
 from lmos.paper.making.lab import Lab
 from lmos.paper.making.rules import RULES
-from lmos.paper.table2 import cells
 
 if TYPE_CHECKING:
     import pandas as pd

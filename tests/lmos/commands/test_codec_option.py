@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmos.cli import main
-from lmos.commands.profile import make_profile, measure_codecs
+from lmos.profiles import make_profile, measure_codecs
 from lmos_opt import Instance, NetworkProfile, Plan
 from lmos_opt.graph import INPUT
 from tests.lmos_opt.documents import chain_data
