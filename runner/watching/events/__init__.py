@@ -1,0 +1,60 @@
+"""What happens in a run and at a server, as it happens: frozen records, told to whoever watches.
+
+Logs, metrics, the live view, traces and the report's own record all read these and nothing else, so the code that does the
+work has one thin call for all of them: `events.tell(Something(...))`. An observer is any function of one event. It may be
+called from several threads and should return at once. It cannot end a run, and neither can a full disk: an observer that raises
+is not called again.
+"""
+
+from __future__ import annotations
+
+from runner.watching.events.base import NOBODY, Event, Events, Observer, shown
+from runner.watching.events.command import CommandFailed, MetricsShown
+from runner.watching.events.edge import (
+    Asked,
+    BytesMoved,
+    CutChanged,
+    ImageBegan,
+    ImageEnded,
+    LineLost,
+    LineReady,
+    RunBegan,
+    RunEnded,
+)
+from runner.watching.events.server import (
+    Answered,
+    Listening,
+    PeerBytesMoved,
+    PeerGreeted,
+    PeerLeft,
+    PeerOpened,
+    PeerRefused,
+    Stopped,
+)
+
+__all__ = [
+    "NOBODY",
+    "Answered",
+    "Asked",
+    "BytesMoved",
+    "CommandFailed",
+    "CutChanged",
+    "Event",
+    "Events",
+    "ImageBegan",
+    "ImageEnded",
+    "LineLost",
+    "LineReady",
+    "Listening",
+    "MetricsShown",
+    "Observer",
+    "PeerBytesMoved",
+    "PeerGreeted",
+    "PeerLeft",
+    "PeerOpened",
+    "PeerRefused",
+    "RunBegan",
+    "RunEnded",
+    "Stopped",
+    "shown",
+]

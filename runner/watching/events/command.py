@@ -1,0 +1,44 @@
+"""What happens to a command."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from runner.watching.events.base import Event
+
+
+class _OfCommand(Event):
+    side = "command"
+
+
+@dataclass(frozen=True, kw_only=True)
+class MetricsShown(_OfCommand):
+    """Metrics can be read at a URL."""
+
+    name = "metrics_shown"
+    url: str
+
+    @property
+    def text(self) -> str:
+        """Where."""
+        return f"metrics at {self.url}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandFailed(_OfCommand):
+    """A command ends with an error: the last word of its log, and its exit code."""
+
+    name = "command_failed"
+    reason: str
+    exit_code: int
+
+    @property
+    def level(self) -> int:
+        """Nothing is done after it."""
+        return logging.ERROR
+
+    @property
+    def text(self) -> str:
+        """Why."""
+        return self.reason

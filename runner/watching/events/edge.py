@@ -1,0 +1,206 @@
+"""What happens at the edge."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lmos_opt.units import counted, format_time
+from runner.watching.events.base import Event
+
+if TYPE_CHECKING:
+    from runner.watching.report import FailedImage, ImageResult
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunBegan(Event):
+    """The first of `images` is about to start; warming up is over. `peer` is None where everything runs here."""
+
+    name = "run_began"
+    network: str
+    digest: str
+    cut: int
+    images: int
+    peer: str | None
+    pipelined: bool
+
+    @property
+    def text(self) -> str:
+        """What is run, how often, with whom."""
+        return f"{self.network} ({self.digest}): {counted(self.images, 'image')}, {counted(self.cut, 'layer')} here, the rest at "\
+               f"{self.peer or 'nobody'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineReady(Event):
+    """The server has built the network and takes questions; `again` where it did so before in this run."""
+
+    name = "line_ready"
+    peer: str
+    again: bool
+
+    @property
+    def text(self) -> str:
+        """That it is ready."""
+        return f"{self.peer}: ready" + (" again" if self.again else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LineLost(Event):
+    """A connection was given up, for the `reason`; the next is made after `pause_s`, or none where that cannot help.
+
+    `code` is the server's own word for it, where it had one.
+    """
+
+    name = "line_lost"
+    peer: str
+    reason: str
+    code: str | None
+    pause_s: float | None
+
+    @property
+    def level(self) -> int:
+        """Something is wrong."""
+        return logging.WARNING
+
+    @property
+    def text(self) -> str:
+        """Why, and what is done about it."""
+        return f"{self.reason}; " + ("given up" if self.pause_s is None else f"trying again in {format_time(self.pause_s)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBegan(Event):
+    """The head begins on an image."""
+
+    name = "image_began"
+    number: int
+    file: str
+
+    @property
+    def level(self) -> int:
+        """The end of an image says as much."""
+        return logging.DEBUG
+
+    @property
+    def text(self) -> str:
+        """Which one."""
+        return f"image {self.number}: {self.file}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked(Event):
+    """A question of `sent_bytes` of tensors begins its way to the server, for the `attempt`th time (from 1)."""
+
+    name = "asked"
+    peer: str
+    number: int
+    attempt: int
+    sent_bytes: int
+
+    @property
+    def level(self) -> int:
+        """Only asking again is worth a line."""
+        return logging.DEBUG if self.attempt == 1 else logging.INFO
+
+    @property
+    def text(self) -> str:
+        """Which one, and how often."""
+        return f"{self.peer}: image {self.number} is sent" + (f", attempt {self.attempt}" if self.attempt > 1 else "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageEnded(Event):
+    """An image has its class, from the server or from here, or a reason why not."""
+
+    name = "image_ended"
+    number: int
+    result: ImageResult | FailedImage
+
+    @property
+    def outcome(self) -> str:
+        """`done`, `done_locally` or `failed`."""
+        return {"plan": "done", "edge": "done_locally"}.get(getattr(self.result, "finished_at", ""), "failed")
+
+    @property
+    def level(self) -> int:
+        """Something is wrong where it did not go as planned."""
+        return logging.INFO if self.outcome == "done" else logging.WARNING
+
+    @property
+    def text(self) -> str:
+        """What became of it."""
+        latency_s = getattr(self.result, "latency_s", None)
+        after = "" if latency_s is None else f" after {format_time(latency_s)}"
+        reason = f" ({self.result.reason})" if self.result.reason else ""
+        return f"image {self.number}: {self.outcome.replace('_', ' ')}{after}{reason}"
+
+    def values(self) -> dict[str, Any]:
+        """The result's own values beside the number and the outcome."""
+        return {"number": self.number, "outcome": self.outcome, **self.result.model_dump(by_alias=True, exclude_none=True)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class BytesMoved(Event):
+    """So many bytes went out and came in on a connection since this was last told of it, protocol and all (TLS apart)."""
+
+    name = "bytes_moved"
+    peer: str
+    sent_bytes: int
+    received_bytes: int
+
+    @property
+    def level(self) -> int:
+        """For counters."""
+        return logging.DEBUG
+
+    @property
+    def text(self) -> str:
+        """How many."""
+        return f"{self.peer}: {self.sent_bytes} bytes out, {self.received_bytes} in"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CutChanged(Event):
+    """From the image `number` on, `after` layers run here in place of `before`, for the `reason`.
+
+    `bandwidth_bytes_per_s` is what the link was taken to give.
+    """
+
+    name = "cut_changed"
+    number: int
+    before: int
+    after: int
+    reason: str
+    bandwidth_bytes_per_s: float | None = None
+
+    @property
+    def text(self) -> str:
+        """From where to where, and why."""
+        return f"from image {self.number} on {counted(self.after, 'layer')} here, not {self.before}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunEnded(Event):
+    """Every image has an end, or the run was cut short for the `reason`."""
+
+    name = "run_ended"
+    images: int
+    lost: int
+    fallbacks: int
+    retries: int
+    elapsed_s: float
+    reason: str | None
+
+    @property
+    def level(self) -> int:
+        """Something is wrong where images are lost or missing."""
+        return logging.INFO if self.reason is None and not self.lost else logging.WARNING
+
+    @property
+    def text(self) -> str:
+        """The run in numbers."""
+        cut_short = "" if self.reason is None else f", {self.reason}"
+        return (f"{counted(self.images, 'image')} in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
+                f"{self.fallbacks} finished here, {self.lost} lost")  # fmt: skip

@@ -1,0 +1,157 @@
+"""What happens at a server."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from lmos_opt.units import counted, format_time
+from runner.watching.events.base import Event
+from runner.watching.events.edge import BytesMoved
+
+
+class _AtServer(Event):
+    side = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Listening(_AtServer):
+    """The server takes connections at an address."""
+
+    name = "listening"
+    address: str
+    tls: bool
+    token: bool
+    threads: int
+
+    @property
+    def text(self) -> str:
+        """Where, and for whom."""
+        return (f"listening on {self.address}{' with TLS' if self.tls else ''}{' and a token' if self.token else ''}, "
+                f"{counted(self.threads, 'thread')} of torch")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerGreeted(_AtServer):
+    """A peer has said hello, and was let in."""
+
+    name = "peer_greeted"
+    peer: str
+    software: str
+
+    @property
+    def text(self) -> str:
+        """Who."""
+        return f"{self.peer}: {self.software}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerOpened(_AtServer):
+    """A peer's tail is built, checked and warm, `t_open_s` after it was asked for."""
+
+    name = "peer_opened"
+    peer: str
+    session: str
+    network: str
+    weights: str
+    digest: str
+    cut: int
+    t_open_s: float
+
+    @property
+    def text(self) -> str:
+        """What was opened."""
+        return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered(_AtServer):
+    """A question was answered: computed in `t_server_s` (undoing a codec took `t_decode_s` of it) and held up `t_queue_s` here
+    beside that; or `again`, from memory."""
+
+    name = "answered"
+    peer: str
+    session: str
+    number: int
+    again: bool
+    t_queue_s: float
+    t_server_s: float
+    t_decode_s: float
+    received_bytes: int
+    sent_bytes: int
+
+    @property
+    def level(self) -> int:
+        """A first question is normal and logged at DEBUG; a question that is asked again is logged at INFO."""
+        return logging.INFO if self.again else logging.DEBUG
+
+    @property
+    def text(self) -> str:
+        """Which one, and how long it took."""
+        return f"{self.peer}: image {self.number} " + ("asked again" if self.again else f"in {format_time(self.t_server_s)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerBytesMoved(BytesMoved):
+    """The same at the server."""
+
+    side = "server"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerRefused(_AtServer):
+    """The server goes no further with a peer, for the `reason`; `number` is the question's that it is about."""
+
+    name = "peer_refused"
+    peer: str
+    code: str
+    reason: str
+    number: int | None = None
+
+    @property
+    def level(self) -> int:
+        """Something is wrong, at one of the ends."""
+        return logging.WARNING
+
+    @property
+    def text(self) -> str:
+        """Whom, and why."""
+        return f"{self.peer}: {self.code}: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class PeerLeft(_AtServer):
+    """A peer is gone: `done` (with a word), `gone` (without one), `came back` (on another connection), `lost` (the connection
+    broke), `untrusted` (TLS did not come about), `unfinished` (the server ended before it); the `reason` where there is one."""
+
+    name = "peer_left"
+    peer: str
+    how: str
+    had_asked: bool
+    reason: str | None = None
+
+    @property
+    def level(self) -> int:
+        """Those that come, want nothing and go are no news."""
+        if self.how in {"untrusted", "unfinished"}:
+            return logging.WARNING
+        return logging.DEBUG if self.how == "gone" and not self.had_asked else logging.INFO
+
+    @property
+    def text(self) -> str:
+        """Who, and how."""
+        if self.how == "came back":
+            return f"{self.peer}: its edge came back on another connection"
+        return f"{self.peer}: {self.how}" if self.reason is None else self.reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stopped(_AtServer):
+    """Every conversation is over."""
+
+    name = "stopped"
+
+    @property
+    def text(self) -> str:
+        """That it is over."""
+        return "stopped"
