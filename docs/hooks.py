@@ -13,7 +13,7 @@ from latex2mathml.converter import convert
 from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
-from lmos.cli import app
+from lmos.cli.application import app
 
 _HERE = Path(__file__).parent
 _NAMED_BLOCK = re.compile(r"^```(\w+) (\S+)$", re.MULTILINE)

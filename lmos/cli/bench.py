@@ -1,4 +1,4 @@
-"""The commands `lmos bench ...`. Only signatures stand here, as in `lmos/cli/__init__.py`."""
+"""The commands `lmos bench ...`. Only signatures stand here."""
 
 from __future__ import annotations
 

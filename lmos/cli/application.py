@@ -1,0 +1,63 @@
+"""The commands of `lmos`, in the order of its help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from lmos.cli import planning, running, trying
+from lmos.cli.bench import bench
+
+app = typer.Typer(
+    name="lmos",
+    help="Decide exactly where to cut a neural network between an edge device and a server, and run it cut there.",
+    invoke_without_command=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
+)
+app.add_typer(bench, name="bench")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        import lmos_opt
+
+        typer.echo(f"lmos {lmos_opt.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+) -> None:
+    del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
+
+
+for _command in (
+    planning.profile,
+    planning.calibrate,
+    planning.front,
+    planning.plan,
+    planning.policy,
+    planning.ui,
+    running.serve,
+    running.certs,
+    running.run,
+    running.probe,
+    running.trace,
+    planning.report,
+    running.export,
+    planning.model,
+    trying.demo,
+    trying.emulate,
+    trying.doctor,
+    trying.reproduce,
+):
+    app.command()(_command)
