@@ -5,8 +5,11 @@ The public names are imported when they are first used: `import lmos_opt` alone 
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
     from lmos_opt.api import iter_front, pareto_front, trace_front
@@ -44,6 +47,16 @@ _HOME = {
     "trace_front": "api",
 }
 
+_MOVED = {
+    "lmos_opt.algorithms": "belief branching refinement",
+    "lmos_opt.fronts": "agreement combining enumeration evaluation tracing",
+    "lmos_opt.policies": "lines policy policy_maps",
+    "lmos_opt.programs": "compiling milp presolve",
+    "lmos_opt.rules": "baselines min_cut selection",
+    "lmos_opt.solvers": "exports",
+}
+"""Modules by where they stand now; until the next minor version."""
+
 __all__ = [
     "Device",
     "Front",
@@ -66,6 +79,8 @@ __all__ = [
     "pareto_front",
     "trace_front",
 ]
+
+sys.meta_path.insert(0, Moved(__name__, _MOVED))
 
 
 def __getattr__(name: str) -> Any:

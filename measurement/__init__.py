@@ -5,8 +5,11 @@ The public names are imported when they are first used: `import measurement` alo
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
     from measurement.errors import UntraceableError
@@ -24,6 +27,14 @@ _HOME = {
     "trace_network": "tracing",
 }
 
+_MOVED = {
+    "measurement.calibration": "microbenchmarks power this_machine",
+    "measurement.networks": "convert_squeezenet hollow labels libtiff mapped pictures preprocessing seeding weights",
+    "measurement.timing": "held stepping",
+    "measurement.tracing": "aliasing capture costs grouping stored undisturbed work",
+}
+"""Modules by where they stand now; until the next minor version."""
+
 __all__ = [
     "TracedLayer",
     "TracedNetwork",
@@ -33,6 +44,8 @@ __all__ = [
     "timed_profile",
     "trace_network",
 ]
+
+sys.meta_path.insert(0, Moved(__name__, _MOVED))
 
 
 def __getattr__(name: str) -> Any:

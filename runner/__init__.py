@@ -5,8 +5,11 @@ The public names are imported when they are first used: `import runner` alone lo
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
     from runner.parts.split import Crossing, split_module
@@ -16,7 +19,27 @@ _HOME = {
     "split_module": "parts.split",
 }
 
+_MOVED = {
+    "lmos": (
+        "bench cli commands commands.output=output commands.tracing=questions doctor emulation.trial=trial "
+        "exchange experiments=paper loopback"
+    ),
+    "lmos.cli": "cli_bench=bench command_line options",
+    "lmos.pages": "reporting=report ui",
+    "lmos.paper": "reproduction=making",
+    "runner.client": "line pipeline remote",
+    "runner.faults": "fallback limits refusal",
+    "runner.lab": "emulation probing",
+    "runner.parts": "exporting halves loading network sparing split",
+    "runner.places": "answers batching comparing conversation edge head server tail",
+    "runner.watching": "events live logs metrics plots recorder report trace",
+    "runner.wire": "access certs coding connecting protocol shaping spinning tensors tls transport",
+}
+"""Modules by where they stand now; until the next minor version."""
+
 __all__ = ["Crossing", "split_module"]
+
+sys.meta_path.insert(0, Moved(__name__, _MOVED))
 
 
 def __getattr__(name: str) -> Any:
