@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+
+from lmos.shadowing import shadowing
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
+    hidden = shadowing()
+    if hidden is not None:
+        sys.stderr.write(f"lmos: {hidden}\n")
+        return 1
     from lmos.cli.application import app
     from lmos.cli.command_line import run_command_line
 
