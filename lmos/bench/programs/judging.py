@@ -187,4 +187,5 @@ def _slack(row: Row, x: dict[str, Fraction], program: Program) -> Fraction:
 
 def _largest(column: Column, value: Fraction) -> Fraction:
     """The largest size that a column can have: of its bounds; where one is missing, of its value and one at least."""
-    return max(abs(Fraction(bound)) if bound is not None else max(Fraction(1), abs(value)) for bound in (column.lower, column.upper))
+    missing = max(Fraction(1), abs(value))
+    return max(missing if bound is None else abs(Fraction(bound)) for bound in (column.lower, column.upper))
