@@ -45,7 +45,7 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.codec}" if instance.coding else ""
-    title = (f"{front.instance}: {len(front.points)} non-dominated of the splits of {counted(len(instance.layers), 'layer')} at "
+    title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} at "
              f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
              f"{front.solver.name} {front.solver.version}")
     columns = ["x1", "x2", *front.names, "crosses", "last layer at the edge"]

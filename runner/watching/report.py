@@ -295,7 +295,8 @@ STAGE_COLUMNS = ("stage", "predicted", "between", "measured median", "between", 
 def decided(plan: Plan) -> str:
     """For people, the values of the user's own variables: those that are not 0."""
     found = [f"{name} = {value:.6g}" for name, value in (plan.solution or {}).items() if value]
-    return ", ".join(found) or f"all {len(plan.solution or {})} are 0"
+    zeros = len(plan.solution or {})
+    return ", ".join(found) or ("0" if zeros == 1 else f"all {zeros} are 0")
 
 
 def memory_note(plan: Plan) -> str | None:

@@ -26,7 +26,7 @@ class Event:
 
     @property
     def level(self) -> int:
-        """Of the standard library's levels."""
+        """One of the levels of the standard library's `logging`; INFO unless an event says otherwise."""
         return logging.INFO
 
     @property
@@ -48,7 +48,7 @@ class Events:
         self._observers = tuple(observers)
 
     def tell(self, event: Event) -> None:
-        """It happened."""
+        """Call every observer with the event; one that raises is logged and not called again."""
         for observer in self._observers:
             try:
                 observer(event)

@@ -21,7 +21,7 @@ class MetricsShown(_OfCommand):
 
     @property
     def text(self) -> str:
-        """Where."""
+        """The address at which metrics can be read."""
         return f"metrics at {self.url}"
 
 
@@ -35,10 +35,10 @@ class CommandFailed(_OfCommand):
 
     @property
     def level(self) -> int:
-        """Nothing is done after it."""
+        """ERROR: the command has ended."""
         return logging.ERROR
 
     @property
     def text(self) -> str:
-        """Why."""
+        """The reason, as on standard error."""
         return self.reason

@@ -27,7 +27,7 @@ class RunBegan(Event):
 
     @property
     def text(self) -> str:
-        """What is run, how often, with whom."""
+        """The network, the number of images, the number of layers here, and the server."""
         return f"{self.network} ({self.digest}): {counted(self.images, 'image')}, {counted(self.cut, 'layer')} here, the rest at "\
                f"{self.peer or 'nobody'}"
 
@@ -42,7 +42,7 @@ class LineReady(Event):
 
     @property
     def text(self) -> str:
-        """That it is ready."""
+        """The server's address, and whether it was ready before."""
         return f"{self.peer}: ready" + (" again" if self.again else "")
 
 
@@ -61,12 +61,12 @@ class LineLost(Event):
 
     @property
     def level(self) -> int:
-        """Something is wrong."""
+        """WARNING: the run goes on without this connection."""
         return logging.WARNING
 
     @property
     def text(self) -> str:
-        """Why, and what is done about it."""
+        """The reason, and when the next attempt is made."""
         return f"{self.reason}; " + ("given up" if self.pause_s is None else f"trying again in {format_time(self.pause_s)}")
 
 
@@ -80,12 +80,12 @@ class ImageBegan(Event):
 
     @property
     def level(self) -> int:
-        """The end of an image says as much."""
+        """DEBUG: the event at the image's end repeats all of it."""
         return logging.DEBUG
 
     @property
     def text(self) -> str:
-        """Which one."""
+        """The image's number and its file."""
         return f"image {self.number}: {self.file}"
 
 
@@ -101,12 +101,12 @@ class Asked(Event):
 
     @property
     def level(self) -> int:
-        """Only asking again is worth a line."""
+        """DEBUG at the first attempt, INFO at later ones."""
         return logging.DEBUG if self.attempt == 1 else logging.INFO
 
     @property
     def text(self) -> str:
-        """Which one, and how often."""
+        """The server, the image's number, and the attempt's number from the second on."""
         return f"{self.peer}: image {self.number} is sent" + (f", attempt {self.attempt}" if self.attempt > 1 else "")
 
 
@@ -125,12 +125,12 @@ class ImageEnded(Event):
 
     @property
     def level(self) -> int:
-        """Something is wrong where it did not go as planned."""
+        """INFO where the image went as planned, else WARNING."""
         return logging.INFO if self.outcome == "done" else logging.WARNING
 
     @property
     def text(self) -> str:
-        """What became of it."""
+        """The image's number, its outcome, its latency, and the reason if it did not go as planned."""
         latency_s = getattr(self.result, "latency_s", None)
         after = "" if latency_s is None else f" after {format_time(latency_s)}"
         reason = f" ({self.result.reason})" if self.result.reason else ""
@@ -152,12 +152,12 @@ class BytesMoved(Event):
 
     @property
     def level(self) -> int:
-        """For counters."""
+        """DEBUG: only counters need it."""
         return logging.DEBUG
 
     @property
     def text(self) -> str:
-        """How many."""
+        """The peer, and the bytes in each direction."""
         return f"{self.peer}: {self.sent_bytes} bytes out, {self.received_bytes} in"
 
 
@@ -177,7 +177,7 @@ class CutChanged(Event):
 
     @property
     def text(self) -> str:
-        """From where to where, and why."""
+        """The image's number, the numbers of layers before and after, and the reason."""
         return f"from image {self.number} on {counted(self.after, 'layer')} here, not {self.before}: {self.reason}"
 
 
@@ -195,12 +195,12 @@ class RunEnded(Event):
 
     @property
     def level(self) -> int:
-        """Something is wrong where images are lost or missing."""
+        """INFO, or WARNING where images were lost or the run was cut short."""
         return logging.INFO if self.reason is None and not self.lost else logging.WARNING
 
     @property
     def text(self) -> str:
-        """The run in numbers."""
+        """Images, time, and how many were sent again, finished here or lost."""
         cut_short = "" if self.reason is None else f", {self.reason}"
         return (f"{counted(self.images, 'image')} in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
                 f"{self.fallbacks} finished here, {self.lost} lost")  # fmt: skip

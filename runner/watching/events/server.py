@@ -26,7 +26,7 @@ class Listening(_AtServer):
 
     @property
     def text(self) -> str:
-        """Where, and for whom."""
+        """The address, whether TLS and a token are asked for, and the threads."""
         return (f"listening on {self.address}{' with TLS' if self.tls else ''}{' and a token' if self.token else ''}, "
                 f"{counted(self.threads, 'thread')} of torch")  # fmt: skip
 
@@ -41,7 +41,7 @@ class PeerGreeted(_AtServer):
 
     @property
     def text(self) -> str:
-        """Who."""
+        """The peer's address and its software."""
         return f"{self.peer}: {self.software}"
 
 
@@ -60,7 +60,7 @@ class PeerOpened(_AtServer):
 
     @property
     def text(self) -> str:
-        """What was opened."""
+        """The peer, its network and weights, and the number of layers at its edge."""
         return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge"
 
 
@@ -87,13 +87,13 @@ class Answered(_AtServer):
 
     @property
     def text(self) -> str:
-        """Which one, and how long it took."""
+        """The peer, the image's number, and the server's time unless the answer came from memory."""
         return f"{self.peer}: image {self.number} " + ("asked again" if self.again else f"in {format_time(self.t_server_s)}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class PeerBytesMoved(BytesMoved):
-    """The same at the server."""
+    """So many bytes came in and went out on a peer's connection since the last such event, as the server counts them."""
 
     side = "server"
 
@@ -110,12 +110,12 @@ class PeerRefused(_AtServer):
 
     @property
     def level(self) -> int:
-        """Something is wrong, at one of the ends."""
+        """WARNING: the edge or the server is at fault."""
         return logging.WARNING
 
     @property
     def text(self) -> str:
-        """Whom, and why."""
+        """The peer, the code of the refusal, and the reason."""
         return f"{self.peer}: {self.code}: {self.reason}"
 
 
@@ -132,14 +132,14 @@ class PeerLeft(_AtServer):
 
     @property
     def level(self) -> int:
-        """Those that come, want nothing and go are no news."""
+        """WARNING where TLS failed or work was left undone, DEBUG for a peer that asked for nothing and went, else INFO."""
         if self.how in {"untrusted", "unfinished"}:
             return logging.WARNING
         return logging.DEBUG if self.how == "gone" and not self.had_asked else logging.INFO
 
     @property
     def text(self) -> str:
-        """Who, and how."""
+        """The peer and how it left, or the reason where there is one."""
         if self.how == "came back":
             return f"{self.peer}: its edge came back on another connection"
         return f"{self.peer}: {self.how}" if self.reason is None else self.reason
@@ -153,5 +153,5 @@ class Stopped(_AtServer):
 
     @property
     def text(self) -> str:
-        """That it is over."""
+        """`stopped`."""
         return "stopped"

@@ -73,7 +73,7 @@ def test_the_json_on_standard_output_is_the_file(folder, capsys):
 def test_the_table_for_people(folder, capsys):
     """Scaled: (0, 1), (0.146, 0.808), (0.428, 0.793), (1, 0): only the second is below the line, the third is farther off."""
     lines = printed(capsys, "front", "toy.json", "-o", "front.csv", "--select", "knee").splitlines()
-    assert lines[0].startswith("toy: 4 non-dominated of the splits of 3 layers at 8 Mbps; ")
+    assert lines[0].startswith("toy: 4 non-dominated splits of 3 layers at 8 Mbps; ")
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in lines if line.startswith("│")]
     assert cells == [
         ["", "0", "3", "441.50 ms", "0 B", "4.0 kB", "(none)"],
