@@ -50,7 +50,10 @@ def bench_solvers(
     """Time, solves, points and exactness of this engine and of others, in turns, on the same instances."""
     from lmos.commands import bench as command
 
-    command.solvers(output, suites, only, contestants, repeats, time_limit, seed, quick, instances, pyaugmecon_python, as_json)
+    command.solvers(command.Request(
+        output=output, suites=suites, only=only, contestants=contestants, repeats=repeats, time_limit=time_limit, seed=seed,
+        quick=quick, instances=instances, pyaugmecon_python=pyaugmecon_python, as_json=as_json,
+    ))  # fmt: skip
 
 
 @bench.command("sweep")

@@ -69,8 +69,11 @@ def profile(
     from lmos.commands import profile as command
     from lmos_opt.sources import Options
 
-    command.run(network, output, granularity, input_shape, time, weights, threads, precision, budget, codecs or [], every, plot,
-                Options(edge, server, bandwidth, rtt, back=back), as_json)
+    command.run(command.Request(
+        network=network, output=output, granularity=granularity, input_shape=input_shape, time=time, precision=precision,
+        budget=budget, weights=weights, threads=threads, codecs=codecs or [], every=every, plot=plot,
+        options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back), as_json=as_json,
+    ))  # fmt: skip
 
 
 def calibrate(

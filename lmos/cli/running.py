@@ -59,8 +59,11 @@ def serve(
     from lmos.commands import serve as command
     from lmos.commands.watching import Watch
 
-    command.run(listen, networks or [], weights or [], plans or [], tls_cert, tls_key, client_ca, token_file, unprotected,
-                threads, batch, shape, Watch(log_format, log_level, metrics))
+    command.run(command.Request(
+        listen=listen, networks=networks or [], weights=weights or [], plans=plans or [], tls_cert=tls_cert, tls_key=tls_key,
+        client_ca=client_ca, token_file=token_file, unprotected=unprotected, threads=threads, batch=batch, shape=shape,
+        watch=Watch(log_format, log_level, metrics),
+    ))  # fmt: skip
 
 
 def certs(
@@ -126,12 +129,15 @@ def run(
     if shares_cores(server, shape is not None, pipeline):
         spin_briefly()  # before torch is loaded
     from lmos.commands import run as command
-    from lmos.commands.run import Manner
+    from lmos.commands.credentials import Credentials
     from lmos.commands.watching import Watch
 
-    manner = Manner(pipeline, deadline, ca, cert, key, token_file, unprotected, trace, Watch(log_format, log_level, metrics),
-                    compared, adapt, skip_bad_images)
-    command.run(plan, server, images, n, output, shape, networks or [], weights, threads, as_json, manner)
+    command.run(command.Request(
+        plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, n=n, output=output, shape=shape,
+        networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
+        credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
+        trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, as_json=as_json,
+    ))  # fmt: skip
 
 
 def probe(
@@ -152,10 +158,12 @@ def probe(
 ) -> None:
     """Measure the link to a server: its rate from here to there, and what an exchange costs, each with its interval."""
     from lmos.commands import probe as command
-    from lmos.commands.run import Manner
+    from lmos.commands.credentials import Credentials
 
-    manner = Manner(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)
-    command.run(server, output, name, budget, volume, shape, as_json, manner)
+    command.run(command.Request(
+        server=server, output=output, name=name, budget=budget, volume=volume, shape=shape, as_json=as_json,
+        credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected),
+    ))  # fmt: skip
 
 
 def trace(

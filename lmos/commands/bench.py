@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,24 @@ if TYPE_CHECKING:
     from lmos.bench.results import Summary
 
 
-def solvers(output: Path | None, suites: str, only: str, contestants: str | None, repeats: int, time_limit: str, seed: int,
-            quick: bool, instances: Path | None, pyaugmecon_python: Path | None, as_json: bool) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos bench solvers` is asked for, as typed."""
+
+    output: Path | None
+    suites: str
+    only: str
+    contestants: str | None
+    repeats: int
+    time_limit: str
+    seed: int
+    quick: bool
+    instances: Path | None
+    pyaugmecon_python: Path | None
+    as_json: bool
+
+
+def solvers(request: Request) -> None:
     """Measure front engines side by side; what was measured is written and printed even after an interruption.
 
     Raises InputError for an unknown suite or contestant. Ends with 1 after Ctrl-C, and where this project's own front is
@@ -27,35 +44,30 @@ def solvers(output: Path | None, suites: str, only: str, contestants: str | None
     from lmos.bench import solvers as registry
     from lmos.bench.cases import cases
     from lmos.bench.contest import Run, compete, ready
-    from lmos.bench.plots import save_times
     from lmos.bench.solvers.pyaugmecon import NAME, contestant
 
-    limit_s = parse_time(time_limit, "--time-limit")
-    asked = cases(_names(suites, "--suites"), quick, instances, only)
-    names = registry.names() if contestants is None else _names(contestants, "--contestants")
-    wanted = [registry.get(name) for name in names]
-    wanted = [contestant(pyaugmecon_python) if rival.name == NAME else rival for rival in wanted]
-    folder = None if output is None else results.made_folder(output)
+    limit_s = parse_time(request.time_limit, "--time-limit")
+    asked = cases(_names(request.suites, "--suites"), request.quick, request.instances, request.only)
+    names = registry.names() if request.contestants is None else _names(request.contestants, "--contestants")
+    wanted = [contestant(request.pyaugmecon_python) if name == NAME else registry.get(name) for name in names]
+    folder = None if request.output is None else results.made_folder(request.output)
     runs: list[Run] = []
     interrupted = False
     try:
         with activity("loading the contestants") as say:
             rivals = ready(wanted, _complain)
             for case in asked:
-                for run in compete(case, rivals, repeats, seed, limit_s, say):
+                for run in compete(case, rivals, request.repeats, request.seed, limit_s, say):
                     runs.append(run)  # one by one: Ctrl-C leaves those that are there
     except KeyboardInterrupt:
         interrupted = True
-    settings = {"suites": suites, "only": only, "contestants": names, "repeats": repeats, "time_limit_s": limit_s, "seed": seed,
-                "quick": quick, "complete": not interrupted}  # fmt: skip
+    settings = {"suites": request.suites, "only": request.only, "contestants": names, "repeats": request.repeats,
+                "time_limit_s": limit_s, "seed": request.seed, "quick": request.quick, "complete": not interrupted}  # fmt: skip
     summary = results.summarize(runs)
     if folder is not None:
         results.save(runs, folder, settings)
-        try:
-            save_times(summary, folder / "times.png")
-        except MissingExtraError as error:
-            _complain(f"no picture: {error}")
-    if as_json:
+        _draw(summary, folder)
+    if request.as_json:
         print_json(results.to_json(runs, settings))
     else:
         out().print(_table(summary))
@@ -69,6 +81,15 @@ def solvers(output: Path | None, suites: str, only: str, contestants: str | None
         _complain("interrupted; what was measured before is all there is")
     if wrong or interrupted:
         raise typer.Exit(1)
+
+
+def _draw(summary: Sequence[Summary], folder: Path) -> None:
+    from lmos.bench.plots import save_times
+
+    try:
+        save_times(summary, folder / "times.png")
+    except MissingExtraError as error:
+        _complain(f"no picture: {error}")
 
 
 def _names(text: str, option: str) -> list[str]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import socket
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmos.commands.run import Manner, access_of
+from lmos.commands.credentials import Credentials
 from lmos.output import activity, out, print_json, table
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
@@ -27,29 +27,43 @@ if TYPE_CHECKING:
     from runner.lab.probing.fit import Exchange, LinkFit
 
 
-def run(server: str, output: Path | None, name: str | None, budget: str, volume: str, shape: str | None, as_json: bool,
-        manner: Manner) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos probe` is asked for, as typed."""
+
+    server: str
+    output: Path | None
+    name: str | None
+    budget: str
+    volume: str
+    shape: str | None
+    credentials: Credentials
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError for options that cannot be used, RunnerError where the server cannot be reached or the link measured."""
+    output = request.output
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a link is written as .json")
-    address = parse_address(server)
-    allowed = Budget(parse_time(budget, "--budget"), parse_size(volume, "--volume"))
-    held = None if shape is None else parse_shape(shape)
+    address = parse_address(request.server)
+    allowed = Budget(parse_time(request.budget, "--budget"), parse_size(request.volume, "--volume"))
+    held = None if request.shape is None else parse_shape(request.shape)
     begin, started = time.perf_counter(), datetime.now(UTC)
-    with activity(f"reaching {server}") as tell:
+    with activity(f"reaching {request.server}") as tell:
         timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))
-        with Remote(address, held, timeouts, access_of(address, manner)) as remote:
-            exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {server}"))
+        with Remote(address, held, timeouts, request.credentials.at(address)) as remote:
+            exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {request.server}"))
     seconds = time.perf_counter() - begin
     fit = fit_link(exchanges, remote.name)
     told = (f"lmos probe on {started:%Y-%m-%d %H:%M} UTC, from {socket.gethostname()} to {format_address(address)}"
             + (f", held to {held}" if held else "") + f": {counted(len(exchanges), 'exchange')}, "
             f"{format_size(sum(one.n_bytes for one in exchanges))} in {seconds:.1f} s")  # fmt: skip
-    link = _link(name or format_address(address), fit, told)
+    link = _link(request.name or format_address(address), fit, told)
     if output is not None:
         link.save(output)
     packing = serialising_bytes_per_s()
-    if as_json:
+    if request.as_json:
         found = {"link": link.to_dict(), "seconds": seconds, "serialising_bytes_per_s": packing,
                  "residual_s": fit.residual_s, "worst_residual_s": fit.worst_residual_s,
                  "exchanges": [asdict(one) for one in exchanges]}  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
@@ -22,40 +23,65 @@ from measurement.networks import parse_builder
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
 
-def run(network: str, output: Path | None, granularity: str | None, input_shape: str, time: bool, weights: str | None,
-        threads: int | None, precision: str, budget: str, measured: Sequence[str], every: bool, plot: Path | None,
-        options: Options, as_json: bool) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos profile` is asked for, as typed; `every` layer is shown where that is asked, and the plot is of `options`."""
+
+    network: str
+    output: Path | None
+    granularity: str | None
+    input_shape: str
+    time: bool
+    precision: str
+    budget: str
+    weights: str | None
+    threads: int | None
+    codecs: Sequence[str]
+    every: bool
+    plot: Path | None
+    options: Options
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used."""
+    output, plot = request.output, request.plot
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
-    sure, seconds = _conditions(precision, budget)
+    sure, seconds = _conditions(request.precision, request.budget)
     if plot is not None:
         check(plot)
-    builder = parse_builder(network)
-    name = network.rpartition(":")[2]
-    if granularity is None:
-        granularity = "paper" if builder.startswith("torchvision:") and name in PAPER_NETWORKS else "module"
-    if granularity not in get_args(Granularity):
-        raise InputError("--granularity", f"{granularity!r} is not one of {', '.join(get_args(Granularity))}")
-    found = make_profile(builder, weights_of(builder, weights), cast(Granularity, granularity), parse_shape(input_shape))
-    if time:
-        found = time_profile(found, threads, sure, seconds)
-    if measured:
-        found = measure_codecs(found, measured, threads)
+    builder = parse_builder(request.network)
+    shape = parse_shape(request.input_shape)
+    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), shape)
+    if request.time:
+        found = time_profile(found, request.threads, sure, seconds)
+    if request.codecs:
+        found = measure_codecs(found, request.codecs, request.threads)
     if output is not None:
         found.save(output)
     if plot is not None:
         from lmos_opt.plots.cuts import save_cuts_plot
 
-        save_cuts_plot(instance_of(found, options), plot)
-    if as_json:
+        save_cuts_plot(instance_of(found, request.options), plot)
+    if request.as_json:
         print_json(found.to_json())
     else:
-        _show(found, every)
+        _show(found, request.every)
     for operation in found.unknown_operations:
         layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
         where = f" in {layers}" if layers else ""
         err().print(f"lmos: no cost formula for {operation}{where}: its work counts as 0", soft_wrap=True)
+
+
+def _granularity(request: Request, builder: str) -> Granularity:
+    """As asked; else as the paper has it, for the paper's networks alone."""
+    if request.granularity is None:
+        name = request.network.rpartition(":")[2]
+        return "paper" if builder.startswith("torchvision:") and name in PAPER_NETWORKS else "module"
+    if request.granularity not in get_args(Granularity):
+        raise InputError("--granularity", f"{request.granularity!r} is not one of {', '.join(get_args(Granularity))}")
+    return cast(Granularity, request.granularity)
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmos.commands.assumed import tell_assumed
+from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
@@ -15,36 +16,40 @@ from lmos_opt.plan import Plan, check_runnable, check_sendable
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
-from runner.client.remote import Access, Timeouts
+from runner.client.remote import Timeouts
 from runner.places.edge import patient_with, run_plan
+from runner.places.options import RunOptions
 from runner.watching.events import Observer
 from runner.watching.live import REFRESHES_PER_S, LiveView
 from runner.watching.logs import log_event
 from runner.watching.report import STAGE_COLUMNS, RunReport, memory_note, stage_rows
 from runner.watching.trace import save_trace
-from runner.wire.access import read_token
-from runner.wire.connecting import is_loopback, parse_address
+from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
-from runner.wire.tls import edge_tls
 
 
-@dataclass(frozen=True)
-class Manner:
-    """How a run is to be done, as typed: pipelined or not, how patiently, what lets it into the server, where its trace goes,
-    how it is watched, how many pictures show what a codec changes, and whether pictures that cannot be read are left out."""
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos run` is asked for, as typed."""
 
-    pipelined: bool = False
-    deadline: str | None = None
-    ca: Path | None = None
-    cert: Path | None = None
-    key: Path | None = None
-    token_file: Path | None = None
-    unprotected: bool = False
-    trace: Path | None = None
-    watch: Watch = field(default_factory=Watch)
-    compared: int = 8
-    adapt: bool = False
-    skip_bad_images: bool = False
+    plan: Path
+    server: str
+    images: Path | None
+    skip_bad_images: bool
+    n: int | None
+    output: Path | None
+    shape: str | None
+    networks: Sequence[str]
+    weights: Path | None
+    pipelined: bool
+    adapt: bool
+    deadline: str | None
+    credentials: Credentials
+    threads: int | None
+    trace: Path | None
+    watch: Watch
+    compared: int
+    as_json: bool
 
 
 class ImagesLost(LmosError):
@@ -55,35 +60,27 @@ class Interrupted(LmosError):
     """The run was ended by Ctrl-C or SIGTERM."""
 
 
-def run(plan: Path, server: str, images: Path | None, n: int | None, output: Path | None, shape: str | None,
-        networks: Sequence[str], weights: Path | None, threads: int | None, as_json: bool, manner: Manner) -> None:  # fmt: skip
+def run(request: Request) -> None:
     """Raises InputError for a plan, pictures or options that cannot be used, RunnerError where the run fails.
 
     ImagesLost and Interrupted come after the report was written.
     """
-    for file in (output, manner.trace):
+    for file, what in ((request.output, "a report"), (request.trace, "a trace")):
         if file is not None and file.suffix.lower() != ".json":
-            what = "a report" if file is output else "a trace"
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
-    with sigterm_like_ctrl_c(), logged(manner.watch) if manner.watch.is_logged else nullcontext():
-        loaded = Plan.load(plan)
-        check_runnable(loaded, str(plan))
-        check_sendable(loaded, str(plan))
-        report = _report(loaded, parse_address(server), images, n, shape, networks, weights, threads, manner)
-        if as_json:
+    with sigterm_like_ctrl_c(), logged(request.watch) if request.watch.is_logged else nullcontext():
+        plan = Plan.load(request.plan)
+        check_runnable(plan, str(request.plan))
+        check_sendable(plan, str(request.plan))
+        report = _report(plan, request)
+        if request.as_json:
             print_json(report.to_json())
         else:
-            out().print(comparison(report))
-            if report.adapted is not None:
-                out().print(changes(report))
-            out().print(classes(report))
-            out().print(how_it_went(report))
-            for picture in report.skipped:
-                out().print(f"skipped {picture.file}: {picture.reason}", soft_wrap=True, markup=False)
-        if output is not None:
-            report.save(output)  # last: a full disk must not take what was printed with it
-        if manner.trace is not None:
-            save_trace(report, manner.trace)
+            _show(report)
+        if request.output is not None:
+            report.save(request.output)  # last: a full disk must not take what was printed with it
+        if request.trace is not None:
+            save_trace(report, request.trace)
         if not report.complete:
             raise Interrupted(f"{report.reason} after {counted(report.images, 'image')}")
         if report.lost:
@@ -91,35 +88,36 @@ def run(plan: Path, server: str, images: Path | None, n: int | None, output: Pat
                              f"{report.failed[0].reason}")
 
 
-def _report(plan: Plan, server: tuple[str, int], images: Path | None, n: int | None, shape: str | None,
-            networks: Sequence[str], weights: Path | None, threads: int | None, manner: Manner) -> RunReport:  # fmt: skip
+def _report(plan: Plan, request: Request) -> RunReport:
+    """Run the plan, watched as was asked."""
+    server, watch = parse_address(request.server), request.watch
     with ExitStack() as stack:
-        observers: list[Observer] = [log_event] if manner.watch.is_logged else []
-        if manner.watch.metrics is not None:
+        observers: list[Observer] = [log_event] if watch.is_logged else []
+        if watch.metrics is not None:
             metrics = edge_metrics()
-            url = stack.enter_context(shown_at(metrics, manner.watch.metrics, manner.unprotected))
-            tell_url(url, manner.watch)
+            tell_url(stack.enter_context(shown_at(metrics, watch.metrics, request.credentials.unprotected)), watch)
             observers.append(metrics)
-        tell_assumed(check_runnable(plan, "plan"), manner.watch.is_logged)
-        progress = _progress(stack, manner.watch, observers)
-        return run_plan(
-            plan,
-            server,
-            images=images,
-            n=n,
-            shape=None if shape is None else parse_shape(shape),
-            networks=[parse_builder(name) for name in networks],
-            weights_file=weights,
-            threads=threads,
-            timeouts=_timeouts(plan, manner.deadline),
-            access=access_of(server, manner),
-            pipelined=manner.pipelined,
-            adapt=manner.adapt,
-            progress=progress,
-            observers=observers,
-            compared=manner.compared,
-            skip_bad_images=manner.skip_bad_images,
-        )
+        tell_assumed(check_runnable(plan, "plan"), watch.is_logged)
+        progress = _progress(stack, watch, observers)
+        return run_plan(plan, server, _options(plan, server, request), progress=progress, observers=observers)
+
+
+def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOptions:
+    """The run as it was asked for; InputError for what cannot be read."""
+    return RunOptions(
+        images=request.images,
+        n=request.n,
+        shape=None if request.shape is None else parse_shape(request.shape),
+        networks=[parse_builder(name) for name in request.networks],
+        weights_file=request.weights,
+        threads=request.threads,
+        timeouts=_timeouts(plan, request.deadline),
+        access=request.credentials.at(server),
+        pipelined=request.pipelined,
+        adapt=request.adapt,
+        compared=request.compared,
+        skip_bad_images=request.skip_bad_images,
+    )
 
 
 def _progress(stack: ExitStack, watch: Watch, observers: list[Observer]) -> Progress | None:
@@ -137,18 +135,14 @@ def _timeouts(plan: Plan, deadline: str | None) -> Timeouts:
     return timeouts if deadline is None else replace(timeouts, result_s=parse_time(deadline, "--deadline"))
 
 
-def access_of(address: tuple[str, int], manner: Manner) -> Access:
-    """What lets an edge in at this address; InputError for options that do not fit together, or a token nobody protects."""
-    if manner.ca is None and (manner.cert is not None or manner.key is not None):
-        raise InputError("--ca", "is missing; --cert and --key need it")
-    if (manner.cert is None) != (manner.key is None):
-        raise InputError("--key" if manner.key is None else "--cert", "is missing; one needs the other")
-    token = read_token(manner.token_file)
-    tls = None if manner.ca is None else edge_tls(manner.ca, manner.cert, manner.key)
-    if token is not None and tls is None and not manner.unprotected and not is_loopback(address[0]):
-        raise InputError("--ca", f"is missing: without TLS the token could be read on its way to {address[0]}; "
-                                 "--unprotected sends it all the same")
-    return Access(token, tls)
+def _show(report: RunReport) -> None:
+    out().print(comparison(report))
+    if report.adapted is not None:
+        out().print(changes(report))
+    out().print(classes(report))
+    out().print(how_it_went(report))
+    for picture in report.skipped:
+        out().print(f"skipped {picture.file}: {picture.reason}", soft_wrap=True, markup=False)
 
 
 def comparison(report: RunReport) -> object:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Unpack
 
 import torch
 
@@ -23,123 +23,200 @@ from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
 from runner.client.line import Line
-from runner.client.pipeline import PIPELINE_DEPTH, Pipeline, Progress, Route
-from runner.client.remote import OPEN_DOOR, PATIENT, Access, Timeouts, opening
+from runner.client.pipeline import PIPELINE_DEPTH, Pipeline, Route
+from runner.client.remote import PATIENT, Timeouts, opening
 from runner.errors import Unreachable
 from runner.images import Images, find_images
 from runner.machine import this_machine
 from runner.memory import settled
 from runner.parts.network import is_torchvision
-from runner.places.comparing import COMPARED, compare
+from runner.places.comparing import compare
 from runner.places.head import build_routes, head_memory
-from runner.watching.events import Events, Observer, RunBegan, RunEnded, shown
+from runner.places.options import RunKeywords, RunOptions
+from runner.watching.events import Events, RunBegan, RunEnded, shown
 from runner.watching.recorder import Recorder
-from runner.watching.report import Environment, RunReport, SkippedPicture, make_report
-from runner.wire.shaping import Pacer, Shape, as_pacer
+from runner.watching.report import Compared, Environment, Outcome, RunReport, SkippedPicture, make_report
+from runner.wire.shaping import Pacer, as_pacer
 
+ORDINARY_RUN = RunOptions()
 ATTEMPTS = 5
 """How often a server that never greeted is tried before the run is given up."""
 
 
-def run_plan(
-    plan: Plan,
-    server: tuple[str, int],
-    *,
-    images: Path | None = None,
-    n: int | None = None,
-    shape: Shape | Pacer | None = None,
-    networks: Sequence[str] = (),
-    weights_file: Path | None = None,
-    threads: int | None = None,
-    timeouts: Timeouts | None = None,
-    access: Access = OPEN_DOOR,
-    pipelined: bool = False,
-    adapt: bool = False,
-    progress: Progress | None = None,
-    observers: Sequence[Observer] = (),
-    compared: int = COMPARED,
-    skip_bad_images: bool = False,
-) -> RunReport:
-    """Execute a plan on `n` images (default: each picture once) and report what was measured.
+def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY_RUN, **changes: Unpack[RunKeywords]) -> RunReport:
+    """Execute a plan and report what was measured; each keyword takes the place of the field of `options` that has its name.
 
-    `images` is a folder of pictures (default: the bundled ones; `skip_bad_images` leaves out what cannot be
-    read), `shape` the link's emulation, `networks` the
-    `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of
-    the plan's `file:PATH`, `access` what the server wants to see. One image after another, or `pipelined`, or with the cut
-    that the plan's policy chooses for the link as it is (`adapt`). `observers` are told what happens
-    (`runner.watching.events`). Under a codec, `compared` pictures are asked once more after the run, and once without
-    it. The server is not contacted where the plan leaves it nothing to do.
+    The server is not contacted where the plan leaves it nothing to do.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
     before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
     with a report that says so.
     """
-    network = check_runnable(plan, "plan")
-    weights = _weights(network.weights, weights_file)
-    if n is not None and n < 1:
-        raise InputError("images", f"{counted(n, 'image')} cannot be run; expected at least 1")
-    timeouts = timeouts or patient_with(plan)
-    _check_crossing(plan, network)
-    pictures = find_images(network, images, n, skip_bad=skip_bad_images)
-    n = len(pictures) if n is None else n
-    tell = progress or (lambda what, done, total: None)
-    started = datetime.now(UTC).isoformat(timespec="seconds")
-    recorder, link = Recorder(), as_pacer(shape)
-    if adapt and pipelined:
-        raise InputError("--adapt", "takes one image after another; leave out --pipeline")
-    steering = Steering(Choice.of(plan), Scout(server, link, timeouts, access), plan.setting.back_bytes_per_s) if adapt else None
-    plans = [plan] if steering is None else plans_of(plan, steering.choice)
-    events = Events([recorder, *([steering] if steering else []), *observers])
-    lines = [Line(server, opening(one, network), link, timeouts, access, events=events) if one.x2 else None for one in plans]
-    line = next((one for one in lines if one is not None), None)
-    interrupted = False
-    with torch_threads(threads), contextlib.ExitStack() as stack:
+    run = _prepare(plan, server, replace(options, **changes))
+    with torch_threads(run.options.threads), contextlib.ExitStack() as stack:
+        course = None
         try:
-            _reach_all(lines, "is_asked", timeouts, may_fail=True)
-            tell(f"building {network.builder}", 0, n)
-            built = build_routes(plans, lines, network, weights, networks, pictures)
-            routes = built.routes
-            tell("waiting for the server", 0, n)
-            _reach_all(lines, "is_open", timeouts, may_fail=routes[0].fallback is None or routes[0].fallback.refusal is None)
-            memory = head_memory(built, pictures)
-            tell("warming up", 0, n)
-            pipeline = Pipeline(routes[0], _class_names(network), timeouts, events)
-            _warm_up(pipeline, routes, pictures, link)
-            events.tell(RunBegan(network=network.name, digest=shown(network.digest), cut=plan.x1, images=n,
-                                 peer=line.name if line else None, pipelined=pipelined))  # fmt: skip
-            stack.enter_context(settled())
-            if steering is not None:
-                stack.enter_context(steering.scout)
-                steering.begin(pipeline, routes)
-            begin = time.perf_counter()
-            try:
-                pipeline.run(pictures, range(1, n + 1), PIPELINE_DEPTH if pipelined else 1, tell)
-            except KeyboardInterrupt:
-                interrupted = True
-            elapsed_s = time.perf_counter() - begin
-            beside = None if interrupted else compare(routes[0].line, routes[0].head, pictures, compared, n + 1, timeouts)
+            ready = _make_ready(run)
+            _begin(run, ready, stack)
+            course = _execute(run, ready)
         finally:
-            for one in filter(None, lines):
-                one.close(politely=not interrupted)
-        environment = Environment(
-            started=started,
-            edge=this_machine(torch.get_num_threads()),
-            server=line.machine if line else None,
-            server_address=line.name if line else None,
-            shape=str(shape) if shape and line else None,
-            weights=_about(network.weights),
-            seed=_seed(network.weights),
-            images=pictures.what,
-            preprocessing=pictures.preprocessing,
-        )
-    report = make_report(plan, pipeline.results, memory, environment, failed=pipeline.failed, pipelined=pipelined,
-                         skipped=[SkippedPicture(file=one.file, reason=one.reason) for one in pictures.skipped],
-                         elapsed_s=elapsed_s, reason="interrupted" if interrupted else None,
-                         happened=recorder.since(begin), compared=beside, adapted=steering.adapted if steering else None,
-                         adaptation=steering.changes if steering else ())  # fmt: skip
-    events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
-                         elapsed_s=elapsed_s, reason=report.reason))  # fmt: skip
+            for line in filter(None, run.lines):
+                line.close(politely=course is None or not course.interrupted)
+        environment = _environment(run)
+    report = make_report(plan, _outcome(run, ready, course), environment)
+    run.events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
+                             elapsed_s=course.elapsed_s, reason=report.reason))  # fmt: skip
     return report
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What is known before the server is reached: what is run, on what, and over which lines (one a plan, None where it
+    leaves the server nothing to do). The first plan is the run's own; in a run that adapts, the others are the further cuts."""
+
+    plans: Sequence[Plan]
+    network: PlannedNetwork
+    weights: str
+    pictures: Images
+    n: int
+    options: RunOptions
+    timeouts: Timeouts
+    link: Pacer | None
+    steering: Steering | None
+    recorder: Recorder
+    events: Events
+    lines: Sequence[Line | None]
+    started: str
+
+    @property
+    def line(self) -> Line | None:
+        """The first that there is; all go to the same server."""
+        return next((line for line in self.lines if line is not None), None)
+
+    def tell(self, what: str) -> None:
+        """Say what is done before the first image."""
+        if self.options.progress is not None:
+            self.options.progress(what, 0, self.n)
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """What is there before the first image: each plan's route, the pipeline on the first, and the edge's memory (B)."""
+
+    routes: Sequence[Route]
+    pipeline: Pipeline
+    memory: Sequence[int]
+
+
+@dataclass(frozen=True)
+class _Course:
+    """How the run went: when it began (`time.perf_counter`), how long it took, whether it was interrupted, and what the codec
+    changes."""
+
+    begin: float
+    elapsed_s: float
+    interrupted: bool
+    compared: Compared | None
+
+
+def _prepare(plan: Plan, server: tuple[str, int], options: RunOptions) -> _Run:
+    """Check all that can be checked without the server and without the network; nothing is contacted yet."""
+    network = check_runnable(plan, "plan")
+    weights = _weights(network.weights, options.weights_file)
+    if options.n is not None and options.n < 1:
+        raise InputError("images", f"{counted(options.n, 'image')} cannot be run; expected at least 1")
+    timeouts = options.timeouts or patient_with(plan)
+    _check_crossing(plan, network)
+    pictures = find_images(network, options.images, options.n, skip_bad=options.skip_bad_images)
+    started = datetime.now(UTC).isoformat(timespec="seconds")
+    recorder, link = Recorder(), as_pacer(options.shape)
+    steering = _steering(plan, server, options, timeouts, link)
+    plans = [plan] if steering is None else plans_of(plan, steering.choice)
+    events = Events([recorder, *([steering] if steering else []), *options.observers])
+    lines = [Line(server, opening(one, network), link, timeouts, options.access, events=events) if one.x2 else None
+             for one in plans]
+    n = len(pictures) if options.n is None else options.n
+    return _Run(plans, network, weights, pictures, n, options, timeouts, link, steering, recorder, events, lines, started)
+
+
+def _steering(plan: Plan, server: tuple[str, int], options: RunOptions, timeouts: Timeouts, link: Pacer | None) -> Steering | None:
+    if not options.adapt:
+        return None
+    if options.pipelined:
+        raise InputError("--adapt", "takes one image after another; leave out --pipeline")
+    return Steering(Choice.of(plan), Scout(server, link, timeouts, options.access), plan.setting.back_bytes_per_s)
+
+
+def _make_ready(run: _Run) -> _Ready:
+    """Build the heads while the server builds the tails, measure the heads' memory, and run one image each way."""
+    _reach_all(run.lines, "is_asked", run.timeouts, may_fail=True)
+    run.tell(f"building {run.network.builder}")
+    built = build_routes(run.plans, run.lines, run.network, run.weights, run.options.networks, run.pictures)
+    routes = built.routes
+    run.tell("waiting for the server")
+    may_fail = routes[0].fallback is None or routes[0].fallback.refusal is None
+    _reach_all(run.lines, "is_open", run.timeouts, may_fail=may_fail)
+    memory = head_memory(built, run.pictures)
+    run.tell("warming up")
+    pipeline = Pipeline(routes[0], _class_names(run.network), run.timeouts, run.events)
+    _warm_up(pipeline, routes, run.pictures, run.link)
+    return _Ready(routes, pipeline, memory)
+
+
+def _begin(run: _Run, ready: _Ready, stack: contextlib.ExitStack) -> None:
+    """Say that the run begins; until the stack is closed, the process is settled and the scout, if there is one, probes."""
+    run.events.tell(RunBegan(network=run.network.name, digest=shown(run.network.digest), cut=run.plans[0].x1, images=run.n,
+                             peer=run.line.name if run.line else None, pipelined=run.options.pipelined))  # fmt: skip
+    stack.enter_context(settled())
+    if run.steering is not None:
+        stack.enter_context(run.steering.scout)
+        run.steering.begin(ready.pipeline, ready.routes)
+
+
+def _execute(run: _Run, ready: _Ready) -> _Course:
+    """Run the images, and compare the codec afterwards."""
+    interrupted = False
+    begin = time.perf_counter()
+    try:
+        depth = PIPELINE_DEPTH if run.options.pipelined else 1
+        ready.pipeline.run(run.pictures, range(1, run.n + 1), depth, run.options.progress)
+    except KeyboardInterrupt:
+        interrupted = True
+    elapsed_s = time.perf_counter() - begin
+    own = ready.routes[0]
+    compared = None if interrupted else compare(own.line, own.head, run.pictures, run.options.compared, run.n + 1, run.timeouts)
+    return _Course(begin, elapsed_s, interrupted, compared)
+
+
+def _environment(run: _Run) -> Environment:
+    line, shape = run.line, run.options.shape
+    return Environment(
+        started=run.started,
+        edge=this_machine(torch.get_num_threads()),
+        server=line.machine if line else None,
+        server_address=line.name if line else None,
+        shape=str(shape) if shape and line else None,
+        weights=_about(run.network.weights),
+        seed=_seed(run.network.weights),
+        images=run.pictures.what,
+        preprocessing=run.pictures.preprocessing,
+    )
+
+
+def _outcome(run: _Run, ready: _Ready, course: _Course) -> Outcome:
+    return Outcome(
+        results=ready.pipeline.results,
+        failed=ready.pipeline.failed,
+        skipped=[SkippedPicture(file=one.file, reason=one.reason) for one in run.pictures.skipped],
+        edge_memory=ready.memory,
+        reason="interrupted" if course.interrupted else None,
+        pipelined=run.options.pipelined,
+        elapsed_s=course.elapsed_s,
+        happened=run.recorder.since(course.begin),
+        compared=course.compared,
+        adapted=run.steering.adapted if run.steering else None,
+        adaptation=run.steering.changes if run.steering else (),
+    )
 
 
 def patient_with(plan: Plan) -> Timeouts:

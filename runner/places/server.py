@@ -8,8 +8,9 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Unpack
 
 import torch
 
@@ -20,8 +21,9 @@ from runner.machine import this_machine
 from runner.memory import keep_heap, settled, share_one_heap
 from runner.places.answers import Answers
 from runner.places.conversation import Conversation, House
+from runner.places.options import ServeKeywords, ServeOptions
 from runner.places.tail import Networks
-from runner.watching.events import NOBODY, Events, Listening, Observer, Stopped
+from runner.watching.events import NOBODY, Events, Listening, Stopped
 from runner.watching.logs import log_event, log_to_standard_error
 from runner.wire.connecting import Listener, is_loopback, listen, parse_address
 from runner.wire.protocol import Connection, Role
@@ -30,54 +32,36 @@ from runner.wire.tls import Tls
 from runner.wire.transport import Channel
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
+ORDINARY_SERVICE = ServeOptions()
 
 
-def serve(
-    host: str = DEFAULT_HOST,
-    port: int = DEFAULT_PORT,
-    *,
-    networks: Sequence[str] = (),
-    weights_files: Sequence[Path] = (),
-    digests: Collection[str] | None = None,
-    threads: int | None = None,
-    batch: int = 1,
-    limits: Limits = ORDINARY,
-    shape: Shape | None = None,
-    token: str | None = None,
-    tls: Tls | None = None,
-    unprotected: bool = False,
-    ready: Callable[[int], None] | None = None,
-    observers: Sequence[Observer] = (),
-    watch: Callable[[Callable[[], Load]], None] | None = None,
-) -> None:
-    """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end.
+def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOptions = ORDINARY_SERVICE,
+          **changes: Unpack[ServeKeywords]) -> None:  # fmt: skip
+    """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end; each keyword takes the place of
+    the field of `options` that has its name.
 
-    `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
-    dicts for plans with weights from a file; with `digests`, no other networks than these are run. Up to `batch`
-    images of several edges are computed at once, where that is faster; their last bits may then differ. Edges must bear the
-    `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it. `ready` is
-    called with the port, which port 0 leaves to the system. `observers` are told what happens
-    (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is. All that
-    the server sends is held to `shape`, if there is one: a slow way back on a fast machine.
     RunnerError where the address cannot be had, InputError where it is refused.
     """
-    if not (unprotected or is_loopback(host) or (token is not None and tls is not None)):
+    options = replace(options, **changes)
+    token, tls = options.token, options.tls
+    if not (options.unprotected or is_loopback(host) or (token is not None and tls is not None)):
         raise InputError("--listen", f"{host} can be reached from other machines: give --token-file and --tls-cert, or "
                                      "say --unprotected, which lets anybody there use this server and read what crosses")
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     share_one_heap()
     keep_heap()
-    events = Events([log_event, *observers])
-    server = Server(Listener(listen(host, port)), Networks(networks, weights_files, digests, batch), limits, token=token, tls=tls,
-                    events=events, shape=shape)  # fmt: skip
-    if watch is not None:
-        watch(server.load)
+    events = Events([log_event, *options.observers])
+    networks = Networks(options.networks, options.weights_files, options.digests, options.batch)
+    server = Server(Listener(listen(host, port)), networks, options.limits, token=token, tls=tls, events=events,
+                    shape=options.shape)  # fmt: skip
+    if options.watch is not None:
+        options.watch(server.load)
     with _until_signal(server.stop), settled():
         events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
                               threads=torch.get_num_threads()))  # fmt: skip
-        if ready is not None:
-            ready(server.listener.port)
+        if options.ready is not None:
+            options.ready(server.listener.port)
         server.run()
     events.tell(Stopped())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
@@ -222,29 +223,31 @@ class RunReport(Document):
         return axes
 
 
-def make_report(
-    plan: Plan,
-    results: Sequence[ImageResult],
-    edge_memory: Sequence[int],
-    environment: Environment,
-    *,
-    failed: Sequence[FailedImage] = (),
-    skipped: Sequence[SkippedPicture] = (),
-    reason: str | None = None,
-    pipelined: bool = False,
-    elapsed_s: float | None = None,
-    happened: Sequence[Happening] = (),
-    compared: Compared | None = None,
-    adapted: Adapted | None = None,
-    adaptation: Sequence[CutChange] = (),
-) -> RunReport:
-    """The report of a run; `edge_memory` holds some measurements (B), `reason` says why the run was cut short, if it was.
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: the images with a class and those without, the pictures left out, some measurements of the edge's
+    memory (B), why it was cut short (None: it was not), how long it took without its warm-up, what was out of the ordinary, what
+    its codec changes, and, where it adapted, its changes of the cut."""
 
-    Without a single result, nothing is `measured` but the memory.
-    """
+    results: Sequence[ImageResult]
+    edge_memory: Sequence[int]
+    failed: Sequence[FailedImage] = ()
+    skipped: Sequence[SkippedPicture] = ()
+    reason: str | None = None
+    pipelined: bool = False
+    elapsed_s: float | None = None
+    happened: Sequence[Happening] = ()
+    compared: Compared | None = None
+    adapted: Adapted | None = None
+    adaptation: Sequence[CutChange] = ()
+
+
+def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunReport:
+    """The report of a run. Without a single result, nothing is `measured` but the memory."""
+    results, failed, elapsed_s = outcome.results, outcome.failed, outcome.elapsed_s
     planned = [result for result in results if result.finished_at == "plan"] or results
     measured = {stage: [getattr(result, stage) for result in planned] for stage in STAGES if stage != EDGE_MEMORY}
-    spreads = {stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: edge_memory}.items() if values}
+    spreads = {stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: outcome.edge_memory}.items() if values}
     return RunReport(
         schema="lmos.report/1",
         plan=plan,
@@ -258,16 +261,16 @@ def make_report(
         fallbacks=sum(result.finished_at == "edge" for result in results),
         environment=environment,
         failed=tuple(failed),
-        skipped=tuple(skipped),
-        complete=reason is None,
-        reason=reason,
-        pipelined=pipelined,
+        skipped=tuple(outcome.skipped),
+        complete=outcome.reason is None,
+        reason=outcome.reason,
+        pipelined=outcome.pipelined,
         elapsed_s=elapsed_s,
         goodput_images_per_s=len(results) / elapsed_s if elapsed_s else None,
-        happened=tuple(happened),
-        codec=_codec_report(plan, results, compared),
-        adapted=adapted,
-        adaptation=tuple(adaptation),
+        happened=tuple(outcome.happened),
+        codec=_codec_report(plan, results, outcome.compared),
+        adapted=outcome.adapted,
+        adaptation=tuple(outcome.adaptation),
     )
 
 

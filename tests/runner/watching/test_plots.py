@@ -8,7 +8,7 @@ import pytest
 
 from lmos_opt import InputError
 from runner.machine import this_machine
-from runner.watching.report import Environment, ImageResult, RunReport, make_report
+from runner.watching.report import Environment, ImageResult, Outcome, RunReport, make_report
 from tests.runner.running import BRANCHED, Plans
 
 pytest.importorskip("matplotlib")
@@ -28,7 +28,7 @@ def image(k: int) -> ImageResult:
 def report() -> RunReport:
     environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
                               shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
-    return make_report(Plans(BRANCHED)(2), [image(k) for k in range(6)], [1], environment, pipelined=True, elapsed_s=4.0)
+    return make_report(Plans(BRANCHED)(2), Outcome([image(k) for k in range(6)], [1], pipelined=True, elapsed_s=4.0), environment)
 
 
 def test_fault_19_a_pipelined_run_is_drawn_as_a_gantt_chart_in_its_images_order(report: RunReport) -> None:

@@ -19,6 +19,7 @@ from runner.watching.report import (
     STAGE_COLUMNS,
     Environment,
     ImageResult,
+    Outcome,
     RunReport,
     make_report,
     memory_note,
@@ -36,7 +37,7 @@ def report(plans: Plans) -> RunReport:
     environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(2), server=None,
                               server_address=None, shape="10 Mbps", weights="seeded:0: random", seed=0,
                               images="5 pictures")  # fmt: skip
-    return make_report(plans(2), results, [1000, 3000, 2000], environment)
+    return make_report(plans(2), Outcome(results, [1000, 3000, 2000]), environment)
 
 
 def test_a_report_reads_back_equal(report: RunReport, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from lmos.cli import main
 from lmos_opt import InputError
 from runner.machine import this_machine
 from runner.places.edge import run_plan
-from runner.watching.report import Environment, Happening, ImageResult, RunReport, make_report
+from runner.watching.report import Environment, Happening, ImageResult, Outcome, RunReport, make_report
 from runner.watching.trace import save_trace, slices, trace_of
 from tests.runner.running import BRANCHED, NETWORKS, Plans, one_thread, server_process
 
@@ -24,7 +24,7 @@ def report_of(*images: ImageResult) -> RunReport:
     environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
                               shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
     happened = [Happening(at_s=0.25, event="line_lost", text="no sign of life; trying again")]
-    return make_report(Plans(BRANCHED)(2), images, [1], environment, pipelined=True, elapsed_s=1.0, happened=happened)
+    return make_report(Plans(BRANCHED)(2), Outcome(images, [1], pipelined=True, elapsed_s=1.0, happened=happened), environment)
 
 
 def image(began_s: float | None, edge: float, queue: float, link: float, server: float, **more: Any) -> ImageResult:

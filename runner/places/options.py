@@ -1,0 +1,111 @@
+"""How a plan is run, and how a server serves: a record each, and its fields as the keywords that `run_plan` and `serve` take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypedDict
+
+from runner.client.pipeline import Progress
+from runner.client.remote import OPEN_DOOR, Access, Timeouts
+from runner.faults.limits import ORDINARY, Limits, Load
+from runner.places.comparing import COMPARED
+from runner.watching.events import Observer
+from runner.wire.shaping import Pacer, Shape
+from runner.wire.tls import Tls
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How `run_plan` runs a plan.
+
+    `images` is a folder of pictures (default: the bundled ones), `n` how many images are run (default: each picture once);
+    `skip_bad_images` leaves out pictures that cannot be read. `shape` is the link's emulation, `networks` the
+    `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of the
+    plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long is waited (default: `patient_with` the
+    plan), `access` what the server wants to see. One image runs after another, or several are under way (`pipelined`), or the
+    cut follows the link by the plan's policy (`adapt`). `progress` is called as the run goes on, `observers` are told what
+    happens (`runner.watching.events`). Under a codec, `compared` pictures are asked twice more after the run: with the codec
+    and without it.
+    """
+
+    images: Path | None = None
+    n: int | None = None
+    shape: Shape | Pacer | None = None
+    networks: Sequence[str] = ()
+    weights_file: Path | None = None
+    threads: int | None = None
+    timeouts: Timeouts | None = None
+    access: Access = OPEN_DOOR
+    pipelined: bool = False
+    adapt: bool = False
+    progress: Progress | None = None
+    observers: Sequence[Observer] = ()
+    compared: int = COMPARED
+    skip_bad_images: bool = False
+
+
+class RunKeywords(TypedDict, total=False):
+    """The fields of RunOptions, as keywords."""
+
+    images: Path | None
+    n: int | None
+    shape: Shape | Pacer | None
+    networks: Sequence[str]
+    weights_file: Path | None
+    threads: int | None
+    timeouts: Timeouts | None
+    access: Access
+    pipelined: bool
+    adapt: bool
+    progress: Progress | None
+    observers: Sequence[Observer]
+    compared: int
+    skip_bad_images: bool
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How `serve` serves.
+
+    `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
+    dicts for plans with weights from a file; with `digests`, no other networks than these are run. `threads` are torch's
+    (default: as they are). Up to `batch` images of several edges are computed at once, where that is faster; their last bits
+    may then differ. All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges
+    must bear the `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
+    `ready` is called with the port, which port 0 leaves to the system. `observers` are told what happens
+    (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is.
+    """
+
+    networks: Sequence[str] = ()
+    weights_files: Sequence[Path] = ()
+    digests: Collection[str] | None = None
+    threads: int | None = None
+    batch: int = 1
+    limits: Limits = ORDINARY
+    shape: Shape | None = None
+    token: str | None = None
+    tls: Tls | None = None
+    unprotected: bool = False
+    ready: Callable[[int], None] | None = None
+    observers: Sequence[Observer] = ()
+    watch: Callable[[Callable[[], Load]], None] | None = None
+
+
+class ServeKeywords(TypedDict, total=False):
+    """The fields of ServeOptions, as keywords."""
+
+    networks: Sequence[str]
+    weights_files: Sequence[Path]
+    digests: Collection[str] | None
+    threads: int | None
+    batch: int
+    limits: Limits
+    shape: Shape | None
+    token: str | None
+    tls: Tls | None
+    unprotected: bool
+    ready: Callable[[int], None] | None
+    observers: Sequence[Observer]
+    watch: Callable[[Callable[[], Load]], None] | None
