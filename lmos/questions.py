@@ -21,6 +21,7 @@ from lmos_opt.link import load_link
 from lmos_opt.objectives import Objective
 from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline
 from lmos_opt.rules.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
@@ -157,7 +158,7 @@ def baseline_point(question: Question, instance: Instance, rule: str) -> Point |
     """
     found = baseline(instance, rule)
     if found is None:
-        if rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
+        if find_rule(rule) is None:
             raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
         return None
     split = Split(instance, found.edge, question.model)

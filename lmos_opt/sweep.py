@@ -17,6 +17,7 @@ from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtra
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
+from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline
 from lmos_opt.rules.selection import RULES, select
 from lmos_opt.split import Split
@@ -30,7 +31,6 @@ COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_
 
 _CONNECT_S = "10s"
 _BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
-_SELECTIONS = frozenset(name.partition(":")[0] for name in RULES)
 _INTEGERS = ("x1", "x2", "memory_bytes", "crossing_bytes", "front_points")
 
 
@@ -66,7 +66,7 @@ class _Task:
     @property
     def needs_front(self) -> bool:
         """Whether any rule chooses from a front."""
-        return any(rule.partition(":")[0] in _SELECTIONS for rule in self.rules)
+        return any(find_rule(rule) is not None for rule in self.rules)
 
 
 @dataclass
@@ -153,7 +153,7 @@ def _checked(rules: Sequence[str]) -> tuple[str, ...]:
     if not rules:
         raise InputError("rules", "there are none; expected at least one")
     for rule in rules:
-        if rule.partition(":")[0] in _SELECTIONS:
+        if find_rule(rule) is not None:
             with suppress(InfeasibleError):
                 select(_TINY, rule)
         elif rule.partition(":")[0] not in _BASELINES:

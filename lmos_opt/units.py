@@ -82,6 +82,21 @@ def parse_time(text: str | float, what: str = "time") -> float:
     return _checked(value, text, what)
 
 
+def parse_percent(text: str, what: str = "slack") -> float:
+    """The number of `50` or `50%`; InputError about `what` unless it is one of at least zero.
+
+    >>> parse_percent("50%"), parse_percent("1e3")
+    (50.0, 1000.0)
+    """
+    try:
+        percent = float(text.removesuffix("%"))
+    except ValueError:
+        percent = -1.0
+    if not 0 <= percent < 1e9:
+        raise InputError(what, f"{text!r} is not a percentage of at least zero")
+    return percent
+
+
 def _checked(value: Any, text: object, what: str) -> float:
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     if not is_number or not 0 <= value <= sys.float_info.max:

@@ -14,7 +14,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable
 from lmos_opt.policies.policy import Policy
 from lmos_opt.policies.policy_maps import bandwidth_policy
-from lmos_opt.rules.selection import RULES
+from lmos_opt.rules import find_rule
 from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import decided
 
@@ -53,7 +53,7 @@ def _policy(question: Question, instance: Instance, select: str, between: str) -
     """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
     if question.constraints or question.variables:
         raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
-    is_rule = select.partition(":")[0] in {name.partition(":")[0] for name in RULES}
+    is_rule = find_rule(select) is not None
     if is_rule and (set(question.names) != {"latency", "memory"} or question.constrain not in (None, "latency")):
         raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "
                                      "--objectives and --constrain")

@@ -15,9 +15,8 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.plots.style import check
 from lmos_opt.profile import Granularity, NetworkProfile
-from lmos_opt.rules.selection import parse_percent
 from lmos_opt.sources import Options, instance_of
-from lmos_opt.units import format_time, parse_time
+from lmos_opt.units import format_time, parse_percent, parse_time
 from measurement.networks import parse_builder
 
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.plots import style
 from lmos_opt.plots.words import axis, title
+from lmos_opt.rules import shipped
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from lmos_opt.front import Front, Point
     from lmos_opt.split import Split
 
-PLAIN_RULES = ("lmos", "knee", "ideal", "min_latency")
+PLAIN_RULES = tuple(rule.name for rule in shipped() if not rule.argument)
 """The selection rules that need no number."""
 _MOST_CUTS = 2000
 _MOST_NUMBERS = 100

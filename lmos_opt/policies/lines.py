@@ -16,12 +16,11 @@ from typing import Generic, TypeVar
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
+from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
 from lmos_opt.stages import back_bytes
 
 Label = TypeVar("Label")
-Polynomial = tuple[Fraction, ...]
-"""Coefficients, the constant first."""
 
 GRAIN = Fraction(1, 2**52)
 """Places nearer to each other than this, relatively, are one place: doubles do not tell them apart."""

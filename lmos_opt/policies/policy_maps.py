@@ -20,24 +20,23 @@ from fractions import Fraction
 from itertools import islice, pairwise
 from math import fsum
 
-from lmos_opt import solvers
+from lmos_opt import rules, solvers
 from lmos_opt.errors import InfeasibleError, InputError, SolverError
 from lmos_opt.formulation import stages
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, get
-from lmos_opt.policies.lines import Line, Piece, Polynomial, ever_needed, front_at, lines_of, one_value, pieces
+from lmos_opt.policies.lines import Line, Piece, ever_needed, front_at, lines_of, one_value, pieces
 from lmos_opt.policies.policy import Over, Policy, Stretch
-from lmos_opt.rules.selection import ON_THE_LINE, parse_percent, select
+from lmos_opt.rules import Rule
+from lmos_opt.rules.moving import MovingFront, Polynomial
 from lmos_opt.solvers import Solver
 from lmos_opt.split import Split, down_closed_sets
-from lmos_opt.units import parse_rate, parse_size, parse_time
+from lmos_opt.units import parse_rate, parse_size
 
 MOST_SPLITS = 50_000
 """Splits of a graph that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
-EXACT = ("lmos", "knee", "ideal", "min_latency", "budget", "slack")
-"""The selection rules of which `_changes` knows where they choose another point of a front that stays."""
 MOST_LAYERS = 800
 """Layers of a graph whose splits are listed: the listing is as deep as the graph is long, and Python ends at 1000."""
 
@@ -61,6 +60,7 @@ def bandwidth_policy(
     start, end = parse_rate(low, "low"), parse_rate(high, "high")
     if not start < end:
         raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher bandwidth")
+    asked, argument = rules.get(rule)
     limit = instance.memory_limit_bytes
     lines = [line for line in _lines(instance, "bandwidth", memory_model, proper_split, solver)
              if limit is None or line.memory_bytes <= limit]
@@ -74,8 +74,8 @@ def bandwidth_policy(
 
         def look(s: Fraction, front: list[Line] = front, indices: tuple[int, ...] = part.label
                  ) -> tuple[int | None, list[Polynomial]]:  # fmt: skip
-            chosen = _select(instance, rule, [(line.at(s), line.memory_bytes) for line in front])
-            return None if chosen is None else indices[chosen], _changes(rule, front, chosen, s)
+            chosen = _select(instance, asked, argument, [(line.at(s), line.memory_bytes) for line in front])
+            return None if chosen is None else indices[chosen], _changes(asked, argument, front, chosen, s)
 
         found += pieces(part.low, part.high, look)
     ends = [(1 / piece.high, piece.label) for piece in reversed(found)]
@@ -96,6 +96,7 @@ def memory_policy(
 
     `high` None is the most that any split uses; the instance's own limit plays no part. Raises as `bandwidth_policy`.
     """
+    asked, argument = rules.get(rule)
     lines = _lines(instance, "memory", memory_model, proper_split, solver)
     start = parse_size(low, "low")
     end = max(start, *(line.memory_bytes for line in lines)) if high is None else parse_size(high, "high")
@@ -111,7 +112,7 @@ def memory_policy(
         while front and latencies[front[-1]] >= latencies[k]:
             front.pop()  # more memory in no more time: dominated from this limit on
         front.append(k)
-        chosen = _select(instance, rule, [(latencies[i], lines[i].memory_bytes) for i in front])
+        chosen = _select(instance, asked, argument, [(latencies[i], lines[i].memory_bytes) for i in front])
         steps.append((Fraction(max(start, lines[k].memory_bytes)), None if chosen is None else front[chosen]))
     return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), start, end)
 
@@ -166,7 +167,7 @@ _BY_HAND = SolverInfo(name="none", version="")
 _OBJECTIVES = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in (get("latency"), get("memory")))
 
 
-def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]) -> int | None:
+def _select(instance: Instance, rule: Rule, argument: str, front: Sequence[tuple[Fraction, int]]) -> int | None:
     """What the rule itself chooses of a front, by its place in it; None where it admits nothing.
 
     The front is not validated: it is not from outside, and there are thousands of them.
@@ -175,52 +176,18 @@ def _select(instance: Instance, rule: str, front: Sequence[tuple[Fraction, int]]
     whole = Front.model_construct(instance=instance.name, objectives=_OBJECTIVES, points=points, constrained="latency",
                                   solves=0, seconds=0.0, solver=_BY_HAND)
     try:
-        chosen = select(whole, rule)
+        return rule.choose(whole, argument)
     except InfeasibleError:
         return None
-    return next(k for k, point in enumerate(points) if point is chosen)
 
 
-def _changes(rule: str, front: Sequence[Line], chosen: int | None, s: Fraction) -> list[Polynomial]:
+def _changes(rule: Rule, argument: str, front: Sequence[Line], chosen: int | None, s: Fraction) -> list[Polynomial]:
     """Polynomials of which one changes its sign before the rule, on a front that stays, chooses another point than at s."""
-    name, _, argument = rule.partition(":")
-    if name not in EXACT:
-        raise InputError("rule", f"where {rule!r} changes its choice is not known; it is known of {', '.join(EXACT)}")
-    lines = [(line.fixed_s, Fraction(line.crossing_bytes)) for line in front]
-    zero = Fraction(0)
-    if name == "budget":
-        return [_combined((1, line), (-1, (Fraction(parse_time(argument)), zero))) for line in lines]
-    if name == "slack":
-        most = 1 + Fraction(parse_percent(argument)) / 100
-        return [_combined((1, line), (-most, lines[0])) for line in lines]
-    if name not in ("knee", "ideal") or chosen is None or len(front) < 3:
-        return []
-    spread = _combined((1, lines[-1]), (-1, lines[0]))
-    over = [_combined((1, line), (-1, lines[0])) for line in lines]
-    most_memory, least_memory = front[-1].memory_bytes, front[0].memory_bytes
-    missing = [Fraction(most_memory - line.memory_bytes, most_memory - least_memory) for line in front]
-    sides: list[Polynomial] = []
-    if name == "knee":  # latency + memory, both scaled, less what is on the line, times the spread: below zero on the ideal side
-        sides = [_combined((1, o), (m - 1 + Fraction(ON_THE_LINE), spread)) for o, m in zip(over, missing, strict=True)]
-        if any(c0 + c1 * s < 0 for c0, c1 in sides):
-            return [sides[chosen], *_less(sides, chosen)]
-    square = _times(spread, spread)
-    far = [_combined((1, _times(o, o)), (m * m, square)) for o, m in zip(over, missing, strict=True)]
-    return [*sides, *_less(far, chosen)]
-
-
-def _less(polynomials: Sequence[Polynomial], chosen: int) -> list[Polynomial]:
-    """Every other polynomial less the chosen one."""
-    return [_combined((1, other), (-1, polynomials[chosen])) for k, other in enumerate(polynomials) if k != chosen]
-
-
-def _combined(*terms: tuple[Fraction | int, Polynomial]) -> Polynomial:
-    return tuple(sum((factor * c for (factor, _), c in zip(terms, column, strict=True)), Fraction(0))
-                 for column in zip(*(polynomial for _, polynomial in terms), strict=True))
-
-
-def _times(p: Polynomial, q: Polynomial) -> Polynomial:
-    return (p[0] * q[0], p[0] * q[1] + p[1] * q[0], p[1] * q[1])
+    if rule.changes is None:
+        known = ", ".join(one.name for one in rules.shipped() if one.changes is not None)
+        raise InputError("rule", f"where {rule.written!r} changes its choice is not known; it is known of {known}")
+    lines = tuple((line.fixed_s, Fraction(line.crossing_bytes)) for line in front)
+    return rule.changes(MovingFront(lines, tuple(line.memory_bytes for line in front), s, chosen), argument)
 
 
 def _merged(

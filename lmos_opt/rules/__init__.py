@@ -1,1 +1,79 @@
-"""What chooses a split: rules on a front, the baselines of others, the least latency as a minimum cut."""
+"""What chooses a split: selection rules, one file each; the baselines of others; the least latency as a minimum cut.
+
+`rules/NAME.py` holds `RULE`; naming it is all the registration there is. docs/formulation.md defines the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from lmos_opt.errors import InputError
+
+if TYPE_CHECKING:
+    from lmos_opt.front import Front
+    from lmos_opt.rules.moving import MovingFront, Polynomial
+
+_SHARED = frozenset({"baselines", "min_cut", "moving", "selection", "values"})
+"""Modules beside the rules that hold none."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A selection rule: which point of a front it chooses, where that changes with the bandwidth, and what it means.
+
+    `argument` names what stands behind the colon (`SECONDS` of `budget:SECONDS`), empty for a rule that takes nothing; the
+    functions get its text. `choose(front, argument)` gives the place of the chosen point in the front, the first of equals.
+    It raises InputError for an argument that is wrong and InfeasibleError where no point is admitted. `meaning(argument)` says
+    in some words what is chosen, for pages.
+
+    `changes(moving, argument)` gives the breakpoints: polynomials of which one changes its sign before the rule, on a front
+    that stays, chooses another point than `moving.chosen`. None refuses them: then no policy over bandwidth is made.
+    `least_latency` says that the rule chooses by latency alone, so that a run may change its cut for what that saves.
+    Lists have rules by `rank`, then by name.
+    """
+
+    name: str
+    choose: Callable[[Front, str], int]
+    meaning: Callable[[str], str]
+    changes: Callable[[MovingFront, str], list[Polynomial]] | None = None
+    argument: str = ""
+    least_latency: bool = False
+    rank: int = 100
+
+    @property
+    def written(self) -> str:
+        """How a user writes it: `knee`, `budget:SECONDS`."""
+        return f"{self.name}:{self.argument}" if self.argument else self.name
+
+
+def names() -> list[str]:
+    """The shipped rules, alphabetically."""
+    return sorted(module.name for module in iter_modules(__path__) if module.name not in _SHARED)
+
+
+def shipped() -> list[Rule]:
+    """The shipped rules in the order of lists."""
+    return sorted(map(_named, names()), key=lambda rule: (rule.rank, rule.name))
+
+
+def find_rule(rule: str) -> Rule | None:
+    """The rule that a text such as `budget:2s` names, whatever its argument; None where it names none."""
+    name = rule.partition(":")[0]
+    return _named(name) if name in names() else None
+
+
+def get(rule: str) -> tuple[Rule, str]:
+    """The rule that a text names, and its argument as text; InputError for an unknown one, or where one is missing or too many."""
+    found, argument = find_rule(rule), rule.partition(":")[2]
+    if found is None or bool(argument) != bool(found.argument):
+        raise InputError("rule", f"{rule!r} is not a selection rule; there are {', '.join(one.written for one in shipped())}")
+    return found, argument
+
+
+def _named(name: str) -> Rule:
+    found: Rule = import_module(f"{__name__}.{name}").RULE
+    return found

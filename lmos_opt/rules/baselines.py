@@ -12,6 +12,16 @@ from lmos_opt.split import Split
 
 BASELINES = ("ECO", "SCO", "RS:SEED", "DADS", "Neurosurgeon", "cut:N")
 
+MEANINGS = {
+    "ECO": "everything at the edge",
+    "SCO": "everything at the server",
+    "RS": "drawn at random",
+    "cut": "the number of layers that was asked for",
+    "DADS": "the least latency by a minimum cut, whatever the memory limit",
+    "Neurosurgeon": "the least latency of a chain, whatever the memory limit",
+}
+"""What each chooses in a few words, for pages."""
+
 
 def eco(instance: Instance) -> tuple[str, ...]:
     """Edge computation only: x1 = L."""

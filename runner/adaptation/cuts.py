@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
 from lmos_opt.policies.policy import Policy
+from lmos_opt.rules import find_rule
 from lmos_opt.units import counted, format_size
 from measurement.tracing import TracedNetwork
 from runner.faults.fallback import memory_here
@@ -78,7 +79,8 @@ class Choice:
         chosen = self.at(bandwidth)
         if chosen is None or chosen == current:
             return None
-        if self.policy.rule == "min_latency":
+        rule = find_rule(self.policy.rule)
+        if rule is not None and rule.least_latency:
             now, then = current.latency_s(bandwidth), chosen.latency_s(bandwidth)
             return chosen if now - then > MARGIN * now else None
         around = [self.at(bandwidth * factor) for factor in (1 / (1 + BAND), 1 + BAND)]

@@ -16,8 +16,9 @@ from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
-from lmos_opt.rules.selection import parse_percent
-from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
+from lmos_opt.rules import find_rule
+from lmos_opt.rules.baselines import MEANINGS
+from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_rows
 
 if TYPE_CHECKING:
@@ -29,19 +30,6 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 _STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image",
                 "edge_memory_bytes": "edge memory"}  # fmt: skip
-_WHY = {
-    "lmos": "the best value of the optimised objective, which is the paper's ranking read literally",
-    "knee": "farthest from the line through the front's ends on the ideal point's side, all objectives scaled to "
-            "[0, 1]; nearest to the ideal point where no point lies on that side",
-    "ideal": "nearest to the ideal point, all objectives scaled to [0, 1]",
-    "min_latency": "the least latency",
-    "ECO": "everything at the edge",
-    "SCO": "everything at the server",
-    "RS": "drawn at random",
-    "cut": "the number of layers that was asked for",
-    "DADS": "the least latency by a minimum cut, whatever the memory limit",
-    "Neurosurgeon": "the least latency of a chain, whatever the memory limit",
-}
 
 
 @dataclass(frozen=True)
@@ -192,12 +180,8 @@ def _why(subject: Subject) -> list[str]:
 
 
 def _meaning(rule: str) -> str:
-    name, _, argument = rule.partition(":")
-    if name == "budget":
-        return f"the most edge memory within a latency of {format_time(parse_time(argument))}"
-    if name == "slack":
-        return f"the most edge memory within {parse_percent(argument):g} % over the least latency"
-    return _WHY.get(name, "a rule that this page does not know")
+    found, (name, _, argument) = find_rule(rule), rule.partition(":")
+    return MEANINGS.get(name, "a rule that this page does not know") if found is None else found.meaning(argument)
 
 
 def _crossing(subject: Subject) -> Table:

@@ -19,7 +19,7 @@ from lmos_opt.front import Front, Point
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
-from lmos_opt.rules.selection import RULES
+from lmos_opt.rules import find_rule
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split
 from measurement import codecs
@@ -129,7 +129,7 @@ def _front_of(plan: Plan, instance: Instance) -> tuple[Front | None, str | None]
                              constrain=setting.constrain, proper_split=setting.proper_split, constraints=setting.constraints)
     except LmosError as error:
         return None, f"The plan's front cannot be drawn again: {error}."
-    if setting.rule.partition(":")[0] not in {name.partition(":")[0] for name in RULES}:
+    if find_rule(setting.rule) is None:
         return front, None
     try:
         same = _point_of(plan, front) is front.select(setting.rule)

@@ -17,8 +17,7 @@ from lmos_opt.objectives import get
 from lmos_opt.policies import policy_maps
 from lmos_opt.policies.lines import Line, lines_of, pieces, roots
 from lmos_opt.policies.policy import Stretch
-from lmos_opt.policies.policy_maps import EXACT
-from lmos_opt.rules import selection
+from lmos_opt.rules import shipped
 from lmos_opt.rules.selection import select
 from lmos_opt.sources import Options, instance_of, load_source
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
@@ -239,8 +238,15 @@ def test_the_literal_rule_never_changes(chain):
     assert steps(bandwidth_policy(chain, "lmos")) == [(MBPS, 3)]
 
 
-def test_fault_12_a_rule_without_breakpoints_is_refused(chain, monkeypatch):
-    monkeypatch.setitem(selection._RULES, "cheapest", lambda front, argument: len(front.points) - 1)
+NEW_RULE = """
+from lmos_opt.rules import Rule
+
+RULE = Rule("cheapest", lambda front, _: len(front.points) - 1, lambda _: "the last")
+"""
+
+
+def test_fault_12_a_rule_without_breakpoints_is_refused(chain, new_rule):
+    new_rule("cheapest", NEW_RULE)
     with pytest.raises(InputError) as caught:
         bandwidth_policy(chain, "cheapest")
     assert str(caught.value) == ("rule: where 'cheapest' changes its choice is not known; it is known of lmos, knee, ideal, "
@@ -249,7 +255,39 @@ def test_fault_12_a_rule_without_breakpoints_is_refused(chain, monkeypatch):
 
 
 def test_every_selection_rule_has_breakpoints():
-    assert set(EXACT) == {rule.partition(":")[0] for rule in selection.RULES}
+    assert all(rule.changes is not None for rule in shipped())
+
+
+HALFWAY = """
+from lmos_opt.rules import Rule
+from lmos_opt.rules.moving import combined
+from lmos_opt.rules.values import most_memory, values
+from fractions import Fraction
+
+
+def choose(front, share):
+    latency = values(front, "latency")
+    return most_memory(front, min(latency) + float(share) * (max(latency) - min(latency)), "halfway")
+
+
+def changes(moving, share):
+    return [combined((1, over), (-Fraction(float(share)), moving.spread)) for over in moving.over_least]
+
+
+RULE = Rule("halfway", choose, lambda share: f"the most within {share} of the way to the slowest", changes, "SHARE")
+"""
+
+
+@pytest.mark.parametrize("name", ["vgg19", "alexnet"])
+def test_a_new_rule_with_exact_breakpoints_is_one_new_file(name, new_rule):
+    """At 300 bandwidths the policy's choice is the rule's on the front of all splits there; and the choice changes."""
+    new_rule("halfway", HALFWAY)
+    instance = bundled(name)
+    policy = bandwidth_policy(instance, "halfway:0.4", 0.2 * MBPS, 1000 * MBPS)
+    for k in range(300):
+        place = 0.2 * MBPS * 5000 ** (k / 300)
+        assert agrees(policy, place, place, choice(enumerated(with_bandwidth(instance, place)), "halfway:0.4")), place
+    assert policy.breakpoints
 
 
 def test_limits_by_hand(chain):

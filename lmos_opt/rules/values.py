@@ -1,0 +1,34 @@
+"""What rules read off a front: the values of an objective, costs scaled to [0, 1], most memory within a latency."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lmos_opt.errors import InfeasibleError, InputError
+
+if TYPE_CHECKING:
+    from lmos_opt.front import Front
+
+
+def values(front: Front, name: str) -> list[float]:
+    """An objective's value at each point; InputError where the front has no such objective."""
+    if name in front.names:
+        return [point.values[name] for point in front.points]
+    raise InputError("rule", f"the front has no objective {name!r}; it has {', '.join(front.names)}")
+
+
+def scaled(front: Front) -> list[tuple[float, ...]]:
+    """Costs with each objective scaled to [0, 1] over the front: 0 is ideal, 1 nadir."""
+    costs = front.costs()
+    columns = list(zip(*costs, strict=True))
+    low, high = [min(c) for c in columns], [max(c) for c in columns]
+    return [tuple((v - a) / (b - a) if b > a else 0.0 for v, a, b in zip(row, low, high, strict=True)) for row in costs]
+
+
+def most_memory(front: Front, most_latency_s: float, what: str) -> int:
+    """The place of the point with the most memory within a latency; InfeasibleError about `what` where there is none."""
+    latency, memory = values(front, "latency"), values(front, "memory")
+    within = [k for k in range(len(latency)) if latency[k] <= most_latency_s]
+    if not within:
+        raise InfeasibleError(front.instance, (f"{what} (the least latency is {min(latency):.6g} s)",))
+    return max(within, key=lambda k: memory[k])
