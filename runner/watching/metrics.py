@@ -1,6 +1,6 @@
 """Metrics of a run and of a server, in the text format that Prometheus reads, over HTTP.
 
-Names, labels and units stand in docs/observing.md. Every object here has a registry of its own, so two of them in one process
+Names, labels and units stand in docs/reference/events.md. Every object here has a registry of its own, so two of them in one process
 do not mix. Needs the extra `metrics`.
 """
 
