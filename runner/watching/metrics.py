@@ -1,7 +1,7 @@
 """Metrics of a run and of a server, in the text format that Prometheus reads, over HTTP.
 
-Names, labels and units stand in docs/reference/events.md. Every object here has a registry of its own, so two of them in one process
-do not mix. Needs the extra `metrics`.
+Names, labels and units stand in docs/reference/events.md. Every object here has a registry of its own, so two of
+them in one process do not mix. Needs the extra `metrics`.
 """
 
 from __future__ import annotations
