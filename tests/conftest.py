@@ -1,12 +1,18 @@
-"""What all tests share: hypothesis without deadlines (two busy cores) and with the same examples every time, and an end to
-what they start."""
+"""What all tests share: hypothesis without deadlines (two busy cores) and with the same examples every time, a server, and an
+end to what they start."""
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
 
 from tests.processes import none_left
+
+if TYPE_CHECKING:
+    from tests.runner.running import ServerProcess
 
 settings.register_profile("lmos", deadline=None, derandomize=True, max_examples=50, database=None)
 settings.load_profile("lmos")
@@ -17,3 +23,12 @@ def pytest_configure(config: pytest.Config) -> None:
     ends = none_left()
     ends.__enter__()
     config.add_cleanup(lambda: ends.__exit__(None, None, None))
+
+
+@pytest.fixture(scope="session")
+def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """Started once a worker: a server takes seconds to import torch. It has to bear all that tests do to it anyway."""
+    from tests.runner.running import server_process
+
+    with server_process(tmp_path_factory.mktemp("server") / "log") as process:
+        yield process

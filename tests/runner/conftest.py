@@ -1,4 +1,4 @@
-"""Fixtures of the runner's tests: one thread of torch, plans of two networks, and a server in a process of its own."""
+"""Fixtures of the runner's tests: one thread of torch, plans of two networks, and the worker's server."""
 
 from __future__ import annotations
 
@@ -6,20 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.runner.running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread, server_process
+from tests.runner.running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread
 
 
 @pytest.fixture(scope="module")
 def one_torch_thread() -> Iterator[None]:
     with one_thread():
         yield
-
-
-@pytest.fixture(scope="session")
-def one_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
-    """Started once a worker: a server takes seconds to import torch. It has to bear all that tests do to it anyway."""
-    with server_process(tmp_path_factory.mktemp("server") / "log") as process:
-        yield process
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from lmos.bench.faults.scenes import Outcome, Scene, outcome
-from lmos.bench.faults.stage import ServerProcess
+from lmos.bench.faults.stage import ServerProcess, networks_of
 from lmos_opt.errors import LmosError
 from lmos_opt.plan import Plan
 from runner.watching.report import RunReport
@@ -39,11 +39,13 @@ def play_disk(plan: Plan, n: int, expected: list[int | None], folder: Path) -> O
     if (tried := subprocess.run([*alone, "true"], capture_output=True, text=True, check=False)).returncode:
         raise NotHere(f"{DISK.name}: cannot be played on this machine: {tried.stderr.strip()}")
     plan.save(kept)
-    with ServerProcess(Path("/dev/full")) as server:
+    networks = networks_of(plan)
+    with ServerProcess(Path("/dev/full"), networks) as server:
         host, port = server.address
         begin = time.perf_counter()
         done = subprocess.run([*alone, sys.executable, "-m", "lmos", "run", str(kept), "--server", f"{host}:{port}", "-n",
-                               str(n), "-o", str(report), "--json"], capture_output=True, text=True, check=False)  # fmt: skip
+                               str(n), "-o", str(report), "--json", *(f"--network={one}" for one in networks)],
+                              capture_output=True, text=True, check=False)  # fmt: skip
         seconds = time.perf_counter() - begin
     said = done.stderr.strip()
     if done.returncode != 1 or said != f"lmos: {report}: cannot be written: no space left on device":

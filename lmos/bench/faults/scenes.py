@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.bench.faults.proxy import Proxy, Trouble
-from lmos.bench.faults.stage import ServerProcess
+from lmos.bench.faults.stage import ServerProcess, networks_of
 from lmos_opt.plan import Plan
 from lmos_opt.units import counted
 from runner.errors import RunnerError
@@ -99,7 +99,9 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
          tell: Callable[[str], None] = lambda what: None) -> Outcome:  # fmt: skip
     """Run the plan on n images while the scene happens. `expected` are the classes of an undisturbed run."""
     events: list[str] = []
-    with ServerProcess(folder / f"{scene.name}.log") as server, _link(server, scene.trouble) as (address, proxy):
+    networks = networks_of(plan)
+    log = folder / f"{scene.name}.log"
+    with ServerProcess(log, networks) as server, _link(server, scene.trouble) as (address, proxy):
 
         def watch(what: str, done: int, total: int) -> None:
             tell(f"{scene.name}: {what} ({done} of {counted(total, 'image')})")
@@ -107,7 +109,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
                 events.append(scene.deed(server))
 
         begin = time.perf_counter()
-        report = run_plan(plan, address, n=n, shape=scene.shape, pipelined=pipelined, progress=watch)
+        report = run_plan(plan, address, n=n, shape=scene.shape, pipelined=pipelined, progress=watch, networks=networks)
         seconds = time.perf_counter() - begin
         if proxy is not None:
             events.append(f"{counted(proxy.connections, 'connection')}, {proxy.flipped} bytes changed, {proxy.dropped} dropped, "
@@ -119,7 +121,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
 
 def undisturbed(plan: Plan, n: int) -> list[int | None]:
     """The classes of n images, all at the edge: nothing can happen to them. None where a network does not classify."""
-    report = run_plan(plan, ("127.0.0.1", 1), n=n)
+    report = run_plan(plan, ("127.0.0.1", 1), n=n, networks=networks_of(plan))
     return [image.class_ for image in report.per_image]
 
 

@@ -39,6 +39,11 @@ def planned(network: str, x1: int | None) -> tuple[Plan, PlannedNetwork]:
     return plan, check_runnable(plan, network)
 
 
+def networks_of(plan: Plan) -> list[str]:
+    """The code that both sides may run to build the plan's network: it is this machine's own."""
+    return [plan.network.builder] if plan.network is not None else []
+
+
 class ServerProcess:
     """`python -m runner.places.server` at a port of this machine; ended with the block."""
 

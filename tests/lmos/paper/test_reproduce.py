@@ -9,11 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
+from lmos import exchange, profiles
 from lmos import paper as experiments
 from lmos.cli import main
 from lmos.paper.making import measured
@@ -28,6 +31,7 @@ from lmos_opt.data import bundled, data_dir
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import memory_sum
 from lmos_opt.sweep import sweep
+from runner.wire.connecting import format_address
 from tests.processes import started
 
 NAMES = [*(f"fig{k}" for k in range(1, 8)), *(f"table{k}" for k in range(1, 5))]
@@ -354,8 +358,11 @@ def test_all_of_it_twice(tmp_path):
 
 
 @pytest.mark.process
-def test_what_is_measured_stands_beside_what_was_predicted_and_is_kept(tmp_path, monkeypatch):
+def test_what_is_measured_stands_beside_what_was_predicted_and_is_kept(one_server, tmp_path, monkeypatch):
     """SqueezeNet with trained weights, cut in two processes: no image gets another class than from the whole network."""
+    for module in (measured, exchange):
+        monkeypatch.setattr(module, "server_process", lambda *_: nullcontext(format_address(one_server.address)))
+    monkeypatch.setattr(profiles, "time_profile", partial(profiles.time_profile, precision=1.0, budget_s=0.2))
     runs = [measured.Run("squeezenet1_1", f"cut:{n}", 2) for n in (22, 66)]
     monkeypatch.setitem(measured.RUNS, "fig4", lambda full: runs)
     lab = Lab(Cache(tmp_path))

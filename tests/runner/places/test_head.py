@@ -23,7 +23,9 @@ MB = 1_000_000
 
 def in_a_process_of_its_own(function: Callable[..., None], *arguments: object) -> None:
     """A head runs in one; in the heap of a long row of tests it finds freed pieces to use, which then count."""
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as processes:
+    fresh = get_context("forkserver")  # a process that has imported, and done nothing else, is copied
+    fresh.set_forkserver_preload(["tests.runner.running", "torchvision"])
+    with ProcessPoolExecutor(1, mp_context=fresh) as processes:
         processes.submit(function, *arguments).result()
 
 

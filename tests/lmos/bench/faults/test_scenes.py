@@ -7,8 +7,10 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -17,25 +19,38 @@ from lmos.bench.faults import scenes
 from lmos.bench.faults.disk import NotHere, play_disk
 from lmos.bench.faults.proxy import Proxy, Trouble
 from lmos.bench.faults.refusals import CASES, refusals
-from lmos.bench.faults.scenes import SCENES, Scene, play, undisturbed
-from lmos.bench.faults.stage import ServerProcess, planned
+from lmos.bench.faults.scenes import SCENES, SLOW, Scene, play, undisturbed
+from lmos.bench.faults.stage import ServerProcess, networks_of, planned
 from lmos.cli import main
 from lmos_opt.plan import Plan
+from lmos_opt.preprocessing import usual_preprocessing
 from runner.client.remote import Timeouts
 from runner.places.edge import run_plan
 from runner.wire.connecting import listen
+from tests.runner import running
+from tests.runner.running import Plans
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
 @pytest.fixture(scope="module")
-def plan() -> Plan:
-    return planned("squeezenet1_1", 35)[0]
+def small() -> Plans:
+    """A network that tells the pictures apart, and costs no process the import of torchvision."""
+    return Plans("tests.runner.runner_networks:branched", "seeded:5")
 
 
 @pytest.fixture(scope="module")
-def classes() -> list[int]:
-    return undisturbed(planned("squeezenet1_1", None)[0], 12)
+def plan(small: Plans) -> Plan:
+    found = small(2).to_dict()
+    found["network"]["preprocessing"] = {**usual_preprocessing("seeded:5", 3, 8, 8).model_dump(), "origin": "given"}
+    return Plan.from_dict(found)
+
+
+@pytest.fixture(scope="module")
+def classes(small: Plans) -> list[int | None]:
+    found = undisturbed(small(-1), 12)
+    assert len(set(found)) >= 4
+    return found
 
 
 def scene(name: str) -> Scene:
@@ -131,8 +146,8 @@ def test_a_link_swallows_and_says_nothing() -> None:
 
 
 @pytest.mark.process
-def test_a_server_started_again_finishes_what_the_first_began(plan: Plan, classes: list[int], tmp_path: Path) -> None:
-    found = play(scene("restart"), plan, 12, classes, tmp_path, pipelined=True)
+def test_a_server_started_again_finishes_what_the_first_began(plan: Plan, classes: list[int | None], tmp_path: Path) -> None:
+    found = play(replace(scene("restart"), shape=SLOW), plan, 12, classes, tmp_path, pipelined=True)
     assert found.is_good
     assert found.images == 12
     assert found.fallbacks == 0
@@ -143,16 +158,16 @@ def test_a_server_started_again_finishes_what_the_first_began(plan: Plan, classe
 @pytest.mark.slow
 @pytest.mark.parametrize("pipelined", [False, True])
 @pytest.mark.parametrize("name", [scene.name for scene in SCENES])
-def test_every_scene_in_full(name: str, pipelined: bool, plan: Plan, tmp_path: Path) -> None:
+def test_every_scene_in_full(name: str, pipelined: bool, tmp_path: Path) -> None:
     expected = undisturbed(planned("squeezenet1_1", None)[0], 40)
-    found = play(scene(name), plan, 40, expected, tmp_path, pipelined)
+    found = play(scene(name), planned("squeezenet1_1", 35)[0], 40, expected, tmp_path, pipelined)
     assert found.is_good
     assert found.images == 40
     assert (found.fallbacks > 0) == (name in {"kill", "flip", "all"})
 
 
 @pytest.mark.process
-def test_full_disks_take_nothing_with_them(plan: Plan, classes: list[int], tmp_path: Path) -> None:
+def test_full_disks_take_nothing_with_them(plan: Plan, classes: list[int | None], tmp_path: Path) -> None:
     try:
         found = play_disk(plan, 12, classes, tmp_path)
     except NotHere as error:
@@ -176,7 +191,10 @@ def test_nobody_comes_in_who_may_not(tmp_path: Path) -> None:
     assert all(one.is_clear for one in refusals(tmp_path))
 
 
-def test_the_command_plays_what_is_named(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_plays_what_is_named(server: running.ServerProcess, capsys: pytest.CaptureFixture[str],
+                                         monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    running_on = SimpleNamespace(address=server.address, is_running=True)
+    monkeypatch.setattr(scenes, "ServerProcess", lambda *_: nullcontext(running_on))  # nothing happens to it
     assert main(["bench", "faults", "--only", "nothing", "-n", "3", "--json"]) == 0
     (found,) = json.loads(capsys.readouterr().out)["scenes"]
     assert (found["scene"], found["images"], found["lost"]) == ("nothing", 3, 0)
@@ -190,18 +208,20 @@ def test_the_command_plays_what_is_named(capsys: pytest.CaptureFixture[str], mon
 @pytest.mark.process
 @pytest.mark.parametrize("pipelined", [False, True])
 def test_where_the_edge_may_not_finish_images_each_is_reported_with_its_reason(plan: Plan, pipelined: bool, tmp_path: Path) -> None:
-    small = plan.to_dict()
-    small["setting"]["memory_limit_bytes"] = 25_000_000  # the head fits, the whole network does not
-    with ServerProcess(tmp_path / "log") as server:
+    little = plan.to_dict()
+    little["setting"]["memory_limit_bytes"] = 10_000  # the head fits, the whole network does not
+    networks = networks_of(plan)
+    with ServerProcess(tmp_path / "log", networks) as server:
 
         def kill(what: str, done: int, total: int) -> None:
             if what == "running" and done >= 4 and server.is_running:
                 server.kill()
 
         hasty = Timeouts(connect_s=5, ready_s=30, result_s=0.5, give_up_s=2)
-        report = run_plan(Plan.from_dict(small), server.address, n=20, timeouts=hasty, pipelined=pipelined, progress=kill)
+        report = run_plan(Plan.from_dict(little), server.address, n=20, timeouts=hasty, pipelined=pipelined, progress=kill,
+                          shape=SLOW, networks=networks)
     assert report.images == len(report.per_image) + len(report.failed) == 20
     assert report.lost == len(report.failed) >= 10
     assert report.fallbacks == 0
-    assert all("the plan's limit is 25.0 MB" in failed.reason for failed in report.failed)
+    assert all("the plan's limit is 10.0 kB" in failed.reason for failed in report.failed)
     assert all("connection" in failed.reason or "no answer" in failed.reason for failed in report.failed)
