@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/lint-imports --no-logo
 	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
 	  --ignore=lmos/bench/pyaugmecon_worker.py  # runs in an environment of its own
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
+	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "docs: site/index.html"

@@ -14,7 +14,7 @@ from tests.browser import CHROMIUM, browser
 
 pytest.importorskip("mkdocs")
 pytest.importorskip("mkdocstrings")
-pytestmark = pytest.mark.docs
+pytestmark = [pytest.mark.docs, pytest.mark.xdist_group("site")]  # built once
 ROOT = Path(__file__).parent.parent
 
 
