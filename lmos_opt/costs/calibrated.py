@@ -17,7 +17,7 @@ from lmos_opt.costs import CostModel, Layer, Processor, Work, work_of
 from lmos_opt.files import Amount, Count, Name, Record, Text
 
 
-class Line(Record):
+class Fit(Record):
     """Seconds of each operation, of each of its multiply-accumulates, of each byte it moves."""
 
     fixed_s: Amount
@@ -42,8 +42,8 @@ class Calibrated(CostModel):
     """Lines by kind of operation, `other` for kinds that no measured layer had, and how far they were off (None: not known)."""
 
     model: Literal["calibrated"] = "calibrated"
-    kinds: Annotated[dict[Name, Line], Field(min_length=1)]
-    other: Line
+    kinds: Annotated[dict[Name, Fit], Field(min_length=1)]
+    other: Fit
     held_out: HeldOut | None = None
 
     def layer_time_s(self, layer: Layer, device: Processor) -> float:

@@ -33,7 +33,7 @@ ROOT_BITS = 160
 
 
 @dataclass(frozen=True)
-class Line:
+class LatencyLine:
     """A split's latency `fixed_s + crossing_bytes * s` (s in seconds a byte), exactly, and its edge memory."""
 
     edge: frozenset[str]
@@ -46,7 +46,7 @@ class Line:
         return self.fixed_s + self.crossing_bytes * s
 
 
-def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_model: MemoryModel) -> list[Line]:
+def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_model: MemoryModel) -> list[LatencyLine]:
     """The lines of down-closed edge sets, in their order.
 
     Fixed times of lines with as many crossing bytes that differ by less than ONE_VALUE of the largest of all are one value,
@@ -67,11 +67,11 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
         total += sum(int(coding[name] * scale) for name in crossing)
         sent = sum(instance.sent_bytes(name) for name in crossing)
         back = back_bytes(instance, edge) * s_back
-        found.append(Line(edge, Fraction(total + exchange, scale) + back, sent, split.memory_bytes))
+        found.append(LatencyLine(edge, Fraction(total + exchange, scale) + back, sent, split.memory_bytes))
     return _without_rounding(found)
 
 
-def _without_rounding(lines: list[Line]) -> list[Line]:
+def _without_rounding(lines: list[LatencyLine]) -> list[LatencyLine]:
     times = one_value([line.fixed_s for line in lines], [line.crossing_bytes for line in lines])
     return [replace(line, fixed_s=time) for line, time in zip(lines, times, strict=True)]
 
@@ -90,20 +90,20 @@ def one_value(times: Sequence[Fraction], groups: Sequence[int] | None = None) ->
     return found
 
 
-def ever_needed(lines: Iterable[Line], low: Fraction, high: Fraction) -> list[Line]:
+def ever_needed(lines: Iterable[LatencyLine], low: Fraction, high: Fraction) -> list[LatencyLine]:
     """The lines, most memory first, that no single other one dominates all over [low, high]; of equals the first.
 
     A line that is nowhere above another at both ends is nowhere above it between them.
     """
     ends = [(line, line.at(low), line.at(high)) for line in lines]
-    kept: list[tuple[Line, Fraction, Fraction]] = []
+    kept: list[tuple[LatencyLine, Fraction, Fraction]] = []
     for entry in sorted(ends, key=lambda e: (-e[0].memory_bytes, e[1], e[2])):
         if not any(other[1] <= entry[1] and other[2] <= entry[2] for other in kept):
             kept.append(entry)
     return [line for line, _, _ in kept]
 
 
-def front_at(lines: Sequence[Line], s: Fraction) -> tuple[tuple[int, ...], list[Polynomial]]:
+def front_at(lines: Sequence[LatencyLine], s: Fraction) -> tuple[tuple[int, ...], list[Polynomial]]:
     """The lines (most memory first) that are non-dominated at s, least latency first, and what would change that.
 
     One sweep; while none of the polynomials changes its sign, it goes the same way.

@@ -27,7 +27,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, get
-from lmos_opt.policies.lines import Line, Piece, ever_needed, front_at, lines_of, one_value, pieces
+from lmos_opt.policies.lines import LatencyLine, Piece, ever_needed, front_at, lines_of, one_value, pieces
 from lmos_opt.policies.policy import Over, Policy, Stretch
 from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial
@@ -72,7 +72,7 @@ def bandwidth_policy(
     for part in pieces(fast, slow, lambda s: front_at(lines, s)):
         front = [lines[k] for k in part.label]
 
-        def look(s: Fraction, front: list[Line] = front, indices: tuple[int, ...] = part.label
+        def look(s: Fraction, front: list[LatencyLine] = front, indices: tuple[int, ...] = part.label
                  ) -> tuple[int | None, list[Polynomial]]:  # fmt: skip
             chosen = _select(instance, asked, argument, [(line.at(s), line.memory_bytes) for line in front])
             return None if chosen is None else indices[chosen], _changes(asked, argument, front, chosen, s)
@@ -117,7 +117,8 @@ def memory_policy(
     return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), start, end)
 
 
-def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool, solver: str | Solver) -> list[Line]:
+def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
+           solver: str | Solver) -> list[LatencyLine]:  # fmt: skip
     """The lines of all splits, or of those that are on a front at some place; see the module's text."""
     solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
     whole = frozenset(instance.names)
@@ -181,7 +182,7 @@ def _select(instance: Instance, rule: Rule, argument: str, front: Sequence[tuple
         return None
 
 
-def _changes(rule: Rule, argument: str, front: Sequence[Line], chosen: int | None, s: Fraction) -> list[Polynomial]:
+def _changes(rule: Rule, argument: str, front: Sequence[LatencyLine], chosen: int | None, s: Fraction) -> list[Polynomial]:
     """Polynomials of which one changes its sign before the rule, on a front that stays, chooses another point than at s."""
     if rule.changes is None:
         known = ", ".join(one.name for one in rules.shipped() if one.changes is not None)
@@ -204,7 +205,8 @@ def _merged(
 
 
 def _policy(instance: Instance, rule: str, over: Over, memory_model: MemoryModel, proper_split: bool,
-            lines: Sequence[Line], steps: Sequence[tuple[float, int | None]], low: float, high: float) -> Policy:  # fmt: skip
+            lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]], low: float,
+            high: float) -> Policy:  # fmt: skip
     if all(label is None for _, label in steps):
         raise InfeasibleError(instance.name, (f"rule {rule} at every {over} from {low:g} to {high:g}",))
     found = []

@@ -14,7 +14,7 @@ import numpy as np
 
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
-from lmos_opt.solvers.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
+from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession, SolverAnswer, find_command, run_command
 
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
@@ -36,7 +36,7 @@ _VERDICTS = {
 }
 
 
-def read_solution(printed: str, written: bytes) -> Answer:
+def read_solution(printed: str, written: bytes) -> SolverAnswer:
     """What cbc found, from what it printed (the last line with an objective begins with the verdict) and wrote.
 
     The file holds the numbers of rows and columns, the objective, the rows' values and duals, the columns' values and duals.
@@ -44,10 +44,10 @@ def read_solution(printed: str, written: bytes) -> Answer:
     verdict = next((line for line in reversed(printed.splitlines()) if _MARK in line), "no verdict")
     status = _VERDICTS.get(verdict.partition(_MARK)[0], Status.FAILED)
     if status is not Status.OPTIMAL or len(written) < _HEAD.size:
-        return Answer(Status.FAILED if status is Status.OPTIMAL else status, message=verdict)
+        return SolverAnswer(Status.FAILED if status is Status.OPTIMAL else status, message=verdict)
     rows, columns, _ = _HEAD.unpack_from(written)
     numbers = np.frombuffer(written, dtype=np.float64, offset=_HEAD.size)
-    return Answer(status, numbers[2 * rows : 2 * rows + columns], numbers[rows : 2 * rows], verdict)
+    return SolverAnswer(status, numbers[2 * rows : 2 * rows + columns], numbers[rows : 2 * rows], verdict)
 
 
 @dataclass(frozen=True)
@@ -76,14 +76,14 @@ class Cbc:
         self._command()
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> Answer:
+    def ask(self, text: str, rung: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
         if rung is not None:
             options = [*_TIGHT, *_EXACT, *_RUNGS[rung], "-sec", str(self.limit_s), "-branchAndCut"]
         command = [self._command(), MODEL, *options, "-saveSolution", ANSWER, "-solution", "stdout"]
         done = run_command(self.name, command, text, self.limit_s)
-        return read_solution(*done) if done is not None else Answer(Status.TIME_LIMIT, message="time limit")
+        return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")
 
     def _command(self) -> str:
         return find_command(self.name, "cbc", "coinor-cbc")

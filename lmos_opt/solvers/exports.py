@@ -26,7 +26,7 @@ MODEL, ANSWER = "model.mps", "answer"
 
 
 @dataclass(frozen=True)
-class Answer:
+class SolverAnswer:
     """What a command found: a status, the values of the file's columns, the duals of its rows, its own words."""
 
     status: Status
@@ -35,7 +35,7 @@ class Answer:
     message: str = ""
 
 
-Ask = Callable[[str, int | None], Answer]
+Ask = Callable[[str, int | None], SolverAnswer]
 """Solve the text of an MPS file on a rung of the ladder; None: it has no integers, and row duals are wanted."""
 
 

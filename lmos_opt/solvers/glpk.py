@@ -16,7 +16,7 @@ import numpy as np
 
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
-from lmos_opt.solvers.exports import ANSWER, MODEL, Answer, FileRelaxation, FileSession, find_command, run_command
+from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession, SolverAnswer, find_command, run_command
 
 _LP = ("--nomip", "--nopresol", "--noscale")
 """Rows come scaled; scaled again, the duals are rougher, and VGG19's front takes twice the time."""
@@ -31,23 +31,23 @@ _ENDLESS = ("PROBLEM HAS UNBOUNDED SOLUTION", "LP HAS UNBOUNDED PRIMAL SOLUTION"
 """Not "NO DUAL FEASIBLE SOLUTION": that may be an infeasible program too."""
 
 
-def read_solution(printed: str, written: bytes) -> Answer:
+def read_solution(printed: str, written: bytes) -> SolverAnswer:
     """What glpsol found, from what it printed and the file that it wrote (lines `s`, `i` a row, `j` a column)."""
     lines = [line.split() for line in written.decode().splitlines()]
     kind = next((line[1:] for line in lines if line[:1] == ["s"]), [])
     last = next((line for line in reversed(printed.splitlines()) if line in _NOTHING + _ENDLESS), "")
     if kind[:1] == ["mip"] and kind[3] == "o":
-        return Answer(Status.OPTIMAL, np.array([float(line[2]) for line in lines if line[:1] == ["j"]]), None, "optimal")
+        return SolverAnswer(Status.OPTIMAL, np.array([float(line[2]) for line in lines if line[:1] == ["j"]]), None, "optimal")
     if kind[:1] == ["bas"] and kind[3:5] == ["f", "f"]:
-        return Answer(Status.OPTIMAL, np.array([float(line[3]) for line in lines if line[:1] == ["j"]]),
-                      np.array([float(line[4]) for line in lines if line[:1] == ["i"]]), "optimal")
+        return SolverAnswer(Status.OPTIMAL, np.array([float(line[3]) for line in lines if line[:1] == ["j"]]),
+                            np.array([float(line[4]) for line in lines if line[:1] == ["i"]]), "optimal")
     if last in _NOTHING or (kind[:1] == ["mip"] and kind[3] == "n"):
-        return Answer(Status.INFEASIBLE, message=last or "no integer feasible solution")
+        return SolverAnswer(Status.INFEASIBLE, message=last or "no integer feasible solution")
     if last in _ENDLESS:
-        return Answer(Status.UNBOUNDED, message=last)
+        return SolverAnswer(Status.UNBOUNDED, message=last)
     if "TIME LIMIT EXCEEDED" in printed:
-        return Answer(Status.TIME_LIMIT, message="time limit")
-    return Answer(Status.FAILED, message=f"glpsol's solution is {' '.join(kind[3:-1]) or 'missing'}")
+        return SolverAnswer(Status.TIME_LIMIT, message="time limit")
+    return SolverAnswer(Status.FAILED, message=f"glpsol's solution is {' '.join(kind[3:-1]) or 'missing'}")
 
 
 @dataclass(frozen=True)
@@ -75,12 +75,12 @@ class Glpk:
         self._command()
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> Answer:
+    def ask(self, text: str, rung: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         options = _LP if rung is None else _RUNGS[rung]
         command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options]
         done = run_command(self.name, command, text, self.limit_s)
-        return read_solution(*done) if done is not None else Answer(Status.TIME_LIMIT, message="time limit")
+        return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")
 
     def _command(self) -> str:
         return find_command(self.name, "glpsol", "glpk-utils")

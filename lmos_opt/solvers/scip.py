@@ -16,7 +16,7 @@ import numpy as np
 from lmos_opt.errors import SolverError
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status
-from lmos_opt.solvers.exports import MODEL, Answer, FileSession
+from lmos_opt.solvers.exports import MODEL, FileSession, SolverAnswer
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Of relaxations: SCIP's own epsilon, below which it takes numbers for equal."""
@@ -132,7 +132,7 @@ class Scip:
         """See `Solver.relax`."""
         return ScipRelaxation(milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> Answer:
+    def ask(self, text: str, rung: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         model = _scip().Model()
         model.hideOutput()
@@ -146,9 +146,9 @@ class Scip:
         word = str(model.getStatus())
         status = _STATUS.get(word, Status.FAILED)
         if status is not Status.OPTIMAL:
-            return Answer(status, message=word)
+            return SolverAnswer(status, message=word)
         values = {v.name: model.getVal(v) for v in columns}
-        return Answer(status, np.array([values[f"c{j}"] for j in range(len(columns))]), None, word)
+        return SolverAnswer(status, np.array([values[f"c{j}"] for j in range(len(columns))]), None, word)
 
 
 SOLVER = Scip()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lmos_opt.costs.calibrated import Calibrated, HeldOut, Line
+from lmos_opt.costs.calibrated import Calibrated, Fit, HeldOut
 from lmos_opt.errors import InputError, MissingExtraError
 from lmos_opt.profile import NetworkProfile, Work
 
@@ -72,7 +72,7 @@ def held_out(samples: Sequence[Sample], whole_s: Mapping[str, float], what: str)
     return HeldOut(groups=len(errors), median=median(errors), worst=max(errors), what=what)
 
 
-def _lines(samples: Sequence[Sample], name: Callable[[str], str]) -> dict[str, Line]:
+def _lines(samples: Sequence[Sample], name: Callable[[str], str]) -> dict[str, Fit]:
     """A line for each name that `name` makes of the samples' kinds."""
     columns: dict[str, int] = {}
     for sample in samples:
@@ -84,7 +84,7 @@ def _lines(samples: Sequence[Sample], name: Callable[[str], str]) -> dict[str, L
             first = columns[name(work.kind)]
             quantities[row, first : first + 3] += [getattr(work, quantity) for quantity in _QUANTITIES]
     found = _least_squares(quantities, np.array([sample.seconds for sample in samples]))
-    return {kind: Line(fixed_s=found[k], s_per_mac=found[k + 1], s_per_byte=found[k + 2]) for kind, k in columns.items()}
+    return {kind: Fit(fixed_s=found[k], s_per_mac=found[k + 1], s_per_byte=found[k + 2]) for kind, k in columns.items()}
 
 
 def _least_squares(quantities: npt.NDArray[np.float64], seconds: npt.NDArray[np.float64]) -> list[float]:

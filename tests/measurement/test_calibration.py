@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lmos_opt.costs.calibrated import Line
+from lmos_opt.costs.calibrated import Fit
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile, Work
 from lmos_opt.sources import load_source
@@ -13,9 +13,9 @@ from measurement.calibration import Sample, fit, held_out, leave_one_out, predic
 from tests.lmos_opt.documents import profile_data
 
 TRUE = {
-    "conv2d": Line(fixed_s=3e-5, s_per_mac=4e-12, s_per_byte=1e-10),
-    "norm": Line(fixed_s=2e-5, s_per_mac=0.0, s_per_byte=2e-11),
-    "view": Line(fixed_s=1e-5, s_per_mac=0.0, s_per_byte=0.0),
+    "conv2d": Fit(fixed_s=3e-5, s_per_mac=4e-12, s_per_byte=1e-10),
+    "norm": Fit(fixed_s=2e-5, s_per_mac=0.0, s_per_byte=2e-11),
+    "view": Fit(fixed_s=1e-5, s_per_mac=0.0, s_per_byte=0.0),
 }
 
 
@@ -37,7 +37,7 @@ def samples(groups: int, noise: float = 0.0) -> list[Sample]:
 def test_the_lines_that_made_the_times_are_found_again():
     model = fit(samples(2))
     for kind, line in TRUE.items():
-        for field in Line.model_fields:
+        for field in Fit.model_fields:
             assert getattr(model.kinds[kind], field) == pytest.approx(getattr(line, field), rel=1e-6, abs=1e-16)
 
 

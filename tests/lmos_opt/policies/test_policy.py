@@ -15,7 +15,7 @@ from lmos_opt.front import ObjectiveInfo, SolverInfo
 from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.objectives import get
 from lmos_opt.policies import policy_maps
-from lmos_opt.policies.lines import Line, lines_of, pieces, roots
+from lmos_opt.policies.lines import LatencyLine, lines_of, pieces, roots
 from lmos_opt.policies.policy import Stretch
 from lmos_opt.rules import shipped
 from lmos_opt.rules.selection import select
@@ -87,12 +87,12 @@ def tied(front: Front, rule: str, bandwidth: float, found: Stretch, chosen: Poin
     return abs(math.hypot(*one) - math.hypot(*other)) < 1e-9 or (rule == "knee" and abs(sum(one) - sum(other)) < 1e-9)
 
 
-def splits_of(chain: Instance) -> list[Line]:
+def splits_of(chain: Instance) -> list[LatencyLine]:
     """The latency and memory of every split of a chain."""
     return lines_of(chain, [frozenset(chain.names[:n]) for n in range(len(chain.names) + 1)], "sum")
 
 
-def knee_by_definition(lines: list[Line], bandwidth: float) -> tuple[Fraction, int]:
+def knee_by_definition(lines: list[LatencyLine], bandwidth: float) -> tuple[Fraction, int]:
     """Latency (s) and memory (B) of the knee of all splits of a chain, from the definition, in rational numbers."""
     per_byte_s = 1 / Fraction(bandwidth)
     points: list[tuple[Fraction, int]] = []
