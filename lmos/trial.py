@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.questions import Asked, Question, choose
+from lmos.front_request import FrontRequest, ReadSource, choose
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
@@ -90,9 +90,9 @@ def instance_of(trial: Trial, folder: Path) -> Instance:
 
 def _plan(trial: Trial, folder: Path) -> Plan:
     """What the rule chooses where both sides have something to do."""
-    asked = Asked(NetworkProfile.load(folder / "edge.json"), Instance.load(folder / "instance.json"))
-    question = Question(trial.network, Options(edge="local", server="local"), "peak", "latency,memory", None, True, "highs")
-    return choose(question, asked, trial.rule)
+    asked = ReadSource(NetworkProfile.load(folder / "edge.json"), Instance.load(folder / "instance.json"))
+    request = FrontRequest(trial.network, Options(edge="local", server="local"), "peak", "latency,memory", None, True, "highs")
+    return choose(request, asked, trial.rule)
 
 
 def _profiling(trial: Trial, file: Path) -> list[str]:

@@ -21,13 +21,13 @@ _HOME = {
 
 _MOVED = {
     "lmos": (
-        "bench cli commands commands.output=output commands.tracing=questions doctor emulation.trial=trial "
+        "bench cli commands commands.output=output commands.tracing=front_request doctor emulation.trial=trial "
         "exchange experiments=paper loopback"
     ),
     "lmos.cli": "cli_bench=bench command_line options",
     "lmos.pages": "reporting=report ui",
     "lmos.paper": "reproduction=making",
-    "runner.client": "line pipeline remote",
+    "runner.client": "line=server_connection pipeline remote",
     "runner.faults": "fallback limits refusal",
     "runner.lab": "emulation probing",
     "runner.parts": "exporting halves loading network sparing split",

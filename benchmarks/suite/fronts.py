@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lmos.pages.ui.answers import Answers
+from lmos.pages.ui.answers import SliderAnswers
 from lmos_opt import Instance, bandwidth_policy, pareto_front
 from lmos_opt.sources import load_source
 
@@ -61,7 +61,7 @@ class Sliders:
 
     def setup(self) -> None:
         """Begin as the command does."""
-        self.answers = Answers(Instance.from_profile(load_source("vgg19")))
+        self.answers = SliderAnswers(Instance.from_profile(load_source("vgg19")))
         self.time_answer()
 
     def time_answer(self) -> None:

@@ -122,12 +122,12 @@ def front(
 ) -> None:
     """The exact Pareto front of latency against edge memory, or of any objectives."""
     from lmos.commands import front as command
-    from lmos.questions import Question
+    from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
-    command.run(question, output, plot, select, time_limit, resume, as_json)
+    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
+                           proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
+    command.run(request, output, plot, select, time_limit, resume, as_json)
 
 
 def plan(
@@ -166,12 +166,12 @@ def plan(
 ) -> None:
     """Choose one split and write what the runner executes."""
     from lmos.commands import plan as command
-    from lmos.questions import Question
+    from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                        proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
-    command.run(question, select, output, plot, between, as_json)
+    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
+                           proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
+    command.run(request, select, output, plot, between, as_json)
 
 
 def policy(
@@ -201,12 +201,12 @@ def policy(
 ) -> None:
     """What a rule chooses at every bandwidth of a range, or under every memory limit: exact, not sampled."""
     from lmos.commands import policy as command
-    from lmos.questions import Question
+    from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
-                        proper_split, solver, codec=codec)
-    command.run(question, select, over, between, output, plot, as_json)
+    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
+                           proper_split, solver, codec=codec)
+    command.run(request, select, over, between, output, plot, as_json)
 
 
 def ui(
@@ -225,12 +225,12 @@ def ui(
 ) -> None:
     """A page on this machine where sliders for bandwidth, memory and speeds move the front and the choice."""
     from lmos.commands import ui as command
-    from lmos.questions import Question
+    from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
-                        proper_split, solver)
-    command.run(question, port)
+    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
+                           proper_split, solver)
+    command.run(request, port)
 
 
 def report(
@@ -278,9 +278,9 @@ def model(
 ) -> None:
     """The integer program as a file that any solver reads."""
     from lmos.commands import model as command
-    from lmos.questions import Question
+    from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    question = Question(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objective, None,
-                        proper_split, "highs", tuple(constraints or ()), variables=tuple(variables or ()))
-    command.run(question, output, bounds or [])
+    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objective, None,
+                           proper_split, "highs", tuple(constraints or ()), variables=tuple(variables or ()))
+    command.run(request, output, bounds or [])

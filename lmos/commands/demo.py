@@ -10,12 +10,12 @@ from time import perf_counter
 from lmos.commands.front import front_table
 from lmos.commands.plan import plan_table
 from lmos.commands.run import classes, comparison
+from lmos.front_request import FrontRequest, choose, read, trace
 from lmos.loopback import run_edge, server_process
 from lmos.output import out, table
 from lmos.pages.report.page import save_page
 from lmos.pages.report.subject import gather
 from lmos.profiles import make_profile, time_profile
-from lmos.questions import Question, choose, read, trace
 from lmos_opt.errors import InputError
 from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options
@@ -47,13 +47,13 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         profile = time_profile(make_profile(NETWORK, WEIGHTS, "module", (3, 224, 224)), None)
         profile.save(files["profile.json"])
     options = Options(edge="local", server="local", bandwidth=bandwidth, memory=memory)
-    question = Question(str(files["profile.json"]), options, "sum", "latency,memory", None, False, "highs")
+    request = FrontRequest(str(files["profile.json"]), options, "sum", "latency,memory", None, False, "highs")
     with part("front: every non-dominated split"):
-        asked = read(question)
-        front = trace(question, asked.instance)
+        asked = read(request)
+        front = trace(request, asked.instance)
         front.save(files["front.json"])
     with part(f"plan: rule {RULE}"):
-        plan = choose(question, asked, RULE)
+        plan = choose(request, asked, RULE)
         plan.save(files["plan.json"])
         chosen = front.select(RULE)
         save_plot(front, files["front.png"], chosen)

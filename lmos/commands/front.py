@@ -6,15 +6,15 @@ from pathlib import Path
 
 import typer
 
+from lmos.front_request import FrontRequest, read, trace
 from lmos.output import err, out, print_json, table
-from lmos.questions import Question, read, trace
 from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
 from lmos_opt.units import counted, format_rate, format_size, format_time
 
 
-def run(question: Question, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
+def run(request: FrontRequest, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
         resume: Path | None, as_json: bool) -> None:  # fmt: skip
     """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
     if output is not None:
@@ -22,16 +22,16 @@ def run(question: Question, output: Path | None, plot: Path | None, select: str 
     if plot is not None:
         from lmos_opt.plots.front import check_plot
 
-        check_plot(plot, len(question.names))
-    asked = read(question)
-    found = trace(question, asked.instance, time_limit, resume)
+        check_plot(plot, len(request.names))
+    asked = read(request)
+    found = trace(request, asked.instance, time_limit, resume)
     chosen = found.select(select) if select is not None else None
     if output is not None:
         found.save(output)
     if plot is not None:
         from lmos_opt.plots.front import PLAIN_RULES, save_plot, some_cuts
 
-        cuts = some_cuts(asked.instance, question.model) if len(question.names) == 2 else ()
+        cuts = some_cuts(asked.instance, request.model) if len(request.names) == 2 else ()
         save_plot(found, plot, chosen, cuts=cuts, rules=PLAIN_RULES)
     if as_json:
         print_json(found.to_json())

@@ -6,22 +6,22 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
+from lmos.front_request import FrontRequest, own_objective, read
 from lmos.output import err
-from lmos.questions import Question, own_objective, read
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix
 from lmos_opt.model_files import SUFFIXES, save_model
 from lmos_opt.objectives import Objective
 
 
-def run(question: Question, output: Path, bounds: Sequence[str]) -> None:
+def run(request: FrontRequest, output: Path, bounds: Sequence[str]) -> None:
     """Raises InputError for an objective, a bound or a suffix that cannot be used."""
     checked_suffix(output, SUFFIXES)
-    if len(question.chosen) != 1:
-        raise InputError("--objective", f"{question.objectives!r} is not one objective; the others are for --bound")
-    instance = read(question).instance
-    save_model(instance, output, objective=question.chosen[0], bounds=dict(map(_bound, bounds)), memory_model=question.model,
-               proper_split=question.proper_split, variables=question.added, constraints=question.asked)
+    if len(request.chosen) != 1:
+        raise InputError("--objective", f"{request.objectives!r} is not one objective; the others are for --bound")
+    instance = read(request).instance
+    save_model(instance, output, objective=request.chosen[0], bounds=dict(map(_bound, bounds)), memory_model=request.model,
+               proper_split=request.proper_split, variables=request.added, constraints=request.asked)
     err().print(f"lmos: wrote {output}", soft_wrap=True)
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from lmos.commands.assumed import tell_assumed
 from lmos.commands.policy import ends_of
+from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
-from lmos.questions import Question, choose, read
 from lmos_opt.coding import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
@@ -19,7 +19,7 @@ from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import decided
 
 
-def run(question: Question, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
+def run(request: FrontRequest, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
     """Raises InputError and InfeasibleError as `choose`."""
     if plot is not None:
         from lmos_opt.plots.style import check
@@ -27,10 +27,10 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
         check(plot, interactive=False)
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
-    asked = read(question)
-    plan = choose(question, asked, select)
+    asked = read(request)
+    plan = choose(request, asked, select)
     if between is not None:
-        plan = plan.model_copy(update={"policy": _policy(question, asked.instance, select, between)})
+        plan = plan.model_copy(update={"policy": _policy(request, asked.instance, select, between)})
     if plan.network is not None:
         tell_assumed(plan.network)
         if (why := not_sendable(plan)) is not None:
@@ -49,18 +49,18 @@ def run(question: Question, select: str, output: Path | None, plot: Path | None,
         err().print("nothing was written; name a file with -o")
 
 
-def _policy(question: Question, instance: Instance, select: str, between: str) -> Policy:
+def _policy(request: FrontRequest, instance: Instance, select: str, between: str) -> Policy:
     """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
-    if question.constraints or question.variables:
+    if request.constraints or request.variables:
         raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
     is_rule = find_rule(select) is not None
-    if is_rule and (set(question.names) != {"latency", "memory"} or question.constrain not in (None, "latency")):
+    if is_rule and (set(request.names) != {"latency", "memory"} or request.constrain not in (None, "latency")):
         raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "
                                      "--objectives and --constrain")
     low, high = ends_of(between, "--policy", "1Mbps..200Mbps")
     with activity("finding where the choice changes"):
-        return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=question.model,
-                                proper_split=question.proper_split, solver=question.solver)  # fmt: skip
+        return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=request.model,
+                                proper_split=request.proper_split, solver=request.solver)  # fmt: skip
 
 
 def plan_table(plan: Plan, instance: Instance) -> object:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import cast, get_args
 
+from lmos.front_request import FrontRequest, read
 from lmos.output import activity, out, print_json, table
-from lmos.questions import Question, read
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix
 from lmos_opt.policies.policy import SUFFIXES, Over, Policy
 from lmos_opt.units import counted, format_size, format_time
 
 
-def run(question: Question, select: str, over: str, between: str | None, output: Path | None, plot: Path | None,
+def run(request: FrontRequest, select: str, over: str, between: str | None, output: Path | None, plot: Path | None,
         as_json: bool) -> None:  # fmt: skip
     """Raises InputError and InfeasibleError as `bandwidth_policy` and `memory_policy`."""
     if output is not None:
@@ -22,7 +22,7 @@ def run(question: Question, select: str, over: str, between: str | None, output:
         from lmos_opt.plots.policy import check_policy_plot
 
         check_policy_plot(plot)
-    policy = make_policy(question, select, over, between)
+    policy = make_policy(request, select, over, between)
     if output is not None:
         policy.save(output)
     if plot is not None:
@@ -35,20 +35,20 @@ def run(question: Question, select: str, over: str, between: str | None, output:
         out().print(policy_table(policy))
 
 
-def make_policy(question: Question, select: str, over: str, between: str | None) -> Policy:
-    """The question's policy; `between` is `LOW..HIGH`, None for the default range."""
+def make_policy(request: FrontRequest, select: str, over: str, between: str | None) -> Policy:
+    """The policy that was asked for; `between` is `LOW..HIGH`, None for the default range."""
     from lmos_opt.policies.policy_maps import bandwidth_policy, memory_policy
 
     varied = _over(over)
-    fixed = {"bandwidth": question.options.bandwidth, "memory": question.options.memory}[varied]
+    fixed = {"bandwidth": request.options.bandwidth, "memory": request.options.memory}[varied]
     if fixed is not None:
         raise InputError(f"--{varied}", f"is what the policy is over; expected --range LOW..HIGH instead of {fixed}")
     ends = () if between is None else ends_of(between, "--range", "1Mbps..200Mbps or 0..1GB")
-    instance = read(question).instance
+    instance = read(request).instance
     make = bandwidth_policy if varied == "bandwidth" else memory_policy
     with activity("finding where the choice changes"):
-        return make(instance, select, *ends, memory_model=question.model, proper_split=question.proper_split,
-                    solver=question.solver)
+        return make(instance, select, *ends, memory_model=request.model, proper_split=request.proper_split,
+                    solver=request.solver)
 
 
 def ends_of(between: str, option: str, example: str) -> tuple[str, str]:

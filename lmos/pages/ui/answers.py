@@ -24,7 +24,7 @@ _OPTIONAL = frozenset({"memory_mb"})
 
 
 @dataclass(frozen=True)
-class Answers:
+class SliderAnswers:
     """Answers for one instance; safe to ask from several threads, one front at a time."""
 
     instance: Instance

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from lmos.pages.ui.answers import Answers
+from lmos.pages.ui.answers import SliderAnswers
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 
 HOST = "127.0.0.1"
@@ -25,7 +25,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, answers: Answers, port: int = 0) -> None:
+    def __init__(self, answers: SliderAnswers, port: int = 0) -> None:
         self.answers, self.plotly = answers, _plotly()
         try:
             super().__init__((HOST, port), _Handler)

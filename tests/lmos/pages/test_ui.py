@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 
 from lmos.cli import main
-from lmos.pages.ui.answers import Answers
+from lmos.pages.ui.answers import SliderAnswers
 from lmos.pages.ui.server import Server
 from lmos_opt import InputError, Instance, pareto_front
 from lmos_opt.sources import Options, instance_of, load_source
@@ -36,7 +36,7 @@ def vgg19() -> Instance:
 
 @pytest.fixture(scope="module")
 def server(vgg19: Instance) -> Iterator[Server]:
-    with Server(Answers(vgg19)) as found:
+    with Server(SliderAnswers(vgg19)) as found:
         threading.Thread(target=found.serve_forever, daemon=True).start()
         yield found
         found.shutdown()
@@ -56,7 +56,7 @@ def shown_front(found: dict[str, Any]) -> list[tuple[float, float, int]]:
 
 
 def test_an_answer_is_the_front_of_the_instance_that_was_moved() -> None:
-    answers = Answers(Instance.from_dict(chain_data()))
+    answers = SliderAnswers(Instance.from_dict(chain_data()))
     found = answers.at(AS_GIVEN | {"bandwidth_mbps": 0.5, "edge_speed": 2.0, "server_speed": 0.5, "rtt_ms": 10.0}, "knee")
     data = chain_data(bandwidth_bytes_per_s=62500.0, rtt_s=0.01)
     for layer in data["layers"]:
@@ -71,13 +71,13 @@ def test_an_answer_is_the_front_of_the_instance_that_was_moved() -> None:
 
 
 def test_a_memory_limit_leaves_out_what_it_forbids() -> None:
-    answers = Answers(Instance.from_dict(chain_data()))
+    answers = SliderAnswers(Instance.from_dict(chain_data()))
     assert max(x1 for _, _, x1 in shown_front(answers.at(AS_GIVEN, "lmos"))) == 3
     assert max(x1 for _, _, x1 in shown_front(answers.at(AS_GIVEN | {"memory_mb": 0.014}, "lmos"))) == 2
 
 
 def test_what_is_infeasible_or_cannot_be_chosen_says_so_beside_the_cuts() -> None:
-    proper = Answers(Instance.from_dict(chain_data()), proper_split=True)
+    proper = SliderAnswers(Instance.from_dict(chain_data()), proper_split=True)
     found = proper.at(AS_GIVEN | {"memory_mb": 0.0}, "knee")
     assert "infeasible: memory limit 0 B" in found["error"]
     assert "front" not in found
@@ -94,7 +94,7 @@ def test_what_is_infeasible_or_cannot_be_chosen_says_so_beside_the_cuts() -> Non
 ])  # fmt: skip
 def test_sliders_that_are_none_are_refused(change: dict[str, float], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        Answers(Instance.from_dict(chain_data())).at(AS_GIVEN | change, "knee")
+        SliderAnswers(Instance.from_dict(chain_data())).at(AS_GIVEN | change, "knee")
 
 
 def test_the_server_answers_this_machine_alone(server: Server) -> None:

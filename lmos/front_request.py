@@ -1,4 +1,4 @@
-"""What `front` and `plan` share: the question a user asks, and its front."""
+"""What `front` and `plan` share: what a user asks for, and its front."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from measurement import codecs
 
 
 @dataclass(frozen=True)
-class Question:
+class FrontRequest:
     """A source and the options of `front` and `plan`, as typed."""
 
     source: str
@@ -98,31 +98,32 @@ def own_objective(text: str) -> Objective:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A question's profile (None for an instance file) and instance."""
+class ReadSource:
+    """A request's profile (None for an instance file) and instance."""
 
     profile: NetworkProfile | None
     instance: Instance
 
 
-def read(question: Question) -> Asked:
+def read(request: FrontRequest) -> ReadSource:
     """Load the source; what must be measured is measured here and now where the source does not have it."""
-    question.model  # noqa: B018  a wrong word is a wrong word before anything is read
-    codec = None if question.codec is None else codecs.get(question.codec)
-    source = load_source(question.source)
-    _say_what_is_unknown(question.options)
+    request.model  # noqa: B018  a wrong word is a wrong word before anything is read
+    codec = None if request.codec is None else codecs.get(request.codec)
+    source = load_source(request.source)
+    _say_what_is_unknown(request.options)
     if isinstance(source, NetworkProfile):
-        if needs_local_times(source, question.options):
+        if needs_local_times(source, request.options):
             source = _timed(source)
-        if codec is not None and needs_measured_codec(source, codec, question.options):
+        if codec is not None and needs_measured_codec(source, codec, request.options):
             source = _measured(source, codec.name)
-        return Asked(source, _powered(question, instance_of(source, question.options, codec), question.options.devices[0]))
-    return Asked(None, _powered(question, instance_of(source, question.options, codec), question.options.edge or question.source))
+        return ReadSource(source, _powered(request, instance_of(source, request.options, codec), request.options.devices[0]))
+    instance = instance_of(source, request.options, codec)
+    return ReadSource(None, _powered(request, instance, request.options.edge or request.source))
 
 
-def _powered(question: Question, instance: Instance, edge: str) -> Instance:
+def _powered(request: FrontRequest, instance: Instance, edge: str) -> Instance:
     """The instance; InputError names the device at the edge where energy is asked for and the device has no powers."""
-    if "energy" in question.names and instance.power is None:
+    if "energy" in request.names and instance.power is None:
         raise InputError(edge, "the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there "
                                "is no power data for this device")
     return instance
@@ -136,23 +137,23 @@ def _say_what_is_unknown(options: Options) -> None:
         err().print(f"link {link.name}: its round trip is not known and counts as 0; --rtt gives one", soft_wrap=True)
 
 
-def trace(question: Question, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:
-    """The question's front, gone on from that of a file if there is one; progress on standard error."""
+def trace(request: FrontRequest, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:
+    """The request's front, gone on from that of a file if there is one; progress on standard error."""
     from lmos_opt import Front, pareto_front
 
     begun = None if resume is None else Front.load(resume)
     seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
     counter = count(1)
     with activity("tracing the front") as tell:
-        return pareto_front(instance, question.chosen, memory_model=question.model, constrain=question.constrain,
-                            proper_split=question.proper_split, variables=question.added, constraints=question.asked,
-                            solver=question.solver,
+        return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
+                            proper_split=request.proper_split, variables=request.added, constraints=request.asked,
+                            solver=request.solver,
                             time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"tracing the front: {counted(next(counter), 'point')}"))
 
 
-def baseline_point(question: Question, instance: Instance, rule: str) -> Point | None:
-    """A baseline's split under the question's constraints, with its objectives; None if the rule is not a baseline's.
+def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Point | None:
+    """A baseline's split under the request's constraints, with its objectives; None if the rule is not a baseline's.
 
     Of several points with variables of the user's, it is the one that is best in the first objective.
     """
@@ -161,31 +162,31 @@ def baseline_point(question: Question, instance: Instance, rule: str) -> Point |
         if find_rule(rule) is None:
             raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
         return None
-    split = Split(instance, found.edge, question.model)
+    split = Split(instance, found.edge, request.model)
     limit = instance.memory_limit_bytes
     if limit is not None and split.memory_bytes > limit:
         raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
-    if question.proper_split and not split.is_proper:
+    if request.proper_split and not split.is_proper:
         raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
-    if not (question.asked or question.added or any(isinstance(o, Objective) for o in question.chosen)):
-        chosen = [objectives.get(o) for o in question.chosen]
+    if not (request.asked or request.added or any(isinstance(o, Objective) for o in request.chosen)):
+        chosen = [objectives.get(o) for o in request.chosen]
         return Point(values={o.name: o.value(split) for o in chosen if o.value is not None}, edge_layers=split.edge_layers,
                      x1=len(split.edge), x2=len(instance.layers) - len(split.edge))
-    return _held(question, split, rule)
+    return _held(request, split, rule)
 
 
-def _held(question: Question, split: Split, rule: str) -> Point:
-    """The question's point with this edge set. InfeasibleError where its constraints do not admit it."""
+def _held(request: FrontRequest, split: Split, rule: str) -> Point:
+    """The request's point with this edge set. InfeasibleError where its constraints do not admit it."""
     from lmos_opt import pareto_front
 
     def as_it_is(m: Any, instance: Instance) -> list[Any]:
         return [m.edge[v] == int(v in split.edge) for v in instance.names]
 
     try:
-        front = pareto_front(split.instance, question.chosen, memory_model=question.model, variables=question.added,
-                             constraints=[*question.asked, as_it_is], solver=question.solver)
+        front = pareto_front(split.instance, request.chosen, memory_model=request.model, variables=request.added,
+                             constraints=[*request.asked, as_it_is], solver=request.solver)
     except InfeasibleError:
-        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, question.asked)) from None
+        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, request.asked)) from None
     return front.points[0]
 
 
@@ -209,17 +210,17 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
     return time_profile(profile)
 
 
-def choose(question: Question, asked: Asked, select: str) -> Plan:
-    """The plan of the split that the rule chooses, with the question's objectives predicted."""
+def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
+    """The plan of the split that the rule chooses, with the request's objectives predicted."""
     instance = asked.instance
-    point = baseline_point(question, instance, select) or trace(question, instance).select(select)
-    edge, server = question.options.devices
+    point = baseline_point(request, instance, select) or trace(request, instance).select(select)
+    edge, server = request.options.devices
     if asked.profile is None:
-        edge, server = question.options.edge or "instance file", question.options.server or "instance file"
-    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=question.model,
-                         **question.setting)
+        edge, server = request.options.edge or "instance file", request.options.server or "instance file"
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model,
+                         **request.setting)
     plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
                      solution=point.solution)
-    if question.codec is not None:
-        codecs.get(question.codec).check_crossing(tensor.name for tensor in plan.crossing)
+    if request.codec is not None:
+        codecs.get(request.codec).check_crossing(tensor.name for tensor in plan.crossing)
     return plan
