@@ -18,7 +18,7 @@ import torch
 from lmos.bench.faults.stage import serving
 from lmos.bench.runner_peers.ours import reached
 from lmos_opt.units import counted
-from runner.client.line import Line
+from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.parts.split import Crossing
 
@@ -59,7 +59,7 @@ def measure(case: Case, edges: int, n: int, threads: int, folder: Path,
     """Two servers, one of which batches, in turns; each edge asks n times a round. RunnerError where an answer is missing."""
     found: dict[int, list[float]] = {1: [], edges: []}
     with ExitStack() as stack:
-        groups: dict[int, list[tuple[Line, Crossing]]] = {}
+        groups: dict[int, list[tuple[ServerConnection, Crossing]]] = {}
         for batch in found:
             log = folder / f"{case.network}-{batch}.log"
             address, _ = stack.enter_context(serving(log, ["--threads", threads, "--batch", batch]))
@@ -75,19 +75,19 @@ def measure(case: Case, edges: int, n: int, threads: int, folder: Path,
 
 
 @torch.inference_mode()
-def _edge(stack: ExitStack, case: Case, address: str, seed: int) -> tuple[Line, Crossing]:
-    line, head = stack.enter_context(reached(f"torchvision:{case.network}", _SHAPE, case.x1, address))
-    return line, head(torch.rand(_SHAPE, generator=torch.Generator().manual_seed(seed)))
+def _edge(stack: ExitStack, case: Case, address: str, seed: int) -> tuple[ServerConnection, Crossing]:
+    connection, head = stack.enter_context(reached(f"torchvision:{case.network}", _SHAPE, case.x1, address))
+    return connection, head(torch.rand(_SHAPE, generator=torch.Generator().manual_seed(seed)))
 
 
-def _images_per_s(group: list[tuple[Line, Crossing]], n: int, first: int) -> float:
+def _images_per_s(group: list[tuple[ServerConnection, Crossing]], n: int, first: int) -> float:
     failures: list[str] = []
 
-    def ask(line: Line, crossing: Crossing) -> None:
+    def ask(connection: ServerConnection, crossing: Crossing) -> None:
         for number in range(first, first + n):
-            question = line.ask(number, crossing)
-            if not line.wait(question, time.monotonic() + _PATIENCE_S) or question.answer is None:
-                failures.append(question.failure or line.reason or f"no answer within {_PATIENCE_S:g} s")
+            exchange = connection.ask(number, crossing)
+            if not connection.wait(exchange, time.monotonic() + _PATIENCE_S) or exchange.answer is None:
+                failures.append(exchange.failure or connection.reason or f"no answer within {_PATIENCE_S:g} s")
                 return
 
     askers = [threading.Thread(target=ask, args=edge) for edge in group]

@@ -12,7 +12,7 @@ import numpy as np
 
 from lmos.bench import solvers
 from lmos.bench.cases import Case, IntegerProgram, random_split
-from lmos.bench.solvers import Answer, Contestant, MissingPeer, Terms, Values
+from lmos.bench.solvers import ContestAnswer, Contestant, MissingPeer, Terms, Values
 from lmos_opt.errors import LmosError
 from lmos_opt.instance import Instance
 
@@ -99,7 +99,7 @@ def compete(case: Case, contestants: Sequence[Contestant], repeats: int, seed: i
             try:
                 answer = contestant.run(case, Terms(seed + repeat, time_limit_s, engine_s))
             except LmosError as error:
-                answer = Answer((), complete=False, note=str(error))
+                answer = ContestAnswer((), complete=False, note=str(error))
             seconds = perf_counter() - start if answer.seconds is None else answer.seconds
             spent[contestant.name] += seconds
             yield _judged(case, contestant, repeat, seconds, answer, truth)
@@ -112,7 +112,7 @@ def _known_truth(case: Case) -> Truth | None:
     return Truth(solvers.get("enumeration").run(case, Terms()).values, "enumeration") if case.kind == "chain" else None
 
 
-def _judged(case: Case, contestant: Contestant, repeat: int, seconds: float, answer: Answer, truth: Truth | None) -> Run:
+def _judged(case: Case, contestant: Contestant, repeat: int, seconds: float, answer: ContestAnswer, truth: Truth | None) -> Run:
     lost = extra = exact = volume = None
     if truth is not None and contestant.gives == "least":
         exact = _is_least(answer, truth)
@@ -124,7 +124,7 @@ def _judged(case: Case, contestant: Contestant, repeat: int, seconds: float, ans
                volume, "" if truth is None else truth.source, answer.note)
 
 
-def _is_least(answer: Answer, truth: Truth) -> bool:
+def _is_least(answer: ContestAnswer, truth: Truth) -> bool:
     least = min(values[0] for values in truth.values)
     return bool(answer.values) and abs(answer.values[0][0] - least) <= SAME * abs(least)
 

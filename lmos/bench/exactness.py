@@ -34,7 +34,7 @@ _POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2
 
 
 @dataclass(frozen=True)
-class Question:
+class Case:
     """What a seed asks, apart from the memory model."""
 
     seed: int
@@ -50,7 +50,7 @@ class Question:
 class Verdict:
     """One front, judged. `mistakes` is empty where it is the true one; an incomplete front claims nothing, and has a reason."""
 
-    question: Question
+    question: Case
     memory_model: MemoryModel
     points: int
     solves: int
@@ -64,7 +64,7 @@ class Verdict:
         return bool(self.mistakes)
 
 
-def question(seed: int) -> Question:
+def question(seed: int) -> Case:
     """The question of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
     rng = random.Random(f"question {seed}")
     names = PAPER if rng.random() < 0.5 else tuple(rng.sample(objectives.names(), rng.choice((2, 2, 3))))
@@ -76,10 +76,10 @@ def question(seed: int) -> Question:
         instance = with_limit(instance, seed)
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})
     constrain = rng.choice((None, *names)) if len(names) == 2 else None
-    return Question(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
+    return Case(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
 
 
-def answer(asked: Question, memory_model: MemoryModel, solver: str) -> Verdict:
+def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
     """Trace a question's front and judge it. What a solver raises is a mistake; KeyboardInterrupt goes through."""
     start = perf_counter()
     try:

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median, quantiles
 
-from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
 
 RAW = "raw_socket"
@@ -58,7 +58,7 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
 
 def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
     drawn = random.Random(f"{seed} {n_bytes}")
-    found: dict[str, list[Exchange]] = {peer.name: [] for peer in openers}
+    found: dict[str, list[ExchangeTime]] = {peer.name: [] for peer in openers}
     with ExitStack() as stack:
         tell(f"{n_bytes} bytes")
         sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
@@ -74,7 +74,7 @@ def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int,
     return [_row(n_bytes, name, exchanges, raw_s) for name, exchanges in found.items()]
 
 
-def _row(n_bytes: int, name: str, exchanges: Sequence[Exchange], raw_s: float | None) -> Row:
+def _row(n_bytes: int, name: str, exchanges: Sequence[ExchangeTime], raw_s: float | None) -> Row:
     seconds = [exchange.seconds for exchange in exchanges]
     q1, middle, q3 = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
     left = [exchange.unaccounted_s for exchange in exchanges if exchange.unaccounted_s is not None]

@@ -16,7 +16,7 @@ from lmos_opt.device import Source
 from lmos_opt.errors import InputError
 from lmos_opt.link import Link
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
-from runner.client.remote import PATIENT, Remote
+from runner.client.remote import PATIENT, ProbeClient
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import fit_link
 from runner.lab.probing.serialising import serialising_bytes_per_s
@@ -24,7 +24,7 @@ from runner.wire.connecting import format_address, parse_address
 from runner.wire.shaping import parse_shape
 
 if TYPE_CHECKING:
-    from runner.lab.probing.fit import Exchange, LinkFit
+    from runner.lab.probing.fit import LinkFit, ProbeTime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +52,7 @@ def run(request: Request) -> None:
     begin, started = time.perf_counter(), datetime.now(UTC)
     with activity(f"reaching {request.server}") as tell:
         timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))
-        with Remote(address, held, timeouts, request.credentials.at(address)) as remote:
+        with ProbeClient(address, held, timeouts, request.credentials.at(address)) as remote:
             exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {request.server}"))
     seconds = time.perf_counter() - begin
     fit = fit_link(exchanges, remote.name)
@@ -81,7 +81,7 @@ def _link(name: str, fit: LinkFit, told: str) -> Link:
                 sources=(Source(what="bandwidth_bytes_per_s, rtt_s and their intervals", source=how),))  # fmt: skip
 
 
-def _table(link: Link, fit: LinkFit, exchanges: list[Exchange], packing: float, told: str) -> object:
+def _table(link: Link, fit: LinkFit, exchanges: list[ProbeTime], packing: float, told: str) -> object:
     largest = max(one.n_bytes for one in exchanges)
     rows = [
         ["bandwidth", format_rate(fit.bandwidth_bytes_per_s), " to ".join(map(format_rate, fit.bandwidth_interval))],

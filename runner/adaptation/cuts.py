@@ -15,7 +15,7 @@ from measurement.tracing import TracedNetwork
 from runner.faults.fallback import memory_here
 
 MOST_CUTS = 8
-"""Each has a line of its own to the server, which by default takes 16 connections from all edges together."""
+"""Each has a connection of its own to the server, which by default takes 16 connections from all edges together."""
 MARGIN = 0.05
 """A change must be predicted to save this share of the latency; what is nearer than that, predictions do not tell apart."""
 BAND = 0.1

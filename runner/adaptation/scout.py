@@ -7,9 +7,9 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from runner.client.remote import Access, Remote, Timeouts
+from runner.client.remote import Access, ProbeClient, Timeouts
 from runner.errors import RemoteProtocolError, RunnerError
-from runner.lab.probing.fit import Exchange
+from runner.lab.probing.fit import ProbeTime
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
 from runner.wire.shaping import Pacer, Shape
 
@@ -29,7 +29,7 @@ class Scout:
     def __init__(self, address: tuple[str, int], link: Shape | Pacer | None, timeouts: Timeouts, access: Access) -> None:
         self._address, self._link, self._timeouts, self._access = address, link, timeouts, access
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
-        self._came: queue.SimpleQueue[Exchange | None] = queue.SimpleQueue()
+        self._came: queue.SimpleQueue[ProbeTime | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="scout", daemon=True)
         self._stop = threading.Event()
         self.is_busy = False
@@ -53,7 +53,7 @@ class Scout:
             self.sent, self.sent_bytes = self.sent + 1, self.sent_bytes + n_bytes
             self._asked.put(n_bytes)
 
-    def take(self, wait_s: float = 0.0) -> Exchange | None:
+    def take(self, wait_s: float = 0.0) -> ProbeTime | None:
         """The exchange that was asked for, if it is over within `wait_s`; None also where it failed."""
         if not self.is_busy:
             return None
@@ -65,7 +65,7 @@ class Scout:
         return found
 
     def _run(self) -> None:
-        remote: Remote | None = None
+        remote: ProbeClient | None = None
         while not self._stop.is_set():
             try:
                 n_bytes = self._asked.get(timeout=_KEEP_S)
@@ -75,9 +75,9 @@ class Scout:
                 break
             found = None
             try:
-                remote = remote or Remote(self._address, self._link, self._timeouts, self._access)
+                remote = remote or ProbeClient(self._address, self._link, self._timeouts, self._access)
                 seconds, t_server_s = remote.probe(n_bytes or 0, 0, _WITHIN_S)
-                found = Exchange(n_bytes or 0, max(seconds - t_server_s, 0.0))
+                found = ProbeTime(n_bytes or 0, max(seconds - t_server_s, 0.0))
             except (RunnerError, RemoteProtocolError):
                 if remote is not None:
                     remote.close()

@@ -18,7 +18,7 @@ from runner.adaptation.cuts import Choice, Cut
 from runner.adaptation.estimate import LinkEstimate, Observation
 from runner.adaptation.scout import Scout
 from runner.client.pipeline import Pipeline, Route
-from runner.lab.probing.fit import Exchange
+from runner.lab.probing.fit import ProbeTime
 from runner.watching.events import Asked, CutChanged, Event, ImageEnded
 from runner.watching.report import Adapted, CutChange, ImageResult
 
@@ -93,19 +93,19 @@ class Steering:
         if self._changed_at is None or number - self._changed_at >= DWELL:
             self._decide(number)
         for route in self._routes.values():  # what nobody asks stays open, and is opened again after a fault
-            if route.line is not None and route is not self._routes[self.current.edge_layers]:
-                route.line.step(0.0)
+            if route.connection is not None and route is not self._routes[self.current.edge_layers]:
+                route.connection.step(0.0)
         least = self._telling_bytes() // 2
         if not 0 < least <= self.current.crossing_bytes and not self.scout.is_busy and time.monotonic() >= self._probe_at:
             self._ask(max(least, _FIRST_BYTES))
 
     def _better(self, bandwidth: float) -> Cut | None:
-        """A cut that is worth a change at a bandwidth and whose line is open."""
+        """A cut that is worth a change at a bandwidth and whose connection is open."""
         cut = self.choice.better(self.current, bandwidth)
         if cut is None:
             return None
-        line = self._routes[cut.edge_layers].line
-        return cut if line is None or line.is_open else None
+        connection = self._routes[cut.edge_layers].connection
+        return cut if connection is None or connection.is_open else None
 
     def _decide(self, number: int) -> None:
         bandwidth, seen = self.estimate.bandwidth_bytes_per_s, self.estimate.latest(AGREE)
@@ -159,7 +159,7 @@ class Steering:
         if made == AGREE:
             self.estimate.forget_all_but(AGREE)
 
-    def _probe(self, n_bytes: int, within_s: float) -> Exchange | None:
+    def _probe(self, n_bytes: int, within_s: float) -> ProbeTime | None:
         """One probe that is waited for; None where it takes longer, or failed."""
         if within_s <= 0:
             return None
@@ -180,7 +180,7 @@ class Steering:
         if exchange is not None:
             self._observe(exchange.n_bytes, exchange.seconds, is_probe=True)
 
-    def _pause(self, exchange: Exchange | None) -> None:
+    def _pause(self, exchange: ProbeTime | None) -> None:
         """The next probe in the background keeps PROBE_SHARE."""
         if exchange is not None:
             self._probe_at = self._asked_at + max(exchange.seconds - self.estimate.base_s, 0.0) / PROBE_SHARE

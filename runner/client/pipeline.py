@@ -1,4 +1,4 @@
-"""Images through head, line and tail: each ends with a class, from the server or from here, or with a reason.
+"""Images through head, connection and tail: each ends with a class, from the server or from here, or with a reason.
 
 One image after another, or with `depth` of them under way at once: then the edge computes image k + 1 while k travels and
 k - 1 is at the server. Results come in the images' order, and no more than `depth` images (or, where the server does not
@@ -18,8 +18,8 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.units import counted
-from runner.client.line import Line, Question
 from runner.client.remote import Timeouts
+from runner.client.server_connection import Exchange, ServerConnection
 from runner.faults.fallback import Fallback
 from runner.images import Images
 from runner.parts.network import class_of, flat_outputs, in_words, logits_of
@@ -45,11 +45,11 @@ class Seen(TypedDict):
 
 @dataclass
 class Route:
-    """One cut's way: its head, the line to the server's tail (None: the head is the whole network), the tail here; where there
-    are several, its number of edge layers."""
+    """One cut's way: its head, the connection to the server's tail (None: the head is the whole network), the tail here;
+    where there are several, its number of edge layers."""
 
     head: nn.Module
-    line: Line | None
+    connection: ServerConnection | None
     fallback: Fallback | None
     cut: int | None = None
 
@@ -64,15 +64,15 @@ class _Image:
     begin: float
     t_edge_s: float
     crossing: Crossing
-    question: Question
+    exchange: Exchange
     asked_at: float = field(default_factory=time.monotonic)
     was_late: bool = False
 
     @property
-    def line(self) -> Line:
-        """The line that it was asked on."""
-        assert self.route.line is not None
-        return self.route.line
+    def connection(self) -> ServerConnection:
+        """The connection that it was sent over."""
+        assert self.route.connection is not None
+        return self.route.connection
 
 
 @dataclass
@@ -108,15 +108,16 @@ class Pipeline:
         self._tell = tell or (lambda what, done, total: None)
         self._start = time.perf_counter()
         waiting: deque[_Image] = deque()
-        with self.route.line.driving() if self.route.line and depth > 1 else nullcontext(), self._interruptible(numbers, waiting):
+        connection = self.route.connection
+        with connection.driving() if connection and depth > 1 else nullcontext(), self._interruptible(numbers, waiting):
             for number, (name, image) in zip(numbers, pictures.in_turn(len(numbers), ahead=depth > 1), strict=True):
                 if self.before is not None:
                     self.before(number)
                 self.events.tell(ImageBegan(number=number, file=name))
-                if self.route.line is None:
+                if self.route.connection is None:
                     self._end(number, self._whole(name, image))
                 else:
-                    waiting.append(self._begin(self.route.line, number, name, image))
+                    waiting.append(self._begin(self.route.connection, number, name, image))
                     self._settle(waiting, depth - 1, len(numbers))
                 self._tell("running", self._ended, len(numbers))
             if waiting:
@@ -131,7 +132,7 @@ class Pipeline:
         except KeyboardInterrupt:
             for image in waiting:
                 if image.number >= numbers.start + self._ended:  # the oldest may have ended a moment ago
-                    self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.question.retries))
+                    self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.exchange.retries))
             raise
 
     @property
@@ -152,76 +153,76 @@ class Pipeline:
         return ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
                            latency_s=time.perf_counter() - begin, began_s=begin - self._start, cut=self.route.cut)  # fmt: skip
 
-    def _begin(self, line: Line, number: int, name: str, image: Tensor) -> _Image:
+    def _begin(self, connection: ServerConnection, number: int, name: str, image: Tensor) -> _Image:
         begin = time.perf_counter()
         crossing = self.route.head(image)
         t_edge_s = time.perf_counter() - begin
-        return _Image(self.route, number, name, begin, t_edge_s, crossing, line.ask(number, crossing))
+        return _Image(self.route, number, name, begin, t_edge_s, crossing, connection.ask(number, crossing))
 
     def _settle(self, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
-        while waiting and (len(waiting) > most or waiting[0].question.is_over):
+        while waiting and (len(waiting) > most or waiting[0].exchange.is_over):
             image = waiting[0]
-            line = image.line
-            if not image.was_late and not line.wait(image.question, image.asked_at + self._patience_s(line)):
+            connection = image.connection
+            if not image.was_late and not connection.wait(image.exchange, image.asked_at + self._patience_s(connection)):
                 image.was_late = True
                 self._late += 1
-            if image.question.answer is not None:
+            if image.exchange.answer is not None:
                 self._late = 0
                 self._end(image.number, self._answered(image))
             elif image.route.fallback is not None and image.route.fallback.refusal is None:
-                self._end(image.number, self._here(line, image.route.fallback, image))
-            elif self._is_hopeless(line, image):
-                self._end(image.number, self._given_up(line, image))
+                self._end(image.number, self._here(connection, image.route.fallback, image))
+            elif self._is_hopeless(connection, image):
+                self._end(image.number, self._given_up(connection, image))
             elif len(waiting) < QUEUED_IMAGES and not last:
                 self._tell(f"no server, {counted(len(waiting), 'image')} to be sent to it", self._ended, total)
                 return
             else:
                 self._tell(f"waiting for the server with {counted(len(waiting), 'image')}", self._ended, total)
-                line.wait(image.question, image.asked_at + self.timeouts.give_up_s)
+                connection.wait(image.exchange, image.asked_at + self.timeouts.give_up_s)
                 continue
             waiting.popleft()
 
-    def _patience_s(self, line: Line) -> float:
+    def _patience_s(self, connection: ServerConnection) -> float:
         """How long an image may wait for its answer: less and less the more in a row waited in vain."""
         if not self._late:
             return self.timeouts.result_s
-        if not line.is_open:
+        if not connection.is_open:
             return 0.0
         usual = [result.latency_s for result in self.results if result.finished_at == "plan"][-9:]
         return max(self.timeouts.result_s * 0.5**self._late, 4 * max(usual, default=0.0))
 
-    def _is_hopeless(self, line: Line, image: _Image) -> bool:
+    def _is_hopeless(self, connection: ServerConnection, image: _Image) -> bool:
         late = time.monotonic() >= image.asked_at + self.timeouts.give_up_s
-        return late or image.question.failure is not None or line.refused is not None
+        return late or image.exchange.failure is not None or connection.refused is not None
 
     def _answered(self, image: _Image) -> ImageResult:
-        answer = image.question.answer
+        answer = image.exchange.answer
         assert answer is not None
         classifying = time.perf_counter()
         seen = self._class(answer.outputs)
         return ImageResult(
             file=image.name,
             **seen,
-            t_edge_s=image.t_edge_s + image.question.t_encode_s,
+            t_edge_s=image.t_edge_s + image.exchange.t_encode_s,
             t_tx_s=answer.exchange_s - answer.t_server_s - answer.t_queue_s,
             t_server_s=answer.t_server_s,
-            latency_s=image.question.ended_at - image.begin + time.perf_counter() - classifying,
-            t_queue_s=image.question.t_queue_s,
+            latency_s=image.exchange.ended_at - image.begin + time.perf_counter() - classifying,
+            t_queue_s=image.exchange.t_queue_s,
             t_server_queue_s=answer.t_queue_s,
-            t_encode_s=image.question.t_encode_s,
+            t_encode_s=image.exchange.t_encode_s,
             t_decode_s=answer.t_decode_s,
-            sent_bytes=image.question.sent_bytes,
+            sent_bytes=image.exchange.sent_bytes,
             received_bytes=answer.received_bytes,
             began_s=image.begin - self._start,
             cut=image.route.cut,
-            retries=image.question.retries,
+            retries=image.exchange.retries,
         )
 
-    def _here(self, line: Line, fallback: Fallback, image: _Image) -> ImageResult:
-        waited_s = time.perf_counter() - image.question.began_at
-        reason = self._reason(line, image)
-        line.withdraw(image.question, reason)
+    def _here(self, connection: ServerConnection, fallback: Fallback, image: _Image) -> ImageResult:
+        waited_s = time.perf_counter() - image.exchange.began_at
+        reason = self._reason(connection, image)
+        connection.withdraw(image.exchange, reason)
         loading = time.perf_counter()
         outputs, tail_s = fallback.run(image.crossing)
         seen = self._class(outputs)
@@ -229,7 +230,7 @@ class Pipeline:
         return ImageResult(
             file=image.name,
             **seen,
-            t_edge_s=image.t_edge_s + image.question.t_encode_s + tail_s,
+            t_edge_s=image.t_edge_s + image.exchange.t_encode_s + tail_s,
             t_tail_s=tail_s,
             t_tx_s=waited_s,
             t_server_s=0.0,
@@ -237,26 +238,26 @@ class Pipeline:
             t_queue_s=max(end - loading - tail_s, 0.0),
             began_s=image.begin - self._start,
             cut=image.route.cut,
-            retries=image.question.retries,
+            retries=image.exchange.retries,
             finished_at="edge",
             reason=reason,
         )
 
-    def _given_up(self, line: Line, image: _Image) -> FailedImage:
-        reason = self._reason(line, image)
-        line.withdraw(image.question, reason)
+    def _given_up(self, connection: ServerConnection, image: _Image) -> FailedImage:
+        reason = self._reason(connection, image)
+        connection.withdraw(image.exchange, reason)
         refusal = image.route.fallback.refusal if image.route.fallback else None
         return FailedImage(file=image.name, reason=f"{reason}; {refusal}" if refusal else reason,
-                           retries=image.question.retries)  # fmt: skip
+                           retries=image.exchange.retries)  # fmt: skip
 
-    def _reason(self, line: Line, image: _Image) -> str:
-        if image.question.failure is not None:
-            return image.question.failure
-        if line.refused is not None:
-            return str(line.refused)
-        if line.failures and line.reason:
-            return line.reason
-        return f"{line.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
+    def _reason(self, connection: ServerConnection, image: _Image) -> str:
+        if image.exchange.failure is not None:
+            return image.exchange.failure
+        if connection.refused is not None:
+            return str(connection.refused)
+        if connection.failures and connection.reason:
+            return connection.reason
+        return f"{connection.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
 
     def _class(self, outputs: dict[str, Tensor]) -> Seen:
         found, logits = class_of(outputs), logits_of(outputs)

@@ -1,7 +1,7 @@
 """The server as the edge sees it: one conversation over one connection, every failure one clear RunnerError.
 
 `step` is all there is to it: it never waits longer than it is told, so one thread can do everything else as well. What
-comes after a failure is decided in `runner.client.line`.
+comes after a failure is decided in `runner.client.server_connection`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError, o
 from runner.machine import Machine
 from runner.parts.split import Crossing
 from runner.wire.coding import codec_for
-from runner.wire.connecting import Connecting, format_address
+from runner.wire.connecting import Dialer, format_address
 from runner.wire.protocol import (
     CAPABILITIES,
     Bye,
@@ -89,7 +89,7 @@ OPEN_DOOR = Access()
 
 
 @dataclass(frozen=True)
-class Answer:
+class ServerAnswer:
     """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's; how long
     the question waited for the server to begin, and how many bytes came back."""
 
@@ -114,7 +114,7 @@ def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> 
                 input=network.input, edge_layers=plan.edge_layers, codec=plan.codec)  # fmt: skip
 
 
-class Remote:
+class ProbeClient:
     """One conversation with a server. `machine` is known once it is ready."""
 
     machine: Machine
@@ -125,7 +125,7 @@ class Remote:
         self.was_greeted = False
         self._timeouts, self._shape, self._token = timeouts, shape, access.token
         self._tls = access.tls.for_host(address[0]) if access.tls else None
-        self._connecting = Connecting(address, timeouts.connect_s)
+        self._dialer = Dialer(address, timeouts.connect_s)
         self._channel: Channel | None = None
         self._opening: Open | None = None
         self._codec: Codec | None = None
@@ -144,7 +144,7 @@ class Remote:
 
     def close(self, politely: bool = False) -> None:
         """End the conversation, with a word if there is time."""
-        self._connecting.close()
+        self._dialer.close()
         if self._channel is not None:
             if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:
                 with contextlib.suppress(RunnerError):
@@ -203,7 +203,7 @@ class Remote:
         return self._take(event)
 
     def _connect(self, timeout_s: float) -> None:
-        if (sock := self._connecting.step(timeout_s)) is None:
+        if (sock := self._dialer.step(timeout_s)) is None:
             return
         self._channel = Channel(sock, Connection(Role.EDGE), pacer=as_pacer(self._shape), tls=self._tls)
         self._channel.begin(Hello(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()), token=self._token))
@@ -262,7 +262,7 @@ class Remote:
         """Return when the server's tail is built, checked and warm."""
         self._until(lambda: self.state is State.READY, self._timeouts.ready_s)
 
-    def infer(self, number: int, crossing: Crossing) -> Answer:
+    def infer(self, number: int, crossing: Crossing) -> ServerAnswer:
         """Send what crosses, receive the outputs; packing and unpacking count."""
         begin = time.perf_counter()
         headers, payload = pack(crossing, self._codec)
@@ -318,7 +318,7 @@ def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[s
 
 
 def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float, result: Result,
-                   kept: Mapping[str, Tensor] | None = None) -> Answer:  # fmt: skip
+                   kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
     """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
     kept = kept or {}
     span_s = result.t_server_s + result.t_queue_s
@@ -326,4 +326,4 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
         raise RunnerError(where, f"the server reports {len(outputs)} outputs and {span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
     received_bytes = sum(tensor.nbytes for tensor in outputs.values())
-    return Answer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes)
+    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes)

@@ -33,7 +33,7 @@ class _Entry:
     answer: Stored | None = None
 
 
-class Answers:
+class Responder:
     """The last answers of the last sessions, of MOST_KEPT_BYTES together.
 
     A session's id is known to its edge alone, so nobody gets the answers of others.

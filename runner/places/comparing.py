@@ -11,8 +11,8 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from runner.client.line import Line
-from runner.client.remote import Answer, Timeouts
+from runner.client.remote import ServerAnswer, Timeouts
+from runner.client.server_connection import ServerConnection
 from runner.images import Images
 from runner.parts.network import class_of, logits_of
 from runner.parts.split import Crossing
@@ -23,20 +23,21 @@ COMPARED = 8
 
 
 @torch.inference_mode()
-def compare(line: Line | None, head: nn.Module, pictures: Images, most: int, first: int, timeouts: Timeouts) -> Compared | None:
+def compare(connection: ServerConnection | None, head: nn.Module, pictures: Images, most: int, first: int,
+            timeouts: Timeouts) -> Compared | None:  # fmt: skip
     """The first `most` pictures, asked twice each, under numbers from `first` on; None where there is no codec, or no answer.
 
     It ends early where the server does not answer, or on Ctrl-C: the run that it belongs to is over.
     """
-    if line is None or not line.has_codec:
+    if connection is None or not connection.has_codec:
         return None
     done = agree = 0
     difference, classifies = 0.0, True
     with suppress(KeyboardInterrupt):
         for k in range(min(most, len(pictures))):
             crossing = head(pictures.load(k))
-            coded = _answer(line, first + 2 * k, crossing, False, timeouts)
-            plain = coded and _answer(line, first + 2 * k + 1, crossing, True, timeouts)
+            coded = _answer(connection, first + 2 * k, crossing, False, timeouts)
+            plain = coded and _answer(connection, first + 2 * k + 1, crossing, True, timeouts)
             if coded is None or plain is None:
                 break
             classifies = class_of(plain.outputs) is not None
@@ -54,8 +55,9 @@ def _difference(one: Tensor, other: Tensor) -> float:
     return float((one - other).abs().nan_to_num(0.0, posinf=1e15).max())
 
 
-def _answer(line: Line, number: int, crossing: Crossing, as_they_are: bool, timeouts: Timeouts) -> Answer | None:
-    question = line.ask(number, crossing, as_they_are=as_they_are)
-    if not line.wait(question, time.monotonic() + timeouts.result_s):
-        line.withdraw(question, "the run is over")
-    return question.answer
+def _answer(connection: ServerConnection, number: int, crossing: Crossing, as_they_are: bool,
+            timeouts: Timeouts) -> ServerAnswer | None:  # fmt: skip
+    exchange = connection.ask(number, crossing, as_they_are=as_they_are)
+    if not connection.wait(exchange, time.monotonic() + timeouts.result_s):
+        connection.withdraw(exchange, "the run is over")
+    return exchange.answer

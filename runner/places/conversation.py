@@ -16,10 +16,10 @@ from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, Remot
 from runner.faults.limits import Budget, Buffers, Limits, Throttle
 from runner.faults.refusal import Refusal
 from runner.machine import Machine
-from runner.places.answers import LARGEST_KEPT_BYTES, Answers, Stored
-from runner.places.tail import Networks, Tail
+from runner.places.answers import LARGEST_KEPT_BYTES, Responder, Stored
+from runner.places.tail import Networks, ServedPlan
 from runner.watching.events import (
-    Answered,
+    AnswerSent,
     Events,
     PeerBytesMoved,
     PeerGreeted,
@@ -62,7 +62,7 @@ class House:
     """
 
     networks: Networks
-    answers: Answers
+    answers: Responder
     budget: Budget
     limits: Limits
     machine: Machine
@@ -188,7 +188,7 @@ class Conversation:
     def _work_off(self) -> None:
         asked: int | None = None
         try:
-            tail: Tail | None = None
+            tail: ServedPlan | None = None
             while (work := self._work.get()) is not None:
                 came_at, event = work
                 if isinstance(event.message, Open):
@@ -207,7 +207,7 @@ class Conversation:
             if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
                 raise
 
-    def _open(self, request: Open) -> Tail:
+    def _open(self, request: Open) -> ServedPlan:
         begin = time.perf_counter()
         self._house.take_over(self, request.session)
         tail = self._house.networks.open(request)
@@ -221,7 +221,7 @@ class Conversation:
         self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._house.machine))
         return tail
 
-    def _answer(self, tail: Tail, request: Infer, event: Received, came_at: float) -> None:
+    def _answer(self, tail: ServedPlan, request: Infer, event: Received, came_at: float) -> None:
         answers = self._house.answers
         stored = answers.claim(self._session, request.id, event.seal)
         again, waited_s = stored is not None, 0.0
@@ -240,7 +240,7 @@ class Conversation:
         t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
         self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
                                  t_queue_s=waited_s), parts)  # fmt: skip
-        self._house.events.tell(Answered(
+        self._house.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
             t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,
             sent_bytes=sum(part.nbytes for part in parts),

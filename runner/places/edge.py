@@ -22,9 +22,9 @@ from measurement.timing import torch_threads
 from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
-from runner.client.line import Line
 from runner.client.pipeline import PIPELINE_DEPTH, Pipeline, Route
 from runner.client.remote import PATIENT, Timeouts, opening
+from runner.client.server_connection import ServerConnection
 from runner.errors import Unreachable
 from runner.images import Images, find_images
 from runner.machine import this_machine
@@ -60,8 +60,8 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
             _begin(run, ready, stack)
             course = _execute(run, ready)
         finally:
-            for line in filter(None, run.lines):
-                line.close(politely=course is None or not course.interrupted)
+            for connection in filter(None, run.connections):
+                connection.close(politely=course is None or not course.interrupted)
         environment = _environment(run)
     report = make_report(plan, _outcome(run, ready, course), environment)
     run.events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
@@ -71,7 +71,7 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
 
 @dataclass(frozen=True)
 class _Run:
-    """What is known before the server is reached: what is run, on what, and over which lines (one a plan, None where it
+    """What is known before the server is reached: what is run, on what, and over which connections (one a plan, None where it
     leaves the server nothing to do). The first plan is the run's own; in a run that adapts, the others are the further cuts."""
 
     plans: Sequence[Plan]
@@ -85,13 +85,13 @@ class _Run:
     steering: Steering | None
     recorder: Recorder
     events: Events
-    lines: Sequence[Line | None]
+    connections: Sequence[ServerConnection | None]
     started: str
 
     @property
-    def line(self) -> Line | None:
+    def connection(self) -> ServerConnection | None:
         """The first that there is; all go to the same server."""
-        return next((line for line in self.lines if line is not None), None)
+        return next((connection for connection in self.connections if connection is not None), None)
 
     def tell(self, what: str) -> None:
         """Say what is done before the first image."""
@@ -133,10 +133,10 @@ def _prepare(plan: Plan, server: tuple[str, int], options: RunOptions) -> _Run:
     steering = _steering(plan, server, options, timeouts, link)
     plans = [plan] if steering is None else plans_of(plan, steering.choice)
     events = Events([recorder, *([steering] if steering else []), *options.observers])
-    lines = [Line(server, opening(one, network), link, timeouts, options.access, events=events) if one.x2 else None
-             for one in plans]
+    connections = [ServerConnection(server, opening(one, network), link, timeouts, options.access, events=events)
+                   if one.x2 else None for one in plans]
     n = len(pictures) if options.n is None else options.n
-    return _Run(plans, network, weights, pictures, n, options, timeouts, link, steering, recorder, events, lines, started)
+    return _Run(plans, network, weights, pictures, n, options, timeouts, link, steering, recorder, events, connections, started)
 
 
 def _steering(plan: Plan, server: tuple[str, int], options: RunOptions, timeouts: Timeouts, link: Pacer | None) -> Steering | None:
@@ -149,13 +149,13 @@ def _steering(plan: Plan, server: tuple[str, int], options: RunOptions, timeouts
 
 def _make_ready(run: _Run) -> _Ready:
     """Build the heads while the server builds the tails, measure the heads' memory, and run one image each way."""
-    _reach_all(run.lines, "is_asked", run.timeouts, may_fail=True)
+    _reach_all(run.connections, "is_asked", run.timeouts, may_fail=True)
     run.tell(f"building {run.network.builder}")
-    built = build_routes(run.plans, run.lines, run.network, run.weights, run.options.networks, run.pictures)
+    built = build_routes(run.plans, run.connections, run.network, run.weights, run.options.networks, run.pictures)
     routes = built.routes
     run.tell("waiting for the server")
     may_fail = routes[0].fallback is None or routes[0].fallback.refusal is None
-    _reach_all(run.lines, "is_open", run.timeouts, may_fail=may_fail)
+    _reach_all(run.connections, "is_open", run.timeouts, may_fail=may_fail)
     memory = head_memory(built, run.pictures)
     run.tell("warming up")
     pipeline = Pipeline(routes[0], _class_names(run.network), run.timeouts, run.events)
@@ -166,7 +166,7 @@ def _make_ready(run: _Run) -> _Ready:
 def _begin(run: _Run, ready: _Ready, stack: contextlib.ExitStack) -> None:
     """Say that the run begins; until the stack is closed, the process is settled and the scout, if there is one, probes."""
     run.events.tell(RunBegan(network=run.network.name, digest=shown(run.network.digest), cut=run.plans[0].x1, images=run.n,
-                             peer=run.line.name if run.line else None, pipelined=run.options.pipelined))  # fmt: skip
+                             peer=run.connection.name if run.connection else None, pipelined=run.options.pipelined))  # fmt: skip
     stack.enter_context(settled())
     if run.steering is not None:
         stack.enter_context(run.steering.scout)
@@ -184,18 +184,19 @@ def _execute(run: _Run, ready: _Ready) -> _Course:
         interrupted = True
     elapsed_s = time.perf_counter() - begin
     own = ready.routes[0]
-    compared = None if interrupted else compare(own.line, own.head, run.pictures, run.options.compared, run.n + 1, run.timeouts)
+    most, first = run.options.compared, run.n + 1
+    compared = None if interrupted else compare(own.connection, own.head, run.pictures, most, first, run.timeouts)
     return _Course(begin, elapsed_s, interrupted, compared)
 
 
 def _environment(run: _Run) -> Environment:
-    line, shape = run.line, run.options.shape
+    connection, shape = run.connection, run.options.shape
     return Environment(
         started=run.started,
         edge=this_machine(torch.get_num_threads()),
-        server=line.machine if line else None,
-        server_address=line.name if line else None,
-        shape=str(shape) if shape and line else None,
+        server=connection.machine if connection else None,
+        server_address=connection.name if connection else None,
+        shape=str(shape) if shape and connection else None,
         weights=_about(run.network.weights),
         seed=_seed(run.network.weights),
         images=run.pictures.what,
@@ -247,29 +248,30 @@ def _warm_up(pipeline: Pipeline, routes: Sequence[Route], pictures: Images, link
         link.start()
 
 
-def _reach_all(lines: Sequence[Line | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
-    for line in lines:
-        if line is not None:
-            reach(line, done, timeouts, may_fail)
+def _reach_all(connections: Sequence[ServerConnection | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts,
+               may_fail: bool) -> None:  # fmt: skip
+    for connection in connections:
+        if connection is not None:
+            reach(connection, done, timeouts, may_fail)
 
 
-def reach(line: Line, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
+def reach(connection: ServerConnection, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
     """Return when the server has come so far, or, if it `may_fail` and did greet, without it after `result_s`.
 
     Before anything is done, a server that is not there or refuses is most likely not the one that was meant.
     """
     end = time.monotonic() + timeouts.result_s
-    while not getattr(line, done):
-        line.step(timeouts.heartbeat_s)
-        if line.refused is not None:
-            raise line.refused
-        failure = line.first_failure
-        if failure is None or line.is_asked:
+    while not getattr(connection, done):
+        connection.step(timeouts.heartbeat_s)
+        if connection.refused is not None:
+            raise connection.refused
+        failure = connection.first_failure
+        if failure is None or connection.is_asked:
             continue
-        if not line.was_greeted and (line.failures >= ATTEMPTS or isinstance(line.last_failure, Unreachable)):
+        if not connection.was_greeted and (connection.failures >= ATTEMPTS or isinstance(connection.last_failure, Unreachable)):
             raise failure
         if time.monotonic() > end:
-            if may_fail and line.was_greeted:
+            if may_fail and connection.was_greeted:
                 return
             raise failure
 

@@ -15,8 +15,8 @@ from torch import nn
 
 from lmos_opt.plan import Plan, PlannedNetwork
 from runner.adaptation.cuts import check_memory
-from runner.client.line import Line
 from runner.client.pipeline import Route
+from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
@@ -36,12 +36,12 @@ class BuiltRoutes:
     program_bytes: int
 
 
-def build_routes(plans: Sequence[Plan], lines: Sequence[Line | None], network: PlannedNetwork, weights: str,
+def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
                  networks: Sequence[str], pictures: Images) -> BuiltRoutes:  # fmt: skip
     """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
     several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
 
-    Each line learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
+    Each connection learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
     """
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
         loaded = load_planned(network, weights, networks)
@@ -51,15 +51,15 @@ def build_routes(plans: Sequence[Plan], lines: Sequence[Line | None], network: P
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
         routes: list[Route] = []
         parts = nn.ModuleList()
-        for plan, line in zip(plans, lines, strict=True):
-            if line is not None:
-                line.expected = outputs_of(loaded.traced)
+        for plan, connection in zip(plans, connections, strict=True):
+            if connection is not None:
+                connection.expected = outputs_of(loaded.traced)
             head, tail = split_traced(loaded.traced, plan.edge_layers) if plan.x2 else (loaded.hollow.module, None)
             if isinstance(head, Head):
                 spare_copies(head.body, sizes)
             parts.extend([head, tail] if is_whole and tail is not None else [head])
             fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None)
-            routes.append(Route(head, line, fallback, plan.x1 if len(plans) > 1 else None))
+            routes.append(Route(head, connection, fallback, plan.x1 if len(plans) > 1 else None))
         hollow = loaded.hollow.part(parts)
         del loaded, head, tail  # what the edge does not run is no part of its program
         pictures.load(0)  # its libraries are

@@ -19,7 +19,7 @@ from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.machine import this_machine
 from runner.memory import keep_heap, settled, share_one_heap
-from runner.places.answers import Answers
+from runner.places.answers import Responder
 from runner.places.conversation import Conversation, House
 from runner.places.options import ServeKeywords, ServeOptions
 from runner.places.tail import Networks
@@ -94,7 +94,7 @@ class Server:
     def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
                  tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None) -> None:  # fmt: skip
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
-        self._house = House(networks, Answers(), Budget(limits.memory_bytes), limits,
+        self._house = House(networks, Responder(), Budget(limits.memory_bytes), limits,
                             this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
                             events)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came

@@ -68,7 +68,7 @@ class Networks:
         self._building = threading.Lock()  # seeds and tracing change what all threads share
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
-    def open(self, request: Open) -> Tail:
+    def open(self, request: Open) -> ServedPlan:
         """The tail of a network that was built, checked and run once; Refusal where that cannot be."""
         if self._digests is not None and request.network.digest not in self._digests:
             raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
@@ -83,7 +83,7 @@ class Networks:
             with self._computing, _refusing("split", "the network cannot be split there"):
                 head, tail = split_traced(traced, request.edge_layers)
                 batches = self._shared(request, head, tail, codec)
-                return Tail(head, tail, example_input(spec), self._computing, codec, batches)
+                return ServedPlan(head, tail, example_input(spec), self._computing, codec, batches)
 
     def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
         """What the peers with this tail compute with together, where that pays."""
@@ -130,7 +130,7 @@ class Networks:
         return [weights]
 
 
-class Answered(NamedTuple):
+class TailAnswer(NamedTuple):
     """A tail's outputs as they are sent, the time (s) that it took, and the part of it that undoing the codec took."""
 
     tensors: tuple[TensorHeader, ...]
@@ -139,7 +139,7 @@ class Answered(NamedTuple):
     t_decode_s: float
 
 
-class Tail:
+class ServedPlan:
     """One peer's tail: knows exactly which tensors must come, having run both parts once (which also warms it up).
 
     `waited_s` is how long the last question waited for others' tails.
@@ -159,7 +159,7 @@ class Tail:
             raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
                                    f"{LARGEST_PAYLOAD_BYTES} can be sent")
 
-    def infer(self, request: Infer, payload: memoryview) -> Answered:
+    def infer(self, request: Infer, payload: memoryview) -> TailAnswer:
         """The outputs, and the times that they took. Refusal where that failed."""
         self._check(request)
         asked = time.perf_counter()
@@ -167,7 +167,7 @@ class Tail:
             with _refusing("failed", "the tail failed"), torch.inference_mode():
                 outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._scalars))
                 self.waited_s = max(time.perf_counter() - asked - t_server_s, 0.0)
-                return Answered(*pack(outputs), t_server_s, 0.0)
+                return TailAnswer(*pack(outputs), t_server_s, 0.0)
         with _refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
             begin = time.perf_counter()
             self.waited_s = begin - asked
@@ -179,7 +179,7 @@ class Tail:
             outputs = made_by(self._tail, crossing)
             end = time.perf_counter()
             headers, parts = pack(outputs)
-        return Answered(headers, parts, end - begin, decoded - begin if self._codec else 0.0)
+        return TailAnswer(headers, parts, end - begin, decoded - begin if self._codec else 0.0)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._expected}

@@ -22,7 +22,7 @@ import lmos_opt
 from lmos_opt.errors import InputError
 from runner.faults.limits import Limits, Load
 from runner.watching.events import (
-    Answered,
+    AnswerSent,
     BytesMoved,
     CutChanged,
     Event,
@@ -169,7 +169,7 @@ class ServerMetrics(_Metrics):
     def __call__(self, event: Event) -> None:
         """Count it."""
         super().__call__(event)
-        if isinstance(event, Answered):
+        if isinstance(event, AnswerSent):
             (self._repeated if event.again else self._computed).inc()
             self._queue.observe(event.t_queue_s)
             if not event.again:

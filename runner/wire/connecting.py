@@ -54,7 +54,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise RunnerError(where, f"cannot listen there: {reason_of(error)}") from None
 
 
-class Connecting:
+class Dialer:
     """A connection on its way: `step` until there is a socket. Each address of the host is tried in turn."""
 
     def __init__(self, address: tuple[str, int], timeout_s: float) -> None:
@@ -114,8 +114,8 @@ class Connecting:
 
 def connect(address: tuple[str, int], timeout_s: float) -> socket.socket:
     """A connected socket; ConnectionLost with a hint where nobody answers."""
-    connecting = Connecting(address, timeout_s)
-    while (sock := connecting.step(timeout_s)) is None:
+    dialer = Dialer(address, timeout_s)
+    while (sock := dialer.step(timeout_s)) is None:
         pass
     return sock
 

@@ -1,6 +1,6 @@
 """The edge's process: `python -m lmos.bench.adapting.course COURSE.json`, which prints what it measured as JSON.
 
-The run that adapts is `run_plan` as it is. After every CHUNK of its images each fixed cut runs as many over lines of its own,
+The run that adapts is `run_plan` as it is. After every CHUNK of its images each fixed cut runs as many over connections of its own,
 image by image in turns, on the same link; after a step's last image the link gets its next rate.
 """
 
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from lmos_opt.plan import Plan, check_runnable
 from runner.adaptation.cuts import Choice, plans_of
-from runner.client.line import Line
 from runner.client.pipeline import Pipeline, Route
 from runner.client.remote import PATIENT, opening
+from runner.client.server_connection import ServerConnection
 from runner.images import find_images
 from runner.places.edge import run_plan
 from runner.places.head import build_routes
@@ -50,13 +50,13 @@ class _Fixed:
         self._course = course
         network = check_runnable(plan, course.plan)
         plans = plans_of(plan, Choice.of(plan))
-        lines = [Line(course.server, opening(one, network), link, PATIENT) if one.x2 else None for one in plans]
-        self._lines = [line for line in lines if line is not None]
+        connections = [ServerConnection(course.server, opening(one, network), link, PATIENT) if one.x2 else None for one in plans]
+        self._connections = [connection for connection in connections if connection is not None]
         self._pictures = find_images(network, None, 1)
         self._number = 0
         self.latencies: dict[int, list[list[float]]] = {}
         self._pipelines: dict[int, Pipeline] = {}
-        built = build_routes(plans, lines, network, network.weights, (), self._pictures)
+        built = build_routes(plans, connections, network, network.weights, (), self._pictures)
         for one, route in zip(plans, built.routes, strict=True):
             self._reach(route)
             self._pipelines[one.x1] = Pipeline(route, (), PATIENT)
@@ -66,8 +66,8 @@ class _Fixed:
     @staticmethod
     def _reach(route: Route) -> None:
         end = time.monotonic() + _READY_S
-        while route.line is not None and not route.line.is_open and time.monotonic() < end:
-            route.line.step(1.0)
+        while route.connection is not None and not route.connection.is_open and time.monotonic() < end:
+            route.connection.step(1.0)
 
     def run(self, step: int) -> None:
         """A chunk of images."""
@@ -81,8 +81,8 @@ class _Fixed:
 
     def close(self) -> None:
         """End every conversation."""
-        for line in self._lines:
-            line.close(politely=True)
+        for connection in self._connections:
+            connection.close(politely=True)
 
 
 def follow(course: Course) -> dict[str, object]:

@@ -23,8 +23,8 @@ import torch
 
 from lmos.bench.faults.stage import descriptors_of, planned, resident_bytes_of, serving, threads_of
 from lmos_opt.units import counted
-from runner.client.line import Line
 from runner.client.remote import PATIENT, opening
+from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.parts.network import build, example_input
 from runner.parts.split import split_module
@@ -98,17 +98,18 @@ class _Honest:
             self._crossing, self._expected = head(image), module(image)
         self._number = 0
 
-    def line(self) -> Line:
-        return Line(self._address, opening(self.plan, self._network), None, PATIENT)
+    def connection(self) -> ServerConnection:
+        return ServerConnection(self._address, opening(self.plan, self._network), None, PATIENT)
 
-    def ask(self, line: Line) -> tuple[float, bool]:
+    def ask(self, connection: ServerConnection) -> tuple[float, bool]:
         """How long the exchange took (s), and whether the answer was right."""
         self._number += 1
         begin = time.perf_counter()
-        question = line.ask(self._number, self._crossing)
-        if not line.wait(question, time.monotonic() + _PATIENCE_S) or question.answer is None:
-            raise RunnerError(line.name, f"an honest edge got no answer: {question.failure or line.refused or line.reason}")
-        return time.perf_counter() - begin, torch.equal(question.answer.outputs["output"], self._expected)
+        exchange = connection.ask(self._number, self._crossing)
+        if not connection.wait(exchange, time.monotonic() + _PATIENCE_S) or exchange.answer is None:
+            reason = exchange.failure or connection.refused or connection.reason
+            raise RunnerError(connection.name, f"an honest edge got no answer: {reason}")
+        return time.perf_counter() - begin, torch.equal(exchange.answer.outputs["output"], self._expected)
 
 
 def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float, folder: Path, seed: int = 0,
@@ -119,39 +120,39 @@ def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float,
     planned(NETWORK, X1)[0].save(plan_file)
     with serving(log, ["--plan", plan_file]) as (address, pid), _attacker(address, plan_file, concurrent, rate_per_s) as attack:
         honest = _Honest(parse_address(address))
-        line = honest.line()
+        connection = honest.connection()
         for _ in range(20):  # not counted
-            honest.ask(line)
+            honest.ask(connection)
         before, descriptors, threads = resident_bytes_of(pid), descriptors_of(pid), threads_of(pid)
         for k in range(rounds):
             count = (k + 1) * connections // rounds - k * connections // rounds
             for _ in range(ALONE):
-                _exchange(honest, line, found, found.alone_s)
+                _exchange(honest, connection, found, found.alone_s)
             attacking = threading.Thread(target=_attack, args=(found, attack, count, seed * 2**32))
             attacking.start()
             _greet(honest, found)
             while attacking.is_alive():
-                _exchange(honest, line, found, found.meanwhile_s)
+                _exchange(honest, connection, found, found.meanwhile_s)
             found.growth_bytes = max(found.growth_bytes, resident_bytes_of(pid) - before)
             tell(found.connections)
         time.sleep(2.0)  # the last of them are being let go
         found.descriptors, found.threads = (descriptors, descriptors_of(pid)), (threads, threads_of(pid))
-        line.close(politely=True)
+        connection.close(politely=True)
     found.tracebacks = log.read_text().count("Traceback")
     return found
 
 
-def _exchange(honest: _Honest, line: Line, found: Withstood, times_s: list[float]) -> None:
-    took_s, is_right = honest.ask(line)
+def _exchange(honest: _Honest, connection: ServerConnection, found: Withstood, times_s: list[float]) -> None:
+    took_s, is_right = honest.ask(connection)
     times_s.append(took_s)
     found.wrong += not is_right
 
 
 def _greet(honest: _Honest, found: Withstood) -> None:
     """Another honest edge comes, asks once, and goes."""
-    line = honest.line()
-    _exchange(honest, line, found, found.newcomers_s)
-    line.close(politely=True)
+    connection = honest.connection()
+    _exchange(honest, connection, found, found.newcomers_s)
+    connection.close(politely=True)
 
 
 def _attack(found: Withstood, attack: Attack, count: int, seed: int) -> None:

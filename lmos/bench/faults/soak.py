@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from lmos.bench.faults.stage import ServerProcess, descriptors_of, planned, resident_bytes_of, threads_of
-from runner.client.line import Line
 from runner.client.remote import PATIENT, opening
+from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.parts.network import build, example_input
 from runner.parts.split import split_module
@@ -86,17 +86,17 @@ def soak(exchanges: int, session: int, folder: Path, tell: Callable[[int], None]
         begin = time.perf_counter()
         for first in range(0, exchanges, session):
             found.connections += 1
-            line = Line(server.address, opening(plan, network), None, PATIENT)
+            connection = ServerConnection(server.address, opening(plan, network), None, PATIENT)
             for number in range(first, min(first + session, exchanges)):
-                question = line.ask(number, crossing)
-                if not line.wait(question, time.monotonic() + PATIENT.result_s) or question.answer is None:
-                    raise RunnerError(line.name, f"no answer to exchange {number}: {question.failure or line.reason}")
-                _check(line.name, number, question.answer.outputs["output"], expected)
+                exchange = connection.ask(number, crossing)
+                if not connection.wait(exchange, time.monotonic() + PATIENT.result_s) or exchange.answer is None:
+                    raise RunnerError(connection.name, f"no answer to exchange {number}: {exchange.failure or connection.reason}")
+                _check(connection.name, number, exchange.answer.outputs["output"], expected)
                 if number % every == every - 1:
                     found.edge.sample(os.getpid())
                     found.server.sample(server.pid)
                     tell(number + 1)
-            line.close(politely=True)
+            connection.close(politely=True)
         found.seconds = time.perf_counter() - begin
     return found
 

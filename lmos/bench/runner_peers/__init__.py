@@ -21,7 +21,7 @@ ACKNOWLEDGEMENT = b"."
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ExchangeTime:
     """One message there and its answer back: the time of it, without what the other process computed meanwhile (s).
 
     `unaccounted_s` is what this project's stages of an image leave of its latency.
@@ -31,7 +31,7 @@ class Exchange:
     unaccounted_s: float | None = None
 
 
-Session = Callable[[], Exchange]
+Session = Callable[[], ExchangeTime]
 """Sends one message of the size that the session was opened for."""
 Opener = Callable[[int], AbstractContextManager[Session]]
 

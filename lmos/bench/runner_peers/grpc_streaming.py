@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, Exchange, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
 from lmos.bench.solvers import MissingPeer
 
 NAME = "grpc_streaming"
@@ -33,11 +33,11 @@ def _start() -> Iterator[Opener]:
             parcels: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
             answers = call(iter(parcels.get, None))
 
-            def exchange() -> Exchange:
+            def exchange() -> ExchangeTime:
                 begin = perf_counter()
                 parcels.put(payload)
                 next(answers)
-                return Exchange(perf_counter() - begin)
+                return ExchangeTime(perf_counter() - begin)
 
             yield exchange
             parcels.put(None)

@@ -13,16 +13,16 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.loopback import server_process
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import TracedNetwork, trace_network
-from runner.client.line import Line
 from runner.client.pipeline import Pipeline, Route
 from runner.client.remote import PATIENT, opening
+from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
 from runner.parts.split import split_traced
@@ -48,37 +48,37 @@ def parcel() -> nn.Module:
 
 
 @contextmanager
-def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[tuple[Line, nn.Module]]:
-    """The line to a server that is ready for the tail behind the first x1 layers, and the head. RunnerError where it refuses."""
+def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[tuple[ServerConnection, nn.Module]]:
+    """A connection to a server that is ready for the tail behind the first x1 layers, and the head. RunnerError if it refuses."""
     module = build_network(builder, "seeded:0", allow_code=True)
     traced = trace_network(module, torch.zeros(shape))
     plan, network = _plan(builder, module, traced, x1)
     head, _ = split_traced(traced, plan.edge_layers)
-    line = Line(parse_address(address), opening(plan, network), None, PATIENT)
+    connection = ServerConnection(parse_address(address), opening(plan, network), None, PATIENT)
     try:
-        reach(line, "is_open", PATIENT, may_fail=False)
-        yield line, head
+        reach(connection, "is_open", PATIENT, may_fail=False)
+        yield connection, head
     finally:
-        line.close(politely=True)
+        connection.close(politely=True)
 
 
 @contextmanager
 def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
-    """Images through head, line and tail as `lmos run` takes them, one after another. RunnerError where the server refuses."""
+    """Images through head, connection and tail as `lmos run` takes them, one after another. RunnerError if the server refuses."""
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
     numbers = iter(range(1, 2**31))
-    with reached(builder, shape, x1, address) as (line, head):
-        pipeline = Pipeline(Route(head, line, None), (), PATIENT)
+    with reached(builder, shape, x1, address) as (connection, head):
+        pipeline = Pipeline(Route(head, connection, None), (), PATIENT)
 
-        def exchange() -> Exchange:
+        def exchange() -> ExchangeTime:
             number = next(numbers)
             pipeline.run(images, range(number, number + 1))
             if pipeline.failed:
-                raise RunnerError(line.name, pipeline.failed[0].reason)
+                raise RunnerError(connection.name, pipeline.failed[0].reason)
             found = pipeline.results.pop()
             stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
-            return Exchange(found.t_tx_s, found.latency_s - stages_s)
+            return ExchangeTime(found.t_tx_s, found.latency_s - stages_s)
 
         yield exchange
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, Exchange, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
 from lmos.bench.solvers import MissingPeer
 
 NAME = "pyzmq"
@@ -26,11 +26,11 @@ def _start() -> Iterator[Opener]:
             with context.socket(zmq.REQ) as sock:
                 sock.connect(f"tcp://{HOST}:{port}")
 
-                def exchange() -> Exchange:
+                def exchange() -> ExchangeTime:
                     begin = perf_counter()
                     sock.send(payload, copy=False)
                     sock.recv()
-                    return Exchange(perf_counter() - begin)
+                    return ExchangeTime(perf_counter() - begin)
 
                 yield exchange
 

@@ -11,7 +11,7 @@ from lmos.bench.runner_peers import (
     ACKNOWLEDGEMENT,
     HOST,
     SIZE_BYTES,
-    Exchange,
+    ExchangeTime,
     Opener,
     Peer,
     Session,
@@ -33,11 +33,11 @@ def _start() -> Iterator[Opener]:
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 sock.sendall(n_bytes.to_bytes(SIZE_BYTES, "little"))
 
-                def exchange() -> Exchange:
+                def exchange() -> ExchangeTime:
                     begin = perf_counter()
                     sock.sendall(payload)
                     sock.recv(len(ACKNOWLEDGEMENT))
-                    return Exchange(perf_counter() - begin)
+                    return ExchangeTime(perf_counter() - begin)
 
                 yield exchange
 

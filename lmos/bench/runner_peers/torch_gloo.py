@@ -9,7 +9,7 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
-from lmos.bench.runner_peers import HOST, Exchange, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
 from lmos.bench.solvers import MissingPeer
 
 NAME = "torch_gloo"
@@ -47,11 +47,11 @@ def _start() -> Iterator[Opener]:
             payload = torch.zeros(n_bytes, dtype=torch.uint8)
             group.send([size.fill_(n_bytes)], 1, 0).wait()
 
-            def exchange() -> Exchange:
+            def exchange() -> ExchangeTime:
                 begin = perf_counter()
                 group.send([payload], 1, 0).wait()
                 group.recv([heard], 1, 0).wait()
-                return Exchange(perf_counter() - begin)
+                return ExchangeTime(perf_counter() - begin)
 
             yield exchange
             payload[0] = _LAST

@@ -35,7 +35,7 @@ class Terms:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ContestAnswer:
     """What a run gives: objective vectors in the case's own senses.
 
     `complete` False where the run was stopped, with a note. `seconds` only where the contestant measures itself, in a
@@ -58,7 +58,7 @@ class Contestant:
     """
 
     name: str
-    run: Callable[[Case, Terms], Answer]
+    run: Callable[[Case, Terms], ContestAnswer]
     kinds: frozenset[Kind]
     gives: Literal["front", "least", "approximation"] = "front"
     most_objectives: int | None = None

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from lmos.bench.cases import Case
-from lmos.bench.solvers import Answer, Contestant, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, Terms
 from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import get
 
 
-def run(case: Case, terms: Terms) -> Answer:
+def run(case: Case, terms: Terms) -> ContestAnswer:
     """The front of all L+1 prefixes."""
     assert isinstance(case.question, Instance)
-    return Answer(tuple(values for values, _ in enumerate_front(case.question, [get("latency"), get("memory")])))
+    return ContestAnswer(tuple(values for values, _ in enumerate_front(case.question, [get("latency"), get("memory")])))
 
 
 CONTESTANT = Contestant("enumeration", run, frozenset({"chain"}))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from lmos.bench.cases import Case
-from lmos.bench.solvers import Answer, Contestant, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, Terms
 from lmos_opt.instance import Instance
 from lmos_opt.rules.min_cut import min_cut
 
 
-def run(case: Case, terms: Terms) -> Answer:
+def run(case: Case, terms: Terms) -> ContestAnswer:
     """One split of least latency."""
     assert isinstance(case.question, Instance)
     split = min_cut(case.question)
-    return Answer(((split.times.latency_s, split.memory_bytes),))
+    return ContestAnswer(((split.times.latency_s, split.memory_bytes),))
 
 
 def _load() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos.bench.cases import Case, IntegerProgram
-from lmos.bench.solvers import Answer, Contestant, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, Terms
 from lmos_opt import Instance, pareto_front, trace_front
 
 
-def run(case: Case, terms: Terms) -> Answer:
+def run(case: Case, terms: Terms) -> ContestAnswer:
     """Trace the front; Pyomo builds the model first."""
     if isinstance(case.question, Instance):
         front = pareto_front(case.question, time_limit_s=terms.time_limit_s)
@@ -20,7 +20,7 @@ def run(case: Case, terms: Terms) -> Answer:
     if front.reason == "interrupted":
         raise KeyboardInterrupt
     values = tuple(tuple(point.values[name] for name in front.names) for point in front.points)
-    return Answer(values, front.solves, front.complete, front.reason or "")
+    return ContestAnswer(values, front.solves, front.complete, front.reason or "")
 
 
 def pyomo_model(program: IntegerProgram) -> tuple[Any, list[Any]]:

@@ -18,7 +18,7 @@ from typing import Any
 
 import lmos.bench
 from lmos.bench.cases import Case, IntegerProgram
-from lmos.bench.solvers import Answer, Contestant, MissingPeer, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, MissingPeer, Terms
 from lmos.bench.solvers.raw_highspy import OPTIONS
 from runner.errors import RunnerError, one_line
 
@@ -40,7 +40,7 @@ def contestant(named: Path | None = None) -> Contestant:
                       load=lambda: _check(named))
 
 
-def run(case: Case, terms: Terms, named: Path | None = None) -> Answer:
+def run(case: Case, terms: Terms, named: Path | None = None) -> ContestAnswer:
     """Ask the worker; raises RunnerError where it fails."""
     assert isinstance(case.question, IntegerProgram)
     question = {"program": case.question.model_dump(mode="json"), "warm_up": _WARM_UP, "options": OPTIONS,
@@ -49,14 +49,14 @@ def run(case: Case, terms: Terms, named: Path | None = None) -> Answer:
         done = subprocess.run([python(named), "-I", str(_WORKER)], input=json.dumps(question), capture_output=True, text=True,
                               timeout=terms.time_limit_s + _START_UP_S, check=True)  # fmt: skip
     except subprocess.TimeoutExpired:
-        return Answer((), complete=False, note=f"stopped after {terms.time_limit_s:g} s", seconds=terms.time_limit_s)
+        return ContestAnswer((), complete=False, note=f"stopped after {terms.time_limit_s:g} s", seconds=terms.time_limit_s)
     except subprocess.CalledProcessError as error:
         said = error.stderr.strip().splitlines() or [f"exit code {error.returncode}"]
         raise RunnerError(NAME, one_line(said[-1])) from None
     answer: dict[str, Any] = json.loads(done.stdout)
     if "refused" in answer:
-        return Answer((), complete=False, note=answer["refused"], seconds=answer["seconds"])
-    return Answer(tuple(map(tuple, answer["values"])), answer["solves"], answer["complete"], seconds=answer["seconds"])
+        return ContestAnswer((), complete=False, note=answer["refused"], seconds=answer["seconds"])
+    return ContestAnswer(tuple(map(tuple, answer["values"])), answer["solves"], answer["complete"], seconds=answer["seconds"])
 
 
 def _check(named: Path | None) -> None:

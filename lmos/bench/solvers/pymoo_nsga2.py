@@ -19,14 +19,14 @@ import numpy as np
 
 from lmos.bench.arrays import arrays
 from lmos.bench.cases import Case, IntegerProgram
-from lmos.bench.solvers import Answer, Contestant, MissingPeer, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, MissingPeer, Terms
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 _POPULATION = 100
 
 
-def run(case: Case, terms: Terms) -> Answer:
+def run(case: Case, terms: Terms) -> ContestAnswer:
     """The non-dominated ones of all solutions evaluated until `terms.engine_s` have passed."""
     from pymoo.algorithms.moo.nsga2 import NSGA2
     from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
@@ -49,7 +49,8 @@ def run(case: Case, terms: Terms) -> Answer:
     costs = np.unique(np.concatenate(found), axis=0)
     first = NonDominatedSorting().do(costs, only_non_dominated_front=True) if len(costs) else []
     signs = np.array([1.0 if sense == "min" else -1.0 for sense in case.senses])
-    return Answer(tuple(map(tuple, (signs * costs[first]).tolist())), note=f"{evaluated} solutions evaluated", seconds=seconds)
+    values = tuple(map(tuple, (signs * costs[first]).tolist()))
+    return ContestAnswer(values, note=f"{evaluated} solutions evaluated", seconds=seconds)
 
 
 def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:

@@ -23,7 +23,7 @@ from highspy._core import _Highs
 
 from lmos.bench.arrays import Arrays, Floats, arrays
 from lmos.bench.cases import Case
-from lmos.bench.solvers import Answer, Contestant, Terms
+from lmos.bench.solvers import ContestAnswer, Contestant, Terms
 
 _SPREAD = 1e4
 _TOLERANCE = 1e-9
@@ -44,7 +44,7 @@ _CONSTRAINED, _OPTIMISED = 0, 1
 _OPTIMAL, _INFEASIBLE = highspy.HighsModelStatus.kOptimal, highspy.HighsModelStatus.kInfeasible
 
 
-def run(case: Case, terms: Terms, presolve: str = "off") -> Answer:
+def run(case: Case, terms: Terms, presolve: str = "off") -> ContestAnswer:
     """Trace the front from the best optimised objective to the best constrained one."""
     start = perf_counter()
     problem = arrays(case)
@@ -70,17 +70,18 @@ def run(case: Case, terms: Terms, presolve: str = "off") -> Answer:
         if x is None:
             status = highs.getModelStatus()
             done = status == _INFEASIBLE
-            return Answer(tuple(found), solves, done, "" if done else f"a solve ended as {highs.modelStatusToString(status)!r}")
+            note = "" if done else f"a solve ended as {highs.modelStatusToString(status)!r}"
+            return ContestAnswer(tuple(found), solves, done, note)
         highs.changeRowBounds(bounded[_OPTIMISED], -inf, costs[_OPTIMISED] @ x + steps[_OPTIMISED])
         refined = solve(_CONSTRAINED)
         x = x if refined is None else refined
         reached = float(costs[_CONSTRAINED] @ x)
         if reached >= best:
-            return Answer(tuple(found), solves, complete=False, note="no progress: the last point came again")
+            return ContestAnswer(tuple(found), solves, complete=False, note="no progress: the last point came again")
         best = reached
         found.append(problem.values(x))
         highs.changeRowBounds(bounded[_CONSTRAINED], -inf, best - steps[_CONSTRAINED])
-    return Answer(tuple(found), solves, complete=False, note=f"stopped after {terms.time_limit_s:g} s")
+    return ContestAnswer(tuple(found), solves, complete=False, note=f"stopped after {terms.time_limit_s:g} s")
 
 
 def _load(problem: Arrays, costs: list[Floats], presolve: str, time_limit_s: float) -> Any:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from statistics import median
 
 from lmos_opt.units import counted
-from runner.client.remote import Remote
+from runner.client.remote import ProbeClient
 from runner.errors import PeerTooSlow, RunnerError
-from runner.lab.probing.fit import LEAST_EXCHANGES, Exchange, fit_link
+from runner.lab.probing.fit import LEAST_EXCHANGES, ProbeTime, fit_link
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -47,10 +47,10 @@ class _Spent(Exception):
 
 
 class _Prober:
-    def __init__(self, remote: Remote, budget: Budget) -> None:
+    def __init__(self, remote: ProbeClient, budget: Budget) -> None:
         self._remote, self._left_bytes = remote, budget.volume_bytes
         self._end = time.monotonic() + budget.seconds
-        self.found: list[Exchange] = []
+        self.found: list[ProbeTime] = []
         self.rate = float("inf")
 
     @property
@@ -67,7 +67,7 @@ class _Prober:
         seconds = min(max(share_s, self.base_s, _TELLING_S), max(_LONGEST_S, self.base_s))
         return int(min(self.rate * seconds, LARGEST_PROBE_BYTES, self._left_bytes / _ROUNDS / sum(SHARES)))
 
-    def exchange(self, n_bytes: int) -> Exchange:
+    def exchange(self, n_bytes: int) -> ProbeTime:
         """One more; _Spent where it would not fit, or did not."""
         expected_s = n_bytes / self.rate + (self.base_s if self.found else 0.0)
         if n_bytes > self._left_bytes or expected_s > self.left_s():
@@ -79,7 +79,7 @@ class _Prober:
                 raise
             raise _Spent from None
         self._left_bytes -= n_bytes
-        self.found.append(Exchange(n_bytes, max(seconds - t_server_s, 0.0)))
+        self.found.append(ProbeTime(n_bytes, max(seconds - t_server_s, 0.0)))
         return self.found[-1]
 
     def grow(self) -> None:
@@ -93,7 +93,7 @@ class _Prober:
                 return
 
 
-def measure(remote: Remote, budget: Budget, seed: int = 0, tell: Callable[[int], None] = lambda n: None) -> list[Exchange]:
+def measure(remote: ProbeClient, budget: Budget, seed: int = 0, tell: Callable[[int], None] = lambda n: None) -> list[ProbeTime]:
     """Exchanges with the server behind `remote`; `tell` is called with how many there are.
 
     RunnerError where the server cannot be reached, or where the budget does not do for LEAST_EXCHANGES.

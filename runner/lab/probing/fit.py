@@ -20,7 +20,7 @@ LEAST_EXCHANGES = 6
 
 
 @dataclass(frozen=True)
-class Exchange:
+class ProbeTime:
     """So many bytes there and nothing back, and the time (s) from packing them to the answer, without the server's own span."""
 
     n_bytes: int
@@ -49,7 +49,7 @@ class LinkFit:
         return self.base_s + n_bytes / self.bandwidth_bytes_per_s
 
 
-def fit_link(exchanges: Sequence[Exchange], where: str = "the link") -> LinkFit:
+def fit_link(exchanges: Sequence[ProbeTime], where: str = "the link") -> LinkFit:
     """The line through the exchanges' times. RunnerError where they do not grow with the bytes."""
     from scipy.stats import quantile_test, theilslopes
 

@@ -8,6 +8,9 @@ is not called again.
 
 from __future__ import annotations
 
+import warnings
+from typing import Any
+
 from runner.watching.events.base import NOBODY, Event, Events, Observer, shown
 from runner.watching.events.command import CommandFailed, MetricsShown
 from runner.watching.events.edge import (
@@ -22,7 +25,7 @@ from runner.watching.events.edge import (
     RunEnded,
 )
 from runner.watching.events.server import (
-    Answered,
+    AnswerSent,
     Listening,
     PeerBytesMoved,
     PeerGreeted,
@@ -34,7 +37,7 @@ from runner.watching.events.server import (
 
 __all__ = [
     "NOBODY",
-    "Answered",
+    "AnswerSent",
     "Asked",
     "BytesMoved",
     "CommandFailed",
@@ -58,3 +61,11 @@ __all__ = [
     "Stopped",
     "shown",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name != "Answered":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(f"{__name__}.Answered is AnswerSent now; the old name goes with the next minor version", DeprecationWarning,
+                  stacklevel=2)  # fmt: skip
+    return AnswerSent

@@ -65,7 +65,7 @@ class PeerOpened(_AtServer):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answered(_AtServer):
+class AnswerSent(_AtServer):
     """A question was answered: computed in `t_server_s` (undoing a codec took `t_decode_s` of it) and held up `t_queue_s` here
     beside that; or `again`, from memory."""
 

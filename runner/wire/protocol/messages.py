@@ -39,7 +39,7 @@ TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stoppi
 """After these it makes sense to try again: the bytes came damaged, or the server has no time now."""
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
 ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
-Line = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
+OneLine = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
 
 
 class TensorHeader(Record):
@@ -256,7 +256,7 @@ class Error(Message):
 
     TYPE = FrameType.ERROR
     code: ErrorCode
-    message: Line
+    message: OneLine
     id: Count | None = None
 
     @classmethod

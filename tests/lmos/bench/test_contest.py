@@ -14,7 +14,7 @@ from lmos.bench import solvers
 from lmos.bench.cases import Case, cases, published, random_split
 from lmos.bench.contest import Run, compared, compete, hypervolume, ready
 from lmos.bench.results import COLUMNS, Summary, summarize
-from lmos.bench.solvers import Answer, MissingPeer, Terms, pyaugmecon
+from lmos.bench.solvers import ContestAnswer, MissingPeer, Terms, pyaugmecon
 from lmos.cli import main
 from lmos_opt import Instance
 from lmos_opt.data import data_dir
@@ -85,7 +85,7 @@ def test_the_least_cut_is_held_to_the_least_latency_alone():
     case = split(9, 0, chain=False)
     (run,) = compete(case, [solvers.get("networkx_min_cut")], 1, 0, 60.0, lambda _: None)
     assert run.exact is True
-    wrong = replace(solvers.get("networkx_min_cut"), run=lambda case, terms: Answer(((99.0, 0.0),)))
+    wrong = replace(solvers.get("networkx_min_cut"), run=lambda case, terms: ContestAnswer(((99.0, 0.0),)))
     (run,) = compete(case, [wrong], 1, 0, 60.0, lambda _: None)
     assert run.exact is False
 
@@ -115,8 +115,8 @@ def test_a_lost_point_is_not_exact():
     case = split(9, 0, chain=True)
     ours = solvers.get("ours")
 
-    def careless(case: Case, terms: Terms) -> Answer:
-        return Answer(ours.run(case, terms).values[:-1], 3)
+    def careless(case: Case, terms: Terms) -> ContestAnswer:
+        return ContestAnswer(ours.run(case, terms).values[:-1], 3)
 
     runs = list(compete(case, [ours, replace(ours, name="careless", run=careless)], 2, 0, 60.0, lambda _: None))
     assert {(run.contestant, run.exact, run.lost, run.extra) for run in runs} == {("ours", True, 0, 0), ("careless", False, 1, 0)}
@@ -139,7 +139,7 @@ def test_contestants_take_turns_in_an_order_that_the_seed_draws():
 
 def test_who_has_spent_the_time_has_no_further_round():
     case = split(3, 0, chain=True)
-    slow = replace(solvers.get("enumeration"), name="slow", run=lambda case, terms: Answer((), seconds=40.0))
+    slow = replace(solvers.get("enumeration"), name="slow", run=lambda case, terms: ContestAnswer((), seconds=40.0))
     runs = list(compete(case, [slow, solvers.get("enumeration")], 4, 0, 100.0, lambda _: None))
     assert [run.contestant for run in runs].count("slow") == 2
     assert [run.contestant for run in runs].count("enumeration") == 4
@@ -274,7 +274,7 @@ def test_ctrl_c_leaves_what_was_measured(one_instance, capsys, monkeypatch):
     ours = solvers.get("ours")
     calls = []
 
-    def interrupted(case: Case, terms: Terms) -> Answer:
+    def interrupted(case: Case, terms: Terms) -> ContestAnswer:
         calls.append(case.name)
         if len(calls) == 4:  # warm-up, then three rounds of which the last is cut
             raise KeyboardInterrupt

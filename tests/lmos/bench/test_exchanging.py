@@ -10,7 +10,7 @@ import pytest
 
 from lmos.bench import runner_peers
 from lmos.bench.exchanging import MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
-from lmos.bench.runner_peers import Exchange, Opener, Peer, Session
+from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
 from lmos.cli import main
 
@@ -28,9 +28,9 @@ def counting(name: str, turns: list[tuple[str, int]]) -> Peer:
     def start() -> Iterator[Opener]:
         @contextmanager
         def connect(n_bytes: int) -> Iterator[Session]:
-            def exchange() -> Exchange:
+            def exchange() -> ExchangeTime:
                 turns.append((name, n_bytes))
-                return Exchange(float(len(name)))
+                return ExchangeTime(float(len(name)))
 
             yield exchange
 

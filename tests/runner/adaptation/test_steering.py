@@ -22,7 +22,7 @@ from runner.adaptation.estimate import LEAST_NOISE_S, LinkEstimate
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
 from runner.client.remote import PATIENT, Timeouts
-from runner.lab.probing.fit import Exchange
+from runner.lab.probing.fit import ProbeTime
 from runner.places.edge import run_plan
 from runner.watching.events import Asked, CutChanged, Event, ImageEnded
 from runner.watching.report import ImageResult, RunReport
@@ -146,18 +146,18 @@ class Link:
     sent: int = 0
     sent_bytes: int = 0
     longest_s: float = 0.0
-    _found: Exchange | None = None
+    _found: ProbeTime | None = None
 
     def seconds(self, n_bytes: int) -> float:
         held_up_s = 0.05 if self.drawn.random() < 0.05 else 0.0
         return 0.002 + n_bytes / self.rate + self.drawn.uniform(0.0, self.noise_s) + held_up_s
 
     def ask(self, n_bytes: int) -> None:
-        self.is_busy, self._found = True, Exchange(n_bytes, self.seconds(n_bytes))
+        self.is_busy, self._found = True, ProbeTime(n_bytes, self.seconds(n_bytes))
         self.sent, self.sent_bytes = self.sent + 1, self.sent_bytes + n_bytes
         self.longest_s = max(self.longest_s, self._found.seconds)
 
-    def take(self, wait_s: float = 0.0) -> Exchange | None:
+    def take(self, wait_s: float = 0.0) -> ProbeTime | None:
         found, self._found, self.is_busy = self._found, None, False
         return found
 

@@ -11,17 +11,17 @@ import pytest
 from lmos.cli import main
 from lmos_opt import Front
 from lmos_opt.link import Link, load_link
-from runner.client.remote import Remote
+from runner.client.remote import ProbeClient
 from runner.errors import RunnerError
 from runner.lab.probing.exchanges import Budget, measure
-from runner.lab.probing.fit import Exchange, fit_link
+from runner.lab.probing.fit import ProbeTime, fit_link
 from runner.wire.shaping import parse_shape
 from tests.runner.running import ServerProcess
 
 
-def exchanges(rate: float, base: float, noise: float = 0.0, rounds: int = 6) -> list[Exchange]:
+def exchanges(rate: float, base: float, noise: float = 0.0, rounds: int = 6) -> list[ProbeTime]:
     drawn = random.Random(3)
-    return [Exchange(n, base + n / rate + drawn.expovariate(1 / noise) if noise else base + n / rate)
+    return [ProbeTime(n, base + n / rate + drawn.expovariate(1 / noise) if noise else base + n / rate)
             for _ in range(rounds) for n in (0, 25_000, 50_000, 75_000, 100_000)]  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def test_a_line_is_found_again(rate: float, base: float) -> None:
 
 def test_a_fifth_of_the_exchanges_held_up_for_long_changes_little() -> None:
     found = exchanges(1.25e6, 0.02, noise=0.0005)
-    held = [Exchange(one.n_bytes, one.seconds + (0.5 if k % 5 == k // 5 % 5 else 0.0)) for k, one in enumerate(found)]
+    held = [ProbeTime(one.n_bytes, one.seconds + (0.5 if k % 5 == k // 5 % 5 else 0.0)) for k, one in enumerate(found)]
     fit = fit_link(held)
     assert fit.bandwidth_bytes_per_s == pytest.approx(1.25e6, rel=0.05)
     assert fit.base_s == pytest.approx(0.0205, abs=0.003)
@@ -46,7 +46,7 @@ def test_a_fifth_of_the_exchanges_held_up_for_long_changes_little() -> None:
 def test_the_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
     drawn, missed = random.Random(0), [0, 0]
     for _ in range(200):
-        found = [Exchange(one.n_bytes, one.seconds + drawn.gauss(0, 0.002)) for one in exchanges(1.25e6, 0.02, rounds=5)]
+        found = [ProbeTime(one.n_bytes, one.seconds + drawn.gauss(0, 0.002)) for one in exchanges(1.25e6, 0.02, rounds=5)]
         fit = fit_link(found)
         missed[0] += not fit.bandwidth_interval[0] <= 1.25e6 <= fit.bandwidth_interval[1]
         missed[1] += not fit.base_interval[0] <= 0.02 <= fit.base_interval[1]
@@ -56,9 +56,9 @@ def test_the_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
 
 def test_times_that_do_not_grow_are_refused() -> None:
     with pytest.raises(RunnerError, match="take no longer than empty ones"):
-        fit_link([Exchange(n, 0.1 - n * 1e-9) for n in (0, 10, 20, 30)])
+        fit_link([ProbeTime(n, 0.1 - n * 1e-9) for n in (0, 10, 20, 30)])
     with pytest.raises(RunnerError, match="one size"):
-        fit_link([Exchange(0, 0.1)] * 9)
+        fit_link([ProbeTime(0, 0.1)] * 9)
 
 
 @pytest.mark.process
@@ -69,7 +69,7 @@ def test_times_that_do_not_grow_are_refused() -> None:
 ])  # fmt: skip
 def test_a_shaped_link_is_measured_within_its_budget(server: ServerProcess, shape: str, seconds: float, volume: int) -> None:
     held = parse_shape(shape)
-    with Remote(server.address, held) as remote:
+    with ProbeClient(server.address, held) as remote:
         found = measure(remote, Budget(seconds, volume))
     fit = fit_link(found)
     assert fit.bandwidth_bytes_per_s == pytest.approx(held.rate_bytes_per_s, rel=0.05)
@@ -82,7 +82,7 @@ def test_a_shaped_link_is_measured_within_its_budget(server: ServerProcess, shap
 @pytest.mark.parametrize("budget", [Budget(0.3), Budget(5.0, 1000)])
 def test_a_budget_that_does_not_do_is_said(server: ServerProcess, budget: Budget) -> None:
     slow = parse_shape("100kbps,100ms")
-    with Remote(server.address, slow) as remote, pytest.raises(RunnerError, match="give --budget or --volume more"):
+    with ProbeClient(server.address, slow) as remote, pytest.raises(RunnerError, match="give --budget or --volume more"):
         measure(remote, budget)
 
 

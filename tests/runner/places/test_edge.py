@@ -17,7 +17,7 @@ from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from measurement.networks import build_network
 from measurement.tracing import trace_network
-from runner.client.remote import Remote, Timeouts
+from runner.client.remote import ProbeClient, Timeouts
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
 from runner.parts.network import DigestError, flat_outputs, outputs_of
@@ -81,7 +81,7 @@ def test_the_output_over_the_wire_is_the_whole_networks(
         module = whole(plan)
         image = torch.randn(network_of(plan).input.shape, generator=torch.Generator().manual_seed(2))
         head, _ = split_module(module, plan.edge_layers, image)
-        with torch.inference_mode(), Remote(server.address, None, SHORT) as remote:
+        with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
             remote.open(plan, network_of(plan))
             remote.wait_until_ready()
             crossing = head(image)

@@ -17,7 +17,7 @@ import torch
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
-from runner.client.remote import Remote, Timeouts
+from runner.client.remote import ProbeClient, Timeouts
 from runner.client.remote import opening as open_request
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.faults.limits import Limits
@@ -98,7 +98,7 @@ def is_served(address: tuple[str, int], plan: Plan) -> bool:
     image = torch.randn(network_of(plan).input.shape, generator=torch.Generator().manual_seed(1))
     module = whole(plan)
     head, _ = split_module(module, plan.edge_layers, image)
-    with torch.inference_mode(), Remote(address, None, SHORT) as remote:
+    with torch.inference_mode(), ProbeClient(address, None, SHORT) as remote:
         remote.open(plan, network_of(plan))
         remote.wait_until_ready()
         return torch.equal(remote.infer(1, head(image)).outputs["output"], module(image))
@@ -264,7 +264,7 @@ def test_several_edges_at_once_get_each_their_own(server: ServerProcess, plans: 
     expected = whole(plans(0))(image)
 
     def talk(plan: Plan, head: torch.nn.Module) -> None:
-        with torch.inference_mode(), Remote(server.address, None, SHORT) as remote:
+        with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
             remote.open(plan, network_of(plan))
             remote.wait_until_ready()
             outputs = [remote.infer(k, head(image)).outputs["output"] for k in range(20)]
@@ -315,7 +315,7 @@ def test_a_network_that_is_not_the_plans_is_not_kept(plans: Plans) -> None:
 def test_too_many_peers_are_told_so(plans: Plans) -> None:
     with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
         held = [greeted(address) for _ in range(2)]
-        with pytest.raises(PeerError, match="2 peers are being served") as refused, Remote(address, None, SHORT) as third:
+        with pytest.raises(PeerError, match="2 peers are being served") as refused, ProbeClient(address, None, SHORT) as third:
             third.open(plans(0), network_of(plans(0)))
         assert refused.value.code == "busy"
         for channel in held:
@@ -372,9 +372,9 @@ def test_an_edge_does_not_wait_for_an_answer_whose_computing_failed_in_a_way_nob
     def fails(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("runner.places.answers.Answers.claim", fails)
+    monkeypatch.setattr("runner.places.answers.Responder.claim", fails)
     image = torch.rand(1, 3, 8, 8)
-    with thread_server(Networks([BRANCHED]), Limits()) as address, Remote(address, None, SHORT) as remote:
+    with thread_server(Networks([BRANCHED]), Limits()) as address, ProbeClient(address, None, SHORT) as remote:
         remote.open(plans(0), network_of(plans(0)))
         remote.wait_until_ready()
         with pytest.raises(ConnectionLost) as lost:

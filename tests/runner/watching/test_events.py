@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from runner.places.edge import run_plan
+from runner.watching import events
 from runner.watching.events import (
+    AnswerSent,
     Asked,
     BytesMoved,
     Event,
@@ -65,3 +67,11 @@ def test_an_observer_that_fails_is_asked_no_more_and_takes_nothing_with_it(caplo
         events.tell(ImageBegan(number=number, file="x"))
     assert (len(asked), len(told)) == (1, 2)
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
+
+
+def test_an_old_name_of_an_event_gives_the_same_class_and_a_warning():
+    with pytest.warns(DeprecationWarning, match=r"^runner\.watching\.events\.Answered is AnswerSent now"):
+        from runner.watching.events import Answered
+    assert Answered is AnswerSent
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        events.Nothing  # noqa: B018

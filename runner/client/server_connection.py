@@ -1,8 +1,8 @@
-"""The line to the server: questions go in, answers come out, whatever happens to connections in between.
+"""The connection to the server: crossing tensors go out, answers come in, whatever happens to sockets in between.
 
-A lost, silent or damaged connection is given up and made again, after a pause that doubles (with jitter: many edges must
-not come back in step); questions without an answer are asked again under their ids. What makes no sense to try again
-(another version, a wrong token, an unknown digest) closes the line for good. When to stop waiting is the caller's to say.
+A lost, silent or damaged socket is given up and connected again, after a pause that doubles (with jitter: many edges must
+not come back in step); exchanges without an answer are asked for again under their ids. What makes no sense to try again
+(another version, a wrong token, an unknown digest) closes the connection for good. When to stop waiting is the caller's to say.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 
 from lmos_opt.profile import TensorSpec
 from measurement.codecs import Codec
-from runner.client.remote import OPEN_DOOR, Access, Answer, Remote, Timeouts, check_outputs, checked_answer
+from runner.client.remote import OPEN_DOOR, Access, ProbeClient, ServerAnswer, Timeouts, check_outputs, checked_answer
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
 from runner.machine import Machine
 from runner.parts.split import Crossing
@@ -31,11 +31,11 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 _STEP_S = 0.5
 
 
-class Question:
+class Exchange:
     """One image's crossing tensors on their way; `answer` or `failure` says how it ended.
 
     `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent. Where there is a codec,
-    `t_encode_s` is what it took, before the question `began_at`.
+    `t_encode_s` is what it took, before the exchange `began_at`.
     """
 
     def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None) -> None:
@@ -50,7 +50,7 @@ class Question:
         self.t_queue_s = 0.0
         self.sent = 0
         self.is_under_way = False
-        self.answer: Answer | None = None
+        self.answer: ServerAnswer | None = None
         self.ended_at = 0.0
         self.failure: str | None = None
 
@@ -77,12 +77,12 @@ class Question:
         self.is_under_way = True
 
 
-class Line:
+class ServerConnection:
     """The way to one server, for one session.
 
     Driven by whoever waits, or, inside `driving()`, by a thread of its own. `reason` is why the server was last given up,
-    `refused` the error that closed the line for good. `failures` of connections have come since the last answer, from
-    `first_failure` to `last_failure`. Answers that are not as `expected` are failures of their questions alone.
+    `refused` the error that closed the connection for good. `failures` of sockets have come since the last answer, from
+    `first_failure` to `last_failure`. Answers that are not as `expected` are failures of their exchanges alone.
     """
 
     machine: Machine | None = None
@@ -94,8 +94,8 @@ class Line:
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
         self._codec = codec_for(request)
         self._random = random.Random(seed)
-        self._remote: Remote | None = None
-        self._questions: dict[int, Question] = {}
+        self._remote: ProbeClient | None = None
+        self._exchanges: dict[int, Exchange] = {}
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._crash: BaseException | None = None
@@ -112,7 +112,7 @@ class Line:
 
     @property
     def is_open(self) -> bool:
-        """Whether the server is ready for questions."""
+        """Whether the server is ready for exchanges."""
         return self._remote is not None and self._remote.state is State.READY
 
     @property
@@ -125,43 +125,43 @@ class Line:
         """Whether tensors are not sent as they are."""
         return self._codec is not None
 
-    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Question:
+    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
         """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
 
         The tensors must stay as they are.
         """
-        question = Question(number, crossing, None if as_they_are else self._codec)
+        exchange = Exchange(number, crossing, None if as_they_are else self._codec)
         with self._changed:
-            self._questions[number] = question
+            self._exchanges[number] = exchange
         if self._wake is not None:
             os.eventfd_write(self._wake, 1)
-        return question
+        return exchange
 
-    def withdraw(self, question: Question, failure: str) -> None:
-        """Do not wait for the answer any longer. A question that is under way is not asked again."""
+    def withdraw(self, exchange: Exchange, failure: str) -> None:
+        """Do not wait for the answer any longer. An exchange that is under way is not asked for again."""
         with self._changed:
-            self._questions.pop(question.message.id, None)
-            if not question.is_over:
-                question.failure = failure
+            self._exchanges.pop(exchange.message.id, None)
+            if not exchange.is_over:
+                exchange.failure = failure
 
-    def wait(self, question: Question, until: float) -> bool:
-        """Whether the question is over, at the latest at `until` (monotonic clock)."""
+    def wait(self, exchange: Exchange, until: float) -> bool:
+        """Whether the exchange is over, at the latest at `until` (monotonic clock)."""
         if self._thread is None:
-            while not question.is_over and (left := until - time.monotonic()) > 0 and self.refused is None:
+            while not exchange.is_over and (left := until - time.monotonic()) > 0 and self.refused is None:
                 self.step(left)
-            if not question.is_over:
+            if not exchange.is_over:
                 self.step(0.0)
-            return question.is_over
+            return exchange.is_over
         with self._changed:
-            self._changed.wait_for(lambda: question.is_over or self._crash or self.refused,
+            self._changed.wait_for(lambda: exchange.is_over or self._crash or self.refused,
                                    max(until - time.monotonic(), 0.0))  # fmt: skip
         if self._crash is not None:
             raise self._crash
-        return question.is_over
+        return exchange.is_over
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        """A thread goes on with the line while the block does other things."""
+        """A thread goes on with the connection while the block does other things."""
         stop = threading.Event()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -174,7 +174,7 @@ class Line:
                     self._crash = error
                     self._changed.notify_all()
 
-        self._thread = threading.Thread(target=drive, name="line", daemon=True)
+        self._thread = threading.Thread(target=drive, name="connection", daemon=True)
         self._thread.start()
         try:
             yield
@@ -192,7 +192,7 @@ class Line:
             self._tell_moved(self._remote)
             self._remote = None
 
-    def _tell_moved(self, remote: Remote) -> None:
+    def _tell_moved(self, remote: ProbeClient) -> None:
         sent_bytes, received_bytes = remote.newly_moved()
         if sent_bytes or received_bytes:
             self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
@@ -205,11 +205,11 @@ class Line:
         try:
             remote = self._remote or self._connect(timeout_s)
             if remote is not None:
-                while (question := self._next(remote)) is not None:
-                    question.note_sent()
-                    remote.ask(question.message, question.payload)
-                    self._events.tell(Asked(peer=self.name, number=question.message.id, attempt=question.sent,
-                                            sent_bytes=sum(part.nbytes for part in question.payload)))  # fmt: skip
+                while (exchange := self._next(remote)) is not None:
+                    exchange.note_sent()
+                    remote.ask(exchange.message, exchange.payload)
+                    self._events.tell(Asked(peer=self.name, number=exchange.message.id, attempt=exchange.sent,
+                                            sent_bytes=sum(part.nbytes for part in exchange.payload)))  # fmt: skip
                 received = remote.step(timeout_s, self._wake)
                 self._note_progress(remote)
                 if received is not None:
@@ -218,55 +218,55 @@ class Line:
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
 
-    def _connect(self, timeout_s: float) -> Remote | None:
+    def _connect(self, timeout_s: float) -> ProbeClient | None:
         left = self._again_at - time.monotonic()
         if self.refused is not None or left > timeout_s:
             time.sleep(max(timeout_s, 0.0))
             return None
         time.sleep(max(left, 0.0))
         self._is_told_ready = False
-        self._remote = Remote(self._address, self._shape, self._timeouts, self._access)
+        self._remote = ProbeClient(self._address, self._shape, self._timeouts, self._access)
         self._remote.begin_open(self._request)
         return self._remote
 
-    def _note_progress(self, remote: Remote) -> None:
+    def _note_progress(self, remote: ProbeClient) -> None:
         self.was_greeted = self.was_greeted or remote.was_greeted
         if remote.state is State.READY and not self._is_told_ready:
             self._events.tell(LineReady(peer=self.name, again=self.machine is not None))
             self.machine, self._is_told_ready = remote.machine, True
 
-    def _next(self, remote: Remote) -> Question | None:
-        """The question to send now, if there is one and the server takes it."""
+    def _next(self, remote: ProbeClient) -> Exchange | None:
+        """The exchange to begin now, if there is one and the server takes it."""
         if not remote.can_ask:
             return None
         with self._changed:
-            return next((question for question in self._questions.values() if not question.is_under_way), None)
+            return next((exchange for exchange in self._exchanges.values() if not exchange.is_under_way), None)
 
     def _take(self, received: Received) -> None:
         message = received.message
         if not isinstance(message, Result):
             return
         with self._changed:
-            question = self._questions.pop(message.id, None)
-        if question is None:  # it was withdrawn
+            exchange = self._exchanges.pop(message.id, None)
+        if exchange is None:  # it was withdrawn
             return
         try:
             outputs = unpack(message.tensors, received.payload)
-            check_outputs(self.name, outputs, self.expected, question.kept)
-            spent_s = time.perf_counter() - question.began_at - question.t_queue_s
-            answer = checked_answer(self.name, outputs, spent_s, message, question.kept)
+            check_outputs(self.name, outputs, self.expected, exchange.kept)
+            spent_s = time.perf_counter() - exchange.began_at - exchange.t_queue_s
+            answer = checked_answer(self.name, outputs, spent_s, message, exchange.kept)
         except RunnerError as error:
-            self._end(question, str(error))
+            self._end(exchange, str(error))
             return
         self.failures, self.first_failure, self._strange = 0, None, None
         with self._changed:
-            question.answer, question.ended_at = answer, time.perf_counter()
+            exchange.answer, exchange.ended_at = answer, time.perf_counter()
             self._changed.notify_all()
 
-    def _end(self, question: Question, failure: str) -> None:
+    def _end(self, exchange: Exchange, failure: str) -> None:
         with self._changed:
-            self._questions.pop(question.message.id, None)
-            question.failure = failure
+            self._exchanges.pop(exchange.message.id, None)
+            exchange.failure = failure
             self._changed.notify_all()
 
     def _give_up(self, error: RunnerError | ProtocolError) -> None:
@@ -278,14 +278,14 @@ class Line:
         self.close(politely=False)
         self.first_failure, self.last_failure = self.first_failure or failure, failure
         about = error.request if isinstance(error, PeerError) else None
-        if about is not None:  # another question may fare better
-            if about in self._questions:
-                self._end(self._questions[about], self.reason)
+        if about is not None:  # another exchange may fare better
+            if about in self._exchanges:
+                self._end(self._exchanges[about], self.reason)
         elif self._is_final(error):
             self.refused = failure
         with self._changed:
-            for question in self._questions.values():
-                question.is_under_way = False
+            for exchange in self._exchanges.values():
+                exchange.is_under_way = False
             self._changed.notify_all()
         pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
         self.failures += 1
