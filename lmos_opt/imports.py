@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from importlib import import_module, invalidate_caches
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, first_line, text_of
@@ -67,3 +69,9 @@ def _import(text: str, module_name: str) -> Any:
         raise InputError(text, f"{module_name!r} cannot be imported: {text_of(error)}") from error
     except THEIR_ERRORS as error:  # the user's code may raise anything
         raise InputError(text, f"{module_name!r} cannot be imported: {first_line(error)}") from error
+
+
+@cache
+def modules_of(*paths: str) -> tuple[str, ...]:
+    """The names of the modules in a package's folders, sorted; looked up once in a process."""
+    return tuple(sorted(module.name for module in iter_modules(paths)))

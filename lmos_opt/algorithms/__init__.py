@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from lmos_opt.algorithms.driver import Candidate, FrontProblem
@@ -33,7 +33,7 @@ class Algorithm:
 
 def names() -> list[str]:
     """The shipped algorithms."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name not in _SHARED)
+    return [name for name in modules_of(*__path__) if name not in _SHARED]
 
 
 def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import ClassVar, Protocol
 
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Name, Rate, Record, input_errors
+from lmos_opt.imports import modules_of
 
 
 class Work(Protocol):
@@ -82,7 +82,7 @@ class CostModel(Record):
 
 def names() -> list[str]:
     """The shipped models."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return list(modules_of(*__path__))
 
 
 def get(name: str) -> type[CostModel]:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from lmos_opt.formulation.memory import MemoryModel
@@ -24,7 +24,7 @@ Variables = str | Callable[[Any, "Instance"], Any]
 
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name not in {"memory", "stages"})
+    return [name for name in modules_of(*__path__) if name not in {"memory", "stages"}]
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:

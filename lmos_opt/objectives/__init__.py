@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -50,7 +50,7 @@ class Objective:
 
 def names() -> list[str]:
     """The shipped objectives."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return list(modules_of(*__path__))
 
 
 def get(objective: str | Objective) -> Objective:

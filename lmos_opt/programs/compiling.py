@@ -50,19 +50,21 @@ def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[Lin
         compiler.bounds(variable)  # what is wrong with a variable is said of it, not of the first form that holds it
     names, rows, lower, upper = [], [], [], []
     for constraint in model.component_data_objects(pyo.Constraint, active=True):
-        row = compiler.form(constraint.body, f"constraint {constraint.name}")
-        lb, ub = compiler.side(constraint, "lower"), compiler.side(constraint, "upper")
-        names.append(str(constraint.name))
+        name = str(constraint.name)
+        what = f"constraint {name}"
+        row = compiler.form(constraint.body, what)
+        lb, ub = compiler.side(constraint, "lower", what), compiler.side(constraint, "upper", what)
+        names.append(name)
         rows.append(LinearForm(row.columns, row.coefficients))
         if (lb is not None and NO_BOUND <= lb < inf) or (ub is not None and -inf < ub <= -NO_BOUND):
-            raise compiler.refuse(f"constraint {constraint.name}", f"asks for {lb if lb is not None else ub:g}; expected a side "
-                                                                   f"below {NO_BOUND:g} in size")
+            raise compiler.refuse(what, f"asks for {lb if lb is not None else ub:g}; expected a side below {NO_BOUND:g} in size")
         unit = 1.0 if len(row.columns) else compiler.size(constraint)  # without open variables, in units of what it adds up
         lower.append(-inf if lb is None else (lb - row.constant) / unit)
         upper.append(inf if ub is None else (ub - row.constant) / unit)
     forms = [compiler.form(getattr(o, "expr", o), f"objective {getattr(o, 'name', k)}") for k, o in enumerate(objectives)]
     for variable in model.component_data_objects(pyo.Var):
-        compiler.column(variable, f"variable {variable.name}")
+        if id(variable) not in compiler.columns:
+            compiler.column(variable, f"variable {variable.name}")
     bounds = [compiler.bounds(variable) for variable in compiler.variables]
     milp = Milp(
         compiler.name,
@@ -136,11 +138,10 @@ class _Compiler:
         """What a constraint without open variables adds up in absolute value, see `_size`."""
         return _size(constraint.body, lambda variable: self.bounds(variable)[0])
 
-    def side(self, constraint: Any, which: str) -> float | None:
+    def side(self, constraint: Any, which: str, what: str) -> float | None:
         """A constraint's lower or upper side; None where it has none."""
         import pyomo.environ as pyo
 
-        what = f"constraint {constraint.name}"
         try:
             side = pyo.value(getattr(constraint, which))
             side = None if side is None else _number(side)
@@ -159,33 +160,35 @@ class _Compiler:
         return self._bounds[id(variable)]
 
     def _bounds_of(self, variable: Any) -> tuple[float, float]:
-        what = f"variable {variable.name}"
         is_integer = not variable.is_continuous()
         if variable.fixed:
             value = variable.value
             if value is None or not isfinite(value):
-                raise self.refuse(what, f"is fixed at {value}; expected a finite number")
+                raise self.refuse(f"variable {variable.name}", f"is fixed at {value}; expected a finite number")
             if is_integer and not float(value).is_integer():
-                raise self.refuse(what, f"is fixed at {value}, but is an integer")
+                raise self.refuse(f"variable {variable.name}", f"is fixed at {value}, but is an integer")
             return float(value), float(value)
         try:
             lb, ub = variable.lb, variable.ub
         except (ValueError, TypeError, ArithmeticError) as error:
-            raise self.refuse(what, f"has a bound that cannot be evaluated: {_first_line(error)}") from error
+            raise self.refuse(f"variable {variable.name}", f"has a bound that cannot be evaluated: {_first_line(error)}") from error
         low, high = -inf if lb is None else float(lb), inf if ub is None else float(ub)
         if isnan(low) or isnan(high):
-            raise self.refuse(what, f"has the bounds {lb} and {ub}; expected numbers")
+            raise self.refuse(f"variable {variable.name}", f"has the bounds {lb} and {ub}; expected numbers")
         low, high = low if low > -NO_BOUND else -inf, high if high < NO_BOUND else inf
         if is_integer:
             low = float(ceil(low - BOUND_ROUNDING * max(1.0, abs(low)))) if isfinite(low) else low
             high = float(floor(high + BOUND_ROUNDING * max(1.0, abs(high)))) if isfinite(high) else high
         if low > high:
-            raise InfeasibleError(self.name, (f"{what}: no {'whole number' if is_integer else 'value'} between {lb} and {ub}",))
+            kind = "whole number" if is_integer else "value"
+            raise InfeasibleError(self.name, (f"variable {variable.name}: no {kind} between {lb} and {ub}",))
         return low, high
 
 
 def _number(value: Any) -> float:
     """A number of Pyomo's as a double; ValueError for a whole one that no double is."""
+    if type(value) is float:  # as nearly all are
+        return value
     import pyomo.environ as pyo
 
     found = pyo.value(value)

@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import Protocol
 
 from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 
 
@@ -134,7 +134,7 @@ class Solver(Protocol):
 
 def names() -> list[str]:
     """The shipped solvers."""
-    return sorted(module.name for module in iter_modules(__path__) if module.name != "exports")
+    return [name for name in modules_of(*__path__) if name != "exports"]
 
 
 def get(solver: str | Solver) -> Solver:
