@@ -12,7 +12,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from measurement import codecs
-from measurement.coding import measure_codec
+from measurement.codec_effects import measure_codec
 from measurement.networks import build_network
 from measurement.networks.hollow import HollowNetwork
 from measurement.networks.weights import KINDS, bundled_weights

@@ -48,6 +48,7 @@ _HOME = {
 }
 
 _MOVED = {
+    "lmos_opt": "coding=codec_sizes",
     "lmos_opt.algorithms": "belief branching refinement",
     "lmos_opt.fronts": "agreement combining enumeration evaluation tracing",
     "lmos_opt.policies": "lines policy policy_maps",

@@ -10,7 +10,7 @@ from lmos_opt.graph import INPUT
 
 if TYPE_CHECKING:
     from lmos_opt.profile import NetworkProfile, TensorSpec
-from lmos_opt.coding import RAW, Coding, Sent
+from lmos_opt.codec_sizes import RAW, Coding, Sent
 
 
 class SizesTensors(Protocol):

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.coding import Coding, Sent, check_names
+from lmos_opt.codec_sizes import Coding, Sent, check_names
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.encoding import SizesTensors, coding_of
 from lmos_opt.errors import InputError, MissingError, likely

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.coding import RAW, CodecName
+from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory

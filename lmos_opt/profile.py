@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from lmos_opt.coding import CodecName, MeasuredCodec, check_names
+from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
 from lmos_opt.graph import check_order

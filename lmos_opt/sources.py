@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmos_opt.coding import RAW
+from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled
 from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of
 from lmos_opt.encoding import SizesTensors

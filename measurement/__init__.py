@@ -28,10 +28,11 @@ _HOME = {
 }
 
 _MOVED = {
+    "measurement": "coding=codec_effects",
     "measurement.calibration": "microbenchmarks power this_machine",
     "measurement.networks": "convert_squeezenet hollow labels libtiff mapped pictures preprocessing seeding weights",
     "measurement.timing": "held stepping",
-    "measurement.tracing": "aliasing capture costs grouping stored undisturbed work",
+    "measurement.tracing": "aliasing capture costs=layer_work grouping stored undisturbed work",
 }
 """Modules by where they stand now; until the next minor version."""
 

@@ -24,6 +24,7 @@ _MOVED = {
         "bench cli commands commands.output=output commands.tracing=front_request doctor emulation.trial=trial "
         "exchange experiments=paper loopback"
     ),
+    "lmos.bench": "bench.coding=codec_cuts",
     "lmos.cli": "cli_bench=bench command_line options",
     "lmos.pages": "reporting=report ui",
     "lmos.paper": "reproduction=making",

@@ -17,7 +17,7 @@ from lmos_opt.files import write_atomically
 from lmos_opt.units import counted, format_time
 
 if TYPE_CHECKING:
-    from lmos.bench.coding import Row
+    from lmos.bench.codec_cuts import Row
 
 PROMISED = "int8"
 
@@ -31,7 +31,7 @@ def run(network: str, names: str, cuts: str, pictures: int | None, output: Path 
     int8 does not keep its promise; MissingExtraError without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of codecs", "torch")
-    from lmos.bench.coding import bench, summaries
+    from lmos.bench.codec_cuts import bench, summaries
     from lmos.profiles import weights_of
 
     if output is not None and output.suffix.lower() != ".csv":

@@ -8,7 +8,7 @@ from lmos.commands.assumed import tell_assumed
 from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.coding import RAW
+from lmos_opt.codec_sizes import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable

@@ -10,7 +10,7 @@ from typing import cast, get_args
 from lmos.commands.profile_tables import profile_tables
 from lmos.output import err, out, print_json
 from lmos.profiles import make_profile, measure_codecs, parse_shape, time_profile, weights_of
-from lmos_opt.coding import MeasuredCodec
+from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.plots.style import check

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
-from lmos_opt.coding import RAW
+from lmos_opt.codec_sizes import RAW
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.graph import INPUT
 

@@ -20,7 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from lmos_opt.profile import DTYPE_BYTES, TensorSpec, Work
-from measurement.tracing.costs import macs
+from measurement.tracing.layer_work import macs
 from measurement.tracing.stored import plain
 from measurement.tracing.work import VIEW, kind_of, together
 

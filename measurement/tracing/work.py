@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from lmos_opt.profile import Work
-from measurement.tracing.costs import Args
+from measurement.tracing.layer_work import Args
 
 _KINDS = {
     "attention": "_native_multi_head_attention _transformer_encoder_layer_fwd",
@@ -34,7 +34,7 @@ ELEMENTWISE, VIEW = "elementwise", "view"
 
 
 def kind_of(op: str, args: Args) -> str:
-    """The kind of an operation that is no view; `op` and `args` as in `measurement.tracing.costs`."""
+    """The kind of an operation that is no view; `op` and `args` as in `measurement.tracing.layer_work`."""
     if op == "aten.convolution":
         return _convolution(args)
     if op.startswith("aten._scaled_dot_product"):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import numpy as np
 from pydantic import ConfigDict, Field
 
-from lmos_opt.coding import RAW, CodecName
+from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.imports import late
 from lmos_opt.plan import STAGES, Plan

@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision.models import get_model, get_model_weights
 
 from measurement import profile_network
-from measurement.tracing.costs import FREE, MACS, macs
+from measurement.tracing.layer_work import FREE, MACS, macs
 
 PUBLISHED = [
     "alexnet", "vgg11", "vgg13", "vgg16", "vgg19", "resnet18", "resnet50", "googlenet", "squeezenet1_0",

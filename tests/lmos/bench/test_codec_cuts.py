@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from lmos.bench import coding
-from lmos.bench.coding import bench
+from lmos.bench import codec_cuts
+from lmos.bench.codec_cuts import bench
 from lmos.cli import main
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -44,7 +44,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
     assert [(row["codec"], row["x1"], row["crossing"]) for row in rows][:2] == [("int8", "0", "input"), ("jpeg:75", "0", "input")]
     assert 0.25 < float(rows[0]["ratio"]) < 0.27
-    monkeypatch.setattr(coding, "PROMISED_RATIO", 0.2)
+    monkeypatch.setattr(codec_cuts, "PROMISED_RATIO", 0.2)
     assert main(arguments[:-1]) == 1
     assert "int8 after (none): 1 of 1 classes as without it, in 0.25" in capsys.readouterr().err
 

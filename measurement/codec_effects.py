@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
-from lmos_opt.coding import MeasuredCodec, Sent
+from lmos_opt.codec_sizes import MeasuredCodec, Sent
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import NetworkProfile
