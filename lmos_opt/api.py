@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import inf
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any, TypeVar, Unpack
 
 import numpy as np
 
@@ -14,10 +14,10 @@ from lmos_opt import algorithms, solvers
 from lmos_opt.algorithms import Algorithm
 from lmos_opt.algorithms.driver import Candidate, FrontProblem
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.formulation import Constraint, Variables, build_model, describe
-from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
+from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.tracing import Tracing
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
@@ -25,69 +25,43 @@ from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
-from lmos_opt.solvers import Solver
 from lmos_opt.units import format_size
 
 T = TypeVar("T", Objective, ObjectiveInfo)
 OnPoint = Callable[[Point], None]
 """Called with each point as it is found."""
+ORDINARY_SEARCH, ORDINARY_FRONT = SearchOptions(), FrontOptions()
 
 
-def pareto_front(
-    instance: Instance,
-    objectives: Sequence[str | Objective] = ("latency", "memory"),
-    *,
-    memory_model: MemoryModel = "sum",
-    constrain: str | None = None,
-    proper_split: bool = False,
-    variables: Sequence[Variables] = (),
-    constraints: Sequence[Constraint] = (),
-    algorithm: str | Algorithm | None = None,
-    solver: str | Solver = "highs",
-    time_limit_s: float | None = None,
-    resume: Front | None = None,
-    on_point: OnPoint | None = None,
-    step: Sequence[float] | None = None,
-) -> Front:
+def pareto_front(instance: Instance, objectives: Sequence[str | Objective] = ("latency", "memory"),
+                 options: FrontOptions = ORDINARY_FRONT, *, on_point: OnPoint | None = None,
+                 **changes: Unpack[FrontKeywords]) -> Front:  # fmt: skip
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
-    `constrain` names Algorithm 1's constrained objective (default `latency`, as in the paper, where it is among them);
-    it decides how the front is traced and what the rule `lmos` returns, not which points there are. `constraints` are
-    blocks by name or functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before
-    constraints and objectives are built. What they add, or a constraint or an objective of the user's, is in each point's
-    `solution` by name. Values are recomputed from the edge sets (and the user's variables) alone.
+    Each keyword takes the place of the field of `options` that has its name: `memory_model`, `constraints`, `solver` and the
+    others of FrontOptions. Where none is named to `constrain`, it is `latency`, as in the paper, where it is among the
+    objectives. What `variables` add, or a constraint or an objective of the user's, is in each point's `solution` by name.
+    Values are recomputed from the edge sets (and the user's variables) alone.
 
     Raises InputError for what cannot be asked, as an objective whose `value` contradicts its `expression`, and
     InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
-    of `time_limit_s` gives the points found so far with `complete=False` and the reason; `resume` takes such a front and
-    searches where it left gaps. `on_point` is called with each point as it is found; `iter_front` yields them. `step`, as in
-    `trace_front`, is for continuous variables of the user's that trade objectives off.
+    of `time_limit_s` gives the points found so far with `complete=False` and the reason. `on_point` is called with each point
+    as it is found; `iter_front` yields them.
     """
-    return _split_front(instance, objectives, memory_model, constrain, proper_split, variables, constraints, algorithm, solver,
-                        time_limit_s, resume, step).run(on_point)
+    return _split_front(instance, objectives, replace(options, **changes)).run(on_point)
 
 
-def trace_front(
-    model: Any,
-    objectives: Sequence[Any],
-    *,
-    constrain: str | None = None,
-    algorithm: str | Algorithm | None = None,
-    solver: str | Solver = "highs",
-    time_limit_s: float | None = None,
-    resume: Front | None = None,
-    on_point: OnPoint | None = None,
-    step: Sequence[float] | None = None,
-) -> Front:
+def trace_front(model: Any, objectives: Sequence[Any], options: SearchOptions = ORDINARY_SEARCH, *,
+                on_point: OnPoint | None = None, **changes: Unpack[SearchKeywords]) -> Front:  # fmt: skip
     """The exact Pareto front of any Pyomo MILP over two or more of its Objective components, each with its own sense.
 
     The model is only read. Points have `values` by the components' names and `solution` by the variables' names.
-    `time_limit_s` (looked at between solves), `resume` and `on_point` are as in `pareto_front`. Objectives that continuous
-    variables trade off have infinitely many points: then the front is incomplete and its reason names the variables, unless
-    `step` says how far apart points are to be, a number for each objective.
+    Keywords, those of SearchOptions, and `on_point` are as in `pareto_front`. Objectives that continuous variables trade off
+    have infinitely many points: then the front is incomplete and its reason names the variables, unless `step` says how far
+    apart points are to be, a number for each objective.
     Raises InputError for a model that is not a MILP, InfeasibleError where it is infeasible.
     """
-    return _model_front(model, objectives, constrain, algorithm, solver, time_limit_s, resume, step).run(on_point)
+    return _model_front(model, objectives, replace(options, **changes)).run(on_point)
 
 
 def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> Tracing:
@@ -105,19 +79,27 @@ def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), *
     ([0, 1], True)
     """
     if isinstance(source, Instance):
-        return _split_front(source, objectives, **{**_SPLIT_OPTIONS, **_OPTIONS, **options})
-    return _model_front(source, objectives, **{**_OPTIONS, **options})
+        return _split_front(source, objectives, FrontOptions(**options))
+    return _model_front(source, objectives, SearchOptions(**options))
 
 
-_OPTIONS: dict[str, Any] = {"constrain": None, "algorithm": None, "solver": "highs", "time_limit_s": None, "resume": None,
-                            "step": None}
-_SPLIT_OPTIONS: dict[str, Any] = {"memory_model": "sum", "proper_split": False, "variables": (), "constraints": ()}
+@dataclass(frozen=True)
+class _Asked:
+    """The objectives as the engine takes them: their names, their senses (1 to minimise, -1 to maximise), their linear forms,
+    and Algorithm 1's constrained one, if there is one."""
+
+    names: Sequence[str]
+    signs: Sequence[float]
+    forms: Sequence[LinearForm]
+    constrained: str | None
+
+    @property
+    def costs(self) -> list[LinearForm]:
+        """The forms of the objectives as costs to minimise."""
+        return [form if sign > 0 else -form for form, sign in zip(self.forms, self.signs, strict=True)]
 
 
-def _split_front(instance: Instance, objectives: Sequence[str | Objective], memory_model: MemoryModel, constrain: str | None,
-                 proper_split: bool, variables: Sequence[Variables], constraints: Sequence[Constraint],
-                 algorithm: str | Algorithm | None, solver: str | Solver, time_limit_s: float | None,
-                 resume: Front | None, step: Sequence[float] | None) -> Tracing:  # fmt: skip
+def _split_front(instance: Instance, objectives: Sequence[str | Objective], options: FrontOptions) -> Tracing:
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
     start = perf_counter()
@@ -126,23 +108,24 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
     _check_several(objectives)
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
-    constrained = _constrained(names, constrain)
-    own = bool(constraints or variables) or any(isinstance(o, Objective) for o in objectives)
-    model = build_model(instance, memory_model=memory_model, proper_split=proper_split, variables=variables,
-                        constraints=constraints, exact_memory=own)
+    constrained = _constrained(names, options.constrain)
+    own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
+    model = build_model(instance, memory_model=options.memory_model, proper_split=options.proper_split,
+                        variables=options.variables, constraints=options.constraints, exact_memory=own)  # fmt: skip
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     milp, forms, columns = compile_model(model, [expression_of(o, model, instance, is_shipped=isinstance(asked, str))
                                                  for asked, o in zip(objectives, chosen, strict=True)])
+    question = _Asked(names, signs, forms, constrained)
 
     def infeasible() -> InfeasibleError:
-        return InfeasibleError(instance.name, _blame(instance, memory_model, proper_split, variables, constraints, solver))
+        return InfeasibleError(instance.name, _blame(instance, options))
 
     if own:  # ours have nothing to tighten
         try:
-            milp = presolve(milp, _costs(forms, signs))
+            milp = presolve(milp, question.costs)
         except InfeasibleError as error:
             raise infeasible() from error
-    evaluate = Evaluation(instance, memory_model, proper_split, chosen, forms, model, milp, columns)
+    evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
 
     def point(candidate: Candidate) -> Point:
         evaluate.check(candidate.x)
@@ -153,39 +136,36 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], memo
                      x2=len(instance.layers) - len(split.edge),
                      solution=None if solution is None else {name: _tidy(value) for name, value in solution.items()})
 
-    problem = _problem(milp, forms, signs, names, solver, names.index(constrained) if constrained else None, evaluate,
-                       [granule_of(o, instance) for o in chosen], time_limit_s, _steps(step, names))
+    problem = _problem(milp, question, options, evaluate, [granule_of(o, instance) for o in chosen])
     problem.hints = evaluate.prefixes()
-    if resume is not None:
-        problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(resume, names)]
+    if options.resume is not None:
+        problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     return Tracing(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
-                   _algorithm(algorithm, problem), point, infeasible, constrained, start)
+                   _algorithm(options.algorithm, problem), point, infeasible, constrained, start)
 
 
-def _model_front(model: Any, objectives: Sequence[Any], constrain: str | None, algorithm: str | Algorithm | None,
-                 solver: str | Solver, time_limit_s: float | None, resume: Front | None,
-                 step: Sequence[float] | None) -> Tracing:  # fmt: skip
+def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> Tracing:
     from lmos_opt.own_code import check_objectives
 
     start = perf_counter()
     objectives = check_objectives(model, objectives)
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
     names = [info.name for info in infos]
-    constrained = _constrained(names, constrain)
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
+    constrained = _constrained(names, options.constrain)
     milp, forms, _ = compile_model(model, objectives)
-    milp = presolve(milp, _costs(forms, signs))
+    question = _Asked(names, signs, forms, constrained)
+    milp = presolve(milp, question.costs)
     variable = [replace(form, constant=0.0) for form in forms]  # beside a large constant, small differences would be rounded away
 
     def point(candidate: Candidate) -> Point:
         values = {name: _tidy(form.at(candidate.x)) for name, form in zip(names, forms, strict=True)}
         return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
 
-    problem = _problem(milp, variable, signs, names, solver, names.index(constrained) if constrained else None, None, (),
-                       time_limit_s, _steps(step, names))
-    if resume is not None:
-        problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(resume, names)]
-    return Tracing(milp.name, infos, problem, _algorithm(algorithm, problem), point,
+    problem = _problem(milp, replace(question, forms=variable), options)
+    if options.resume is not None:
+        problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(options.resume, names)]
+    return Tracing(milp.name, infos, problem, _algorithm(options.algorithm, problem), point,
                    lambda: InfeasibleError(milp.name, ()), constrained, start)
 
 
@@ -194,21 +174,16 @@ def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorith
     return algorithms.get(asked or ("local_upper_bounds" if problem.known else None), problem.p)
 
 
-def _problem(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float], names: Sequence[str], solver: str | Solver,
-             constrained: int | None, evaluate: Evaluation | None, granules: Sequence[float | None],
-             time_limit_s: float | None, step: Sequence[float] | None = None) -> FrontProblem:  # fmt: skip
+def _problem(milp: Milp, asked: _Asked, options: SearchOptions, evaluate: Evaluation | None = None,
+             granules: Sequence[float | None] = ()) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
-    if not (time_limit_s is None or (isinstance(time_limit_s, int | float) and time_limit_s >= 0)):
-        raise InputError("time_limit_s", f"{time_limit_s!r} is not a number of seconds of at least zero")
-    j = constrained or 0
-    return FrontProblem(milp, _costs(forms, signs), solvers.get(solver), evaluate.costs if evaluate else None, granules,
+    limit_s, step = options.time_limit_s, _steps(options.step, asked.names)
+    if not (limit_s is None or (isinstance(limit_s, int | float) and limit_s >= 0)):
+        raise InputError("time_limit_s", f"{limit_s!r} is not a number of seconds of at least zero")
+    j = asked.names.index(asked.constrained) if asked.constrained else 0
+    return FrontProblem(milp, asked.costs, solvers.get(options.solver), evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
-                        1 - j if len(forms) == 2 else 0, j, time_limit_s=time_limit_s, names=names, step=step)
-
-
-def _costs(forms: Sequence[LinearForm], signs: Sequence[float]) -> list[LinearForm]:
-    """The forms of the objectives as costs to minimise."""
-    return [form if sign > 0 else -form for form, sign in zip(forms, signs, strict=True)]
+                        1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s, names=asked.names, step=step)
 
 
 def _steps(step: Sequence[float] | None, names: Sequence[str]) -> Sequence[float] | None:
@@ -242,34 +217,33 @@ def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
     return found
 
 
-def _blame(instance: Instance, memory_model: MemoryModel, proper_split: bool, variables: Sequence[Variables],
-           constraints: Sequence[Constraint], solver: str | Solver) -> list[str]:  # fmt: skip
+def _blame(instance: Instance, options: FrontOptions) -> list[str]:
     """The constraints whose removal, one at a time, makes the instance feasible; all of them where no single one does."""
 
     def feasible(limit: int | None, proper: bool, kept: Sequence[Constraint]) -> bool:
         relaxed = instance.replace(memory_limit_bytes=limit)
         try:
-            model = build_model(relaxed, memory_model=memory_model, proper_split=proper, variables=variables, constraints=kept,
-                                exact_memory=bool(kept or variables))
+            model = build_model(relaxed, memory_model=options.memory_model, proper_split=proper, variables=options.variables,
+                                constraints=kept, exact_memory=bool(kept or options.variables))  # fmt: skip
         except InputError:  # what is kept uses a variable of what is left out
             return False
         milp, forms, columns = compile_model(model, [model.offload])
         nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
-        evaluate = Evaluation(relaxed, memory_model, proper, [nothing], forms, model, milp, columns)
-        problem = FrontProblem(milp, forms, solvers.get(solver), evaluate.costs, deciders=evaluate.deciders,
+        evaluate = Evaluation(relaxed, options.memory_model, proper, [nothing], forms, model, milp, columns)
+        problem = FrontProblem(milp, forms, solvers.get(options.solver), evaluate.costs, deciders=evaluate.deciders,
                                decisive=evaluate.decisive)
         return problem.best(0, {}) is not None
 
-    limit = instance.memory_limit_bytes
+    limit, proper_split, constraints = instance.memory_limit_bytes, options.proper_split, options.constraints
     relaxations: list[tuple[str, tuple[int | None, bool, Sequence[Constraint]]]] = []
     if limit is not None:
-        relaxations.append((f"memory limit {limit} B ({format_size(limit)}, model {memory_model})",
+        relaxations.append((f"memory limit {limit} B ({format_size(limit)}, model {options.memory_model})",
                             (None, proper_split, constraints)))
     if proper_split:
         relaxations.append(("proper split (1 <= x1 <= L-1)", (limit, False, constraints)))
     relaxations += [(describe(c), (limit, proper_split, [d for d in constraints if d is not c])) for c in constraints]
     culprits = [name for name, kept in relaxations if feasible(*kept)]
-    return culprits or [*(name for name, _ in relaxations), *(describe(v, "variables") for v in variables)]
+    return culprits or [*(name for name, _ in relaxations), *(describe(v, "variables") for v in options.variables)]
 
 
 def _check_several(objectives: Any) -> None:

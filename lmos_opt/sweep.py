@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lmos_opt import solvers
 from lmos_opt.api import pareto_front
@@ -79,18 +79,44 @@ class _Found:
     failure: str | None = None
 
 
+@dataclass(frozen=True)
+class SweepOptions:
+    """How `sweep` traces fronts, and where.
+
+    `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
+    of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has.
+    """
+
+    memory_model: MemoryModel = "sum"
+    proper_split: bool = False
+    solver: str = "highs"
+    jobs: int | None = None
+    dask: str | None = None
+    cache: Cache | None = None
+
+
+class SweepKeywords(TypedDict, total=False):
+    """The fields of SweepOptions, as keywords."""
+
+    memory_model: MemoryModel
+    proper_split: bool
+    solver: str
+    jobs: int | None
+    dask: str | None
+    cache: Cache | None
+
+
+ORDINARY_SWEEP = SweepOptions()
+
+
 def sweep(
     instances: Sequence[Instance],
     rules: Sequence[str],
+    options: SweepOptions = ORDINARY_SWEEP,
     *,
     labels: Sequence[Mapping[str, Any]] | None = None,
-    memory_model: MemoryModel = "sum",
-    proper_split: bool = False,
-    solver: str = "highs",
-    jobs: int | None = None,
-    dask: str | None = None,
-    cache: Cache | None = None,
     on_front: Callable[[bool], None] | None = None,
+    **changes: Unpack[SweepKeywords],
 ) -> pd.DataFrame:
     """What each rule chooses on each instance: a pandas row an (instance, rule), in that order whatever finished first.
 
@@ -98,19 +124,20 @@ def sweep(
     of `labels` (one mapping an instance), then COLUMNS, where `instance` is the position in `instances`. Where a rule
     has no split, the split's columns are empty and `reason` says why. A front is traced only if a rule needs it.
 
-    `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
-    of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has;
-    `on_front` is called after each front, with True if it was there already.
+    Each keyword takes the place of the field of `options` that has its name. `on_front` is called after each front, with True
+    if the cache had it already.
 
     Raises InputError for an unknown rule or solver, ClusterError where no scheduler or worker answers, SweepError
     where a front cannot be traced.
     """
+    options = replace(options, **changes)
+    cache = options.cache
     if labels is not None and len(labels) != len(instances):
         raise InputError("labels", f"there are {len(labels)} for {len(instances)} instances")
     chosen = _checked(rules)
-    tasks = [_Task(k, instance, chosen, memory_model, proper_split, solver, cache is not None)
+    tasks = [_Task(k, instance, chosen, options.memory_model, options.proper_split, options.solver, cache is not None)
              for k, instance in enumerate(instances)]
-    engine = [solvers.get(solver).name, solvers.get(solver).version()]
+    engine = [solvers.get(options.solver).name, solvers.get(options.solver).version()]
     keys = [cache.key("front", _ingredients(task, engine)) for task in tasks] if cache is not None else []
     found: dict[int, _Found] = {}
     twins: dict[str, list[_Task]] = {}
@@ -127,7 +154,7 @@ def sweep(
             todo.append(task)
             if cache is not None:
                 twins[keys[task.k]] = []
-    for answer in _answers(todo, jobs, dask):
+    for answer in _answers(todo, options.jobs, options.dask):
         if answer.failure is not None:
             raise SweepError(instances[answer.k].name, answer.k, answer.failure)
         if cache is not None and answer.front is not None:

@@ -79,7 +79,7 @@ def bandwidth_policy(
 
         found += pieces(part.low, part.high, look)
     ends = [(1 / piece.high, piece.label) for piece in reversed(found)]
-    return _policy(instance, rule, "bandwidth", memory_model, proper_split, lines, _merged(ends, float), start, end)
+    return _policy(instance, rule, "bandwidth", memory_model, proper_split, lines, _merged(ends, float), (start, end))
 
 
 def memory_policy(
@@ -114,7 +114,7 @@ def memory_policy(
         front.append(k)
         chosen = _select(instance, asked, argument, [(latencies[i], lines[i].memory_bytes) for i in front])
         steps.append((Fraction(max(start, lines[k].memory_bytes)), None if chosen is None else front[chosen]))
-    return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), start, end)
+    return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), (start, end))
 
 
 def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
@@ -205,8 +205,13 @@ def _merged(
 
 
 def _policy(instance: Instance, rule: str, over: Over, memory_model: MemoryModel, proper_split: bool,
+<<<<<<< HEAD
             lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]], low: float,
             high: float) -> Policy:  # fmt: skip
+=======
+            lines: Sequence[Line], steps: Sequence[tuple[float, int | None]], ends: tuple[float, float]) -> Policy:  # fmt: skip
+    low, high = ends
+>>>>>>> fc11b59 (No function outside the command line takes more than eight parameters)
     if all(label is None for _, label in steps):
         raise InfeasibleError(instance.name, (f"rule {rule} at every {over} from {low:g} to {high:g}",))
     found = []

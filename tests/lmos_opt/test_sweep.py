@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from contextlib import contextmanager
+from dataclasses import fields
+from typing import get_type_hints
 
 import pandas as pd
 import pytest
@@ -13,7 +15,7 @@ from lmos.bench.random_instances import random_instance
 from lmos_opt import InputError, pareto_front
 from lmos_opt.cache import Cache
 from lmos_opt.split import Split
-from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, sweep
+from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, SweepKeywords, SweepOptions, sweep
 from tests.processes import started
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")
@@ -181,3 +183,8 @@ def test_baselines_alone_trace_no_front(instances, monkeypatch):
     found = sweep(instances, ["ECO", "RS:3"], jobs=1, on_front=calls.append)
     assert calls == []
     assert found["front_points"].isna().all()
+
+
+def test_keywords_are_the_options():
+    assert {field.name for field in fields(SweepOptions)} == set(SweepKeywords.__annotations__)
+    assert get_type_hints(SweepOptions) == get_type_hints(SweepKeywords)

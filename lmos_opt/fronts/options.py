@@ -1,0 +1,66 @@
+"""What a front is asked for beside its objectives: a record for any Pyomo model, one for a split, and their fields as keywords."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from lmos_opt.algorithms import Algorithm
+from lmos_opt.formulation import Constraint, Variables
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.front import Front
+from lmos_opt.solvers import Solver
+
+
+@dataclass(frozen=True)
+class SearchOptions:
+    """How `trace_front` searches.
+
+    `constrain` names Algorithm 1's constrained objective; it decides how the front is traced and what the rule `lmos` returns,
+    not which points there are. `algorithm` and `solver` are names or one's own. After `time_limit_s` (looked at between
+    solves) the front has the points found so far; `resume` takes such a front, and only its gaps are searched. `step` says how
+    far apart points are to be, a number for each objective, where continuous variables trade objectives off.
+    """
+
+    constrain: str | None = None
+    algorithm: str | Algorithm | None = None
+    solver: str | Solver = "highs"
+    time_limit_s: float | None = None
+    resume: Front | None = None
+    step: Sequence[float] | None = None
+
+
+@dataclass(frozen=True)
+class FrontOptions(SearchOptions):
+    """What `pareto_front` is asked for: SearchOptions, and which splits there are.
+
+    Edge memory counts by `memory_model`; a `proper_split` has a layer at either side. `constraints` are blocks by name or
+    functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before constraints and
+    objectives are built.
+    """
+
+    memory_model: MemoryModel = "sum"
+    proper_split: bool = False
+    variables: Sequence[Variables] = ()
+    constraints: Sequence[Constraint] = ()
+
+
+class SearchKeywords(TypedDict, total=False):
+    """The fields of SearchOptions, as keywords."""
+
+    constrain: str | None
+    algorithm: str | Algorithm | None
+    solver: str | Solver
+    time_limit_s: float | None
+    resume: Front | None
+    step: Sequence[float] | None
+
+
+class FrontKeywords(SearchKeywords, total=False):
+    """The fields of FrontOptions, as keywords."""
+
+    memory_model: MemoryModel
+    proper_split: bool
+    variables: Sequence[Variables]
+    constraints: Sequence[Constraint]
