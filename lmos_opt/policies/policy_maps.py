@@ -205,13 +205,9 @@ def _merged(
 
 
 def _policy(instance: Instance, rule: str, over: Over, memory_model: MemoryModel, proper_split: bool,
-<<<<<<< HEAD
-            lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]], low: float,
-            high: float) -> Policy:  # fmt: skip
-=======
-            lines: Sequence[Line], steps: Sequence[tuple[float, int | None]], ends: tuple[float, float]) -> Policy:  # fmt: skip
+            lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]],
+            ends: tuple[float, float]) -> Policy:  # fmt: skip
     low, high = ends
->>>>>>> fc11b59 (No function outside the command line takes more than eight parameters)
     if all(label is None for _, label in steps):
         raise InfeasibleError(instance.name, (f"rule {rule} at every {over} from {low:g} to {high:g}",))
     found = []
