@@ -203,7 +203,7 @@ class FrontProblem:
         """A solution of least cost k within the limits; None if it is proved that there is none.
 
         `witness` is a solution known to be within the limits: an answer that contradicts it is not believed. Raises
-        SubproblemError if no rung of the solver's ladder gives an answer that holds.
+        SubproblemError if none of the solver's sets of settings gives an answer that holds.
         """
         return self._solve(self._rows[k], (k,), limits, witness)
 
@@ -263,7 +263,7 @@ class FrontProblem:
         infeasible = 0
         outcome = Outcome(Status.FAILED)
         for rung in range(self.solver.rungs):
-            outcome = self._climb(objective, limits, bounds, rung)
+            outcome = self._solve_with(objective, limits, bounds, rung)
             if outcome.status is Status.UNBOUNDED:
                 named = [name for k, name in enumerate(self.names) if k in judged] if len(judged) == 1 else []
                 raise InputError(self.milp.name, f"objective {named[0]} is unbounded" if named else "an objective is unbounded")
@@ -343,8 +343,8 @@ class FrontProblem:
             return self.is_less(judged[0], known[judged[0]], costs[judged[0]])
         return not self.dominates(costs, known)
 
-    def _climb(self, objective: LinearForm, limits: dict[int, Limit], bounds: dict[int, float], rung: int) -> Outcome:
-        """Solve on one rung, excluding solutions that hold only within the solver's tolerances."""
+    def _solve_with(self, objective: LinearForm, limits: dict[int, Limit], bounds: dict[int, float], rung: int) -> Outcome:
+        """Solve with one set of settings, excluding solutions that hold only within the solver's tolerances."""
         excluded: list[Array] = []
         while True:
             outcome = self._session.solve(objective, bounds, excluded, rung)

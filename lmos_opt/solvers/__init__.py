@@ -39,7 +39,7 @@ class Session(Protocol):
     def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
         """Minimise `objective` with upper bounds on some of the extra rows, without the `excluded` binary vectors.
 
-        A caller that doubts an answer climbs the ladder: each `rung` solves the same problem with other settings.
+        A caller that doubts an answer asks again: each `rung` solves the same problem with another set of settings.
         """
 
 
@@ -99,7 +99,7 @@ class Stretched:
 
 
 class Solver(Protocol):
-    """A solver: its name, how many rungs its ladder has, what it can, and how to open a session.
+    """A solver: its name, how many sets of settings it has, what it can, and how to open a session.
 
     `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound wherever
     that is possible. `exact` says that it decides without tolerances, so that its own word is a proof; a front that rests on
@@ -112,7 +112,7 @@ class Solver(Protocol):
 
     @property
     def rungs(self) -> int:
-        """How many settings the ladder of `Session.solve` has."""
+        """How many sets of settings `Session.solve` knows."""
 
     @property
     def relaxes(self) -> bool:

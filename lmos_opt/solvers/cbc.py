@@ -1,7 +1,7 @@
 """CBC through its command, cbc: a file and a process for every solve.
 
 Solutions are read from the binary file of `saveSolution`, which holds all digits; the readable one holds eight.
-Preprocessing and presolve are off until the last rung: what they decide within tolerances nobody can check.
+Preprocessing and presolve are off until the last set of settings: what they decide within tolerances nobody can check.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession,
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
 """Without gaps, and without an amount by which every next solution must be better."""
-_RUNGS = (
+_SETTINGS = (
     ("-presolve", "off", "-preprocess", "off"),
     ("-presolve", "off", "-preprocess", "off", "-cutsOnOff", "off", "-heuristicsOnOff", "off", "-randomCbcSeed", "1"),
     ("-randomCbcSeed", "2"),
@@ -55,7 +55,7 @@ class Cbc:
     """COIN-OR's branch and cut; `limit_s` is the time that one solve may take."""
 
     name: str = "cbc"
-    rungs: int = len(_RUNGS)
+    rungs: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -80,7 +80,7 @@ class Cbc:
         """Solve a file; see `Ask`."""
         options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
         if rung is not None:
-            options = [*_TIGHT, *_EXACT, *_RUNGS[rung], "-sec", str(self.limit_s), "-branchAndCut"]
+            options = [*_TIGHT, *_EXACT, *_SETTINGS[rung], "-sec", str(self.limit_s), "-branchAndCut"]
         command = [self._command(), MODEL, *options, "-saveSolution", ANSWER, "-solution", "stdout"]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")

@@ -36,7 +36,7 @@ class SolverAnswer:
 
 
 Ask = Callable[[str, int | None], SolverAnswer]
-"""Solve the text of an MPS file on a rung of the ladder; None: it has no integers, and row duals are wanted."""
+"""Solve the text of an MPS file with a set of settings, by its number; None: it has no integers, and row duals are wanted."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 glpsol's tolerances are built in: integers hold to 1e-5, and a branch that is better by less than 1e-7 of the objective
 is not searched. Its optima are therefore no proof where values lie close; its relaxations, read with all their digits,
-serve the certified search as well as any. Its integer presolver is left off until the last rung: it decides by the
+serve the certified search as well as any. Its integer presolver is left off until the last set of settings: it decides by the
 same tolerances before anything can be checked. (The linear one is off throughout: it would leave no duals.)
 """
 
@@ -20,7 +20,7 @@ from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession,
 
 _LP = ("--nomip", "--nopresol", "--noscale")
 """Rows come scaled; scaled again, the duals are rougher, and VGG19's front takes twice the time."""
-_RUNGS = (
+_SETTINGS = (
     ("--nopresol", "--nointopt", "--mipgap", "0"),
     ("--nopresol", "--nointopt", "--mipgap", "0", "--mostf", "--dfs", "--norelax", "--nosteep"),
     ("--intopt", "--mipgap", "0", "--cuts"),
@@ -55,7 +55,7 @@ class Glpk:
     """The GNU linear programming kit; `limit_s` is the time that one solve may take."""
 
     name: str = "glpk"
-    rungs: int = len(_RUNGS)
+    rungs: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -77,7 +77,7 @@ class Glpk:
 
     def ask(self, text: str, rung: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
-        options = _LP if rung is None else _RUNGS[rung]
+        options = _LP if rung is None else _SETTINGS[rung]
         command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")

@@ -1,7 +1,7 @@
 """Gurobi through gurobipy, which is not a dependency; programs and relaxations are kept alive between solves.
 
 The package from PyPI brings a licence for 2000 variables and 2000 rows; where a full one is installed, it is used.
-Presolve is off on the first two rungs, as with the others.
+Presolve is off in the first two sets of settings, as with the others.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _BASE: dict[str, Any] = {
     "DualReductions": 0,  # with them, infeasible and unbounded are one status
 }
 _INTEGER = {"IntFeasTol": FEASIBILITY_TOLERANCE, "MIPGap": 0.0, "MIPGapAbs": 0.0}
-_RUNGS: tuple[dict[str, Any], ...] = (
+_SETTINGS: tuple[dict[str, Any], ...] = (
     {"Presolve": 0, "Seed": 0, "NumericFocus": 0},
     {"Presolve": 0, "Seed": 1, "NumericFocus": 3},
     {"Presolve": -1, "Seed": 2, "NumericFocus": 3},
@@ -159,13 +159,13 @@ class GurobiSession(_Loaded):
     """The integer program."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float) -> None:
-        super().__init__(milp, extra_rows, _INTEGER | _RUNGS[0] | {"TimeLimit": limit_s}, integer=True)
+        super().__init__(milp, extra_rows, _INTEGER | _SETTINGS[0] | {"TimeLimit": limit_s}, integer=True)
         self._milp = milp
 
     @_explained
     def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
         """See `Session.solve`."""
-        self._set(_RUNGS[rung])
+        self._set(_SETTINGS[rung])
         self._pose(objective, row_upper)
         columns = self._milp.integer_columns
         cuts = []
@@ -187,7 +187,7 @@ class Gurobi:
     """The Gurobi optimizer; `limit_s` is the time that one solve may take."""
 
     name: str = "gurobi"
-    rungs: int = len(_RUNGS)
+    rungs: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0

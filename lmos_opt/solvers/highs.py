@@ -1,7 +1,7 @@
 """HiGHS through highspy, the model kept alive between solves.
 
-Presolve is off on the first rung: HiGHS's presolve calls feasible subproblems of this kind infeasible (issues 3090,
-2585, 2432 there). The later rungs, for answers that are in doubt, change what a wrong answer may depend on.
+Presolve is off in the first set of settings: HiGHS's presolve calls feasible subproblems of this kind infeasible (issues 3090,
+2585, 2432 there). The later sets, for answers that are in doubt, change what a wrong answer may depend on.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lmos_opt.solvers import Outcome, Relaxed, Status
 FEASIBILITY_TOLERANCE = 1e-9
 """Rows are scaled to about 1e4: this is 1e-13 of their size. At 1e-10, the smallest HiGHS takes, it loses points."""
 
-_RUNGS: tuple[dict[str, Any], ...] = (
+_SETTINGS: tuple[dict[str, Any], ...] = (
     {"presolve": "off", "random_seed": 0},
     {"presolve": "off", "random_seed": 1, "mip_feasibility_tolerance": 1e-7, "primal_feasibility_tolerance": 1e-8},
     {"presolve": "on", "random_seed": 2},
@@ -149,8 +149,8 @@ class HighsSession(_Loaded):
     """The integer program."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        super().__init__(_load(milp, extra_rows, _BASE | _RUNGS[0], integer=True), milp, len(extra_rows))
-        self._rung = 0
+        super().__init__(_load(milp, extra_rows, _BASE | _SETTINGS[0], integer=True), milp, len(extra_rows))
+        self._setting = 0
 
     def _set(self, options: dict[str, Any]) -> None:
         for name, value in options.items():
@@ -159,9 +159,9 @@ class HighsSession(_Loaded):
     def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
         """See `Session.solve`."""
         highs = self._highs
-        if rung != self._rung:
-            self._set(_BASE | _RUNGS[rung])
-            self._rung = rung
+        if rung != self._setting:
+            self._set(_BASE | _SETTINGS[rung])
+            self._setting = rung
         self._pose(objective, row_upper)
         for known in excluded:
             self._exclude(known)
@@ -186,7 +186,7 @@ class Highs:
     """The default solver; highspy is a dependency of this package."""
 
     name: str = "highs"
-    rungs: int = len(_RUNGS)
+    rungs: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
 

@@ -1,6 +1,6 @@
 """SCIP through pyscipopt, which is not a dependency: programs from a file, relaxations by its LP solver kept alive.
 
-Presolving is off on the first two rungs, as with the others.
+Presolving is off in the first two sets of settings, as with the others.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _BASE: dict[str, Any] = {
     "parallel/maxnthreads": 1,
 }
 _NO_PRESOLVE = {"presolving/maxrounds": 0, "lp/presolving": False}
-_RUNGS: tuple[dict[str, Any], ...] = (
+_SETTINGS: tuple[dict[str, Any], ...] = (
     _NO_PRESOLVE,
     {**_NO_PRESOLVE, "separating/maxrounds": 0, "separating/maxroundsroot": 0, "randomization/randomseedshift": 1},
     {"randomization/randomseedshift": 2},
@@ -113,7 +113,7 @@ class Scip:
     """The SCIP optimization suite; `limit_s` is the time that one solve may take."""
 
     name: str = "scip"
-    rungs: int = len(_RUNGS)
+    rungs: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -136,7 +136,7 @@ class Scip:
         """Solve a file; see `Ask`."""
         model = _scip().Model()
         model.hideOutput()
-        model.setParams(_BASE | _RUNGS[rung or 0] | {"limits/time": self.limit_s})
+        model.setParams(_BASE | _SETTINGS[rung or 0] | {"limits/time": self.limit_s})
         with TemporaryDirectory(prefix="lmos-scip-") as folder:
             path = Path(folder) / MODEL
             path.write_text(text)

@@ -70,7 +70,7 @@ def test_the_solution_is_feasible_in_exact_arithmetic(name):
 
 @each
 def test_presolve_is_wrong(name):
-    """Should this fail, HiGHS has changed: see whether the ladder in `solvers/highs.py` may have its presolve back."""
+    """Should this fail, HiGHS has changed: see whether the settings in `solvers/highs.py` may have its presolve back."""
     options, _, least = CASES[name]
     status, cost = _answer(name, options, "on")
     wrong = status == highspy.HighsModelStatus.kInfeasible or cost > least + 0.5
