@@ -1,11 +1,13 @@
 """The integer program of the split in Pyomo: one file a block of constraints.
 
-`formulation/NAME.py` with a function `add(m, instance)` is a block; naming it is all the registration there is.
+`formulation/NAME.py` with a function `add(m, instance)` is a block; naming it is all the registration there is. Variables
+whose values follow from the edge set it declares with `derive`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -22,16 +24,31 @@ Variables = str | Callable[[Any, "Instance"], Any]
 """A block's name, or a function that adds variables to the model: itself, or as a mapping of names to Pyomo components."""
 
 
+@dataclass(frozen=True)
+class Derived:
+    """Variables of a block, and their values from a down-closed edge set alone, in the same order."""
+
+    variables: tuple[Any, ...]
+    values: Callable[[frozenset[str]], Sequence[float]]
+
+
+def derive(m: Any, variables: Iterable[Any], values: Callable[[frozenset[str]], Sequence[float]]) -> None:
+    """Say which values a block's variables have at an edge set: nobody else needs to know of them, and no search decides them."""
+    m.derived.append(Derived(tuple(variables), values))
+
+
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
     return [name for name in modules_of(*__path__) if name not in {"memory", "stages"}]
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
-    """Add a block's variables and constraints to the model."""
+    """Add a block's variables and constraints to the model; nothing where it stands there already."""
     if name not in block_names():
         raise InputError("constraints", f"{name!r} is not a block of constraints; there are {', '.join(block_names())}")
-    import_module(f"{__name__}.{name}").add(m, instance)
+    if name not in m.blocks:
+        m.blocks.add(name)
+        import_module(f"{__name__}.{name}").add(m, instance)
 
 
 def build_model(
@@ -48,7 +65,7 @@ def build_model(
     `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
     `m.layers` are the names in topological order, `m.edge`, `m.sent`, `m.offload` the variables, `m.memory` the edge
     memory (B) under the memory model. `variables` come before `constraints`; `m.formulated` are the names of what is none
-    of the user's.
+    of the user's, `m.derived` the variables that follow from the edge set, block by block.
     """
     import pyomo.environ as pyo
 
@@ -60,10 +77,10 @@ def build_model(
     own_variables, own_constraints = (_several(given, what) for given, what in
                                       ((variables, "variables"), (constraints, "constraints")))
     m = pyo.ConcreteModel(instance.name)
+    m.derived, m.blocks = [], set()
     for block in ("assignment", "crossing", f"memory_{memory_model}"):
         add_block(m, instance, block)
-    if instance.memory_limit_bytes is not None:
-        add_block(m, instance, "memory_limit")
+    add_block(m, instance, "memory_limit")
     if proper_split:
         add_block(m, instance, "proper_split")
     if exact_memory:

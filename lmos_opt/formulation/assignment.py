@@ -6,6 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from lmos_opt.formulation import derive
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
@@ -19,6 +20,7 @@ def add(m: Any, instance: Instance) -> None:
     m.layers = pyo.Set(initialize=instance.names, ordered=True)
     m.edge = pyo.Var(m.layers, domain=pyo.Binary)
     m.offload = pyo.Var(bounds=(0, 1))
+    derive(m, [m.offload], lambda edge: [len(edge) < len(instance.layers)])
     m.precedence = pyo.ConstraintList()
     for u, v in instance.arcs:
         if u != INPUT:

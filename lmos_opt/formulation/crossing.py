@@ -6,6 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from lmos_opt.formulation import derive
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
@@ -16,9 +17,16 @@ def add(m: Any, instance: Instance) -> None:
     The two upper bounds (only edge outputs cross, and only if some consumer is at the server) make `sent` exact at
     binary `edge`, whatever the sign of its weight in a user's objective.
     """
-    m.sent = pyo.Var([INPUT, *instance.names], bounds=(0, 1))
+    tensors = [INPUT, *instance.names]
+    m.sent = pyo.Var(tensors, bounds=(0, 1))
+
+    def crossing(edge: frozenset[str]) -> list[float]:
+        found = set(instance.crossing(edge))
+        return [u in found for u in tensors]
+
+    derive(m, [m.sent[u] for u in tensors], crossing)
     m.crossing = pyo.ConstraintList()
-    for u in (INPUT, *instance.names):
+    for u in tensors:
         consumers = instance.consumers[u]
         at_edge = 1 if u == INPUT else m.edge[u]
         if len(consumers) == 1:

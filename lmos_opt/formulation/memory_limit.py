@@ -10,7 +10,12 @@ from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `memory <= M` (B); under `peak` the bytes of every step are bounded, which is the same and needs no maximum."""
+    """Add `memory <= M` (B); under `peak` the bytes of every step are bounded, which is the same and needs no maximum.
+
+    Nothing without a limit.
+    """
+    if instance.memory_limit_bytes is None:
+        return
     bounded = m.memory_floor.values() if hasattr(m, "memory_floor") else [m.memory]
     m.memory_limit = pyo.ConstraintList()
     for memory in bounded:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import add_block
+from lmos_opt.formulation import add_block, derive
+from lmos_opt.formulation.memory import is_alive, peak_step
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
@@ -27,6 +28,13 @@ def add(m: Any, instance: Instance) -> None:
     held = {v: _held(instance, k) for k, v in enumerate(instance.names)}
     pairs = [(v, a) for v, (_, optional) in held.items() for a in optional]
     m.alive = pyo.Var(pairs, bounds=(0, 1))
+
+    def at_the_peak(edge: frozenset[str]) -> list[float]:
+        """The step while which most bytes are alive, and what is alive then."""
+        peak = peak_step(instance, edge)
+        return [*(v == peak for v in instance.names), *(v == peak and is_alive(instance, edge, a, v) for v, a in pairs)]
+
+    derive(m, [*(m.step[v] for v in instance.names), *(m.alive[pair] for pair in pairs)], at_the_peak)
     m.peak_step = pyo.ConstraintList()
     m.peak_step.add(sum(m.step[v] for v in m.layers) == m.used)
     for v, (_, optional) in held.items():

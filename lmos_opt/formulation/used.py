@@ -6,6 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from lmos_opt.formulation import derive
 from lmos_opt.instance import Instance
 
 
@@ -16,6 +17,7 @@ def add(m: Any, instance: Instance) -> None:
         m.used = pyo.Expression(expr=m.edge[first[0]])
         return
     m.used = pyo.Var(bounds=(0, 1))
+    derive(m, [m.used], lambda edge: [bool(edge)])
     m.using = pyo.ConstraintList()
     for v in first:
         m.using.add(m.used >= m.edge[v])

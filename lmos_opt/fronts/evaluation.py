@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from lmos_opt.errors import InputError
-from lmos_opt.formulation.memory import MemoryModel, is_alive, peak_step
+from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Point
 from lmos_opt.fronts.agreement import attainable
 from lmos_opt.graph import INPUT
@@ -35,22 +35,18 @@ class Evaluation:
             return columns[id(variable)]
 
         self._edge = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
-        self._sent = [(u, column(variable)) for u, variable in model.sent.items()]
-        self._offload = column(model.offload)
-        self._used = columns.get(id(model.used))
-        self._step = {v: column(variable) for v, variable in model.step.items()} if hasattr(model, "step") else {}
-        self._alive = [(*pair, column(variable)) for pair, variable in model.alive.items()] if self._step else []
-        self._users = np.array(columns_of_user(model, columns), dtype=np.int64)
+        self._derived = [(np.array([column(variable) for variable in block.variables], dtype=np.int64), block.values)
+                         for block in model.derived]  # fmt: skip
+        ours = {*self._edge.tolist(), *(k for found, _ in self._derived for k in found.tolist())}
+        self._users = np.array([k for k in columns_of_user(model, columns) if k not in ours], dtype=np.int64)
         self._has_own_rows = bool(len(self._users) or len(model.user) or set(model.component_map()) - model.formulated)
-        ours = {*self._edge, self._offload, self._used, *self._step.values()}
-        ours.update(k for *_, k in (*self._sent, *self._alive))
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
         if not self._has_own_rows and all(o.value is not None for o in chosen):
             own = []  # they follow from the edge set
         whole = [k for k in own if milp.integer[k]]
         self.deciders, self.decisive = np.append(self._edge, whole).astype(np.int64), whole == own
         follows = milp.lower < milp.upper
-        follows[[*(k for k in ours if k is not None), *whole]] = False
+        follows[[*ours, *whole]] = False
         self._open = np.flatnonzero(follows)
 
     def split(self, x: Array) -> Split:
@@ -120,19 +116,10 @@ class Evaluation:
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from the edge set recomputed from it."""
-        full, edge = x.copy(), split.edge
-        crossing = set(split.instance.crossing(edge))
-        full[self._edge] = [v in edge for v in split.instance.names]
-        for u, k in self._sent:
-            full[k] = u in crossing
-        full[self._offload] = len(edge) < len(split.instance.layers)
-        if self._used is not None:
-            full[self._used] = bool(edge)
-        peak = peak_step(split.instance, edge) if self._step else None
-        for v, k in self._step.items():
-            full[k] = v == peak
-        for v, a, k in self._alive:
-            full[k] = v == peak and is_alive(split.instance, edge, a, v)
+        full = x.copy()
+        full[self._edge] = [v in split.edge for v in split.instance.names]
+        for columns, values in self._derived:
+            full[columns] = values(split.edge)
         return full
 
 
