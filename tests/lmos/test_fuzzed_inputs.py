@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import gc
 import io
 import json
 import os
@@ -254,6 +255,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setitem(SOUND, "plan", [plan.to_dict() for plan in map(Plans(BRANCHED), (0, 1, 3, -1))])
     monkeypatch.setattr(typer.main, "get_command", cache(typer.main.get_command))  # half the time went into making it anew
+    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1)  # to count them takes 0.1 s, in each command
     default = torch.get_default_dtype()
     with one_thread(), settled():  # else each command in turn would make the collector look through torch and Pyomo again
         yield tmp_path

@@ -19,6 +19,7 @@ from lmos_opt.errors import LmosError
 from measurement import profile_network, trace_network
 from measurement.errors import UntraceableError
 from measurement.networks import network_digest
+from measurement.profiling import profile_traced
 from runner.parts.split import split_traced
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*quantization", "ignore:must run observer")
@@ -332,7 +333,7 @@ def test_fault_15_a_transformer_encoder_may_be_the_whole_network(build: Callable
         head, tail = split_traced(traced, edge)
         with torch.inference_mode():
             assert torch.equal(tail(head(x)), module(x))
-    assert sum(v.weight_bytes for v in profile_network(module, x).layers) == sum(p.nbytes for p in module.parameters())
+    assert sum(v.weight_bytes for v in profile_traced(traced).layers) == sum(p.nbytes for p in module.parameters())
 
 
 def test_fault_15_an_example_of_an_unknown_kind_is_refused() -> None:
