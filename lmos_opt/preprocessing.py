@@ -47,7 +47,7 @@ class Preprocessing(Record):
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
-        """Of the input that it makes."""
+        """The shape (1, channels, height, width) of the input that it makes."""
         return (1, len(self.channels), *self.crop)
 
     @property

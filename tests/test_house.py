@@ -1,4 +1,4 @@
-"""The house in numbers, which may get better but not worse. `python -m tests.test_house` prints them beside those of before.
+"""The layout in numbers, which may get better but not worse. `python -m tests.test_house` prints them beside those of before.
 
 Imports are counted as grimp finds them, which import-linter brings: wherever they stand, at a module's top, in a function, or
 for type checkers alone. Lines and parameters are those of the four packages; `self` and `cls` are no parameters.

@@ -22,7 +22,7 @@ Side = tuple[int, int]
 SIDES: tuple[Side, ...] = ((-1, 1), (-1, -1), (1, 1), (1, -1), (0, 1), (0, -1), (-1, 0), (1, 0))
 """In the order in which they are tried: a front drawn as steps leaves a point to its right."""
 UPWARDS: tuple[Side, ...] = ((1, 1), (-1, 1), (0, 1), (1, -1), (-1, -1), (0, -1))
-"""For lines that lie level."""
+"""The sides in the order in which they are tried beside a horizontal line."""
 _DISTANCES_POINTS = (5.0, 11.0, 18.0)
 _GAP_PIXELS = 1.0
 _EVERY_PIXELS = 6.0

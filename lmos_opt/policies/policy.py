@@ -105,12 +105,12 @@ class Policy(Document):
 
     @property
     def low(self) -> float:
-        """Where the range begins."""
+        """The least bandwidth (B/s) or memory limit (B) of the range."""
         return self.stretches[0].low
 
     @property
     def high(self) -> float:
-        """Where the range ends."""
+        """The largest bandwidth (B/s) or memory limit (B) of the range."""
         return self.stretches[-1].high
 
     @property

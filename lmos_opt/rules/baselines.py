@@ -9,6 +9,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
+from lmos_opt.units import counted
 
 BASELINES = ("ECO", "SCO", "RS:SEED", "DADS", "Neurosurgeon", "cut:N")
 
@@ -41,7 +42,7 @@ def random_split(instance: Instance, seed: int) -> tuple[str, ...]:
 def cut(instance: Instance, n: int) -> tuple[str, ...]:
     """The first n layers in topological order; InputError unless 0 <= n <= L."""
     if not 0 <= n <= len(instance.layers):
-        raise InputError("cut", f"{n} is not between 0 and the {len(instance.layers)} layers of {instance.name}")
+        raise InputError("cut", f"{n} is not between 0 and the {counted(len(instance.layers), 'layer')} of {instance.name}")
     return instance.names[:n]
 
 

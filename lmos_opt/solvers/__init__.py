@@ -108,7 +108,7 @@ class Solver(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called by."""
+        """The name that selects it, as in `--solver NAME`."""
 
     @property
     def rungs(self) -> int:
@@ -116,7 +116,7 @@ class Solver(Protocol):
 
     @property
     def relaxes(self) -> bool:
-        """Whether it gives relaxations."""
+        """Whether it gives linear relaxations with row duals."""
 
     @property
     def exact(self) -> bool:

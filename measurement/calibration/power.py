@@ -58,7 +58,7 @@ class Battery:
 
     @property
     def what(self) -> str:
-        """Which battery."""
+        """The meter in words: the battery's name, and that it measures the whole device."""
         return f"battery {self.folder.name}: the whole device"
 
     def average_w(self, work: Callable[[], object], least_s: float) -> float:

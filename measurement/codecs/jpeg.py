@@ -38,7 +38,7 @@ class Jpeg(Codec):
         self._normalisation: Any = None
 
     def sent_bytes(self, tensor: Described) -> None:
-        """That depends on the picture."""
+        """None: the bytes depend on the picture."""
         del tensor
 
     def for_network(self, network: NetworkSource, tensor: TensorSpec) -> Self:

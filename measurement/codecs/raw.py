@@ -16,7 +16,7 @@ class Raw(Codec):
     is_lossless = True
 
     def sent_bytes(self, tensor: Described) -> int:
-        """What it has."""
+        """The tensor's own bytes."""
         return tensor.bytes
 
     def encode(self, name: str, tensor: Tensor) -> None:

@@ -39,7 +39,7 @@ class Zstd(Codec):
         self._decompressor: Any = None
 
     def sent_bytes(self, tensor: Described) -> None:
-        """That depends on the numbers."""
+        """None: the bytes depend on the tensor's numbers."""
         del tensor
 
     def encode(self, name: str, tensor: Tensor) -> bytes | None:

@@ -176,7 +176,7 @@ class _Runs:
 
     @property
     def count(self) -> int:
-        """How often each kind was run."""
+        """How many rounds were timed; each round has one run of each kind."""
         return len(self._whole)
 
     def forget(self) -> None:
@@ -209,7 +209,7 @@ class _Runs:
         return max([whole.width, *(layer.width for layer in layers if layer.value >= HEAVY * whole.value)])
 
     def times(self, threads: int, ended: Literal["precision", "budget"]) -> LayerTimes:
-        """What the runs say."""
+        """The times of the layers and of the whole, from the runs so far."""
         whole = median_of(self._whole)
         read = {name: median_of([run[name] for run in self._divided]) for name in self._steps.layers}
         clock = {name: median(run[name] for run in self._clock) for name in self._steps.layers}

@@ -66,7 +66,7 @@ class Exchange:
 
     @property
     def retries(self) -> int:
-        """How often it was sent again."""
+        """How many times the question was sent again."""
         return max(self.sent - 1, 0)
 
     def note_sent(self) -> None:

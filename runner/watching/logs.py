@@ -55,7 +55,7 @@ class _StandardError(logging.StreamHandler[TextIO]):
 
     @property
     def stream(self) -> TextIO:
-        """Where it goes."""
+        """Standard error as it is now, which may have been replaced since the handler was made."""
         return sys.stderr
 
     @stream.setter

@@ -173,5 +173,5 @@ class PlainWire:
         """Nothing to agree on."""
 
     def sendmsg(self, parts: Sequence[memoryview]) -> int:
-        """As a socket's."""
+        """Send the parts without TLS; returns how many bytes the socket took."""
         return self._sendmsg(parts)

@@ -119,5 +119,5 @@ class Drawing:
         self.goals[4:] = []
 
     def program(self, name: str) -> Program:
-        """What was drawn."""
+        """The drawn columns, rows and objectives as a program."""
         return Program(name, tuple(self.columns), tuple(self.rows), tuple(self.goals))

@@ -55,7 +55,7 @@ class _Prober:
 
     @property
     def base_s(self) -> float:
-        """What an empty exchange takes."""
+        """The time of an empty exchange (s)."""
         return median(one.seconds for one in self.found if one.n_bytes == 0)
 
     def left_s(self) -> float:
