@@ -246,7 +246,7 @@ def test_those_who_only_connect_keep_nobody_from_reading_for_long() -> None:
 
 
 def test_the_page_lists_every_metric_and_every_event() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "observing.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "events.md").read_text()
     rows = [line.split("|")[1:-1] for line in page.splitlines() if line.startswith("| `")]
     listed = {name for row in rows for name in re.findall(r"`(\w+)`", row[0])}
     kinds = {name: row[1] for row in rows for name in re.findall(r"`(\w+)`", row[0])}
