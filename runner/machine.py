@@ -12,6 +12,8 @@ import lmos_opt
 from lmos_opt.files import Count, Name, Record, Text
 
 _PACKAGES = ("torch", "torchvision", "numpy")
+SOFTWARE = f"lmos {lmos_opt.__version__}"
+"""What each side of a conversation says that it is."""
 
 
 class Machine(Record):

@@ -8,12 +8,12 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from lmos_opt.codec_sizes import RAW
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.graph import INPUT
+from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -96,7 +96,7 @@ class Codec:
 
 def names() -> list[str]:
     """The shipped codecs."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return list(modules_of(*__path__))
 
 
 def get(text: str) -> Codec:

@@ -19,13 +19,12 @@ from typing import Self
 
 from torch import Tensor
 
-import lmos_opt
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource, TensorSpec
 from measurement import codecs
 from measurement.codecs import RAW, Codec
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError, one_line
-from runner.machine import Machine
+from runner.machine import SOFTWARE, Machine
 from runner.parts.split import Crossing
 from runner.wire.coding import codec_for
 from runner.wire.connecting import Dialer, format_address
@@ -57,7 +56,6 @@ from runner.wire.transport import Channel
 
 _SIGNS_OF_LIFE = 3
 """A connection that has nothing to ask says so this often before the server would take it for gone."""
-SOFTWARE = f"lmos {lmos_opt.__version__}"
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import lmos_opt
 from measurement import codecs
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
 from runner.faults.limits import Budget, Buffers, Limits, Throttle
 from runner.faults.refusal import Refusal
-from runner.machine import Machine
+from runner.machine import SOFTWARE, Machine
 from runner.places.answers import LARGEST_KEPT_BYTES, Responder, Stored
 from runner.places.tail import Networks, ServedPlan
 from runner.watching.events import (
@@ -49,7 +48,6 @@ from runner.wire.protocol import (
 )
 from runner.wire.transport import LINGER_S, Channel
 
-SOFTWARE = f"lmos {lmos_opt.__version__}"
 _NOTHING = memoryview(bytes(2**22))
 
 

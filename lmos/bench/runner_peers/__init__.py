@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
-from pkgutil import iter_modules
 
 from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
 from runner.errors import RunnerError
 
 _END_S = 10
@@ -54,7 +54,7 @@ class Peer:
 
 def names() -> list[str]:
     """All peers, in alphabetical order."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return list(modules_of(*__path__))
 
 
 def get(name: str) -> Peer:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import import_module
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal
 
 from lmos_opt.errors import InputError, LmosError
+from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from lmos.bench.cases import Case
@@ -76,7 +76,7 @@ class Contestant:
 
 def names() -> list[str]:
     """All contestants, in alphabetical order."""
-    return sorted(module.name for module in iter_modules(__path__))
+    return list(modules_of(*__path__))
 
 
 def get(name: str) -> Contestant:
