@@ -144,12 +144,12 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
     begun = None if resume is None else Front.load(resume)
     seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
     counter = count(1)
-    with activity("tracing the front") as tell:
+    with activity("finding the front") as tell:
         return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
                             proper_split=request.proper_split, variables=request.added, constraints=request.asked,
                             solver=request.solver,
                             time_limit_s=seconds, resume=begun,
-                            on_point=lambda _: tell(f"tracing the front: {counted(next(counter), 'point')}"))
+                            on_point=lambda _: tell(f"finding the front: {counted(next(counter), 'point')}"))
 
 
 def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Point | None:

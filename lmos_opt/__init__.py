@@ -50,7 +50,7 @@ _HOME = {
 _MOVED = {
     "lmos_opt": "coding=codec_sizes",
     "lmos_opt.algorithms": "belief branching refinement",
-    "lmos_opt.fronts": "agreement combining enumeration evaluation tracing",
+    "lmos_opt.fronts": "agreement combining enumeration evaluation fronts.tracing=growing tracing=growing",
     "lmos_opt.policies": "lines policy policy_maps",
     "lmos_opt.programs": "compiling milp presolve",
     "lmos_opt.rules": "baselines min_cut selection",

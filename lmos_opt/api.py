@@ -17,8 +17,8 @@ from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
+from lmos_opt.fronts.growing import GrowingFront
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
-from lmos_opt.fronts.tracing import Tracing
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
@@ -64,7 +64,7 @@ def trace_front(model: Any, objectives: Sequence[Any], options: SearchOptions = 
     return _model_front(model, objectives, replace(options, **changes)).run(on_point)
 
 
-def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> Tracing:
+def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> GrowingFront:
     """The points of a front as they are found; `source` is an Instance or a Pyomo model.
 
     The options are those of `pareto_front` and `trace_front`, but for `on_point`. What is returned has the front so far as
@@ -74,8 +74,8 @@ def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), *
     >>> layer = {"name": "a", "inputs": ["input"], "t_edge_s": 0.5, "t_server_s": 0.1, "weight_bytes": 8, "output_bytes": 4}
     >>> instance = Instance.from_dict({"schema": "lmos.instance/1", "name": "toy", "input_bytes": 100, "rtt_s": 0.0,
     ...     "bandwidth_bytes_per_s": 1000.0, "memory_limit_bytes": None, "layers": [layer]})
-    >>> tracing = iter_front(instance)
-    >>> sorted(point.x1 for point in tracing), tracing.front.complete
+    >>> found = iter_front(instance)
+    >>> sorted(point.x1 for point in found), found.front.complete
     ([0, 1], True)
     """
     if isinstance(source, Instance):
@@ -99,7 +99,7 @@ class _Asked:
         return [form if sign > 0 else -form for form, sign in zip(self.forms, self.signs, strict=True)]
 
 
-def _split_front(instance: Instance, objectives: Sequence[str | Objective], options: FrontOptions) -> Tracing:
+def _split_front(instance: Instance, objectives: Sequence[str | Objective], options: FrontOptions) -> GrowingFront:
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
     start = perf_counter()
@@ -115,14 +115,14 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     milp, forms, columns = compile_model(model, [expression_of(o, model, instance, is_shipped=isinstance(asked, str))
                                                  for asked, o in zip(objectives, chosen, strict=True)])
-    question = _Asked(names, signs, forms, constrained)
+    goals = _Asked(names, signs, forms, constrained)
 
     def infeasible() -> InfeasibleError:
         return InfeasibleError(instance.name, _blame(instance, options))
 
     if own:  # ours have nothing to tighten
         try:
-            milp = presolve(milp, question.costs)
+            milp = presolve(milp, goals.costs)
         except InfeasibleError as error:
             raise infeasible() from error
     evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
@@ -136,15 +136,15 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
                      x2=len(instance.layers) - len(split.edge),
                      solution=None if solution is None else {name: _tidy(value) for name, value in solution.items()})
 
-    problem = _problem(milp, question, options, evaluate, [granule_of(o, instance) for o in chosen])
+    problem = _problem(milp, goals, options, evaluate, [granule_of(o, instance) for o in chosen])
     problem.hints = evaluate.prefixes()
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
-    return Tracing(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
-                   _algorithm(options.algorithm, problem), point, infeasible, constrained, start)
+    return GrowingFront(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
+                        _algorithm(options.algorithm, problem), point, infeasible, constrained, start)
 
 
-def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> Tracing:
+def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:
     from lmos_opt.own_code import check_objectives
 
     start = perf_counter()
@@ -154,19 +154,19 @@ def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) 
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
     constrained = _constrained(names, options.constrain)
     milp, forms, _ = compile_model(model, objectives)
-    question = _Asked(names, signs, forms, constrained)
-    milp = presolve(milp, question.costs)
+    goals = _Asked(names, signs, forms, constrained)
+    milp = presolve(milp, goals.costs)
     variable = [replace(form, constant=0.0) for form in forms]  # beside a large constant, small differences would be rounded away
 
     def point(candidate: Candidate) -> Point:
         values = {name: _tidy(form.at(candidate.x)) for name, form in zip(names, forms, strict=True)}
         return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
 
-    problem = _problem(milp, replace(question, forms=variable), options)
+    problem = _problem(milp, replace(goals, forms=variable), options)
     if options.resume is not None:
         problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(options.resume, names)]
-    return Tracing(milp.name, infos, problem, _algorithm(options.algorithm, problem), point,
-                   lambda: InfeasibleError(milp.name, ()), constrained, start)
+    return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), point,
+                        lambda: InfeasibleError(milp.name, ()), constrained, start)
 
 
 def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorithm:

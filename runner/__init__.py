@@ -26,15 +26,17 @@ _MOVED = {
     ),
     "lmos.bench": "bench.coding=codec_cuts",
     "lmos.cli": "cli_bench=bench command_line options",
-    "lmos.pages": "reporting=report ui",
+    "lmos.pages": "reporting=summary ui",
     "lmos.paper": "reproduction=making",
     "runner.client": "line=server_connection pipeline remote",
     "runner.faults": "fallback limits refusal",
     "runner.lab": "emulation probing",
     "runner.parts": "exporting halves loading network sparing split",
     "runner.places": "answers batching comparing conversation edge head server tail",
-    "runner.watching": "events live logs metrics plots recorder report trace",
-    "runner.wire": "access certs coding connecting protocol shaping spinning tensors tls transport",
+    "runner.watching": "events live logs metrics plots recorder report trace=timeline watching.trace=timeline",
+    "runner.wire": (
+        "access certs coding=agreed_codec wire.coding=agreed_codec connecting protocol shaping spinning tensors tls transport"
+    ),
 }
 """Modules by where they stand now; until the next minor version."""
 

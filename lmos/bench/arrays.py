@@ -56,7 +56,7 @@ class Arrays:
 
 def arrays(case: Case) -> Arrays:
     """The arrays of a case."""
-    return _split(case.question) if isinstance(case.question, Instance) else _listed(case.question)
+    return _split(case.problem) if isinstance(case.problem, Instance) else _listed(case.problem)
 
 
 def _listed(program: IntegerProgram) -> Arrays:

@@ -79,19 +79,19 @@ class Case:
     suite: str
     name: str
     size: int
-    question: Instance | IntegerProgram
+    problem: Instance | IntegerProgram
 
     @property
     def senses(self) -> tuple[str, ...]:
         """The objectives' senses; a split instance has latency (min) and memory (max, model `sum`)."""
-        return ("min", "max") if isinstance(self.question, Instance) else self.question.sense
+        return ("min", "max") if isinstance(self.problem, Instance) else self.problem.sense
 
     @property
     def kind(self) -> Literal["chain", "graph", "program"]:
         """What contestants declare that they can do."""
-        if isinstance(self.question, IntegerProgram):
+        if isinstance(self.problem, IntegerProgram):
             return "program"
-        return "chain" if self.question.is_chain else "graph"
+        return "chain" if self.problem.is_chain else "graph"
 
 
 def random_split(n_layers: int, seed: int, chain: bool) -> Instance:

@@ -107,8 +107,8 @@ def compete(case: Case, contestants: Sequence[Contestant], repeats: int, seed: i
 
 def _known_truth(case: Case) -> Truth | None:
     """The front that its source lists, or that enumeration gives."""
-    if isinstance(case.question, IntegerProgram):
-        return None if case.question.front is None else Truth(case.question.front, "published")
+    if isinstance(case.problem, IntegerProgram):
+        return None if case.problem.front is None else Truth(case.problem.front, "published")
     return Truth(solvers.get("enumeration").run(case, Terms()).values, "enumeration") if case.kind == "chain" else None
 
 

@@ -1,8 +1,8 @@
 """`lmos bench exactness`: fronts of random split instances beside enumeration, which is slow and never wrong.
 
-A seed makes a question: an instance (every other one with layers whose outputs are returned), objectives, perhaps a
+A seed makes a case: an instance (every other one with layers whose outputs are returned), objectives, perhaps a
 memory limit or a proper split. It is asked under both memory models, and whatever differs from the truth is a mistake. The
-same seed makes the same question again.
+same seed makes the same case again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Case:
 class Verdict:
     """One front, judged. `mistakes` is empty where it is the true one; an incomplete front claims nothing, and has a reason."""
 
-    question: Case
+    case: Case
     memory_model: MemoryModel
     points: int
     solves: int
@@ -64,8 +64,8 @@ class Verdict:
         return bool(self.mistakes)
 
 
-def question(seed: int) -> Case:
-    """The question of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
+def drawn_case(seed: int) -> Case:
+    """The case of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
     rng = random.Random(f"question {seed}")
     names = PAPER if rng.random() < 0.5 else tuple(rng.sample(objectives.names(), rng.choice((2, 2, 3))))
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
@@ -80,7 +80,7 @@ def question(seed: int) -> Case:
 
 
 def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
-    """Trace a question's front and judge it. What a solver raises is a mistake; KeyboardInterrupt goes through."""
+    """Trace a case's front and judge it. What a solver raises is a mistake; KeyboardInterrupt goes through."""
     start = perf_counter()
     try:
         front = pareto_front(asked.instance, asked.objectives, memory_model=memory_model, constrain=asked.constrain,
@@ -107,7 +107,7 @@ def verdicts(seeds: Sequence[int], solver: str, jobs: int) -> Iterator[Verdict]:
 
 
 def _both(seed: int, solver: str) -> list[Verdict]:
-    asked = question(seed)
+    asked = drawn_case(seed)
     return [answer(asked, memory_model, solver) for memory_model in get_args(MemoryModel)]
 
 

@@ -51,12 +51,12 @@ def solve(program: dict[str, Any], options: dict[str, Any], time_limit_s: float)
 
 
 def main() -> None:
-    """Answer the question on standard input."""
-    question = json.load(sys.stdin)
+    """Answer the request on standard input."""
+    request = json.load(sys.stdin)
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)  # its log file goes there, whatever is asked
-        solve(question["warm_up"], question["options"], question["time_limit_s"])
-        answer = solve(question["program"], question["options"], question["time_limit_s"])
+        solve(request["warm_up"], request["options"], request["time_limit_s"])
+        answer = solve(request["program"], request["options"], request["time_limit_s"])
         os.chdir("/")
     json.dump(answer, sys.stdout)
 

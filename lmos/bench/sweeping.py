@@ -30,7 +30,7 @@ class DifferentTablesError(LmosError):
 
 @dataclass(frozen=True)
 class Timing:
-    """One way of tracing all fronts: its wall time with starting up and shutting down, and how often faster than one process."""
+    """One way of finding all fronts: its wall time with starting up and shutting down, and how often faster than one process."""
 
     way: str
     workers: int

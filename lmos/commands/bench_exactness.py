@@ -46,7 +46,7 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
     except KeyboardInterrupt:
         interrupted = True
     seconds = perf_counter() - start
-    found.sort(key=lambda v: (v.question.seed, v.memory_model))
+    found.sort(key=lambda v: (v.case.seed, v.memory_model))
     if output is not None:
         write_atomically(output, _csv(found))
     out().print(_summary(found, f"{solver} {solvers.get(solver).version()}, {jobs} at a time, {seconds:.0f} s in all"))
@@ -58,7 +58,7 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
 
 def _tell(verdict: Verdict, solver: str) -> None:
     """A front that is wrong or incomplete, and how to make it again."""
-    asked = verdict.question
+    asked = verdict.case
     what = f"seed {asked.seed}, {verdict.memory_model}, {','.join(asked.objectives)}, {asked.instance.name}"
     why = [*verdict.mistakes, *([f"incomplete: {verdict.incomplete}"] if verdict.incomplete else [])]
     for line in why:
@@ -68,15 +68,15 @@ def _tell(verdict: Verdict, solver: str) -> None:
 
 def _summary(found: Sequence[Verdict], how: str) -> object:
     """A row for each style of numbers, and one for all of them."""
-    styles = sorted({verdict.question.style for verdict in found})
-    groups = [(style, [v for v in found if v.question.style == style]) for style in styles]
+    styles = sorted({verdict.case.style for verdict in found})
+    groups = [(style, [v for v in found if v.case.style == style]) for style in styles]
     rows = [[name, *_counted(group)] for name, group in [*groups, ("all", list(found))]]
     columns = ["numbers", "instances", "fronts", "points", "wrong", "incomplete", "seconds", "slowest"]
     return table(f"Fronts of random instances beside enumeration; {how}", columns, rows, left=[0])
 
 
 def _counted(group: Sequence[Verdict]) -> list[str]:
-    return [str(len({v.question.seed for v in group})), str(len(group)), str(sum(v.points for v in group)),
+    return [str(len({v.case.seed for v in group})), str(len(group)), str(sum(v.points for v in group)),
             str(sum(v.is_wrong for v in group)), str(sum(v.incomplete is not None for v in group)),
             f"{sum(v.seconds for v in group):.1f}", f"{max((v.seconds for v in group), default=0):.1f}"]
 
@@ -86,7 +86,7 @@ def _csv(found: Sequence[Verdict]) -> bytes:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     for v in found:
-        asked, instance = v.question, v.question.instance
+        asked, instance = v.case, v.case.instance
         writer.writerow([asked.seed, v.memory_model, asked.shape, asked.style, len(instance.layers), " ".join(asked.objectives),
                          asked.constrain, instance.memory_limit_bytes, str(asked.proper_split).lower(), v.points, v.solves,
                          f"{v.seconds:.4f}", v.incomplete, len(v.mistakes) or None])

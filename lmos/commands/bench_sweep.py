@@ -17,8 +17,8 @@ def run(fronts: int, workers: int, as_json: bool) -> None:
         import distributed  # noqa: F401
     except ImportError:
         raise MissingExtraError("the benchmark of sweeps", "dask") from None
-    with activity("tracing") as tell:
-        timings = measure(fronts, workers, lambda way: tell(f"tracing {counted(fronts, 'front')}: {way}"))
+    with activity("finding fronts") as tell:
+        timings = measure(fronts, workers, lambda way: tell(f"finding {counted(fronts, 'front')}: {way}"))
     machine = this_machine(1)
     if as_json:
         found = {"machine": machine.model_dump(), "timings": [timing.to_dict() for timing in timings]}

@@ -13,8 +13,8 @@ from lmos.commands.run import classes, comparison
 from lmos.front_request import FrontRequest, choose, read, trace
 from lmos.loopback import run_edge, server_process
 from lmos.output import out, table
-from lmos.pages.report.page import save_page
-from lmos.pages.report.subject import gather
+from lmos.pages.summary.page import save_page
+from lmos.pages.summary.subject import gather
 from lmos.profiles import make_profile, time_profile
 from lmos_opt.errors import InputError
 from lmos_opt.plots.front import save_plot

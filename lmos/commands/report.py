@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lmos.output import activity, err
-from lmos.pages.report.page import save_page
-from lmos.pages.report.subject import gather
+from lmos.pages.summary.page import save_page
+from lmos.pages.summary.subject import gather
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.sources import Options

@@ -23,7 +23,7 @@ from runner.watching.events import Observer
 from runner.watching.live import REFRESHES_PER_S, LiveView
 from runner.watching.logs import log_event
 from runner.watching.report import STAGE_COLUMNS, RunReport, memory_note, stage_rows
-from runner.watching.trace import save_trace
+from runner.watching.timeline import save_timeline
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
 
@@ -80,7 +80,7 @@ def run(request: Request) -> None:
         if request.output is not None:
             report.save(request.output)  # last: a full disk must not take what was printed with it
         if request.trace is not None:
-            save_trace(report, request.trace)
+            save_timeline(report, request.trace)
         if not report.complete:
             raise Interrupted(f"{report.reason} after {counted(report.images, 'image')}")
         if report.lost:

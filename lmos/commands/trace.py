@@ -6,10 +6,10 @@ from pathlib import Path
 
 from lmos.output import err
 from runner.watching.report import RunReport
-from runner.watching.trace import save_trace
+from runner.watching.timeline import save_timeline
 
 
 def run(report: Path, output: Path) -> None:
     """Raises InputError for a file that is no report, or another suffix than .json."""
-    save_trace(RunReport.load(report), output)
+    save_timeline(RunReport.load(report), output)
     err().print(f"lmos: wrote {output}; open it at https://ui.perfetto.dev or chrome://tracing", soft_wrap=True)

@@ -45,7 +45,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class _Question:
+class _Subproblem:
     """What `search` was asked, with the costs as a dense vector and the upper bounds of all rows."""
 
     objective: LinearForm
@@ -95,7 +95,7 @@ class BranchAndBound:
         `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
         Raises UnsettledError at the limit and where nothing proves a leaf.
         """
-        question = _Question(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
+        subproblem = _Subproblem(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
         best = known
         stack = [(self._milp.lower, self._milp.upper) if box is None else box]
         nodes = 0
@@ -106,17 +106,17 @@ class BranchAndBound:
             if nodes > node_limit:
                 raise UnsettledError(f"the search had no proof after {node_limit:g} nodes")
             if np.all(low <= high):
-                best, boxes = self._settle(question, low, high, best)
+                best, boxes = self._settle(subproblem, low, high, best)
                 stack += boxes
         return best
 
-    def _settle(self, question: _Question, low: Array, high: Array, best: Found | None) -> tuple[Found | None, list[Box]]:
+    def _settle(self, subproblem: _Subproblem, low: Array, high: Array, best: Found | None) -> tuple[Found | None, list[Box]]:
         """The best solution after a look at one box, and what of the box is left to be searched, the nearest last."""
         is_leaf = not len(self._free(low, high))
-        best, box, x = self._narrowed(question, low, high, best)
+        best, box, x = self._narrowed(subproblem, low, high, best)
         if box is not None and is_leaf and not self.decisive:
             self._relaxation.forget()  # what it remembers of other boxes may have misled it
-            best, box, x = self._narrowed(question, low, high, best)
+            best, box, x = self._narrowed(subproblem, low, high, best)
             if box is not None:
                 open_columns = np.flatnonzero(low < high)
                 raise UnsettledError(f"nothing proved what {self._milp.variables[open_columns[0]]} can be at best"
@@ -128,22 +128,22 @@ class BranchAndBound:
         if len(free):
             return best, self._children(free, x, low, high, best)
         if self.decisive:
-            return self._round(low, question, best, x), []
+            return self._round(low, subproblem, best, x), []
         return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
 
-    def _narrowed(self, question: _Question, low: Array, high: Array,
+    def _narrowed(self, subproblem: _Subproblem, low: Array, high: Array,
                   best: Found | None) -> tuple[Found | None, Box | None, Array | None]:  # fmt: skip
         """The best solution after a relaxation of the box, what of the box it leaves (None: nothing), and its solution."""
         relaxed = self._relaxation.solve(low, high)
-        if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, question.upper):
+        if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, subproblem.upper):
             return best, None, None
         if relaxed.x is not None and relaxed.duals is not None:
-            bound, reduced = self._bound(question.cost, relaxed.duals, low, high, question.upper)
-            best = self._round(relaxed.x, question, best)
+            bound, reduced = self._bound(subproblem.cost, relaxed.duals, low, high, subproblem.upper)
+            best = self._round(relaxed.x, subproblem, best)
             if best is not None:
-                if bound >= best.cost - question.gap:
+                if bound >= best.cost - subproblem.gap:
                     return best, None, None
-                low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - question.gap - bound))
+                low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - subproblem.gap - bound))
         return best, (low, high), relaxed.x
 
     def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
@@ -182,15 +182,15 @@ class BranchAndBound:
         low[down] = np.maximum(low[down], high[down] - steps[reduced[columns] < 0])
         return low, high
 
-    def _round(self, x: Array, question: _Question, best: Found | None, continuous: Array | None = None) -> Found | None:
+    def _round(self, x: Array, subproblem: _Subproblem, best: Found | None, continuous: Array | None = None) -> Found | None:
         """The better of the best known and the vector with its deciders rounded."""
         rounded = (x if continuous is None else continuous).copy()
         rounded[self.deciders] = np.rint(x[self.deciders])
         if self._refinement is not None:
             if np.abs(x[self.deciders] - rounded[self.deciders]).max(initial=0.0) > UNDECIDED:
                 return best
-            rounded = self._refinement.refined(rounded, question.objective, question.row_upper)
-        cost = question.evaluate(rounded)
+            rounded = self._refinement.refined(rounded, subproblem.objective, subproblem.row_upper)
+        cost = subproblem.evaluate(rounded)
         if cost is None or (best is not None and cost >= best.cost):
             return best
         return Found(rounded, cost)

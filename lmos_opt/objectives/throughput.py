@@ -27,8 +27,8 @@ def _longest(instance: Instance) -> float:
     tensors = (INPUT, *instance.names)
     sizes = sum(instance.sent_bytes(name) for name in tensors)
     back = sum(instance.back_s(name) for name in instance.names)
-    coding = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in tensors)
-    return layers + sizes / instance.bandwidth_bytes_per_s + instance.rtt_s + back + coding + 1e-6
+    codec_s = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in tensors)
+    return layers + sizes / instance.bandwidth_bytes_per_s + instance.rtt_s + back + codec_s + 1e-6
 
 
 OBJECTIVE = Objective("throughput", "s", "min", _expression,

@@ -54,8 +54,8 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
     """
     times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
     rtt = Fraction(instance.rtt_s)
-    coding = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in (INPUT, *instance.names)}
-    scale = max(t.denominator for t in (rtt, *coding.values(), *(t for _, *pair in times for t in pair)))  # powers of two
+    codec_s = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in (INPUT, *instance.names)}
+    scale = max(t.denominator for t in (rtt, *codec_s.values(), *(t for _, *pair in times for t in pair)))  # powers of two
     whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
     s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
     found = []
@@ -64,7 +64,7 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
         total = sum(t_edge if name in edge else t_server for name, t_edge, t_server in whole)
         exchange = int(rtt * scale) if len(edge) < len(whole) else 0
         crossing = instance.crossing(edge)
-        total += sum(int(coding[name] * scale) for name in crossing)
+        total += sum(int(codec_s[name] * scale) for name in crossing)
         sent = sum(instance.sent_bytes(name) for name in crossing)
         back = back_bytes(instance, edge) * s_back
         found.append(LatencyLine(edge, Fraction(total + exchange, scale) + back, sent, split.memory_bytes))

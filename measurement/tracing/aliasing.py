@@ -104,7 +104,7 @@ def reads_only_metadata(node: fx.Node) -> bool:
     return name.removeprefix("aten.") in _METADATA_METHODS
 
 
-class _Costs(TorchDispatchMode):  # type: ignore[no-untyped-call]
+class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the multiply-accumulates of the operations that run under it, and lists what each of them does.
 
     What an operation of higher order (`torch.cond`) does inside is not seen.
@@ -168,7 +168,7 @@ class _Watcher(fx.Interpreter):
         if n.op == "get_attr" and isinstance(self.fetch_attr(str(n.target)), torch.Generator):
             raise AliasingError(f"it draws from a torch.Generator of its own ({n.target}); draw the numbers outside, and give "
                                 "them as input")  # fmt: skip
-        with _Costs() as costs:
+        with _WorkSeen() as seen:
             value = getattr(self, n.op)(n.target, args, kwargs)
         present = {a: self._now.get(a, a) for a in read}
         self._rewire(n, present)
@@ -183,9 +183,9 @@ class _Watcher(fx.Interpreter):
             value=_without_tensors(value) if n.op != "output" else None,
             mutates=tuple(present[a] for a in mutates),
             shares=tuple(present[a] for a, tensors in read.items() if any(self._storage(t) in memory for t in tensors)),
-            macs=costs.macs,
-            work=together(costs.work),
-            unknown=tuple(costs.unknown),
+            macs=seen.macs,
+            work=together(seen.work),
+            unknown=tuple(seen.unknown),
         )
         if n.op == "get_attr":
             self._state |= memory

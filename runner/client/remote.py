@@ -26,7 +26,7 @@ from measurement.codecs import RAW, Codec
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError, one_line
 from runner.machine import SOFTWARE, Machine
 from runner.parts.split import Crossing
-from runner.wire.coding import codec_for
+from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import Dialer, format_address
 from runner.wire.protocol import (
     CAPABILITIES,

@@ -20,8 +20,8 @@ from runner.client.remote import OPEN_DOOR, Access, ProbeClient, ServerAnswer, T
 from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
 from runner.machine import Machine
 from runner.parts.split import Crossing
-from runner.watching.events import NOBODY, Asked, BytesMoved, Events, LineLost, LineReady
-from runner.wire.coding import codec_for
+from runner.watching.events import NOBODY, Asked, BytesMoved, Events, ServerLost, ServerReady
+from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.protocol import TRANSIENT, Infer, Open, Received, Result, State
 from runner.wire.shaping import Pacer, Shape
@@ -232,7 +232,7 @@ class ServerConnection:
     def _note_progress(self, remote: ProbeClient) -> None:
         self.was_greeted = self.was_greeted or remote.was_greeted
         if remote.state is State.READY and not self._is_told_ready:
-            self._events.tell(LineReady(peer=self.name, again=self.machine is not None))
+            self._events.tell(ServerReady(peer=self.name, again=self.machine is not None))
             self.machine, self._is_told_ready = remote.machine, True
 
     def _next(self, remote: ProbeClient) -> Exchange | None:
@@ -290,7 +290,7 @@ class ServerConnection:
         pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
         self.failures += 1
         self._again_at = time.monotonic() + pause_s
-        self._events.tell(LineLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
+        self._events.tell(ServerLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
                                    pause_s=pause_s if self.refused is None else None))  # fmt: skip
 
     def _is_final(self, error: RunnerError | ProtocolError) -> bool:

@@ -52,7 +52,7 @@ _NOTHING = memoryview(bytes(2**22))
 
 
 @dataclass(frozen=True)
-class House:
+class Shared:
     """What all conversations of a server share.
 
     `enter` is asked for a place when a peer has greeted; `take_over` is told which session a conversation goes on with, and ends
@@ -73,8 +73,8 @@ class House:
 class Conversation:
     """Talks with one peer, to the end; `run` is the reading thread's."""
 
-    def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, house: House) -> None:
-        self.channel, self._connection, self._buffers, self._house = channel, connection, buffers, house
+    def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, shared: Shared) -> None:
+        self.channel, self._connection, self._buffers, self._shared = channel, connection, buffers, shared
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
         self._session = ""
@@ -128,7 +128,7 @@ class Conversation:
         self._tell_left("unfinished", f"{self.channel.name}: not finished within {waited_s:g} s")
 
     def _read(self) -> None:
-        limits, throttle = self._house.limits, Throttle(self._house.limits.requests_per_s)
+        limits, throttle = self._shared.limits, Throttle(self._shared.limits.requests_per_s)
         while True:
             event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s)
             if isinstance(event, Closed):
@@ -150,17 +150,17 @@ class Conversation:
                     self._put(event)
 
     def _greet(self, hello: Hello) -> None:
-        wanted = self._house.token
+        wanted = self._shared.token
         if wanted is not None:
             if hello.token is None:
                 raise Refusal("token", "this server wants a token, and none came")
             if not hmac.compare_digest(hello.token.encode(), wanted.encode()):
                 raise Refusal("token", "the token is wrong")
-        if not self._house.enter(self):
-            raise Refusal("busy", f"{self._house.limits.connections} peers are being served; try again later")
-        self._house.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
+        if not self._shared.enter(self):
+            raise Refusal("busy", f"{self._shared.limits.connections} peers are being served; try again later")
+        self._shared.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
         self.channel.send(Welcome(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()),
-                                  window=self._house.limits.window, idle_s=self._house.limits.idle_s))  # fmt: skip
+                                  window=self._shared.limits.window, idle_s=self._shared.limits.idle_s))  # fmt: skip
 
     def _echo(self, probe: Probe, event: Received) -> None:
         begin = time.perf_counter()
@@ -207,20 +207,20 @@ class Conversation:
 
     def _open(self, request: Open) -> ServedPlan:
         begin = time.perf_counter()
-        self._house.take_over(self, request.session)
-        tail = self._house.networks.open(request)
+        self._shared.take_over(self, request.session)
+        tail = self._shared.networks.open(request)
         self._connection.payload_limit = tail.request_bytes
         self._session = request.session
-        self._house.events.tell(PeerOpened(
+        self._shared.events.tell(PeerOpened(
             peer=self.channel.name, session=shown(request.session), network=request.network.builder,
             weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
             t_open_s=time.perf_counter() - begin,
         ))  # fmt: skip
-        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._house.machine))
+        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._shared.machine))
         return tail
 
     def _answer(self, tail: ServedPlan, request: Infer, event: Received, came_at: float) -> None:
-        answers = self._house.answers
+        answers = self._shared.answers
         stored = answers.claim(self._session, request.id, event.seal)
         again, waited_s = stored is not None, 0.0
         if stored is None:
@@ -238,7 +238,7 @@ class Conversation:
         t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
         self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
                                  t_queue_s=waited_s), parts)  # fmt: skip
-        self._house.events.tell(AnswerSent(
+        self._shared.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
             t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,
             sent_bytes=sum(part.nbytes for part in parts),
@@ -251,15 +251,15 @@ class Conversation:
         if self._connection.state is State.CLOSED:  # it was said, or there is nobody to say it to
             return
         message = Error.of(refusal.code, refusal, request)
-        self._house.events.tell(PeerRefused(peer=self.channel.name, code=refusal.code, reason=message.message, number=request))
+        self._shared.events.tell(PeerRefused(peer=self.channel.name, code=refusal.code, reason=message.message, number=request))
         with contextlib.suppress(ConnectionLost, LocalProtocolError):
             self.channel.send(message)
 
     def _tell_left(self, how: str, reason: str | None = None) -> None:
-        self._house.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
+        self._shared.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
                                          reason=reason))  # fmt: skip
 
     def _tell_moved(self) -> None:
         sent_bytes, received_bytes = self.channel.newly_moved()
         if sent_bytes or received_bytes:
-            self._house.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
+            self._shared.events.tell(PeerBytesMoved(peer=self.channel.name, sent_bytes=sent_bytes, received_bytes=received_bytes))

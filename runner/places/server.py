@@ -20,7 +20,7 @@ from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Thrott
 from runner.machine import this_machine
 from runner.memory import keep_heap, settled, share_one_heap
 from runner.places.answers import Responder
-from runner.places.conversation import Conversation, House
+from runner.places.conversation import Conversation, Shared
 from runner.places.options import ServeKeywords, ServeOptions
 from runner.places.tail import Networks
 from runner.watching.events import NOBODY, Events, Listening, Stopped
@@ -94,7 +94,7 @@ class Server:
     def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
                  tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None) -> None:  # fmt: skip
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
-        self._house = House(networks, Responder(), Budget(limits.memory_bytes), limits,
+        self._shared = Shared(networks, Responder(), Budget(limits.memory_bytes), limits,
                             this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
                             events)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
@@ -130,12 +130,12 @@ class Server:
         """How busy it is now, from any thread."""
         with self._changing:
             peers, strangers = tuple(self._peers), len(self._strangers)
-        return Load(len(peers), strangers, sum(peer.waiting for peer in peers), self._house.budget.taken)
+        return Load(len(peers), strangers, sum(peer.waiting for peer in peers), self._shared.budget.taken)
 
     def _admit(self, sock: socket.socket) -> None:
-        buffers = Buffers(self._house.budget)
+        buffers = Buffers(self._shared.budget)
         connection = Connection(Role.SERVER, buffers.take)
-        conversation = Conversation(Channel(sock, connection, pacer=self._pacer, tls=self._tls), connection, buffers, self._house)
+        conversation = Conversation(Channel(sock, connection, pacer=self._pacer, tls=self._tls), connection, buffers, self._shared)
         thread = threading.Thread(target=self._attend, args=(conversation,), name=conversation.channel.name, daemon=True)
         with self._changing:
             if len(self._strangers) >= self._limits.strangers:

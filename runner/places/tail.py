@@ -27,7 +27,7 @@ from runner.faults.refusal import Refusal
 from runner.parts.network import DigestError, build, example_input, trace_checked
 from runner.parts.split import Crossing, made_by, split_traced
 from runner.places.batching import Batches, sizes_that_pay
-from runner.wire.coding import codec_for
+from runner.wire.agreed_codec import codec_for
 from runner.wire.protocol import ErrorCode, Infer, Open, TensorHeader, offsets
 from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES, MOST_DIMENSIONS
 from runner.wire.tensors import pack, unpack

@@ -1,4 +1,4 @@
-"""A run as it goes, for a terminal: its stages, its images a second, its cut, the line, and what went wrong.
+"""A run as it goes, for a terminal: its stages, its images a second, its cut, its server, and what went wrong.
 
 An observer that only notes what it is told; whoever shows it asks for a picture a few times a second.
 """
@@ -21,10 +21,10 @@ from runner.watching.events import (
     Event,
     ImageBegan,
     ImageEnded,
-    LineLost,
-    LineReady,
     RunBegan,
     RunEnded,
+    ServerLost,
+    ServerReady,
 )
 from runner.watching.report import ImageResult
 
@@ -42,7 +42,7 @@ class LiveView:
         self._doing = "starting"
         self._began: RunBegan | None = None
         self._cut = self._changes = 0
-        self._line = "not connected"
+        self._server = "not connected"
         self._recent: deque[ImageResult] = deque(maxlen=RECENT)
         self._ends: deque[float] = deque(maxlen=RECENT + 1)
         self._under_way = 0
@@ -64,10 +64,10 @@ class LiveView:
             self._end(event)
         elif isinstance(event, Asked):
             self._again += event.attempt > 1
-        elif isinstance(event, LineReady):
-            self._line = "ready again" if event.again else "ready"
-        elif isinstance(event, LineLost):
-            self._line = event.text
+        elif isinstance(event, ServerReady):
+            self._server = "ready again" if event.again else "ready"
+        elif isinstance(event, ServerLost):
+            self._server = event.text
         elif isinstance(event, CutChanged):
             self._cut, self._changes = event.after, self._changes + 1
         elif isinstance(event, RunEnded):
@@ -92,7 +92,7 @@ class LiveView:
     def __rich__(self) -> RenderableType:
         began = self._began
         if began is None:
-            return Text(f"{self._doing}; line: {self._line}")
+            return Text(f"{self._doing}; server: {self._server}")
         recent = tuple(self._recent)
         table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
         table.add_column("stage")
@@ -108,7 +108,7 @@ class LiveView:
             Text(f"{began.network}: {self._ended} of {counted(began.images, 'image')}, {self.goodput:.2f} images/s, "
                  f"{self._under_way} under way", style="bold"),
             Text(f"{self._doing}; {counted(self._cut, 'layer')} here{moved}"),
-            Text(f"{began.peer}: {self._line}" if began.peer else "no server needed"),
+            Text(f"{began.peer}: {self._server}" if began.peer else "no server needed"),
             table,
             Text(trouble + (f" ({self._why})" if self._why else "")),
         )  # fmt: skip

@@ -28,13 +28,13 @@ from runner.watching.events import (
     Event,
     ImageBegan,
     ImageEnded,
-    LineLost,
-    LineReady,
     PeerGreeted,
     PeerOpened,
     PeerRefused,
     RunBegan,
     RunEnded,
+    ServerLost,
+    ServerReady,
 )
 from runner.watching.report import ImageResult
 from runner.wire.connecting import format_address, is_loopback, reason_of
@@ -113,10 +113,10 @@ class EdgeMetrics(_Metrics):
             self._under_way.inc()
         elif isinstance(event, ImageEnded):
             self._end(event)
-        elif isinstance(event, LineReady):
+        elif isinstance(event, ServerReady):
             self._up.set(1)
             self._reconnects.inc(event.again)
-        elif isinstance(event, LineLost):
+        elif isinstance(event, ServerLost):
             self._up.set(0)
             self._lost.inc()
             if event.code is not None:

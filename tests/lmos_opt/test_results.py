@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lmos.bench.exactness import answer, question
+from lmos.bench.exactness import answer, drawn_case
 from lmos.bench.random_instances import random_instance, with_results
 from lmos_opt import NetworkProfile, bandwidth_policy, pareto_front
 from lmos_opt.errors import InputError
@@ -57,8 +57,8 @@ def test_latency_energy_and_memory_are_as_the_definitions_say(seed: int) -> None
 @pytest.mark.parametrize("seed", [1, 3, 7, 11, 13, 21])
 def test_fronts_are_those_of_enumeration(seed: int) -> None:
     for memory_model in ("sum", "peak"):
-        assert question(seed).instance.returned
-        assert not answer(question(seed), memory_model, "highs").mistakes  # type: ignore[arg-type]
+        assert drawn_case(seed).instance.returned
+        assert not answer(drawn_case(seed), memory_model, "highs").mistakes  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("name", ["latency", "energy", "throughput", "memory"])

@@ -20,7 +20,7 @@ from runner.errors import RemoteProtocolError, RunnerError, one_line
 from runner.machine import this_machine
 from runner.memory import release, resident_bytes
 from runner.parts.network import class_of
-from runner.wire.coding import codec_for
+from runner.wire.agreed_codec import codec_for
 from runner.wire.protocol import (
     Bye,
     Closed,

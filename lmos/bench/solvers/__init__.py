@@ -69,7 +69,7 @@ class Contestant:
         """Whether it claims to do the case."""
         from lmos.bench.cases import IntegerProgram
 
-        integral = isinstance(case.question, IntegerProgram) and case.question.is_integral
+        integral = isinstance(case.problem, IntegerProgram) and case.problem.is_integral
         few = self.most_objectives is None or len(case.senses) <= self.most_objectives
         return case.kind in self.kinds and few and (integral or not self.integral_only)
 

@@ -11,8 +11,8 @@ from lmos_opt.objectives import get
 
 def run(case: Case, terms: Terms) -> ContestAnswer:
     """The front of all L+1 prefixes."""
-    assert isinstance(case.question, Instance)
-    return ContestAnswer(tuple(values for values, _ in enumerate_front(case.question, [get("latency"), get("memory")])))
+    assert isinstance(case.problem, Instance)
+    return ContestAnswer(tuple(values for values, _ in enumerate_front(case.problem, [get("latency"), get("memory")])))
 
 
 CONTESTANT = Contestant("enumeration", run, frozenset({"chain"}))

@@ -10,8 +10,8 @@ from lmos_opt.rules.min_cut import min_cut
 
 def run(case: Case, terms: Terms) -> ContestAnswer:
     """One split of least latency."""
-    assert isinstance(case.question, Instance)
-    split = min_cut(case.question)
+    assert isinstance(case.problem, Instance)
+    split = min_cut(case.problem)
     return ContestAnswer(((split.times.latency_s, split.memory_bytes),))
 
 

@@ -13,10 +13,10 @@ from lmos_opt import Instance, pareto_front, trace_front
 
 def run(case: Case, terms: Terms) -> ContestAnswer:
     """Trace the front; Pyomo builds the model first."""
-    if isinstance(case.question, Instance):
-        front = pareto_front(case.question, time_limit_s=terms.time_limit_s)
+    if isinstance(case.problem, Instance):
+        front = pareto_front(case.problem, time_limit_s=terms.time_limit_s)
     else:
-        front = trace_front(*pyomo_model(case.question), time_limit_s=terms.time_limit_s)
+        front = trace_front(*pyomo_model(case.problem), time_limit_s=terms.time_limit_s)
     if front.reason == "interrupted":
         raise KeyboardInterrupt
     values = tuple(tuple(point.values[name] for name in front.names) for point in front.points)

@@ -42,11 +42,11 @@ def contestant(named: Path | None = None) -> Contestant:
 
 def run(case: Case, terms: Terms, named: Path | None = None) -> ContestAnswer:
     """Ask the worker; raises RunnerError where it fails."""
-    assert isinstance(case.question, IntegerProgram)
-    question = {"program": case.question.model_dump(mode="json"), "warm_up": _WARM_UP, "options": OPTIONS,
+    assert isinstance(case.problem, IntegerProgram)
+    request = {"program": case.problem.model_dump(mode="json"), "warm_up": _WARM_UP, "options": OPTIONS,
                 "time_limit_s": terms.time_limit_s}  # fmt: skip
     try:
-        done = subprocess.run([python(named), "-I", str(_WORKER)], input=json.dumps(question), capture_output=True, text=True,
+        done = subprocess.run([python(named), "-I", str(_WORKER)], input=json.dumps(request), capture_output=True, text=True,
                               timeout=terms.time_limit_s + _START_UP_S, check=True)  # fmt: skip
     except subprocess.TimeoutExpired:
         return ContestAnswer((), complete=False, note=f"stopped after {terms.time_limit_s:g} s", seconds=terms.time_limit_s)

@@ -32,7 +32,7 @@ def run(case: Case, terms: Terms) -> ContestAnswer:
     from pymoo.util.nds.non_dominated_sorting import NonDominatedSorting
 
     start = perf_counter()
-    problem, operators = _split(case.question) if isinstance(case.question, Instance) else _listed(case, case.question)
+    problem, operators = _split(case.problem) if isinstance(case.problem, Instance) else _listed(case, case.problem)
     algorithm = NSGA2(pop_size=_POPULATION, **operators)
     algorithm.setup(problem, termination=("n_gen", 10**9), seed=terms.seed)
     found, evaluated = [], 0

@@ -19,10 +19,10 @@ from runner.watching.events.edge import (
     CutChanged,
     ImageBegan,
     ImageEnded,
-    LineLost,
-    LineReady,
     RunBegan,
     RunEnded,
+    ServerLost,
+    ServerReady,
 )
 from runner.watching.events.server import (
     AnswerSent,
@@ -46,8 +46,6 @@ __all__ = [
     "Events",
     "ImageBegan",
     "ImageEnded",
-    "LineLost",
-    "LineReady",
     "Listening",
     "MetricsShown",
     "Observer",
@@ -58,6 +56,8 @@ __all__ = [
     "PeerRefused",
     "RunBegan",
     "RunEnded",
+    "ServerLost",
+    "ServerReady",
     "Stopped",
     "shown",
 ]

@@ -33,10 +33,10 @@ class RunBegan(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineReady(Event):
+class ServerReady(Event):
     """The server has built the network and takes questions; `again` where it did so before in this run."""
 
-    name = "line_ready"
+    name = "server_ready"
     peer: str
     again: bool
 
@@ -47,13 +47,13 @@ class LineReady(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LineLost(Event):
+class ServerLost(Event):
     """A connection was given up, for the `reason`; the next is made after `pause_s`, or none where that cannot help.
 
     `code` is the server's own word for it, where it had one.
     """
 
-    name = "line_lost"
+    name = "server_lost"
     peer: str
     reason: str
     code: str | None

@@ -30,8 +30,8 @@ def split(n_layers: int, seed: int, chain: bool, **changes: object) -> Case:
 
 
 def truth(case: Case) -> list[tuple[float, ...]]:
-    assert isinstance(case.question, Instance)
-    return [values for values, _ in enumerate_front(case.question, [objective("latency"), objective("memory")])]
+    assert isinstance(case.problem, Instance)
+    return [values for values, _ in enumerate_front(case.problem, [objective("latency"), objective("memory")])]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_the_image_counts_once_where_several_layers_read_it():
 def test_fronts_of_published_instances(name):
     for case in published(quick=True):
         if solvers.get(name).can(case):
-            assert compared(solvers.get(name).run(case, Terms()).values, case.question.front) == (0, 0), case.name
+            assert compared(solvers.get(name).run(case, Terms()).values, case.problem.front) == (0, 0), case.name
 
 
 def test_the_loop_says_when_its_time_is_up():
@@ -96,7 +96,7 @@ def test_nsga2_keeps_to_the_time_and_to_what_is_feasible():
     contestant.load()
     for case in (split(9, 1, chain=False), *(c for c in published(quick=True) if c.name in {KP10, "moa_issue58_mixed"})):
         answer = contestant.run(case, Terms(seed=1, engine_s=0.1))
-        exact = truth(case) if isinstance(case.question, Instance) else case.question.front
+        exact = truth(case) if isinstance(case.problem, Instance) else case.problem.front
         reached = hypervolume(answer.values, exact, case.senses)
         assert 0 <= reached <= 1 + 1e-9, "more than the true front's can only be infeasible"
     assert contestant.run(split(9, 1, chain=True), Terms(seed=1, engine_s=0.2)).values, "a split is never infeasible"
@@ -320,7 +320,7 @@ def test_pyaugmecon_in_an_environment_of_its_own(one_instance):
     except MissingPeer as error:
         pytest.skip(str(error))
     answer = contestant.run(case, Terms())
-    assert compared(answer.values, case.question.front) == (0, 0)
+    assert compared(answer.values, case.problem.front) == (0, 0)
     assert answer.seconds > 0
     assert answer.solves > 0
     assert not contestant.can(split(3, 0, chain=True))

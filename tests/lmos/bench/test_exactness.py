@@ -1,4 +1,4 @@
-"""`lmos bench exactness`: questions cover what they should, come again from their seeds, and wrong answers are found out."""
+"""`lmos bench exactness`: cases cover what they should, come again from their seeds, and wrong answers are found out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from lmos.bench import exactness
-from lmos.bench.exactness import answer, question, verdicts
+from lmos.bench.exactness import answer, drawn_case, verdicts
 from lmos.bench.random_instances import SHAPES, STYLES
 from lmos.cli import main
 from lmos.commands.bench_exactness import COLUMNS
@@ -27,18 +27,18 @@ EASY = 3
 
 
 def test_questions_cover_everything_and_come_again():
-    asked = [question(seed) for seed in range(400)]
+    asked = [drawn_case(seed) for seed in range(400)]
     assert {(q.shape, q.style) for q in asked} == {(shape, style) for shape in SHAPES for style in STYLES}
     assert {name for q in asked for name in q.objectives} == {*objectives.names()}
     assert {len(q.objectives) for q in asked} == {2, 3}
     assert {q.proper_split for q in asked} == {False, True}
     assert {q.instance.memory_limit_bytes is None for q in asked} == {False, True}
     assert {len(q.instance.layers) for q in asked} == {*range(1, 15)}
-    assert all(question(q.seed) == q for q in asked[:50])
+    assert all(drawn_case(q.seed) == q for q in asked[:50])
 
 
 def test_fronts_are_the_true_ones_in_one_process_and_in_two():
-    alone, together = (sorted(verdicts(range(6, 14), "highs", jobs), key=lambda v: (v.question.seed, v.memory_model))
+    alone, together = (sorted(verdicts(range(6, 14), "highs", jobs), key=lambda v: (v.case.seed, v.memory_model))
                        for jobs in (1, 2))
     assert [replace(v, seconds=0) for v in alone] == [replace(v, seconds=0) for v in together]
     assert [(v.mistakes, v.incomplete) for v in alone] == [((), None)] * 16
@@ -46,7 +46,7 @@ def test_fronts_are_the_true_ones_in_one_process_and_in_two():
 
 
 def test_the_mix_holds_infeasible_questions_that_are_answered_so():
-    asked = next(q for q in map(question, range(500)) if q.proper_split and len(q.instance.layers) == 1)
+    asked = next(q for q in map(drawn_case, range(500)) if q.proper_split and len(q.instance.layers) == 1)
     found = answer(asked, "sum", "highs")
     assert (found.points, found.mistakes) == (0, ())
 
@@ -161,4 +161,4 @@ def test_its_processes_end_with_it_however_it_ends(tmp_path):
 @pytest.mark.slow
 def test_two_thousand_instances():
     wrong = [v for v in verdicts(range(2000), "highs", 2) if v.mistakes or v.incomplete]
-    assert [(v.question.seed, v.memory_model, v.mistakes, v.incomplete) for v in wrong] == []
+    assert [(v.case.seed, v.memory_model, v.mistakes, v.incomplete) for v in wrong] == []

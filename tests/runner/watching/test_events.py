@@ -19,9 +19,9 @@ from runner.watching.events import (
     Events,
     ImageBegan,
     ImageEnded,
-    LineReady,
     RunBegan,
     RunEnded,
+    ServerReady,
 )
 from tests.runner.running import BRANCHED, NETWORKS, Plans, server_process
 
@@ -32,7 +32,7 @@ def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     told: list[Event] = []
     with server_process(tmp_path / "log") as server:
         report = run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS, observers=[told.append])
-    warm_up = [Asked, LineReady, RunBegan]
+    warm_up = [Asked, ServerReady, RunBegan]
     kinds = [type(event) for event in told if not isinstance(event, BytesMoved)]  # how often depends on the socket
     assert sorted(kinds[:3], key=str) == sorted(warm_up, key=str)  # the image that warms up is asked, and not told of
     assert kinds[3:] == [ImageBegan, Asked, ImageEnded] * 3 + [RunEnded]

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from lmos.cli import main
-from runner.watching.events import Asked, CutChanged, Event, ImageBegan, ImageEnded, LineLost, LineReady, RunBegan
+from runner.watching.events import Asked, CutChanged, Event, ImageBegan, ImageEnded, RunBegan, ServerLost, ServerReady
 from runner.watching.live import RECENT, LiveView
 from runner.watching.report import FailedImage, ImageResult
 from tests.runner.running import BRANCHED, Plans, one_thread
@@ -32,16 +32,16 @@ def result(k: int, **more: object) -> ImageResult:
 
 def test_what_it_says_of_a_run_in_trouble() -> None:
     view = LiveView(clock=lambda: 12.0)
-    assert shown(view) == "starting; line: not connected"
+    assert shown(view) == "starting; server: not connected"
     told: list[Event] = [
-        LineReady(peer="there:7070", again=False),
+        ServerReady(peer="there:7070", again=False),
         RunBegan(network="tiny", digest="abc", cut=3, images=9, peer="there:7070", pipelined=True, at=10.0),
         *(ImageBegan(number=k, file="x") for k in (1, 2, 3, 4)),
         *(ImageEnded(number=k, result=result(k), at=11.0) for k in (1, 2)),
         Asked(peer="there:7070", number=3, attempt=2, sent_bytes=1),
         ImageEnded(number=3, result=result(3, finished_at="edge", reason="it is dark"), at=11.5),
         CutChanged(number=5, before=3, after=5, reason="the link is slow"),
-        LineLost(peer="there:7070", reason="no sign of life", code=None, pause_s=0.1),
+        ServerLost(peer="there:7070", reason="no sign of life", code=None, pause_s=0.1),
         ImageEnded(number=4, result=FailedImage(file="x", reason="it is darker", retries=1)),
     ]
     for event in told:

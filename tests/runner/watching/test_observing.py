@@ -147,7 +147,7 @@ def test_both_sides_show_what_the_report_says(plan: Plan, tmp_path: Path, caplog
         agrees_with(here, report)
         assert report.fallbacks == 3
         assert here["lmos_edge_connections_lost_total", ""] > 0
-        assert next(event.event for event in report.happened) == "line_lost"
+        assert next(event.event for event in report.happened) == "server_lost"
         logged_right(server.records(), caplog, tmp_path)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lmos_opt
-from lmos.pages.report.subject import Subject
+from lmos.pages.summary.subject import Subject
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.files import Document, write_atomically
 from lmos_opt.front import Front, Point

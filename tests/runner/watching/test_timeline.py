@@ -14,7 +14,7 @@ from lmos_opt import InputError
 from runner.machine import this_machine
 from runner.places.edge import run_plan
 from runner.watching.report import Environment, Happening, ImageResult, Outcome, RunReport, make_report
-from runner.watching.trace import save_trace, slices, trace_of
+from runner.watching.timeline import save_timeline, slices, timeline_of
 from tests.runner.running import BRANCHED, NETWORKS, Plans, one_thread, server_process
 
 STAGES = {"edge": "t_edge_s", "queue": "t_queue_s", "link": "t_tx_s", "server": "t_server_s"}
@@ -23,7 +23,7 @@ STAGES = {"edge": "t_edge_s", "queue": "t_queue_s", "link": "t_tx_s", "server": 
 def report_of(*images: ImageResult) -> RunReport:
     environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
                               shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
-    happened = [Happening(at_s=0.25, event="line_lost", text="no sign of life; trying again")]
+    happened = [Happening(at_s=0.25, event="server_lost", text="no sign of life; trying again")]
     return make_report(Plans(BRANCHED)(2), Outcome(images, [1], pipelined=True, elapsed_s=1.0, happened=happened), environment)
 
 
@@ -35,7 +35,7 @@ def image(began_s: float | None, edge: float, queue: float, link: float, server:
 
 def adds_up(report: RunReport) -> list[dict[str, Any]]:
     """Check a trace by the format and against its report; its events."""
-    trace = json.loads(json.dumps(trace_of(report), allow_nan=False))
+    trace = json.loads(json.dumps(timeline_of(report), allow_nan=False))
     events = trace["traceEvents"]
     for event in events:
         assert {"name", "ph", "pid", "ts"} <= set(event)
@@ -98,7 +98,7 @@ def test_a_real_runs_trace_adds_up(tmp_path: Path) -> None:
             report = run_plan(Plans(BRANCHED)(2), server.address, n=12, networks=NETWORKS, pipelined=pipelined)
             adds_up(report)
     report.save(tmp_path / "report.json")
-    save_trace(report, tmp_path / "trace.json")
+    save_timeline(report, tmp_path / "trace.json")
     assert main(["trace", str(tmp_path / "report.json"), "-o", str(tmp_path / "again.json")]) == 0
     assert (tmp_path / "again.json").read_bytes() == (tmp_path / "trace.json").read_bytes()
 
@@ -113,4 +113,4 @@ def test_a_codecs_times_lie_at_both_ends() -> None:
 
 def test_a_report_that_does_not_say_when_is_refused() -> None:
     with pytest.raises(InputError, match="expected began_s"):
-        trace_of(report_of(image(None, 0.1, 0.0, 0.1, 0.1)))
+        timeline_of(report_of(image(None, 0.1, 0.0, 0.1, 0.1)))

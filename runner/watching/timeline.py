@@ -92,7 +92,7 @@ def _head(number: int, image: ImageResult, t_tail_s: float) -> tuple[Slice, Slic
     return head, Slice("edge", "encode", head.end_s, image.t_encode_s, number)
 
 
-def trace_of(report: RunReport) -> dict[str, Any]:
+def timeline_of(report: RunReport) -> dict[str, Any]:
     """The trace's JSON object: slices and counters of every image, what was out of the ordinary as instants.
 
     Times are microseconds since the run began. Raises InputError as `slices` does.
@@ -102,7 +102,7 @@ def trace_of(report: RunReport) -> dict[str, Any]:
         *_metadata({tid for _, tid in laid}),
         *(_slice(report, one, tid) for one, tid in laid),
         *_counters(report),
-        *({"name": event.event, "cat": "line", "ph": "i", "s": "p", "pid": _PROCESS, "tid": 0, "ts": event.at_s * _US,
+        *({"name": event.event, "cat": "happening", "ph": "i", "s": "p", "pid": _PROCESS, "tid": 0, "ts": event.at_s * _US,
            "args": {"text": event.text}} for event in report.happened),
     ]  # fmt: skip
     network = report.plan.network
@@ -112,10 +112,10 @@ def trace_of(report: RunReport) -> dict[str, Any]:
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
 
 
-def save_trace(report: RunReport, path: str | os.PathLike[str]) -> None:
+def save_timeline(report: RunReport, path: str | os.PathLike[str]) -> None:
     """Write the trace; InputError where there is none, or for another suffix than .json."""
     checked_suffix(path, [".json"])
-    write_atomically(path, (json.dumps(trace_of(report), allow_nan=False, ensure_ascii=False) + "\n").encode())
+    write_atomically(path, (json.dumps(timeline_of(report), allow_nan=False, ensure_ascii=False) + "\n").encode())
 
 
 def _in_lanes(found: Iterable[Slice]) -> Iterator[tuple[Slice, int]]:

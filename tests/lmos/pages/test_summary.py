@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from lmos.cli import main
-from lmos.pages.report.page import save_page
-from lmos.pages.report.subject import gather
+from lmos.pages.summary.page import save_page
+from lmos.pages.summary.subject import gather
 from lmos_opt import Front, InputError, Plan, pareto_front
 from lmos_opt.sources import Options, instance_of, load_source
 from runner.watching.report import RunReport

@@ -1,7 +1,8 @@
-"""A front while it is traced: an iterator over its points, and what has been found so far as a `Front`."""
+"""A front while it is being found: an iterator over its points, and the points so far as a `Front`."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from time import perf_counter
 
@@ -15,7 +16,7 @@ from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 UNFINISHED = "stopped before the end"
 
 
-class Tracing:
+class GrowingFront:
     """Yields each point once it is known to be on the front; `front` may be asked for at any time, also in between.
 
     Raises InfeasibleError at the end where nothing is feasible. A solver that fails ends the iteration, and `front` says why.
@@ -74,3 +75,11 @@ class Tracing:
         self._stop()
         if not self._found and self._reason is None:
             raise self._infeasible()
+
+
+def __getattr__(name: str) -> type[GrowingFront]:
+    """`Tracing`, the class's name of before, until the next minor version."""
+    if name != "Tracing":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn("Tracing is GrowingFront now; the old name goes with the next minor version", DeprecationWarning, stacklevel=2)
+    return GrowingFront
