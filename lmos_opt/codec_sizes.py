@@ -12,7 +12,6 @@ from pydantic import Field
 
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Name, Record
-from lmos_opt.graph import INPUT
 
 RAW = "raw"
 """The codec that leaves tensors as they are."""
@@ -33,7 +32,7 @@ class Sent(Record):
 
 
 class Coding(Record):
-    """A codec, and what it makes of layers' outputs by the layer's name (`input`: the image); any other travels as it is."""
+    """A codec, and what it makes of layers' outputs by the layer's name, and of inputs by theirs; any other travels as it is."""
 
     codec: CodecName
     sent: dict[Name, Sent]
@@ -46,10 +45,9 @@ class MeasuredCodec(Record):
     about: dict[Name, Detail]
 
 
-def check_names(places: Mapping[str, Mapping[str, Sent]], layers: Collection[str]) -> None:
-    """Raises InvalidError where a layer is named that is not there; `places` says where in the file it is."""
-    known = {INPUT, *layers}
+def check_names(places: Mapping[str, Mapping[str, Sent]], tensors: Collection[str]) -> None:
+    """Raises InvalidError where neither a layer nor an input is named; `places` says where in the file that is."""
     problems = [Problem(f"{place}.sent.{name}", "names no layer") for place, sent in places.items()
-                for name in sent if name not in known]
+                for name in sent if name not in tensors]
     if problems:
         raise InvalidError(problems)

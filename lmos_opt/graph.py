@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from lmos_opt.errors import InvalidError, Problem
 
 INPUT = "input"
-"""The name of pseudo-layer 0, the input image, which is always at the edge."""
+"""What a network's only input is called, where it is one tensor; inputs are pseudo-layers, which are always at the edge."""
 MOST_PROBLEMS = 20
 """Wrong arcs reported at once; telling a cycle from a wrong order walks the graph for each."""
 
@@ -26,25 +26,29 @@ def tensor_names(layer: str, count: int) -> tuple[str, ...]:
     return tuple(f"{layer}[{k}]" for k in range(count))
 
 
-def check_order(layers: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Raise InvalidError, with the paths, unless names are unique, none is `input`, and inputs name earlier layers."""
+def check_order(layers: Sequence[tuple[str, Sequence[str]]], inputs: Collection[str] = (INPUT,)) -> None:
+    """Raise InvalidError, with the paths, unless names are unique, none is an input's, and layers read inputs or earlier layers.
+
+    `inputs` are the names of the network's inputs.
+    """
     problems: list[Problem] = []
+    known_inputs = repr(next(iter(inputs))) if len(inputs) == 1 else f"one of the inputs {', '.join(map(repr, inputs))}"
     position: dict[str, int] = {}
     for k, (name, _) in enumerate(layers):
-        if name == INPUT:
-            problems.append(Problem(f"layers[{k}].name", f"{name!r} is reserved for the input image"))
+        if name in inputs:
+            problems.append(Problem(f"layers[{k}].name", f"{name!r} is the name of an input"))
         elif name in position:
             problems.append(Problem(f"layers[{k}].name", f"{name!r} is already the name of layers[{position[name]}]"))
         position.setdefault(name, k)
-    for k, (name, inputs) in enumerate(layers):
+    for k, (name, sources) in enumerate(layers):
         if len(problems) >= MOST_PROBLEMS:
             break
-        for i, source in enumerate(inputs):
+        for i, source in enumerate(sources):
             path = f"layers[{k}].inputs[{i}]"
-            if source == INPUT:
+            if source in inputs:
                 continue
             if source not in position:
-                problems.append(Problem(path, f"{source!r} is neither an earlier layer nor {INPUT!r}"))
+                problems.append(Problem(path, f"{source!r} is neither an earlier layer nor {known_inputs}"))
             elif position[source] >= k and _reaches(layers, position, source, k):
                 problems.append(Problem(path, f"{source!r} makes a cycle with {name!r}; expected an earlier layer"))
             elif position[source] >= k:

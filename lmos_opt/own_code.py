@@ -200,8 +200,9 @@ def _unknown(component: str, index: str, instance: Instance) -> str:
     if component in ("edge", "step"):
         return f"there is no layer {index!r} (m.{component}) in {instance.name}{likely(index, instance.names)}"
     if component == "sent":
-        tensors = ("input", *instance.names)
-        return f"there is no tensor {index!r} (m.sent) in {instance.name}; expected 'input' or a layer{likely(index, tensors)}"
+        inputs = ", ".join(map(repr, instance.inputs))
+        return (f"there is no tensor {index!r} (m.sent) in {instance.name}; expected {inputs} or a layer"
+                f"{likely(index, instance.tensors)}")
     return f"m.{component} has no index {index!r}"
 
 

@@ -9,10 +9,11 @@ from typing import Any, ClassVar, Literal, Self
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.codec_sizes import RAW, CodecName
+from lmos_opt.encoding import input_tensors
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
-from lmos_opt.graph import INPUT, tensor_names
+from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.intervals import stage_intervals
 from lmos_opt.policies.policy import Policy
@@ -251,7 +252,7 @@ def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> l
         n_bytes = instance.tensor_bytes(name)
         ((tensor,), (wire,)) = tensor_names(name, 1), _wire_bytes(instance, name)
         return [CrossingTensor(name=tensor, shape=(n_bytes,), dtype="uint8", bytes=n_bytes, wire_bytes=wire)]
-    specs = (profile.input,) if name == INPUT else profile.layer(name).outputs
+    specs = (input_tensors(profile)[name],) if name in instance.inputs else profile.layer(name).outputs
     names = tensor_names(name, len(specs))
     return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes, wire_bytes=wire)
             for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]

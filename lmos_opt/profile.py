@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
-from lmos_opt.graph import check_order
+from lmos_opt.graph import INPUT, check_order
 from lmos_opt.imports import late
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class NetworkProfile(Document):
     def _ordered(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers])
         check_names({f"codecs.{codec}": found.sent for codec, found in (self.codecs or {}).items()},
-                    [layer.name for layer in self.layers])  # fmt: skip
+                    [INPUT, *(layer.name for layer in self.layers)])  # fmt: skip
         return self
 
     @property

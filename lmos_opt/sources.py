@@ -60,9 +60,10 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
         return NetworkProfile.load(bundled("profiles", str(source), "network"))
     data = read_json(path)
     schema = data.get("schema") if isinstance(data, dict) else None
-    for noun in (Instance, NetworkProfile):
-        if schema == noun.SCHEMA:
-            return noun.from_dict(data, str(path))
+    if schema in Instance.SCHEMAS:
+        return Instance.from_dict(data, str(path))
+    if schema == NetworkProfile.SCHEMA:
+        return NetworkProfile.from_dict(data, str(path))
     expected = f"{Instance.SCHEMA!r} or {NetworkProfile.SCHEMA!r}"
     if not isinstance(data, dict):
         raise InputError(str(path), f"expected a JSON object with schema {expected}")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.stages import StageTimes, stage_times
 
@@ -43,7 +42,7 @@ class Split:
 
 def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
     """Every edge set that precedence admits, each once: L+1 prefixes of a chain, up to 2**L of a general graph."""
-    inputs = [[u for u in layer.inputs if u != INPUT] for layer in instance.layers]
+    inputs = [[u for u in layer.inputs if u not in instance.inputs] for layer in instance.layers]
     names = instance.names
     chosen: list[int] = []
     held: set[str] = set()

@@ -70,7 +70,7 @@ class Reader:
 
     def json(self, text: str, name: str) -> None:
         data = json.loads(text)
-        noun = next(noun for noun in NOUNS if data["schema"] == noun.SCHEMA)
+        noun = next(noun for noun in NOUNS if data["schema"] in getattr(noun, "SCHEMAS", (noun.SCHEMA,)))
         document = noun.from_dict(data)
         assert noun.from_dict(document.to_dict()) == document
         if name:

@@ -13,7 +13,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos.bench.cases import Case, IntegerProgram
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 Floats = NDArray[np.float64]
@@ -76,17 +75,17 @@ def _split(instance: Instance) -> Arrays:
     n_layers = len(edge)
     sent = {u: n_layers + k for k, u in enumerate(u for u, readers in instance.consumers.items() if readers)}
     offload = n_layers + len(sent)
-    first = [layer.name for layer in instance.layers if set(layer.inputs) == {INPUT}]
+    first = [layer.name for layer in instance.layers if set(layer.inputs) == set(instance.inputs)]
     used = edge[first[0]] if len(first) == 1 else offload + 1
     n = max(offload, used) + 1
     rows = Rows()
     for u, v in instance.arcs:
-        if u != INPUT:
+        if u not in instance.inputs:
             rows.add({edge[u]: 1.0, edge[v]: -1.0}, 0.0, inf)
     for u, k in sent.items():
         readers = instance.consumers[u]
-        minus_edge: dict[int, float] = {} if u == INPUT else {edge[u]: -1.0}
-        at_edge = 1.0 if u == INPUT else 0.0
+        minus_edge: dict[int, float] = {} if u in instance.inputs else {edge[u]: -1.0}
+        at_edge = 1.0 if u in instance.inputs else 0.0
         if len(readers) == 1:
             rows.add({k: 1.0, edge[readers[0]]: 1.0, **minus_edge}, at_edge, at_edge)
             continue

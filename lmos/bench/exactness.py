@@ -1,8 +1,8 @@
 """`lmos bench exactness`: fronts of random split instances beside enumeration, which is slow and never wrong.
 
-A seed makes a case: an instance (every other one with layers whose outputs are returned), objectives, perhaps a
-memory limit or a proper split. It is asked under both memory models, and whatever differs from the truth is a mistake. The
-same seed makes the same case again.
+A seed makes a case: an instance (every other one with layers whose outputs are returned, every third with several
+inputs), objectives, perhaps a memory limit or a proper split. It is asked under both memory models, and whatever differs
+from the truth is a mistake. The same seed makes the same case again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from time import perf_counter
 from typing import get_args
 
-from lmos.bench.random_instances import SHAPES, STYLES, random_instance, with_limit, with_results
+from lmos.bench.random_instances import SHAPES, STYLES, random_instance, with_inputs, with_limit, with_results
 from lmos.bench.working import Work, results
 from lmos_opt import objectives
 from lmos_opt.api import pareto_front
@@ -72,6 +72,8 @@ def drawn_case(seed: int) -> Case:
     instance = random_instance(seed, MOST_LAYERS[len(names)], shape, style)
     if seed % 2:
         instance = with_results(instance, seed)
+    if seed % 3 == 2:
+        instance = with_inputs(instance, seed)
     if rng.random() < 1 / 3:
         instance = with_limit(instance, seed)
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 
 from lmos_opt.formulation.memory import memory_sum
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 SHAPES = ("chain", "dag", "wide")
@@ -41,7 +40,7 @@ def with_limit(instance: Instance, seed: int) -> Instance:
     """The instance with a memory limit that cuts somewhere (often exactly at a reachable value)."""
     rng = random.Random(seed)
     some = frozenset(instance.names[: rng.randint(0, len(instance.layers))])
-    if any(u not in some for u, v in instance.arcs if v in some and u != INPUT):
+    if any(u not in some for u, v in instance.arcs if v in some and u not in instance.inputs):
         some = frozenset()
     return instance.replace(memory_limit_bytes=max(0, memory_sum(instance, some) - rng.choice([0, 0, 1])))
 
@@ -54,6 +53,19 @@ def with_results(instance: Instance, seed: int) -> Instance:
               for layer in instance.layers]
     back = rng.choice([None, 62500.0, 1.25e6, 2.5e7, 1e9 / 3, instance.bandwidth_bytes_per_s])
     return instance.replace(layers=layers, back_bytes_per_s=back)
+
+
+def with_inputs(instance: Instance, seed: int, most: int = 3) -> Instance:
+    """The instance with one to `most` inputs, each of which any layer may read that read the only one."""
+    rng = random.Random(f"inputs {seed}")
+    sizes = {f"input.{letter}": rng.choice([0, 7, 4096, instance.input_bytes]) for letter in "abcdef"[: rng.randint(1, most)]}
+
+    def read(sources: tuple[str, ...]) -> list[str]:
+        chosen = rng.sample([*sizes], rng.randint(1, len(sizes)))
+        return [name for u in sources for name in (chosen if u in instance.inputs else [u])]
+
+    layers = [{**layer.model_dump(), "inputs": read(layer.inputs)} for layer in instance.layers]
+    return instance.replace(inputs=sizes, layers=layers)
 
 
 def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:

@@ -7,7 +7,6 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import derive
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 
@@ -23,7 +22,7 @@ def add(m: Any, instance: Instance) -> None:
     derive(m, [m.offload], lambda edge: [len(edge) < len(instance.layers)])
     m.precedence = pyo.ConstraintList()
     for u, v in instance.arcs:
-        if u != INPUT:
+        if u not in instance.inputs:
             m.precedence.add(m.edge[u] >= m.edge[v])
     last = [name for name in instance.names if not instance.consumers[name]]
     m.offloading = pyo.ConstraintList()

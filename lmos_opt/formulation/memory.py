@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
-from lmos_opt.graph import INPUT
-
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
 
@@ -14,15 +12,15 @@ MemoryModel = Literal["sum", "peak"]
 
 
 def memory_sum(instance: Instance, edge: frozenset[str]) -> int:
-    """Weights and outputs of the edge layers, and the image whenever there is one such layer (the paper, ref. [5])."""
+    """Weights and outputs of the edge layers, and the inputs that they hold (the paper, ref. [5]): see `Instance.holders`."""
     held = sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers if layer.name in edge)
-    return held + (instance.input_bytes if edge else 0)
+    return held + sum(n_bytes for name, n_bytes in instance.inputs.items() if any(v in edge for v in instance.holders[name]))
 
 
 def memory_peak(instance: Instance, edge: frozenset[str]) -> int:
     """Weights of the edge layers and the most bytes alive while one of them runs.
 
-    While layer v runs, its own output is alive, and every earlier edge output (or the image) that a consumer not yet
+    While layer v runs, its own output is alive, and every input and earlier edge output that a consumer not yet
     run still needs: one at v or later in topological order, or any at the server. One that is returned stays alive.
     """
     weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in edge)
@@ -35,10 +33,10 @@ def peak_step(instance: Instance, edge: frozenset[str]) -> str | None:
 
 
 def is_alive(instance: Instance, edge: frozenset[str], a: str, v: str) -> bool:
-    """Whether the output of an earlier a (or the image) is alive while edge layer v runs."""
+    """Whether an input or the output of an earlier a is alive while edge layer v runs."""
     position = {name: k for k, name in enumerate(instance.names)}
     readers = instance.consumers[a]
-    return (a == INPUT or a in edge) and (a in instance.returned or any(r not in edge or position[r] >= position[v]
+    return (a in instance.inputs or a in edge) and (a in instance.returned or any(r not in edge or position[r] >= position[v]
                                                                         for r in readers))
 
 
@@ -59,7 +57,8 @@ def _bytes_alive(instance: Instance, edge: frozenset[str]) -> list[tuple[str, in
             last = max((position[v] for v in readers), default=at)
             freed[last] = freed.get(last, 0) + instance.tensor_bytes(name)
 
-    hold(INPUT, -1)
+    for name in instance.inputs:
+        hold(name, -1)
     alive -= freed.pop(-1, 0)
     for k, name in enumerate(instance.names):
         if name in edge:

@@ -8,7 +8,6 @@ import pyomo.environ as pyo
 
 from lmos_opt.formulation import add_block, derive
 from lmos_opt.formulation.memory import is_alive, peak_step
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 
@@ -54,15 +53,15 @@ def add(m: Any, instance: Instance) -> None:
         alive there.
         """
         forced, optional = held[v]
-        rest = sum(instance.tensor_bytes(a) * (m.edge[a] if read else _kept(m, a)) for a, read in optional.items())
+        rest = sum(instance.tensor_bytes(a) * (m.edge[a] if read else _kept(m, instance, a)) for a, read in optional.items())
         return weights + forced * m.edge[v] + rest
 
     m.memory_floor = pyo.Expression(m.layers, rule=floor)
 
 
-def _kept(m: Any, a: str) -> Any:
-    """1 if the output of a is kept to be sent; the image takes memory only where a layer runs at the edge."""
-    return m.sent[a] + m.used - 1 if a == INPUT else m.sent[a]
+def _kept(m: Any, instance: Instance, a: str) -> Any:
+    """1 if the output of a is kept to be sent; an input takes memory only where a layer runs at the edge."""
+    return m.sent[a] + m.used - 1 if a in instance.inputs else m.sent[a]
 
 
 def _held(instance: Instance, k: int) -> tuple[int, dict[str, bool]]:
@@ -71,11 +70,11 @@ def _held(instance: Instance, k: int) -> tuple[int, dict[str, bool]]:
     position = {name: i for i, name in enumerate(names)}
     before = _ancestors(instance, names[k])
     forced, optional = instance.tensor_bytes(names[k]), {}
-    for a in (INPUT, *names[:k]):
+    for a in (*instance.inputs, *names[:k]):
         readers = instance.consumers[a]
         is_returned = a in instance.returned  # then it is needed to the end, as if somebody read it there
         still_read = is_returned or any(position[v] >= k for v in readers)
-        if still_read and (a == INPUT or a in before):
+        if still_read and (a in instance.inputs or a in before):
             forced += instance.tensor_bytes(a)
         elif instance.tensor_bytes(a) and (is_returned or not before.issuperset(readers)):
             optional[a] = still_read
@@ -87,7 +86,7 @@ def _ancestors(instance: Instance, name: str) -> set[str]:
     stack = [name]
     while stack:
         for u in instance.layer(stack.pop()).inputs:
-            if u != INPUT and u not in found:
+            if u not in instance.inputs and u not in found:
                 found.add(u)
                 stack.append(u)
     return found

@@ -1,4 +1,4 @@
-"""Memory model `sum` (the paper's reading of its reference [5]): weights and outputs of all edge layers, and the image."""
+"""Memory model `sum` (the paper's reading of its reference [5]): weights and outputs of all edge layers, and their inputs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ from lmos_opt.instance import Instance
 
 def add(m: Any, instance: Instance) -> None:
     """Add `memory` (B)."""
-    add_block(m, instance, "used")
+    add_block(m, instance, "held")
     held = sum((layer.weight_bytes + layer.output_bytes) * m.edge[layer.name] for layer in instance.layers)
-    m.memory = pyo.Expression(expr=held + instance.input_bytes * m.used)
+    m.memory = pyo.Expression(expr=held + sum(n_bytes * m.held[name] for name, n_bytes in instance.inputs.items()))

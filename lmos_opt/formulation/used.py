@@ -1,7 +1,8 @@
-"""`used`: 1 if any layer runs at the edge (x1 >= 1), which is when the image takes memory there."""
+"""`used`: 1 if any layer runs at the edge (x1 >= 1)."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyomo.environ as pyo
@@ -11,14 +12,19 @@ from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `used`. By precedence the first edge layer reads only the image, so those layers alone decide."""
-    first = [layer.name for layer in instance.layers if not set(layer.inputs) - {"input"}]
+    """Add `used`. By precedence the first edge layer reads only inputs, so those layers alone decide."""
+    first = [layer.name for layer in instance.layers if instance.inputs.keys() >= set(layer.inputs)]
     if len(first) == 1:
         m.used = pyo.Expression(expr=m.edge[first[0]])
         return
     m.used = pyo.Var(bounds=(0, 1))
-    derive(m, [m.used], lambda edge: [bool(edge)])
     m.using = pyo.ConstraintList()
-    for v in first:
-        m.using.add(m.used >= m.edge[v])
-    m.using.add(m.used <= sum(m.edge[v] for v in first))
+    bind_to_any(m, m.used, first, m.using)
+
+
+def bind_to_any(m: Any, variable: Any, layers: Sequence[str], rows: Any) -> None:
+    """Add rows that make a variable 1 if any of the layers runs at the edge, and 0 if none does."""
+    derive(m, [variable], lambda edge: [any(v in edge for v in layers)])
+    for v in layers:
+        rows.add(variable >= m.edge[v])
+    rows.add(variable <= sum(m.edge[v] for v in layers))

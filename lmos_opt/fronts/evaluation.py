@@ -11,7 +11,6 @@ from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Point
 from lmos_opt.fronts.agreement import attainable
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
@@ -58,7 +57,7 @@ class Evaluation:
     def costs(self, x: Array) -> tuple[float, ...] | None:
         """The costs (senses turned to min) of the vector's edge set; None if it breaks a constraint."""
         split, instance = self.split(x), self._instance
-        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u != INPUT):
+        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u not in instance.inputs):
             return None
         limit = instance.memory_limit_bytes
         if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):

@@ -7,7 +7,6 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import stages
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 
@@ -24,10 +23,9 @@ def _expression(m: Any, instance: Instance) -> Any:
 def _longest(instance: Instance) -> float:
     """No stage takes longer: every layer at its slower side, and every tensor sent."""
     layers = sum(max(layer.t_edge_s, layer.t_server_s) for layer in instance.layers)
-    tensors = (INPUT, *instance.names)
-    sizes = sum(instance.sent_bytes(name) for name in tensors)
+    sizes = sum(instance.sent_bytes(name) for name in instance.tensors)
     back = sum(instance.back_s(name) for name in instance.names)
-    codec_s = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in tensors)
+    codec_s = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in instance.tensors)
     return layers + sizes / instance.bandwidth_bytes_per_s + instance.rtt_s + back + codec_s + 1e-6
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from math import gcd
 from typing import Any
 
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 
@@ -15,7 +14,7 @@ def _expression(m: Any, instance: Instance) -> Any:
 
 
 def _granule(instance: Instance) -> float:
-    return gcd(*(instance.sent_bytes(name) for name in (INPUT, *instance.names))) or 1
+    return gcd(*(instance.sent_bytes(name) for name in instance.tensors)) or 1
 
 
 OBJECTIVE = Objective("tx_bytes", "B", "min", _expression, lambda split: split.times.crossing_bytes, _granule)

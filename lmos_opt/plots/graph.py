@@ -11,7 +11,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lmos_opt.graph import INPUT
 from lmos_opt.plots import style
 from lmos_opt.units import counted, format_size
 
@@ -47,8 +46,8 @@ class Layout:
 
 
 def lay_out(instance: Instance, edge: frozenset[str]) -> Layout:
-    """Places for `input` and every layer of a down-closed edge set's instance."""
-    columns: dict[str, int] = {INPUT: 0}
+    """Places for every input and layer of a down-closed edge set's instance."""
+    columns: dict[str, int] = dict.fromkeys(instance.inputs, 0)
     for layer in instance.layers:
         if layer.name in edge:
             columns[layer.name] = 1 + max((columns[u] for u in layer.inputs), default=0)
@@ -76,7 +75,7 @@ def draw_graph(instance: Instance, edge_layers: Iterable[str], ax: Axes | None =
     ax = style.new_axes(min(max(6, 0.36 * width), 26), min(max(3.2, 0.5 * height + 2.4), 12)) if ax is None else ax
     crossings = _draw_arcs(ax, instance, edge, layout)
     for names, colour, marker, what in (
-        ([INPUT], "white", "o", "input"),
+        ([*instance.inputs], "white", "o", "input"),
         ([n for n in instance.names if n in edge], style.EDGE, "o", "at the edge"),
         ([n for n in instance.names if n not in edge], style.SERVER, "s", "at the server"),
     ):

@@ -14,7 +14,6 @@ from math import isqrt
 from typing import Generic, TypeVar
 
 from lmos_opt.formulation.memory import MemoryModel
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
@@ -54,7 +53,7 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
     """
     times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
     rtt = Fraction(instance.rtt_s)
-    codec_s = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in (INPUT, *instance.names)}
+    codec_s = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in instance.tensors}
     scale = max(t.denominator for t in (rtt, *codec_s.values(), *(t for _, *pair in times for t in pair)))  # powers of two
     whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
     s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable
 
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
 from lmos_opt.units import counted
@@ -59,8 +58,8 @@ def neurosurgeon(instance: Instance) -> tuple[str, ...]:
     It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
     """
     if not instance.is_chain:
-        before = (INPUT, *instance.names)
-        branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != {before[k]})
+        before = [set(instance.inputs), *({name} for name in instance.names)]
+        branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != before[k])
         raise InputError("Neurosurgeon", f"cuts chains only, and {instance.name} branches at layer {branch!r}; DADS cuts graphs")
     cuts = [Split(instance, frozenset(cut(instance, n))) for n in range(len(instance.layers) + 1)]
     return min(cuts, key=lambda split: split.times.latency_s).edge_layers

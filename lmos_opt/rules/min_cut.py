@@ -8,7 +8,7 @@ on the source's side runs at the edge. What is cut is what is paid:
 - u -> tensor of u, `u[u] / B` (and its codec's time at both ends), and tensor of u -> v for each reader v, without limit: paid
   once where any reader is away;
 - v -> u for each arc (u, v), without limit: nothing flows back from the server;
-- the image is the source itself.
+- each input is the source itself.
 
 `rtt` is paid by every split but the one with all layers at the edge, and no arc can say that: so the least cut, with it,
 is compared with that one split. No other needs to be looked at, since each costs at least the least cut and `rtt`.
@@ -20,7 +20,6 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
 
@@ -58,10 +57,10 @@ def _network(instance: Instance) -> tuple[Any, int]:
     for u, readers in instance.consumers.items():
         if readers:
             price = instance.sent_bytes(u) / bandwidth + Fraction(instance.encode_s(u)) + Fraction(instance.decode_s(u))
-            priced.append((_EDGE if u == INPUT else (u, "layer"), (u, "tensor"), price))
+            priced.append((_EDGE if u in instance.inputs else (u, "layer"), (u, "tensor"), price))
         for v in readers:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit
-            if u != INPUT:
+            if u not in instance.inputs:
                 graph.add_edge((v, "layer"), (u, "layer"))
     scale = lcm(*(price.denominator for _, _, price in priced))
     for tail, head, price in priced:

@@ -20,7 +20,6 @@ import numpy as np
 from lmos.bench.arrays import arrays
 from lmos.bench.cases import Case, IntegerProgram
 from lmos.bench.solvers import ContestAnswer, Contestant, MissingPeer, Terms
-from lmos_opt.graph import INPUT
 from lmos_opt.instance import Instance
 
 _POPULATION = 100
@@ -63,7 +62,7 @@ def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:
 
     n = len(instance.layers)
     place = {name: k for k, name in enumerate(instance.names)}
-    inputs = [[place[u] for u in layer.inputs if u != INPUT] for layer in instance.layers]
+    inputs = [[place[u] for u in layer.inputs if u not in instance.inputs] for layer in instance.layers]
     readers = {u: [place[v] for v in to] for u, to in instance.consumers.items() if to}
     gain = np.array([layer.t_edge_s - layer.t_server_s - instance.back_s(layer.name) for layer in instance.layers])
     held = np.array([float(layer.weight_bytes + layer.output_bytes) for layer in instance.layers])
@@ -74,7 +73,7 @@ def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:
             edge = x.astype(bool)
             latency = all_at_server + edge @ gain + instance.rtt_s * ~edge.all(axis=1)
             for u, to in readers.items():
-                at_edge = True if u == INPUT else edge[:, place[u]]
+                at_edge = True if u in instance.inputs else edge[:, place[u]]
                 way = instance.sent_bytes(u) / instance.bandwidth_bytes_per_s + instance.encode_s(u) + instance.decode_s(u)
                 latency += way * (at_edge & ~edge[:, to].all(axis=1))
             memory = edge @ held + instance.input_bytes * edge.any(axis=1)
