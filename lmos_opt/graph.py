@@ -36,7 +36,7 @@ def check_order(layers: Sequence[tuple[str, Sequence[str]]], inputs: Collection[
     position: dict[str, int] = {}
     for k, (name, _) in enumerate(layers):
         if name in inputs:
-            problems.append(Problem(f"layers[{k}].name", f"{name!r} is the name of an input"))
+            problems.append(Problem(f"layers[{k}].name", f"{name!r} is reserved for an input"))
         elif name in position:
             problems.append(Problem(f"layers[{k}].name", f"{name!r} is already the name of layers[{position[name]}]"))
         position.setdefault(name, k)

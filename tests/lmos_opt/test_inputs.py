@@ -66,7 +66,7 @@ def test_the_graph_knows_inputs_as_a_set(words):
     check_order([("a", ("ids",)), ("input", ("a", "mask"))], {"ids", "mask"})
     with pytest.raises(InputError, match=r"'input' is neither an earlier layer nor one of the inputs 'ids', 'mask'"):
         Instance.from_dict(places_data(layer("a", "input"), inputs={"ids": 1, "mask": 2}))
-    with pytest.raises(InputError, match=r"layers\[0\]\.name: 'ids' is the name of an input"):
+    with pytest.raises(InputError, match=r"layers\[0\]\.name: 'ids' is reserved for an input"):
         Instance.from_dict(places_data(layer("ids", "ids"), inputs={"ids": 1, "mask": 2}))
 
 

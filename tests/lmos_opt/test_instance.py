@@ -94,7 +94,7 @@ def test_the_down_closed_sets_are_those_that_edge_set_takes(instance):
         ([layer("a", "b"), layer("b", "input")],
          ["layers[0].inputs[0]: 'b' stands later in the list; expected topological order"]),
         ([layer("a", "input"), layer("a", "input")], ["layers[1].name: 'a' is already the name of layers[0]"]),
-        ([layer("input", "input")], ["layers[0].name: 'input' is the name of an input"]),
+        ([layer("input", "input")], ["layers[0].name: 'input' is reserved for an input"]),
         ([], ["layers: is empty"]),
         ([layer("a", "x", "input", "y"), layer("a"), layer("b", "b")],
          ["layers[1].name: 'a' is already the name of layers[0]",
