@@ -36,11 +36,11 @@ class FrontRequest:
 
     source: str
     options: Options
-    memory_model: str
-    objectives: str
-    constrain: str | None
-    proper_split: bool
-    solver: str
+    memory_model: str = "sum"
+    objectives: str = "latency,memory"
+    constrain: str | None = None
+    proper_split: bool = False
+    solver: str = "highs"
     constraints: tuple[str, ...] = ()
     codec: str | None = None
     variables: tuple[str, ...] = ()

@@ -91,7 +91,7 @@ def instance_of(trial: Trial, folder: Path) -> Instance:
 def _plan(trial: Trial, folder: Path) -> Plan:
     """What the rule chooses where both sides have something to do."""
     asked = ReadSource(NetworkProfile.load(folder / "edge.json"), Instance.load(folder / "instance.json"))
-    request = FrontRequest(trial.network, Options(edge="local", server="local"), "peak", "latency,memory", None, True, "highs")
+    request = FrontRequest(trial.network, Options(edge="local", server="local"), "peak", proper_split=True)
     return choose(request, asked, trial.rule)
 
 

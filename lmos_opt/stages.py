@@ -10,14 +10,19 @@ from lmos_opt.instance import Instance
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded. `t_back_s` is part of `t_tx_s`."""
+    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded.
+
+    `t_tx_s` is the sum of `t_bytes_s`, what the bytes alone take, `rtt_s`, what the exchange costs if there is one, and `t_back_s`.
+    """
 
     t_edge_s: float
     t_tx_s: float
     t_server_s: float
     latency_s: float
     crossing_bytes: int
-    t_back_s: float = 0.0
+    t_bytes_s: float
+    rtt_s: float
+    t_back_s: float
 
 
 def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
@@ -32,12 +37,17 @@ def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
     crossing = instance.crossing(edge)
     crossing_bytes = sum(instance.sent_bytes(name) for name in crossing)
     t_bytes = crossing_bytes / instance.bandwidth_bytes_per_s
-    rtt = instance.rtt_s if at_server else 0.0
+    rtt = rtt_s(instance, edge)
     t_back = back_bytes(instance, edge) / instance.back_bytes_per_s if instance.back_bytes_per_s is not None else 0.0
     at_edge += [instance.encode_s(name) for name in crossing]
     at_server += [instance.decode_s(name) for name in crossing]
     return StageTimes(fsum(at_edge), fsum([t_bytes, rtt, t_back]), fsum(at_server),
-                      fsum([*at_edge, t_bytes, rtt, t_back, *at_server]), crossing_bytes, t_back)
+                      fsum([*at_edge, t_bytes, rtt, t_back, *at_server]), crossing_bytes, t_bytes, rtt, t_back)
+
+
+def rtt_s(instance: Instance, edge: frozenset[str]) -> float:
+    """The fixed cost (s) of the exchange, which there is if anything is offloaded."""
+    return instance.rtt_s if len(edge) < len(instance.layers) else 0.0
 
 
 def back_bytes(instance: Instance, edge: frozenset[str]) -> int:

@@ -5,8 +5,10 @@ Only signatures stand here; a command's code is imported when it is called.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -30,6 +32,9 @@ from lmos.cli.options import (
     Source,
     Threads,
 )
+
+if TYPE_CHECKING:
+    from lmos.front_request import FrontRequest
 
 
 def profile(
@@ -122,12 +127,9 @@ def front(
 ) -> None:
     """The exact Pareto front of latency against edge memory, or of any objectives."""
     from lmos.commands import front as command
-    from lmos.front_request import FrontRequest
-    from lmos_opt.sources import Options
 
-    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                           proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
-    command.run(request, output, plot, select, time_limit, resume, as_json)
+    command.run(command.Request(front=_request(locals()), output=output, plot=plot, select=select, time_limit=time_limit,
+                                resume=resume, as_json=as_json))  # fmt: skip
 
 
 def plan(
@@ -166,12 +168,9 @@ def plan(
 ) -> None:
     """Choose one split and write what the runner executes."""
     from lmos.commands import plan as command
-    from lmos.front_request import FrontRequest
-    from lmos_opt.sources import Options
 
-    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objectives, constrain,
-                           proper_split, solver, tuple(constraints or ()), codec, tuple(variables or ()))
-    command.run(request, select, output, plot, between, as_json)
+    command.run(command.Request(front=_request(locals()), select=select, output=output, plot=plot, between=between,
+                                as_json=as_json))  # fmt: skip
 
 
 def policy(
@@ -201,12 +200,9 @@ def policy(
 ) -> None:
     """What a rule chooses at every bandwidth of a range, or under every memory limit: exact, not sampled."""
     from lmos.commands import policy as command
-    from lmos.front_request import FrontRequest
-    from lmos_opt.sources import Options
 
-    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
-                           proper_split, solver, codec=codec)
-    command.run(request, select, over, between, output, plot, as_json)
+    command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, output=output, plot=plot,
+                                as_json=as_json))  # fmt: skip
 
 
 def ui(
@@ -225,12 +221,8 @@ def ui(
 ) -> None:
     """A page on this machine where sliders for bandwidth, memory and speeds move the front and the choice."""
     from lmos.commands import ui as command
-    from lmos.front_request import FrontRequest
-    from lmos_opt.sources import Options
 
-    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, "latency,memory", None,
-                           proper_split, solver)
-    command.run(request, port)
+    command.run(_request(locals()), port)
 
 
 def report(
@@ -278,9 +270,16 @@ def model(
 ) -> None:
     """The integer program as a file that any solver reads."""
     from lmos.commands import model as command
+
+    command.run(_request(locals() | {"objectives": objective}), output, bounds or [])
+
+
+def _request(given: Mapping[str, Any]) -> FrontRequest:
+    """What of a command's arguments, by their names, is asked of a front; the rest is as it is where nobody asks."""
     from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
-    request = FrontRequest(source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, objective, None,
-                           proper_split, "highs", tuple(constraints or ()), variables=tuple(variables or ()))
-    command.run(request, output, bounds or [])
+    options = Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given})
+    asked = {one.name: given[one.name] for one in fields(FrontRequest) if given.get(one.name) is not None}
+    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints")}
+    return FrontRequest(**asked | several | {"options": options})

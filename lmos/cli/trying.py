@@ -41,7 +41,8 @@ def emulate(
     """An edge with little memory and half a processor, a server, a slow link: on this machine, where root is to be had."""
     from lmos.commands import emulate as command
 
-    command.run(network, select, rate, cpus, memory, n, output, as_json)
+    command.run(command.Request(network=network, select=select, rate=rate, cpus=cpus, memory=memory, n=n, output=output,
+                                as_json=as_json))  # fmt: skip
 
 
 def doctor(as_json: Json = False) -> None:
@@ -70,4 +71,5 @@ def reproduce(
     """The paper's tables and figures, beside the paper's numbers; goes on where an earlier run into DIR stopped."""
     from lmos.commands import reproduce as command
 
-    command.run(names or [], output, seed, solver, jobs, dask, measure)
+    command.run(command.Request(names=names or [], output=output, seed=seed, solver=solver, jobs=jobs, dask=dask,
+                                measure=measure))  # fmt: skip

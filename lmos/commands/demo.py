@@ -47,7 +47,7 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         profile = time_profile(make_profile(NETWORK, WEIGHTS, "module", (3, 224, 224)), None)
         profile.save(files["profile.json"])
     options = Options(edge="local", server="local", bandwidth=bandwidth, memory=memory)
-    request = FrontRequest(str(files["profile.json"]), options, "sum", "latency,memory", None, False, "highs")
+    request = FrontRequest(str(files["profile.json"]), options)
     with part("front: every non-dominated split"):
         asked = read(request)
         front = trace(request, asked.instance)

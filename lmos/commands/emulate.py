@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +20,21 @@ if TYPE_CHECKING:
 _FILES = ("edge.json", "server.json", "instance.json", "plan.json", "report.json")
 
 
-def run(network: str, select: str, rate: str, cpus: float, memory: str, n: int, output: Path | None, as_json: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos emulate` is asked for, as typed: the link's rate, the edge's share of processors and its memory, n images."""
+
+    network: str
+    select: str
+    rate: str
+    cpus: float
+    memory: str
+    n: int
+    output: Path | None
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError for options that cannot be used, CannotEmulate where this machine or this user cannot, RunnerError
     where a process of it fails."""
     if find_spec("torch") is None:
@@ -27,16 +42,18 @@ def run(network: str, select: str, rate: str, cpus: float, memory: str, n: int, 
     from lmos.trial import Trial, emulate
     from runner.lab.emulation.cgroups import Limits
 
+    output, cpus = request.output, request.cpus
     if cpus <= 0:
         raise InputError("--cpus", f"{cpus:g} is no share of processors; expected more than 0")
-    trial = Trial(network, select, parse_rate(rate, "--rate"), Limits(parse_size(memory, "--memory"), cpus), n)
+    limits = Limits(parse_size(request.memory, "--memory"), cpus)
+    trial = Trial(request.network, request.select, parse_rate(request.rate, "--rate"), limits, request.n)
     with sigterm_like_ctrl_c(), TemporaryDirectory(prefix="lmos-emulate-") as name, activity("emulating") as tell:
         outcome = emulate(trial, Path(name), tell)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             for file in _FILES:
                 shutil.copyfile(Path(name) / file, output / file)
-    if as_json:
+    if request.as_json:
         print_json(outcome.report.to_json())
     else:
         _print(trial, outcome)

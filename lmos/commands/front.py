@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import typer
@@ -14,26 +15,39 @@ from lmos_opt.instance import Instance
 from lmos_opt.units import counted, format_rate, format_size, format_time
 
 
-def run(request: FrontRequest, output: Path | None, plot: Path | None, select: str | None, time_limit: str | None,
-        resume: Path | None, as_json: bool) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos front` is asked for, as typed; `select` is the rule whose choice is marked."""
+
+    front: FrontRequest
+    output: Path | None
+    plot: Path | None
+    select: str | None
+    time_limit: str | None
+    resume: Path | None
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
+    output, plot = request.output, request.plot
     if output is not None:
         checked_suffix(output, SUFFIXES)
     if plot is not None:
         from lmos_opt.plots.front import check_plot
 
-        check_plot(plot, len(request.names))
-    asked = read(request)
-    found = trace(request, asked.instance, time_limit, resume)
-    chosen = found.select(select) if select is not None else None
+        check_plot(plot, len(request.front.names))
+    asked = read(request.front)
+    found = trace(request.front, asked.instance, request.time_limit, request.resume)
+    chosen = found.select(request.select) if request.select is not None else None
     if output is not None:
         found.save(output)
     if plot is not None:
         from lmos_opt.plots.front import PLAIN_RULES, save_plot, some_cuts
 
-        cuts = some_cuts(asked.instance, request.model) if len(request.names) == 2 else ()
+        cuts = some_cuts(asked.instance, request.front.model) if len(request.front.names) == 2 else ()
         save_plot(found, plot, chosen, cuts=cuts, rules=PLAIN_RULES)
-    if as_json:
+    if request.as_json:
         print_json(found.to_json())
     else:
         out().print(front_table(found, asked.instance, chosen))

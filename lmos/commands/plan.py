@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.commands.assumed import tell_assumed
@@ -19,18 +20,31 @@ from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import decided
 
 
-def run(request: FrontRequest, select: str, output: Path | None, plot: Path | None, between: str | None, as_json: bool) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos plan` is asked for, as typed; `between` is the range of the policy that the plan is to hold."""
+
+    front: FrontRequest
+    select: str
+    output: Path | None
+    plot: Path | None
+    between: str | None
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError and InfeasibleError as `choose`."""
+    output, plot = request.output, request.plot
     if plot is not None:
         from lmos_opt.plots.style import check
 
         check(plot, interactive=False)
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
-    asked = read(request)
-    plan = choose(request, asked, select)
-    if between is not None:
-        plan = plan.model_copy(update={"policy": _policy(request, asked.instance, select, between)})
+    asked = read(request.front)
+    plan = choose(request.front, asked, request.select)
+    if request.between is not None:
+        plan = plan.model_copy(update={"policy": _policy(request.front, asked.instance, request.select, request.between)})
     if plan.network is not None:
         tell_assumed(plan.network)
         if (why := not_sendable(plan)) is not None:
@@ -41,11 +55,11 @@ def run(request: FrontRequest, select: str, output: Path | None, plot: Path | No
         from lmos_opt.plots.graph import save_graph_plot
 
         save_graph_plot(asked.instance, plan.edge_layers, plot)
-    if as_json:
+    if request.as_json:
         print_json(plan.to_json())
     else:
         out().print(plan_table(plan, asked.instance))
-    if output is None and not as_json:
+    if output is None and not request.as_json:
         err().print("nothing was written; name a file with -o")
 
 

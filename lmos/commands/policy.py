@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
@@ -13,42 +14,55 @@ from lmos_opt.policies.policy import SUFFIXES, Over, Policy
 from lmos_opt.units import counted, format_size, format_time
 
 
-def run(request: FrontRequest, select: str, over: str, between: str | None, output: Path | None, plot: Path | None,
-        as_json: bool) -> None:  # fmt: skip
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos policy` is asked for, as typed; `between` is the range, None for the default one."""
+
+    front: FrontRequest
+    select: str
+    over: str
+    between: str | None
+    output: Path | None
+    plot: Path | None
+    as_json: bool
+
+
+def run(request: Request) -> None:
     """Raises InputError and InfeasibleError as `bandwidth_policy` and `memory_policy`."""
+    output, plot = request.output, request.plot
     if output is not None:
         checked_suffix(output, SUFFIXES)
     if plot is not None:
         from lmos_opt.plots.policy import check_policy_plot
 
         check_policy_plot(plot)
-    policy = make_policy(request, select, over, between)
+    policy = _make_policy(request)
     if output is not None:
         policy.save(output)
     if plot is not None:
         from lmos_opt.plots.policy import save_policy_plot
 
         save_policy_plot(policy, plot)
-    if as_json:
+    if request.as_json:
         print_json(policy.to_json())
     else:
         out().print(policy_table(policy))
 
 
-def make_policy(request: FrontRequest, select: str, over: str, between: str | None) -> Policy:
-    """The policy that was asked for; `between` is `LOW..HIGH`, None for the default range."""
+def _make_policy(request: Request) -> Policy:
+    """The policy that was asked for."""
     from lmos_opt.policies.policy_maps import bandwidth_policy, memory_policy
 
-    varied = _over(over)
-    fixed = {"bandwidth": request.options.bandwidth, "memory": request.options.memory}[varied]
+    asked, between, varied = request.front, request.between, _over(request.over)
+    fixed = {"bandwidth": asked.options.bandwidth, "memory": asked.options.memory}[varied]
     if fixed is not None:
         raise InputError(f"--{varied}", f"is what the policy is over; expected --range LOW..HIGH instead of {fixed}")
     ends = () if between is None else ends_of(between, "--range", "1Mbps..200Mbps or 0..1GB")
-    instance = read(request).instance
+    instance = read(asked).instance
     make = bandwidth_policy if varied == "bandwidth" else memory_policy
     with activity("finding where the choice changes"):
-        return make(instance, select, *ends, memory_model=request.model, proper_split=request.proper_split,
-                    solver=request.solver)
+        return make(instance, request.select, *ends, memory_model=asked.model, proper_split=asked.proper_split,
+                    solver=asked.solver)
 
 
 def ends_of(between: str, option: str, example: str) -> tuple[str, str]:

@@ -32,27 +32,43 @@ CACHE = "cache"
 """The folder of kept results inside the output folder."""
 
 
-def run(names: Sequence[str], output: Path, seed: int, solver: str, jobs: int | None, dask: str | None,
-        measure: bool | None) -> None:  # fmt: skip
-    """Make the experiments of those names, all where there are none; what could not be made is said, and named on the page.
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos reproduce` is asked for; of no `names`, all of them.
 
     `measure` runs all that the paper measured (True), nothing (False), or a short part of it, where torch is installed (None).
+    """
+
+    names: Sequence[str]
+    output: Path
+    seed: int
+    solver: str
+    jobs: int | None
+    dask: str | None
+    measure: bool | None
+
+
+def run(request: Request) -> None:
+    """Make the experiments that are asked for; what could not be made is said, and named on the page.
+
     Raises InputError for an unknown name or a folder that cannot be written, MissingExtraError where an experiment that
     was asked for by name needs what is not installed.
     """
     every = [experiments.get(name) for name in experiments.names()]
-    chosen = [experiments.get(name) for name in dict.fromkeys(names)] or every
+    chosen = [experiments.get(name) for name in dict.fromkeys(request.names)] or every
+    output = request.output
     folder = Folder(output)
     folder.make()
     command = shlex.join(["lmos", *sys.argv[1:]])
     with _progress(len(chosen)) as (tell, step):
         for experiment in chosen:
             tell(experiment.name)
-            lab = Lab(Cache(output / CACHE), seed=seed, solver=solver, jobs=jobs, dask=dask, on_step=step)
+            lab = Lab(Cache(output / CACHE), seed=request.seed, solver=request.solver, jobs=request.jobs, dask=request.dask,
+                      on_step=step)  # fmt: skip
             try:
-                line = _make(lab, experiment, folder, command, measure)
+                line = _make(lab, experiment, folder, command, request.measure)
             except MissingExtraError as error:
-                if experiment.name in names:
+                if experiment.name in request.names:
                     raise
                 folder.section(experiment).write_text(page.skipped(experiment, str(error)))
                 line = f"not computed: {error}"

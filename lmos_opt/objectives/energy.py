@@ -31,10 +31,8 @@ def _expression(m: Any, instance: Instance) -> Any:
 
 def _value(split: Split) -> float:
     power, times = _power(split.instance), split.times
-    t_bytes = times.crossing_bytes / split.instance.bandwidth_bytes_per_s
-    rtt = split.instance.rtt_s if len(split.edge) < len(split.instance.layers) else 0.0
-    return fsum([power.compute_w * times.t_edge_s, power.transmit_w * t_bytes, power.idle_w * times.t_server_s,
-                 power.idle_w * rtt, power.idle_w * times.t_back_s])
+    return fsum([power.compute_w * times.t_edge_s, power.transmit_w * times.t_bytes_s, power.idle_w * times.t_server_s,
+                 power.idle_w * times.rtt_s, power.idle_w * times.t_back_s])
 
 
 OBJECTIVE = Objective("energy", "J", "min", _expression, _value)

@@ -17,7 +17,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
-from lmos_opt.stages import back_bytes
+from lmos_opt.stages import back_bytes, rtt_s
 
 Label = TypeVar("Label")
 
@@ -52,16 +52,16 @@ def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_mod
     the least of them: they are what 0.1 + 0.2 is to 0.3.
     """
     times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
-    rtt = Fraction(instance.rtt_s)
     codec_s = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in instance.tensors}
-    scale = max(t.denominator for t in (rtt, *codec_s.values(), *(t for _, *pair in times for t in pair)))  # powers of two
+    fixed = Fraction(instance.rtt_s)
+    scale = max(t.denominator for t in (fixed, *codec_s.values(), *(t for _, *pair in times for t in pair)))  # powers of two
     whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
     s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
     found = []
     for edge in edge_sets:
         split = Split(instance, edge, memory_model)
         total = sum(t_edge if name in edge else t_server for name, t_edge, t_server in whole)
-        exchange = int(rtt * scale) if len(edge) < len(whole) else 0
+        exchange = int(Fraction(rtt_s(instance, edge)) * scale)
         crossing = instance.crossing(edge)
         total += sum(int(codec_s[name] * scale) for name in crossing)
         sent = sum(instance.sent_bytes(name) for name in crossing)

@@ -32,7 +32,7 @@ from lmos_opt.policies.policy import Over, Policy, Stretch
 from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial
 from lmos_opt.solvers import Solver
-from lmos_opt.split import Split, down_closed_sets
+from lmos_opt.split import down_closed_sets
 from lmos_opt.units import parse_rate, parse_size
 
 MOST_SPLITS = 50_000
@@ -140,15 +140,11 @@ def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_spl
 FIXED = Objective(
     "fixed", "s", "min",
     lambda m, inst: stages.t_edge(m, inst) + stages.t_server(m, inst) + inst.rtt_s * m.offload + stages.t_back(m, inst),
-    lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, _rtt(split), split.times.t_back_s]),
+    lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, split.times.rtt_s, split.times.t_back_s]),
 )  # fmt: skip
 """Latency less the time of the bytes that cross."""
 ROOM = Objective("room", "B", "min", lambda m, inst: m.memory, lambda split: split.memory_bytes, get("memory").granule)
 """Edge memory as something to spare."""
-
-
-def _rtt(split: Split) -> float:
-    return split.instance.rtt_s if len(split.edge) < len(split.instance.layers) else 0.0
 
 
 def _on_a_front(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
