@@ -11,7 +11,7 @@ from lmos.cli.bench import bench
 
 app = typer.Typer(
     name="lmos",
-    help="Decide exactly where to cut a neural network between an edge device and a server, and run it cut there.",
+    help="Decide exactly where to cut a neural network between an edge device and a server, and run both parts.",
     invoke_without_command=True,
     add_completion=True,
     rich_markup_mode=None,
@@ -32,7 +32,9 @@ def _version(asked: bool) -> None:
 @app.callback()
 def _common(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     del version
     if context.invoked_subcommand is None:

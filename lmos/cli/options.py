@@ -7,23 +7,60 @@ from typing import Annotated
 
 import typer
 
-Source = Annotated[str, typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or an instance file.")]
-Edge = Annotated[str | None, typer.Option("--edge", metavar="DEVICE", help="Device, device file or 'local'. [default: rpi4]")]
-Server = Annotated[str | None, typer.Option("--server", metavar="DEVICE", help="Likewise. [default: paper-server]")]
-Bandwidth = Annotated[str | None, typer.Option(metavar="RATE", help="Edge to server, e.g. 10Mbps. [default: 10Mbps]")]
-Rtt = Annotated[str | None, typer.Option(metavar="TIME", help="Fixed cost of an exchange, e.g. 20ms. [default: 0s]")]
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="A bundled network (for example vgg19), a profile file or an instance file."),
+]
+Edge = Annotated[
+    str | None,
+    typer.Option(
+        "--edge", metavar="DEVICE", help="The edge device: a bundled name, a device file, or 'local'. [default: rpi4]"
+    ),
+]
+Server = Annotated[
+    str | None,
+    typer.Option(
+        "--server", metavar="DEVICE", help="The server device, named in the same way. [default: paper-server]"
+    ),
+]
+Bandwidth = Annotated[
+    str | None,
+    typer.Option(metavar="RATE", help="Bandwidth from edge to server, for example 50Mbps. [default: 10Mbps]"),
+]
+Rtt = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Fixed time of an exchange, for example 20ms. [default: 0s]")
+]
 Back = Annotated[
-    str | None, typer.Option("--back", metavar="RATE", help="Server to edge, on which results come. [default: that is free]")
+    str | None,
+    typer.Option(
+        "--back", metavar="RATE", help="Bandwidth from server to edge, for the results. [default: results take no time]"
+    ),
 ]
 Link = Annotated[
     str | None,
-    typer.Option("--link", metavar="LINK", help="A bundled link (lte) or a link file, for what is not given of these two."),
+    typer.Option(
+        "--link",
+        metavar="LINK",
+        help="A bundled link (for example lte) or a link file. It gives --bandwidth and --rtt where these are not given.",
+    ),
 ]
-Memory = Annotated[str | None, typer.Option(metavar="SIZE", help="What the edge may use, e.g. 512MiB. [default: no limit]")]
-MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How edge memory is counted.")]
-Objectives = Annotated[str, typer.Option(metavar="NAMES", help="Comma-separated; your own: module:NAME.")]
-Constrain = Annotated[str | None, typer.Option(metavar="NAME", help="Algorithm 1's constrained objective.")]
-ProperSplit = Annotated[bool, typer.Option("--proper-split", help="Ask for a layer at either side.")]
+Memory = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Memory that the edge may use, for example 512MiB. [default: no limit]"),
+]
+MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How to count edge memory.")]
+Objectives = Annotated[
+    str, typer.Option(metavar="NAMES", help="The objectives, separated by commas. One of your own is module:NAME.")
+]
+Constrain = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The objective that Algorithm 1 of the paper constrains; it minimises the other."
+    ),
+]
+ProperSplit = Annotated[
+    bool, typer.Option("--proper-split", help="Require at least one layer at the edge and one at the server.")
+]
 Constraints = Annotated[
     list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
 ]
@@ -31,29 +68,55 @@ OwnVariables = Annotated[
     list[str] | None,
     typer.Option("--variables", metavar="MODULE:NAME", help="A function that adds variables of your own (repeatable)."),
 ]
-SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="Which solver.")]
+SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The solver to use.")]
 Codec = Annotated[
-    str | None, typer.Option(metavar="NAME", help="How tensors cross: fp16, int8, zstd, jpeg:QUALITY. [default: raw]")
+    str | None,
+    typer.Option(
+        metavar="NAME", help="How to encode the tensors that cross: fp16, int8, zstd, jpeg:QUALITY. [default: raw]"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-Threads = Annotated[int | None, typer.Option(min=1, metavar="N", help="torch's threads. [default: torch's own]")]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
+]
 TokenFile = Annotated[
-    Path | None, typer.Option("--token-file", metavar="FILE", help="Holds the token. [default: the variable LMOS_TOKEN, if set]")
+    Path | None,
+    typer.Option(
+        "--token-file",
+        metavar="FILE",
+        help="The file that holds the token. [default: the environment variable LMOS_TOKEN, if set]",
+    ),
 ]
 Unprotected = Annotated[
-    bool, typer.Option("--unprotected", help="Beyond this machine, where they can be read: a token without TLS, metrics.")
+    bool, typer.Option("--unprotected", help="Allow a token without TLS, and metrics, where others can read them.")
 ]
-Authority = Annotated[Path | None, typer.Option("--ca", metavar="FILE", help="Use TLS; the server's authority (PEM).")]
+Authority = Annotated[
+    Path | None,
+    typer.Option(
+        "--ca", metavar="FILE", help="Use TLS; this is the certificate of the authority that signed the server's (PEM)."
+    ),
+]
 Certificate = Annotated[Path | None, typer.Option("--cert", metavar="FILE", help="This edge's certificate (PEM).")]
-PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Its private key.")]
+PrivateKey = Annotated[Path | None, typer.Option("--key", metavar="FILE", help="The private key of --cert.")]
 LogFormat = Annotated[
-    str | None, typer.Option("--log-format", metavar="text|json", help="Log on standard error as text, or an object a line.")
+    str | None,
+    typer.Option(
+        "--log-format",
+        metavar="text|json",
+        help="Write the log to standard error as text, or as one JSON object per line.",
+    ),
 ]
-LogLevel = Annotated[str | None, typer.Option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")]
+LogLevel = Annotated[
+    str | None, typer.Option("--log-level", metavar="LEVEL", help="Least level to log: debug, info, warning or error.")
+]
 Metrics = Annotated[
-    str | None, typer.Option("--metrics", metavar="HOST:PORT", help="Show metrics there, for Prometheus; port 0 picks one.")
+    str | None,
+    typer.Option(
+        "--metrics", metavar="HOST:PORT", help="Serve metrics for Prometheus at this address; port 0 picks a free port."
+    ),
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code that may be run to build a network (repeatable)."),
+    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code of yours that may build networks (repeatable)."),
 ]

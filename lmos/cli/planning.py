@@ -39,16 +39,22 @@ if TYPE_CHECKING:
 
 def profile(
     network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model or package.module:callable.")],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")] = None,
-    granularity: Annotated[
-        str | None, typer.Option(metavar="paper|module", help="[default: paper for the paper's five networks, else module]")
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")
     ] = None,
-    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="The input's shape.")] = "3x224x224",
+    granularity: Annotated[
+        str | None,
+        typer.Option(
+            metavar="paper|module",
+            help="One layer is a layer as the paper counts, or a module. [default: paper for its five networks, else module]",
+        ),
+    ] = None,
+    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Shape of the input.")] = "3x224x224",
     time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
     precision: Annotated[
-        str, typer.Option(metavar="PERCENT", help="With --time: repeat until medians are as sure as this ...")
+        str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")
     ] = "5%",
-    budget: Annotated[str, typer.Option(metavar="TIME", help="... or this time is spent.")] = "10s",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="... or until this time is over.")] = "10s",
     weights: Annotated[
         str | None,
         typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
@@ -56,12 +62,14 @@ def profile(
     threads: Threads = None,
     codecs: Annotated[
         list[str] | None,
-        typer.Option("--codec", metavar="NAME", help="Measure what it makes of every layer's output here (repeatable)."),
+        typer.Option("--codec", metavar="NAME", help="Measure this codec on every layer's output (repeatable)."),
     ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show every layer, not only those that count most.")] = False,
+    every: Annotated[bool, typer.Option("--all", help="Show all layers, not only the largest and slowest.")] = False,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Draw the parts of every cut's latency: .png, .svg, .pdf or .html."),
+        typer.Option(
+            metavar="FILE", help="Draw the latency of every cut, divided into its parts: .png, .svg, .pdf or .html."
+        ),
     ] = None,
     edge: Edge = None,
     server: Server = None,
@@ -70,7 +78,7 @@ def profile(
     back: Back = None,
     as_json: Json = False,
 ) -> None:
-    """Layers, arcs, work, weights and outputs of a network; with --time, this machine's time for each layer."""
+    """Describe a network: layers, arcs, work, weights, outputs. With --time, measure each layer's time on this machine."""
     from lmos.commands import profile as command
     from lmos_opt.sources import Options
 
@@ -83,17 +91,29 @@ def profile(
 
 def calibrate(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The device file (.json).")],
-    budget: Annotated[str, typer.Option(metavar="TIME", help="What timing may take; all else takes some 15 s.")] = "60s",
+    budget: Annotated[
+        str, typer.Option(metavar="TIME", help="Time for the micro-benchmarks. The rest takes about 15 s more.")
+    ] = "60s",
     threads: Threads = None,
     transmit_power: Annotated[
-        float | None, typer.Option(min=0, metavar="WATTS", help="While sending, which no meter tells; where one tells the rest.")
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="WATTS",
+            help="Power while the device sends, which its meter does not measure. Used where a meter measures the other powers.",
+        ),
     ] = None,
     scale_to: Annotated[
-        str | None, typer.Option("--scale-to", metavar="DEVICE", help="A device with 'rates': this machine's times, stretched.")
+        str | None,
+        typer.Option(
+            "--scale-to",
+            metavar="DEVICE",
+            help="Write that device instead, a device with 'rates': its times are this machine's, scaled.",
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """This machine as a device file: micro-benchmarks, and the lines fitted to them that predict any network's layers."""
+    """Describe this machine in a device file: run micro-benchmarks, and fit a model that predicts the times of layers."""
     from lmos.commands import calibrate as command
 
     command.run(output, budget, threads, transmit_power, scale_to, as_json)
@@ -102,10 +122,10 @@ def calibrate(
 def front(
     source: Source,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it: .json, .csv or .parquet.")
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the front: .json, .csv or .parquet.")
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
-    select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point this rule chooses.")] = None,
+    select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point that this rule chooses.")] = None,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -120,12 +140,14 @@ def front(
     variables: OwnVariables = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
-    time_limit: Annotated[str | None, typer.Option(metavar="TIME", help="Stop then, with what was found.")] = None,
-    resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Go on from an incomplete front.")] = None,
+    time_limit: Annotated[
+        str | None, typer.Option(metavar="TIME", help="Stop after this time and keep the points found so far.")
+    ] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Continue an incomplete front.")] = None,
     codec: Codec = None,
     as_json: Json = False,
 ) -> None:
-    """The exact Pareto front of latency against edge memory, or of any objectives."""
+    """Find the exact Pareto front of latency and edge memory, or of other objectives."""
     from lmos.commands import front as command
 
     command.run(command.Request(front=_request(locals()), output=output, plot=plot, select=select, time_limit=time_limit,
@@ -141,13 +163,19 @@ def plan(
             help="lmos, knee, ideal, min_latency, budget:SECONDS, slack:PERCENT, cut:N, ECO, SCO, RS:SEED, DADS or Neurosurgeon.",
         ),
     ],
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")
+    ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Draw the graph and its cut: .png, .svg or .pdf.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the network and its cut: .png, .svg or .pdf.")
     ] = None,
     between: Annotated[
         str | None,
-        typer.Option("--policy", metavar="LOW..HIGH", help="Add what RULE chooses at each bandwidth, for lmos run --adapt."),
+        typer.Option(
+            "--policy",
+            metavar="LOW..HIGH",
+            help="Add what RULE chooses at every bandwidth of this range, for lmos run --adapt.",
+        ),
     ] = None,
     edge: Edge = None,
     server: Server = None,
@@ -166,7 +194,7 @@ def plan(
     codec: Codec = None,
     as_json: Json = False,
 ) -> None:
-    """Choose one split and write what the runner executes."""
+    """Choose one split by a rule, and write it as a plan for lmos run."""
     from lmos.commands import plan as command
 
     command.run(command.Request(front=_request(locals()), select=select, output=output, plot=plot, between=between,
@@ -178,12 +206,18 @@ def policy(
     select: Annotated[
         str, typer.Option(metavar="RULE", help="lmos, knee, ideal, min_latency, budget:SECONDS or slack:PERCENT.")
     ],
-    over: Annotated[str, typer.Option(metavar="bandwidth|memory", help="What varies.")] = "bandwidth",
+    over: Annotated[str, typer.Option(metavar="bandwidth|memory", help="What to vary.")] = "bandwidth",
     between: Annotated[
         str | None,
-        typer.Option("--range", metavar="LOW..HIGH", help="[default: 1Mbps..200Mbps, or 0 to the most that any split uses]"),
+        typer.Option(
+            "--range",
+            metavar="LOW..HIGH",
+            help="The range to cover. [default: 1Mbps..200Mbps, or 0 to the most memory that any split uses]",
+        ),
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write it: .json or .csv.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the policy: .json or .csv.")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
     edge: Edge = None,
     server: Server = None,
@@ -198,7 +232,7 @@ def policy(
     codec: Codec = None,
     as_json: Json = False,
 ) -> None:
-    """What a rule chooses at every bandwidth of a range, or under every memory limit: exact, not sampled."""
+    """Find what a rule chooses at every bandwidth, or under every memory limit, of a range: exactly, not by samples."""
     from lmos.commands import policy as command
 
     command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, output=output, plot=plot,
@@ -207,7 +241,9 @@ def policy(
 
 def ui(
     source: Source,
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="N", help="Of the page; 0 picks one.")] = 7080,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port of the page; 0 picks a free port.")
+    ] = 7080,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -219,7 +255,7 @@ def ui(
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
 ) -> None:
-    """A page on this machine where sliders for bandwidth, memory and speeds move the front and the choice."""
+    """Open a page with sliders for bandwidth, memory and speeds. The front and the choice follow them."""
     from lmos.commands import ui as command
 
     command.run(_request(locals()), port)
@@ -229,9 +265,11 @@ def report(
     file: Annotated[Path, typer.Argument(metavar="PLAN|REPORT|FRONT", help="A file that lmos wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page (.html).")],
     source: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="What it was made from, where that is no bundled network.")
+        str | None, typer.Option(metavar="SOURCE", help="What the file was made from, if not from a bundled network.")
     ] = None,
-    select: Annotated[str | None, typer.Option(metavar="RULE", help="Of a front: the choice to show.")] = None,
+    select: Annotated[
+        str | None, typer.Option(metavar="RULE", help="The rule whose choice to show, if the file is a front.")
+    ] = None,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -241,7 +279,7 @@ def report(
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
-    """One page to send to somebody: what was asked, the front, the choice and why, the cut, predicted beside measured."""
+    """Write one page to send: the problem, the front, the choice and its reason, the cut, predicted and measured times."""
     from lmos.commands import report as command
     from lmos_opt.sources import Options
 
@@ -250,11 +288,17 @@ def report(
 
 def model(
     source: Source,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="Where it goes: .lp or .mps.")],
-    objective: Annotated[str, typer.Option(metavar="NAME", help="What is optimised; your own: module:NAME.")] = "latency",
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write: .lp or .mps.")],
+    objective: Annotated[
+        str, typer.Option(metavar="NAME", help="The objective to optimise. One of your own is module:NAME.")
+    ] = "latency",
     bounds: Annotated[
         list[str] | None,
-        typer.Option("--bound", metavar="NAME=NUMBER", help="An objective that may be no worse, in its unit (repeatable)."),
+        typer.Option(
+            "--bound",
+            metavar="NAME=NUMBER",
+            help="Bound another objective: NAME may be no worse than NUMBER, in its unit (repeatable).",
+        ),
     ] = None,
     edge: Edge = None,
     server: Server = None,
@@ -268,7 +312,7 @@ def model(
     variables: OwnVariables = None,
     constraints: Constraints = None,
 ) -> None:
-    """The integer program as a file that any solver reads."""
+    """Write the integer program as a file that other solvers read."""
     from lmos.commands import model as command
 
     command.run(_request(locals() | {"objectives": objective}), output, bounds or [])

@@ -26,36 +26,56 @@ from lmos.cli.options import (
 
 
 def serve(
-    listen: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where to listen; port 0 picks one.")] = "127.0.0.1:7070",
+    listen: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Address to listen at; port 0 picks a free port.")
+    ] = "127.0.0.1:7070",
     networks: Networks = None,
     weights: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="A state dict that plans may name (repeatable).")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="A file of weights (state dict) that plans may name (repeatable)."),
     ] = None,
     plans: Annotated[
         list[Path] | None,
-        typer.Option("--plan", metavar="FILE", help="Run the networks of these plans alone (repeatable). [default: any known]"),
+        typer.Option(
+            "--plan",
+            metavar="FILE",
+            help="Serve only the networks of these plans (repeatable). [default: all known networks]",
+        ),
     ] = None,
-    tls_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="The server's certificate (PEM): encrypts.")] = None,
-    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="Its private key.")] = None,
+    tls_cert: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Use TLS, with this certificate of the server (PEM).")
+    ] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of --tls-cert.")] = None,
     client_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Let in edges with a certificate of this authority alone.")
+        Path | None, typer.Option(metavar="FILE", help="Accept only edges whose certificate this authority signed.")
     ] = None,
     token_file: TokenFile = None,
     unprotected: Annotated[
         bool,
-        typer.Option("--unprotected", help="Listen beyond this machine without token and TLS: anybody may use and read it."),
+        typer.Option(
+            "--unprotected",
+            help="Listen beyond this machine without token and TLS: anybody can then use the server and read what is sent.",
+        ),
     ] = False,
     threads: Threads = None,
     batch: Annotated[
         int,
-        typer.Option(min=1, max=64, metavar="N", help="Compute up to N edges' images at once where faster; last bits may differ."),
+        typer.Option(
+            min=1,
+            max=64,
+            metavar="N",
+            help="Compute up to N edges' images together where this is faster; last bits may differ.",
+        ),
     ] = 1,
-    shape: Annotated[str | None, typer.Option(metavar="RATE[,DELAY]", help="Hold the sending side to a rate and a delay.")] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(metavar="RATE[,DELAY]", help="Limit sending to this rate and delay it, as on a slow link."),
+    ] = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
 ) -> None:
-    """The server side: runs the tail of the plans that edges open. On SIGTERM or Ctrl-C it finishes what was asked."""
+    """Run the server: it computes the tails of plans for edges. After SIGTERM or Ctrl-C it answers open requests, then ends."""
     from lmos.commands import serve as command
     from lmos.commands.watching import Watch
 
@@ -67,14 +87,16 @@ def serve(
 
 
 def certs(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")],
     hosts: Annotated[
         list[str] | None,
-        typer.Option("--host", metavar="NAME", help="A name or address of the server (repeatable). [default: this machine]"),
+        typer.Option(
+            "--host", metavar="NAME", help="Name or address of the server (repeatable). [default: this machine]"
+        ),
     ] = None,
-    days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="How long they hold.")] = 365,
+    days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="Days until the certificates expire.")] = 365,
 ) -> None:
-    """A private authority for a laboratory: certificates and keys for a server and an edge, and a token."""
+    """Create a private certificate authority, certificates and keys for a server and an edge, and a token."""
     from lmos.commands import certs as command
 
     command.run(output, hosts or [], days)
@@ -82,29 +104,51 @@ def certs(
 
 def run(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
-    server: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where 'lmos serve' listens.")] = "127.0.0.1:7070",
-    images: Annotated[Path | None, typer.Option(metavar="DIR", help="A folder of pictures. [default: bundled ones]")] = None,
+    server: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
+    ] = "127.0.0.1:7070",
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of pictures. [default: the bundled pictures]")
+    ] = None,
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out pictures that cannot be read; the report lists them.")
     ] = False,
-    n: Annotated[int | None, typer.Option("-n", min=1, metavar="N", help="How many images. [default: each once]")] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")] = None,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, metavar="N", help="Number of images. [default: each picture once]")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")
+    ] = None,
     shape: Annotated[
-        str | None, typer.Option(metavar="RATE[,RATE@TIME]...[,DELAY]", help="Hold the sending side to rates and a delay.")
+        str | None,
+        typer.Option(
+            metavar="RATE[,RATE@TIME]...[,DELAY]",
+            help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
+        ),
     ] = None,
     networks: Networks = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
     ] = None,
     pipeline: Annotated[
-        bool, typer.Option("--pipeline", help="Several images under way at once: more of them a second, each slower.")
+        bool,
+        typer.Option(
+            "--pipeline", help="Run several images at once: more images per second, each with a longer latency."
+        ),
     ] = False,
     adapt: Annotated[
-        bool, typer.Option("--adapt", help="Change the cut with the link, as the plan's policy says (lmos plan --policy).")
+        bool,
+        typer.Option(
+            "--adapt", help="Change the cut when the link changes, as the plan's policy says (lmos plan --policy)."
+        ),
     ] = False,
     deadline: Annotated[
         str | None,
-        typer.Option(metavar="TIME", help="Finish an image here after so long. [default: 30s, or 10 times the prediction]"),
+        typer.Option(
+            metavar="TIME",
+            help="Finish an image at the edge if the server takes longer. [default: 30s, or 10 times the prediction]",
+        ),
     ] = None,
     ca: Authority = None,
     cert: Certificate = None,
@@ -113,17 +157,21 @@ def run(
     unprotected: Unprotected = False,
     threads: Threads = None,
     trace: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write where the time went (.json), for Perfetto or chrome://tracing.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the run's timeline (.json), for Perfetto or chrome://tracing."),
     ] = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
     compared: Annotated[
-        int, typer.Option("--compare", min=0, metavar="N", help="Pictures that show what the plan's codec changes, after the run.")
+        int,
+        typer.Option(
+            "--compare", min=0, metavar="N", help="After the run, compare N pictures with and without the plan's codec."
+        ),
     ] = 8,
     as_json: Json = False,
 ) -> None:
-    """The edge side: execute a plan and report measured stages beside the predicted ones."""
+    """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
     from runner.wire.spinning import shares_cores, spin_briefly
 
     if shares_cores(server, shape is not None, pipeline):
@@ -141,13 +189,23 @@ def run(
 
 
 def probe(
-    server: Annotated[str, typer.Option(metavar="HOST:PORT", help="Where 'lmos serve' listens.")] = "127.0.0.1:7070",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the link (.json).")] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", help="The link's name. [default: the server's address]")] = None,
-    budget: Annotated[str, typer.Option(metavar="TIME", help="What measuring may take.")] = "5s",
-    volume: Annotated[str, typer.Option(metavar="SIZE", help="What may be sent for it.")] = "32MB",
+    server: Annotated[
+        str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
+    ] = "127.0.0.1:7070",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the link (.json).")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the link. [default: the server's address]")
+    ] = None,
+    budget: Annotated[str, typer.Option(metavar="TIME", help="Time for measuring.")] = "5s",
+    volume: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes to send for measuring.")] = "32MB",
     shape: Annotated[
-        str | None, typer.Option(metavar="RATE[,RATE@TIME]...[,DELAY]", help="Hold the sending side to rates and a delay.")
+        str | None,
+        typer.Option(
+            metavar="RATE[,RATE@TIME]...[,DELAY]",
+            help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
+        ),
     ] = None,
     ca: Authority = None,
     cert: Certificate = None,
@@ -156,7 +214,7 @@ def probe(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the link to a server: its rate from here to there, and what an exchange costs, each with its interval."""
+    """Measure the link to a server: its bandwidth and the fixed time of an exchange, each with a confidence interval."""
     from lmos.commands import probe as command
     from lmos.commands.credentials import Credentials
 
@@ -168,9 +226,9 @@ def probe(
 
 def trace(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="A file that 'lmos run' wrote.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The trace (.json).")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The timeline (.json).")],
 ) -> None:
-    """Where the time of a run went, for Perfetto or chrome://tracing: what 'lmos run --trace' writes, from its report."""
+    """Write a run's timeline for Perfetto or chrome://tracing, from its report; the same as 'lmos run --trace' writes."""
     from lmos.commands import trace as command
 
     command.run(report, output)
@@ -178,15 +236,18 @@ def trace(
 
 def export(
     plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")],
-    to: Annotated[str, typer.Option("--to", metavar="onnx|torch", help="ONNX, or programs of torch.export.")] = "onnx",
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")],
+    to: Annotated[
+        str, typer.Option("--to", metavar="onnx|torch", help="Write ONNX, or programs of torch.export.")
+    ] = "onnx",
     networks: Networks = None,
     weights: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The state dict, where the plan's lies elsewhere.")
+        Path | None,
+        typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """The two halves of a plan as programs for other runtimes, compared with torch."""
+    """Write a plan's two halves as programs for other runtimes, and compare their outputs with torch's."""
     from lmos.commands import export as command
 
     command.run(plan, output, to, networks or [], weights, as_json)

@@ -17,12 +17,14 @@ from lmos.cli.options import (
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path("lmos-demo"),
-    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="The emulated link.")] = "20Mbps",
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="What the edge may use.")] = "20MB",
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many images.")] = 10,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path(
+        "lmos-demo"
+    ),
+    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")] = "20Mbps",
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory that the edge may use.")] = "20MB",
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,
 ) -> None:
-    """All of it on this machine over loopback: profile, front, plan, server, run, report, plot."""
+    """Show every step on this machine: profile, front, plan, server, run, report, plot."""
     from lmos.commands import demo as command
 
     command.run(output, bandwidth, memory, n)
@@ -30,15 +32,20 @@ def demo(
 
 def emulate(
     network: Annotated[str, typer.Argument(metavar="[NETWORK]", help="A torchvision model.")] = "alexnet",
-    select: Annotated[str, typer.Option(metavar="RULE", help="As in lmos plan; both sides get work.")] = "min_latency",
-    rate: Annotated[str, typer.Option(metavar="RATE", help="The link's.")] = "10Mbps",
-    cpus: Annotated[float, typer.Option(metavar="SHARE", help="Of a processor, for the edge.")] = 0.5,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="The edge's, torch included.")] = "1GB",
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="How many images.")] = 10,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="DIR", help="Keep profiles, plan and report.")] = None,
+    select: Annotated[
+        str, typer.Option(metavar="RULE", help="A rule, as for lmos plan. Edge and server each get at least one layer.")
+    ] = "min_latency",
+    rate: Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the link.")] = "10Mbps",
+    cpus: Annotated[float, typer.Option(metavar="SHARE", help="Share of one processor for the edge.")] = 0.5,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the edge, with torch in it.")] = "1GB",
+    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder in which to keep profiles, plan and report."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """An edge with little memory and half a processor, a server, a slow link: on this machine, where root is to be had."""
+    """Emulate a small edge device, a server and a slow link on this machine. Needs root."""
     from lmos.commands import emulate as command
 
     command.run(command.Request(network=network, select=select, rate=rate, cpus=cpus, memory=memory, n=n, output=output,
@@ -46,7 +53,7 @@ def emulate(
 
 
 def doctor(as_json: Json = False) -> None:
-    """What is installed, which solvers there are, and what this machine can."""
+    """Say what is installed, which solvers work, and what this machine can do."""
     from lmos.commands import doctor as command
 
     command.run(as_json)
@@ -56,19 +63,29 @@ def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Where the files go.")] = Path("lmos-reproduce"),
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Of everything that is random.")] = 0,
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path(
+        "lmos-reproduce"
+    ),
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random numbers.")] = 0,
     jobs: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Processes that trace fronts. [default: one for each processor]")
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="Number of processes that find fronts. [default: one for each processor]"
+        ),
     ] = None,
-    dask: Annotated[str | None, typer.Option(metavar="ADDRESS", help="Trace them on this Dask scheduler's workers.")] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
+    ] = None,
     solver: SolverName = "highs",
     measure: Annotated[
         bool | None,
-        typer.Option("--measure/--no-measure", help="Run all that the paper measured, hours; or nothing. [default: a short part]"),
+        typer.Option(
+            "--measure/--no-measure",
+            help="Repeat all of the paper's measurements (takes hours), or none. [default: a short part of them]",
+        ),
     ] = None,
 ) -> None:
-    """The paper's tables and figures, beside the paper's numbers; goes on where an earlier run into DIR stopped."""
+    """Compute the paper's tables and figures and compare them with its numbers. Continues an earlier run into DIR."""
     from lmos.commands import reproduce as command
 
     command.run(command.Request(names=names or [], output=output, seed=seed, solver=solver, jobs=jobs, dask=dask,
