@@ -209,7 +209,7 @@ def _vector(milp: Milp, point: Point) -> Array:
 
 
 def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
-    """A point of an earlier run as a candidate, evaluated anew; InputError if it breaks a constraint here."""
+    """A point of an earlier run as a candidate, evaluated again; InputError if it breaks a constraint here."""
     found = problem.candidate(x)
     if found is None:
         raise InputError("resume", f"the front's point {point.values} is not a solution here: "

@@ -1,4 +1,4 @@
-"""The contest: contestants take turns on each instance, in an order drawn anew each round, and each answer is judged."""
+"""The contest: contestants take turns on each instance, in an order that is drawn again each round, and each answer is judged."""
 
 from __future__ import annotations
 

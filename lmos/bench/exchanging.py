@@ -38,7 +38,7 @@ class Row:
 
 def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int, tell: Callable[[str], None],
             complain: Callable[[str], None]) -> list[Row]:  # fmt: skip
-    """Each round every peer once, in an order drawn anew. What is not installed is left out, and said.
+    """Each round every peer once, in an order drawn again each time. What is not installed is left out, and said.
 
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """

@@ -23,12 +23,12 @@ _PAGE = """\
 # Networks: every classifier of torchvision
 
 `lmos profile NAME` gives {profiled} of torchvision {version}'s {all} classifiers as layers with their real graph, at
-granularity `module` and an input of 3x224x224 (`--input` takes another). The seconds are those of building, tracing and
-digesting on the machine that made this page ({machine}), {median:.1f} in the median;
-importing torch and torchvision comes on top, once. The networks are traced by their shapes and their weights digested a
-piece at a time, so that the largest takes no more memory than the smallest.
+granularity `module` and for an input of 3x224x224 (`--input` changes it). The seconds are the time to build, trace and
+digest a network on the machine that made this page ({machine}); the median is {median:.1f} s.
+To import torch and torchvision takes some seconds more, once. A network is traced by its shapes, and its weights are digested a
+piece at a time, so the largest network needs no more memory than the smallest.
 
-A command wrote this page; without `--only` it writes it again:
+This command wrote the page (here with `--only`, for a few networks):
 
 ```sh
 lmos bench networks --only 'squeezenet*' -o networks.md

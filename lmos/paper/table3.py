@@ -47,7 +47,7 @@ def _single(lab: Lab, approach: str, rule: str, instances: dict[str, Instance]) 
 
 
 def _without_image(found: pd.DataFrame, instances: dict[str, Instance], n_bytes: int) -> pd.DataFrame:
-    """The JPEG is what crosses; once it is decoded, the edge's image is as large as ever."""
+    """The JPEG is what crosses; once it is decoded, the edge's image is as large as before."""
     rest = [instances[line.network].input_bytes - n_bytes if line.ours else 0 for line in rows(found)]
     return found.assign(memory_bytes=found["memory_bytes"] + pd.array(rest, dtype="Float64"))
 

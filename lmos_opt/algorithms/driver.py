@@ -262,14 +262,14 @@ class FrontProblem:
         """The integer solver's answer on the first setting that gives one which nothing contradicts."""
         infeasible = 0
         outcome = Outcome(Status.FAILED)
-        for rung in range(self.solver.rungs):
-            outcome = self._solve_with(objective, limits, bounds, rung)
+        for attempt in range(self.solver.attempts):
+            outcome = self._solve_with(objective, limits, bounds, attempt)
             if outcome.status is Status.UNBOUNDED:
                 named = [name for k, name in enumerate(self.names) if k in judged] if len(judged) == 1 else []
                 raise InputError(self.milp.name, f"objective {named[0]} is unbounded" if named else "an objective is unbounded")
             if outcome.status is Status.INFEASIBLE:
                 infeasible += 1
-                if witness is None and infeasible == min(2, self.solver.rungs):
+                if witness is None and infeasible == min(2, self.solver.attempts):
                     self._footing = _Footing.RELIED
                     return None
             if outcome.status is Status.OPTIMAL and outcome.x is not None:
@@ -343,11 +343,11 @@ class FrontProblem:
             return self.is_less(judged[0], known[judged[0]], costs[judged[0]])
         return not self.dominates(costs, known)
 
-    def _solve_with(self, objective: LinearForm, limits: dict[int, Limit], bounds: dict[int, float], rung: int) -> Outcome:
+    def _solve_with(self, objective: LinearForm, limits: dict[int, Limit], bounds: dict[int, float], attempt: int) -> Outcome:
         """Solve with one set of settings, excluding solutions that hold only within the solver's tolerances."""
         excluded: list[Array] = []
         while True:
-            outcome = self._session.solve(objective, bounds, excluded, rung)
+            outcome = self._session.solve(objective, bounds, excluded, attempt)
             self.solves += 1
             if outcome.status is not Status.OPTIMAL or outcome.x is None:
                 return outcome

@@ -1,6 +1,6 @@
 """Continuous values to the last digits, by iterative refinement.
 
-A solver's values are off by its tolerance. What they miss their rows and bounds by is computed anew, magnified, and given to
+A solver's values are off by its tolerance. What they miss their rows and bounds by is computed again, magnified, and given to
 the solver as a program of its own, whose solution, made small again, is added (Gleixner, Steffy and Wolter, "Iterative
 refinement for linear programming", INFORMS J. Computing 28, 2016).
 """

@@ -1,4 +1,4 @@
-"""Texts beside points. They are placed anew whenever the picture is drawn, so that none lies on another one, on the legend, or
+"""Texts beside points. They are placed again whenever the picture is drawn, so that none lies on another one, on the legend, or
 outside the axes. A text that finds no room is left out."""
 
 from __future__ import annotations

@@ -36,10 +36,10 @@ class Outcome:
 class Session(Protocol):
     """A model kept alive in a solver: between solves only an objective, row bounds or hints change."""
 
-    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
         """Minimise `objective` with upper bounds on some of the extra rows, without the `excluded` binary vectors.
 
-        A caller that doubts an answer asks again: each `rung` solves the same problem with another set of settings.
+        A caller that doubts an answer asks again: each `attempt` solves the same problem with another set of settings.
         """
 
 
@@ -111,7 +111,7 @@ class Solver(Protocol):
         """The name that selects it, as in `--solver NAME`."""
 
     @property
-    def rungs(self) -> int:
+    def attempts(self) -> int:
         """How many sets of settings `Session.solve` knows."""
 
     @property

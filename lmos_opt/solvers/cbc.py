@@ -55,7 +55,7 @@ class Cbc:
     """COIN-OR's branch and cut; `limit_s` is the time that one solve may take."""
 
     name: str = "cbc"
-    rungs: int = len(_SETTINGS)
+    attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -76,11 +76,11 @@ class Cbc:
         self._command()
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> SolverAnswer:
+    def ask(self, text: str, attempt: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
-        if rung is not None:
-            options = [*_TIGHT, *_EXACT, *_SETTINGS[rung], "-sec", str(self.limit_s), "-branchAndCut"]
+        if attempt is not None:
+            options = [*_TIGHT, *_EXACT, *_SETTINGS[attempt], "-sec", str(self.limit_s), "-branchAndCut"]
         command = [self._command(), MODEL, *options, "-saveSolution", ANSWER, "-solution", "stdout"]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")

@@ -106,11 +106,11 @@ class FileSession:
     def __init__(self, ask: Ask, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
         self._ask, self._program = ask, Program(milp, extra_rows)
 
-    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
         """See `Session.solve`."""
         program, milp = self._program, self._program.milp
         text = program.head(program.sides(row_upper), objective, excluded, integer=True)
-        answer = self._ask(text + program.bounds(milp.lower, milp.upper), rung)
+        answer = self._ask(text + program.bounds(milp.lower, milp.upper), attempt)
         x = answer.columns if answer.status is Status.OPTIMAL else None
         return Outcome(answer.status, x, answer.message)
 

@@ -55,7 +55,7 @@ class Glpk:
     """The GNU linear programming kit; `limit_s` is the time that one solve may take."""
 
     name: str = "glpk"
-    rungs: int = len(_SETTINGS)
+    attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -75,9 +75,9 @@ class Glpk:
         self._command()
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> SolverAnswer:
+    def ask(self, text: str, attempt: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
-        options = _LP if rung is None else _SETTINGS[rung]
+        options = _LP if attempt is None else _SETTINGS[attempt]
         command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")

@@ -163,9 +163,9 @@ class GurobiSession(_Loaded):
         self._milp = milp
 
     @_explained
-    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
         """See `Session.solve`."""
-        self._set(_SETTINGS[rung])
+        self._set(_SETTINGS[attempt])
         self._pose(objective, row_upper)
         columns = self._milp.integer_columns
         cuts = []
@@ -187,7 +187,7 @@ class Gurobi:
     """The Gurobi optimizer; `limit_s` is the time that one solve may take."""
 
     name: str = "gurobi"
-    rungs: int = len(_SETTINGS)
+    attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0

@@ -156,12 +156,12 @@ class HighsSession(_Loaded):
         for name, value in options.items():
             self._highs.setOptionValue(name, value)
 
-    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], rung: int) -> Outcome:
+    def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
         """See `Session.solve`."""
         highs = self._highs
-        if rung != self._setting:
-            self._set(_BASE | _SETTINGS[rung])
-            self._setting = rung
+        if attempt != self._setting:
+            self._set(_BASE | _SETTINGS[attempt])
+            self._setting = attempt
         self._pose(objective, row_upper)
         for known in excluded:
             self._exclude(known)
@@ -186,7 +186,7 @@ class Highs:
     """The default solver; highspy is a dependency of this package."""
 
     name: str = "highs"
-    rungs: int = len(_SETTINGS)
+    attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
 

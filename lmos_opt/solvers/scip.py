@@ -113,7 +113,7 @@ class Scip:
     """The SCIP optimization suite; `limit_s` is the time that one solve may take."""
 
     name: str = "scip"
-    rungs: int = len(_SETTINGS)
+    attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
@@ -132,11 +132,11 @@ class Scip:
         """See `Solver.relax`."""
         return ScipRelaxation(milp, extra_rows)
 
-    def ask(self, text: str, rung: int | None) -> SolverAnswer:
+    def ask(self, text: str, attempt: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         model = _scip().Model()
         model.hideOutput()
-        model.setParams(_BASE | _SETTINGS[rung or 0] | {"limits/time": self.limit_s})
+        model.setParams(_BASE | _SETTINGS[attempt or 0] | {"limits/time": self.limit_s})
         with TemporaryDirectory(prefix="lmos-scip-") as folder:
             path = Path(folder) / MODEL
             path.write_text(text)

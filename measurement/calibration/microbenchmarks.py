@@ -1,9 +1,9 @@
 """Small networks for the micro-benchmarks: each kind of operation, at shapes that image networks have.
 
-A layer is timed where it stands, behind one that has just written what it reads, with weights that others have pushed out of
-the caches, in a run that is under way for a while. Alone after a pause an operation takes three to eight times as long as in
-a network (threads asleep, memory not there yet), alone in a loop it is faster than in any. So the benchmarks are chains and
-blocks, and a parade runs many of them one after the other.
+Layers are timed as they run inside a network: each reads what the layer before it has just written, other layers have pushed its
+weights out of the caches, and the run has lasted for a while. An operation alone after a pause takes three to eight times as long
+(threads sleep, memory is not there yet). An operation repeated in a loop is faster than in any network. So the benchmarks are
+chains and blocks of layers, and a series runs many of them one after the other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class MicroBenchmark:
     build: Callable[[], nn.Module]
 
 
-def parades() -> dict[str, list[MicroBenchmark]]:
+def benchmark_series() -> dict[str, list[MicroBenchmark]]:
     """All of them by what they are run with: convolutions, attention, and classifiers, whose weights would fill every cache."""
     return {"convolutions": list(_convolutions()), "attention": list(_attentions()), "classifiers": list(_classifiers())}
 
@@ -178,7 +178,7 @@ class _SelfAttention(nn.Module):
         return out
 
 
-class Parade(nn.Module):
+class BenchmarkSeries(nn.Module):
     """Micro-benchmarks one after the other, in one run: `(1, n)` numbers, of which each part takes as many as it needs."""
 
     def __init__(self, parts: Sequence[MicroBenchmark]) -> None:

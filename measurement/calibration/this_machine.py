@@ -16,7 +16,7 @@ from lmos_opt.device import Device, Power, Source
 from lmos_opt.errors import InputError
 from lmos_opt.units import counted
 from measurement.calibration import Sample, fit, held_out
-from measurement.calibration.microbenchmarks import Parade, parades
+from measurement.calibration.microbenchmarks import BenchmarkSeries, benchmark_series
 from measurement.calibration.power import Meter, meter
 from measurement.profiling import profile_network
 from measurement.timing import cpu_name, timed_profile, torch_threads
@@ -86,11 +86,11 @@ def scaled_device(target: Device, name: str, threads: int | None = None, tell: T
 def measure(budget_s: float, threads: int | None = None, tell: Tell = lambda what: None) -> list[Sample]:
     """The micro-benchmarks' layers, timed; the group of a layer is its benchmark, "" for what stands between them."""
     samples = []
-    for name, parts in parades().items():
+    for name, parts in benchmark_series().items():
         tell(f"micro-benchmarks: {name}")
-        parade = Parade(parts).eval()
-        example = torch.rand(1, parade.numbers)
-        profile = timed_profile(profile_network(parade, example, name=name), parade, example, threads=threads,
+        series = BenchmarkSeries(parts).eval()
+        example = torch.rand(1, series.numbers)
+        profile = timed_profile(profile_network(series, example, name=name), series, example, threads=threads,
                                 budget_s=budget_s * SHARES[name])  # fmt: skip
         for layer in profile.layers:
             if layer.work and layer.t_local_s is not None:

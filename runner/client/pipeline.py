@@ -184,7 +184,7 @@ class Pipeline:
             waiting.popleft()
 
     def _patience_s(self, connection: ServerConnection) -> float:
-        """How long an image may wait for its answer: less and less the more in a row waited in vain."""
+        """How long an image may wait for its answer. The time gets shorter with each image in a row that got none."""
         if not self._late:
             return self.timeouts.result_s
         if not connection.is_open:

@@ -80,7 +80,7 @@ def _planned(number: int, image: ImageResult, next_begins: float) -> Iterator[Sl
 def _here(number: int, image: ImageResult) -> Iterator[Slice]:
     """Head, codec, the wait for a server that did not answer, loading the tail, the tail."""
     head, encode = _head(number, image, image.t_tail_s)
-    waiting = Slice("link", "waits in vain", encode.end_s, image.t_tx_s, number)
+    waiting = Slice("link", "waits without an answer", encode.end_s, image.t_tx_s, number)
     loading = Slice("queue", "loads the tail", waiting.end_s, image.t_queue_s, number)
     return iter((head, encode, waiting, loading, Slice("edge", "tail", loading.end_s, image.t_tail_s, number)))
 

@@ -288,7 +288,7 @@ def test_a_process_that_dies_is_an_error(pretended, script):
 def test_an_answer_that_says_nothing_proves_nothing(pretended, script):
     _, pretend = pretended
     found = pretend(script)
-    assert [found.ask("", rung).status for rung in (None, *range(found.rungs))] == [Status.FAILED] * (found.rungs + 1)
+    assert [found.ask("", attempt).status for attempt in (None, *range(found.attempts))] == [Status.FAILED] * (found.attempts + 1)
 
 
 def test_the_verdicts_of_glpsol():

@@ -15,7 +15,7 @@ from runner.lab.emulation.command import CannotEmulate
 
 _ROOT = Path("/sys/fs/cgroup")
 PERIOD_US = 4000
-"""Share is given out anew after so long: much shorter than a layer takes, so that each is as slow as all of them."""
+"""The period after which shares are given out again: much shorter than a layer takes, so that all layers are slowed equally."""
 _REMOVE_S = 5.0
 
 

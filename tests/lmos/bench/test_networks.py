@@ -45,7 +45,7 @@ def test_a_pattern_that_matches_nothing_is_refused() -> None:
 def test_the_page_of_the_documentation_is_what_the_command_writes() -> None:
     text = (DOCS / "networks.md").read_text()
     made = page([Surveyed("alexnet", 22, 0.714, 61_100_840, (1, 1000), 0.4)])
-    header = made[made.index("A command wrote") : made.index("| alexnet")]
+    header = made[made.index("This command wrote") : made.index("| alexnet")]
     assert header in text
     rows = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")][2:]
     assert set(rows) <= set(torchvision.models.list_models(module=torchvision.models))

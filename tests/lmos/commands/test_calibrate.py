@@ -14,15 +14,15 @@ from lmos_opt.costs.scaled import Scaled
 from lmos_opt.device import Device, load_device
 from lmos_opt.sources import load_source
 from measurement.calibration import this_machine
-from measurement.calibration.microbenchmarks import parades
+from measurement.calibration.microbenchmarks import benchmark_series
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     chosen = {"inverted-14", "dense-14", "attention-whole-49-384", "classifier-1280"}
-    few = {name: [part for part in parts if part.name in chosen] for name, parts in parades().items()}
-    monkeypatch.setattr(this_machine, "parades", lambda: few)
+    few = {name: [part for part in parts if part.name in chosen] for name, parts in benchmark_series().items()}
+    monkeypatch.setattr(this_machine, "benchmark_series", lambda: few)
     return tmp_path
 
 
@@ -92,7 +92,7 @@ def test_micro_benchmarks_cover_the_kinds_that_networks_are_made_of():
     from measurement.profiling import profile_network
 
     found = set()
-    for parts in parades().values():
+    for parts in benchmark_series().values():
         for part in parts:
             if part.name.rpartition("-")[2] in {"14", "stem7", "49", "197", "384", "1280"}:
                 profile = profile_network(part.build(), torch.zeros(part.shape))

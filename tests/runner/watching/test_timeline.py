@@ -88,7 +88,7 @@ def test_an_image_finished_here_shows_its_wait_and_its_tail() -> None:
     report = report_of(image(0.0, 0.3, 0.05, 0.1, 0.0, t_tail_s=0.2, finished_at="edge", reason="gone"), image(0.5, 0.1, 0, 0, 0))
     adds_up(report)
     assert [(one.what, one.image) for one in slices(report)] == [
-        ("head", 1), ("waits in vain", 1), ("loads the tail", 1), ("tail", 1), ("whole network", 2)]  # fmt: skip
+        ("head", 1), ("waits without an answer", 1), ("loads the tail", 1), ("tail", 1), ("whole network", 2)]  # fmt: skip
 
 
 @pytest.mark.process
