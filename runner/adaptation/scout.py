@@ -7,7 +7,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
-from runner.client.remote import Access, ProbeClient, Timeouts
+from runner.client.probe_client import ProbeClient
+from runner.client.remote import Access, Timeouts
 from runner.errors import RemoteProtocolError, RunnerError
 from runner.lab.probing.fit import ProbeTime
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.units import counted
+from runner.client.exchange import Exchange
 from runner.client.remote import Timeouts
-from runner.client.server_connection import Exchange, ServerConnection
+from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback
 from runner.images import Images
 from runner.parts.network import class_of, flat_outputs, in_words, logits_of

@@ -1,108 +1,125 @@
-"""The connection to the server: crossing tensors go out, answers come in, whatever happens to sockets in between.
+"""The connection to the server: crossing tensors go out, answers come in, whatever happens to streams in between.
 
-A lost, silent or damaged socket is given up and connected again, after a pause that doubles (with jitter: many edges must
-not come back in step); exchanges without an answer are asked for again under their ids. What makes no sense to try again
-(another version, a wrong token, an unknown digest) closes the connection for good. When to stop waiting is the caller's to say.
+A lost, silent or damaged stream is given up and another one made, after a pause that doubles (with jitter: many edges must
+not come back in step); exchanges without an answer are asked for again under their ids. When to stop waiting is the caller's
+to say. The states, and what leads from one to another (TRANSITIONS; whatever else happens is a fault in this program):
+
+| state    | means                                                | leads on                                               |
+| -------- | ---------------------------------------------------- | ------------------------------------------------------ |
+| AWAY     | no stream; the next is dialled when the pause is over | DIALLED: REACHING                                      |
+| REACHING | a stream is being made, or the server has not greeted | WELCOMED: OPENING; LOST: AWAY; REFUSED: REFUSED        |
+| OPENING  | the server builds the network                        | BUILT: READY; LOST: AWAY; REFUSED: REFUSED             |
+| READY    | questions go out, answers come in                    | LOST: AWAY; REFUSED: REFUSED                           |
+| REFUSED  | it makes no sense to try again                       |                                                        |
+| CLOSED   | this side has ended it                               |                                                        |
+
+From every state CLOSED is one step. REFUSED is what no other attempt can mend: another version, a wrong token, an unknown
+digest, a certificate that is not trusted. A question that the server cannot answer ends alone: its stream is LOST.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import threading
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from enum import Enum, auto
 
 from lmos_opt.profile import TensorSpec
-from measurement.codecs import Codec
-from runner.client.remote import OPEN_DOOR, Access, ProbeClient, ServerAnswer, Timeouts, check_outputs, checked_answer
-from runner.errors import NotOurProtocol, PeerError, ProtocolError, RemoteProtocolError, RunnerError, Untrusted
+from runner.client.exchange import Exchange, check_outputs, checked_answer
+from runner.client.remote import OPEN_DOOR, PATIENT, Access, Remote, Timeouts
+from runner.errors import (
+    LocalProtocolError,
+    NotOurProtocol,
+    PeerError,
+    ProtocolError,
+    RemoteProtocolError,
+    RunnerError,
+    Untrusted,
+)
 from runner.machine import Machine
 from runner.parts.split import Crossing
 from runner.watching.events import NOBODY, Asked, BytesMoved, Events, ServerLost, ServerReady
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
-from runner.wire.protocol import TRANSIENT, Infer, Open, Received, Result, State
+from runner.wire.dialing import Sockets, Streams
+from runner.wire.protocol import TRANSIENT, Open, Received, Result
+from runner.wire.protocol import State as Talk
 from runner.wire.shaping import Pacer, Shape
-from runner.wire.tensors import pack, unpack
+from runner.wire.stream import Wake
+from runner.wire.tensors import unpack
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 _STEP_S = 0.5
 
 
-class Exchange:
-    """One image's crossing tensors on their way; `answer` or `failure` says how it ended.
+class State(Enum):
+    """Where the connection stands."""
 
-    `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent. Where there is a codec,
-    `t_encode_s` is what it took, before the exchange `began_at`.
-    """
+    AWAY = auto()
+    REACHING = auto()
+    OPENING = auto()
+    READY = auto()
+    REFUSED = auto()
+    CLOSED = auto()
 
-    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None) -> None:
-        begin = self.began_at = time.perf_counter()
-        headers, self.payload = pack(crossing, codec)
-        if codec is not None:
-            self.began_at = time.perf_counter()
-        self.t_encode_s = self.began_at - begin
-        self.kept = crossing.kept
-        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent())
-        self._packed_at = time.perf_counter()
-        self.t_queue_s = 0.0
-        self.sent = 0
-        self.is_under_way = False
-        self.answer: ServerAnswer | None = None
-        self.ended_at = 0.0
-        self.failure: str | None = None
 
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes of its tensors on the way."""
-        return sum(part.nbytes for part in self.payload)
+class Change(Enum):
+    """What leads from one state to another."""
 
-    @property
-    def is_over(self) -> bool:
-        """Whether there is an answer, or will be none."""
-        return self.answer is not None or self.failure is not None
+    DIALLED = auto()
+    WELCOMED = auto()
+    BUILT = auto()
+    LOST = auto()
+    REFUSED = auto()
+    CLOSED = auto()
 
-    @property
-    def retries(self) -> int:
-        """How many times the question was sent again."""
-        return max(self.sent - 1, 0)
 
-    def note_sent(self) -> None:
-        """It goes out now."""
-        if not self.sent:
-            self.t_queue_s = time.perf_counter() - self._packed_at
-        self.sent += 1
-        self.is_under_way = True
+_ENDS = {Change.LOST: State.AWAY, Change.REFUSED: State.REFUSED}
+TRANSITIONS: dict[State, dict[Change, State]] = {
+    State.AWAY: {Change.DIALLED: State.REACHING},
+    State.REACHING: {Change.WELCOMED: State.OPENING, **_ENDS},
+    State.OPENING: {Change.BUILT: State.READY, **_ENDS},
+    State.READY: _ENDS.copy(),
+    State.REFUSED: {},
+    State.CLOSED: {},
+}
+for _table in TRANSITIONS.values():
+    _table[Change.CLOSED] = State.CLOSED
+OVER = frozenset({State.REFUSED, State.CLOSED})
 
 
 class ServerConnection:
     """The way to one server, for one session.
 
-    Driven by whoever waits, or, inside `driving()`, by a thread of its own. `reason` is why the server was last given up,
-    `refused` the error that closed the connection for good. `failures` of sockets have come since the last answer, from
-    `first_failure` to `last_failure`. Answers that are not as `expected` are failures of their exchanges alone.
+    Any number of threads may ask and wait: one of those that wait goes on with the connection for all of them, or, inside
+    `driving()`, a thread of its own. `state` is where it stands; `reason` is why the server was last given up, `refused` the error
+    that closed the connection for good. `failures` of streams have come since the last answer, from `first_failure` to
+    `last_failure`. Answers that are not as `expected` are failures of their exchanges alone. `streams` are sockets of this
+    machine, unless others are given.
     """
 
     machine: Machine | None = None
     expected: Mapping[str, TensorSpec] | None = None
 
-    def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts,
-                 access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY) -> None:  # fmt: skip
+    def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
+                 access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY,
+                 streams: Streams | None = None) -> None:  # fmt: skip
         self.name, self._events = format_address(address), events
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
+        self._streams = streams or Sockets(access.tls)
         self._codec = codec_for(request)
         self._random = random.Random(seed)
-        self._remote: ProbeClient | None = None
+        self._remote: Remote | None = None
         self._exchanges: dict[int, Exchange] = {}
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._leading = threading.Lock()  # held by the thread that goes on with the connection
+        self._wake: Wake | None = None
+        self._is_closing = False
         self._crash: BaseException | None = None
-        self._wake: int | None = None
         self._again_at = 0.0
         self._strange: str | None = None
-        self._is_told_ready = False
+        self.state = State.AWAY
         self.was_greeted = False
         self.reason: str | None = None
         self.refused: RunnerError | None = None
@@ -113,103 +130,161 @@ class ServerConnection:
     @property
     def is_open(self) -> bool:
         """Whether the server is ready for exchanges."""
-        return self._remote is not None and self._remote.state is State.READY
+        return self.state is State.READY
 
     @property
     def is_asked(self) -> bool:
         """Whether the server was reached, and asked to build the network."""
-        return self._remote is not None and self._remote.state in {State.OPENING, State.READY}
+        return self.state in {State.OPENING, State.READY}
 
     @property
     def has_codec(self) -> bool:
         """Whether tensors are not sent as they are."""
         return self._codec is not None
 
+    # from any thread -------------------------------------------------------------------------------------------------
+
     def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
         """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
 
-        The tensors must stay as they are.
+        The tensors must stay as they are. LocalProtocolError where a question with this number waits for its answer.
         """
         exchange = Exchange(number, crossing, None if as_they_are else self._codec)
         with self._changed:
-            self._exchanges[number] = exchange
-        if self._wake is not None:
-            os.eventfd_write(self._wake, 1)
+            if number in self._exchanges:
+                raise LocalProtocolError(f"question {number} is asked while it waits for its answer")
+            if self._is_closing:
+                exchange.failure = f"{self.name}: the connection is closed"
+            else:
+                self._exchanges[number] = exchange
+        self._nudge()
         return exchange
 
     def withdraw(self, exchange: Exchange, failure: str) -> None:
         """Do not wait for the answer any longer. An exchange that is under way is not asked for again."""
         with self._changed:
-            self._exchanges.pop(exchange.message.id, None)
+            if self._exchanges.get(exchange.message.id) is exchange:
+                del self._exchanges[exchange.message.id]
             if not exchange.is_over:
                 exchange.failure = failure
+            self._changed.notify_all()
+        self._nudge()
 
     def wait(self, exchange: Exchange, until: float) -> bool:
-        """Whether the exchange is over, at the latest at `until` (monotonic clock)."""
-        if self._thread is None:
-            while not exchange.is_over and (left := until - time.monotonic()) > 0 and self.refused is None:
-                self.step(left)
-            if not exchange.is_over:
-                self.step(0.0)
-            return exchange.is_over
-        with self._changed:
-            self._changed.wait_for(lambda: exchange.is_over or self._crash or self.refused,
-                                   max(until - time.monotonic(), 0.0))  # fmt: skip
-        if self._crash is not None:
-            raise self._crash
+        """Whether the exchange is over, at the latest at `until` (the streams' clock)."""
+
+        def is_over() -> bool:
+            return exchange.is_over or self.state in OVER or self._is_closing
+
+        while not is_over():
+            if self._leading.acquire(blocking=False):
+                with self._leave():
+                    while not is_over() and (left := until - self._streams.now()) > 0:
+                        self._step(left)
+                    if not is_over():
+                        self._step(0.0)
+                break
+            with self._changed:
+                self._changed.wait_for(lambda: is_over() or self._crash or not self._leading.locked(),
+                                       max(until - self._streams.now(), 0.0))  # fmt: skip
+            if self._crash is not None:
+                raise self._crash
+            if self._streams.now() >= until:
+                break
         return exchange.is_over
+
+    def step(self, timeout_s: float) -> None:
+        """Go on for at most `timeout_s`: connect, send what waits, take answers; at once where another thread does so."""
+        if not self._is_closing and self._leading.acquire(blocking=False):
+            with self._leave():
+                self._step(timeout_s)
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        """A thread goes on with the connection while the block does other things."""
+        """A thread goes on with the connection while the block does other things. RunnerError where there is none to be had."""
         stop = threading.Event()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
         def drive() -> None:
+            self._leading.acquire()
             try:
-                while not stop.is_set():
-                    self.step(_STEP_S)
+                with self._leave():
+                    while not (stop.is_set() or self._is_closing):
+                        self._step(_STEP_S)
             except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
                 with self._changed:
                     self._crash = error
                     self._changed.notify_all()
 
-        self._thread = threading.Thread(target=drive, name="connection", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=drive, name="connection", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise RunnerError(self.name, f"no thread can be started for the connection: {error}") from None
         try:
             yield
         finally:
             stop.set()
-            os.eventfd_write(self._wake, 1)
-            self._thread.join()
-            os.close(self._wake)
-            self._thread = self._wake = None
+            self._nudge()
+            thread.join()
 
     def close(self, politely: bool) -> None:
-        """End the conversation."""
-        if self._remote is not None:
-            self._remote.close(politely)
-            self._tell_moved(self._remote)
-            self._remote = None
+        """End the connection for good; exchanges that wait for an answer have failed."""
+        with self._changed:
+            self._is_closing = True
+            for exchange in self._exchanges.values():
+                exchange.failure = f"{self.name}: the connection is closed"
+            self._exchanges.clear()
+            self._changed.notify_all()
+        self._nudge()
+        with self._leading:
+            self._hang_up(politely)
+            self._move(Change.CLOSED)
+            if self._wake is not None:
+                self._wake.close()
 
-    def _tell_moved(self, remote: ProbeClient) -> None:
-        sent_bytes, received_bytes = remote.newly_moved()
-        if sent_bytes or received_bytes:
-            self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
+    def _nudge(self) -> None:
+        """Whoever goes on with the connection looks again at what waits."""
+        if self._wake is not None and self._leading.locked():
+            self._wake.set()
 
-    def step(self, timeout_s: float) -> None:
-        """Go on for at most `timeout_s`: connect, send what waits, take answers."""
-        if self._wake is not None:
-            with suppress(BlockingIOError):
-                os.eventfd_read(self._wake)
+    # the thread that goes on with the connection ---------------------------------------------------------------------
+
+    @contextmanager
+    def _leave(self) -> Iterator[None]:
+        """At the end of the block, somebody else may go on with the connection.
+
+        A stream inside which the block was interrupted is given up: nobody knows what of a message was sent.
+        """
         try:
-            remote = self._remote or self._connect(timeout_s)
+            yield
+        except BaseException:
+            self._hang_up(politely=False)
+            if Change.LOST in TRANSITIONS[self.state]:
+                self._move(Change.LOST)
+            self._ask_again()
+            raise
+        finally:
+            self._leading.release()
+            with self._changed:
+                self._changed.notify_all()
+
+    def _move(self, change: Change) -> None:
+        after = TRANSITIONS[self.state].get(change)
+        if after is None:
+            raise LocalProtocolError(f"{self.name}: a connection in state {self.state.name} cannot be {change.name}")
+        self.state = after
+
+    def _step(self, timeout_s: float) -> None:
+        self._wake = self._wake or Wake()
+        self._wake.clear()
+        try:
+            remote = self._remote or self._dial(timeout_s)
             if remote is not None:
                 while (exchange := self._next(remote)) is not None:
                     exchange.note_sent()
                     remote.ask(exchange.message, exchange.payload)
                     self._events.tell(Asked(peer=self.name, number=exchange.message.id, attempt=exchange.sent,
-                                            sent_bytes=sum(part.nbytes for part in exchange.payload)))  # fmt: skip
+                                            sent_bytes=exchange.sent_bytes))  # fmt: skip
                 received = remote.step(timeout_s, self._wake)
                 self._note_progress(remote)
                 if received is not None:
@@ -218,24 +293,26 @@ class ServerConnection:
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
 
-    def _connect(self, timeout_s: float) -> ProbeClient | None:
-        left = self._again_at - time.monotonic()
-        if self.refused is not None or left > timeout_s:
-            time.sleep(max(timeout_s, 0.0))
+    def _dial(self, timeout_s: float) -> Remote | None:
+        pause_s = timeout_s if self.state in OVER else min(self._again_at - self._streams.now(), timeout_s)
+        self._streams.sleep(pause_s, self._wake)
+        if self.state in OVER or self._again_at > self._streams.now():
             return None
-        time.sleep(max(left, 0.0))
-        self._is_told_ready = False
-        self._remote = ProbeClient(self._address, self._shape, self._timeouts, self._access)
+        self._move(Change.DIALLED)
+        self._remote = Remote(self._address, self._shape, self._timeouts, self._access, self._streams)
         self._remote.begin_open(self._request)
         return self._remote
 
-    def _note_progress(self, remote: ProbeClient) -> None:
-        self.was_greeted = self.was_greeted or remote.was_greeted
-        if remote.state is State.READY and not self._is_told_ready:
+    def _note_progress(self, remote: Remote) -> None:
+        if self.state is State.REACHING and remote.state in {Talk.OPENING, Talk.READY}:
+            self.was_greeted = True
+            self._move(Change.WELCOMED)
+        if self.state is State.OPENING and remote.state is Talk.READY:
+            self._move(Change.BUILT)
             self._events.tell(ServerReady(peer=self.name, again=self.machine is not None))
-            self.machine, self._is_told_ready = remote.machine, True
+            self.machine = remote.machine
 
-    def _next(self, remote: ProbeClient) -> Exchange | None:
+    def _next(self, remote: Remote) -> Exchange | None:
         """The exchange to begin now, if there is one and the server takes it."""
         if not remote.can_ask:
             return None
@@ -253,14 +330,13 @@ class ServerConnection:
         try:
             outputs = unpack(message.tensors, received.payload)
             check_outputs(self.name, outputs, self.expected, exchange.kept)
-            spent_s = time.perf_counter() - exchange.began_at - exchange.t_queue_s
-            answer = checked_answer(self.name, outputs, spent_s, message, exchange.kept)
+            answer = checked_answer(self.name, outputs, exchange.spent_s, message, exchange.kept)
         except RunnerError as error:
             self._end(exchange, str(error))
             return
         self.failures, self.first_failure, self._strange = 0, None, None
         with self._changed:
-            exchange.answer, exchange.ended_at = answer, time.perf_counter()
+            exchange.answered(answer)
             self._changed.notify_all()
 
     def _end(self, exchange: Exchange, failure: str) -> None:
@@ -269,29 +345,46 @@ class ServerConnection:
             exchange.failure = failure
             self._changed.notify_all()
 
+    # after a failure -------------------------------------------------------------------------------------------------
+
     def _give_up(self, error: RunnerError | ProtocolError) -> None:
-        """The connection is of no use any more; try another one later, unless that cannot help."""
+        """The stream is of no use any more; try another one later, unless that cannot help."""
         failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server left the protocol: {error}")
         self.reason = str(failure)
-        if self._remote is not None:
-            self.was_greeted = self.was_greeted or self._remote.was_greeted
-        self.close(politely=False)
+        self.was_greeted = self.was_greeted or (self._remote is not None and self._remote.was_greeted)
+        self._hang_up(politely=False)
         self.first_failure, self.last_failure = self.first_failure or failure, failure
         about = error.request if isinstance(error, PeerError) else None
-        if about is not None:  # another exchange may fare better
-            if about in self._exchanges:
-                self._end(self._exchanges[about], self.reason)
-        elif self._is_final(error):
+        is_final = about is None and self._is_final(error)
+        self._move(Change.REFUSED if is_final else Change.LOST)
+        if is_final:
             self.refused = failure
+        elif about in self._exchanges and about is not None:  # another exchange may fare better
+            self._end(self._exchanges[about], self.reason)
+        self._ask_again()
+        pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
+        self.failures += 1
+        self._again_at = self._streams.now() + pause_s
+        self._events.tell(ServerLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
+                                   pause_s=None if is_final else pause_s))  # fmt: skip
+
+    def _ask_again(self) -> None:
+        """What has no answer is asked for again, as soon as there is a stream."""
         with self._changed:
             for exchange in self._exchanges.values():
                 exchange.is_under_way = False
             self._changed.notify_all()
-        pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
-        self.failures += 1
-        self._again_at = time.monotonic() + pause_s
-        self._events.tell(ServerLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
-                                   pause_s=pause_s if self.refused is None else None))  # fmt: skip
+
+    def _hang_up(self, politely: bool) -> None:
+        if self._remote is not None:
+            self._remote.close(politely)
+            self._tell_moved(self._remote)
+            self._remote = None
+
+    def _tell_moved(self, remote: Remote) -> None:
+        sent_bytes, received_bytes = remote.newly_moved()
+        if sent_bytes or received_bytes:
+            self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
 
     def _is_final(self, error: RunnerError | ProtocolError) -> bool:
         if isinstance(error, NotOurProtocol):  # twice the same is no damage on the way

@@ -11,7 +11,8 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
-from runner.client.remote import ServerAnswer, Timeouts
+from runner.client.exchange import ServerAnswer
+from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.images import Images
 from runner.parts.network import class_of, logits_of

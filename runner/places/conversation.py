@@ -172,8 +172,12 @@ class Conversation:
 
     def _put(self, event: Received) -> None:
         if self._worker is None:
-            self._worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
-            self._worker.start()
+            worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
+            try:
+                worker.start()
+            except RuntimeError as error:
+                raise Refusal("busy", f"no thread can be started: {error}; try again later") from None
+            self._worker = worker
         self._work.put((time.perf_counter(), event))
 
     def _compute(self) -> None:

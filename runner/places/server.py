@@ -28,7 +28,7 @@ from runner.watching.logs import log_event, log_to_standard_error
 from runner.wire.connecting import Listener, is_loopback, listen, parse_address
 from runner.wire.protocol import Connection, Role
 from runner.wire.shaping import Shape, as_pacer
-from runner.wire.tls import Tls
+from runner.wire.tls import Tls, stream_over
 from runner.wire.transport import Channel
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 7070
@@ -135,7 +135,8 @@ class Server:
     def _admit(self, sock: socket.socket) -> None:
         buffers = Buffers(self._shared.budget)
         connection = Connection(Role.SERVER, buffers.take)
-        conversation = Conversation(Channel(sock, connection, pacer=self._pacer, tls=self._tls), connection, buffers, self._shared)
+        channel = Channel(stream_over(sock, self._tls), connection, pacer=self._pacer)
+        conversation = Conversation(channel, connection, buffers, self._shared)
         thread = threading.Thread(target=self._attend, args=(conversation,), name=conversation.channel.name, daemon=True)
         with self._changing:
             if len(self._strangers) >= self._limits.strangers:

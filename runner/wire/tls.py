@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos_opt.errors import InputError
+from runner.wire.stream import SocketStream, Wake
 
 _PIECE_BYTES = 2**18
 
@@ -83,38 +84,44 @@ _ALERT = bytes([21, 3, 1, 0, 2, 2, 70])
 """A record that says `protocol_version`: OpenSSL says nothing to peers that speak no TLS, and ours know this beginning."""
 
 
-class TlsWire:
-    """Bytes in and out of a socket through TLS; raises BlockingIOError where a socket would have to wait."""
+class TlsStream(SocketStream):
+    """A connected socket, its bytes through TLS."""
 
     def __init__(self, sock: socket.socket, tls: Tls) -> None:
-        self._socket = sock
+        super().__init__(sock)
         self._arrived, self._leaving = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = tls.context.wrap_bio(self._arrived, self._leaving, server_side=tls.host is None,
                                          server_hostname=tls.host)  # fmt: skip
         self._lock = threading.Lock()
         self._unsent = memoryview(b"")
         self._raw = memoryview(bytearray(_PIECE_BYTES))
-        self.is_open = False
+        self._is_open = False
 
     @property
-    def wants_write(self) -> bool:
+    def _wants_write(self) -> bool:
         """Whether bytes wait for the socket to take them."""
         return bool(self._unsent or self._leaving.pending)
 
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+        """As a Stream's; a handshake says itself what it waits for."""
+        if not self._is_open:
+            reading, writing = not self._wants_write, self._wants_write
+        return super().wait(timeout_s, reading=reading, writing=writing, wake=wake)
+
     def handshake(self) -> None:
         """Go on with the handshake; BlockingIOError until it is done, ssl.SSLError where it fails."""
-        if self.is_open:
+        if self._is_open:
             return
-        while not self.is_open:
+        while not self._is_open:
             try:
                 with self._lock:
                     self._tls.do_handshake()
-                self.is_open = True
+                self._is_open = True
             except ssl.SSLWantReadError:
                 self._flush()
                 self._fill()
             except ssl.SSLError as error:
-                if error.reason in _NO_TLS and not self.wants_write:
+                if error.reason in _NO_TLS and not self._wants_write:
                     self._unsent = memoryview(_ALERT)
                 self._flush()  # the alert tells the peer why
                 raise
@@ -161,17 +168,6 @@ class TlsWire:
                 self._arrived.write_eof()
 
 
-class PlainWire:
-    """Bytes in and out of a socket as they are."""
-
-    is_open, wants_write = True, False
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.recv_into, self._sendmsg = sock.recv_into, sock.sendmsg
-
-    def handshake(self) -> None:
-        """Nothing to agree on."""
-
-    def sendmsg(self, parts: Sequence[memoryview]) -> int:
-        """Send the parts without TLS; returns how many bytes the socket took."""
-        return self._sendmsg(parts)
+def stream_over(sock: socket.socket, tls: Tls | None = None) -> SocketStream:
+    """The stream over a connected socket, encrypted where there is `tls`."""
+    return SocketStream(sock) if tls is None else TlsStream(sock, tls)

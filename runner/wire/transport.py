@@ -1,31 +1,26 @@
-"""Conversations over connections, with a deadline for everything that the peer must do.
+"""Conversations over streams, with a deadline for everything that the peer must do.
 
-Sockets never block: a channel tries, and polls where it would have to wait. One thread may read while another writes.
+Streams never block: a channel tries, and waits where it would have to. One thread may read while another writes.
 """
 
 from __future__ import annotations
 
-import contextlib
 import math
-import select
-import socket
 import ssl
 import threading
-import time
 from collections.abc import Sequence
 
 from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
-from runner.wire.connecting import format_address, reason_of
+from runner.wire.connecting import reason_of
 from runner.wire.protocol import Closed, Connection, Event, Message, Received
 from runner.wire.shaping import Pacer
-from runner.wire.tls import PlainWire, Tls, TlsWire
+from runner.wire.stream import MACHINE, Clock, Stream, Wake
 
 GRACE_S = 10.0
 """A message that has begun may stall this long ..."""
 LEAST_BYTES_PER_S = 1000
 """... and must go on at this rate on average: a peer that trickles cannot hold a connection for ever."""
 LINGER_S = 1.0
-_TICK_S = 0.001
 _MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
@@ -45,53 +40,47 @@ def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
 class _Progress:
     """How one message comes along."""
 
-    def __init__(self) -> None:
-        self._end = self.moved = time.monotonic()
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._end = self.moved = clock.now()
         self._end += GRACE_S
 
     def note(self, n_bytes: int) -> None:
         """So many bytes have come."""
         self._end += n_bytes / LEAST_BYTES_PER_S
-        self.moved = time.monotonic()
+        self.moved = self._clock.now()
 
     @property
     def has_stopped(self) -> bool:
         """Whether nothing has moved for the grace."""
-        return time.monotonic() > self.moved + GRACE_S
+        return self._clock.now() > self.moved + GRACE_S
 
     @property
     def is_too_slow(self) -> bool:
         """Whether it is behind LEAST_BYTES_PER_S by more than the grace."""
-        return time.monotonic() > self._end
+        return self._clock.now() > self._end
 
 
 class Channel:
-    """A socket and the conversation over it.
+    """A stream and the conversation over it.
 
-    `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape, `tls` encrypts.
-    `moved_at` is when bytes last came or went (on the monotonic clock).
+    `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape. `moved_at` is when bytes
+    last came or went (on the clock).
     Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
-    def __init__(self, sock: socket.socket, connection: Connection, *, pacer: Pacer | None = None,
-                 tls: Tls | None = None) -> None:  # fmt: skip
-        sock.setblocking(False)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket, self.connection, self._pacer = sock, connection, pacer
-        self._wire: PlainWire | TlsWire = PlainWire(sock) if tls is None else TlsWire(sock, tls)
+    def __init__(self, stream: Stream, connection: Connection, *, pacer: Pacer | None = None, clock: Clock = MACHINE) -> None:
+        self._stream, self.connection, self._pacer, self._clock = stream, connection, pacer, clock
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
-        self.moved_at = time.monotonic()
+        self.moved_at = clock.now()
         self._sent_bytes = self._received_bytes = 0
         self._noted_bytes = (0, 0)
         self._out: list[memoryview] = []
-        self._outgoing = _Progress()
+        self._outgoing = _Progress(clock)
         self._incoming: _Progress | None = None
         self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
-        try:
-            self.name = format_address(sock.getpeername())
-        except OSError:
-            self.name = "a peer that left at once"
+        self.name = stream.name
 
     @property
     def is_sending(self) -> bool:
@@ -111,9 +100,9 @@ class Channel:
             self.begin(message, payload)
             while (wait_s := self._flush()) is not None:
                 if wait_s < math.inf:
-                    time.sleep(wait_s)
+                    self._clock.sleep(wait_s)
                 else:
-                    self._wait(select.POLLOUT if self._wire.is_open else self._events(wait_s), GRACE_S)
+                    self._stream.wait(GRACE_S, reading=False, writing=True)
                     self._check_outgoing()
 
     def receive(self, timeout_s: float) -> Event:
@@ -121,15 +110,15 @@ class Channel:
 
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
         """
-        end = time.monotonic() + timeout_s
+        end = self._clock.now() + timeout_s
         while True:
             if (event := self._read()) is not None:
                 return event
             self._check_incoming()
-            left = end - time.monotonic() if self._incoming is None else GRACE_S
+            left = end - self._clock.now() if self._incoming is None else GRACE_S
             if left <= 0:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
-            self._wait(self._events(None), left)
+            self._stream.wait(left, reading=True, writing=False)
 
     def expect(self, timeout_s: float) -> Received:
         """Like `receive`, where the end of the stream is no answer: ConnectionLost."""
@@ -145,17 +134,17 @@ class Channel:
         with self._talking:
             parts = self.connection.send(message, payload)
         if not self._out:
-            self._outgoing = _Progress()
+            self._outgoing = _Progress(self._clock)
             if self._pacer is not None:
                 self._pacer.begin()
         self._out += (memoryview(part) for part in parts)
 
-    def pump(self, timeout_s: float, wake: int | None = None) -> Event | None:
-        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is readable.
+    def pump(self, timeout_s: float, wake: Wake | None = None) -> Event | None:
+        """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is set.
 
         Returns, too, when all that was begun is sent: the next message may wait for that.
         """
-        end = time.monotonic() + timeout_s
+        end = self._clock.now() + timeout_s
         while True:
             was_sending = self.is_sending
             wait_s = self._flush()
@@ -166,48 +155,34 @@ class Channel:
                 return None
             if wait_s == math.inf:
                 self._check_outgoing()
-            left = end - time.monotonic()
+            left = end - self._clock.now()
             if left <= 0:
                 return None
-            woken = self._wait(self._events(wait_s), min(left, GRACE_S, math.inf if wait_s is None else wait_s), wake)
-            if woken:
+            most_s = min(left, GRACE_S, math.inf if wait_s is None else wait_s)
+            if self._stream.wait(most_s, reading=True, writing=wait_s == math.inf, wake=wake):
                 return None
 
     def shut_down(self) -> None:
         """End both directions; whoever waits in this channel, in any thread, sees the end of the stream."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self._stream.shut_down()
 
     def stop_reading(self) -> None:
         """End the receiving direction alone: who reads sees the end of the stream, and answers can still be sent."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RD)
+        self._stream.shut_down(writing=False)
 
     def close(self, linger_s: float = 0.0) -> None:
-        """Close the socket.
+        """Close the stream; with `linger_s`, what the peer still sends is thrown away first."""
+        self._stream.close(linger_s)
 
-        With `linger_s`, what the peer still sends is thrown away first: closing over unread bytes would make the system
-        discard our last words to it.
-        """
-        with contextlib.suppress(OSError):
-            if linger_s:
-                self._socket.shutdown(socket.SHUT_WR)
-                deadline = time.monotonic() + linger_s
-                while (left := deadline - time.monotonic()) > 0:
-                    self._socket.settimeout(left)
-                    if not self._socket.recv(65536):
-                        break
-        self._socket.close()
-
-    # the socket ------------------------------------------------------------------------------------------------------
+    # the stream ------------------------------------------------------------------------------------------------------
 
     def _read(self) -> Event | None:
         """Take what is there until it completes an event; None where more must come."""
         while True:
             space = self.connection.buffer()
             try:
-                self._wire.handshake()
-                n_bytes = self._wire.recv_into(space)
+                self._stream.handshake()
+                n_bytes = self._stream.recv_into(space)
             except BlockingIOError:
                 return None
             except OSError as error:
@@ -216,9 +191,9 @@ class Channel:
             with self._talking:
                 event = self.connection.received(n_bytes)
             if event is not None:
-                self._incoming, self.moved_at = None, time.monotonic()
+                self._incoming, self.moved_at = None, self._clock.now()
                 return event
-            self._incoming = self._incoming or _Progress()
+            self._incoming = self._incoming or _Progress(self._clock)
             self._incoming.note(n_bytes)
             self.moved_at = self._incoming.moved
 
@@ -229,8 +204,8 @@ class Channel:
                 if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:
                     return wait_s
                 parts = self._out[:_MOST_PARTS]
-                self._wire.handshake()
-                n_bytes = self._wire.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
+                self._stream.handshake()
+                n_bytes = self._stream.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
                 self._sent_bytes += n_bytes
                 self._granted -= n_bytes
                 self._out = _without(self._out, n_bytes)
@@ -247,23 +222,7 @@ class Channel:
         if self._granted <= 0:
             self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in self._out))
             self._due = pacer.due(self._granted)
-        return self._due - time.monotonic()
-
-    def _events(self, wait_s: float | None) -> int:
-        if not self._wire.is_open:  # a handshake says itself what it waits for
-            return select.POLLOUT if self._wire.wants_write else select.POLLIN
-        return select.POLLIN if wait_s != math.inf else select.POLLIN | select.POLLOUT
-
-    def _wait(self, events: int, timeout_s: float, wake: int | None = None) -> bool:
-        """Wait until the socket is ready; True if `wake` is what was ready."""
-        poll = select.poll()
-        poll.register(self._socket, events)
-        if wake is not None:
-            poll.register(wake, select.POLLIN)
-        if 0 < timeout_s < _TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
-            time.sleep(timeout_s)
-            timeout_s = 0.0
-        return any(ready == wake for ready, _ in poll.poll(math.floor(timeout_s / _TICK_S)))
+        return self._due - self._clock.now()
 
     def _check_incoming(self) -> None:
         if self._incoming is None:

@@ -15,7 +15,7 @@ from lmos.bench.faults.mutations import tampered
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkSource, TensorSpec
 from measurement.codecs import Codec, CodecError
-from runner.client.remote import checked_answer
+from runner.client.exchange import checked_answer
 from runner.errors import RemoteProtocolError, RunnerError, one_line
 from runner.machine import this_machine
 from runner.memory import release, resident_bytes

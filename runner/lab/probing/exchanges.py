@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from statistics import median
 
 from lmos_opt.units import counted
-from runner.client.remote import ProbeClient
+from runner.client.probe_client import ProbeClient
 from runner.errors import PeerTooSlow, RunnerError
 from runner.lab.probing.fit import LEAST_EXCHANGES, ProbeTime, fit_link
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES

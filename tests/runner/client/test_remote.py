@@ -9,7 +9,8 @@ from lmos.commands.run import how_it_went
 from lmos_opt import InputError, Plan
 from measurement import codecs
 from runner.client import remote as remotes
-from runner.client.remote import ProbeClient, Timeouts
+from runner.client.probe_client import ProbeClient
+from runner.client.remote import Timeouts
 from runner.errors import PeerError
 from runner.parts.split import Crossing
 from runner.places.edge import run_plan

@@ -11,7 +11,7 @@ import pytest
 from lmos.cli import main
 from lmos_opt import Front
 from lmos_opt.link import Link, load_link
-from runner.client.remote import ProbeClient
+from runner.client.probe_client import ProbeClient
 from runner.errors import RunnerError
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import ProbeTime, fit_link

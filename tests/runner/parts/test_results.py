@@ -15,7 +15,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.split import down_closed_sets
 from measurement.profiling import profile_network
 from measurement.tracing import trace_network
-from runner.client.remote import ProbeClient
+from runner.client.probe_client import ProbeClient
 from runner.parts.network import class_of, flat_outputs, outputs_of
 from runner.parts.split import split_module, split_traced
 from runner.places.edge import run_plan

@@ -17,7 +17,8 @@ from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from measurement.networks import build_network
 from measurement.tracing import trace_network
-from runner.client.remote import ProbeClient, Timeouts
+from runner.client.probe_client import ProbeClient
+from runner.client.remote import Timeouts
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
 from runner.parts.network import DigestError, flat_outputs, outputs_of
@@ -27,6 +28,7 @@ from runner.wire.connecting import listen
 from runner.wire.protocol import Connection, Ready, Result, Role, Welcome
 from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
+from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 from tests.runner.running import (
     BRANCHED,
@@ -238,7 +240,7 @@ def fake_server(behave: Callable[[Channel], None]) -> tuple[tuple[str, int], thr
     def serve() -> None:
         with listener:
             sock, _ = listener.accept()
-        channel = Channel(sock, Connection(Role.SERVER))
+        channel = Channel(stream_over(sock), Connection(Role.SERVER))
         behave(channel)
         channel.close(linger_s=1)
 
@@ -254,7 +256,7 @@ def silent(channel: Channel) -> None:
 
 def http(channel: Channel) -> None:
     channel.receive(10)
-    channel._socket.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    channel._stream.sendmsg([memoryview(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
 
 
 def liar(channel: Channel) -> None:

@@ -17,7 +17,8 @@ import torch
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
-from runner.client.remote import ProbeClient, Timeouts
+from runner.client.probe_client import ProbeClient
+from runner.client.remote import Timeouts
 from runner.client.remote import opening as open_request
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.faults.limits import Limits
@@ -46,6 +47,7 @@ from runner.wire.protocol import (
 )
 from runner.wire.protocol.frames import FrameType, encode_prefix
 from runner.wire.tensors import pack
+from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 from tests.runner.running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, whole
 
@@ -73,7 +75,7 @@ def opening(plan: Plan, **changes: object) -> Open:
 
 
 def greeted(address: tuple[str, int]) -> Channel:
-    channel = Channel(connect(address, 10), Connection(Role.EDGE))
+    channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
     channel.send(Hello(software="a test"))
     assert isinstance(channel.expect(10).message, Welcome)
     return channel
@@ -164,11 +166,11 @@ def test_hostile_bytes_inside_an_open_session(server: ServerProcess, plans: Plan
         if k % 3:
             header[rng.randrange(len(header))] = rng.randrange(256)
         length = sum(part.nbytes for part in payload) if k % 3 != 1 else rng.choice([0, 10**9, 2**63])
-        channel._socket.sendall(encode_prefix(FrameType.INFER, bytes(header), length) + header + rng.randbytes(200))
-        channel._socket.shutdown(socket.SHUT_WR)
-        channel._socket.settimeout(10)
+        channel._stream._socket.sendall(encode_prefix(FrameType.INFER, bytes(header), length) + header + rng.randbytes(200))
+        channel._stream._socket.shutdown(socket.SHUT_WR)
+        channel._stream._socket.settimeout(10)
         try:
-            while channel._socket.recv(65536):
+            while channel._stream._socket.recv(65536):
                 pass
         except OSError:
             pass
@@ -339,7 +341,7 @@ def test_an_edge_that_comes_back_takes_its_place_again(plans: Plans) -> None:
         for _ in range(6):
             end = time.monotonic() + 20
             while True:  # the one before last may still be on its way out
-                channel = Channel(connect(address, 10), Connection(Role.EDGE))
+                channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
                 channel.send(Hello(software="a test"))
                 if isinstance(channel.expect(10).message, Welcome):
                     break
@@ -356,9 +358,51 @@ def test_an_edge_that_comes_back_takes_its_place_again(plans: Plans) -> None:
             channel.close()
 
 
+@pytest.mark.parametrize("is_admitted", [True, False])
+def test_where_no_thread_can_be_had_a_peer_is_told_or_let_go_and_the_server_goes_on(
+    plans: Plans, monkeypatch: pytest.MonkeyPatch, is_admitted: bool
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name.endswith(" computing") or (not is_admitted and self.name.startswith("127.0.0.1:")):
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    with thread_server(Networks([BRANCHED]), Limits()) as address:
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
+            channel.send(Hello(software="a test"))
+            if is_admitted:
+                channel.expect(10)
+                channel.send(opening(plans(2)))
+                refusal = channel.expect(10).message
+                assert isinstance(refusal, Error)
+                assert (refusal.code, refusal.message.partition(":")[0]) == ("busy", "no thread can be started")
+            else:
+                with pytest.raises(ConnectionLost):
+                    channel.expect(10)
+            channel.close()
+        assert is_served(address, plans(2))
+
+
+def test_a_reused_id_is_refused_by_name(server: ServerProcess, plans: Plans) -> None:
+    """Another image under an id that has its answer is no resend."""
+    plan, image = plans(0), torch.zeros(1, 3, 8, 8)
+    (headers, payload), (_, other) = (pack(Crossing({"input": one})) for one in (image, image + 1))
+    first = (Infer(id=1, tensors=headers, scalars={}), payload)
+    again = answer_to(server.address, (opening(plan), []), first, first)
+    assert isinstance(again, Result)
+    refusal = answer_to(server.address, (opening(plan), []), first, (first[0], other))
+    assert isinstance(refusal, Error)
+    assert (refusal.code, refusal.id) == ("tensors", 1)
+    assert "the id 1 was another image's in this session" in refusal.message
+
+
 def test_peers_that_say_nothing_are_sent_away() -> None:
     with thread_server(Networks(), Limits(greeting_s=0.1)) as address:
-        silent = Channel(connect(address, 10), Connection(Role.EDGE))
+        silent = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
         event = silent.expect(10)
         assert isinstance(event.message, Error)
         assert event.message.code == "idle"

@@ -17,6 +17,7 @@ from runner.wire.connecting import connect, format_address, listen, parse_addres
 from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Received, Role, State
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.tensors import pack, unpack
+from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 
 HELLO = Hello(software="lmos test")
@@ -32,7 +33,8 @@ def sockets() -> Iterator[tuple[socket.socket, socket.socket]]:
 
 
 def channels(sockets: tuple[socket.socket, socket.socket], pacer: Pacer | None = None) -> tuple[Channel, Channel]:
-    edge, server = Channel(sockets[0], Connection(Role.EDGE), pacer=pacer), Channel(sockets[1], Connection(Role.SERVER))
+    edge = Channel(stream_over(sockets[0]), Connection(Role.EDGE), pacer=pacer)
+    server = Channel(stream_over(sockets[1]), Connection(Role.SERVER))
     edge.connection.state = server.connection.state = State.READY
     server.connection.payload_limit = 10**8
     return edge, server

@@ -1,0 +1,111 @@
+"""One question to the server and what becomes of it: its tensors as bytes, and an answer that is checked, or a failure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from lmos_opt.profile import TensorSpec
+from measurement.codecs import Codec
+from runner.errors import RunnerError, one_line
+from runner.parts.split import Crossing
+from runner.wire.protocol import Infer, Result
+from runner.wire.tensors import pack
+
+
+@dataclass(frozen=True)
+class ServerAnswer:
+    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's; how long
+    the question waited for the server to begin, and how many bytes came back."""
+
+    outputs: dict[str, Tensor]
+    exchange_s: float
+    t_server_s: float
+    t_decode_s: float = 0.0
+    t_queue_s: float = 0.0
+    received_bytes: int = 0
+
+
+class Exchange:
+    """One image's crossing tensors on their way; `answer` or `failure` says how it ended.
+
+    `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent. Where there is a codec,
+    `t_encode_s` is what it took, before the exchange `began_at`.
+    """
+
+    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None) -> None:
+        begin = self.began_at = time.perf_counter()
+        headers, self.payload = pack(crossing, codec)
+        if codec is not None:
+            self.began_at = time.perf_counter()
+        self.t_encode_s = self.began_at - begin
+        self.kept = crossing.kept
+        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent())
+        self._packed_at = time.perf_counter()
+        self.t_queue_s = 0.0
+        self.sent = 0
+        self.is_under_way = False
+        self.answer: ServerAnswer | None = None
+        self.ended_at = 0.0
+        self.failure: str | None = None
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes of its tensors on the way."""
+        return sum(part.nbytes for part in self.payload)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is an answer, or will be none."""
+        return self.answer is not None or self.failure is not None
+
+    @property
+    def retries(self) -> int:
+        """How many times the question was sent again."""
+        return max(self.sent - 1, 0)
+
+    @property
+    def spent_s(self) -> float:
+        """Since it went out for the first time (s)."""
+        return time.perf_counter() - self.began_at - self.t_queue_s
+
+    def answered(self, answer: ServerAnswer) -> None:
+        """It is over, now."""
+        self.answer, self.ended_at = answer, time.perf_counter()
+
+    def note_sent(self) -> None:
+        """It goes out now."""
+        if not self.sent:
+            self.t_queue_s = time.perf_counter() - self._packed_at
+        self.sent += 1
+        self.is_under_way = True
+
+
+def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None,
+                  kept: Collection[str] = ()) -> None:  # fmt: skip
+    """RunnerError where a server's outputs are not those of the network without what was `kept`, by name, dtype or shape; None:
+    nobody knows."""
+    if expected is None:
+        return
+    expected = {name: spec for name, spec in expected.items() if name not in kept}
+    found = {name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items()}
+    wanted = {name: f"{spec.dtype}{list(spec.shape)}" for name, spec in expected.items()}
+    for name in sorted({*found, *wanted}):
+        if found.get(name) != wanted.get(name):
+            raise RunnerError(where, f"the server's outputs are not the network's: {one_line(name, 100)}: got "
+                                     f"{found.get(name, 'none')}, expected {wanted.get(name, 'none')}")  # fmt: skip
+
+
+def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float, result: Result,
+                   kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
+    """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
+    kept = kept or {}
+    span_s = result.t_server_s + result.t_queue_s
+    if not (result.t_decode_s <= result.t_server_s and span_s <= exchange_s) or not (outputs or kept):
+        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {span_s} s of work "
+                                 f"in an exchange of {exchange_s} s")  # fmt: skip
+    received_bytes = sum(tensor.nbytes for tensor in outputs.values())
+    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes)

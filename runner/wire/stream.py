@@ -1,0 +1,170 @@
+"""Bytes to and from one peer, behind an interface that a test can play: what a conversation needs of a socket, and of time.
+
+`Stream` is all that a `Channel` knows of a connection, `Streams` all that an edge knows of the way to one. Nothing here waits
+but `Stream.wait`, `Dialing.step` and `Streams.sleep`: who plays these three decides how time passes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import select
+import socket
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from runner.wire.connecting import format_address
+
+TICK_S = 0.001
+"""What `poll` counts in."""
+
+
+class Clock(Protocol):
+    """What time it is."""
+
+    def now(self) -> float:
+        """Seconds, of which only differences mean anything."""
+
+    def sleep(self, seconds: float, wake: Wake | None = None) -> None:
+        """Return after so long, or as soon as `wake` is set."""
+
+
+class Stream(Protocol):
+    """Bytes to and from one peer: what would have to wait raises BlockingIOError, what breaks another OSError."""
+
+    @property
+    def name(self) -> str:
+        """The peer's address, as errors show it."""
+
+    def handshake(self) -> None:
+        """Go on with what must be agreed on before the first byte, and with what is left to send of it."""
+
+    def recv_into(self, space: memoryview) -> int:
+        """Fill the beginning of `space`; how many bytes, 0 at the end of the stream."""
+
+    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        """Send the beginning of the parts; how many bytes were taken."""
+
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+        """Return when bytes may be read or written, `wake` is set or the time is over; True where it was `wake`."""
+
+    def shut_down(self, *, writing: bool = True) -> None:
+        """End the receiving direction, and the sending one: whoever reads, in any thread, sees the end of the stream."""
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """Let go of it; with `linger_s`, throw away first what the peer still sends: closing over unread bytes would make the
+        system discard our last words to it."""
+
+
+class Wake:
+    """Set by one thread, it ends another one's waiting."""
+
+    def __init__(self) -> None:
+        self._file = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._is_set = False
+
+    def fileno(self) -> int:
+        """What `poll` takes."""
+        return self._file
+
+    def set(self) -> None:
+        """Whoever waits, or will wait, goes on."""
+        self._is_set = True
+        if self._file >= 0:
+            os.eventfd_write(self._file, 1)
+
+    def clear(self) -> None:
+        """The next waiting is for the next `set`."""
+        if self._is_set and self._file >= 0:
+            self._is_set = False
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._file)
+
+    def close(self) -> None:
+        """Nobody waits any more."""
+        file, self._file = self._file, -1
+        if file >= 0:
+            os.close(file)
+
+    def __del__(self) -> None:
+        self.close()
+
+
+class MachineClock:
+    """This machine's."""
+
+    now = staticmethod(time.monotonic)
+
+    def sleep(self, seconds: float, wake: Wake | None = None) -> None:
+        """As a Clock's."""
+        if seconds <= 0:
+            return
+        if wake is None:
+            time.sleep(seconds)
+            return
+        poll = select.poll()
+        poll.register(wake, select.POLLIN)
+        poll.poll(math.ceil(seconds / TICK_S))
+
+
+MACHINE = MachineClock()
+
+
+class SocketStream:
+    """A connected socket, its bytes as they are."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket, self._sendmsg, self._recv_into = sock, sock.sendmsg, sock.recv_into
+        try:
+            self._name = format_address(sock.getpeername())
+        except OSError:
+            self._name = "a peer that left at once"
+
+    @property
+    def name(self) -> str:
+        """The peer's address, as errors show it."""
+        return self._name
+
+    def handshake(self) -> None:
+        """Nothing to agree on."""
+
+    def recv_into(self, space: memoryview) -> int:
+        """As the socket's."""
+        return self._recv_into(space)
+
+    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        """As the socket's."""
+        return self._sendmsg(parts)
+
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+        """As a Stream's."""
+        poll = select.poll()
+        poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
+        if wake is not None:
+            poll.register(wake, select.POLLIN)
+        if 0 < timeout_s < TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
+            time.sleep(timeout_s)
+            timeout_s = 0.0
+        ready = poll.poll(math.floor(timeout_s / TICK_S))
+        return wake is not None and any(file == wake.fileno() for file, _ in ready)
+
+    def shut_down(self, *, writing: bool = True) -> None:
+        """As a Stream's."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR if writing else socket.SHUT_RD)
+
+    def close(self, linger_s: float = 0.0) -> None:
+        """As a Stream's."""
+        with contextlib.suppress(OSError):
+            if linger_s:
+                self._socket.shutdown(socket.SHUT_WR)
+                deadline = time.monotonic() + linger_s
+                while (left := deadline - time.monotonic()) > 0:
+                    self._socket.settimeout(left)
+                    if not self._socket.recv(65536):
+                        break
+        self._socket.close()
