@@ -14,6 +14,7 @@ from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorS
 from measurement import codecs
 from measurement.codec_effects import measure_codec
 from measurement.networks import build_network
+from measurement.networks.conventions import conventions_of
 from measurement.networks.hollow import HollowNetwork
 from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
@@ -38,9 +39,11 @@ def make_profile(builder: str, weights: str, granularity: Granularity, shape: tu
         else:
             hollow = HollowNetwork.build(builder, weights)
         tell(f"tracing {builder}")
-        example = example_input(TensorSpec(shape=(1, *shape), dtype="float32"))
+        spec = TensorSpec(shape=(1, *shape), dtype="float32")
+        example = example_input(spec)
         traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
-        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure))
+        said = conventions_of(builder, weights, spec).model_dump(exclude_none=True)
+        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), **said)
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 

@@ -51,7 +51,7 @@ def _value(value: object) -> int | float:
 
 
 def _detail(value: object) -> str | int | float:
-    return _encodable(value) if isinstance(value, str) else _value(value)
+    return encodable(value) if isinstance(value, str) else _value(value)
 
 
 def _printable(value: str) -> str:
@@ -60,7 +60,8 @@ def _printable(value: str) -> str:
     return value
 
 
-def _encodable(value: str) -> str:
+def encodable(value: str) -> str:
+    """The text; ValueError where UTF-8 cannot hold it."""
     if any("\ud800" <= c <= "\udfff" for c in value):  # half a character: JSON can spell it, UTF-8 cannot
         raise ValueError("expected text that UTF-8 can hold")
     return value
@@ -72,7 +73,7 @@ Value = Annotated[int | float, PlainValidator(_value)]
 Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]
-Text = Annotated[str, Strict(), AfterValidator(_encodable)]
+Text = Annotated[str, Strict(), AfterValidator(encodable)]
 Detail = Annotated[str | int | float, PlainValidator(_detail)]
 Flag = Annotated[bool, Strict()]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import isclose
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -17,7 +17,7 @@ from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.intervals import stage_intervals
 from lmos_opt.policies.policy import Policy
-from lmos_opt.preprocessing import Preprocessing, takes_pictures, usual_preprocessing
+from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
 from lmos_opt.stages import stage_times
 
@@ -49,29 +49,19 @@ class CrossingTensor(Record):
 class PlannedNetwork(NetworkSource):
     """The network to build, the view of its layers that the plan speaks of, the input it takes, and how pictures become one.
 
-    `preprocessing` is None where the network takes no pictures, where published weights bring their own, and in older plans:
-    whoever runs the plan then takes what `usual_preprocessing` says.
+    `preprocessing` is None where the network takes no pictures, and in older plans: whoever runs the plan then takes what
+    `measurement.networks.preprocessing` says of the network.
     """
 
     name: Name
     granularity: Granularity
     input: TensorSpec
-    preprocessing: Preprocessing | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        how = self.preprocessing
-        if how is not None and (how.shape != self.input.shape or not takes_pictures(self.input.shape, self.input.dtype)):
-            shapes = ["x".join(map(str, shape)) for shape in (how.shape, self.input.shape)]
-            raise InvalidError([Problem("preprocessing", f"makes {shapes[0]} float32; input is {shapes[1]} {self.input.dtype}")])
+        if self.preprocessing is not None:
+            self.preprocessing.check_fits(self.input, "preprocessing")
         return self
-
-    @model_serializer(mode="wrap")
-    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = serialise(self)
-        if self.preprocessing is None:
-            found.pop("preprocessing", None)
-        return found
 
 
 class Setting(Record):
@@ -241,10 +231,14 @@ def _predicted(from_set: dict[str, float], values: dict[str, float],
 
 
 def _planned(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
-    shape, published = profile.input.shape, source.weights.startswith("torchvision:")
-    stated = takes_pictures(shape, profile.input.dtype) and not published
-    return PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, input=profile.input,
-                          preprocessing=usual_preprocessing(source.weights, *shape[1:]) if stated else None)
+    """The network as a plan has it: where nobody said how pictures become the input, with what is assumed; but for published
+    weights, which bring their own."""
+    shape, dtype, published = profile.input.shape, profile.input.dtype, source.weights.startswith("torchvision:")
+    found = source.model_dump()
+    if source.preprocessing is None and takes_pictures(shape, dtype) and not published:
+        _, channels, height, width = shape
+        found["preprocessing"] = usual_preprocessing(source.weights, channels, height, width, cast(PixelType, dtype))
+    return PlannedNetwork(**found, name=profile.name, granularity=profile.granularity, input=profile.input)
 
 
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
 from lmos_opt.graph import INPUT, check_order
 from lmos_opt.imports import late
+from lmos_opt.preprocessing import Labels, Preprocessing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,12 +49,25 @@ class NetworkSource(Record):
     `builder` is `torchvision:NAME` or `package.module:callable`. `weights` is `seeded:N` (the builder's own
     initialisation, drawn from a generator that gives the same bits everywhere), `bundled:NAME` (weights in this
     package), `torchvision:NAME` (published weights), or `file:PATH` (a state dict in safetensors or torch format).
-    `digest` is SHA-256 over architecture and weights.
+    `digest` is SHA-256 over architecture and weights. The rest are the conventions that go with the network
+    (`lmos_opt.preprocessing.Conventions`): how pictures become its input, what its classes are called, what its outputs are; None
+    where nobody says.
     """
 
     builder: Name
     weights: Name
     digest: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
+    preprocessing: Preprocessing | None = None
+    labels: Labels | None = None
+    task: Name | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        for key in ("preprocessing", "labels", "task"):  # those that are known, at the end
+            if (value := found.pop(key, None)) is not None:
+                found[key] = value
+        return found
 
 
 class Work(Record):
@@ -144,6 +158,8 @@ class NetworkProfile(Document):
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers])
+        if self.network is not None and self.network.preprocessing is not None:
+            self.network.preprocessing.check_fits(self.input, "network.preprocessing")
         check_names({f"codecs.{codec}": found.sent for codec, found in (self.codecs or {}).items()},
                     [INPUT, *(layer.name for layer in self.layers)])  # fmt: skip
         return self

@@ -76,7 +76,7 @@ def find_images(network: PlannedNetwork, folder: Path | None, most: int | None =
     files, skipped = _usable(picture_files(folder if folder is not None else data_dir() / "pictures"), most, skip_bad)
     if not files:
         raise InputError(str(folder), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
-    how = network.preprocessing or preprocessing_of(network.builder, network.weights, network.input.shape)
+    how = network.preprocessing or preprocessing_of(network.builder, network.weights, network.input.shape, network.input.dtype)
     prepare = preparing(how)
     what = f"{counted(len(files), 'picture')} of {folder}" if folder is not None else f"{counted(len(files), 'bundled picture')}"
     if skipped:

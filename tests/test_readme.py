@@ -1,8 +1,8 @@
 """README.md and the pages under docs/ are run: what they tell a reader to type works, and links lead somewhere.
 
 A page's blocks are run in order in one empty folder. ```sh is typed into a shell, ```python is a program, and a
-```text output after it is what it prints. ```json NAME and ```python NAME write the file NAME; every ```json with a
-schema loads, and reads back equal. Other blocks only show something.
+```text output after it is what it prints. ```json NAME, ```python NAME and ```text NAME write the file NAME; every ```json
+with a schema loads, and reads back equal. Other blocks only show something.
 
 Not run are lines that install or test the project itself: those that begin with `make`, `pip` or `. .venv`.
 """
@@ -66,13 +66,16 @@ class Reader:
                 self.printed = self.run([sys.executable, "-c", text])
             elif rest == "output":
                 assert self.printed == text
+            elif language == "text" and rest:
+                (self.folder / rest).write_text(text)
         return len(blocks)
 
     def json(self, text: str, name: str) -> None:
         data = json.loads(text)
-        noun = next(noun for noun in NOUNS if data["schema"] in getattr(noun, "SCHEMAS", (noun.SCHEMA,)))
-        document = noun.from_dict(data)
-        assert noun.from_dict(document.to_dict()) == document
+        if "schema" in data or not name:
+            noun = next(noun for noun in NOUNS if data["schema"] in getattr(noun, "SCHEMAS", (noun.SCHEMA,)))
+            document = noun.from_dict(data)
+            assert noun.from_dict(document.to_dict()) == document
         if name:
             (self.folder / name).write_text(text)
 

@@ -120,3 +120,10 @@ Networks = Annotated[
     list[str] | None,
     typer.Option("--network", metavar="MODULE:CALLABLE", help="Code of yours that may build networks (repeatable)."),
 ]
+Preprocess = Annotated[
+    str | None,
+    typer.Option("--preprocess", metavar="imagenet|none|FILE", help="How pictures become inputs. [default: what the network says]"),
+]
+LabelsFile = Annotated[
+    str | None, typer.Option("--labels", metavar="FILE", help="What its classes are called: a name a line, JSON, or imagenet.")
+]

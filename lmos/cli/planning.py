@@ -20,11 +20,13 @@ from lmos.cli.options import (
     Constraints,
     Edge,
     Json,
+    LabelsFile,
     Link,
     Memory,
     MemoryModel,
     Objectives,
     OwnVariables,
+    Preprocess,
     ProperSplit,
     Rtt,
     Server,
@@ -59,6 +61,8 @@ def profile(
         str | None,
         typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
     ] = None,
+    preprocess: Preprocess = None,
+    labels: LabelsFile = None,
     threads: Threads = None,
     codecs: Annotated[
         list[str] | None,
@@ -80,11 +84,12 @@ def profile(
 ) -> None:
     """Describe a network: layers, arcs, work, weights, outputs. With --time, measure each layer's time on this machine."""
     from lmos.commands import profile as command
+    from lmos.commands.conventions import Told
     from lmos_opt.sources import Options
 
     command.run(command.Request(
         network=network, output=output, granularity=granularity, input_shape=input_shape, time=time, precision=precision,
-        budget=budget, weights=weights, threads=threads, codecs=codecs or [], every=every, plot=plot,
+        budget=budget, weights=weights, told=Told(preprocess, labels), threads=threads, codecs=codecs or [], every=every, plot=plot,
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back), as_json=as_json,
     ))  # fmt: skip
 
@@ -192,13 +197,16 @@ def plan(
     constraints: Constraints = None,
     solver: SolverName = "highs",
     codec: Codec = None,
+    preprocess: Preprocess = None,
+    labels: LabelsFile = None,
     as_json: Json = False,
 ) -> None:
     """Choose one split by a rule, and write it as a plan for lmos run."""
     from lmos.commands import plan as command
+    from lmos.commands.conventions import Told
 
     command.run(command.Request(front=_request(locals()), select=select, output=output, plot=plot, between=between,
-                                as_json=as_json))  # fmt: skip
+                                told=Told(preprocess, labels), as_json=as_json))  # fmt: skip
 
 
 def policy(

@@ -14,10 +14,12 @@ from lmos.cli.options import (
     Authority,
     Certificate,
     Json,
+    LabelsFile,
     LogFormat,
     LogLevel,
     Metrics,
     Networks,
+    Preprocess,
     PrivateKey,
     Threads,
     TokenFile,
@@ -113,6 +115,8 @@ def run(
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out pictures that cannot be read; the report lists them.")
     ] = False,
+    preprocess: Preprocess = None,
+    labels: LabelsFile = None,
     n: Annotated[
         int | None, typer.Option("-n", min=1, metavar="N", help="Number of images. [default: each picture once]")
     ] = None,
@@ -177,12 +181,13 @@ def run(
     if shares_cores(server, shape is not None, pipeline):
         spin_briefly()  # before torch is loaded
     from lmos.commands import run as command
+    from lmos.commands.conventions import Told
     from lmos.commands.credentials import Credentials
     from lmos.commands.watching import Watch
 
     command.run(command.Request(
-        plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, n=n, output=output, shape=shape,
-        networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
+        plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels), n=n,
+        output=output, shape=shape, networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
         trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, as_json=as_json,
     ))  # fmt: skip

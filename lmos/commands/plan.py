@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.commands.assumed import tell_assumed
+from lmos.commands.conventions import Told, tell_assumed
 from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
@@ -29,6 +29,7 @@ class Request:
     output: Path | None
     plot: Path | None
     between: str | None
+    told: Told
     as_json: bool
 
 
@@ -43,6 +44,10 @@ def run(request: Request) -> None:
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
     asked = read(request.front)
     plan = choose(request.front, asked, request.select)
+    if plan.network is not None:
+        plan = plan.model_copy(update={"network": request.told.applied(plan.network, plan.network.input)})
+    elif request.told != Told():
+        raise InputError(request.front.source, "is made of numbers alone: no picture goes through it, and it has no classes")
     if request.between is not None:
         plan = plan.model_copy(update={"policy": _policy(request.front, asked.instance, request.select, request.between)})
     if plan.network is not None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast, get_args
 
+from lmos.commands.conventions import Told
 from lmos.commands.profile_tables import profile_tables
 from lmos.output import err, out, print_json
 from lmos.profiles import make_profile, measure_codecs, parse_shape, time_profile, weights_of
@@ -34,6 +35,7 @@ class Request:
     precision: str
     budget: str
     weights: str | None
+    told: Told
     threads: int | None
     codecs: Sequence[str]
     every: bool
@@ -53,6 +55,8 @@ def run(request: Request) -> None:
     builder = parse_builder(request.network)
     shape = parse_shape(request.input_shape)
     found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), shape)
+    if found.network is not None:
+        found = found.model_copy(update={"network": request.told.applied(found.network, found.input)})
     if request.time:
         found = time_profile(found, request.threads, sure, seconds)
     if request.codecs:

@@ -7,7 +7,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmos.commands.assumed import tell_assumed
+from lmos.commands.conventions import Told, tell_assumed
 from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from lmos.output import err, live, out, print_json, table
@@ -36,6 +36,7 @@ class Request:
     server: str
     images: Path | None
     skip_bad_images: bool
+    told: Told
     n: int | None
     output: Path | None
     shape: str | None
@@ -70,7 +71,8 @@ def run(request: Request) -> None:
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
     with sigterm_like_ctrl_c(), logged(request.watch) if request.watch.is_logged else nullcontext():
         plan = Plan.load(request.plan)
-        check_runnable(plan, str(request.plan))
+        network = check_runnable(plan, str(request.plan))
+        plan = plan.model_copy(update={"network": request.told.applied(network, network.input)})
         check_sendable(plan, str(request.plan))
         report = _report(plan, request)
         if request.as_json:

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 from PIL import Image
 
 from lmos_opt.errors import InputError
-from lmos_opt.preprocessing import MOST_SIDE, Preprocessing, takes_pictures, usual_preprocessing
-from measurement.networks.weights import parse_weights
+from lmos_opt.preprocessing import (
+    MOST_SIDE,
+    PixelType,
+    Preprocessing,
+    takes_pictures,
+    usual_preprocessing,
+)
+from lmos_opt.profile import TensorSpec
+from measurement.networks.conventions import conventions_of
 
 _ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "L": (0,)}
 
@@ -51,31 +58,38 @@ class Normalisation:
         return mean, std
 
 
-def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int]) -> Preprocessing:
+def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int], dtype: str = "float32") -> Preprocessing:
     """How pictures become the input of the network that `builder` and `weights` name.
 
-    `input_shape` is (C, H, W) or (1, C, H, W). Published torchvision weights bring their own, where it gives that shape; bundled
-    ones too. Everything else gets what `usual_preprocessing` assumes. InputError for a shape that no picture gives.
+    `input_shape` is (C, H, W) or (1, C, H, W). What the network's source says of it; bundled weights bring their own. Everything
+    else gets what `usual_preprocessing` assumes. InputError for a shape that no picture gives.
     """
     whole = (1, *input_shape) if len(input_shape) == 3 else tuple(input_shape)
-    if not takes_pictures(whole, "float32"):
+    if not takes_pictures(whole, dtype):
         shape = "x".join(map(str, input_shape))
         raise InputError(builder, f"takes input of shape {shape}; a picture gives 1x3xHxW or 1x1xHxW, each side up to {MOST_SIDE}")
-    channels, height, width = input_shape[-3:]
-    kind, name = parse_weights(weights)
-    published = _published(builder, name, height, width) if kind == "torchvision" and channels == 3 else None
-    return published or usual_preprocessing(weights, channels, height, width)
+    tensor = TensorSpec.model_validate({"shape": whole, "dtype": dtype})
+    _, channels, height, width = whole
+    said = conventions_of(builder, weights, tensor).preprocessing
+    return said or usual_preprocessing(weights, channels, height, width, cast(PixelType, dtype))
 
 
 def preparing(how: Preprocessing) -> Callable[[Image.Image], torch.Tensor]:
-    """What turns a picture into a network's input: float32, 1 x C x H x W."""
-    normalise, mode = Normalisation.of(how), "L" if how.channels == "L" else "RGB"
+    """What turns a picture into a network's input, of the shape and dtype that the pre-processing says."""
+    normalise, mode, dtype = Normalisation.of(how), "L" if how.channels == "L" else "RGB", getattr(torch, how.dtype)
 
     def prepare(picture: Image.Image) -> torch.Tensor:
         pixels = np.array(_crop(picture.convert(mode), how))
-        return normalise(torch.from_numpy(pixels.reshape(*how.crop, -1)).permute(2, 0, 1)).unsqueeze(0).contiguous()
+        found = normalise(torch.from_numpy(pixels.reshape(*how.crop, -1)).permute(2, 0, 1)).to(dtype)
+        return (found if how.layout in {"NCHW", "CHW"} else found.permute(1, 2, 0)).reshape(how.shape).contiguous()
 
     return prepare
+
+
+def pixels_of(values: torch.Tensor, how: Preprocessing) -> torch.Tensor:
+    """The picture, uint8 and C x H x W in the order RGB, that a network's input was made of; the nearest pixels of any other."""
+    found = values.reshape(how.shape[-3:])
+    return Normalisation.of(how).pixels((found if how.layout in {"NCHW", "CHW"} else found.permute(2, 0, 1)).float())
 
 
 def preprocessing_for(builder: str, weights: str, input_shape: Sequence[int]) -> Callable[[Image.Image], torch.Tensor]:
@@ -89,9 +103,13 @@ def normalisation_for(builder: str, weights: str, input_shape: Sequence[int]) ->
 
 
 def _crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    picture = _without_ends(picture)
-    shorter, (height, width) = min(picture.size), how.crop
-    wide, high = (how.resize if side == shorter else int(how.resize * side / shorter) for side in picture.size)
+    height, width = how.crop
+    if isinstance(how.resize, int):
+        picture = _without_ends(picture)
+        shorter = min(picture.size)
+        wide, high = (how.resize if side == shorter else int(how.resize * side / shorter) for side in picture.size)
+    else:
+        high, wide = how.resize
     resized = picture.resize((wide, high), Image.Resampling[how.interpolation.upper()])
     left, top = round((wide - width) / 2), round((high - height) / 2)
     return resized.crop((left, top, left + width, top + height))
@@ -104,19 +122,3 @@ def _without_ends(picture: Image.Image) -> Image.Image:
         return picture
     begin = (max(picture.size) - kept) // 2
     return picture.crop((begin, 0, begin + kept, high) if wide > high else (0, begin, wide, begin + kept))
-
-
-def _published(builder: str, entry: str, height: int, width: int) -> Preprocessing | None:
-    """What was published with these weights; None where it gives another shape, or is no mere resizing and normalising."""
-    from torchvision.models import get_model_weights
-
-    how: Any = get_model_weights(builder.partition(":")[2])[entry].transforms()
-    resize, mean, std = (list(getattr(how, key, None) or ()) for key in ("resize_size", "mean", "std"))
-    crop = list(getattr(how, "crop_size", None) or resize)
-    interpolation = str(getattr(getattr(how, "interpolation", None), "value", ""))
-    fits = (height, width) == tuple((crop * 2)[:2]) and len(resize) == 1 and len(mean) == len(std) == 3
-    if not fits or interpolation not in {"bilinear", "bicubic"}:
-        return None
-    return Preprocessing.model_validate({"resize": resize[0], "crop": (height, width), "interpolation": interpolation,
-                                         "channels": "RGB", "scale": 255, "mean": tuple(mean), "std": tuple(std),
-                                         "origin": "weights"})

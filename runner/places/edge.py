@@ -16,7 +16,8 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable, check_sendable
 from lmos_opt.units import counted
 from measurement import codecs
-from measurement.networks.labels import imagenet_classes
+from measurement.networks.conventions import conventions_for
+from measurement.networks.labels import names_of
 from measurement.networks.preprocessing import preprocessing_of
 from measurement.timing import torch_threads
 from runner.adaptation.cuts import Choice, plans_of
@@ -29,7 +30,6 @@ from runner.errors import Unreachable
 from runner.images import Images, find_images
 from runner.machine import this_machine
 from runner.memory import settled
-from runner.parts.network import is_torchvision
 from runner.places.comparing import compare
 from runner.places.head import build_routes, head_memory
 from runner.places.options import RunKeywords, RunOptions
@@ -158,7 +158,7 @@ def _make_ready(run: _Run) -> _Ready:
     _reach_all(run.connections, "is_open", run.timeouts, may_fail=may_fail)
     memory = head_memory(built, run.pictures)
     run.tell("warming up")
-    pipeline = Pipeline(routes[0], _class_names(run.network), run.timeouts, run.events)
+    pipeline = Pipeline(routes[0], names_of(conventions_for(run.network).labels), run.timeouts, run.events)
     _warm_up(pipeline, routes, run.pictures, run.link)
     return _Ready(routes, pipeline, memory)
 
@@ -282,12 +282,6 @@ def _weights(planned: str, file: Path | None) -> str:
     if not planned.startswith("file:"):
         raise InputError(str(file), f"the plan's weights are {planned}, not those of a file")
     return f"file:{file}"
-
-
-def _class_names(network: PlannedNetwork) -> Sequence[str]:
-    """ImageNet's, for trained classifiers of torchvision; random weights have no classes."""
-    trained = is_torchvision(network.builder) and not network.weights.startswith("seeded:")
-    return imagenet_classes() if trained else ()
 
 
 def _seed(weights: str) -> int | None:

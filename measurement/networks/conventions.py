@@ -1,0 +1,80 @@
+"""What the place that a network comes from says of it: how pictures become its input, its classes, what its outputs are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lmos_opt.plan import PlannedNetwork
+from lmos_opt.preprocessing import Conventions, Labels, Preprocessing, plain_preprocessing, takes_pictures
+from lmos_opt.profile import TensorSpec
+from measurement.networks.labels import imagenet_classes
+from measurement.networks.weights import parse_weights
+
+
+def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Conventions:
+    """What is known of a network with an input of this shape and dtype; nothing of a user's own code.
+
+    torchvision's published weights bring their preprocessing, where it gives that shape, and their classes; its trained
+    classifiers know ImageNet's; its detectors take pictures with values from 0 to 1 and normalise them themselves.
+    """
+    place, _, name = builder.partition(":")
+    if place != "torchvision":
+        return Conventions()
+    kind, value = parse_weights(weights)
+    task, entry = _torchvision_task(name), _entry(name, value) if kind == "torchvision" else None
+    if task == "boxes":
+        plain = plain_preprocessing(tensor.shape, tensor.dtype)
+        how = plain and plain.model_copy(update={"origin": "weights"})
+    else:
+        how = None if entry is None else _published(entry, tensor)
+    labels: Labels | None = _categories(entry) if entry is not None else None
+    if labels is None and task is None and kind != "seeded":
+        labels = "imagenet"
+    return Conventions(preprocessing=how, labels=labels, task=task)
+
+
+def conventions_for(network: PlannedNetwork) -> Conventions:
+    """What a plan says of its network; where it says nothing, what `conventions_of` knows."""
+    known = conventions_of(network.builder, network.weights, network.input)
+    return Conventions(preprocessing=network.preprocessing or known.preprocessing, labels=network.labels or known.labels,
+                       task=network.task or known.task)
+
+
+def _torchvision_task(name: str) -> str | None:
+    """What a model of torchvision is for, by the folder of its builder; None for classifiers and those of no such folder."""
+    from torchvision.models import get_model_builder, list_models
+
+    if name not in list_models():
+        return None
+    folder = get_model_builder(name).__module__.removeprefix("torchvision.models.").partition(".")[0]
+    return {"detection": "boxes", "segmentation": "masks"}.get(folder)
+
+
+def _entry(name: str, entry: str) -> Any:
+    """Published weights as torchvision describes them; None where there are none of that name."""
+    from torchvision.models import get_model_weights, list_models
+
+    return get_model_weights(name).__members__.get(entry) if name in list_models() else None
+
+
+def _categories(entry: Any) -> Labels | None:
+    """What the classes of published weights are called; None where they do not say it."""
+    found = tuple(entry.meta.get("categories") or ())
+    return "imagenet" if found == imagenet_classes() else found or None
+
+
+def _published(entry: Any, tensor: TensorSpec) -> Preprocessing | None:
+    """What was published with these weights; None where it gives another shape, or is no mere resizing and normalising."""
+    if not takes_pictures(tensor.shape, tensor.dtype) or tensor.shape[1] != 3:
+        return None
+    height, width = tensor.shape[2:]
+    how: Any = entry.transforms()
+    resize, mean, std = (list(getattr(how, key, None) or ()) for key in ("resize_size", "mean", "std"))
+    crop = list(getattr(how, "crop_size", None) or resize)
+    interpolation = str(getattr(getattr(how, "interpolation", None), "value", ""))
+    fits = (height, width) == tuple((crop * 2)[:2]) and len(resize) == 1 and len(mean) == len(std) == 3
+    if not fits or interpolation not in {"bilinear", "bicubic"}:
+        return None
+    return Preprocessing.model_validate({"resize": resize[0], "crop": (height, width), "interpolation": interpolation,
+                                         "channels": "RGB", "scale": 255, "mean": tuple(mean), "std": tuple(std),
+                                         "dtype": tensor.dtype, "origin": "weights"})
