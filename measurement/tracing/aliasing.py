@@ -107,6 +107,7 @@ def reads_only_metadata(node: fx.Node) -> bool:
 class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Adds up the multiply-accumulates of the operations that run under it, and lists what each of them does.
 
+    `written` are tensors that an operation on lists changed in place: under this mode their versions do not show it.
     What an operation of higher order (`torch.cond`) does inside is not seen.
     """
 
@@ -117,6 +118,7 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.macs = 0
         self.work: list[Work] = []
         self.unknown: dict[str, None] = {}
+        self.written: list[Tensor] = []
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -124,6 +126,8 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.unknown[str(func)] = None
             return result
         op = str(func.overloadpacket)
+        if op.startswith("aten._foreach_") and func._schema.is_mutable:
+            self.written += _tensors(args[:1])
         shapes = tree_map_only((Tensor, torch.ScriptObject), _shape, args)
         first = next((tuple(leaf.shape) for leaf in tree_leaves(result) if isinstance(leaf, Tensor)), ())
         count = macs(op, shapes, first)
@@ -173,6 +177,7 @@ class _Watcher(fx.Interpreter):
         present = {a: self._now.get(a, a) for a in read}
         self._rewire(n, present)
         changed = {self._storage(t) for tensors in read.values() for t in tensors if _version(t) != before[id(t)]}
+        changed |= {self._storage(t) for t in seen.written} & {self._storage(t) for tensors in read.values() for t in tensors}
         produced = _tensors(value)
         mutates: list[fx.Node] = []
         for storage in changed:
