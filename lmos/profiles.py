@@ -11,6 +11,7 @@ from lmos.output import activity, err
 from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
+from lmos_opt.tensors import inputs_of, only_input
 from measurement import codecs
 from measurement.codec_effects import measure_codec
 from measurement.networks import build_network
@@ -56,7 +57,7 @@ def time_profile(profile: NetworkProfile, threads: int | None = None, precision:
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on this machine") as tell:
         module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
-        timed = timed_profile(profile, module, torch.rand(profile.input.shape), threads=threads, precision=precision,
+        timed = timed_profile(profile, module, torch.rand(only_input(profile).shape), threads=threads, precision=precision,
                               budget_s=budget_s)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
@@ -80,7 +81,7 @@ def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int |
     source = profile.network
     if source is None:
         raise InputError(profile.name, "names no network to build, so its codecs cannot be measured")
-    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, input=profile.input)
+    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, **inputs_of(profile))
     images = find_images(planned, None)
     found = dict(profile.codecs or {})
     with activity(f"building {source.builder}") as tell, torch_threads(threads):

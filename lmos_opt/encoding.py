@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from lmos_opt.device import LOCAL, CodecTimes, TimesLayers
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
 
 if TYPE_CHECKING:
     from lmos_opt.profile import NetworkProfile, TensorSpec
@@ -23,12 +21,6 @@ class SizesTensors(Protocol):
         """The bytes that a tensor takes; None where they depend on its numbers."""
 
 
-def input_tensors(profile: NetworkProfile) -> Mapping[str, TensorSpec]:
-    """The tensors that a profiled network takes, by their names."""
-    found: Mapping[str, TensorSpec] = getattr(profile, "input_tensors", None) or {INPUT: profile.input}
-    return found
-
-
 def coding_of(profile: NetworkProfile, codec: SizesTensors, edge: TimesLayers, server: TimesLayers) -> Coding | None:
     """What a codec makes of a profiled network between two devices; None for the codec that changes nothing.
 
@@ -40,7 +32,7 @@ def coding_of(profile: NetworkProfile, codec: SizesTensors, edge: TimesLayers, s
         return None
     measured = (profile.codecs or {}).get(codec.name)
     found = {}
-    tensors = {name: (spec,) for name, spec in input_tensors(profile).items()}
+    tensors = {name: (spec,) for name, spec in profile.input_tensors.items()}
     for name, specs in {**tensors, **{layer.name: layer.outputs for layer in profile.layers}}.items():
         sizes = [codec.sent_bytes(spec) for spec in specs]
         known = None if measured is None else measured.sent.get(name)

@@ -11,7 +11,7 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 
 from lmos_opt.codec_sizes import Coding, Sent, check_names
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
-from lmos_opt.encoding import SizesTensors, coding_of, input_tensors
+from lmos_opt.encoding import SizesTensors, coding_of
 from lmos_opt.errors import InputError, MissingError, Problem, likely
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
 from lmos_opt.graph import INPUT, check_order
@@ -143,7 +143,7 @@ class Instance(Document):
         return cls._checked(
             {
                 "name": profile.name,
-                "inputs": {name: spec.bytes for name, spec in input_tensors(profile).items()},
+                "inputs": {name: spec.bytes for name, spec in profile.input_tensors.items()},
                 "bandwidth_bytes_per_s": parse_rate(bandwidth, "bandwidth"),
                 "back_bytes_per_s": None if back is None else parse_rate(back, "back"),
                 "rtt_s": parse_time(rtt, "rtt"),

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from math import isclose
 from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.codec_sizes import RAW, CodecName
-from lmos_opt.encoding import input_tensors
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
-from lmos_opt.intervals import stage_intervals
 from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
-from lmos_opt.stages import stage_times
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
+from lmos_opt.stages import stage_intervals, stage_times
+from lmos_opt.tensors import Argument, InputSpec, TakesInputs, brief_inputs, inputs_of, settle_inputs
 
 STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
 """The keys that every `predicted` and `measured` has."""
@@ -47,7 +46,8 @@ class CrossingTensor(Record):
 
 
 class PlannedNetwork(NetworkSource):
-    """The network to build, the view of its layers that the plan speaks of, the input it takes, and how pictures become one.
+    """The network to build, the view of its layers that the plan speaks of, the inputs it takes (as a profile has them), and how
+    pictures become one.
 
     `preprocessing` is None where the network takes no pictures, and in older plans: whoever runs the plan then takes what
     `measurement.networks.preprocessing` says of the network.
@@ -55,13 +55,37 @@ class PlannedNetwork(NetworkSource):
 
     name: Name
     granularity: Granularity
-    input: TensorSpec
+    input: InputSpec | None = None
+    input_tensors: dict[Name, InputSpec] = Field(default_factory=dict)
+    arguments: dict[Name, Argument] | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
+        settle_inputs(self)
         if self.preprocessing is not None:
-            self.preprocessing.check_fits(self.input, "preprocessing")
+            self.preprocessing.check_fits_one(self.input_tensors.values(), "preprocessing")
         return self
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the network's inputs by name."""
+        return {name: spec.shape for name, spec in self.input_tensors.items()}
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return brief_inputs(self, NetworkSource._briefly(self, serialise))
+
+
+def picture_input(tensors: Mapping[str, InputSpec]) -> tuple[str, InputSpec] | None:
+    """The one input that may be a picture, by its name; None where none may, or several."""
+    found = [(name, spec) for name, spec in tensors.items() if takes_pictures(spec.shape, spec.dtype)]
+    return found[0] if len(found) == 1 else None
+
+
+def picture_or_first(record: TakesInputs) -> InputSpec:
+    """The input that may be a picture; the first one where none may, or several."""
+    found = picture_input(record.input_tensors)
+    return next(iter(record.input_tensors.values())) if found is None else found[1]
 
 
 class Setting(Record):
@@ -233,12 +257,13 @@ def _predicted(from_set: dict[str, float], values: dict[str, float],
 def _planned(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
     """The network as a plan has it: where nobody said how pictures become the input, with what is assumed; but for published
     weights, which bring their own."""
-    shape, dtype, published = profile.input.shape, profile.input.dtype, source.weights.startswith("torchvision:")
+    picture, published = picture_input(profile.input_tensors), source.weights.startswith("torchvision:")
     found = source.model_dump()
-    if source.preprocessing is None and takes_pictures(shape, dtype) and not published:
-        _, channels, height, width = shape
-        found["preprocessing"] = usual_preprocessing(source.weights, channels, height, width, cast(PixelType, dtype))
-    return PlannedNetwork(**found, name=profile.name, granularity=profile.granularity, input=profile.input)
+    if source.preprocessing is None and picture is not None and not published:
+        _, channels, height, width = picture[1].shape
+        how = usual_preprocessing(source.weights, channels, height, width, cast(PixelType, picture[1].dtype))
+        found["preprocessing"] = how
+    return PlannedNetwork(**found, name=profile.name, granularity=profile.granularity, **inputs_of(profile))
 
 
 def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> list[CrossingTensor]:
@@ -246,7 +271,7 @@ def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> l
         n_bytes = instance.tensor_bytes(name)
         ((tensor,), (wire,)) = tensor_names(name, 1), _wire_bytes(instance, name)
         return [CrossingTensor(name=tensor, shape=(n_bytes,), dtype="uint8", bytes=n_bytes, wire_bytes=wire)]
-    specs = (input_tensors(profile)[name],) if name in instance.inputs else profile.layer(name).outputs
+    specs = (profile.input_tensors[name],) if name in instance.inputs else profile.layer(name).outputs
     names = tensor_names(name, len(specs))
     return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes, wire_bytes=wire)
             for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]

@@ -5,7 +5,6 @@ Made by `measurement.profile_network`, read by everything after it; needs no tor
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -13,34 +12,17 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, mod
 from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
-from lmos_opt.graph import INPUT, check_order
+from lmos_opt.graph import check_order
 from lmos_opt.imports import late
 from lmos_opt.preprocessing import Labels, Preprocessing
+from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, TensorSpec, brief_inputs, settle_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-DTYPE_BYTES = {
-    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
-    "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
-    "complex64": 8, "complex128": 16,
-}  # fmt: skip
-"""Bytes of one element, by torch's dtype name."""
+__all__ = ["DTYPE_BYTES", "Granularity", "InputSpec", "NetworkProfile", "NetworkSource", "ProfileLayer", "TensorSpec", "Work"]
 
 Granularity = Literal["module", "paper"]
-
-
-class TensorSpec(Record):
-    """Shape and dtype of one tensor (batch dimension included)."""
-
-    shape: tuple[Count, ...]
-    dtype: Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-                   "complex64", "complex128"]  # fmt: skip
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the tensor's elements."""
-        return math.prod(self.shape) * DTYPE_BYTES[self.dtype]
 
 
 class NetworkSource(Record):
@@ -139,6 +121,9 @@ class ProfileLayer(Record):
 class NetworkProfile(Document):
     """A network's layers in topological order, with arcs (`inputs`), work and bytes.
 
+    `input_tensors` are the network's inputs by name, which layers' `inputs` may name; an only one is called `input`, or goes by its
+    parameter as all others (`lmos_opt.tensors.TakesInputs`).
+
     `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
     `t_local_s` was measured. `codecs` are those that were measured on this machine: what they make of each layer's output, and
     what that costs.
@@ -149,7 +134,9 @@ class NetworkProfile(Document):
     name: Name
     granularity: Granularity
     network: NetworkSource | None
-    input: TensorSpec
+    input: InputSpec | None = None
+    input_tensors: dict[Name, InputSpec] = Field(default_factory=dict)
+    arguments: dict[Name, Argument] | None = None
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
     timing: dict[Name, Detail] | None = None
@@ -157,12 +144,19 @@ class NetworkProfile(Document):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        check_order([(layer.name, layer.inputs) for layer in self.layers])
+        settle_inputs(self)
+        names = self.input_tensors
+        check_order([(layer.name, layer.inputs) for layer in self.layers], names)
         if self.network is not None and self.network.preprocessing is not None:
-            self.network.preprocessing.check_fits(self.input, "network.preprocessing")
+            self.network.preprocessing.check_fits_one(names.values(), "network.preprocessing")
         check_names({f"codecs.{codec}": found.sent for codec, found in (self.codecs or {}).items()},
-                    [INPUT, *(layer.name for layer in self.layers)])  # fmt: skip
+                    [*names, *(layer.name for layer in self.layers)])  # fmt: skip
         return self
+
+    @property
+    def inputs(self) -> dict[str, tuple[int, ...]]:
+        """The shapes of the network's inputs by name."""
+        return {name: spec.shape for name, spec in self.input_tensors.items()}
 
     @property
     def total_macs(self) -> int:
@@ -181,7 +175,7 @@ class NetworkProfile(Document):
 
     def to_dict(self) -> dict[str, Any]:
         """The file's keys; what was measured beside `t_local_s` only where it was."""
-        found = super().to_dict()
+        found = brief_inputs(self, super().to_dict())
         for layer in found["layers"]:
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:

@@ -130,7 +130,7 @@ def needs_measured_codec(profile: NetworkProfile, codec: SizesTensors | None, op
     """Whether the sizes or times of a codec must be measured on this machine, and the profile has none."""
     if codec is None or codec.name == RAW or codec.name in (profile.codecs or {}):
         return False
-    return LOCAL in options.devices or codec.sent_bytes(profile.input) is None
+    return LOCAL in options.devices or any(codec.sent_bytes(spec) is None for spec in profile.input_tensors.values())
 
 
 def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:

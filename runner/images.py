@@ -15,6 +15,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing import Preprocessing, takes_pictures
 from lmos_opt.profile import TensorSpec
+from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from measurement.networks.pictures import read_picture
 from measurement.networks.preprocessing import preparing, preprocessing_of
@@ -69,14 +70,15 @@ def find_images(network: PlannedNetwork, folder: Path | None, most: int | None =
     Each is read once before it is needed: a broken one is an InputError now and not in the middle of a run, or left out where
     `skip_bad`. InputError also where the folder has no picture, or the network takes no pictures.
     """
-    if not takes_pictures(network.input.shape, network.input.dtype):
+    if not takes_pictures(only_input(network).shape, only_input(network).dtype):
         if folder is not None:
-            raise InputError(str(folder), f"{network.name} takes {_shape(network.input)}, not pictures")
+            raise InputError(str(folder), f"{network.name} takes {_shape(only_input(network))}, not pictures")
         return _random(network)
+    picture = only_input(network)
     files, skipped = _usable(picture_files(folder if folder is not None else data_dir() / "pictures"), most, skip_bad)
     if not files:
         raise InputError(str(folder), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
-    how = network.preprocessing or preprocessing_of(network.builder, network.weights, network.input.shape, network.input.dtype)
+    how = network.preprocessing or preprocessing_of(network.builder, network.weights, picture.shape, picture.dtype)
     prepare = preparing(how)
     what = f"{counted(len(files), 'picture')} of {folder}" if folder is not None else f"{counted(len(files), 'bundled picture')}"
     if skipped:
@@ -113,7 +115,7 @@ def picture_files(folder: Path) -> list[Path]:
 
 
 def _random(network: PlannedNetwork) -> Images:
-    spec = network.input
+    spec = only_input(network)
     dtype = DTYPES[spec.dtype]
 
     def load(k: int) -> Tensor:

@@ -12,7 +12,7 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.codec_sizes import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
-from lmos_opt.plan import CrossingTensor, Plan, not_sendable
+from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
 from lmos_opt.policies.policy import Policy
 from lmos_opt.policies.policy_maps import bandwidth_policy
 from lmos_opt.rules import find_rule
@@ -45,7 +45,7 @@ def run(request: Request) -> None:
     asked = read(request.front)
     plan = choose(request.front, asked, request.select)
     if plan.network is not None:
-        plan = plan.model_copy(update={"network": request.told.applied(plan.network, plan.network.input)})
+        plan = plan.model_copy(update={"network": request.told.applied(plan.network, picture_or_first(plan.network))})
     elif request.told != Told():
         raise InputError(request.front.source, "is made of numbers alone: no picture goes through it, and it has no classes")
     if request.between is not None:

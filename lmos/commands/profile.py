@@ -13,7 +13,7 @@ from lmos.output import err, out, print_json
 from lmos.profiles import make_profile, measure_codecs, parse_shape, time_profile, weights_of
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
+from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
 from lmos_opt.profile import Granularity, NetworkProfile
 from lmos_opt.sources import Options, instance_of
@@ -56,7 +56,7 @@ def run(request: Request) -> None:
     shape = parse_shape(request.input_shape)
     found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), shape)
     if found.network is not None:
-        found = found.model_copy(update={"network": request.told.applied(found.network, found.input)})
+        found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.time:
         found = time_profile(found, request.threads, sure, seconds)
     if request.codecs:
@@ -110,7 +110,8 @@ def _show(profile: NetworkProfile, every: bool) -> None:
 
 def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:
     """One line: the range of what is left of a tensor, and what a megabyte costs."""
-    raw = {INPUT: profile.input.bytes, **{layer.name: layer.output_bytes for layer in profile.layers}}
+    raw = {**{name: spec.bytes for name, spec in profile.input_tensors.items()},
+           **{layer.name: layer.output_bytes for layer in profile.layers}}
     left = [sent.bytes / raw[layer] for layer, sent in codec.sent.items() if raw[layer]]
     total = sum(raw[layer] for layer in codec.sent) / 1e6 or 1.0
     encode, decode = (sum(getattr(sent, key) for sent in codec.sent.values()) / total for key in ("encode_s", "decode_s"))

@@ -12,7 +12,7 @@ from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.plan import Plan, check_runnable, check_sendable
+from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
@@ -72,7 +72,7 @@ def run(request: Request) -> None:
     with sigterm_like_ctrl_c(), logged(request.watch) if request.watch.is_logged else nullcontext():
         plan = Plan.load(request.plan)
         network = check_runnable(plan, str(request.plan))
-        plan = plan.model_copy(update={"network": request.told.applied(network, network.input)})
+        plan = plan.model_copy(update={"network": request.told.applied(network, picture_or_first(network))})
         check_sendable(plan, str(request.plan))
         report = _report(plan, request)
         if request.as_json:

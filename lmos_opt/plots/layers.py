@@ -24,7 +24,8 @@ def draw_layers(profile: NetworkProfile, ax: Axes | None = None) -> Axes:
     places = list(range(1, len(profile.layers) + 1))
     scale, _ = style.quantity("", "B")
     ax.bar(places, [scale * layer.output_bytes for layer in profile.layers], 0.85, color=style.EDGE, label="output of the layer")
-    ax.axhline(scale * profile.input.bytes, color=style.LINK, linestyle="--", label="input image")
+    image_bytes = sum(spec.bytes for spec in profile.input_tensors.values())
+    ax.axhline(scale * image_bytes, color=style.LINK, linestyle="--", label="input image")
     if profile.total_macs:
         done = ax.twinx()
         shares = [100 * macs / profile.total_macs for macs in accumulate(layer.macs for layer in profile.layers)]

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Literal, Protocol, Self
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
@@ -111,6 +111,12 @@ class Preprocessing(Record):
         if (self.shape, self.dtype) != (tuple(tensor.shape), tensor.dtype):
             made, taken = (f"{'x'.join(map(str, one.shape))} {one.dtype}" for one in (self, tensor))
             raise InvalidError([Problem(path, f"makes {made}; input is {taken}")])
+
+    def check_fits_one(self, tensors: Iterable[Tensor], path: str) -> None:
+        """InvalidError, at `path`, unless it makes one of these."""
+        candidates = [*tensors]
+        if not any((self.shape, self.dtype) == (tuple(tensor.shape), tensor.dtype) for tensor in candidates):
+            self.check_fits(candidates[0], path)
 
     @property
     def in_words(self) -> str:

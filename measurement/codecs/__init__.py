@@ -69,8 +69,11 @@ class Codec:
         """How many bytes the tensor takes; None where that depends on its numbers. No more than it has as it is."""
         raise NotImplementedError
 
-    def for_network(self, network: NetworkSource, tensor: TensorSpec) -> Self:
-        """The codec for a network with such an input, of which it may make use; InputError where it cannot."""
+    def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
+        """The codec for a network with such an input, of which it may make use; InputError where it cannot.
+
+        None where the network has other inputs than one called `input`.
+        """
         del network, tensor
         return self
 

@@ -41,8 +41,10 @@ class Jpeg(Codec):
         """None: the bytes depend on the picture."""
         del tensor
 
-    def for_network(self, network: NetworkSource, tensor: TensorSpec) -> Self:
+    def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
         """With the network's own normalisation of pictures; InputError where it takes none."""
+        if tensor is None:
+            raise InputError(self.name, f"is for networks that take one picture alone; {network.builder} takes several inputs")
         shape = tensor.shape
         if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or tensor.dtype != "float32":
             raise InputError(self.name, f"is for networks that take one picture; {network.builder} takes "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lmos_opt.plan import PlannedNetwork
+from lmos_opt.plan import PlannedNetwork, picture_or_first
 from lmos_opt.preprocessing import Conventions, Labels, Preprocessing, plain_preprocessing, takes_pictures
 from lmos_opt.profile import TensorSpec
 from measurement.networks.labels import imagenet_classes
@@ -35,7 +35,7 @@ def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Convention
 
 def conventions_for(network: PlannedNetwork) -> Conventions:
     """What a plan says of its network; where it says nothing, what `conventions_of` knows."""
-    known = conventions_of(network.builder, network.weights, network.input)
+    known = conventions_of(network.builder, network.weights, picture_or_first(network))
     return Conventions(preprocessing=network.preprocessing or known.preprocessing, labels=network.labels or known.labels,
                        task=network.task or known.task)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
+from lmos_opt.tensors import inputs_of
 from measurement import codecs
 from measurement.codecs import RAW
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
@@ -79,7 +80,7 @@ def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> 
     """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
     source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest)
     return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
-                input=network.input, edge_layers=plan.edge_layers, codec=plan.codec)  # fmt: skip
+                edge_layers=plan.edge_layers, codec=plan.codec, **inputs_of(network))  # fmt: skip
 
 
 class Remote:

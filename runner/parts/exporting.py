@@ -23,6 +23,7 @@ from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.files import write_atomically
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.profile import TensorSpec
+from lmos_opt.tensors import only_input
 from measurement.tracing.capture import quiet
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
 from runner.parts.split import Crossing, Tail, split_traced
@@ -93,8 +94,8 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     if to == "onnx":
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)
-    traced = trace_checked(network.builder, module, network, network.input, network.granularity)
-    image = _image(module, network.input)
+    traced = trace_checked(network.builder, module, network, only_input(network), network.granularity)
+    image = _image(module, only_input(network))
     halves = split_traced(traced, plan.edge_layers) if plan.x2 else (module, None)
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from lmos_opt.errors import LmosError
 from lmos_opt.plan import PlannedNetwork
+from lmos_opt.tensors import only_input
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
 from runner.parts.network import DigestError, build, check_allowed, example_input, is_torchvision, trace_checked
@@ -38,13 +39,13 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str])
         if is_torchvision(network.builder):
             raise
     module = build(network.builder, weights, networks)
-    traced = trace_checked(network.builder, module, network, network.input, network.granularity)
+    traced = trace_checked(network.builder, module, network, only_input(network), network.granularity)
     return LoadedNetwork(HollowNetwork.of(module), traced)
 
 
 def _hollow(network: PlannedNetwork, weights: str) -> LoadedNetwork:
     hollow = HollowNetwork.build(network.builder, weights, allow_code=not is_torchvision(network.builder))
-    traced = hollow.trace(example_input(network.input), network.granularity)
+    traced = hollow.trace(example_input(only_input(network)), network.granularity)
     found = hollow.digest(traced.structure)
     if found != network.digest:
         raise DigestError(network.builder, network, found)

@@ -14,6 +14,7 @@ import torch
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork, check_runnable, check_sendable
+from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from measurement import codecs
 from measurement.networks.conventions import conventions_for
@@ -233,7 +234,7 @@ def _check_crossing(plan: Plan, network: PlannedNetwork) -> None:
     codec.check_crossing(tensor.name for tensor in plan.crossing)
     if how is None or not plan.x2 or not codec.only_input:
         return
-    other = preprocessing_of(network.builder, network.weights, network.input.shape)
+    other = preprocessing_of(network.builder, network.weights, only_input(network).shape)
     if any(getattr(how, key) != getattr(other, key) for key in ("channels", "scale", "mean", "std")):
         raise InputError("plan.network.preprocessing", f"is not what goes with {network.weights}, which a server makes of a "
                                                        f"picture; choose another codec than {plan.codec}")

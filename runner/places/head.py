@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from lmos_opt.plan import Plan, PlannedNetwork
+from lmos_opt.tensors import only_input
 from runner.adaptation.cuts import check_memory
 from runner.client.pipeline import Route
 from runner.client.server_connection import ServerConnection
@@ -65,7 +66,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         pictures.load(0)  # its libraries are
         for route in routes:
             with torch.inference_mode(), contextlib.suppress(Exception):  # numbers that mean nothing may be any
-                route.head(example_input(network.input))
+                route.head(example_input(only_input(network)))
         release()
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import LmosError
+from lmos_opt.tensors import only_input
 from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
 from runner.faults.refusal import Refusal
@@ -72,7 +73,7 @@ class Networks:
         """The tail of a network that was built, checked and run once; Refusal where that cannot be."""
         if self._digests is not None and request.network.digest not in self._digests:
             raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
-        spec = request.input
+        spec = only_input(request)
         if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
             raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "
                                      f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
@@ -89,7 +90,7 @@ class Networks:
         """What the peers with this tail compute with together, where that pays."""
         if self._batch == 1 or codec is not None:
             return None
-        spec = request.input
+        spec = only_input(request)
         key = (request.network.digest, spec.shape, spec.dtype, request.granularity, frozenset(request.edge_layers))
         found = self._batches.get(key)
         if found is None:
@@ -115,7 +116,7 @@ class Networks:
                 module = build(builder, weights, self._networks)
         # A cached network may be at work for another peer, and tracing takes it apart for a moment.
         with self._computing, _refusing("refused", f"{builder} cannot be checked"):
-            traced = trace_checked(builder, module, request.network, request.input, request.granularity)
+            traced = trace_checked(builder, module, request.network, only_input(request), request.granularity)
         self._cache[builder, weights] = module
         self._cache.move_to_end((builder, weights))
         while len(self._cache) > CACHED_NETWORKS:

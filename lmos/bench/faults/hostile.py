@@ -22,6 +22,7 @@ import numpy as np
 import torch
 
 from lmos.bench.faults.stage import descriptors_of, planned, resident_bytes_of, serving, threads_of
+from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from runner.client.remote import PATIENT, opening
 from runner.client.server_connection import ServerConnection
@@ -92,9 +93,9 @@ class _Honest:
         self.plan, self._network = planned(NETWORK, X1)
         self._address = address
         module = build(self._network.builder, self._network.weights, ())
-        image = torch.rand(self._network.input.shape, generator=torch.Generator().manual_seed(0))
+        image = torch.rand(only_input(self._network).shape, generator=torch.Generator().manual_seed(0))
         with torch.inference_mode():
-            head, _ = split_module(module, self.plan.edge_layers, example_input(self._network.input))
+            head, _ = split_module(module, self.plan.edge_layers, example_input(only_input(self._network)))
             self._crossing, self._expected = head(image), module(image)
         self._number = 0
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lmos.bench.faults.stage import ServerProcess, descriptors_of, planned, resident_bytes_of, threads_of
+from lmos_opt.tensors import only_input
 from runner.client.remote import PATIENT, opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
@@ -76,9 +77,9 @@ def soak(exchanges: int, session: int, folder: Path, tell: Callable[[int], None]
     """Ask so many times, in sessions of so many questions. RunnerError where an answer is missing or wrong."""
     plan, network = planned(NETWORK, X1)
     module = build(network.builder, network.weights, ())
-    image = torch.rand(network.input.shape, generator=torch.Generator().manual_seed(0))
+    image = torch.rand(only_input(network).shape, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
-        head, _ = split_module(module, plan.edge_layers, example_input(network.input))
+        head, _ = split_module(module, plan.edge_layers, example_input(only_input(network)))
         crossing, expected = head(image), module(image)
     found = Soaked(exchanges, 0, 0.0, Side(), Side())
     every = max(exchanges // SAMPLES, 1)

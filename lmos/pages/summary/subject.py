@@ -180,8 +180,8 @@ def _bundled(plan: Plan) -> str | None:
             profile = load_source(name)
             if not isinstance(profile, NetworkProfile) or profile.network is None:
                 continue
-            view = (network.builder, network.granularity, network.input)
-            if (profile.network.builder, profile.granularity, profile.input) == view:
+            view = (network.builder, network.granularity, network.input_tensors)
+            if (profile.network.builder, profile.granularity, profile.input_tensors) == view:
                 return name
     return None
 

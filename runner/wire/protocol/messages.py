@@ -15,7 +15,8 @@ from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHan
 
 from lmos_opt.files import Amount, Count, Name, Record, Text
 from lmos_opt.plan import LARGEST_CROSSING_BYTES
-from lmos_opt.profile import DTYPE_BYTES, Granularity, NetworkSource, TensorSpec
+from lmos_opt.profile import Granularity, NetworkSource
+from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, brief_inputs, settle_inputs
 from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import FrameType
@@ -142,7 +143,8 @@ class Welcome(Message):
 
 
 class Open(Message):
-    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`.
+    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`. Its inputs stand
+    as in a plan.
 
     `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
     """
@@ -151,9 +153,19 @@ class Open(Message):
     session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     network: NetworkSource
     granularity: Granularity
-    input: TensorSpec
+    input: InputSpec | None = None
+    input_tensors: Annotated[dict[Name, InputSpec], Field(max_length=MOST_TENSORS)] = Field(default_factory=dict)
+    arguments: dict[Name, Argument] | None = None
     edge_layers: tuple[Name, ...]
     codec: Annotated[Name, Field(max_length=100)]
+
+    @model_validator(mode="after")
+    def _inputs(self) -> Self:
+        return settle_inputs(self)
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return brief_inputs(self, serialise(self))
 
 
 class Ready(Message):
