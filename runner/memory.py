@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    import ctypes
 
 _STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
@@ -21,6 +23,9 @@ _SMALL_BYTES = 1 << 16
 _USUAL_PAD = 1 << 17
 _LARGEST_ON_HEAP = 2**25  # glibc takes no larger threshold
 _NEVER = 2**31 - 1
+_SETTLED: set[object] = set()
+"""Who wants the collector to leave alone what existed when they came. As what they froze, it is the process's:
+`gc.get_freeze_count` would tell, and takes 0.1 s to count with torch."""
 
 
 def resident_bytes() -> int:
@@ -36,7 +41,7 @@ def private_bytes() -> int:
 def release() -> None:
     """Collect garbage, and give free heap memory back to the system."""
     gc.collect()
-    libc = ctypes.CDLL(None)
+    libc = _libc()
     if hasattr(libc, "malloc_trim"):  # glibc
         libc.malloc_trim(0)
 
@@ -48,13 +53,21 @@ def settled() -> Iterator[None]:
     With torch and torchvision that is 350,000 objects. To look through them takes 0.2 s, on a small device seconds, and it falls
     into some image's time.
     """
-    was_settled = gc.get_freeze_count() > 0  # then by somebody who wants it to last longer
+    me = object()
+    _SETTLED.add(me)
     gc.freeze()
     try:
         yield
     finally:
-        if not was_settled:
+        _SETTLED.discard(me)
+        if not _SETTLED:
             gc.unfreeze()
+
+
+def settle() -> None:
+    """Let Python's collector leave alone what exists now, for as long as the process lives: no `settled` undoes it."""
+    _SETTLED.add(settle)
+    gc.freeze()
 
 
 def share_one_heap() -> None:
@@ -63,7 +76,7 @@ def share_one_heap() -> None:
     Otherwise each of many short-lived threads leaves what it freed in one of 8 heaps for each core, where others do not find
     it: a server grew by 117 MB in 3,000 connections, and by 14 MB with one heap.
     """
-    libc = ctypes.CDLL(None)
+    libc = _libc()
     if hasattr(libc, "mallopt"):
         libc.mallopt(_ARENA_MAX, 1)
 
@@ -75,7 +88,7 @@ def keep_heap() -> None:
     at a time: MobileNetV2 took 12 ms with 2,500 page faults, and 8 ms without. Whether it happened depended on what the
     process had freed before, so that a time measured in one process said little about another.
     """
-    libc = ctypes.CDLL(None)
+    libc = _libc()
     if hasattr(libc, "mallopt"):
         libc.mallopt(_TRIM_THRESHOLD, _NEVER)
         libc.mallopt(_MMAP_THRESHOLD, _LARGEST_ON_HEAP)
@@ -85,7 +98,7 @@ def keep_heap() -> None:
 def returned_at_once() -> Iterator[None]:
     """Inside the block, memory that is freed goes back to the system at once (glibc), so that what is resident is in use;
     afterwards as `keep_heap`."""
-    libc = ctypes.CDLL(None)
+    libc = _libc()
     if not hasattr(libc, "mallopt"):
         yield
         return
@@ -143,3 +156,9 @@ def _status(key: str) -> int:
         if line.startswith(f"{key}:"):
             return int(line.split()[1]) * 1024
     raise OSError(f"{_STATUS} has no {key}")
+
+
+def _libc() -> ctypes.CDLL:
+    import ctypes  # 20 ms, which a command that needs no torch would notice
+
+    return ctypes.CDLL(None)

@@ -3,6 +3,7 @@ end to what they start."""
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 
+from runner import memory
 from tests.processes import none_left
 
 if TYPE_CHECKING:
     from tests.runner.running import ServerProcess
 
+gc.disable()  # until all tests are collected: their imports make a million objects, and what makes them keeps them
 settings.register_profile("lmos", deadline=None, derandomize=True, max_examples=50, database=None)
 settings.load_profile("lmos")
 
@@ -26,6 +29,31 @@ def pytest_configure(config: pytest.Config) -> None:
     ends = none_left()
     ends.__enter__()
     config.add_cleanup(lambda: ends.__exit__(None, None, None))
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
+    _leave_alone()
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What one module's tests imported is left alone in the next one's."""
+    if nextitem is None or nextitem.path != item.path:
+        _leave_alone()
+
+
+def _leave_alone() -> None:
+    """What exists now is not looked through again: the collector, which each run and each timing calls, would take a second
+    for it, and did so for a third of all the time that the tests took."""
+    gc.collect()
+    memory.settle()
+
+
+@pytest.fixture
+def nothing_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a process where nobody has told the collector to leave anything alone."""
+    monkeypatch.setattr(memory, "_SETTLED", set())
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ import typer
 
 from lmos_opt.errors import LmosError, MissingExtraError
 from runner.errors import one_line
+from runner.memory import settle, settled
 
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The common base of the command line's own complaints."""
@@ -25,10 +26,9 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
     if arguments is None:  # the process is the command's
         _heed_ctrl_c()
+        settle()
         code = _run(app, arguments)
     else:
-        from runner.memory import settled
-
         with settled():
             code = _run(app, arguments)
     try:

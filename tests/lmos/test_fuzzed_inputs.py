@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import builtins
 import copy
-import gc
 import io
 import json
 import os
@@ -29,7 +28,6 @@ from PIL import Image
 
 from lmos.cli import main
 from lmos_opt import Instance, pareto_front
-from runner.memory import settled
 from tests.lmos.mistakes import BODIES, HEAD, MAKERS, MODULE, NETWORKS, WHOLE
 from tests.lmos_opt.documents import chain_data, diamond_data, examples, profile_data
 from tests.runner.running import BRANCHED, Plans, one_thread
@@ -255,9 +253,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setitem(SOUND, "plan", [plan.to_dict() for plan in map(Plans(BRANCHED), (0, 1, 3, -1))])
     monkeypatch.setattr(typer.main, "get_command", cache(typer.main.get_command))  # half the time went into making it anew
-    monkeypatch.setattr(gc, "get_freeze_count", lambda: 1)  # to count them takes 0.1 s, in each command
     default = torch.get_default_dtype()
-    with one_thread(), settled():  # else each command in turn would make the collector look through torch and Pyomo again
+    with one_thread():
         yield tmp_path
     torch.set_default_dtype(default)
 

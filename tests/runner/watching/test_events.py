@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import logging
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -23,15 +22,14 @@ from runner.watching.events import (
     RunEnded,
     ServerReady,
 )
-from tests.runner.running import BRANCHED, NETWORKS, Plans, server_process
+from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
-def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+def test_a_run_is_told_from_its_beginning_to_its_end(server: ServerProcess) -> None:
     told: list[Event] = []
-    with server_process(tmp_path / "log") as server:
-        report = run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS, observers=[told.append])
+    report = run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS, observers=[told.append])
     warm_up = [Asked, ServerReady, RunBegan]
     kinds = [type(event) for event in told if not isinstance(event, BytesMoved)]  # how often depends on the socket
     assert sorted(kinds[:3], key=str) == sorted(warm_up, key=str)  # the image that warms up is asked, and not told of
@@ -43,15 +41,14 @@ def test_a_run_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
     assert all(event.text and "\n" not in event.text for event in told)
 
 
-@pytest.mark.process
-def test_the_collector_does_not_look_through_everything_in_the_middle_of_an_image(tmp_path: Path) -> None:
-    before, left_alone = gc.get_freeze_count(), []
-    with server_process(tmp_path / "log") as server:
-        run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS,
-                 observers=[lambda event: left_alone.append(gc.get_freeze_count()) if isinstance(event, ImageEnded) else None])
+@pytest.mark.usefixtures("nothing_settled")
+def test_the_collector_does_not_look_through_everything_in_the_middle_of_an_image(server: ServerProcess) -> None:
+    left_alone = []
+    run_plan(Plans(BRANCHED)(2), server.address, n=3, networks=NETWORKS,
+             observers=[lambda event: left_alone.append(gc.get_freeze_count()) if isinstance(event, ImageEnded) else None])
     assert len(left_alone) == 3
-    assert min(left_alone) > before + 100_000
-    assert gc.get_freeze_count() == before
+    assert min(left_alone) > 100_000
+    assert gc.get_freeze_count() == 0
 
 
 def test_an_observer_that_fails_is_asked_no_more_and_takes_nothing_with_it(caplog: pytest.LogCaptureFixture) -> None:
