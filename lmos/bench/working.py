@@ -20,6 +20,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 _IMPORTS_S = 10.0
 """What a process has before its patience begins, at most: it imports first, and says when it has."""
+_LEAVE_S = 5.0
+"""What a process has to end in order."""
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,15 @@ def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
                     yield from _ended(workers, end, work, f"no answer in {work.patience_s:g} s")
     finally:
         for worker in workers.values():
-            worker.process.terminate()
-            worker.process.join()
+            _stop(worker.process)
+
+
+def _stop(process: Any) -> None:
+    """End a process in order, or at least end it: what it is at may take its SystemExit for an answer and go on."""
+    process.terminate()
+    process.join(_LEAVE_S)
+    process.kill()
+    process.join()
 
 
 def _ended(workers: dict[Any, _Worker], end: Any, work: Work[T, R], why: str | None = None) -> Iterator[R]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import os
+import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
+from lmos.bench import working
 from lmos.bench.programs import judging
 from lmos.bench.programs.elimination import OutOfReachError, eliminated
 from lmos.bench.programs.families import FAMILIES, family, program, seeds
@@ -329,8 +332,6 @@ def _doubled(number: int) -> list[int]:
     if number == 3:
         os._exit(9)
     if number == 5:
-        import time
-
         time.sleep(600)
     return [2 * number]
 
@@ -343,3 +344,19 @@ def _given_up(number: int, why: str) -> list[int]:
 def test_work_that_crashes_or_hangs_is_lost_alone():
     found = sorted(results(Work(_doubled, _given_up, 3.0), range(8), 2))
     assert found == [-5, -3, 0, 2, 4, 8, 12, 14]
+
+
+def _deaf(number: int) -> list[int]:
+    while number:
+        with suppress(SystemExit):
+            time.sleep(600)
+    return [number]
+
+
+@pytest.mark.process
+def test_what_takes_its_end_for_an_answer_is_ended_all_the_same(monkeypatch):
+    """As own code's exit() is: the benchmark waited for ever when it was interrupted there."""
+    monkeypatch.setattr(working, "_LEAVE_S", 0.1)
+    found = results(Work(_deaf), [0, 0, 1, 1], 2)
+    assert [next(found), next(found)] == [0, 0]
+    found.close()
