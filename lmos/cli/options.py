@@ -7,6 +7,11 @@ from typing import Annotated
 
 import typer
 
+import measurement
+from lmos_opt.imports import modules_of
+
+_CODECS = ", ".join(modules_of(*(f"{folder}/codecs" for folder in measurement.__path__)))
+
 Source = Annotated[
     str,
     typer.Argument(metavar="SOURCE", help="A bundled network (for example vgg19), a profile file or an instance file."),
@@ -72,7 +77,7 @@ SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The s
 Codec = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="How to encode the tensors that cross: fp16, int8, zstd, jpeg:QUALITY. [default: raw]"
+        metavar="NAME", help=f"How to encode the tensors that cross: {_CODECS} (jpeg as jpeg:QUALITY). [default: raw]"
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -34,9 +34,12 @@ from lmos.cli.options import (
     Source,
     Threads,
 )
+from lmos_opt import rules
 
 if TYPE_CHECKING:
     from lmos.front_request import FrontRequest
+
+_RULES = ", ".join(rule.written for rule in rules.shipped())
 
 
 def profile(
@@ -165,7 +168,7 @@ def plan(
         str,
         typer.Option(
             metavar="RULE",
-            help="lmos, knee, ideal, min_latency, budget:SECONDS, slack:PERCENT, cut:N, ECO, SCO, RS:SEED, DADS or Neurosurgeon.",
+            help=f"{_RULES}, cut:N, ECO, SCO, RS:SEED, DADS or Neurosurgeon.",
         ),
     ],
     output: Annotated[
@@ -212,7 +215,7 @@ def plan(
 def policy(
     source: Source,
     select: Annotated[
-        str, typer.Option(metavar="RULE", help="lmos, knee, ideal, min_latency, budget:SECONDS or slack:PERCENT.")
+        str, typer.Option(metavar="RULE", help=f"{_RULES}.")
     ],
     over: Annotated[str, typer.Option(metavar="bandwidth|memory", help="What to vary.")] = "bandwidth",
     between: Annotated[

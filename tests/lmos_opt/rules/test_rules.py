@@ -10,8 +10,8 @@ from tests.lmos_opt.documents import front_data
 
 
 def test_the_shipped_rules_stand_in_the_order_of_the_documentation():
-    assert [rule.written for rule in rules.shipped()] == list(RULES) == [
-        "lmos", "knee", "ideal", "min_latency", "budget:SECONDS", "slack:PERCENT"]  # fmt: skip
+    assert [rule.written for rule in rules.shipped()] == list(RULES)
+    assert RULES[:6] == ("lmos", "knee", "ideal", "min_latency", "budget:SECONDS", "slack:PERCENT")
     assert rules.names() == sorted(rule.name for rule in rules.shipped())
 
 
@@ -31,8 +31,7 @@ def test_a_rule_and_its_argument_are_told_apart():
 def test_an_argument_that_is_missing_or_too_many_is_refused(text):
     with pytest.raises(InputError) as caught:
         rules.get(text)
-    assert str(caught.value) == (f"rule: {text!r} is not a selection rule; there are lmos, knee, ideal, min_latency, "
-                                 "budget:SECONDS, slack:PERCENT")
+    assert str(caught.value) == (f"rule: {text!r} is not a selection rule; there are {', '.join(RULES)}")
 
 
 @pytest.mark.parametrize(("text", "words"), [
@@ -58,6 +57,6 @@ def test_a_new_rule_is_one_new_file_and_is_known_everywhere(new_rule):
                      'RULE = Rule("last", lambda front, _: len(front.points) - 1, lambda _: "the last point")\n')  # fmt: skip
     front = Front.from_dict(front_data())
     assert front.select("last") is front.points[-1]
-    assert rules.shipped()[-1].name == "last"
-    with pytest.raises(InputError, match=r"slack:PERCENT, last$"):
+    assert "last" in [rule.name for rule in rules.shipped()]
+    with pytest.raises(InputError, match=r"slack:PERCENT, (\S+, )*last"):
         front.select("worst")
