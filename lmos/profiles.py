@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor, nn
 
 from lmos.output import activity, err
 from lmos_opt.errors import InputError
@@ -14,38 +15,49 @@ from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorS
 from lmos_opt.tensors import inputs_of, only_input
 from measurement import codecs
 from measurement.codec_effects import measure_codec
-from measurement.networks import build_network
+from measurement.networks import build_network, is_open
 from measurement.networks.conventions import conventions_of
 from measurement.networks.hollow import HollowNetwork
 from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
+from measurement.sources import example_of, get
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import trace_network
+from measurement.tracing.aliasing import tensor_spec
 from runner.errors import RunnerError
 from runner.images import find_images
 from runner.memory import keep_heap
-from runner.parts.network import example_input, is_torchvision
+from runner.parts.network import example_input
 
 
-def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int]) -> NetworkProfile:
+def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int] | None) -> NetworkProfile:
     """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
 
-    torchvision's are traced by shapes, their weights never all in memory; a user's own graph is held against the network's
-    numbers.
+    Without a `shape`, the input is what the network's source says. torchvision's are traced by shapes, their weights never all in
+    memory; others' graphs are held against the network's numbers.
     """
     with activity(f"building {builder}") as tell:
-        own = not is_torchvision(builder)
+        own = not is_open(builder)
         if own:
             hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
         else:
             hollow = HollowNetwork.build(builder, weights)
         tell(f"tracing {builder}")
-        spec = TensorSpec(shape=(1, *shape), dtype="float32")
-        example = example_input(spec)
+        example = _example(builder, hollow.module, shape)
+        spec = tensor_spec(example)
         traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
         said = conventions_of(builder, weights, spec).model_dump(exclude_none=True)
         source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), **said)
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+
+
+def _example(builder: str, module: nn.Module, shape: tuple[int, int, int] | None) -> Tensor:
+    if shape is not None:
+        return example_input(TensorSpec(shape=(1, *shape), dtype="float32"))
+    found = example_of(builder, module)
+    if not isinstance(found, Tensor):
+        raise InputError(builder, "takes more than one tensor as its input")
+    return found
 
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
@@ -56,7 +68,7 @@ def time_profile(profile: NetworkProfile, threads: int | None = None, precision:
         raise InputError(profile.name, "names no network to build, so it cannot be timed")
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on this machine") as tell:
-        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
+        module = build_network(source.builder, source.weights, allow_code=True)
         timed = timed_profile(profile, module, torch.rand(only_input(profile).shape), threads=threads, precision=precision,
                               budget_s=budget_s)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
@@ -85,7 +97,7 @@ def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int |
     images = find_images(planned, None)
     found = dict(profile.codecs or {})
     with activity(f"building {source.builder}") as tell, torch_threads(threads):
-        module = build_network(source.builder, source.weights, allow_code=not source.builder.startswith("torchvision:"))
+        module = build_network(source.builder, source.weights, allow_code=True)
         inputs = [images.load(k) for k in range(len(images))]
         for codec in wanted:
             tell(f"measuring {codec.name} on this machine")
@@ -97,8 +109,10 @@ def weights_of(builder: str, asked: str | None) -> str:
     """The weights as a plan names them: `seeded:0` or the bundled ones by default, a file, a published entry."""
     name = builder.rpartition(":")[2]
     if asked is None:
-        is_bundled = builder.startswith("torchvision:") and name in bundled_weights()
-        return f"bundled:{name}" if is_bundled else "seeded:0"
+        if builder.startswith("torchvision:") and name in bundled_weights():
+            return f"bundled:{name}"
+        source, place = get(builder)
+        return source.usual_weights(place) or "seeded:0"
     if asked.partition(":")[0] in KINDS:
         return asked
     if re.fullmatch(r"[A-Z][A-Z0-9_]*", asked):

@@ -123,7 +123,7 @@ Metrics = Annotated[
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", metavar="MODULE:CALLABLE", help="Code of yours that may build networks (repeatable)."),
+    typer.Option("--network", metavar="NETWORK", help="One beside torchvision's that may be built here (repeatable)."),
 ]
 Preprocess = Annotated[
     str | None,

@@ -43,7 +43,7 @@ _RULES = ", ".join(rule.written for rule in rules.shipped())
 
 
 def profile(
-    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model or package.module:callable.")],
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model, timm:NAME, hf:DIRECTORY, or code.")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")
     ] = None,
@@ -54,7 +54,9 @@ def profile(
             help="One layer is a layer as the paper counts, or a module. [default: paper for its five networks, else module]",
         ),
     ] = None,
-    input_shape: Annotated[str, typer.Option("--input", metavar="CxHxW", help="Shape of the input.")] = "3x224x224",
+    input_shape: Annotated[
+        str | None, typer.Option("--input", metavar="CxHxW", help="The input's shape. [default: as its source says, or 3x224x224]")
+    ] = None,
     time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
     precision: Annotated[
         str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")

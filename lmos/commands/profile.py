@@ -30,7 +30,7 @@ class Request:
     network: str
     output: Path | None
     granularity: str | None
-    input_shape: str
+    input_shape: str | None
     time: bool
     precision: str
     budget: str
@@ -53,7 +53,7 @@ def run(request: Request) -> None:
     if plot is not None:
         check(plot)
     builder = parse_builder(request.network)
-    shape = parse_shape(request.input_shape)
+    shape = None if request.input_shape is None else parse_shape(request.input_shape)
     found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), shape)
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})

@@ -9,17 +9,20 @@ from lmos_opt.preprocessing import Conventions, Labels, Preprocessing, plain_pre
 from lmos_opt.profile import TensorSpec
 from measurement.networks.labels import imagenet_classes
 from measurement.networks.weights import parse_weights
+from measurement.sources import TORCHVISION, get
 
 
 def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Conventions:
-    """What is known of a network with an input of this shape and dtype; nothing of a user's own code.
+    """What is known of a network with an input of this shape and dtype; nothing of a user's own code; of timm and
+    transformers what their configurations say.
 
     torchvision's published weights bring their preprocessing, where it gives that shape, and their classes; its trained
     classifiers know ImageNet's; its detectors take pictures with values from 0 to 1 and normalise them themselves.
     """
     place, _, name = builder.partition(":")
-    if place != "torchvision":
-        return Conventions()
+    if place != TORCHVISION:
+        source, name = get(builder)
+        return source.conventions(name, tensor)
     kind, value = parse_weights(weights)
     task, entry = _torchvision_task(name), _entry(name, value) if kind == "torchvision" else None
     if task == "boxes":

@@ -13,7 +13,9 @@ from torch import nn
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError, first_line
 
-KINDS = ("seeded", "bundled", "torchvision", "file")
+OF_A_SOURCE = ("torchvision", "hf")
+"""Kinds of weights that only networks of one source have, which is called so."""
+KINDS = ("seeded", "bundled", "file", *OF_A_SOURCE)
 LARGEST_SEED = 2**63 - 1
 """The largest seed that torch's own generator takes."""
 _SHOWN = 3
@@ -24,7 +26,8 @@ def parse_weights(weights: str) -> tuple[str, str]:
     """The kind (one of KINDS) and what follows its colon; InputError for anything else."""
     kind, _, value = weights.partition(":")
     if kind not in KINDS or not value:
-        raise InputError(weights, "names no weights; expected seeded:N, bundled:NAME, torchvision:NAME or file:PATH")
+        raise InputError(weights, "names no weights; expected seeded:N, bundled:NAME, torchvision:NAME, hf:safetensors "
+                                  "or file:PATH")  # fmt: skip
     return kind, value
 
 

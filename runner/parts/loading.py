@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from lmos_opt.errors import LmosError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.tensors import only_input
+from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
-from runner.parts.network import DigestError, build, check_allowed, example_input, is_torchvision, trace_checked
+from runner.parts.network import DigestError, build, builder_here, example_input, trace_checked
 
 
 @dataclass(frozen=True)
@@ -28,23 +29,23 @@ class LoadedNetwork:
 def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str]) -> LoadedNetwork:
     """The network of a plan with these `weights`, which may lie elsewhere than the plan says.
 
-    `networks` are the `package.module:callable` that may run here. A network of the user's own that cannot be traced by its
+    `networks` are the builders beside torchvision's that may run here. A network of theirs that cannot be traced by its
     shapes alone is built whole. Raises RunnerError for one that may not run, DigestError for another one than the plan's,
     and what `build_network` and `trace_network` raise.
     """
-    check_allowed(network.builder, networks)
+    here = builder_here(network.builder, networks)
     try:
-        return _hollow(network, weights)
+        return _hollow(here, network, weights)
     except LmosError:
-        if is_torchvision(network.builder):
+        if is_open(here):
             raise
     module = build(network.builder, weights, networks)
     traced = trace_checked(network.builder, module, network, only_input(network), network.granularity)
     return LoadedNetwork(HollowNetwork.of(module), traced)
 
 
-def _hollow(network: PlannedNetwork, weights: str) -> LoadedNetwork:
-    hollow = HollowNetwork.build(network.builder, weights, allow_code=not is_torchvision(network.builder))
+def _hollow(builder: str, network: PlannedNetwork, weights: str) -> LoadedNetwork:
+    hollow = HollowNetwork.build(builder, weights, allow_code=not is_open(builder))
     traced = hollow.trace(example_input(only_input(network)), network.granularity)
     found = hollow.digest(traced.structure)
     if found != network.digest:

@@ -13,6 +13,7 @@ from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves,
 from lmos_opt.errors import InputError
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
 from measurement.networks import build_network, network_digest
+from measurement.sources import get
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import Slot
 from runner.errors import RunnerError
@@ -49,18 +50,31 @@ def is_torchvision(builder: str) -> bool:
 
 
 def build(builder: str, weights: str, networks: Sequence[str]) -> nn.Module:
-    """The network; a builder that is code of anybody else must be among `networks`, by its full name.
+    """The network; a builder that is none of torchvision's must be among `networks`.
 
-    Raises RunnerError for code that is not, and what `build_network` raises.
+    Raises what `builder_here` and `build_network` raise.
     """
-    check_allowed(builder, networks)
-    return build_network(builder, weights, allow_code=builder in networks)
+    here = builder_here(builder, networks)
+    return build_network(here, weights, allow_code=here in networks)
 
 
-def check_allowed(builder: str, networks: Sequence[str]) -> None:
-    """RunnerError for a builder that is code of anybody else, unless it is among `networks`."""
-    if not is_torchvision(builder) and builder not in networks:
-        raise RunnerError(builder, f"names code to run, which nobody allowed here: --network {builder} does")
+def builder_here(builder: str, networks: Sequence[str]) -> str:
+    """The builder that stands for a plan's on this machine: itself, or one of `networks` that names a copy of it.
+
+    A folder lies elsewhere on another machine: one of the same name stands for it, and the digest tells whether it is the same.
+    RunnerError for one that is neither among `networks` nor of a source whose networks anybody may ask for.
+    """
+    if builder in networks:
+        return builder
+    source, name = get(builder)
+    if source.is_open:
+        return builder
+    for allowed in networks:
+        other, theirs = get(allowed)
+        if other is source and source.stands_for(theirs, name):
+            return allowed
+    what = "code to run" if source.runs_code else f"a network that torchvision does not have ({source.extra}'s)"
+    raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} does")
 
 
 def trace_checked(

@@ -22,7 +22,7 @@ class RunOptions:
 
     `images` is a folder of pictures (default: the bundled ones), `n` how many images are run (default: each picture once);
     `skip_bad_images` leaves out pictures that cannot be read. `shape` is the link's emulation, `networks` the
-    `package.module:callable` that may run here beside torchvision's models, `weights_file` the state dict in place of the
+    builders that may run here beside torchvision's, `weights_file` the state dict in place of the
     plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long is waited (default: `patient_with` the
     plan), `access` what the server wants to see. One image runs after another, or several are under way (`pipelined`), or the
     cut follows the link by the plan's policy (`adapt`). `progress` is called as the run goes on, `observers` are told what
@@ -69,7 +69,7 @@ class RunKeywords(TypedDict, total=False):
 class ServeOptions:
     """How `serve` serves.
 
-    `networks` are the `package.module:callable` that may be built here beside torchvision's, `weights_files` the state
+    `networks` are the builders that may be built here beside torchvision's, `weights_files` the state
     dicts for plans with weights from a file; with `digests`, no other networks than these are run. `threads` are torch's
     (default: as they are). Up to `batch` images of several edges are computed at once, where that is faster; their last bits
     may then differ. All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges
