@@ -110,7 +110,13 @@ def run(
         str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
     ] = "127.0.0.1:7070",
     images: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of pictures. [default: the bundled pictures]")
+        Path | None,
+        typer.Option(
+            "--images",
+            "--inputs",
+            metavar="PATH",
+            help="Folder of pictures, .npy, .npz or .safetensors file, video, or camera:N. [default: the bundled pictures]",
+        ),
     ] = None,
     skip_bad_images: Annotated[
         bool, typer.Option("--skip-bad-images", help="Leave out pictures that cannot be read; the report lists them.")

@@ -20,14 +20,14 @@ from runner.wire.tls import Tls
 class RunOptions:
     """How `run_plan` runs a plan.
 
-    `images` is a folder of pictures (default: the bundled ones), `n` how many images are run (default: each picture once);
-    `skip_bad_images` leaves out pictures that cannot be read. `shape` is the link's emulation, `networks` the
-    builders that may run here beside torchvision's, `weights_file` the state dict in place of the
-    plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long is waited (default: `patient_with` the
-    plan), `access` what the server wants to see. One image runs after another, or several are under way (`pipelined`), or the
-    cut follows the link by the plan's policy (`adapt`). `progress` is called as the run goes on, `observers` are told what
-    happens (`runner.watching.events`). Under a codec, `compared` pictures are asked twice more after the run: with the codec
-    and without it.
+    `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how
+    many images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. `shape` is the link's
+    emulation, `networks` the builders that may run here beside torchvision's, `weights_file` the
+    state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long is waited
+    (default: `patient_with` the plan), `access` what the server wants to see. One image runs after another, or several are
+    under way (`pipelined`), or the cut follows the link by the plan's policy (`adapt`). `progress` is called as the run goes
+    on, `observers` are told what happens (`runner.watching.events`). Under a codec, `compared` pictures are asked twice more
+    after the run: with the codec and without it.
     """
 
     images: Path | None = None

@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
 from torch import Tensor
 
 from lmos.cli import main
-from runner.images import Images
+from runner.images import Images, Numbered, find_images
 from runner.watching.report import RunReport
-from tests.runner.running import BRANCHED, Plans, ServerProcess
+from tests.runner.running import BRANCHED, Plans, ServerProcess, network_of
 
 
 @pytest.mark.parametrize("ahead", [False, True])
@@ -77,3 +78,35 @@ def test_fault_18_a_run_leaves_bad_pictures_out(
     assert [one.file for one in report.skipped] == ["a.png", "c.png"]
     assert (report.images, report.lost, report.fallbacks) == (2, 0, 0)
     assert report.pipelined == ("--pipeline" in options)
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("option", ["--inputs", "--images"])
+def test_a_file_of_arrays_runs_as_the_pictures_that_it_was_made_of(
+    option: str, server: ServerProcess, plans: Plans, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plan = plans(2)
+    plan.save(tmp_path / "plan.json")
+    pictures = find_images(network_of(plan), None)
+    np.savez(tmp_path / "x.npz", input=torch.cat([pictures.load(k) for k in range(len(pictures))]).numpy())
+    command = ["run", str(tmp_path / "plan.json"), "--server", f"127.0.0.1:{server.port}", "--network", BRANCHED]
+    reports = []
+    for options in ([], [option, str(tmp_path / "x.npz"), "--labels", str(tmp_path / "labels.txt")]):
+        (tmp_path / "labels.txt").write_text("\n".join(f"<class {k}>" for k in range(10)))
+        assert main([*command, *options, "-o", str(tmp_path / "report.json")]) == 0
+        reports.append(RunReport.load(tmp_path / "report.json"))
+    assert [one.class_ for one in reports[0].per_image] == [one.class_ for one in reports[1].per_image]
+    assert [one.file for one in reports[1].per_image] == [f"x.npz[{k}]" for k in range(len(pictures))]
+    assert [one.class_name for one in reports[1].per_image] == [f"<class {one.class_}>" for one in reports[1].per_image]
+    assert reports[1].environment.images == f"{len(pictures)} items of {tmp_path}/x.npz"
+    assert reports[1].environment.preprocessing is None
+    assert main([*command, option, str(tmp_path / "none.npz")]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"lmos: {tmp_path}/none.npz: ")
+
+
+def test_names_of_many_items_take_no_room() -> None:
+    names = Numbered("{{x}}[{}]", 10**12)
+    assert (len(names), names[10**12 - 1], names[-1], names[:2]) == (10**12, "{x}[999999999999]", "{x}[999999999999]",
+                                                                     ["{x}[0]", "{x}[1]"])  # fmt: skip
+    with pytest.raises(IndexError):
+        names[10**12]

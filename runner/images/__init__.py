@@ -1,0 +1,175 @@
+"""A network's inputs: pictures of a folder, a video or a camera, arrays of a file, or random tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lmos_opt.data import data_dir
+from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
+from lmos_opt.plan import PlannedNetwork
+from lmos_opt.preprocessing import Preprocessing, takes_pictures
+from lmos_opt.profile import TensorSpec
+from lmos_opt.tensors import only_input
+from lmos_opt.units import counted
+from measurement.networks.pictures import read_picture
+from measurement.networks.preprocessing import preparing, preprocessing_of
+from runner.images import arrays, video
+from runner.wire.tensors import DTYPES
+
+SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is no picture that can be used, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Images:
+    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says it all.
+
+    `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none where there are no pictures.
+    """
+
+    what: str
+    names: Sequence[str]
+    load: Callable[[int], Tensor]
+    preprocessing: Preprocessing | None = None
+    skipped: tuple[Skipped, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def in_turn(self, n: int, ahead: bool = False) -> Iterator[tuple[str, Tensor]]:
+        """The first n of them, over and over, by name; if `ahead`, a thread loads the next one while this one is used."""
+        places = (k % len(self) for k in range(n))
+        if not ahead:
+            yield from ((self.names[k], self.load(k)) for k in places)
+            return
+        with ThreadPoolExecutor(1, "loading") as loader:
+            coming: tuple[str, Future[Tensor]] | None = None
+            for k in places:
+                now, coming = coming, (self.names[k], loader.submit(self.load, k))
+                if now is not None:
+                    yield now[0], now[1].result()
+            if coming is not None:
+                yield coming[0], coming[1].result()
+
+
+class Numbered(Sequence[str]):
+    """Names of n items: what they are of, and the item's number."""
+
+    def __init__(self, form: str, n: int) -> None:
+        self._form, self._n = form, n
+
+    def __len__(self) -> int:
+        return self._n
+
+    def __getitem__(self, k: Any) -> Any:
+        if isinstance(k, slice):
+            return [self._form.format(i) for i in range(self._n)[k]]
+        return self._form.format(range(self._n)[k])
+
+
+def find_images(network: PlannedNetwork, path: Path | None, most: int | None = None, *, skip_bad: bool = False) -> Images:
+    """The first `most` inputs at a path, or the bundled pictures; seeded random tensors where none would fit.
+
+    A path is a folder of pictures or one picture, a file of arrays (`runner.images.arrays`), a video file or `camera:N`
+    (`runner.images.video`). Pictures are read once before they are needed: a broken one is an InputError now and not in the middle
+    of a run, or left out where `skip_bad`. InputError also where there is nothing to read, or the network takes no pictures.
+    """
+    if path is not None and path.suffix.lower() in arrays.SUFFIXES and not path.is_dir():
+        return _of_arrays(network, path, most)
+    how, tensor = network.preprocessing, only_input(network)
+    if how is None and not takes_pictures(tensor.shape, tensor.dtype):
+        if path is not None:
+            raise InputError(str(path), f"{network.name} takes {_shape(tensor)}, not pictures")
+        return _random(network)
+    how = how or preprocessing_of(network.builder, network.weights, tensor.shape, tensor.dtype)
+    prepare = preparing(how)
+    if path is not None and (video.is_camera(path) or (path.suffix.lower() in video.SUFFIXES and not path.is_dir())):
+        return _of_video(path, most, how)
+    files, skipped = _usable(picture_files(path if path is not None else data_dir() / "pictures"), most, skip_bad)
+    if not files:
+        raise InputError(str(path), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
+    what = f"{counted(len(files), 'picture')} of {path}" if path is not None else f"{counted(len(files), 'bundled picture')}"
+    if skipped:
+        what += f", {len(skipped)} skipped"
+    return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])), how, tuple(skipped))
+
+
+def _of_arrays(network: PlannedNetwork, path: Path, most: int | None) -> Images:
+    items = arrays.open_arrays(path, {INPUT: only_input(network)})
+    n = items.n if most is None else min(items.n, most)
+    name = path.name.replace("{", "{{").replace("}", "}}")
+    return Images(f"{counted(n, 'item')} of {path}", Numbered(f"{name}[{{}}]", n), lambda k: items.load(k)[INPUT])
+
+
+def _of_video(path: Path, most: int | None, how: Preprocessing) -> Images:
+    if video.is_camera(path) and most is None:
+        raise InputError(str(path), "goes on for ever; -n says how many frames are taken")
+    frames, prepare = video.Video(path), preparing(how)
+    n = most if video.is_camera(path) and most is not None else frames.count(most)
+    name = path.name.replace("{", "{{").replace("}", "}}")
+    return Images(f"{counted(n, 'frame')} of {path}", Numbered(f"{name} frame {{}}", n), lambda k: prepare(frames.frame(k)), how)
+
+
+def _usable(files: Sequence[Path], most: int | None, skip_bad: bool) -> tuple[list[Path], list[Skipped]]:
+    """The first `most` that can be read, and those before them that cannot."""
+    found: list[Path] = []
+    skipped = []
+    for file in files:
+        if most is not None and len(found) == most:
+            break
+        try:
+            read_picture(file)
+        except InputError as error:
+            if not skip_bad:
+                raise
+            skipped.append(Skipped(file.name, error.reason))
+        else:
+            found.append(file)
+    return found, skipped
+
+
+def picture_files(path: Path) -> list[Path]:
+    """The pictures in a folder, by name, or the one picture that this is; InputError where there is neither."""
+    if path.is_file() and path.suffix.lower() in SUFFIXES:
+        return [path]
+    if not path.is_dir():
+        suffixes = ", ".join(sorted(arrays.SUFFIXES))
+        raise InputError(str(path), f"is not a folder, a picture, a video or a file of arrays ({suffixes})" if path.exists() else
+                         "no such folder")  # fmt: skip
+    files = sorted(found for found in path.iterdir() if found.suffix.lower() in SUFFIXES and found.is_file())
+    if not files:
+        raise InputError(str(path), f"has no pictures ({', '.join(sorted(SUFFIXES))})")
+    return files
+
+
+def _random(network: PlannedNetwork) -> Images:
+    spec = only_input(network)
+    dtype = DTYPES[spec.dtype]
+
+    def load(k: int) -> Tensor:
+        generator = torch.Generator().manual_seed(k)
+        if dtype.is_floating_point or dtype.is_complex:
+            return torch.randn(spec.shape, dtype=dtype, generator=generator)
+        return torch.randint(0, 2, spec.shape, dtype=dtype, generator=generator)
+
+    return Images(f"random tensors, seeded by their number: the network takes {_shape(spec)}, not pictures",
+                  [f"random:{k}" for k in range(8)], load)
+
+
+def _shape(spec: TensorSpec) -> str:
+    return f"{'x'.join(map(str, spec.shape))} {spec.dtype}"
