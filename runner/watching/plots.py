@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError
 from lmos_opt.plots import style
@@ -76,20 +76,6 @@ def draw_gantt(report: RunReport, ax: Axes | None = None) -> Axes:
     ax.set_xlim(left=0)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 if len(images) > 12 else -0.3), ncols=4, fontsize=8, frameon=False)
     return ax
-
-
-def interactive_gantt(report: RunReport) -> Any:
-    """The same as a plotly figure."""
-    go = style.plotly_objects()
-    images = _timed(report)
-    rows = [f"{k + 1}: {Path(image.file).name}" for k, image in enumerate(images)]
-    ends = [image.began_s or 0.0 for image in images]
-    figure = go.Figure()
-    for key, name, colour in _WAY:
-        spans = [getattr(image, key) for image in images]
-        figure.add_trace(go.Bar(y=rows, x=spans, base=ends, orientation="h", name=name, marker={"color": colour}))
-        ends = [end + span for end, span in zip(ends, spans, strict=True)]
-    return style.finish(figure, _title(report), "time since the run began (s)", barmode="overlay", yaxis_autorange="reversed")
 
 
 def _timed(report: RunReport) -> list[ImageResult]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping
 
-from lmos_opt.device import Device
 from lmos_opt.instance import Instance
 
 SIZES = (10, 70, 120, 170, 220)
@@ -44,9 +43,3 @@ def synthetic(layers: int, seed: int, setting: Mapping[str, float]) -> Instance:
         "bandwidth_bytes_per_s": setting["bandwidth"] * 125_000, "memory_limit_bytes": int(setting["edge_storage"] * 10**6),
         "layers": chain,
     })  # fmt: skip
-
-
-def table1_setting(edge: Device, server: Device, bandwidth_mbps: float, storage_mb: float) -> dict[str, float]:
-    """A setting with the cores and clocks of two devices."""
-    return {"bandwidth": bandwidth_mbps, "edge_storage": storage_mb, "edge_cores": edge.cores, "edge_clock": edge.hz / 1e9,
-            "server_cores": server.cores, "server_clock": server.hz / 1e9}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from lmos_opt import InputError
@@ -73,12 +71,3 @@ def test_a_run_of_which_nothing_got_through_has_no_picture(report: RunReport) ->
     measured = {"edge_memory_bytes": report.to_dict()["measured"]["edge_memory_bytes"]}
     with pytest.raises(InputError, match="no image got through"):
         RunReport.from_dict(report.to_dict() | {"measured": measured, "per_image": []}).plot()
-
-
-def test_the_gantt_chart_as_a_page(report: RunReport, tmp_path: Path) -> None:
-    pytest.importorskip("plotly")
-    from lmos_opt.plots.style import save
-    from runner.watching.plots import interactive_gantt
-
-    save(tmp_path / "g.html", report.plot, lambda: interactive_gantt(report))
-    assert '"orientation":"h"' in (tmp_path / "g.html").read_text()
