@@ -218,7 +218,7 @@ def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
 
 
 def _blame(instance: Instance, options: FrontOptions) -> list[str]:
-    """The constraints whose removal, one at a time, makes the instance feasible; all of them where no single one does."""
+    """Each constraint without which the instance is feasible; all constraints if there is no such one."""
 
     def feasible(limit: int | None, proper: bool, kept: Sequence[Constraint]) -> bool:
         relaxed = instance.replace(memory_limit_bytes=limit)

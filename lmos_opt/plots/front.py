@@ -70,7 +70,7 @@ def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None
         mark([point.values], marker, f"rule {', '.join(names)}", markersize=13, markerfacecolor="none", markeredgecolor="black")
     if chosen is not None:
         mark([chosen.values], "D", f"chosen{_cut(chosen)}", color=style.CHOSEN, markersize=9)
-    _number(front, ax, x_scale, y_scale)
+    _number(front, ax, x_scale, y_scale, str(steps.get_color()) if before else "black")
     style.label(ax, title(front) if before == 0 else counted(before + 1, "Pareto front"), x_label, y_label)
     ax.margins(0.08)
     ax.legend(loc="best", fontsize=8, markerscale=0.6)
@@ -92,14 +92,14 @@ def _label(front: Front, label: str | None, before: int) -> str:
     return name if front.complete or before == 0 else f"{name} (incomplete)"
 
 
-def _number(front: Front, ax: Axes, x_scale: float, y_scale: float) -> None:
+def _number(front: Front, ax: Axes, x_scale: float, y_scale: float, color: str) -> None:
     """The x1 of every point beside it, where there is room."""
     from lmos_opt.plots.labels import beside
 
     x_name, y_name = front.names
     for point in front.points if len(front.points) <= _MOST_NUMBERS else ():
         if point.x1 is not None:
-            beside(ax, (x_scale * point.values[x_name], y_scale * point.values[y_name]), f"{point.x1}")
+            beside(ax, (x_scale * point.values[x_name], y_scale * point.values[y_name]), f"{point.x1}", color=color)
 
 
 def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None = None, *, cuts: Sequence[Split] = (),

@@ -28,13 +28,14 @@ _GAP_PIXELS = 1.0
 _EVERY_PIXELS = 6.0
 
 
-def beside(ax: Axes, place: tuple[float, float], text: str, *, fontsize: float = 8, sides: tuple[Side, ...] = SIDES) -> None:
+def beside(ax: Axes, place: tuple[float, float], text: str, *, fontsize: float = 8, sides: tuple[Side, ...] = SIDES,
+           color: str = "black") -> None:  # fmt: skip
     """Write a text beside a place of the data; the side with the fewest marks below the text is taken."""
     placer = next((one for one in ax.get_children() if isinstance(one, _Placer)), None)
     if placer is None:
         placer = _Placer()
         ax.add_artist(placer)
-    note = ax.annotate(text, place, fontsize=fontsize, parse_math=False, annotation_clip=True)
+    note = ax.annotate(text, place, fontsize=fontsize, color=color, parse_math=False, annotation_clip=True)
     note.set_in_layout(False)  # it lies inside the axes, so the layout need not make room for it
     placer.notes.append((note, sides))
 

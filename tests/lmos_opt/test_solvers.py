@@ -22,7 +22,7 @@ from lmos_opt.algorithms.branching import BranchAndBound
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status, cbc, glpk, highs
 from lmos_opt.solvers.exports import Program
-from tests.lmos_opt.fronts.test_tracing import PUBLISHED, QUICK, _published
+from tests.lmos_opt.fronts.test_growing import PUBLISHED, QUICK, _published
 
 HOW = {"cbc": "apt-get install coinor-cbc", "glpk": "apt-get install glpk-utils", "gurobi": r"pip install 'lmos\[solvers\]'",
        "scip": r"pip install 'lmos\[solvers\]'"}  # fmt: skip

@@ -393,6 +393,8 @@ def test_fronts_in_one_picture_take_turns_in_colours_and_share_a_legend():
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels == ["Pareto front", "ideal point", "nadir point", "Pareto front 2", "mine", "part (incomplete)"]
     assert ax.get_title() == "4 Pareto fronts"
+    assert [note.get_color() for note in ax.texts][:: len(front().points)] == ["black", style.FRONTS[1], "red", style.FRONTS[3]]
+    assert_apart(ax)
     assert len({*style.FRONTS}) == len(style.FRONTS) > 4
     ax.set_xlabel("energy (J, min)")
     with pytest.raises(InputError, match="ax: shows fronts over energy"):
