@@ -8,19 +8,21 @@ from torch import Tensor, nn
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
 from measurement.networks import network_digest
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
+from measurement.tracing.calls import Example
 from measurement.tracing.stored import holders, place, stored_bytes
 from measurement.tracing.work import together
 
 
 def profile_network(
     module: nn.Module,
-    example_input: Tensor,
+    example_input: Example,
     *,
     granularity: Granularity = "module",
     name: str | None = None,
     network: NetworkSource | None = None,
 ) -> NetworkProfile:
-    """The layers of `module` in eval mode with their real graph, work and bytes, for an input like `example_input`.
+    """The layers of `module` in eval mode with their real graph, work and bytes, for an input like `example_input`:
+    a tensor, a tuple of arguments, or a dictionary of them by name.
 
     Parameters on torch's `meta` device are enough. `name` is by default the module's class in snake case, `network`
     what the profile says about how to build it again. Raises what `trace_network` raises.
@@ -46,7 +48,8 @@ def profile_traced(
         name=name or traced.name,
         granularity=traced.granularity,
         network=network,
-        input=traced.input,
+        input_tensors=traced.input_tensors,
+        arguments=traced.arguments,
         layers=tuple(layers),
         unknown_operations=tuple(unknown),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from measurement.networks import bytes_of, hollow_module, network_digest
 from measurement.networks.mapped import addresses_of, pieces
 from measurement.networks.seeding import Postponed
 from measurement.tracing import TracedNetwork, trace_network
+from measurement.tracing.calls import Example, call_of, input_spec
 from measurement.tracing.grouping import snake_case
 from measurement.tracing.undisturbed import check_usable
 
@@ -53,14 +54,15 @@ class HollowNetwork:
         """A part of the network, which lets go of everything else."""
         return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
 
-    def trace(self, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
+    def trace(self, example_input: Example, granularity: Granularity = "module") -> TracedNetwork:
         """The traced network, from shapes alone.
 
         Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
         """
-        check_usable(self.module, snake_case(type(self.module).__name__))
+        check_usable(self.module, name := snake_case(type(self.module).__name__))
+        call, example = call_of(self.module, example_input, name)
         with _shapes_alone(self.module) as pairs:
-            traced = trace_network(self.module, example_input.to("meta"), granularity)
+            traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity)
         originals = {id(shape): tensor for shape, tensor in pairs}
         for part in traced.graph_module.modules():
             for table in (part._parameters, part._buffers):
@@ -70,7 +72,7 @@ class HollowNetwork:
                         if found is None:
                             raise UntraceableError(traced.name, [f"{name} is a copy of a weight, made while tracing"])
                         table[name] = found  # type: ignore[assignment]
-        return traced
+        return replace(traced, input_tensors={key: input_spec(tensor) for key, tensor in zip(call.names, example, strict=True)})
 
     def digest(self, structure: Iterable[tuple[str, str, Sequence[str]]]) -> str:
         """As `network_digest` of the filled network; a part of one weight is in memory at a time."""

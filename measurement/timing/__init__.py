@@ -21,6 +21,7 @@ from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.timing.held import held_bytes
 from measurement.timing.stepping import Steps
 from measurement.tracing import TracedNetwork, trace_network
+from measurement.tracing.calls import Example
 from measurement.tracing.undisturbed import undisturbed
 
 WARM_UP = 2
@@ -72,7 +73,7 @@ class LayerTimes:
 def time_layers(
     traced: TracedNetwork,
     module: nn.Module,
-    example_input: Tensor,
+    example_input: Example,
     *,
     threads: int | None = None,
     precision: float = PRECISION,
@@ -108,7 +109,7 @@ def time_layers(
 def timed_profile(
     profile: NetworkProfile,
     module: nn.Module,
-    example_input: Tensor,
+    example_input: Example,
     *,
     threads: int | None = None,
     precision: float = PRECISION,
@@ -123,7 +124,7 @@ def timed_profile(
         raise InputError(profile.name, "the profile's layers are not those of the network to be timed")
     times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s)
     with torch_threads(threads), undisturbed(module), torch.inference_mode():
-        held = held_bytes(Steps(traced), example_input.clone())
+        held = held_bytes(Steps(traced), [tensor.clone() for tensor in traced.tensors_of(example_input)])
     layers = []
     for layer in profile.layers:
         found = times.layers[layer.name]
@@ -164,8 +165,9 @@ def cpu_name() -> str:
 class _Runs:
     """Runs of three kinds in turns: layer by layer, the same with a rest in the middle, and undivided."""
 
-    def __init__(self, traced: TracedNetwork, module: nn.Module, example: Tensor) -> None:
-        self._steps, self._module, self._example = Steps(traced), module, example
+    def __init__(self, traced: TracedNetwork, module: nn.Module, example: Example) -> None:
+        self._steps, self._module, self._call = Steps(traced), module, traced.call
+        self._example = traced.tensors_of(example)
         self._idle = self._steps.idle()
         self._divided: list[dict[str, float]] = []
         self._rested: list[dict[str, float]] = []
@@ -189,14 +191,14 @@ class _Runs:
         """One run of each kind, each after a pause, with threads awake."""
         self._divided.append(self._steps.time(self._image()))
         self._clock.append(self._idle.time(self._example))
-        image = self._image()
+        args, options = self._call.put(self._image())
         start = time.perf_counter()
-        self._module(image)
+        self._module(*args, **options)
         self._whole.append(time.perf_counter() - start)
         self._rested.append(self._steps.time(self._image(), self._middle, PAUSE_S))
 
-    def _image(self) -> Tensor:
-        image = self._example.clone()
+    def _image(self) -> list[Tensor]:
+        image = [tensor.clone() for tensor in self._example]
         time.sleep(PAUSE_S)
         self._for_all_threads.add_(1.0)
         return image

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
 
@@ -17,7 +17,7 @@ _MARK = "lmos layer: "
 _LOG_LEVEL = "KINETO_LOG_LEVEL"
 
 
-def held_bytes(steps: Steps, image: Tensor) -> dict[str, int]:
+def held_bytes(steps: Steps, image: Tensor | Sequence[Tensor]) -> dict[str, int]:
     """For each layer, the most bytes it held in one run above what there was when it began: its output, and what it works in.
 
     torch's profiler tells every allocation of a tensor and its end, to the byte: a view or an operation in place holds

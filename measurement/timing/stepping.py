@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from torch import Tensor, fx
 
 from measurement.tracing import TracedNetwork
-from measurement.tracing.grouping import input_node
+from measurement.tracing.grouping import input_nodes
 
 
 class Steps:
@@ -22,7 +22,7 @@ class Steps:
     def __init__(self, traced: TracedNetwork) -> None:
         owner = {node: layer.name for layer in traced.layers for node in layer.nodes}
         self.layers = tuple(layer.name for layer in traced.layers)
-        self._input = input_node(traced.graph_module.graph)
+        self._inputs = input_nodes(traced.graph_module.graph)
         self._constants: dict[fx.Node, Any] = {}
         last: dict[fx.Node, fx.Node] = {}
         nodes = list(traced.graph_module.graph.nodes)
@@ -32,18 +32,16 @@ class Steps:
         for node in nodes:
             if node.op == "get_attr":
                 self._constants[node] = traced.attribute(node)
-            elif node.op == "placeholder" and node is not self._input:
-                self._constants[node] = node.args[0] if node.args else None
             elif node.op.startswith("call_"):
                 done = tuple(a for a in node.all_input_nodes if last[a] is node and a.op.startswith("call_"))
                 self._calls.append((node, _function(traced, node), owner.get(node), done))
 
-    def time(self, image: Tensor, pause_before: str | None = None, pause_s: float = 0.0) -> dict[str, float]:
+    def time(self, image: Tensor | Sequence[Tensor], pause_before: str | None = None, pause_s: float = 0.0) -> dict[str, float]:
         """Seconds of each layer in one run; sizes and checks between layers count to the layer after them.
 
         Before the layer `pause_before` the run rests for `pause_s`, which counts to none.
         """
-        env: dict[fx.Node, Any] = {**self._constants, self._input: image}
+        env: dict[fx.Node, Any] = {**self._constants, **dict(zip(self._inputs, _several(image), strict=True))}
         seconds = dict.fromkeys(self.layers, 0.0)
         waiting = pause_before
         before = time.perf_counter()
@@ -66,13 +64,13 @@ class Steps:
     def idle(self) -> Steps:
         """The same steps with nothing to do: what running them takes is reading the clock and finding arguments."""
         steps = object.__new__(Steps)
-        steps.layers, steps._input, steps._constants = self.layers, self._input, self._constants
+        steps.layers, steps._inputs, steps._constants = self.layers, self._inputs, self._constants
         steps._calls = [(node, _nothing, layer, done) for node, _, layer, done in self._calls]
         return steps
 
-    def within(self, image: Tensor, around: Callable[[str], AbstractContextManager[Any]]) -> None:
+    def within(self, image: Tensor | Sequence[Tensor], around: Callable[[str], AbstractContextManager[Any]]) -> None:
         """One run, each call of a layer inside `around(layer)`."""
-        env: dict[fx.Node, Any] = {**self._constants, self._input: image}
+        env: dict[fx.Node, Any] = {**self._constants, **dict(zip(self._inputs, _several(image), strict=True))}
         for node, function, layer, done in self._calls:
             args, kwargs = fx.map_arg((node.args, node.kwargs), env.__getitem__)
             if layer is None:
@@ -89,6 +87,10 @@ def _function(traced: TracedNetwork, node: fx.Node) -> Any:
     if node.op == "call_module":
         return traced.graph_module.get_submodule(str(node.target))
     return _Method(str(node.target)) if node.op == "call_method" else node.target
+
+
+def _several(image: Tensor | Sequence[Tensor]) -> Sequence[Tensor]:
+    return [image] if isinstance(image, Tensor) else image
 
 
 def _nothing(*args: Any, **kwargs: Any) -> None:

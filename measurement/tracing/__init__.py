@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,9 +12,12 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
-from lmos_opt.profile import DTYPE_BYTES, Granularity, TensorSpec
+from lmos_opt.graph import INPUT
+from lmos_opt.profile import Granularity
+from lmos_opt.tensors import Argument, InputSpec
 from measurement.errors import UntraceableError
-from measurement.tracing.aliasing import AliasingError, NodeFacts, Observed, observe, tensor_spec
+from measurement.tracing.aliasing import AliasingError, NodeFacts, Observed, observe
+from measurement.tracing.calls import ByParameter, Call, Example, bound, call_of, input_spec, unusual
 from measurement.tracing.capture import (
     attribute,
     capture_batches_with_export,
@@ -45,20 +48,31 @@ class TracedNetwork:
     `graph_module` computes the network's output, with no reader relying on an in-place change that it does not read
     itself; it holds the network's own parameters, not copies. `facts` says what each node did on the example.
     `structure` is (name, kind, inputs) of each layer at granularity `module`, whatever `granularity` is.
-    `output_structure` rebuilds the network's output from its leaves. `shape_range` holds the least and the
-    greatest size (None: no bound) of each dimension of the inputs that the graph stands for; None where that is left to
-    the operations themselves.
+    `output_structure` rebuilds the network's output from its leaves. `shape_range` holds, for each input, the least
+    and the greatest size (None: no bound, and the same for all inputs) of each dimension that the graph stands for; None where
+    that is left to the operations themselves. `call` says how inputs are given.
     """
 
     name: str
     graph_module: fx.GraphModule
     layers: tuple[TracedLayer, ...]
-    input: TensorSpec
+    input_tensors: dict[str, InputSpec]
+    call: Call
     granularity: Granularity
     structure: tuple[tuple[str, str, tuple[str, ...]], ...]
     facts: dict[fx.Node, NodeFacts]
     output_structure: TreeSpec
-    shape_range: ShapeRange | None
+    shape_range: dict[str, ShapeRange] | None
+
+    @property
+    def input(self) -> InputSpec | None:
+        """The only input, where it is called `input`."""
+        return self.input_tensors.get(INPUT) if len(self.input_tensors) == 1 else None
+
+    @property
+    def arguments(self) -> dict[str, Argument] | None:
+        """How a call is put together, where the inputs' names do not say it."""
+        return self.call.for_file
 
     @cached_property
     def returned(self) -> frozenset[str]:
@@ -66,28 +80,36 @@ class TracedNetwork:
         held = set(next(reversed(self.graph_module.graph.nodes)).all_input_nodes)
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
+    def tensors_of(self, example: Example) -> list[Tensor]:
+        """The tensors of another example of the same structure, in the order of `input_tensors`. InputError for other ones."""
+        if isinstance(example, ByParameter) and self.call.signature is not None:
+            args, options = bound(self.call.signature, example)
+        else:
+            args = (example,) if isinstance(example, Tensor) else example if isinstance(example, tuple) else ()
+            options = dict(example) if isinstance(example, Mapping) else {}
+        return self.call.tensors(args, options)
+
     def attribute(self, node: fx.Node) -> Any:
         """The parameter, buffer or constant that a `get_attr` node stands for."""
         return attribute(self.graph_module, str(node.target))
 
 
-def trace_network(module: nn.Module, example_input: Tensor, granularity: Granularity = "module") -> TracedNetwork:
+def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module") -> TracedNetwork:
     """The layers of `module` in eval mode, which is left as it was.
+
+    `example_input` is a tensor, a tuple of arguments or a dictionary of them by name.
 
     The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
     device: the same shapes). Raises InputError where the example does not fit the network or `granularity` is not one
     it has, UntraceableError where neither torch.fx nor torch.export gives a faithful graph.
     """
     name = snake_case(type(module).__name__)
-    if not isinstance(example_input, Tensor):
-        raise InputError(name, f"takes one tensor as its input, got {type(example_input).__name__}")
-    if (wrong := _unusual(example_input)) is not None:
-        raise InputError(name, f"takes a tensor as its input whose numbers lie side by side, got {wrong}")
+    call, example = call_of(module, example_input, name)
     with undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
-        probe = _probe(example_input)
-        expected = _run(module, probe, name, watch)
-        graph_module, observed, shape_range = _faithful_graph(module, probe, expected, name, watch)
-        fine = module_layers(graph_module, observed.facts)
+        probe = _Probe(module, call, [_probe(tensor) for tensor in example])
+        expected = _run(probe, name, watch)
+        graph_module, observed, shape_range = _faithful_graph(probe, expected, name, watch)
+        fine = module_layers(graph_module, observed.facts, call.names)
         if not fine:
             raise UntraceableError(name, ["it computes nothing"])
         check_names(name, fine)
@@ -96,7 +118,8 @@ def trace_network(module: nn.Module, example_input: Tensor, granularity: Granula
         name=name,
         graph_module=graph_module,
         layers=layers,
-        input=tensor_spec(example_input),
+        input_tensors={key: input_spec(tensor) for key, tensor in zip(call.names, example, strict=True)},
+        call=call,
         granularity=granularity,
         structure=tuple((layer.name, layer.kind, layer.inputs) for layer in fine),
         facts=observed.facts,
@@ -105,28 +128,40 @@ def trace_network(module: nn.Module, example_input: Tensor, granularity: Granula
     )
 
 
+@dataclass(frozen=True)
+class _Probe:
+    """A network, and what it is run on."""
+
+    module: nn.Module
+    call: Call
+    tensors: list[Tensor]
+
+    def copies(self) -> list[Tensor]:
+        """The tensors, to be changed by whoever gets them."""
+        return [tensor.clone() for tensor in self.tensors]
+
+    @property
+    def shapes(self) -> str:
+        """In words: of which shape they are."""
+        found = [str(list(tensor.shape)) for tensor in self.tensors]
+        return f"an input of shape {found[0]}" if len(found) == 1 else f"inputs of shapes {', '.join(found)}"
+
+
 def _probe(example: Tensor) -> Tensor:
-    """What the network is run on: the example's numbers, or seeded ones where the example's are all equal."""
+    """What the network is run on: the example's numbers, or seeded ones where the example's are all equal and no whole numbers."""
     probe = example.detach().clone()
     if probe.is_meta or not probe.is_floating_point() or probe.numel() < 2 or bool((probe != probe.flatten()[0]).any()):
         return probe
     return probe.copy_(torch.rand(probe.shape, generator=torch.Generator().manual_seed(_SEED)))
 
 
-def _unusual(tensor: Tensor) -> str | None:
-    """What a tensor is that lmos does not know; None for one that it does."""
-    if tensor.is_nested or tensor.layout is not torch.strided:
-        return "a nested one" if tensor.is_nested else f"one of layout {str(tensor.layout).removeprefix('torch.')}"
-    dtype = str(tensor.dtype).removeprefix("torch.")
-    return None if dtype in DTYPE_BYTES else f"one of dtype {dtype}"
-
-
-def _run(module: nn.Module, probe: Tensor, name: str, watch: Watch) -> Any:
+def _run(probe: _Probe, name: str, watch: Watch) -> Any:
     try:
         with watch:
-            output = module(probe.clone())
+            args, options = probe.call.put(probe.copies())
+            output = probe.module(*args, **options)
     except THEIR_ERRORS as error:  # a network's forward may raise anything
-        raise InputError(name, f"fails on an input of shape {list(probe.shape)}: {first_line(error)}") from error
+        raise InputError(name, f"fails on {probe.shapes}: {first_line(error)}") from error
     if changed := watch.changed():
         raise UntraceableError(name, [f"its forward changes its own parameters or buffers in eval mode ({changed}); let it return "
                                       "what it would keep, and keep that outside"])  # fmt: skip
@@ -134,7 +169,7 @@ def _run(module: nn.Module, probe: Tensor, name: str, watch: Watch) -> Any:
         if not isinstance(leaf, Tensor | int | float | str | None):
             raise UntraceableError(name, [f"its output holds a {type(leaf).__name__}; expected tensors, alone or in tuples, lists, "
                                           "dictionaries or named tuples: wrap it in a module that returns these"])  # fmt: skip
-        if isinstance(leaf, Tensor) and (wrong := _unusual(leaf)) is not None:
+        if isinstance(leaf, Tensor) and (wrong := unusual(leaf)) is not None:
             raise UntraceableError(name, [f"its output holds a tensor that cannot be sent, {wrong}; let it return plain ones"])
     if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(output)):
         raise UntraceableError(name, ["its output holds no tensor; wrap it in a module that returns one"])
@@ -142,16 +177,19 @@ def _run(module: nn.Module, probe: Tensor, name: str, watch: Watch) -> Any:
 
 
 def _faithful_graph(
-    module: nn.Module, probe: Tensor, expected: Any, name: str, watch: Watch
-) -> tuple[fx.GraphModule, Observed, ShapeRange | None]:
-    one_shape: ShapeRange = tuple((n, n) for n in probe.shape)
-    any_batch: ShapeRange = tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(probe.shape))
-    ways: list[tuple[str, Callable[[], fx.GraphModule], ShapeRange | None]] = [
-        ("torch.fx", lambda: capture_with_fx(module), None),
-        ("torch.export for any batch", lambda: capture_batches_with_export(module, probe), any_batch),
-        ("torch.export", lambda: capture_with_export(module, probe), one_shape),
+    probe: _Probe, expected: Any, name: str, watch: Watch
+) -> tuple[fx.GraphModule, Observed, dict[str, ShapeRange] | None]:
+    module, call, tensors = probe.module, probe.call, probe.tensors
+    shapes = {key: tensor.shape for key, tensor in zip(call.names, tensors, strict=True)}
+    one_shape: dict[str, ShapeRange] = {key: tuple((n, n) for n in shape) for key, shape in shapes.items()}
+    any_batch: dict[str, ShapeRange] = {key: tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(shape))
+                                        for key, shape in shapes.items()}  # fmt: skip
+    ways: list[tuple[str, Callable[[], fx.GraphModule], dict[str, ShapeRange] | None]] = [
+        ("torch.fx", lambda: capture_with_fx(module, call), None),
+        ("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch),
+        ("torch.export", lambda: capture_with_export(module, *tensors, call=call), one_shape),
     ]
-    if is_module_of_torch(module):
+    if is_module_of_torch(module) and len(tensors) == 1:
         ways.append(("torch.fx as one layer", lambda: capture_whole_with_fx(module), None))
     reasons = []
     for way, capture, shape_range in ways:
@@ -167,7 +205,7 @@ def _faithful_graph(
             if _same(observed.output, expected):
                 return graph_module, observed, shape_range
             reasons.append(f"{way}: the recorded graph gives another output than the network")
-    if not _same(_run(module, probe, name, watch), expected):
+    if not _same(_run(probe, name, watch), expected):
         reasons = ["it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"]
     elif any(word in reason for word in _BRANCHING for reason in reasons):
         reasons = ["it chooses what to compute by the numbers in its tensors, not by their shapes, which no graph can hold: "
@@ -175,11 +213,11 @@ def _faithful_graph(
     raise UntraceableError(name, reasons)
 
 
-def _observed(graph_module: fx.GraphModule, probe: Tensor) -> Observed:
+def _observed(graph_module: fx.GraphModule, probe: _Probe) -> Observed:
     """As `observe`, for a graph that computes the same again whatever numbers were drawn before. AliasingError for others."""
     before = torch.get_rng_state()
-    observed = observe(graph_module, probe.clone())
-    if not torch.equal(torch.get_rng_state(), before) and not _same(graph_module(probe.clone()), observed.output):
+    observed = observe(graph_module, *probe.copies())
+    if not torch.equal(torch.get_rng_state(), before) and not _same(graph_module(*probe.copies()), observed.output):
         raise AliasingError("the graph draws random numbers, others each time; draw them outside, and give them as input")
     return observed
 

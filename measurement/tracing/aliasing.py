@@ -65,13 +65,13 @@ class Observed:
     output: Any
 
 
-def observe(graph_module: fx.GraphModule, example: Tensor) -> Observed:
-    """Run the graph once on `example` (which it may change), note each node's facts, and rewire readers in the graph.
+def observe(graph_module: fx.GraphModule, *example: Tensor) -> Observed:
+    """Run the graph once on `example`, a tensor for each input (which it may change); note each node's facts, and rewire readers.
 
     Raises AliasingError where a value is read after its memory changed under it, or where the network's own state does.
     """
     watcher = _Watcher(graph_module)
-    output = watcher.run(example)
+    output = watcher.run(*example)
     for node, (args, kwargs) in watcher.rewired.items():
         node.args, node.kwargs = args, kwargs
     graph_module.recompile()

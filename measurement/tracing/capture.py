@@ -6,29 +6,54 @@ torch.export runs it with shapes only, follows control flow over shapes, and yie
 
 from __future__ import annotations
 
+import functools
 import inspect
 import logging
+import re
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 import torch
 from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_flatten
 
+from measurement.tracing.calls import ONE, Call
 from measurement.tracing.grouping import snake_case
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram  # torch.export is slow to import, and needed where fx fails only
 
 
-def capture_with_fx(module: nn.Module) -> fx.GraphModule:
+_SAME_BATCH = re.compile(r"L?\S*\.size\(\)\[0\] == L?\S*\.size\(\)\[0\]")
+
+
+class _Tracer(fx.Tracer):
+    """Gives the forward one stand-in for each tensor of a call, in the places where the call has them."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(param_shapes_constant=True)
+        self._call = call
+
+    def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
+        """The forward without arguments: those that it gets are bound to it."""
+        del is_module, concrete_args
+        plain = list(inspect.signature(root_fn).parameters)[1:2] if self._call.signature is None else []
+        names = plain or self._call.names
+        args, options = self._call.put([self.create_proxy("placeholder", _identifier(name), (), {}) for name in names])
+        return functools.wraps(root_fn)(lambda: root_fn(self.root, *args, **options)), []
+
+
+def _identifier(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+def capture_with_fx(module: nn.Module, call: Call = ONE) -> fx.GraphModule:
     """The graph that torch.fx records; whatever the network's own code raises on stand-ins comes through."""
-    defaults = _optional_arguments(module)
-    graph = fx.Tracer(param_shapes_constant=True).trace(module, concrete_args=defaults or None)
-    _drop_arguments(graph, keep=1)
+    graph = _Tracer(call).trace(module)
     targets = {node.target for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     return fx.GraphModule({str(target): attribute(module, str(target)) for target in targets}, graph)
 
@@ -47,32 +72,44 @@ def capture_whole_with_fx(module: nn.Module) -> fx.GraphModule:
     return fx.GraphModule(around, graph)
 
 
-def capture_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The functional graph that torch.export records for inputs of exactly the example's shape.
+def capture_with_export(module: nn.Module, *example: Tensor, call: Call = ONE) -> fx.GraphModule:
+    """The functional graph that torch.export records for inputs of exactly the example's shapes.
 
     Raises ValueError where the network changes its own buffers; what torch.export itself raises comes through.
     """
-    return _unlifted(_exported(module, example, None))
+    return _unlifted(_exported(module, example, call, None))
 
 
-def capture_batches_with_export(module: nn.Module, example: Tensor) -> fx.GraphModule:
-    """The same for inputs of any batch (dimension 0) of two or more, otherwise of the example's shape.
+def capture_batches_with_export(module: nn.Module, *example: Tensor, call: Call = ONE) -> fx.GraphModule:
+    """The same for inputs of any batch (dimension 0) of two or more, the same one for all, otherwise of the example's shapes.
 
     Raises ValueError where the graph would stand for some batches only.
     """
-    pair = torch.cat([example, example]) if example.shape[0] == 1 else example  # 1 would be taken for a constant
-    program = _exported(module, pair, {0: torch.export.Dim.AUTO})
+    batch = batch_of(example)
+    if batch is None:
+        raise ValueError("its inputs have no batch in common")
+    pair = [torch.cat([t, t]) if batch == 1 and t.dim() else t for t in example]  # 1 would be taken for a constant
+    program = _exported(module, pair, call, [{0: torch.export.Dim.AUTO} if t.dim() else None for t in example])
     ranges = list(program.range_constraints.values())
     # code of torch's own that checks further conditions on shapes; absent in older versions, where they are unknown
-    conditions = getattr(program, "_guards_code", ["unknown"])
+    conditions = [code for code in getattr(program, "_guards_code", ["unknown"]) if not _SAME_BATCH.fullmatch(str(code))]
     if len(ranges) != 1 or ranges[0].lower > 2 or str(ranges[0].upper) != "int_oo" or conditions:
         raise ValueError("the graph depends on the batch")
     return _unlifted(program)
 
 
-def _exported(module: nn.Module, example: Tensor, dynamic: dict[int, Any] | None) -> ExportedProgram:
-    shapes = None if dynamic is None else (dynamic,)
-    program: ExportedProgram = torch.export.export(module, (example,), dynamic_shapes=shapes, strict=False)
+def batch_of(example: Sequence[Tensor]) -> int | None:
+    """The size of dimension 0, where all tensors that have one have the same; None where they differ, or none has."""
+    sizes = {t.shape[0] for t in example if t.dim()}
+    return sizes.pop() if len(sizes) == 1 else None
+
+
+def _exported(module: nn.Module, example: Sequence[Tensor], call: Call, dynamic: Sequence[Any] | None) -> ExportedProgram:
+    args, options = call.put(example)
+    shapes: Any = None
+    if dynamic is not None:
+        shapes = (dynamic[0],) if call.signature is None else _like(call.by_parameter(example), iter(dynamic))
+    program: ExportedProgram = torch.export.export(module, args, options, dynamic_shapes=shapes, strict=False)
     program = program.run_decompositions({})
     if program.graph_signature.buffers_to_mutate:
         changed = ", ".join(sorted(program.graph_signature.buffers_to_mutate.values()))
@@ -80,37 +117,30 @@ def _exported(module: nn.Module, example: Tensor, dynamic: dict[int, Any] | None
     return program
 
 
+def _like(arguments: Any, found: Iterator[Any]) -> Any:
+    """The same structure with what is found in the places of the tensors, and None in those of constants."""
+    if isinstance(arguments, dict):
+        return {key: _like(value, found) for key, value in arguments.items()}
+    if isinstance(arguments, list | tuple):
+        return type(arguments)(_like(value, found) for value in arguments)
+    return next(found) if isinstance(arguments, Tensor) else None
+
+
 def _unlifted(program: ExportedProgram) -> fx.GraphModule:
     """The program as a module that reads its parameters by name, without torch's checks of the input."""
     whole = program.module()
+    leaves, _ = tree_flatten(program.example_inputs)
+    constants = {node for node, leaf in zip(whole.graph.find_nodes(op="placeholder"), leaves, strict=True)
+                 if not isinstance(leaf, Tensor)}  # fmt: skip
     graph = fx.Graph()
     env: dict[fx.Node, Any] = {}
     for node in whole.graph.nodes:
-        if str(node.target) == "_guards_fn" or (node.op == "get_attr" and not node.users):
+        if str(node.target) == "_guards_fn" or (node.op == "get_attr" and not node.users) or node in constants:
             continue
         if node.op == "call_function" and not node.users and node.target is torch.ops.aten.copy_.default:
             continue  # writes the new value back to the caller's input, which this project leaves alone
         env[node] = graph.node_copy(node, env.__getitem__)
     return fx.GraphModule(whole, graph)
-
-
-def _optional_arguments(module: nn.Module) -> dict[str, Any]:
-    """The forward's further arguments at their plain defaults, which `if mask is not None` and the like may test."""
-    parameters = list(inspect.signature(module.forward).parameters.values())[1:]
-    plain = bool | int | float | str | None
-    return {p.name: p.default for p in parameters if isinstance(p.default, plain)}
-
-
-def _drop_arguments(graph: fx.Graph, keep: int) -> None:
-    """Remove the placeholders of arguments with a known value, and fx's checks that they have it."""
-    extra = {node for node in graph.nodes if node.op == "placeholder"}
-    extra -= set(list(graph.find_nodes(op="placeholder"))[:keep])
-    for node in graph.nodes:
-        if extra.intersection(node.all_input_nodes) and node.op != "output":
-            extra.add(node)
-    for node in reversed(list(graph.nodes)):
-        if node in extra and not node.users:
-            graph.erase_node(node)
 
 
 @contextmanager

@@ -37,10 +37,9 @@ class TracedLayer:
     outputs: tuple[TensorSpec, ...]
 
 
-def input_node(graph: fx.Graph) -> fx.Node:
-    """The placeholder of the network's input; further ones are parameters left at their defaults."""
-    found: fx.Node = next(node for node in graph.nodes if node.op == "placeholder")
-    return found
+def input_nodes(graph: fx.Graph) -> list[fx.Node]:
+    """The placeholders of the network's input tensors, in their order."""
+    return [node for node in graph.nodes if node.op == "placeholder"]
 
 
 def is_step(node: fx.Node, facts: Facts) -> bool:
@@ -48,11 +47,12 @@ def is_step(node: fx.Node, facts: Facts) -> bool:
     return node.op.startswith("call_") and bool(facts[node].tensors)
 
 
-def module_layers(graph_module: fx.GraphModule, facts: Facts) -> tuple[TracedLayer, ...]:
+def module_layers(graph_module: fx.GraphModule, facts: Facts, names: Sequence[str] = (INPUT,)) -> tuple[TracedLayer, ...]:
     """A layer for each call of a leaf module and each functional operation on tensors.
 
     The item of a tuple that holds just one tensor belongs to what made the tuple. Names are the module's path, or the
-    path of the module around an operation and the operation's word; what comes again gets `_1`, `_2`.
+    path of the module around an operation and the operation's word; what comes again, or is an
+    input's name (`names`), gets `_1`, `_2`.
     """
     graph = graph_module.graph
     steps = [node for node in graph.nodes if is_step(node, facts)]
@@ -64,7 +64,7 @@ def module_layers(graph_module: fx.GraphModule, facts: Facts) -> tuple[TracedLay
         owner[node] = owner[source] if folded and isinstance(source, fx.Node) else node
         groups.setdefault(owner[node], []).append(node)
     alone = _alone_in_their_module(groups)
-    taken = {INPUT}
+    taken = {*names}
     named = []
     for first, nodes in groups.items():
         path, kind = _path(first), _kind(first, graph_module)
@@ -75,7 +75,7 @@ def module_layers(graph_module: fx.GraphModule, facts: Facts) -> tuple[TracedLay
         else:
             base = f"{path}.{kind}" if path else kind
         named.append((_unique(base, taken), kind, nodes))
-    return _layers(graph, facts, named)
+    return _layers(graph, facts, named, names)
 
 
 _PAPER: dict[str, dict[tuple[int, ...], tuple[str, ...]]] = {
@@ -113,7 +113,7 @@ def paper_layers(module: nn.Module, graph_module: fx.GraphModule, facts: Facts, 
             current = next((a for a in anchors if path == a or path.startswith(f"{a}.")), current)
             groups.setdefault(current, []).append(node)
     named = [(a, snake_case(type(module.get_submodule(a)).__name__), nodes) for a, nodes in groups.items()]
-    return _layers(graph_module.graph, facts, named)
+    return _layers(graph_module.graph, facts, named, (INPUT,))
 
 
 def _paper_anchors(module: nn.Module) -> list[str] | None:
@@ -127,15 +127,16 @@ def _paper_anchors(module: nn.Module) -> list[str] | None:
     return None
 
 
-def _layers(graph: fx.Graph, facts: Facts, named: Sequence[tuple[str, str, list[fx.Node]]]) -> tuple[TracedLayer, ...]:
+def _layers(graph: fx.Graph, facts: Facts, named: Sequence[tuple[str, str, list[fx.Node]]],
+            names: Sequence[str]) -> tuple[TracedLayer, ...]:  # fmt: skip
     owner = {node: name for name, _, nodes in named for node in nodes}
-    source = input_node(graph)
+    sources = dict(zip(input_nodes(graph), names, strict=True))
     found = []
     for name, kind, nodes in named:
         inputs: dict[str, None] = {}
         for node in nodes:
             for read in tensors_read(node, facts):
-                reader_of = INPUT if read is source else owner[read]
+                reader_of = sources.get(read) or owner[read]
                 if reader_of != name:
                     inputs[reader_of] = None
         values = [node for node in nodes if any(_hands_on(node, user, owner, facts) for user in node.users)]

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.units import counted
+from measurement.tracing.calls import ByParameter, call
 from runner.client.exchange import Exchange
 from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
@@ -147,16 +148,16 @@ class Pipeline:
             self.results.append(result)
         self.events.tell(ImageEnded(number=number, result=result))
 
-    def _whole(self, name: str, image: Tensor) -> ImageResult:
+    def _whole(self, name: str, image: Tensor | ByParameter) -> ImageResult:
         begin = time.perf_counter()
-        outputs = flat_outputs(self.route.head(image))
+        outputs = flat_outputs(call(self.route.head, image))
         t_edge_s = time.perf_counter() - begin
         return ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
                            latency_s=time.perf_counter() - begin, began_s=begin - self._start, cut=self.route.cut)  # fmt: skip
 
-    def _begin(self, connection: ServerConnection, number: int, name: str, image: Tensor) -> _Image:
+    def _begin(self, connection: ServerConnection, number: int, name: str, image: Tensor | ByParameter) -> _Image:
         begin = time.perf_counter()
-        crossing = self.route.head(image)
+        crossing = call(self.route.head, image)
         t_edge_s = time.perf_counter() - begin
         return _Image(self.route, number, name, begin, t_edge_s, crossing, connection.ask(number, crossing))
 

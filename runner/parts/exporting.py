@@ -94,7 +94,7 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     if to == "onnx":
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)
-    traced = trace_checked(network.builder, module, network, only_input(network), network.granularity)
+    traced = trace_checked(network.builder, module, network, network, network.granularity)
     image = _image(module, only_input(network))
     halves = split_traced(traced, plan.edge_layers) if plan.x2 else (module, None)
     try:

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 
 from lmos_opt.errors import LmosError
 from lmos_opt.plan import PlannedNetwork
-from lmos_opt.tensors import only_input
 from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
-from runner.parts.network import DigestError, build, builder_here, example_input, trace_checked
+from runner.parts.network import DigestError, build, builder_here, example_of, trace_checked
 
 
 @dataclass(frozen=True)
@@ -40,13 +39,13 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str])
         if is_open(here):
             raise
     module = build(network.builder, weights, networks)
-    traced = trace_checked(network.builder, module, network, only_input(network), network.granularity)
+    traced = trace_checked(network.builder, module, network, network, network.granularity)
     return LoadedNetwork(HollowNetwork.of(module), traced)
 
 
 def _hollow(builder: str, network: PlannedNetwork, weights: str) -> LoadedNetwork:
     hollow = HollowNetwork.build(builder, weights, allow_code=not is_open(builder))
-    traced = hollow.trace(example_input(only_input(network)), network.granularity)
+    traced = hollow.trace(example_of(network), network.granularity)
     found = hollow.digest(traced.structure)
     if found != network.digest:
         raise DigestError(network.builder, network, found)

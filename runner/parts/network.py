@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,15 +10,16 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
+from lmos_opt.tensors import InputSpec, TakesInputs, arguments_of, put_together
 from measurement.networks import build_network, network_digest
 from measurement.sources import get
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import Slot
+from measurement.tracing.calls import ByParameter, step
 from runner.errors import RunnerError
 from runner.wire.tensors import DTYPES
-
-_PLAIN_KEY = re.compile(r"[^.\[\s]+")
 
 
 class DigestError(RunnerError):
@@ -35,10 +35,30 @@ def _short(digest: str) -> str:
     return digest[: len("sha256:") + 12]
 
 
+def example_of(record: TakesInputs) -> Tensor | ByParameter:
+    """What the network may be called with: `example_input` of each of its inputs. InputError likewise."""
+    return given_by(record, {name: example_input(spec) for name, spec in record.input_tensors.items()})
+
+
+def given_by(record: TakesInputs, tensors: Mapping[str, Tensor]) -> Tensor | ByParameter:
+    """A network's inputs by name as it takes them: the tensor where it takes one, else each argument by its parameter."""
+    if record.input is not None:
+        return tensors[INPUT]
+    return ByParameter({key: put_together(value, tensors.__getitem__) for key, value in arguments_of(record).items()})
+
+
 def example_input(spec: TensorSpec) -> Tensor:
-    """Zeros of the input's shape and dtype. InputError for one that this machine cannot hold."""
+    """Zeros of the input's shape and dtype. InputError for one that this machine cannot hold.
+
+    Of whole numbers whose range is known, the first half is the greatest and the rest the least: lengths, masks and indices that
+    the network takes.
+    """
     try:
-        return torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+        found = torch.zeros(spec.shape, dtype=DTYPES[spec.dtype])
+        if isinstance(spec, InputSpec) and spec.low is not None and spec.high is not None:
+            flat = found.view(-1)
+            flat[: (flat.numel() + 1) // 2], flat[(flat.numel() + 1) // 2 :] = spec.high, spec.low
+        return found
     except (RuntimeError, MemoryError, OverflowError):
         shape = "x".join(map(str, spec.shape))
         raise InputError("input", f"{shape} {spec.dtype} are {spec.bytes} bytes, more than this machine can hold") from None
@@ -78,10 +98,10 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
 
 
 def trace_checked(
-    where: str, module: nn.Module, source: NetworkSource, spec: TensorSpec, granularity: Granularity
+    where: str, module: nn.Module, source: NetworkSource, inputs: TakesInputs, granularity: Granularity
 ) -> TracedNetwork:
     """The traced network; DigestError unless it is the source's, in architecture and weights."""
-    traced = trace_network(module, example_input(spec), granularity)
+    traced = trace_network(module, example_of(inputs), granularity)
     found = network_digest(module, traced.structure)
     if found != source.digest:
         raise DigestError(where, source, found)
@@ -138,9 +158,7 @@ def _path(path: Sequence[object]) -> str:
 def _step(part: object) -> str:
     if not isinstance(part, MappingKey):  # of a sequence, a named tuple, or what somebody registered
         return f".{next((getattr(part, name) for name in ('idx', 'name') if hasattr(part, name)), part)}"
-    key = part.key
-    plain = isinstance(key, str) and _PLAIN_KEY.fullmatch(key) and key.isprintable()
-    return f".{key}" if plain else f"[{key!r}]"
+    return step(part.key)
 
 
 def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:

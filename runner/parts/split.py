@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import inspect
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -15,11 +16,13 @@ from lmos_opt.graph import INPUT, tensor_names
 from lmos_opt.profile import Granularity
 from measurement.tracing import ShapeRange, TracedNetwork, trace_network
 from measurement.tracing.aliasing import reads_only_metadata
-from measurement.tracing.grouping import input_node, is_step
+from measurement.tracing.calls import Call, Example
+from measurement.tracing.grouping import input_nodes, is_step
 from runner.parts.halves import Half, without_numbers
 from runner.parts.network import Leaf, flat_outputs, leaves_of
 
 Scalar = int | float | tuple[Any, ...]
+ShapeRanges = Mapping[str, ShapeRange]
 
 
 class Crossing(dict[str, Tensor]):
@@ -44,25 +47,35 @@ class Crossing(dict[str, Tensor]):
 
 
 class Head(nn.Module):
-    """The edge's half: `head(image)` returns the Crossing. Holds only what its layers use."""
+    """The edge's half: called as the network is, it returns the Crossing. Holds only what its layers use."""
 
-    def __init__(self, body: fx.GraphModule, names: tuple[tuple[str, ...], ...], scalars: tuple[str, ...],
-                 kept: tuple[Leaf, ...], sizes: fx.GraphModule | None, shape_range: ShapeRange | None) -> None:  # fmt: skip
+    def __init__(self, body: fx.GraphModule, call: Call, names: tuple[tuple[str, ...], ...], scalars: tuple[str, ...],
+                 kept: tuple[Leaf, ...], sizes: fx.GraphModule | None, shape_range: ShapeRanges | None) -> None:  # fmt: skip
         super().__init__()
-        self.body = body
+        self.body, self.call = body, call
         self._names, self._scalars, self._shape_range = names, scalars, shape_range
         self._kept = tuple((leaf.path, leaf.place) for leaf in kept)
         self._sizes = (sizes,)  # in a tuple: it holds no numbers, and is none of the head's submodules
 
-    def forward(self, image: Tensor) -> Crossing:
-        """Run the edge's layers.
+    @property
+    def signature(self) -> inspect.Signature | None:
+        """The network's own; None where it takes one tensor."""
+        return self.call.signature
 
-        Raises InputError where `image` has a shape that this cut was not made for.
+    def forward(self, *args: Any, **options: Any) -> Crossing:
+        """Run the edge's layers on what the network takes.
+
+        Raises InputError for a call of another structure than the example's, and for tensors of shapes that this cut was not made
+        for.
         """
-        self._check_shape(tuple(image.shape))
+        return self.on(self.call.tensors(args, options))
+
+    def on(self, tensors_in: Sequence[Tensor]) -> Crossing:
+        """The same from the call's tensors alone, in the order of `call.names`."""
+        self._check_shapes(tensors_in)
         (sizes,) = self._sizes
-        foreign = () if sizes is None else sizes(torch.empty_like(image, device="meta"))[0]
-        values, scalars, made = self.body(image, *foreign)
+        foreign = () if sizes is None else sizes(*(torch.empty_like(t, device="meta") for t in tensors_in))[0]
+        values, scalars, made = self.body(*tensors_in, *foreign)
         tensors: dict[str, Tensor] = {}
         for names, value in zip(self._names, values, strict=True):
             found = [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
@@ -70,14 +83,21 @@ class Head(nn.Module):
         kept = {path: tree_leaves(value)[place] for (path, place), value in zip(self._kept, made, strict=True)}
         return Crossing(tensors, {name: _as_tuple(v) for name, v in zip(self._scalars, scalars, strict=True)}, kept)
 
-    def _check_shape(self, shape: tuple[int, ...]) -> None:
-        bounds = self._shape_range
-        if bounds is None or (len(shape) == len(bounds) and all(
-            low <= n and (high is None or n <= high) for n, (low, high) in zip(shape, bounds, strict=True)
-        )):
+    def _check_shapes(self, tensors: Sequence[Tensor]) -> None:
+        if self._shape_range is None:
             return
-        wanted = ", ".join(str(low) if low == high else f"{low} or more" for low, high in bounds)
-        raise InputError("image", f"has shape {list(shape)}, but this split holds for [{wanted}] only")
+        for name, tensor in zip(self.call.names, tensors, strict=True):
+            shape, bounds = tuple(tensor.shape), self._shape_range[name]
+            if len(shape) != len(bounds) or not all(
+                low <= n and (high is None or n <= high) for n, (low, high) in zip(shape, bounds, strict=True)
+            ):
+                wanted = ", ".join(str(low) if low == high else f"{low} or more" for low, high in bounds)
+                where = "image" if name == INPUT else name
+                raise InputError(where, f"has shape {list(shape)}, but this split holds for [{wanted}] only")
+        batches = {tensor.shape[0] for name, tensor in zip(self.call.names, tensors, strict=True)
+                   if self._shape_range[name] and self._shape_range[name][0][1] is None}  # fmt: skip
+        if len(batches) > 1:
+            raise InputError(INPUT, f"has tensors of the batches {sorted(batches)}, but this split holds for one batch of all")
 
 
 class Tail(nn.Module):
@@ -126,11 +146,13 @@ def made_by(tail: nn.Module, crossing: Mapping[str, Tensor]) -> dict[str, Tensor
 def split_module(
     module: nn.Module,
     edge_layers: Iterable[str],
-    example_input: Tensor,
+    example_input: Example,
     *,
     granularity: Granularity = "module",
 ) -> tuple[Head, Tail]:
     """`module` in eval mode as two modules: `tail(head(image))` equals `module(image)`, bit for bit.
+
+    The example is a tensor, a tuple of arguments, or a dictionary of them by name; the head is called as the module is.
 
     `edge_layers` name layers of the profile at the same granularity, in any order; whatever they read must be among
     them. The halves share the network's parameters, each holding only those it uses. A tensor crosses if a layer at
@@ -152,7 +174,7 @@ def _checked(traced: TracedNetwork, edge_layers: Iterable[str]) -> frozenset[str
         raise InputError(traced.name, f"has no layer {unknown[0]!r}")
     for layer in traced.layers:
         for source in layer.inputs:
-            if layer.name in edge and source != INPUT and source not in edge:
+            if layer.name in edge and source not in traced.input_tensors and source not in edge:
                 raise InputError(traced.name, f"layer {layer.name!r} is at the edge, but its input {source!r} is not")
     return edge
 
@@ -163,16 +185,16 @@ class _Cut:
     def __init__(self, traced: TracedNetwork, edge: frozenset[str]) -> None:
         self._traced = traced
         self._nodes: list[fx.Node] = list(traced.graph_module.graph.nodes)
-        self._input = input_node(traced.graph_module.graph)
+        self._inputs = dict(zip(input_nodes(traced.graph_module.graph), traced.input_tensors, strict=True))
         self._output = self._nodes[-1]
         steps = {node: layer.name in edge for layer in traced.layers for node in layer.nodes}
         self._edge_steps = [node for node in self._nodes if steps.get(node) is True]
         self._server_steps = [node for node in self._nodes if steps.get(node) is False]
         self._sent = dict(self._crossing_tensors(edge))
-        here = {self._input, *self._edge_steps}
+        here = {*self._inputs, *self._edge_steps}
         self._leaves = leaves_of(traced)
         self._kept = tuple(leaf for leaf in self._leaves if leaf.spec is not None and leaf.node in here)
-        self._edge_ready = self._ready({self._input, *self._edge_steps})
+        self._edge_ready = self._ready(here)
         self._server_ready = self._ready({*self._sent, *self._server_steps})
         self._scalars: dict[fx.Node, Scalar] = {}
 
@@ -191,7 +213,7 @@ class _Cut:
         sizes = self._sizes(foreign)
         kept = tuple(leaf.node for leaf in self._kept if leaf.node is not None)
         half = Half(self._traced, [*self._sent, *kept])
-        half.receive(self._input, ["image"])
+        self._receive_inputs(half)
         if sizes is not None:
             for node in foreign:
                 half.receive_scalar(node, f"size_{node.name}")
@@ -199,8 +221,8 @@ class _Cut:
         self._build(half, needed)
         shape_range = self._traced.shape_range
         if foreign and sizes is None:  # the example's sizes stand in the graph, so it is right for them alone
-            shape_range = tuple((n, n) for n in self._traced.input.shape)
-        return Head(half.returns(tuple(self._sent), tuple(self._scalars), kept), tuple(self._sent.values()),
+            shape_range = {name: tuple((n, n) for n in spec.shape) for name, spec in self._traced.input_tensors.items()}
+        return Head(half.returns(tuple(self._sent), tuple(self._scalars), kept), self._traced.call, tuple(self._sent.values()),
                     tuple(node.name for node in self._scalars), self._kept, sizes, shape_range)
 
     def _sizes(self, foreign: list[fx.Node]) -> fx.GraphModule | None:
@@ -213,16 +235,20 @@ class _Cut:
             if node in needed:
                 needed.update((a, True) for a in node.all_input_nodes if a.op.startswith("call_"))
         half = Half(self._traced, ())
-        half.receive(self._input, ["image"])
+        self._receive_inputs(half)
         self._build(half, needed)
         sizes = without_numbers(half.returns(tuple(foreign)))
-        known = self._traced.input
+        known = self._traced.input_tensors.values()
         try:
-            image = torch.empty(known.shape, dtype=getattr(torch, known.dtype), device="meta")
-            found = list(sizes(image)[0])
+            shapes = [torch.empty(spec.shape, dtype=getattr(torch, spec.dtype), device="meta") for spec in known]
+            found = list(sizes(*shapes)[0])
         except Exception:  # noqa: BLE001 - an operation without a shape function may raise anything
             return None
         return sizes if found == [self._traced.facts[node].value for node in foreign] else None
+
+    def _receive_inputs(self, half: Half) -> None:
+        for k, node in enumerate(self._inputs):
+            half.receive(node, ["image" if len(self._inputs) == 1 else f"input_{k}"])
 
     def _tail(self) -> Tail:
         needed: dict[fx.Node, bool] = {}
@@ -278,8 +304,7 @@ class _Cut:
         """The nodes whose value is there, or can be made, where these tensors are."""
         ready = set(tensors)
         for node in self._nodes:
-            default = node.op == "placeholder" and node is not self._input
-            if node.op == "get_attr" or default or (self._is_glue(node) and ready.issuperset(node.all_input_nodes)):
+            if node.op == "get_attr" or (self._is_glue(node) and ready.issuperset(node.all_input_nodes)):
                 ready.add(node)
         return ready
 
@@ -289,8 +314,9 @@ class _Cut:
     def _crossing_tensors(self, edge: frozenset[str]) -> Iterator[tuple[fx.Node, tuple[str, ...]]]:
         """The nodes whose tensors cross, in order, with these tensors' names."""
         read = {source for layer in self._traced.layers if layer.name not in edge for source in layer.inputs}
-        if INPUT in read:
-            yield self._input, (INPUT,)
+        for node, name in self._inputs.items():
+            if name in read:
+                yield node, tensor_names(name, 1)
         for layer in self._traced.layers:
             if layer.name in edge and layer.name in read:
                 names = iter(tensor_names(layer.name, len(layer.outputs)))

@@ -11,6 +11,7 @@ from contextlib import suppress
 import torch
 from torch import Tensor, nn
 
+from measurement.tracing.calls import call
 from runner.client.exchange import ServerAnswer
 from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
@@ -36,7 +37,7 @@ def compare(connection: ServerConnection | None, head: nn.Module, pictures: Imag
     difference, classifies = 0.0, True
     with suppress(KeyboardInterrupt):
         for k in range(min(most, len(pictures))):
-            crossing = head(pictures.load(k))
+            crossing = call(head, pictures.load(k))
             coded = _answer(connection, first + 2 * k, crossing, False, timeouts)
             plain = coded and _answer(connection, first + 2 * k + 1, crossing, True, timeouts)
             if coded is None or plain is None:

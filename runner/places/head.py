@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lmos_opt.plan import Plan, PlannedNetwork
-from lmos_opt.tensors import only_input
+from measurement.tracing.calls import call
 from runner.adaptation.cuts import check_memory
 from runner.client.pipeline import Route
 from runner.client.server_connection import ServerConnection
@@ -22,7 +22,7 @@ from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
 from runner.parts.loading import load_planned
-from runner.parts.network import example_input, outputs_of
+from runner.parts.network import example_of, outputs_of
 from runner.parts.sparing import spare_copies
 from runner.parts.split import Head, split_traced
 
@@ -66,7 +66,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         pictures.load(0)  # its libraries are
         for route in routes:
             with torch.inference_mode(), contextlib.suppress(Exception):  # numbers that mean nothing may be any
-                route.head(example_input(only_input(network)))
+                call(route.head, example_of(network))
         release()
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)
@@ -87,7 +87,7 @@ def head_memory(built: BuiltRoutes, pictures: Images) -> list[int]:
             release()
             with PeakMemory() as peak:
                 for route in built.routes:
-                    route.head(image)
+                    call(route.head, image)
             del image
             found.append(max(peak.private_bytes - built.program_bytes, 0))
     return found

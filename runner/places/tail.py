@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import LmosError
-from lmos_opt.tensors import only_input
 from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
+from measurement.tracing.calls import ByParameter, call
 from runner.faults.refusal import Refusal
-from runner.parts.network import DigestError, build, example_input, trace_checked
+from runner.parts.network import DigestError, build, example_input, example_of, trace_checked
 from runner.parts.split import Crossing, made_by, split_traced
 from runner.places.batching import Batches, sizes_that_pay
 from runner.wire.agreed_codec import codec_for
@@ -73,10 +73,13 @@ class Networks:
         """The tail of a network that was built, checked and run once; Refusal where that cannot be."""
         if self._digests is not None and request.network.digest not in self._digests:
             raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
-        spec = only_input(request)
-        if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
-            raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "
-                                     f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
+        specs = request.input_tensors.values()
+        for spec in specs:
+            if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
+                raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "
+                                         f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
+        if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
+            raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
         with self._building:
             traced = self._traced(request)
             with _refusing("refused", f"the codec {request.codec} cannot be used"):
@@ -84,13 +87,13 @@ class Networks:
             with self._computing, _refusing("split", "the network cannot be split there"):
                 head, tail = split_traced(traced, request.edge_layers)
                 batches = self._shared(request, head, tail, codec)
-                return ServedPlan(head, tail, example_input(spec), self._computing, codec, batches)
+                return ServedPlan(head, tail, example_of(request), self._computing, codec, batches)
 
     def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
         """What the peers with this tail compute with together, where that pays."""
-        if self._batch == 1 or codec is not None:
+        spec = request.input
+        if self._batch == 1 or codec is not None or spec is None:
             return None
-        spec = only_input(request)
         key = (request.network.digest, spec.shape, spec.dtype, request.granularity, frozenset(request.edge_layers))
         found = self._batches.get(key)
         if found is None:
@@ -116,7 +119,7 @@ class Networks:
                 module = build(builder, weights, self._networks)
         # A cached network may be at work for another peer, and tracing takes it apart for a moment.
         with self._computing, _refusing("refused", f"{builder} cannot be checked"):
-            traced = trace_checked(builder, module, request.network, only_input(request), request.granularity)
+            traced = trace_checked(builder, module, request.network, request, request.granularity)
         self._cache[builder, weights] = module
         self._cache.move_to_end((builder, weights))
         while len(self._cache) > CACHED_NETWORKS:
@@ -146,12 +149,12 @@ class ServedPlan:
     `waited_s` is how long the last question waited for others' tails.
     """
 
-    def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor, computing: threading.Lock,
+    def __init__(self, head: nn.Module, tail: nn.Module, example: Tensor | ByParameter, computing: threading.Lock,
                  codec: Codec | None = None, batches: Batches | None = None) -> None:  # fmt: skip
         self._tail, self._computing, self._codec, self._batches = tail, computing, codec, batches
         self.waited_s = 0.0
         with torch.inference_mode():
-            crossing = head(example)
+            crossing = call(head, example)
             self._scalars = json.loads(json.dumps(crossing.scalars))  # as they arrive: tuples become lists
             self._expected, _ = pack(crossing)
             results, _ = pack(made_by(tail, crossing))

@@ -143,7 +143,7 @@ class ShapeControl(nn.Module):
 def test_what_fx_gets_wrong_or_cannot_follow_is_exported(module):
     torch.manual_seed(0)
     traced = trace_network(module(), torch.randn(2, 4))
-    assert traced.shape_range == ((2, None), (4, 4))
+    assert traced.shape_range == {"input": ((2, None), (4, 4))}
     assert not any(facts.mutates for facts in traced.facts.values())
 
 
@@ -232,9 +232,9 @@ def test_control_flow_over_numbers_is_refused_with_every_reason():
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("example", [(torch.ones(2, 4),), None, 3])
-def test_one_tensor_is_the_only_input(example):
-    with pytest.raises(InputError, match="one tensor"):
+@pytest.mark.parametrize("example", [[torch.ones(2, 4)], None, 3])
+def test_an_example_is_a_tensor_or_arguments(example):
+    with pytest.raises(InputError, match="takes a tensor, a tuple of arguments or a dictionary"):
         trace_network(nn.Linear(4, 4), example)
 
 
