@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lmos.output import activity, err
 from lmos_opt.errors import InputError
-from lmos_opt.plan import PlannedNetwork
+from lmos_opt.files import input_errors
+from lmos_opt.graph import INPUT
+from lmos_opt.plan import PlannedNetwork, picture_or_first
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
-from lmos_opt.tensors import inputs_of, only_input
+from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
 from measurement import codecs
 from measurement.codec_effects import measure_codec
 from measurement.networks import build_network, is_open
@@ -23,18 +24,20 @@ from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import trace_network
-from measurement.tracing.aliasing import tensor_spec
+from measurement.tracing.calls import Example
 from runner.errors import RunnerError
 from runner.images import find_images
 from runner.memory import keep_heap
 from runner.parts.network import example_input
 
 
-def make_profile(builder: str, weights: str, granularity: Granularity, shape: tuple[int, int, int] | None) -> NetworkProfile:
+def make_profile(builder: str, weights: str, granularity: Granularity,
+                 inputs: tuple[int, int, int] | Mapping[str, InputSpec] | None) -> NetworkProfile:  # fmt: skip
     """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
 
-    Without a `shape`, the input is what the network's source says. torchvision's are traced by shapes, their weights never all in
-    memory; others' graphs are held against the network's numbers.
+    `inputs` are the shape of a picture, or inputs by name (`parse_inputs`); without them, the input is what the network's source
+    says. torchvision's are traced by shapes, their weights never all in memory; others' graphs are held against the network's
+    numbers.
     """
     with activity(f"building {builder}") as tell:
         own = not is_open(builder)
@@ -43,21 +46,20 @@ def make_profile(builder: str, weights: str, granularity: Granularity, shape: tu
         else:
             hollow = HollowNetwork.build(builder, weights)
         tell(f"tracing {builder}")
-        example = _example(builder, hollow.module, shape)
-        spec = tensor_spec(example)
+        example = _example(builder, hollow.module, inputs)
         traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
-        said = conventions_of(builder, weights, spec).model_dump(exclude_none=True)
+        said = conventions_of(builder, weights, picture_or_first(traced)).model_dump(exclude_none=True)
         source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), **said)
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 
-def _example(builder: str, module: nn.Module, shape: tuple[int, int, int] | None) -> Tensor:
-    if shape is not None:
-        return example_input(TensorSpec(shape=(1, *shape), dtype="float32"))
-    found = example_of(builder, module)
-    if not isinstance(found, Tensor):
-        raise InputError(builder, "takes more than one tensor as its input")
-    return found
+def _example(builder: str, module: nn.Module, inputs: tuple[int, int, int] | Mapping[str, InputSpec] | None) -> Example:
+    if inputs is None:
+        return example_of(builder, module)
+    if isinstance(inputs, tuple):
+        return example_input(TensorSpec(shape=(1, *inputs), dtype="float32"))
+    found = {name: example_input(spec) for name, spec in inputs.items()}
+    return found[INPUT] if list(found) == [INPUT] else found
 
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
@@ -66,10 +68,12 @@ def time_profile(profile: NetworkProfile, threads: int | None = None, precision:
     source = profile.network
     if source is None:
         raise InputError(profile.name, "names no network to build, so it cannot be timed")
+    images = find_images(PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity,
+                                        **inputs_of(profile)), None)  # fmt: skip
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on this machine") as tell:
         module = build_network(source.builder, source.weights, allow_code=True)
-        timed = timed_profile(profile, module, torch.rand(only_input(profile).shape), threads=threads, precision=precision,
+        timed = timed_profile(profile, module, images.load(0), threads=threads, precision=precision,
                               budget_s=budget_s)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
@@ -118,6 +122,34 @@ def weights_of(builder: str, asked: str | None) -> str:
     if re.fullmatch(r"[A-Z][A-Z0-9_]*", asked):
         return f"torchvision:{asked}"
     return f"file:{asked}"
+
+
+_INPUT = re.compile(r"(?:(?P<name>[^\W\d]\w*)=)?(?P<shape>[1-9]\d{0,8}(?:x[1-9]\d{0,8})*)(?::(?P<dtype>\w+))?"
+                    r"(?::(?P<low>-?\d{1,15})\.\.(?P<high>-?\d{1,15}))?")  # fmt: skip
+
+
+def parse_inputs(texts: Sequence[str]) -> dict[str, InputSpec] | None:
+    """`3x224x224`, or `ids=128:int64` and `mask=128:int64`, as inputs by the forward's parameters, or `input` without a name; None
+    where there are none.
+
+    Shapes have no batch, which is 1. Whole numbers are from 0 and 1, or from a range such as `ids=128:int64:0..30521`.
+    """
+    found: dict[str, InputSpec] = {}
+    for text in texts:
+        match = _INPUT.fullmatch(text)
+        name = match["name"] or INPUT if match else ""
+        if match is None or (match["name"] is None and match["dtype"] is None and match["shape"].count("x") != 2):
+            raise InputError("--input", f"{text!r} is not a shape such as 3x224x224, or an input such as ids=128:int64")
+        if name in found or (found and INPUT in (name, *found)):
+            raise InputError("--input", f"{text!r} stands beside another input; each needs a name of its own, as ids=128:int64")
+        dtype = match["dtype"] or "float32"
+        ends = {"low": 0, "high": 1} if dtype in WHOLE else {}
+        if match["low"]:
+            ends = {"low": int(match["low"]), "high": int(match["high"])}
+        with input_errors("--input"):
+            shape = (1, *map(int, match["shape"].split("x")))
+            found[name] = InputSpec.model_validate({"shape": shape, "dtype": dtype, **ends})
+    return found or None
 
 
 def parse_shape(text: str) -> tuple[int, int, int]:

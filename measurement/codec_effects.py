@@ -12,12 +12,12 @@ from torch.utils._pytree import tree_leaves
 
 from lmos_opt.codec_sizes import MeasuredCodec, Sent
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
 from lmos_opt.profile import NetworkProfile
 from measurement.codecs import Codec
 from measurement.timing import cpu_name
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import tensor_spec
+from measurement.tracing.calls import Example
 from measurement.tracing.undisturbed import undisturbed
 
 Trials = dict[str, list[list["Trial"]]]
@@ -42,7 +42,7 @@ class Trial:
             self.bytes, self.found = payload.nbytes, flat.as_strided(laid_out.shape, laid_out.stride())
 
 
-def measure_codec(profile: NetworkProfile, module: nn.Module, codec: Codec, images: Sequence[Tensor], about: str) -> MeasuredCodec:
+def measure_codec(profile: NetworkProfile, module: nn.Module, codec: Codec, images: Sequence[Example], about: str) -> MeasuredCodec:
     """Bytes (the mean) and times (the median) of each layer's output over `images`, of which `about` says what they are.
 
     Raises InputError where the codec is none for the network, or `profile` is not the profile of `module`.
@@ -63,13 +63,14 @@ def measure_codec(profile: NetworkProfile, module: nn.Module, codec: Codec, imag
     return MeasuredCodec(sent={name: _sent(trials) for name, trials in found.items()}, about=conditions)
 
 
-def try_codec(traced: TracedNetwork, module: nn.Module, codec: Codec, image: Tensor) -> dict[str, list[Trial]]:
-    """Each layer's tensors through the codec, as they come about in one run; `input` is the image."""
-    found = {INPUT: [Trial(codec, INPUT, image)]}
+def try_codec(traced: TracedNetwork, module: nn.Module, codec: Codec, image: Example) -> dict[str, list[Trial]]:
+    """Each layer's tensors through the codec, as they come about in one run; inputs by their names."""
+    tensors = traced.tensors_of(image)
+    found = {name: [Trial(codec, name, tensor)] for name, tensor in zip(traced.input_tensors, tensors, strict=True)}
     if codec.only_input:
         return found
     with undisturbed(module), torch.inference_mode():
-        _Watching(traced, codec, found).run(image.clone())
+        _Watching(traced, codec, found).run(*(tensor.clone() for tensor in tensors))
     return found
 
 

@@ -78,7 +78,7 @@ def bench(network: str, weights: str, names: Sequence[str], cuts: Sequence[int] 
     planned = PlannedNetwork(**source.model_dump(), name=network, granularity="module", input=traced.input)
     chosen = [codecs.get(name).for_network(source, traced.input) for name in names]
     images = find_images(planned, None, pictures)
-    inputs = [images.load(k) for k in range(len(images))]
+    inputs = [traced.tensors_of(images.load(k))[0] for k in range(len(images))]
     found = []
     with torch.inference_mode():
         whole = [_logits(module(image)) for image in inputs]

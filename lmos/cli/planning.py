@@ -54,8 +54,13 @@ def profile(
             help="One layer is a layer as the paper counts, or a module. [default: paper for its five networks, else module]",
         ),
     ] = None,
-    input_shape: Annotated[
-        str | None, typer.Option("--input", metavar="CxHxW", help="The input's shape. [default: as its source says, or 3x224x224]")
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            metavar="CxHxW|NAME=SHAPE:DTYPE",
+            help="The input's shape; or each input by its name, as ids=128:int64. [default: as its source says, or 3x224x224]",
+        ),
     ] = None,
     time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
     precision: Annotated[
@@ -93,7 +98,7 @@ def profile(
     from lmos_opt.sources import Options
 
     command.run(command.Request(
-        network=network, output=output, granularity=granularity, input_shape=input_shape, time=time, precision=precision,
+        network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
         budget=budget, weights=weights, told=Told(preprocess, labels), threads=threads, codecs=codecs or [], every=every, plot=plot,
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back), as_json=as_json,
     ))  # fmt: skip

@@ -10,7 +10,7 @@ from typing import cast, get_args
 from lmos.commands.conventions import Told
 from lmos.commands.profile_tables import profile_tables
 from lmos.output import err, out, print_json
-from lmos.profiles import make_profile, measure_codecs, parse_shape, time_profile, weights_of
+from lmos.profiles import make_profile, measure_codecs, parse_inputs, time_profile, weights_of
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.plan import picture_or_first
@@ -30,7 +30,7 @@ class Request:
     network: str
     output: Path | None
     granularity: str | None
-    input_shape: str | None
+    inputs: Sequence[str]
     time: bool
     precision: str
     budget: str
@@ -53,8 +53,8 @@ def run(request: Request) -> None:
     if plot is not None:
         check(plot)
     builder = parse_builder(request.network)
-    shape = None if request.input_shape is None else parse_shape(request.input_shape)
-    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), shape)
+    inputs = parse_inputs(request.inputs)
+    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), inputs)
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.time:

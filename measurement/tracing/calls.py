@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import DTYPE_BYTES
-from lmos_opt.tensors import WHOLE, Argument, InputSpec, put_together
+from lmos_opt.tensors import WHOLE, Argument, InputSpec, TakesInputs, arguments_of, put_together
 
 _PLAIN_KEY = re.compile(r"[^.\[\s]+")
 _DEEPEST = 12
@@ -130,6 +130,13 @@ def call(part: Callable[..., Any], example: Example | ByParameter) -> Any:
         args, options = bound(signature, example)
         return part(*args, **options)
     return part(**example)
+
+
+def given_by(record: TakesInputs, tensors: Mapping[str, Tensor]) -> Tensor | ByParameter:
+    """A network's inputs by name as it takes them: the tensor where it takes one, else each argument by its parameter."""
+    if record.input is not None:
+        return tensors[INPUT]
+    return ByParameter({key: put_together(value, tensors.__getitem__) for key, value in arguments_of(record).items()})
 
 
 def input_spec(tensor: Tensor) -> InputSpec:

@@ -13,14 +13,13 @@ from torch import Tensor
 
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing import Preprocessing, takes_pictures
-from lmos_opt.profile import TensorSpec
-from lmos_opt.tensors import only_input
+from lmos_opt.tensors import WHOLE, InputSpec
 from lmos_opt.units import counted
 from measurement.networks.pictures import read_picture
 from measurement.networks.preprocessing import preparing, preprocessing_of
+from measurement.tracing.calls import ByParameter, given_by
 from runner.images import arrays, video
 from runner.wire.tensors import DTYPES
 
@@ -44,21 +43,21 @@ class Images:
 
     what: str
     names: Sequence[str]
-    load: Callable[[int], Tensor]
+    load: Callable[[int], Tensor | ByParameter]
     preprocessing: Preprocessing | None = None
     skipped: tuple[Skipped, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
 
-    def in_turn(self, n: int, ahead: bool = False) -> Iterator[tuple[str, Tensor]]:
+    def in_turn(self, n: int, ahead: bool = False) -> Iterator[tuple[str, Tensor | ByParameter]]:
         """The first n of them, over and over, by name; if `ahead`, a thread loads the next one while this one is used."""
         places = (k % len(self) for k in range(n))
         if not ahead:
             yield from ((self.names[k], self.load(k)) for k in places)
             return
         with ThreadPoolExecutor(1, "loading") as loader:
-            coming: tuple[str, Future[Tensor]] | None = None
+            coming: tuple[str, Future[Tensor | ByParameter]] | None = None
             for k in places:
                 now, coming = coming, (self.names[k], loader.submit(self.load, k))
                 if now is not None:
@@ -91,15 +90,21 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
     """
     if path is not None and path.suffix.lower() in arrays.SUFFIXES and not path.is_dir():
         return _of_arrays(network, path, most)
-    how, tensor = network.preprocessing, only_input(network)
-    if how is None and not takes_pictures(tensor.shape, tensor.dtype):
+    how, name = network.preprocessing, _picture(network)
+    if name is None:
         if path is not None:
-            raise InputError(str(path), f"{network.name} takes {_shape(tensor)}, not pictures")
+            raise InputError(str(path), f"{network.name} takes {_shapes(network)}, not pictures")
         return _random(network)
+    tensor = network.input_tensors[name]
     how = how or preprocessing_of(network.builder, network.weights, tensor.shape, tensor.dtype)
-    prepare = preparing(how)
+    others = {other: spec for other, spec in network.input_tensors.items() if other != name}
+    pixels = preparing(how)
+
+    def prepare(picture: Any) -> Tensor | ByParameter:
+        return given_by(network, {name: pixels(picture), **{other: random_input(spec, 0) for other, spec in others.items()}})
+
     if path is not None and (video.is_camera(path) or (path.suffix.lower() in video.SUFFIXES and not path.is_dir())):
-        return _of_video(path, most, how)
+        return _of_video(path, most, how, prepare)
     files, skipped = _usable(picture_files(path if path is not None else data_dir() / "pictures"), most, skip_bad)
     if not files:
         raise InputError(str(path), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
@@ -110,16 +115,16 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
 
 
 def _of_arrays(network: PlannedNetwork, path: Path, most: int | None) -> Images:
-    items = arrays.open_arrays(path, {INPUT: only_input(network)})
+    items = arrays.open_arrays(path, network.input_tensors)
     n = items.n if most is None else min(items.n, most)
     name = path.name.replace("{", "{{").replace("}", "}}")
-    return Images(f"{counted(n, 'item')} of {path}", Numbered(f"{name}[{{}}]", n), lambda k: items.load(k)[INPUT])
+    return Images(f"{counted(n, 'item')} of {path}", Numbered(f"{name}[{{}}]", n), lambda k: given_by(network, items.load(k)))
 
 
-def _of_video(path: Path, most: int | None, how: Preprocessing) -> Images:
+def _of_video(path: Path, most: int | None, how: Preprocessing, prepare: Callable[[Any], Tensor | ByParameter]) -> Images:
     if video.is_camera(path) and most is None:
         raise InputError(str(path), "goes on for ever; -n says how many frames are taken")
-    frames, prepare = video.Video(path), preparing(how)
+    frames = video.Video(path)
     n = most if video.is_camera(path) and most is not None else frames.count(most)
     name = path.name.replace("{", "{{").replace("}", "}}")
     return Images(f"{counted(n, 'frame')} of {path}", Numbered(f"{name} frame {{}}", n), lambda k: prepare(frames.frame(k)), how)
@@ -157,19 +162,34 @@ def picture_files(path: Path) -> list[Path]:
     return files
 
 
+def _picture(network: PlannedNetwork) -> str | None:
+    """The input that pictures become, by its name: the one that the preprocessing makes, or the only one that may be a picture."""
+    how = network.preprocessing
+    made = None if how is None else (how.shape, how.dtype)
+    found = [name for name, spec in network.input_tensors.items()
+             if (takes_pictures(spec.shape, spec.dtype) if made is None else (spec.shape, spec.dtype) == made)]  # fmt: skip
+    return found[0] if len(found) == 1 else None
+
+
 def _random(network: PlannedNetwork) -> Images:
-    spec = only_input(network)
-    dtype = DTYPES[spec.dtype]
+    def load(k: int) -> Tensor | ByParameter:
+        return given_by(network, {name: random_input(spec, k) for name, spec in network.input_tensors.items()})
 
-    def load(k: int) -> Tensor:
-        generator = torch.Generator().manual_seed(k)
-        if dtype.is_floating_point or dtype.is_complex:
-            return torch.randn(spec.shape, dtype=dtype, generator=generator)
-        return torch.randint(0, 2, spec.shape, dtype=dtype, generator=generator)
-
-    return Images(f"random tensors, seeded by their number: the network takes {_shape(spec)}, not pictures",
+    return Images(f"random tensors, seeded by their number: the network takes {_shapes(network)}, not pictures",
                   [f"random:{k}" for k in range(8)], load)
 
 
-def _shape(spec: TensorSpec) -> str:
-    return f"{'x'.join(map(str, spec.shape))} {spec.dtype}"
+def random_input(spec: InputSpec, seed: int) -> Tensor:
+    """Normal numbers; whole ones from the range that the network is known to take, or zeros and ones where nobody said one."""
+    dtype, generator = DTYPES[spec.dtype], torch.Generator().manual_seed(seed)
+    if spec.dtype not in WHOLE:
+        return torch.randn(spec.shape, generator=generator, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype)
+    low, high = (0, 1) if spec.low is None or spec.high is None else (spec.low, spec.high)
+    return torch.randint(low, high + 1, spec.shape, generator=generator).to(dtype)
+
+
+def _shapes(network: PlannedNetwork) -> str:
+    """In words: what the network takes."""
+    alone = network.input is not None
+    return ", ".join(f"{'' if alone else name + ' '}{'x'.join(map(str, spec.shape))} {spec.dtype}"
+                     for name, spec in network.input_tensors.items())  # fmt: skip

@@ -10,14 +10,13 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
-from lmos_opt.graph import INPUT
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
-from lmos_opt.tensors import InputSpec, TakesInputs, arguments_of, put_together
+from lmos_opt.tensors import InputSpec, TakesInputs
 from measurement.networks import build_network, network_digest
 from measurement.sources import get
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import Slot
-from measurement.tracing.calls import ByParameter, step
+from measurement.tracing.calls import ByParameter, given_by, step
 from runner.errors import RunnerError
 from runner.wire.tensors import DTYPES
 
@@ -38,13 +37,6 @@ def _short(digest: str) -> str:
 def example_of(record: TakesInputs) -> Tensor | ByParameter:
     """What the network may be called with: `example_input` of each of its inputs. InputError likewise."""
     return given_by(record, {name: example_input(spec) for name, spec in record.input_tensors.items()})
-
-
-def given_by(record: TakesInputs, tensors: Mapping[str, Tensor]) -> Tensor | ByParameter:
-    """A network's inputs by name as it takes them: the tensor where it takes one, else each argument by its parameter."""
-    if record.input is not None:
-        return tensors[INPUT]
-    return ByParameter({key: put_together(value, tensors.__getitem__) for key, value in arguments_of(record).items()})
 
 
 def example_input(spec: TensorSpec) -> Tensor:

@@ -26,7 +26,8 @@ BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
     f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow")
 )
 NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
-ALLOWED = (*NETWORKS, "lmos.exchange:almost_nothing")  # a name costs nothing until it is asked for
+WITH_INPUTS = tuple(f"input_networks:{name}" for name in ("bert", "clip", "raft", "conformer", "nested", "unet", "gru"))
+ALLOWED = (*NETWORKS, *WITH_INPUTS, "lmos.exchange:almost_nothing")  # a name costs nothing until it is asked for
 SQUEEZENET = "torchvision:squeezenet1_1"
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip

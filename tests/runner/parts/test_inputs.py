@@ -18,7 +18,7 @@ from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import call
 from runner.parts.network import example_of
 from runner.parts.split import split_module, split_traced
-from tests.networks_of_inputs import NETWORKS
+from tests.runner.input_networks import NETWORKS
 
 CUTS = 6
 

@@ -33,13 +33,13 @@ class Block(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
         self.up, self.down = nn.Linear(width, 2 * width), nn.Linear(2 * width, width)
         self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
 
     def forward(self, x: Tensor, bias: Tensor | None) -> Tensor:
         """As large as `x`."""
-        q, k, v = (part.unflatten(-1, (2, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, -1))
+        q, k, v = (of(x).unflatten(-1, (2, -1)).transpose(1, 2) for of in (self.q, self.k, self.v))
         seen = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2)
         x = self.norm1(x + self.out(seen))
         return self.norm2(x + self.down(F.gelu(self.up(x))))
@@ -163,7 +163,7 @@ NETWORKS: dict[str, Any] = {
 
 
 def bert() -> nn.Module:
-    """For a command line: `tests.networks_of_inputs:bert`."""
+    """For a command line: `input_networks:bert`."""
     return Bert()
 
 

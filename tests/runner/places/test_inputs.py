@@ -1,0 +1,64 @@
+"""Networks with inputs of any structure through two processes: the answer over the socket is the whole network's, to the bit."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch.utils._pytree import tree_leaves
+
+from lmos.cli import main
+from lmos_opt import Instance, Plan
+from lmos_opt.plan import make_plan
+from measurement.networks import build_network
+from measurement.profiling import profile_built
+from measurement.tracing import trace_network
+from measurement.tracing.calls import call
+from runner.client.probe_client import ProbeClient
+from runner.parts.split import split_module
+from runner.places.edge import run_plan
+from tests.runner.input_networks import NETWORKS
+from tests.runner.places.test_edge import SHORT
+from tests.runner.running import SETTING, WITH_INPUTS, ServerProcess, network_of
+
+pytestmark = pytest.mark.process
+
+
+@pytest.mark.parametrize("builder", WITH_INPUTS)
+def test_the_output_over_the_wire_is_the_whole_networks(server: ServerProcess, one_torch_thread: None, builder: str) -> None:
+    module = build_network(builder, "seeded:0", allow_code=True)
+    _, example = NETWORKS[builder.partition(":")[2]]()
+    traced = trace_network(module, example)
+    profile = profile_built(builder, "seeded:0", module, traced)
+    instance = Instance.from_profile(profile)
+    made = make_plan(instance, instance.names[: len(instance.names) // 2], setting=SETTING, profile=profile)
+    plan = Plan.from_dict(json.loads(made.to_json()))
+    head, tail = split_module(module, plan.edge_layers, example)
+    with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
+        remote.open(plan, network_of(plan))
+        remote.wait_until_ready()
+        crossing = call(head, example)
+        assert [(t.name, t.bytes) for t in plan.crossing] == [(k, t.nbytes) for k, t in crossing.items()]
+        found = remote.infer(1, crossing).outputs
+        expected = [leaf for leaf in tree_leaves(call(module, example)) if isinstance(leaf, torch.Tensor)]
+        everything = {**found, **crossing.kept}
+        assert len(everything) == len(expected)
+        assert all(any(torch.equal(one, leaf) for one in everything.values() if one.dtype == leaf.dtype) for leaf in expected)
+
+
+def test_commands_profile_plan_and_run_a_network_with_several_inputs(
+    server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    builder = "input_networks:bert"
+    inputs = ["--input", "ids=12:int64:0..49", "--input", "mask=12:int64:0..1"]
+    assert main(["profile", builder, *inputs, "-o", "profile.json"]) == 0
+    assert json.loads(Path("profile.json").read_text())["input_tensors"] == {
+        "input.ids": {"shape": [1, 12], "dtype": "int64", "low": 0, "high": 49},
+        "input.mask": {"shape": [1, 12], "dtype": "int64", "low": 0, "high": 1},
+    }
+    assert main(["plan", "profile.json", "--select", "cut:3", "-o", "plan.json"]) == 0
+    report = run_plan(Plan.load("plan.json"), server.address, n=2, networks=[builder], timeouts=SHORT)
+    assert (report.images, report.lost) == (2, 0)
