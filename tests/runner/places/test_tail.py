@@ -50,7 +50,7 @@ def test_other_digests_than_those_of_the_servers_plans_are_refused_before_anythi
 
 @pytest.mark.parametrize("shape", [(1, 3, 2000, 2000), (0, 3, 8, 8), (1,) * 17])
 def test_an_input_that_strangers_may_not_ask_for(plan: Plan, shape: tuple[int, ...]) -> None:
-    code, reason = refused(Networks([BRANCHED]), request(plan, input=TensorSpec(shape=shape, dtype="float32")))
+    code, reason = refused(Networks([BRANCHED]), request(plan, input_tensors={"input": TensorSpec(shape=shape, dtype="float32")}))
     assert code == "refused"
     assert f"up to {LARGEST_INPUT_BYTES} bytes are" in reason
 
