@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ from lmos_opt.formulation.memory import memory_peak
 from runner.images import find_images
 from runner.memory import private_bytes, release, returned_at_once
 from runner.places.head import build_routes, head_memory
+from tests import warm
 from tests.runner.running import NETWORKS, SQUEEZENET, Plans, network_of, one_thread
 
 MB = 1_000_000
@@ -23,9 +23,7 @@ MB = 1_000_000
 
 def in_a_process_of_its_own(function: Callable[..., None], *arguments: object) -> None:
     """A head runs in one; in the heap of a long row of tests it finds freed pieces to use, which then count."""
-    fresh = get_context("forkserver")  # a process that has imported, and done nothing else, is copied
-    fresh.set_forkserver_preload(["tests.runner.running", "torchvision"])
-    with ProcessPoolExecutor(1, mp_context=fresh) as processes:
+    with ProcessPoolExecutor(1, mp_context=warm.context()) as processes:
         processes.submit(function, *arguments).result()
 
 
