@@ -10,8 +10,8 @@ import runpy
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
@@ -99,6 +99,16 @@ class Popen:
 
     def kill(self) -> None:
         self.send_signal(signal.SIGKILL)
+
+
+@contextmanager
+def begun(command: Sequence[str], **options: Any) -> Iterator[Popen]:
+    """A command of ours; killed at the end of the block if it still runs."""
+    with Popen(command, **options) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[str]:

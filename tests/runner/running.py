@@ -92,11 +92,8 @@ def server_process(log: Path, networks: Sequence[str] = ALLOWED) -> Iterator[Ser
     """`python -m runner.places.server` on a free port; killed at the end if it still runs."""
     with log.open("w") as stderr:
         command = [sys.executable, "-m", "runner.places.server", "127.0.0.1:0", *networks]
-        with warm.Popen(command, cwd=HERE, stdout=warm.PIPE, stderr=stderr) as process:
-            try:
-                assert process.stdout is not None
-                line = process.stdout.readline()
-                assert line, log.read_text()
-                yield ServerProcess(process, int(line), log)
-            finally:
-                process.kill()
+        with warm.begun(command, cwd=HERE, stdout=warm.PIPE, stderr=stderr) as process:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            assert line, log.read_text()
+            yield ServerProcess(process, int(line), log)
