@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmos.cli.options import (
+    AlongPath,
     Back,
     Bandwidth,
     Codec,
@@ -147,6 +148,7 @@ def front(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -198,6 +200,7 @@ def plan(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -243,6 +246,7 @@ def policy(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -268,6 +272,7 @@ def ui(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -294,6 +299,7 @@ def report(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
@@ -324,6 +330,7 @@ def model(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,

@@ -11,7 +11,7 @@ import torch
 
 from lmos.bench.memory import MemoryOfCut, measure
 from lmos.commands.bench_memory import Apart, run
-from lmos_opt.formulation.memory import memory_peak
+from lmos_opt.formulation.memory import edge_memory
 from runner.images import find_images
 from runner.memory import private_bytes, release, returned_at_once
 from runner.places.head import build_routes, head_memory
@@ -40,7 +40,7 @@ def _takes_what_the_model_says(builder: str, cut: int) -> None:
     with one_thread():
         head = build_routes([plan], [None], network, network.weights, NETWORKS, pictures)
         found = head_memory(head, pictures)
-    expected = memory_peak(plans.instance, frozenset(plan.edge_layers))
+    expected = edge_memory(plans.instance, frozenset(plan.edge_layers), "peak")
     assert head.program_bytes > 50 * MB
     assert all(abs(n_bytes - expected) < 8 * MB for n_bytes in found), (expected, found)
 
