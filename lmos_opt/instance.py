@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self, Unpack
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -15,7 +15,7 @@ from lmos_opt.encoding import SizesTensors, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
 from lmos_opt.graph import check_order
-from lmos_opt.paths import DeviceName, HopOptions, Path, parse_path
+from lmos_opt.paths import Path, TwoPlaces, parse_path
 from lmos_opt.places import Hop, Place, from_two, path_in_two, to_places, to_two, with_changes
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import counted, parse_size
@@ -134,27 +134,25 @@ class Instance(Document):
         cls,
         profile: NetworkProfile,
         *,
-        edge: DeviceName = "rpi4",
-        server: DeviceName = "paper-server",
-        bandwidth: str | float = "10Mbps",
-        rtt: str | float | None = None,
-        memory: str | float | None = None,
-        back: str | float | None = None,
-        codec: SizesTensors | None = None,
         path: Path | str | None = None,
+        memory: str | float | None = None,
+        codec: SizesTensors | None = None,
+        **two: Unpack[TwoPlaces],
     ) -> Instance:
         """The instance of a profiled network along a path of devices, each layer's time by its device's cost model.
 
         `path` is text such as `rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700`, or a Path. Where there is none,
-        `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
-        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`, by default 0, or, where both sides are
-        `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back, as
-        `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's. `codec`, from
+        `edge` (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the
+        profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
+        both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
+        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's. `codec`, from
         `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
         if path is None:
-            path = Path((edge, server), (HopOptions(bandwidth, rtt, back),))
+            path = Path.of_two(**two)
+        elif two:
+            raise InputError("path", f"says devices and hops; leave out {', '.join(two)}")
         elif isinstance(path, str):
             path = parse_path(path)
         if path.has_results() and not any(layer.returned for layer in profile.layers):

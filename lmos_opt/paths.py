@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from lmos_opt.device import LocalDevice, TimesLayers, load_device
 from lmos_opt.errors import InputError
@@ -34,12 +35,28 @@ class HopOptions:
                 "rtt_s": local_rtt_s if self.rtt is None else parse_time(self.rtt, "rtt")}  # fmt: skip
 
 
+class TwoPlaces(TypedDict, total=False):
+    """The two-place spelling of a path, as keywords: two devices, and the hop between them."""
+
+    edge: DeviceName
+    server: DeviceName
+    bandwidth: str | float
+    rtt: str | float | None
+    back: str | float | None
+
+
 @dataclass(frozen=True)
 class Path:
     """Devices in the order in which data flows, and the hops between them."""
 
     devices: tuple[DeviceName, ...]
     hops: tuple[HopOptions, ...]
+
+    @classmethod
+    def of_two(cls, edge: DeviceName = "rpi4", server: DeviceName = "paper-server", bandwidth: str | float = "10Mbps",
+               rtt: str | float | None = None, back: str | float | None = None) -> Path:  # fmt: skip
+        """The path from an edge to a server; the paper's setting where nothing is said."""
+        return cls((edge, server), (HopOptions(bandwidth, rtt, back),))
 
     def loaded(self) -> tuple[TimesLayers, ...]:
         """The devices; InputError for an unknown one."""

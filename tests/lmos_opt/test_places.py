@@ -232,6 +232,8 @@ def test_a_path_is_devices_and_hops():
     assert [(v.t_s[0], v.t_s[2]) for v in found.layers] == [(v.t_edge_s, v.t_server_s) for v in ends.layers]
     two = Instance.from_profile(profile, path="rpi4 > 20Mbps,5ms > i7-8700")
     assert two == Instance.from_profile(profile, edge="rpi4", server="i7-8700", bandwidth="20Mbps", rtt="5ms")
+    with pytest.raises(InputError, match="leave out edge, rtt"):
+        Instance.from_profile(profile, path="rpi4 > 20Mbps > i7-8700", edge="rpi4", rtt="5ms")
     same = Instance.from_profile(profile, path="rpi4 > 20Mbps > rpi4 > 20Mbps > i7-8700")
     assert [place.name for place in same.places] == ["rpi4 1", "rpi4 2", "i7-8700"]
 
