@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 
 from torch import nn
 
@@ -16,6 +17,7 @@ from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorS
 from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
 from measurement import codecs
 from measurement.codec_effects import measure_codec
+from measurement.errors import UntraceableError
 from measurement.networks import build_network, is_open
 from measurement.networks.conventions import conventions_of
 from measurement.networks.hollow import HollowNetwork
@@ -23,37 +25,47 @@ from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
-from measurement.tracing import trace_network
+from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
 from runner.errors import RunnerError
 from runner.images import find_images
 from runner.memory import keep_heap
 from runner.parts.network import example_input
 
+Inputs = tuple[int, int, int] | Mapping[str, InputSpec] | None
+"""The shape of a picture, or inputs by name (`parse_inputs`); None for what the network's source says."""
 
-def make_profile(builder: str, weights: str, granularity: Granularity,
-                 inputs: tuple[int, int, int] | Mapping[str, InputSpec] | None) -> NetworkProfile:  # fmt: skip
+
+def make_profile(builder: str, weights: str, granularity: Granularity, inputs: Inputs,
+                 opaque: Collection[str] = ()) -> NetworkProfile:  # fmt: skip
     """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
 
-    `inputs` are the shape of a picture, or inputs by name (`parse_inputs`); without them, the input is what the network's source
-    says. torchvision's are traced by shapes, their weights never all in memory; others' graphs are held against the network's
-    numbers.
+    torchvision's are traced by shapes, their weights never all in memory, where that can be; others' graphs are held against the
+    network's numbers. `opaque` names parts that stay whole.
     """
     with activity(f"building {builder}") as tell:
-        own = not is_open(builder)
-        if own:
-            hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
-        else:
-            hollow = HollowNetwork.build(builder, weights)
-        tell(f"tracing {builder}")
-        example = _example(builder, hollow.module, inputs)
-        traced = trace_network(hollow.module, example, granularity) if own else hollow.trace(example, granularity)
+        hollow, traced = _traced(builder, weights, granularity, inputs, opaque, tell)
         said = conventions_of(builder, weights, picture_or_first(traced)).model_dump(exclude_none=True)
-        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), **said)
+        source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), opaque=tuple(opaque),
+                               **said)  # fmt: skip
+        for name, reason in traced.opaque.items():
+            err().print(f"lmos: {name} stays whole, as one layer: {reason}", soft_wrap=True, markup=False)
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 
-def _example(builder: str, module: nn.Module, inputs: tuple[int, int, int] | Mapping[str, InputSpec] | None) -> Example:
+def _traced(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str],
+            tell: Callable[[str], None]) -> tuple[HollowNetwork, TracedNetwork]:  # fmt: skip
+    if is_open(builder):
+        hollow = HollowNetwork.build(builder, weights)
+        tell(f"tracing {builder}")
+        with suppress(InputError, UntraceableError):  # some networks run on numbers only; whatever else is wrong is said below
+            return hollow, hollow.trace(_example(builder, hollow.module, inputs), granularity, opaque=opaque)
+    hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
+    tell(f"tracing {builder}")
+    return hollow, trace_network(hollow.module, _example(builder, hollow.module, inputs), granularity, opaque=opaque)
+
+
+def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
     if inputs is None:
         return example_of(builder, module)
     if isinstance(inputs, tuple):

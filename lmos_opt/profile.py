@@ -34,7 +34,7 @@ class NetworkSource(Record):
     safetensors or torch format). `digest` is SHA-256 over architecture and weights.
     The rest are the conventions that go with the network
     (`lmos_opt.preprocessing.Conventions`): how pictures become its input, what its classes are called, what its outputs are; None
-    where nobody says.
+    where nobody says. `opaque` names parts that stay whole, each as one layer, beside those that have to.
     """
 
     builder: Name
@@ -43,10 +43,13 @@ class NetworkSource(Record):
     preprocessing: Preprocessing | None = None
     labels: Labels | None = None
     task: Name | None = None
+    opaque: tuple[Name, ...] = ()
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = serialise(self)
+        if not found.get("opaque"):
+            found.pop("opaque", None)
         for key in ("preprocessing", "labels", "task"):  # those that are known, at the end
             if (value := found.pop(key, None)) is not None:
                 found[key] = value
@@ -76,7 +79,8 @@ class ProfileLayer(Record):
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
     was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
     in profiles of earlier versions). `unknown_operations` are those of its operations that no cost formula covers: their `macs`
-    are 0, and that is a gap, not a fact.
+    are 0, and that is a gap, not a fact. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot be
+    followed.
     """
 
     name: Name
@@ -95,6 +99,7 @@ class ProfileLayer(Record):
     peak_local_bytes: Count | None = None
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
+    opaque: Flag = False
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -181,8 +186,9 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
-            if not layer["unknown_operations"]:
-                del layer["unknown_operations"]
+            for key in ("unknown_operations", "opaque"):
+                if not layer[key]:
+                    del layer[key]
         if self.codecs is None:
             del found["codecs"]
         return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import torch
 from torch import Tensor, nn
 
@@ -20,14 +22,15 @@ def profile_network(
     granularity: Granularity = "module",
     name: str | None = None,
     network: NetworkSource | None = None,
+    opaque: Collection[str] = (),
 ) -> NetworkProfile:
     """The layers of `module` in eval mode with their real graph, work and bytes, for an input like `example_input`:
     a tensor, a tuple of arguments, or a dictionary of them by name.
 
     Parameters on torch's `meta` device are enough. `name` is by default the module's class in snake case, `network`
-    what the profile says about how to build it again. Raises what `trace_network` raises.
+    what the profile says about how to build it again, `opaque` the parts that stay whole. Raises what `trace_network` raises.
     """
-    return profile_traced(trace_network(module, example_input, granularity), name=name, network=network)
+    return profile_traced(trace_network(module, example_input, granularity, opaque=opaque), name=name, network=network)
 
 
 def profile_built(builder: str, weights: str, module: nn.Module, traced: TracedNetwork) -> NetworkProfile:
@@ -73,6 +76,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[object]) -> P
         outputs=layer.outputs,
         returned=layer.name in traced.returned,
         unknown_operations=tuple(dict.fromkeys(op for node in layer.nodes for op in traced.facts[node].unknown)),
+        opaque=layer.name in traced.opaque,
         work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
 

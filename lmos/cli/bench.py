@@ -360,3 +360,18 @@ def bench_adapt(
     from lmos.commands import bench_adapt as command
 
     command.run(network, steps, n, share, as_json)
+
+
+@bench.command("zoo")
+def bench_zoo(
+    names: Annotated[
+        str | None, typer.Option(metavar="NAMES", help="These networks only, with * for any text: 'hf:*,resnet50'.")
+    ] = None,
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="What one network may take.")] = "10min",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    as_json: Json = False,
+) -> None:
+    """Splits more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole."""
+    from lmos.commands import bench_zoo as command
+
+    command.run(names, timeout, output, as_json)

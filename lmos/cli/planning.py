@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmos.cli.options import (
-    AlongPath,
     Back,
     Bandwidth,
     Codec,
@@ -79,6 +78,9 @@ def profile(
         list[str] | None,
         typer.Option("--codec", metavar="NAME", help="Measure this codec on every layer's output (repeatable)."),
     ] = None,
+    opaque: Annotated[
+        list[str] | None, typer.Option("--opaque", metavar="NAME", help="A part that stays whole, as one layer (repeatable).")
+    ] = None,
     every: Annotated[bool, typer.Option("--all", help="Show all layers, not only the largest and slowest.")] = False,
     plot: Annotated[
         Path | None,
@@ -100,8 +102,9 @@ def profile(
 
     command.run(command.Request(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
-        budget=budget, weights=weights, told=Told(preprocess, labels), threads=threads, codecs=codecs or [], every=every, plot=plot,
-        options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back), as_json=as_json,
+        budget=budget, weights=weights, told=Told(preprocess, labels), threads=threads, codecs=codecs or [], every=every,
+        opaque=opaque or [], plot=plot, as_json=as_json,
+        options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
     ))  # fmt: skip
 
 
@@ -148,7 +151,6 @@ def front(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -200,7 +202,6 @@ def plan(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -246,7 +247,6 @@ def policy(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -272,7 +272,6 @@ def ui(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -299,7 +298,6 @@ def report(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
@@ -330,7 +328,6 @@ def model(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
-    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,

@@ -39,6 +39,7 @@ class Request:
     threads: int | None
     codecs: Sequence[str]
     every: bool
+    opaque: Sequence[str]
     plot: Path | None
     options: Options
     as_json: bool
@@ -54,7 +55,7 @@ def run(request: Request) -> None:
         check(plot)
     builder = parse_builder(request.network)
     inputs = parse_inputs(request.inputs)
-    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), inputs)
+    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), inputs, request.opaque)
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.time:

@@ -6,7 +6,7 @@ What is to be run is filled afterwards; the rest never was anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -54,7 +54,8 @@ class HollowNetwork:
         """A part of the network, which lets go of everything else."""
         return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
 
-    def trace(self, example_input: Example, granularity: Granularity = "module") -> TracedNetwork:
+    def trace(self, example_input: Example, granularity: Granularity = "module", *,
+              opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
         """The traced network, from shapes alone.
 
         Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
@@ -62,7 +63,7 @@ class HollowNetwork:
         check_usable(self.module, name := snake_case(type(self.module).__name__))
         call, example = call_of(self.module, example_input, name)
         with _shapes_alone(self.module) as pairs:
-            traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity)
+            traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity, opaque=opaque)
         originals = {id(shape): tensor for shape, tensor in pairs}
         for part in traced.graph_module.modules():
             for table in (part._parameters, part._buffers):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import Granularity
 from lmos_opt.tensors import Argument, InputSpec
+from measurement.adapters import adapted
 from measurement.errors import UntraceableError
 from measurement.tracing.aliasing import AliasingError, NodeFacts, Observed, observe
 from measurement.tracing.calls import ByParameter, Call, Example, bound, call_of, input_spec, unusual
@@ -28,6 +29,7 @@ from measurement.tracing.capture import (
     quiet,
 )
 from measurement.tracing.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
+from measurement.tracing.opaque import Keep, check_plain, checked_names, whole_layers, with_parents
 from measurement.tracing.undisturbed import Watch, undisturbed
 
 _SEED = 20
@@ -50,7 +52,8 @@ class TracedNetwork:
     `structure` is (name, kind, inputs) of each layer at granularity `module`, whatever `granularity` is.
     `output_structure` rebuilds the network's output from its leaves. `shape_range` holds, for each input, the least
     and the greatest size (None: no bound, and the same for all inputs) of each dimension that the graph stands for; None where
-    that is left to the operations themselves. `call` says how inputs are given.
+    that is left to the operations themselves. `call` says how inputs are given. `opaque` are the layers that are
+    parts kept whole, by name, each with the reason.
     """
 
     name: str
@@ -63,6 +66,7 @@ class TracedNetwork:
     facts: dict[fx.Node, NodeFacts]
     output_structure: TreeSpec
     shape_range: dict[str, ShapeRange] | None
+    opaque: dict[str, str]
 
     @property
     def input(self) -> InputSpec | None:
@@ -94,10 +98,12 @@ class TracedNetwork:
         return attribute(self.graph_module, str(node.target))
 
 
-def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module") -> TracedNetwork:
+def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module", *,
+                  opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
     """The layers of `module` in eval mode, which is left as it was.
 
-    `example_input` is a tensor, a tuple of arguments or a dictionary of them by name.
+    `example_input` is a tensor, a tuple of arguments or a dictionary of them by name. Each part that `opaque` names (by its path,
+    as in `named_modules`) is one layer, and so is each smallest part that can be followed neither by torch.fx nor by torch.export.
 
     The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
     device: the same shapes). Raises InputError where the example does not fit the network or `granularity` is not one
@@ -108,7 +114,9 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
     with undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
         probe = _Probe(module, call, [_probe(tensor) for tensor in example])
         expected = _run(probe, name, watch)
-        graph_module, observed, shape_range = _faithful_graph(probe, expected, name, watch)
+        seen, whole = adapted(module) or (module, frozenset[str]())
+        named = checked_names(seen, opaque, name) | whole
+        graph_module, observed, shape_range, keep = _faithful_graph(replace(probe, module=seen), named, expected, name, watch)
         fine = module_layers(graph_module, observed.facts, call.names)
         if not fine:
             raise UntraceableError(name, ["it computes nothing"])
@@ -125,6 +133,7 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         facts=observed.facts,
         output_structure=tree_flatten(expected)[1],
         shape_range=shape_range,
+        opaque=whole_layers(fine, keep.whole),
     )
 
 
@@ -177,40 +186,52 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
 
 
 def _faithful_graph(
-    probe: _Probe, expected: Any, name: str, watch: Watch
-) -> tuple[fx.GraphModule, Observed, dict[str, ShapeRange] | None]:
+    probe: _Probe, named: frozenset[str], expected: Any, name: str, watch: Watch
+) -> tuple[fx.GraphModule, Observed, dict[str, ShapeRange] | None, Keep]:
     module, call, tensors = probe.module, probe.call, probe.tensors
     shapes = {key: tensor.shape for key, tensor in zip(call.names, tensors, strict=True)}
     one_shape: dict[str, ShapeRange] = {key: tuple((n, n) for n in shape) for key, shape in shapes.items()}
     any_batch: dict[str, ShapeRange] = {key: tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(shape))
                                         for key, shape in shapes.items()}  # fmt: skip
-    ways: list[tuple[str, Callable[[], fx.GraphModule], dict[str, ShapeRange] | None]] = [
-        ("torch.fx", lambda: capture_with_fx(module, call), None),
-        ("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch),
-        ("torch.export", lambda: capture_with_export(module, *tensors, call=call), one_shape),
+    none, layers, parts = Keep(named), Keep(named, "layers"), Keep(named, "parts")
+    ways: list[tuple[str, Callable[[], fx.GraphModule], dict[str, ShapeRange] | None, Keep]] = [
+        ("torch.fx", lambda: capture_with_fx(module, call, none), None, none),
+        ("torch.fx, which keeps layers whole", lambda: capture_with_fx(module, call, layers), None, layers),
     ]
-    if is_module_of_torch(module) and len(tensors) == 1:
-        ways.append(("torch.fx as one layer", lambda: capture_whole_with_fx(module), None))
-    reasons = []
-    for way, capture, shape_range in ways:
+    if not named:  # torch.export follows all or nothing
+        ways += [("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch, none),
+                 ("torch.export", lambda: capture_with_export(module, *tensors, call=call), one_shape, none)]  # fmt: skip
+        if is_module_of_torch(module) and len(tensors) == 1:
+            ways.append(("torch.fx as one layer", lambda: capture_whole_with_fx(module), None, none))
+    ways.append(("torch.fx, which keeps parts whole", lambda: capture_with_fx(module, call, parts), None, parts))
+    reasons: list[str] = []
+    for way, capture, shape_range, keep in ways:
         try:
             with quiet():
-                graph_module = capture()
-                observed = _observed(graph_module, probe)
+                graph_module, observed = with_parents(partial(_seen, capture, probe), keep)
         except AliasingError as error:
-            reasons.append(f"{way}: {str(error).splitlines()[0]}")  # what follows is fx's, for its developers
+            why = str(error).splitlines()[0]  # what follows is fx's, for its developers
         except THEIR_ERRORS as error:  # tracers raise anything at code they cannot follow
-            reasons.append(f"{way}: {_cut(first_line(error))}")
+            why = _cut(first_line(error))
         else:
             if _same(observed.output, expected):
-                return graph_module, observed, shape_range
-            reasons.append(f"{way}: the recorded graph gives another output than the network")
+                return graph_module, observed, shape_range, keep
+            why = "the recorded graph gives another output than the network"
+        if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # else what was kept whole helped nothing
+            reasons.append(f"{way}: {why}")
     if not _same(_run(probe, name, watch), expected):
         reasons = ["it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"]
     elif any(word in reason for word in _BRANCHING for reason in reasons):
         reasons = ["it chooses what to compute by the numbers in its tensors, not by their shapes, which no graph can hold: "
                    "compute both and choose with torch.where, or split what comes before and after", *reasons]  # fmt: skip
     raise UntraceableError(name, reasons)
+
+
+def _seen(capture: Callable[[], fx.GraphModule], probe: _Probe) -> tuple[fx.GraphModule, Observed]:
+    graph_module = capture()
+    observed = _observed(graph_module, probe)
+    check_plain(graph_module, {node: facts.value for node, facts in observed.facts.items()})
+    return graph_module, observed
 
 
 def _observed(graph_module: fx.GraphModule, probe: _Probe) -> Observed:

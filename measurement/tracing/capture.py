@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_flatten
 
 from measurement.tracing.calls import ONE, Call
 from measurement.tracing.grouping import snake_case
+from measurement.tracing.opaque import Keep, KeepingTracer
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram  # torch.export is slow to import, and needed where fx fails only
@@ -31,11 +32,11 @@ if TYPE_CHECKING:
 _SAME_BATCH = re.compile(r"L?\S*\.size\(\)\[0\] == L?\S*\.size\(\)\[0\]")
 
 
-class _Tracer(fx.Tracer):
+class _Tracer(KeepingTracer):
     """Gives the forward one stand-in for each tensor of a call, in the places where the call has them."""
 
-    def __init__(self, call: Call) -> None:
-        super().__init__(param_shapes_constant=True)
+    def __init__(self, call: Call, keep: Keep) -> None:
+        super().__init__(keep)
         self._call = call
 
     def create_args_for_root(self, root_fn: Any, is_module: bool, concrete_args: Any = None) -> tuple[Any, list[Any]]:
@@ -51,9 +52,10 @@ def _identifier(name: str) -> str:
     return re.sub(r"\W", "_", name)
 
 
-def capture_with_fx(module: nn.Module, call: Call = ONE) -> fx.GraphModule:
-    """The graph that torch.fx records; whatever the network's own code raises on stand-ins comes through."""
-    graph = _Tracer(call).trace(module)
+def capture_with_fx(module: nn.Module, call: Call = ONE, keep: Keep | None = None) -> fx.GraphModule:
+    """The graph that torch.fx records; whatever the network's own code raises on stand-ins comes through, but from parts that may
+    stay whole (`keep`)."""
+    graph = _Tracer(call, keep or Keep()).trace(module)
     targets = {node.target for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     return fx.GraphModule({str(target): attribute(module, str(target)) for target in targets}, graph)
 

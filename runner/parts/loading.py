@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import PlannedNetwork
+from measurement.errors import UntraceableError
 from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
@@ -35,8 +36,8 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str])
     here = builder_here(network.builder, networks)
     try:
         return _hollow(here, network, weights)
-    except LmosError:
-        if is_open(here):
+    except LmosError as error:
+        if is_open(here) and not isinstance(error, InputError | UntraceableError):
             raise
     module = build(network.builder, weights, networks)
     traced = trace_checked(network.builder, module, network, network, network.granularity)
@@ -45,7 +46,7 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str])
 
 def _hollow(builder: str, network: PlannedNetwork, weights: str) -> LoadedNetwork:
     hollow = HollowNetwork.build(builder, weights, allow_code=not is_open(builder))
-    traced = hollow.trace(example_of(network), network.granularity)
+    traced = hollow.trace(example_of(network), network.granularity, opaque=network.opaque)
     found = hollow.digest(traced.structure)
     if found != network.digest:
         raise DigestError(network.builder, network, found)

@@ -93,7 +93,7 @@ def trace_checked(
     where: str, module: nn.Module, source: NetworkSource, inputs: TakesInputs, granularity: Granularity
 ) -> TracedNetwork:
     """The traced network; DigestError unless it is the source's, in architecture and weights."""
-    traced = trace_network(module, example_of(inputs), granularity)
+    traced = trace_network(module, example_of(inputs), granularity, opaque=source.opaque)
     found = network_digest(module, traced.structure)
     if found != source.digest:
         raise DigestError(where, source, found)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -149,6 +149,7 @@ def split_module(
     example_input: Example,
     *,
     granularity: Granularity = "module",
+    opaque: Collection[str] = (),
 ) -> tuple[Head, Tail]:
     """`module` in eval mode as two modules: `tail(head(image))` equals `module(image)`, bit for bit.
 
@@ -157,9 +158,10 @@ def split_module(
     `edge_layers` name layers of the profile at the same granularity, in any order; whatever they read must be among
     them. The halves share the network's parameters, each holding only those it uses. A tensor crosses if a layer at
     the server reads it; an output of the network that was made at the edge stays there, in the mapping's `kept`.
+    `opaque` names parts that are one layer each.
     Raises InputError for an unknown layer or a set that is not down-closed, and what `trace_network` raises.
     """
-    return split_traced(trace_network(module, example_input, granularity), edge_layers)
+    return split_traced(trace_network(module, example_input, granularity, opaque=opaque), edge_layers)
 
 
 def split_traced(traced: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tail]:

@@ -1,0 +1,98 @@
+"""`lmos bench zoo`: architectures of many kinds, split at random cuts, as a table or as the page of the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from fnmatch import fnmatch
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from lmos.output import activity, out, print_json, table
+from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.units import parse_time
+
+if TYPE_CHECKING:
+    from lmos.bench.zoo.visit import Visited
+
+COLUMNS = ("network", "layers", "whole parts", "GMACs", "parameters", "seconds", "cuts that differ")
+_PAGE = """\
+# The zoo: {traced} of {all} architectures traced, {different} of {cuts} cuts differ
+
+`lmos bench zoo` builds these networks with seeded weights, traces each at what its source says it takes, and splits it at five
+random cuts: edge sets that hold whatever their layers read. Each time the two halves' result is compared with the whole network's,
+bit for bit. A whole part is one that cannot be followed, or hides its structure, and stays one layer. The seconds are those of
+tracing, {median:.1f} in the median, on the machine that made this page; others worked on it meanwhile.
+
+A command wrote this page; without `--names` it writes it again, where `lmos[timm,hf]`, torchaudio and ultralytics are installed:
+
+```text
+lmos bench zoo --names 'hf:bert,timm:lcnet*' -o zoo.md
+```
+
+{tables}
+"""
+
+
+class ZooError(LmosError):
+    """Halves of a network that do not give what it gives whole."""
+
+
+def run(names: str | None, timeout: str, output: Path | None, as_json: bool) -> None:
+    """Visit and print, or write the page. InputError where no name matches, ZooError where a cut differs."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("the zoo", "torch")
+    from lmos.bench.zoo.names import zoo
+    from lmos.bench.zoo.tour import tour
+
+    if output is not None:
+        checked_suffix(output, [".md"])
+    patterns = ["*"] if names is None else [pattern.strip() for pattern in names.split(",")]
+    chosen = [name for name in zoo() if any(fnmatch(name, pattern) for pattern in patterns)]
+    if not chosen:
+        raise InputError("--names", f"{names!r} matches no network of the zoo")
+    with activity("visiting") as tell:
+        found = tour(chosen, parse_time(timeout, "--timeout"), tell)
+    if output is not None:
+        write_atomically(output, page(found).encode())
+    if as_json:
+        print_json(json.dumps([asdict(one) for one in found], indent=1) + "\n")
+    else:
+        out().print(table(_in_words(found), COLUMNS, [_row(one) for one in found], left=[0]))
+    different = [one.network for one in found if one.different]
+    if different:
+        raise ZooError(f"halves of {', '.join(different)} differ from the whole")
+
+
+def _in_words(found: Sequence[Visited]) -> str:
+    traced = [one for one in found if one.layers]
+    return (f"{len(traced)} of {len(found)} networks traced, {sum(one.different for one in traced)} of "
+            f"{sum(one.cuts for one in traced)} cuts differ")
+
+
+def page(found: Sequence[Visited]) -> str:
+    """The page of the documentation."""
+    from lmos.bench.zoo.names import zoo
+
+    families: dict[str, list[Visited]] = {}
+    for one in found:
+        families.setdefault(zoo()[one.network], []).append(one)
+    header = [f"| {' | '.join(COLUMNS)} |", "| --- |" + " ---: |" * (len(COLUMNS) - 1)]
+    tables = ["\n".join([f"## {family.capitalize()}", "", *header, *(f"| {' | '.join(_row(one))} |" for one in members)])
+              for family, members in families.items()]  # fmt: skip
+    traced = [one for one in found if one.layers]
+    return _PAGE.format(traced=len(traced), all=len(found), different=sum(one.different for one in traced),
+                        cuts=sum(one.cuts for one in traced), median=median([one.trace_s for one in traced] or [0.0]),
+                        tables="\n\n".join(tables))  # fmt: skip
+
+
+def _row(one: Visited) -> list[str]:
+    name = one.network.removeprefix("own:")
+    if not one.layers:
+        return [name, (one.reason or "").replace("|", "/"), "", "", "", "", ""]
+    return [name, str(one.layers), str(one.opaque or ""), f"{one.gmacs:.3f}", f"{one.params:,}", f"{one.trace_s:.1f}",
+            f"{one.different} of {one.cuts}"]  # fmt: skip

@@ -1,0 +1,140 @@
+"""Parts of a network that stay whole: those that are named, and the smallest ones that torch.fx cannot follow.
+
+Such a part is one layer. Its own code runs in it as it is, whatever it does with the numbers in its tensors, so only what it takes
+and what it returns must be tensors and plain numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar
+
+from torch import Tensor, fx, nn
+from torch.fx.proxy import Scope, ScopeContextManager
+from torch.utils._pytree import tree_leaves
+
+from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
+from measurement.tracing.aliasing import Slot
+from measurement.tracing.grouping import TracedLayer
+
+Reach = Literal["nothing", "layers", "parts"]
+"""What may be kept where it cannot be followed: nothing; modules with weights and no parts, which are layers as torch.nn's are; or
+whatever is smaller than the network."""
+_Seen = TypeVar("_Seen")
+NAMED = "it was named"
+"""Why a part is whole that somebody named."""
+_PLAIN = (Slot, Tensor, int, float, str, bytes, complex, type(None))
+
+
+def is_of_torch(kind: type) -> bool:
+    """Whether a class is one of torch's own layers."""
+    return kind.__module__.startswith(("torch.nn.", "torch.ao.nn.")) and kind is not nn.Module
+
+
+@dataclass
+class Keep:
+    """Which parts stay whole, by their paths; `whole` grows, while a network is traced, by those that could not be followed, each
+    with the reason."""
+
+    named: frozenset[str] = frozenset()
+    reach: Reach = "nothing"
+    whole: dict[str, str] = field(default_factory=dict)
+
+    def may(self, part: nn.Module, path: str) -> bool:
+        """Whether this part may stay whole because it cannot be followed."""
+        if self.reach == "layers":
+            return not part._modules and (bool(part._parameters) or any(is_of_torch(kind) for kind in type(part).__mro__))
+        return self.reach == "parts" and bool(path)
+
+
+class KeepingTracer(fx.Tracer):
+    """As torch.fx's, but where the code of a part fails on stand-ins, the part becomes one call in the graph."""
+
+    def __init__(self, keep: Keep) -> None:
+        super().__init__(param_shapes_constant=True)
+        self.keep = keep
+
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        """Whether torch.fx keeps it whole, or it was named."""
+        return module_qualified_name in self.keep.named or super().is_leaf_module(m, module_qualified_name)
+
+    def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """What the part returns: of its own code, or a stand-in for it."""
+        path = self.path_of_module(m)
+        if path in self.keep.named:
+            self.keep.whole.setdefault(path, NAMED)
+        stack, last = list(self.module_stack.items()), next(iter(reversed(self.graph.nodes)), None)
+        try:
+            return super().call_module(m, forward, args, kwargs)
+        except THEIR_ERRORS as error:  # code that cannot be followed raises anything
+            if not self.keep.may(m, path) or path in self.keep.named:
+                raise
+            reason = first_line(error)
+        self._forget(last)
+        self.module_stack.clear()
+        self.module_stack.update(stack)
+        with ScopeContextManager(self.scope, Scope(path, type(m))):
+            self.module_stack[path] = (path, type(m))
+            made = self.create_proxy("call_module", path, args, kwargs)
+            self.module_stack.popitem(last=True)
+        if self.keep.reach == "parts":
+            self.keep.whole.setdefault(path, reason)
+        for inner in [inner for inner in self.keep.whole if inner.startswith(f"{path}.")]:
+            del self.keep.whole[inner]
+        return made
+
+    def _forget(self, last: fx.Node | None) -> None:
+        """Drop what was recorded behind this node, but for parameters, which the tracer remembers."""
+        for node in reversed(list(self.graph.nodes)):
+            if node is last:
+                break
+            if node.op not in {"get_attr", "placeholder"}:
+                self.graph.erase_node(node)
+
+
+class HiddenValueError(Exception):
+    """A part that stays whole returned what nobody can look into; `path` names it."""
+
+    def __init__(self, path: str, value: object) -> None:
+        self.path = path
+        super().__init__(f"{path} returns a {type(value).__name__}, which cannot stand between two layers")
+
+
+def check_plain(graph_module: fx.GraphModule, values: Mapping[fx.Node, Any]) -> None:
+    """HiddenValueError where a part that is one call returned something that may hide tensors."""
+    for node, value in values.items():
+        if node.op == "call_module" and not is_of_torch(type(graph_module.get_submodule(str(node.target)))):
+            for leaf in tree_leaves(value):
+                if not isinstance(leaf, _PLAIN):
+                    raise HiddenValueError(str(node.target), leaf)
+
+
+def with_parents(capture: Callable[[], tuple[fx.GraphModule, _Seen]], keep: Keep) -> tuple[fx.GraphModule, _Seen]:
+    """What `capture` gives; where a part returns what may hide tensors, the part around it stays whole in its place."""
+    while True:
+        try:
+            return capture()
+        except HiddenValueError as error:
+            around = error.path.rpartition(".")[0]
+            if keep.reach != "parts" or not around or around in keep.named:
+                raise
+            keep.named |= {around}
+            keep.whole.clear()
+            keep.whole[around] = str(error)
+
+
+def checked_names(module: nn.Module, opaque: Collection[str], name: str) -> frozenset[str]:
+    """The paths of parts that shall stay whole; InputError for one that the network does not have."""
+    parts = dict(module.named_modules(remove_duplicate=False))
+    for path in opaque:
+        if not path or path not in parts:
+            near = ", ".join(key for key, _ in module.named_children())
+            raise InputError(name, f"has no part {path!r} to keep whole; its parts are {near or 'none'}")
+    return frozenset(opaque)
+
+
+def whole_layers(layers: Iterable[TracedLayer], whole: Mapping[str, str]) -> dict[str, str]:
+    """The layers that are parts kept whole, by name, each with the reason."""
+    return {layer.name: whole[str(node.target)] for layer in layers for node in layer.nodes
+            if node.op == "call_module" and str(node.target) in whole}  # fmt: skip
