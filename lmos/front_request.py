@@ -60,7 +60,7 @@ class FrontRequest:
     @cached_property
     def chosen(self) -> list[str | Objective]:
         """The objectives: a user's own loaded, others by name."""
-        return [own_objective(name) if ":" in name else name for name in self.names]
+        return [own_objective(name) if is_own(name) else name for name in self.names]
 
     @cached_property
     def asked(self) -> list[Constraint]:
@@ -89,6 +89,11 @@ def _own(text: str, kind: Any, expected: str) -> Any:
     if not isinstance(found, kind):
         raise InputError(text, f"is a value of type {type(found).__name__}, expected {expected}")
     return found
+
+
+def is_own(name: str) -> bool:
+    """Whether an objective's name is a user's own, `module:NAME`."""
+    return ":" in name and name.partition(":")[0] not in objectives.NUMBERED
 
 
 def own_objective(text: str) -> Objective:
@@ -162,16 +167,19 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
         if find_rule(rule) is None:
             raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
         return None
-    split = Split(instance, found.edge, request.model)
-    limit = instance.memory_limit_bytes
-    if limit is not None and split.memory_bytes > limit:
-        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
+    split = Split.of(instance, found.upto, request.model)
+    if (p := split.exceeds) is not None:
+        place = instance.places[p - 1]
+        where = "" if p == 1 else f" at {place.name}"
+        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {place.memory_limit_bytes} B{where} (the split needs "
+                                                           f"{split.memory_at(p)} B)",))
+    if not split.is_ordered:
+        raise InfeasibleError(f"{instance.name}, {rule}", ("layers that have to stay together",))
     if request.proper_split and not split.is_proper:
         raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
     if not (request.asked or request.added or any(isinstance(o, Objective) for o in request.chosen)):
         chosen = [objectives.get(o) for o in request.chosen]
-        return Point(values={o.name: o.value(split) for o in chosen if o.value is not None}, edge_layers=split.edge_layers,
-                     x1=len(split.edge), x2=len(instance.layers) - len(split.edge))
+        return Point.at({o.name: o.value(split) for o in chosen if o.value is not None}, split.places)
     return _held(request, split, rule)
 
 
@@ -180,7 +188,7 @@ def _held(request: FrontRequest, split: Split, rule: str) -> Point:
     from lmos_opt import pareto_front
 
     def as_it_is(m: Any, instance: Instance) -> list[Any]:
-        return [m.edge[v] == int(v in split.edge) for v in instance.names]
+        return [m.upto[h, v] == int(v in before) for h, before in enumerate(split.upto, 1) for v in instance.names]
 
     try:
         front = pareto_front(split.instance, request.chosen, memory_model=request.model, variables=request.added,
@@ -213,6 +221,7 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
 def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     """The plan of the split that the rule chooses, with the request's objectives predicted."""
     instance = asked.instance
+    instance.check_two("plans are")
     point = baseline_point(request, instance, select) or trace(request, instance).select(select)
     edge, server = request.options.devices
     if asked.profile is None:

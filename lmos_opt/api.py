@@ -132,9 +132,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         split = evaluate.split(candidate.x)
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
         solution = evaluate.solution(candidate.x)
-        return Point(values=values, edge_layers=split.edge_layers, x1=len(split.edge),
-                     x2=len(instance.layers) - len(split.edge),
-                     solution=None if solution is None else {name: _tidy(value) for name, value in solution.items()})
+        return Point.at(values, split.places, None if solution is None else {name: _tidy(x) for name, x in solution.items()})
 
     problem = _problem(milp, goals, options, evaluate, [granule_of(o, instance) for o in chosen])
     problem.hints = evaluate.prefixes()
@@ -220,28 +218,32 @@ def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
 def _blame(instance: Instance, options: FrontOptions) -> list[str]:
     """Each constraint without which the instance is feasible; all constraints if there is no such one."""
 
-    def feasible(limit: int | None, proper: bool, kept: Sequence[Constraint]) -> bool:
-        relaxed = instance.replace(memory_limit_bytes=limit)
+    def feasible(limits: tuple[int | None, ...], proper: bool, kept: Sequence[Constraint]) -> bool:
+        places = [{**place.model_dump(), "memory_limit_bytes": limit} for place, limit in zip(instance.places, limits, strict=True)]
+        relaxed = instance.replace(places=places)
         try:
             model = build_model(relaxed, memory_model=options.memory_model, proper_split=proper, variables=options.variables,
                                 constraints=kept, exact_memory=bool(kept or options.variables))  # fmt: skip
         except InputError:  # what is kept uses a variable of what is left out
             return False
-        milp, forms, columns = compile_model(model, [model.offload])
-        nothing = Objective("offload", "", "min", lambda m, inst: m.offload)
+        milp, forms, columns = compile_model(model, [model.offload[1]])
+        nothing = Objective("offload", "", "min", lambda m, inst: m.offload[1])
         evaluate = Evaluation(relaxed, options.memory_model, proper, [nothing], forms, model, milp, columns)
         problem = FrontProblem(milp, forms, solvers.get(options.solver), evaluate.costs, deciders=evaluate.deciders,
                                decisive=evaluate.decisive)
         return problem.best(0, {}) is not None
 
-    limit, proper_split, constraints = instance.memory_limit_bytes, options.proper_split, options.constraints
-    relaxations: list[tuple[str, tuple[int | None, bool, Sequence[Constraint]]]] = []
-    if limit is not None:
-        relaxations.append((f"memory limit {limit} B ({format_size(limit)}, model {options.memory_model})",
-                            (None, proper_split, constraints)))
+    limits = tuple(place.memory_limit_bytes for place in instance.places)
+    proper_split, constraints = options.proper_split, options.constraints
+    relaxations: list[tuple[str, tuple[tuple[int | None, ...], bool, Sequence[Constraint]]]] = []
+    for k, limit in enumerate(limits):
+        if limit is not None:
+            where = "" if len(limits) == 2 and k == 0 else f" at {instance.places[k].name}"
+            relaxations.append((f"memory limit {limit} B{where} ({format_size(limit)}, model {options.memory_model})",
+                                ((*limits[:k], None, *limits[k + 1:]), proper_split, constraints)))
     if proper_split:
-        relaxations.append(("proper split (1 <= x1 <= L-1)", (limit, False, constraints)))
-    relaxations += [(describe(c), (limit, proper_split, [d for d in constraints if d is not c])) for c in constraints]
+        relaxations.append(("proper split (1 <= x1 <= L-1)", (limits, False, constraints)))
+    relaxations += [(describe(c), (limits, proper_split, [d for d in constraints if d is not c])) for c in constraints]
     culprits = [name for name, kept in relaxations if feasible(*kept)]
     return culprits or [*(name for name, _ in relaxations), *(describe(v, "variables") for v in options.variables)]
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import (
     Amount,
     Count,
@@ -51,15 +52,33 @@ class SolverInfo(Record):
 class Point(Record):
     """One point: its objective values and what attains them.
 
-    A split has `edge_layers` (in topological order), `x1` and `x2`, and, where the user added variables to the model,
-    their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
+    A split has `edge_layers` (in topological order), as many as `x1`, and `x2`, how many layers the second of two places has;
+    of more than two places it has `later_layers`, the layers of each place after the first. Where the user added variables to
+    the model, it has their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
     """
 
     values: dict[Name, Value]
     edge_layers: tuple[Name, ...] | None = None
     x1: Count | None = None
     x2: Count | None = None
+    later_layers: tuple[tuple[Name, ...], ...] | None = None
     solution: dict[Text, Value] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_places(cls, data: Any) -> Any:
+        """Of more than two places a file has `places`, and counts `x1` to `xK`, which have to be theirs."""
+        if not isinstance(data, dict) or not isinstance(places := data.get("places"), list | tuple) or len(places) < 3:
+            return data
+        counts = {f"x{p}": len(place) if isinstance(place, list | tuple) else 0 for p, place in enumerate(places, 1)}
+        problems = [Problem(key, f"got {data[key]!r:.60}, but the place has {counts[key]}")
+                    for key in counts if key in data and data[key] != counts[key]]
+        if "edge_layers" in data and list(data["edge_layers"] or ()) != list(places[0]):
+            problems.append(Problem("edge_layers", "are not the first of places"))
+        if problems:
+            raise InvalidError(problems)
+        rest = {key: value for key, value in data.items() if key not in counts and key not in ("places", "edge_layers")}
+        return {**rest, "edge_layers": places[0], "x1": counts["x1"], "x2": counts["x2"], "later_layers": places[1:]}
 
     @model_validator(mode="after")
     def _counted(self) -> Self:
@@ -71,6 +90,43 @@ class Point(Record):
         if problems:
             raise InvalidError(problems)
         return self
+
+    @model_serializer(mode="wrap")
+    def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialise(self)
+        later = found.pop("later_layers", None)
+        if later is not None:
+            found |= {f"x{p}": count for p, count in enumerate(self.counts, 1)} | {"places": [found["edge_layers"], *later]}
+        return found
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of each place, in topological order. InputError where a file of two places named those of the first alone."""
+        if self.edge_layers is None or self.later_layers is None:
+            raise InputError("point", "is no split" if self.edge_layers is None else "names the layers of the first place alone")
+        return (self.edge_layers, *self.later_layers)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many layers each place has: x1, x2 and so on; none of a point that is no split."""
+        if self.later_layers is not None:
+            return (len(self.edge_layers or ()), *map(len, self.later_layers))
+        return () if self.x1 is None or self.x2 is None else (self.x1, self.x2)
+
+    def __getattr__(self, name: str) -> Any:
+        """`x3` and so on, of a point of so many places."""
+        if name[:1] == "x" and name[1:].isdecimal() and 0 < int(name[1:]) <= len(self.counts):
+            return self.counts[int(name[1:]) - 1]
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    @classmethod
+    def at(cls, values: dict[str, float], places: Sequence[tuple[str, ...]], solution: dict[str, float] | None = None) -> Point:
+        """The point of a split with these layers at its places."""
+        first, *later = places
+        found = cls(values=values, edge_layers=first, x1=len(first), x2=len(later[0]), solution=solution,
+                    later_layers=tuple(later) if len(later) > 1 else None)  # fmt: skip
+        found.__dict__["places"] = (first, *later)  # which a file of two places does not say
+        return found
 
 
 class Front(Document):
@@ -186,14 +242,15 @@ class Front(Document):
         return point
 
     def to_frame(self) -> pd.DataFrame:
-        """pandas: a row a point, a column an objective, then `x1`, `x2`, `edge_layers` of a split, and `solution`, if any."""
+        """pandas: a row a point, a column an objective, of a split `x1` to `xK` and `edge_layers`, and `solution`, if any."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
         for point in self.points:
             row: dict[str, Any] = dict(point.values)
             if point.edge_layers is not None:
-                row |= {"x1": point.x1, "x2": point.x2, "edge_layers": list(point.edge_layers)}
+                row |= {f"x{p}": count for p, count in enumerate(point.counts, 1)}
+                row["edge_layers"] = list(point.edge_layers)
             if point.solution is not None:
                 row["solution"] = point.solution
             rows.append(row)

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Self, Unpack
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.codec_sizes import Coding, Sent, check_names
-from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
+from lmos_opt.device import Power
 from lmos_opt.encoding import SizesTensors, coding_of
-from lmos_opt.errors import InputError, MissingError, Problem, likely
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
-from lmos_opt.graph import INPUT, check_order
-from lmos_opt.places import PlacesFile, as_places
+from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
+from lmos_opt.graph import check_order
+from lmos_opt.paths import Path, TwoPlaces, parse_path
+from lmos_opt.places import Hop, Place, from_two, path_in_two, to_places, to_two, with_changes
 from lmos_opt.profile import NetworkProfile
-from lmos_opt.units import parse_rate, parse_size, parse_time
-
-PLACES = ("edge", "server")
-"""What the two places are called where a file does not say."""
-_SPELLED = {"inputs.input": "input_bytes", "inputs": "input_bytes"}
-"""What stands elsewhere in a file with one input than in the instance: where in the instance, and in the file."""
+from lmos_opt.units import counted, parse_size
 
 
 class Extra(dict[str, float]):
@@ -38,7 +34,7 @@ class Extra(dict[str, float]):
 
 
 class InstanceLayer(Record):
-    """One layer: its time at either side (s), its weights and its output tensor (B), and whether the network's result holds it.
+    """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
     Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
     """
@@ -48,8 +44,7 @@ class InstanceLayer(Record):
 
     name: Name
     inputs: tuple[Name, ...]
-    t_edge_s: Amount
-    t_server_s: Amount
+    t_s: tuple[Amount, ...]
     weight_bytes: Count
     output_bytes: Count
     returned: Flag = False
@@ -61,6 +56,18 @@ class InstanceLayer(Record):
             found.pop("returned", None)
         return found
 
+    @property
+    def t_edge_s(self) -> float:
+        """The time (s) at the first place."""
+        return self.t_s[0]
+
+    @property
+    def t_server_s(self) -> float:
+        """The time (s) at the second of two places; InputError where there are more."""
+        if len(self.t_s) > 2:
+            raise InputError(f"layer {self.name}", f"has {len(self.t_s)} times; t_server_s is one of two")
+        return self.t_s[-1]
+
     @cached_property
     def extra(self) -> Extra:
         """The layer's further numbers by key."""
@@ -68,137 +75,186 @@ class InstanceLayer(Record):
 
 
 class Instance(Document):
-    """A split problem: layers in topological order, and the network's inputs (pseudo-layers, at the edge), which they read.
+    """A split problem: layers in topological order, the network's inputs, and the places along the path, with their hops.
 
-    Times are seconds, sizes (`inputs` by name) bytes, `bandwidth_bytes_per_s` the link from edge to server,
-    `back_bytes_per_s` the one back, on which returned outputs come that the server made (None: that is free), `rtt_s` the
-    fixed cost of one exchange, `place_names` what edge and server are called, `memory_limit_bytes` the M of the paper (None:
-    no limit). `coding` is what a codec makes of the tensors that cross (None: they travel as they are). Source: section 3.2,
-    equations (1) to (5).
+    Times are seconds, sizes bytes. `inputs` are pseudo-layers at the first place: bytes by name. A place has a memory limit (None:
+    no limit) and may have powers; hop h joins place h to the next one (both counted from 1 in names and formulas). Layers of a
+    group in `together` run at one place. `port_bytes_per_s` is what the objective `load` moves tensors at (None: in no time).
+    `coding` is what a codec makes of the tensors that cross (None: they travel as they are).
+
+    Two places are the paper's edge and server: their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
+    edge's `memory_limit_bytes` and `power` and an only input's `input_bytes` are attributes too, and may be given to `replace`.
+    Source: section 3.2, equations (1) to (5).
     """
 
     SCHEMA: ClassVar[str] = "lmos.instance/1"
-    SCHEMAS: ClassVar[tuple[str, ...]] = (SCHEMA, PlacesFile.SCHEMA)
-    schema_: Literal["lmos.instance/1"] = Field("lmos.instance/1", alias="schema")
+    SCHEMAS: ClassVar[tuple[str, ...]] = (SCHEMA, "lmos.instance/2")
     name: Name
     inputs: Annotated[dict[Name, Count], Field(min_length=1)]
-    place_names: tuple[Name, Name] = PLACES
-    bandwidth_bytes_per_s: Rate
-    back_bytes_per_s: Rate | None = None
-    rtt_s: Amount
-    memory_limit_bytes: Count | None
-    power: Power | None = None
+    places: Annotated[tuple[Place, ...], Field(min_length=2)]
+    hops: tuple[Hop, ...]
+    port_bytes_per_s: Rate | None = None
+    together: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] = ()
     coding: Coding | None = None
     layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _consistent(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers], self.inputs)
         if self.coding is not None:
             check_names({"coding": self.coding.sent}, self.tensors)
+        if problems := [*self._wrong_places(), *self._wrong_layers()]:
+            raise InvalidError(problems)
         return self
+
+    def _wrong_places(self) -> Iterator[Problem]:
+        names = [place.name for place in self.places]
+        for k, name in enumerate(names):
+            if name in names[:k]:
+                yield Problem(f"places[{k}].name", f"{name!r} is the name of an earlier place")
+        if len(self.hops) != len(names) - 1:
+            yield Problem("hops", f"are {len(self.hops)}; expected {len(names) - 1}, one between each place and the next")
+        if self.coding is not None and len(names) > 2:
+            yield Problem("coding", f"is known of two places; here are {len(names)}")
+
+    def _wrong_layers(self) -> Iterator[Problem]:
+        for k, layer in enumerate(self.layers):
+            if len(layer.t_s) != len(self.places):
+                yield Problem(f"layers[{k}].t_s", f"has {counted(len(layer.t_s), 'time')}; expected {len(self.places)}, one each")
+            for key in ("t_edge_s", "t_server_s"):
+                if key in layer.extra:
+                    yield Problem(f"layers[{k}].{key}", "is not a key of this schema; times stand under t_s")
+        for k, group in enumerate(self.together):
+            for i, name in enumerate(group):
+                if name not in self._by_name:
+                    yield Problem(f"together[{k}][{i}]", f"{name!r} names no layer")
 
     @classmethod
     def from_profile(
         cls,
         profile: NetworkProfile,
         *,
-        edge: TimesLayers | str | os.PathLike[str] = "rpi4",
-        server: TimesLayers | str | os.PathLike[str] = "paper-server",
-        bandwidth: str | float = "10Mbps",
-        rtt: str | float | None = None,
+        path: Path | str | None = None,
         memory: str | float | None = None,
-        back: str | float | None = None,
         codec: SizesTensors | None = None,
+        **two: Unpack[TwoPlaces],
     ) -> Instance:
-        """The instance of a profiled network between two devices, each layer's time by its device's cost model.
+        """The instance of a profiled network along a path of devices, each layer's time by its device's cost model.
 
-        `edge` and `server` are devices, bundled names, device files, or `local`: the times that the profile measured on
-        this machine. `bandwidth` is B/s or text such as `10Mbps`; `rtt` s or `20ms`, by default 0, or, where both sides are
-        `local`, what the profile measured an exchange to cost here; `memory` B or `4GB`; `back` is the rate of the results'
-        way back, as `bandwidth` (None: it is free). `codec`, from
+        `path` is text such as `rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700`, or a Path. Where there is none,
+        `edge` (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the
+        profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
+        both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
+        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's. `codec`, from
         `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
-        Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or `back` goes by, as
-        measured times.
+        Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
-        at_edge, at_server = load_device(edge), load_device(server)
-        if rtt is None:
-            rtt = profile.exchange_s if isinstance(at_edge, LocalDevice) and isinstance(at_server, LocalDevice) else 0.0
-        if back is not None and not any(layer.returned for layer in profile.layers):
+        if path is None:
+            path = Path.of_two(**two)
+        elif two:
+            raise InputError("path", f"says devices and hops; leave out {', '.join(two)}")
+        elif isinstance(path, str):
+            path = parse_path(path)
+        if path.has_results() and not any(layer.returned for layer in profile.layers):
             raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
                                      "with lmos profile")  # fmt: skip
-        layers = [
-            {
-                "name": layer.name,
-                "inputs": layer.inputs,
-                "t_edge_s": at_edge.layer_time_s(layer),
-                "t_server_s": at_server.layer_time_s(layer),
-                "weight_bytes": layer.weight_bytes,
-                "output_bytes": layer.output_bytes,
-                "returned": layer.returned,
-                "macs": float(layer.macs),
-            }
-            for layer in profile.layers
-        ]
-        return cls._checked(
-            {
-                "name": profile.name,
-                "inputs": {name: spec.bytes for name, spec in profile.input_tensors.items()},
-                "bandwidth_bytes_per_s": parse_rate(bandwidth, "bandwidth"),
-                "back_bytes_per_s": None if back is None else parse_rate(back, "back"),
-                "rtt_s": parse_time(rtt, "rtt"),
-                "memory_limit_bytes": None if memory is None else parse_size(memory, "memory"),
-                "power": at_edge.power,
-                "coding": None if codec is None else coding_of(profile, codec, at_edge, at_server),
-                "layers": layers,
-            },
-            f"instance of {profile.name}",
-        )
+        devices = path.loaded()
+        places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": None} for name in path.names]
+        places[0] |= {"memory_limit_bytes": None if memory is None else parse_size(memory, "memory"), "power": devices[0].power}
+        fields = {
+            "name": profile.name,
+            "inputs": {name: spec.bytes for name, spec in profile.input_tensors.items()},
+            "places": places,
+            "hops": path.parsed_hops(profile.exchange_s),
+            "coding": None if codec is None else coding_of(profile, codec, devices[0], devices[-1]),
+            "layers": [
+                {
+                    "name": layer.name,
+                    "inputs": layer.inputs,
+                    "t_s": [device.layer_time_s(layer) for device in devices],
+                    "weight_bytes": layer.weight_bytes,
+                    "output_bytes": layer.output_bytes,
+                    "returned": layer.returned,
+                    "macs": float(layer.macs),
+                }
+                for layer in profile.layers
+            ],
+        }
+        return cls._checked(fields, f"instance of {profile.name}")
 
     def replace(self, **changes: Any) -> Instance:
         """A copy with other values for some fields, validated: `instance.replace(rtt_s=0.02)`."""
-        if "input_bytes" in changes:
-            changes["inputs"] = dict.fromkeys(self.inputs, changes.pop("input_bytes"))
-        return Instance._checked({**super().to_dict(), **changes}, self.name)
+        with _spelled_as_two(self.name, len(self.places) == 2):
+            return Instance._checked(with_changes(super().to_dict(), changes), self.name)
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
         """Validate parsed JSON of a file with one input and two places (`lmos.instance/1`), or with places (`lmos.instance/2`)."""
-        if not isinstance(data, dict):
-            return super().from_dict(data, source)
-        if data.get("schema") == PlacesFile.SCHEMA:
-            return cls._checked(PlacesFile.from_dict(data, source or cls.__name__).of_two(), source or cls.__name__)
-        foreign = [Problem(key, "is not a key of this schema") for key in ("inputs", "place_names") if key in data]
-        rest = {key: value for key, value in data.items() if key not in ("input_bytes", "inputs", "place_names")}
-        inputs = {"inputs": {INPUT: data["input_bytes"]}} if "input_bytes" in data else {}
+        source = source or cls.__name__
+        if not isinstance(data, dict) or data.get("schema") not in cls.SCHEMAS:
+            return super().from_dict(data, source)  # which says why not
+        fields = {key: value for key, value in data.items() if key != "schema"}
+        if data["schema"] != cls.SCHEMA:
+            return cls._checked(fields, source)
+        fields, problems = from_two(fields)
         try:
-            found = super().from_dict({**rest, **inputs}, source)
+            with _spelled_as_two(source):
+                found = cls._checked(fields, source)
         except InputError as error:
-            problems = [Problem(_SPELLED.get(p.path, p.path), p.message) for p in error.problems]
-            raise InputError(source or cls.__name__, [*problems, *foreign]) from None
-        if foreign:
-            raise InputError(source or cls.__name__, foreign)
+            raise InputError(source, [*error.problems, *problems]) from None
+        if problems:
+            raise InputError(source, problems)
         return found
 
     @classmethod
     def _checked(cls, fields: dict[str, Any], source: str) -> Self:
         """An instance of these fields."""
-        return super().from_dict({"schema": cls.SCHEMA, **fields}, source)
+        with input_errors(source):
+            return cls.model_validate(fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; the optional `back_bytes_per_s`, `power` and `coding` only where there is one.
+        """The file's keys, optional ones only where there is something.
 
-        The file is `lmos.instance/1` where the only input is called `input`, else `lmos.instance/2`.
+        The file is `lmos.instance/1` where that can say all of it: two places called `edge` and `server`, one input called `input`.
         """
         found = super().to_dict()
-        if self.inputs.keys() != {INPUT} or self.place_names != PLACES:
-            return as_places(found)
-        for key in ("back_bytes_per_s", "power", "coding"):
-            if found[key] is None:
-                del found[key]
-        del found["place_names"]
-        return {key: value[INPUT] if key == "input_bytes" else value
-                for key, value in ((_SPELLED.get(key, key), value) for key, value in found.items())}
+        two = to_two(found)
+        return {"schema": self.SCHEMAS[1], **to_places(found)} if two is None else {"schema": self.SCHEMA, **two}
+
+    @property
+    def bandwidth_bytes_per_s(self) -> float:
+        """The rate (B/s) of the only hop; this and the next two raise InputError where there are several."""
+        return self._only_hop.bandwidth_bytes_per_s
+
+    @property
+    def back_bytes_per_s(self) -> float | None:
+        """The rate (B/s) of the only hop's way back; None: it is free."""
+        return self._only_hop.back_bytes_per_s
+
+    @property
+    def rtt_s(self) -> float:
+        """The fixed cost (s) of an exchange over the only hop."""
+        return self._only_hop.rtt_s
+
+    @property
+    def memory_limit_bytes(self) -> int | None:
+        """The first place's memory limit (B)."""
+        return self.places[0].memory_limit_bytes
+
+    @property
+    def power(self) -> Power | None:
+        """What the first place draws."""
+        return self.places[0].power
+
+    def check_two(self, what: str) -> None:
+        """InputError where there are more than two places, of which `what` knows nothing."""
+        if len(self.places) > 2:
+            raise InputError(self.name, f"has {len(self.places)} places; {what} of two alone")
+
+    @property
+    def _only_hop(self) -> Hop:
+        self.check_two("a bandwidth and an exchange's cost are attributes")
+        return self.hops[0]
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -257,10 +313,10 @@ class Instance(Document):
         sent = self._sent.get(name)
         return 0.0 if sent is None else sent.decode_s
 
-    def back_s(self, name: str) -> float:
-        """The time (s) that a layer's output takes back to the edge if the server makes it: 0 unless it is returned."""
-        layer = self._by_name[name]
-        return layer.output_bytes / self.back_bytes_per_s if layer.returned and self.back_bytes_per_s is not None else 0.0
+    def back_s(self, name: str, hop: int = 1) -> float:
+        """The time (s) that a layer's output takes back over a hop if it is made beyond it: 0 unless it is returned."""
+        layer, rate = self._by_name[name], self.hops[hop - 1].back_bytes_per_s
+        return layer.output_bytes / rate if layer.returned and rate is not None else 0.0
 
     @cached_property
     def returned(self) -> frozenset[str]:
@@ -290,6 +346,19 @@ class Instance(Document):
         before = [set(self.inputs), *({name} for name in self.names)]
         return all(set(layer.inputs) == before[k] for k, layer in enumerate(self.layers))
 
+    @cached_property
+    def groups(self) -> tuple[frozenset[str], ...]:
+        """The groups of `together` that have to stay at one place, those with a layer in common as one."""
+        found: list[frozenset[str]] = []
+        for group in map(frozenset, self.together):
+            apart = [other for other in found if not other & group]
+            found = [*apart, group.union(*(other for other in found if other & group))]
+        return tuple(found)
+
+    def keeps_together(self, edge: frozenset[str]) -> bool:
+        """Whether an edge set parts none of the groups of `together`."""
+        return all(group <= edge or not group & edge for group in self.groups)
+
     def edge_set(self, edge_layers: Iterable[str]) -> frozenset[str]:
         """The layers as a set, checked: InputError for an unknown layer, or one whose input is not at the edge."""
         edge = frozenset(edge_layers)
@@ -302,6 +371,20 @@ class Instance(Document):
         return edge
 
     def crossing(self, edge: frozenset[str]) -> tuple[str, ...]:
-        """The names whose output crosses to the server for a down-closed edge set: each once (`sent` = 1)."""
+        """The names whose output crosses to the server for a down-closed edge set: each once (`sent` = 1).
+
+        Over hop h of several: those of the layers up to place h, the set that `upto` has for it.
+        """
         return tuple(u for u in self.tensors
                      if (u in self.inputs or u in edge) and any(v not in edge for v in self.consumers[u]))
+
+
+@contextmanager
+def _spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
+    """What is wrong with an instance of two places, where it stands in a file of two places."""
+    try:
+        yield
+    except InputError as error:
+        if not is_two:
+            raise
+        raise InputError(source, [Problem(path_in_two(p.path), p.message) for p in error.problems]) from None

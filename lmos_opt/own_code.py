@@ -216,7 +216,9 @@ def _shown(value: object) -> str:
         return "nothing (None)"
     if isinstance(value, Iterable) and not isinstance(value, str | bytes) and not hasattr(value, "ctype"):
         return f"a {type(value).__name__}"
-    return f"the {type(value).__name__} {_text(value)}"
+    known = type(value).__mro__ if hasattr(value, "ctype") else ()
+    kind = next((one for one in known if one.__module__.startswith("pyomo.")), type(value))  # Pyomo's name, not our class's
+    return f"the {kind.__name__} {_text(value)}"
 
 
 def _text(value: object) -> str:

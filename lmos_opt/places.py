@@ -1,22 +1,30 @@
-"""The file of an instance with places along a path (`lmos.instance/2`): what it holds, and how two places of it are told."""
+"""Places along a path and the hops between them, and two places' shorter spelling, `edge` and `server` (`lmos.instance/1`)."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Literal, Self
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from pydantic import ConfigDict, Field, model_validator
-
-from lmos_opt.codec_sizes import Coding
 from lmos_opt.device import Power
-from lmos_opt.errors import InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record
+from lmos_opt.errors import Problem
+from lmos_opt.files import Amount, Count, Name, Rate, Record
+from lmos_opt.graph import INPUT
+
+EDGE, SERVER = "edge", "server"
+"""What two places are called where a file does not say."""
+OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s")
+"""Keys that the shorter spelling does not have."""
+_HOP = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
+_FIRST = ("memory_limit_bytes", "power")
+_TIMES = ("t_edge_s", "t_server_s")
 
 
 class Place(Record):
     """Where layers may run: its memory limit (B; None: no limit), and what it draws."""
 
     name: Name
-    memory_limit_bytes: Count | None = None
+    memory_limit_bytes: Count | None
     power: Power | None = None
 
 
@@ -28,77 +36,92 @@ class Hop(Record):
     rtt_s: Amount
 
 
-class PlacedLayer(Record):
-    """One layer: its time (s) at each place, its weights and its output tensor (B), and whether the network's result holds it."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Name, Number] = Field(init=False)
-
-    name: Name
-    inputs: tuple[Name, ...]
-    t_s: tuple[Amount, ...]
-    weight_bytes: Count
-    output_bytes: Count
-    returned: Flag = False
-
-
-class PlacesFile(Document):
-    """The content of a `lmos.instance/2` file."""
-
-    SCHEMA: ClassVar[str] = "lmos.instance/2"
-    schema_: Literal["lmos.instance/2"] = Field("lmos.instance/2", alias="schema")
-    name: Name
-    inputs: Annotated[dict[Name, Count], Field(min_length=1)]
-    places: Annotated[tuple[Place, ...], Field(min_length=2)]
-    hops: tuple[Hop, ...]
-    coding: Coding | None = None
-    layers: Annotated[tuple[PlacedLayer, ...], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        n = len(self.places)
-        problems = [Problem(f"places[{k}].name", f"{place.name!r} is the name of an earlier place")
-                    for k, place in enumerate(self.places) if place.name in [other.name for other in self.places[:k]]]
-        if len(self.hops) != n - 1:
-            problems.append(Problem("hops", f"are {len(self.hops)}; expected {n - 1}, one between each place and the next"))
-        problems += [Problem(f"layers[{k}].t_s", f"has {len(layer.t_s)} times; expected {n}, one a place")
-                     for k, layer in enumerate(self.layers) if len(layer.t_s) != n]
-        if n > 2:
-            problems.append(Problem("places", f"are {n}; expected two"))
-        if n == 2 and self.places[1].memory_limit_bytes is not None:
-            problems.append(Problem("places[1].memory_limit_bytes", "expected null: the last place has no limit"))
-        if n == 2 and self.places[1].power is not None:
-            problems.append(Problem("places[1].power", "expected none: energy is that of the first place"))
-        if problems:
-            raise InvalidError(problems)
-        return self
-
-    def of_two(self) -> dict[str, Any]:
-        """What an Instance holds of a file of two places."""
-        (edge, _), (hop,) = self.places, self.hops
-        layers = []
-        for layer in self.layers:
-            found = layer.model_dump()
-            found["t_edge_s"], found["t_server_s"] = found.pop("t_s")
-            layers.append(found)
-        return {"name": self.name, "inputs": self.inputs, "place_names": tuple(place.name for place in self.places),
-                **hop.model_dump(), "memory_limit_bytes": edge.memory_limit_bytes,
-                "power": None if edge.power is None else edge.power.model_dump(),
-                "coding": None if self.coding is None else self.coding.model_dump(), "layers": layers}  # fmt: skip
+def from_two(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+    """The keys of an instance for those of a file of two places, and what is wrong with these."""
+    problems = [Problem(key, "is not a key of this schema") for key in OF_PLACES if key in data]
+    problems += [Problem(f"layers[{k}].{key}", "is missing") for k, layer in _layers(data) for key in _TIMES if key not in layer]
+    problems += [Problem(f"layers[{k}].t_s", "is not a key of this schema") for k, layer in _layers(data) if "t_s" in layer]
+    short = {"input_bytes", *_HOP, *_FIRST, *OF_PLACES}
+    found = {key: value for key, value in data.items() if key not in short}
+    if "input_bytes" in data:
+        found["inputs"] = {INPUT: data["input_bytes"]}
+    found["places"] = [{"name": EDGE, **{key: data[key] for key in _FIRST if key in data}},
+                       {"name": SERVER, "memory_limit_bytes": None}]  # fmt: skip
+    found["hops"] = [{key: data[key] for key in _HOP if key in data}]
+    if isinstance(data.get("layers"), Sequence) and not isinstance(data["layers"], str):
+        found["layers"] = [with_times(layer, [0.0, 0.0]) for layer in data["layers"]]
+    return found, problems
 
 
-def as_places(found: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a `lmos.instance/2` file for what an Instance holds; optional ones only where there is something."""
-    names = found["place_names"]
-    hop = {key: found[key] for key in ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")}
-    places = [{"name": names[0], "memory_limit_bytes": found["memory_limit_bytes"]}, {"name": names[1], "memory_limit_bytes": None}]
-    if found["power"] is not None:
-        places[0]["power"] = found["power"]
-    layers = []
-    for layer in found["layers"]:
-        times = {"t_s": [layer["t_edge_s"], layer["t_server_s"]]}
-        layers.append({key: value for name, one in layer.items() if name != "t_server_s"
-                       for key, value in (times if name == "t_edge_s" else {name: one}).items()})
-    coding = {} if found["coding"] is None else {"coding": found["coding"]}
-    return {"schema": PlacesFile.SCHEMA, "name": found["name"], "inputs": found["inputs"], "places": places, "hops": [hop],
-            **coding, "layers": layers}  # fmt: skip
+def with_times(layer: Any, known: Sequence[float]) -> Any:
+    """A layer as an instance has it for one with `t_edge_s` or `t_server_s`: the other times are those known."""
+    if not isinstance(layer, Mapping) or not any(key in layer for key in _TIMES):
+        return layer
+    times = [layer.get("t_edge_s", known[0]), *known[1:-1], layer.get("t_server_s", known[-1])]
+    found: dict[str, Any] = {}
+    for key, value in layer.items():
+        if key in ("t_s", *_TIMES):
+            found.setdefault("t_s", times)
+        else:
+            found[key] = value
+    return found
+
+
+def with_changes(found: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of an instance with some changed, where those of two places stand for their first place's and only hop's."""
+    changed = {**found, **{key: value for key, value in changes.items() if key not in ("input_bytes", *_HOP, *_FIRST)}}
+    if "input_bytes" in changes:
+        changed["inputs"] = dict.fromkeys(found["inputs"], changes["input_bytes"])
+    place = {key: changes[key] for key in _FIRST if key in changes}
+    hop = {key: changes[key] for key in _HOP if key in changes}
+    if place:
+        changed["places"] = [{**changed["places"][0], **place}, *changed["places"][1:]]
+    if hop:
+        changed["hops"] = [{**changed["hops"][0], **hop}, *changed["hops"][1:]]
+    if "layers" in changes:
+        times = {layer["name"]: layer["t_s"] for layer in found["layers"]}
+        zero = [0.0] * len(found["places"])
+        changed["layers"] = [with_times(layer, layer.get("t_s") or times.get(layer.get("name"), zero))
+                             if isinstance(layer, Mapping) else layer for layer in changes["layers"]]  # fmt: skip
+    return changed
+
+
+def path_in_two(path: str) -> str:
+    """Where in a file of two places something stands that has this path in an instance."""
+    for pattern, short in ((r"inputs(\.input)?", "input_bytes"), (r"hops\[0\]\.(.+)", r"\1"), (r"places\[0\]\.(.+)", r"\1"),
+                           (r"(layers\[\d+\])\.t_s\[0\]", r"\1.t_edge_s"), (r"(layers\[\d+\])\.t_s\[1\]", r"\1.t_server_s")):
+        if re.fullmatch(pattern, path):
+            return re.sub(f"^{pattern}$", short, path)
+    return path
+
+
+def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The keys of a file of two places for those of an instance; None where such a file cannot say all of it."""
+    places = found["places"]
+    if (found["inputs"].keys() != {INPUT} or found["together"] or found["port_bytes_per_s"] is not None
+            or [place["name"] for place in places] != [EDGE, SERVER]
+            or any(places[1][key] is not None for key in _FIRST)):  # fmt: skip
+        return None
+    (hop,), first = found["hops"], places[0]
+    optional = {"power": first["power"], "coding": found["coding"]}
+    back = {} if hop["back_bytes_per_s"] is None else {"back_bytes_per_s": hop["back_bytes_per_s"]}
+    layers = [{short: time for key, value in layer.items()
+               for short, time in (zip(_TIMES, value, strict=True) if key == "t_s" else [(key, value)])}
+              for layer in found["layers"]]  # fmt: skip
+    return {"name": found["name"], "input_bytes": found["inputs"][INPUT],
+            "bandwidth_bytes_per_s": hop["bandwidth_bytes_per_s"], **back, "rtt_s": hop["rtt_s"],
+            "memory_limit_bytes": first["memory_limit_bytes"],
+            **{key: value for key, value in optional.items() if value is not None}, "layers": layers}  # fmt: skip
+
+
+def to_places(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a file of places for those of an instance; optional ones only where there is something."""
+    places = [{key: value for key, value in place.items() if key != "power" or value is not None} for place in found["places"]]
+    return {key: value for key, value in {**found, "places": places}.items()
+            if not (key in ("port_bytes_per_s", "together", "coding") and not value)}
+
+
+def _layers(data: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:
+    layers = data.get("layers")
+    is_list = isinstance(layers, Sequence) and not isinstance(layers, str)
+    return [(k, layer) for k, layer in enumerate(layers or ()) if isinstance(layer, Mapping)] if is_list else []

@@ -14,6 +14,7 @@ from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Te
 from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
+from lmos_opt.objectives import NUMBERED
 from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
@@ -121,7 +122,8 @@ class Setting(Record):
     @property
     def own(self) -> tuple[str, ...]:
         """What of it is code of the user's: objectives, variables and constraints by the names `module:NAME`."""
-        return tuple(name for name in (*(self.objectives or ()), *self.variables, *self.constraints) if ":" in name)
+        objectives = [name for name in self.objectives or () if name.partition(":")[0] not in NUMBERED]
+        return tuple(name for name in (*objectives, *self.variables, *self.constraints) if ":" in name)
 
     @classmethod
     def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum",
@@ -201,6 +203,7 @@ def make_plan(
     make the point another than its edge set, its own values are the prediction, and stages that they do not give are not
     predicted. Raises InputError where the set is not down-closed.
     """
+    instance.check_two("plans are")
     edge = instance.edge_set(edge_layers)
     times = stage_times(instance, edge)
     from_set = {

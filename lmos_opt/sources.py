@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
+import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from lmos_opt.codec_sizes import RAW
@@ -16,6 +16,7 @@ from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
 from lmos_opt.link import load_link
+from lmos_opt.paths import HopOptions, Path, parse_path
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
@@ -36,6 +37,8 @@ class Options:
     """A bundled link or a link file: its bandwidth and rtt stand where no other are given; an unknown rtt is 0."""
     back: str | None = None
     """The rate of the results' way back; None: an instance file's own, else it is free."""
+    path: str | None = None
+    """Devices and hops in the place of all of these but `memory`: `DEVICE > RATE,RTT > DEVICE ...`."""
 
     @property
     def rate(self) -> str | float | None:
@@ -48,14 +51,25 @@ class Options:
         return self.rtt if self.rtt is not None or self.link is None else load_link(self.link).rtt_s or 0.0
 
     @property
-    def devices(self) -> tuple[str, str]:
-        """The devices of edge and server, by name."""
-        return EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server
+    def along(self) -> Path:
+        """The path asked for, of which edge and server are the ends where nothing else is said."""
+        if self.path is None:
+            devices = (EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server)
+            return Path(devices, (HopOptions(BANDWIDTH if self.rate is None else self.rate, self.exchange, self.back),))
+        others = ("edge", "server", "bandwidth", "rtt", "link", "back")
+        if beside := [f"--{name}" for name in others if getattr(self, name) is not None]:
+            raise InputError("--path", f"says devices and hops; leave out {', '.join(beside)}")
+        return parse_path(self.path, "--path")
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices in the data's order, by name: of two places those of edge and server."""
+        return tuple(map(str, self.along.devices))
 
 
 def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
     """A bundled network's profile, a profile file or an instance file, told apart by its schema."""
-    path = Path(source)
+    path = pathlib.Path(source)
     if path.suffix != ".json" and (not path.exists() or path.is_dir()):
         return NetworkProfile.load(bundled("profiles", str(source), "network"))
     data = read_json(path)
@@ -76,11 +90,9 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
     `codec` is what crossing tensors are sent with. InputError for one where an instance file does not have its numbers.
     """
     if isinstance(source, NetworkProfile):
-        edge, server = options.devices
-        return Instance.from_profile(source, edge=edge, server=server, memory=options.memory, back=options.back,
-                                     codec=codec,
-                                     bandwidth=BANDWIDTH if options.rate is None else options.rate,
-                                     rtt=options.exchange)
+        return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
+    if options.path is not None:
+        raise InputError("--path", f"is for networks and profiles; the instance file of {source.name} has its own places")
     changes: dict[str, Any] = {}
     if codec is not None and codec.name != (source.coding.codec if source.coding else RAW):
         if codec.name != RAW:

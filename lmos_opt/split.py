@@ -1,33 +1,77 @@
-"""`Split`: an edge set with its instance, and what follows from it alone, computed once."""
+"""`Split`: where an instance's layers run, and what follows from that alone, computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 
-from lmos_opt.formulation.memory import MemoryModel, edge_memory
+from lmos_opt.errors import InputError
+from lmos_opt.formulation.memory import MemoryModel, place_memory
 from lmos_opt.instance import Instance
 from lmos_opt.stages import StageTimes, stage_times
 
 
 @dataclass(frozen=True)
 class Split:
-    """A down-closed edge set of an instance; objective values are recomputed from it, never read from a solver."""
+    """Where an instance's layers run; objective values are recomputed from it, never read from a solver.
+
+    `edge` are the layers of the first place. Of more than two places `beyond` has, for each further hop, all layers that run
+    before it: sets that hold the one before.
+    """
 
     instance: Instance
     edge: frozenset[str]
     memory_model: MemoryModel = "sum"
+    beyond: tuple[frozenset[str], ...] = ()
+
+    @classmethod
+    def of(cls, instance: Instance, upto: Sequence[frozenset[str]], memory_model: MemoryModel = "sum") -> Split:
+        """The split whose layers up to hop h are `upto[h - 1]`."""
+        return cls(instance, upto[0], memory_model, tuple(upto[1:]))
+
+    @classmethod
+    def at(cls, instance: Instance, places: Sequence[Sequence[str]], memory_model: MemoryModel = "sum") -> Split:
+        """The split with these layers at the places; the last place's may be left out. InputError if it is none of the instance."""
+        if len(places) not in (len(instance.hops), len(instance.places)):
+            raise InputError(instance.name, f"has {len(instance.places)} places, not {len(places)}")
+        before = [instance.edge_set(name for place in places[:h] for name in place) for h in range(1, len(instance.places))]
+        return cls.of(instance, before, memory_model)
+
+    @property
+    def upto(self) -> tuple[frozenset[str], ...]:
+        """For each hop the layers that run before it."""
+        return (self.edge, *self.beyond)
+
+    @cached_property
+    def places(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of each place, in topological order."""
+        sets = (frozenset(), *self.upto, frozenset(self.instance.names))
+        return tuple(tuple(name for name in self.instance.names if name in to and name not in before)
+                     for before, to in pairwise(sets))
 
     @cached_property
     def times(self) -> StageTimes:
         """The stages' times (s) and the bytes that cross."""
-        return stage_times(self.instance, self.edge)
+        return stage_times(self.instance, *self.upto)
 
     @cached_property
     def memory_bytes(self) -> int:
-        """The edge memory (B) under the memory model."""
-        return edge_memory(self.instance, self.edge, self.memory_model)
+        """The first place's memory (B) under the memory model."""
+        return self.memory_at(1)
+
+    def memory_at(self, p: int) -> int:
+        """The memory (B) that place p needs under the memory model."""
+        return place_memory(self.instance, self.upto, p, self.memory_model)
+
+    @property
+    def exceeds(self) -> int | None:
+        """The first place whose memory limit the split exceeds, counted from 1; None where all are kept."""
+        for p, place in enumerate(self.instance.places, 1):
+            if place.memory_limit_bytes is not None and self.memory_at(p) > place.memory_limit_bytes:
+                return p
+        return None
 
     @property
     def edge_layers(self) -> tuple[str, ...]:
@@ -35,13 +79,21 @@ class Split:
         return tuple(name for name in self.instance.names if name in self.edge)
 
     @property
+    def is_ordered(self) -> bool:
+        """Whether data only flows forward, each hop's set holds the one before, and no group of `together` is parted."""
+        instance = self.instance
+        forward = all(u in before or v not in before or u in instance.inputs for u, v in instance.arcs for before in self.upto)
+        nested = all(before <= wider for before, wider in pairwise(self.upto))
+        return forward and nested and all(map(instance.keeps_together, self.upto))
+
+    @property
     def is_proper(self) -> bool:
-        """Whether both sides have a layer."""
+        """Whether the first place has a layer, and a later one."""
         return 0 < len(self.edge) < len(self.instance.layers)
 
 
 def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
-    """Every edge set that precedence admits, each once: L+1 prefixes of a chain, up to 2**L of a general graph."""
+    """Every edge set that precedence (and `together`) admits, each once: L+1 prefixes of a chain, up to 2**L of a graph."""
     inputs = [[u for u in layer.inputs if u not in instance.inputs] for layer in instance.layers]
     names = instance.names
     chosen: list[int] = []
@@ -53,10 +105,23 @@ def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
         if v is not None:
             chosen.append(v)
             held.add(names[v])
-            yield frozenset(held)
+            if instance.keeps_together(edge := frozenset(held)):
+                yield edge
         elif chosen:
             v = chosen.pop()
             held.discard(names[v])
         else:
             return
         k = v + 1
+
+
+def all_splits(instance: Instance, memory_model: MemoryModel = "sum") -> Iterator[Split]:
+    """Every way to run an instance's layers at its places, each once: nested edge sets, one for each hop."""
+    sets = list(down_closed_sets(instance))
+    stack: list[tuple[frozenset[str], ...]] = [(edge,) for edge in reversed(sets)]
+    while stack:
+        upto = stack.pop()
+        if len(upto) == len(instance.hops):
+            yield Split.of(instance, upto, memory_model)
+        else:
+            stack += [(*upto, wider) for wider in sets if upto[-1] <= wider]

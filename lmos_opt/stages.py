@@ -1,4 +1,4 @@
-"""The three stages of one inference, from an edge set alone: the ground truth beside the model's expressions.
+"""The stages of one inference, from where layers run alone: the ground truth beside the model's expressions.
 
 And how sure they are, where layers' measured times come with intervals.
 """
@@ -15,50 +15,101 @@ from lmos_opt.profile import NetworkProfile, ProfileLayer
 
 
 @dataclass(frozen=True)
-class StageTimes:
-    """Times of one inference in seconds, and the bytes that cross; sums are correctly rounded.
+class HopTimes:
+    """What one hop takes of an inference: its bytes' time, the exchange's fixed cost if there is one, the result's way back (s)."""
 
-    `t_tx_s` is the sum of `t_bytes_s`, what the bytes alone take, `rtt_s`, what the exchange costs if there is one, and `t_back_s`.
-    """
-
-    t_edge_s: float
-    t_tx_s: float
-    t_server_s: float
-    latency_s: float
-    crossing_bytes: int
+    n_bytes: int
     t_bytes_s: float
     rtt_s: float
     t_back_s: float
 
+    @property
+    def t_s(self) -> float:
+        """All of it (s)."""
+        return fsum([self.t_bytes_s, self.rtt_s, self.t_back_s])
 
-def stage_times(instance: Instance, edge: frozenset[str]) -> StageTimes:
-    """Equations (1) to (4) for a down-closed edge set: edge, transmission (with rtt if anything is offloaded), server.
 
-    What the server makes of the network's result comes back, which is part of the transmission.
-    What crosses is encoded at the edge and decoded at the server, where a codec takes time. Sums go through `math.fsum`, so
-    that equal sums compare equal whatever the order of their terms.
+@dataclass(frozen=True)
+class StageTimes:
+    """Times of one inference in seconds, a time a place and a hop; sums are correctly rounded.
+
+    Of two places they have names as well: `t_edge_s`, `t_tx_s`, `t_server_s`, and `crossing_bytes`, `t_bytes_s`, `rtt_s`,
+    `t_back_s` of the first hop, of which `t_tx_s` is the sum.
     """
-    at_edge = [layer.t_edge_s for layer in instance.layers if layer.name in edge]
-    at_server = [layer.t_server_s for layer in instance.layers if layer.name not in edge]
-    crossing = instance.crossing(edge)
-    crossing_bytes = sum(instance.sent_bytes(name) for name in crossing)
-    t_bytes = crossing_bytes / instance.bandwidth_bytes_per_s
-    rtt = rtt_s(instance, edge)
-    t_back = back_bytes(instance, edge) / instance.back_bytes_per_s if instance.back_bytes_per_s is not None else 0.0
-    at_edge += [instance.encode_s(name) for name in crossing]
-    at_server += [instance.decode_s(name) for name in crossing]
-    return StageTimes(fsum(at_edge), fsum([t_bytes, rtt, t_back]), fsum(at_server),
-                      fsum([*at_edge, t_bytes, rtt, t_back, *at_server]), crossing_bytes, t_bytes, rtt, t_back)
+
+    t_place_s: tuple[float, ...]
+    hops: tuple[HopTimes, ...]
+    latency_s: float
+
+    @property
+    def t_edge_s(self) -> float:
+        """The first place's time."""
+        return self.t_place_s[0]
+
+    @property
+    def t_server_s(self) -> float:
+        """The last place's time."""
+        return self.t_place_s[-1]
+
+    @property
+    def t_tx_s(self) -> float:
+        """The first hop's time, the way back included."""
+        return self.hops[0].t_s
+
+    @property
+    def crossing_bytes(self) -> int:
+        """The bytes that cross the first hop."""
+        return self.hops[0].n_bytes
+
+    @property
+    def t_bytes_s(self) -> float:
+        """What these take."""
+        return self.hops[0].t_bytes_s
+
+    @property
+    def rtt_s(self) -> float:
+        """The first hop's fixed cost."""
+        return self.hops[0].rtt_s
+
+    @property
+    def t_back_s(self) -> float:
+        """The result's way back over the first hop."""
+        return self.hops[0].t_back_s
 
 
-def rtt_s(instance: Instance, edge: frozenset[str]) -> float:
-    """The fixed cost (s) of the exchange, which there is if anything is offloaded."""
-    return instance.rtt_s if len(edge) < len(instance.layers) else 0.0
+def stage_times(instance: Instance, *upto: frozenset[str]) -> StageTimes:
+    """Equations (1) to (4): the places' times, and between them the hops'.
+
+    `upto` has a down-closed set for each hop: the layers that run before it. Of two places it is the edge set. What is made
+    beyond a hop of the network's result comes back over it. What crosses is encoded at the edge and decoded at the server, where
+    a codec takes time. Sums go through `math.fsum`, so that equal sums compare equal whatever the order of their terms.
+    """
+    every = frozenset(instance.names)
+    parts = [[layer.t_s[p] for layer in instance.layers if layer.name in to and layer.name not in before]
+             for p, (before, to) in enumerate(zip((frozenset(), *upto), (*upto, every), strict=True))]
+    hops = tuple(_hop_times(instance, h, before) for h, before in enumerate(upto, 1))
+    if instance.coding is not None:
+        parts[0] += [instance.encode_s(name) for name in instance.crossing(upto[0])]
+        parts[-1] += [instance.decode_s(name) for name in instance.crossing(upto[0])]
+    ways = [time for hop in hops for time in (hop.t_bytes_s, hop.rtt_s, hop.t_back_s)]
+    return StageTimes(tuple(map(fsum, parts)), hops, fsum([*(time for part in parts for time in part), *ways]))
 
 
-def back_bytes(instance: Instance, edge: frozenset[str]) -> int:
-    """The bytes that come back to the edge: the returned outputs that the server makes."""
-    return sum(layer.output_bytes for layer in instance.layers if layer.returned and layer.name not in edge)
+def _hop_times(instance: Instance, h: int, before: frozenset[str]) -> HopTimes:
+    hop = instance.hops[h - 1]
+    n_bytes = sum(instance.sent_bytes(name) for name in instance.crossing(before))
+    back = back_bytes(instance, before) / hop.back_bytes_per_s if hop.back_bytes_per_s is not None else 0.0
+    return HopTimes(n_bytes, n_bytes / hop.bandwidth_bytes_per_s, rtt_s(instance, before, h), back)
+
+
+def rtt_s(instance: Instance, before: frozenset[str], hop: int = 1) -> float:
+    """The fixed cost (s) of a hop's exchange, which there is if anything runs beyond it."""
+    return instance.hops[hop - 1].rtt_s if len(before) < len(instance.layers) else 0.0
+
+
+def back_bytes(instance: Instance, before: frozenset[str]) -> int:
+    """The bytes that come back over a hop: the returned outputs that are made beyond it."""
+    return sum(layer.output_bytes for layer in instance.layers if layer.returned and layer.name not in before)
 
 
 Interval = tuple[float, float]

@@ -38,7 +38,7 @@ class Browser:
 
     def open(self, url: str, width: int = 1280, height: int = 900) -> None:
         """Load an address in a window of this size, and wait until it has."""
-        self._size(width, height)
+        self.resize(width, height)
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
 
@@ -59,10 +59,11 @@ class Browser:
     def picture(self, path: Path, width: int) -> None:
         """The page as a PNG, all of its height."""
         height = self.evaluate("Math.max(document.documentElement.scrollHeight, document.body.scrollHeight)")
-        self._size(width, min(height, 16000))
+        self.resize(width, min(height, 16000))
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 
-    def _size(self, width: int, height: int) -> None:
+    def resize(self, width: int, height: int = 900) -> None:
+        """Give the window another size."""
         self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600)
 
     def _call(self, method: str, parameters: dict[str, Any], session: str | None = None) -> dict[str, Any]:

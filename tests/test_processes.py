@@ -33,11 +33,12 @@ pytestmark = [pytest.mark.process, pytest.mark.skipif(not Path("/proc/self/envir
 @pytest.mark.parametrize("how", ["failed", "INT", "TERM", "KILL"])
 @pytest.mark.parametrize("workers", ["0", "1"])
 def test_a_run_of_tests_leaves_no_process(how: str, workers: str, tmp_path: Path) -> None:
-    """SIGINT is ignored by the shell that calls it, as by one that was started in the background."""
+    """SIGINT is ignored by the shell that calls it, as by one that was started in the background; the run heeds it all the same."""
     (tmp_path / "conftest.py").write_text(CONFTEST)
     (tmp_path / "test_it.py").write_text(LEAVES.replace("MARK", MARK))
-    command = ["sh", "-c", """trap '' INT; exec "$0" "$@" """, sys.executable, "-m", "pytest", "-q", "-n", workers]
-    environment = {**os.environ, "HOW": how, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = ["sh", "-c", """trap '' INT; exec "$0" "$@" """, sys.executable, "-m", "pytest", "-q", "-p", "xdist", "-n", workers]
+    environment = {**os.environ, "HOW": how, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",  # each costs its import, in both processes
+                   "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     with started(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
         while not (tmp_path / "started").exists():
             assert process.poll() is None
@@ -45,8 +46,7 @@ def test_a_run_of_tests_leaves_no_process(how: str, workers: str, tmp_path: Path
         mark = (tmp_path / "started").read_text()
         if how == "INT":
             os.killpg(process.pid, signal.SIGINT)
-            assert len(marked(mark)) >= 2  # nobody heard it
-        if how != "failed":
+        elif how != "failed":
             process.send_signal(signal.SIGKILL if how == "KILL" else signal.SIGTERM)
         process.wait(60)
         end = time.monotonic() + 60

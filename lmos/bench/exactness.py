@@ -1,8 +1,8 @@
 """`lmos bench exactness`: fronts of random split instances beside enumeration, which is slow and never wrong.
 
 A seed makes a case: an instance (every other one with layers whose outputs are returned, every third with several
-inputs), objectives, perhaps a memory limit or a proper split. It is asked under both memory models, and whatever differs
-from the truth is a mistake. The same seed makes the same case again.
+inputs, every other one along a path of three or four places), objectives, perhaps a memory limit or a proper split. It is
+asked under both memory models, and whatever differs from the truth is a mistake. The same seed makes the same case again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from functools import partial
 from time import perf_counter
 from typing import get_args
 
-from lmos.bench.random_instances import SHAPES, STYLES, random_instance, with_inputs, with_limit, with_results
+from lmos.bench.random_instances import (
+    SHAPES,
+    STYLES,
+    random_instance,
+    with_inputs,
+    with_limit,
+    with_places,
+    with_results,
+)
 from lmos.bench.working import Work, results
 from lmos_opt import objectives
 from lmos_opt.api import pareto_front
@@ -29,6 +37,8 @@ TIE = 1e-10
 """Relative to an objective's size: sums of the same real numbers in another order differ by less. Whole values have no ties."""
 MOST_LAYERS = {2: 14, 3: 8}
 """By the number of objectives: what is still enumerated in about a second."""
+MOST_LAYERS_OF_PLACES = {2: 14, 3: 7, 4: 5}
+"""By the number of places: likewise."""
 PAPER = ("latency", "memory")
 _POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2.0)}
 
@@ -67,9 +77,11 @@ class Verdict:
 def drawn_case(seed: int) -> Case:
     """The case of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
     rng = random.Random(f"question {seed}")
-    names = PAPER if rng.random() < 0.5 else tuple(rng.sample(objectives.names(), rng.choice((2, 2, 3))))
+    n_places = random.Random(f"places {seed}").choice((2, 2, 3, 4))
+    known = [*objectives.names(), *(f"{name}:{n_places - 1}" for name in objectives.NUMBERED)]
+    names = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
-    instance = random_instance(seed, MOST_LAYERS[len(names)], shape, style)
+    instance = random_instance(seed, min(MOST_LAYERS[len(names)], MOST_LAYERS_OF_PLACES[n_places]), shape, style)
     if seed % 2:
         instance = with_results(instance, seed)
     if seed % 3 == 2:
@@ -77,6 +89,8 @@ def drawn_case(seed: int) -> Case:
     if rng.random() < 1 / 3:
         instance = with_limit(instance, seed)
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})
+    if n_places > 2:
+        instance = with_places(instance, seed, n_places)
     constrain = rng.choice((None, *names)) if len(names) == 2 else None
     return Case(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
 
@@ -137,7 +151,7 @@ def _misreported(front: Front, instance: Instance, names: Sequence[str], memory_
     """Points whose values are not those of their edge sets, to the last bit."""
     wrong = []
     for point in front.points:
-        split = Split(instance, instance.edge_set(point.edge_layers or ()), memory_model)
+        split = Split.at(instance, (point.edge_layers or (), *(point.later_layers or ())), memory_model)
         own = {o.name: o.value(split) for o in map(objectives.get, names) if o.value}
         if own != point.values:
             wrong.append(f"{point.edge_layers} has {own}, not {point.values}")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 
 from lmos.loopback import run_edge, server_process
 from lmos.profiles import make_profile, weights_of
-from lmos_opt.formulation.memory import memory_peak
+from lmos_opt.formulation.memory import edge_memory
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
@@ -68,5 +68,5 @@ def _measure(profile: NetworkProfile, x1: int, address: str, folder: Path) -> Me
     plan.save(folder / "plan.json")
     run_edge(folder / "plan.json", address, 1, _BANDWIDTH, folder / "report.json")
     measured = RunReport.load(folder / "report.json").measured["edge_memory_bytes"]
-    return MemoryOfCut(profile.name, plan.x1, plan.x2, memory_peak(instance, frozenset(plan.edge_layers)),
+    return MemoryOfCut(profile.name, plan.x1, plan.x2, edge_memory(instance, frozenset(plan.edge_layers), "peak"),
                        round(measured.p50))

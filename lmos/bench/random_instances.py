@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
 from lmos_opt.formulation.memory import memory_sum
 from lmos_opt.instance import Instance
@@ -66,6 +67,31 @@ def with_inputs(instance: Instance, seed: int, most: int = 3) -> Instance:
 
     layers = [{**layer.model_dump(), "inputs": read(layer.inputs)} for layer in instance.layers]
     return instance.replace(inputs=sizes, layers=layers)
+
+
+def with_places(instance: Instance, seed: int, k: int) -> Instance:
+    """The instance along a path of k places: further times, hops and ways back, and often limits, groups and a port."""
+    rng = random.Random(f"places {seed}")
+    found = instance.to_dict() | {"schema": "lmos.instance/2"}
+    limit = rng.choice([None, None, sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers) // 2])
+    hop = instance.hops[0].model_dump()
+
+    def rate() -> float:
+        return rng.choice([62500.0, 1.25e6, 2.5e7, 1e9 / 3])
+
+    hops = [hop, *({"bandwidth_bytes_per_s": rate(), "rtt_s": rng.choice([0.0, 0.02]),
+                    "back_bytes_per_s": rng.choice([None, rate()])} for _ in range(k - 2))]  # fmt: skip
+    places: list[dict[str, Any]] = [{"name": f"place{p}", "memory_limit_bytes": instance.memory_limit_bytes if p == 1 else
+               rng.choice([None, limit])} for p in range(1, k + 1)]  # fmt: skip
+    if instance.power is not None:
+        places[0]["power"] = instance.power.model_dump()
+    layers = [{**layer.model_dump(), "t_s": [layer.t_s[0], *(rng.choice([1.0, 0.5, 0.0, 2.0, rng.random()]) * rng.choice(layer.t_s)
+                                                             for _ in range(k - 2)), layer.t_s[-1]]}
+              for layer in instance.layers]  # fmt: skip
+    groups = [rng.sample(instance.names, min(2, len(layers)))] if rng.random() < 0.3 else []
+    return Instance.from_dict({"schema": "lmos.instance/2", "name": found["name"], "inputs": instance.inputs, "places": places,
+                               "hops": hops, "together": groups, "port_bytes_per_s": rng.choice([None, rate()]),
+                               "layers": layers})  # fmt: skip
 
 
 def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:

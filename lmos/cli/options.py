@@ -41,6 +41,10 @@ Back = Annotated[
         "--back", metavar="RATE", help="Bandwidth from server to edge, for the results. [default: results take no time]"
     ),
 ]
+AlongPath = Annotated[
+    str | None,
+    typer.Option("--path", metavar="PATH", help="Devices and hops, 'rpi4 > 20Mbps,5ms > i7-8700', of two places or more."),
+]
 Link = Annotated[
     str | None,
     typer.Option(

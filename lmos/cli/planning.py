@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmos.cli.options import (
+    AlongPath,
     Back,
     Bandwidth,
     Codec,
@@ -151,6 +152,7 @@ def front(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -202,6 +204,7 @@ def plan(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
@@ -247,6 +250,7 @@ def policy(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -272,6 +276,7 @@ def ui(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
@@ -298,6 +303,7 @@ def report(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
@@ -328,6 +334,7 @@ def model(
     rtt: Rtt = None,
     back: Back = None,
     link: Link = None,
+    path: AlongPath = None,
     memory: Memory = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,

@@ -12,6 +12,7 @@ from lmos.output import err, out, print_json, table
 from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.split import Split
 from lmos_opt.units import counted, format_rate, format_size, format_time
 
 
@@ -59,18 +60,20 @@ def run(request: Request) -> None:
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.codec}" if instance.coding else ""
+    rates = " and ".join(format_rate(hop.bandwidth_bytes_per_s) for hop in instance.hops)
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} at "
-             f"{format_rate(instance.bandwidth_bytes_per_s)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
+             f"{rates}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
              f"{front.solver.name} {front.solver.version}")
-    columns = ["x1", "x2", *front.names, "crosses", "last layer at the edge"]
+    places = range(1, len(instance.places) + 1)
+    crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
+    columns = [*(f"x{p}" for p in places), *front.names, *crossing, "last layer at the edge"]
     if chosen is not None:
         columns.insert(0, "")
     rows = []
     for point in front.points:
-        edge = instance.edge_set(point.edge_layers or ())
-        sent = sum(instance.sent_bytes(name) for name in instance.crossing(edge))
-        row = [str(point.x1), str(point.x2), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
-               format_size(sent), (point.edge_layers or ("(none)",))[-1]]
+        times = Split.at(instance, (point.edge_layers or (), *(point.later_layers or ()))).times
+        row = [*map(str, point.counts), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
+               *(format_size(hop.n_bytes) for hop in times.hops), (point.edge_layers or ("(none)",))[-1]]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
     return table(title, columns, rows, left=[len(columns) - 1])
 

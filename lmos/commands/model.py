@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
 
-from lmos.front_request import FrontRequest, own_objective, read
+from lmos.front_request import FrontRequest, is_own, own_objective, read
 from lmos.output import err
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix
@@ -31,6 +31,6 @@ def _bound(text: str) -> tuple[str | Objective, float]:
         value = float(number)
         if not found or not isfinite(value):
             raise ValueError
-        return own_objective(name) if ":" in name else name, value
+        return own_objective(name) if is_own(name) else name, value
     except ValueError:
         raise InputError("--bound", f"{text!r} is not a bound; expected NAME=NUMBER such as latency=0.5") from None

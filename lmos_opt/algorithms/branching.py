@@ -266,18 +266,25 @@ class BranchAndBound:
 
 
 def _implications(milp: Milp, deciders: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """Which binary decider at 1 puts which others at 1, by all chains of rows x_v <= x_u; None where there is no such row."""
+    """Which binary decider at 1 puts which others at 1, by all chains of rows x_v <= x_u or =; None where there is no such row."""
     position = {int(column): k for k, column in enumerate(deciders)}
     graph = nx.DiGraph()
     for row, lower, upper in zip(milp.rows, milp.row_lower, milp.row_upper, strict=True):
-        if len(row.columns) == 2 and row.coefficients.sum() == 0 and (lower == 0 or upper == 0):
-            u, v = row.columns if (row.coefficients[0] > 0) == (lower == 0) else row.columns[::-1]
+        if len(row.columns) == 2 and row.coefficients.sum() == 0:
+            u, v = row.columns if row.coefficients[0] > 0 else row.columns[::-1]
             if u in position and v in position and {milp.lower[u], milp.lower[v], milp.upper[u] - 1, milp.upper[v] - 1} == {0.0}:
-                graph.add_edge(position[int(v)], position[int(u)])
-    if not graph or not nx.is_directed_acyclic_graph(graph):
+                if lower == 0:
+                    graph.add_edge(position[int(v)], position[int(u)])
+                if upper == 0:
+                    graph.add_edge(position[int(u)], position[int(v)])
+    if not graph:
         return None
     implied = np.eye(len(deciders), dtype=bool)
-    for v in reversed(list(nx.topological_sort(graph))):
-        for u in graph.successors(v):
-            implied[v] |= implied[u]
+    parts = nx.condensation(graph)  # columns that imply each other, as those of layers that stay together, are one
+    for part in reversed(list(nx.topological_sort(parts))):
+        members = sorted(parts.nodes[part]["members"])
+        found = implied[members].any(axis=0)
+        for other in parts.successors(part):
+            found |= implied[next(iter(parts.nodes[other]["members"]))]
+        implied[members] = found
     return implied

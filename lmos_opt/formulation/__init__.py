@@ -1,7 +1,7 @@
 """The integer program of the split in Pyomo: one file a block of constraints.
 
 `formulation/NAME.py` with a function `add(m, instance)` is a block; naming it is all the registration there is. Variables
-whose values follow from the edge set it declares with `derive`.
+whose values follow from where layers run it declares with `derive`.
 """
 
 from __future__ import annotations
@@ -23,23 +23,29 @@ Constraint = str | Callable[[Any, "Instance"], Any]
 Variables = str | Callable[[Any, "Instance"], Any]
 """A block's name, or a function that adds variables to the model: itself, or as a mapping of names to Pyomo components."""
 
+Values = Callable[[tuple[frozenset[str], ...]], Sequence[float]]
+"""From the layers that run before each hop to the values of a block's variables."""
+
 
 @dataclass(frozen=True)
 class Derived:
-    """Variables of a block, and their values from a down-closed edge set alone, in the same order."""
+    """Variables of a block, and their values from where layers run alone, in the same order."""
 
     variables: tuple[Any, ...]
-    values: Callable[[frozenset[str]], Sequence[float]]
+    values: Values
 
 
-def derive(m: Any, variables: Iterable[Any], values: Callable[[frozenset[str]], Sequence[float]]) -> None:
-    """Say which values a block's variables have at an edge set: nobody else needs to know of them, and no search decides them."""
+def derive(m: Any, variables: Iterable[Any], values: Values) -> None:
+    """Say which values a block's variables have at a split: nobody else needs to know of them, and no search decides them.
+
+    `values` is given a down-closed set for each hop, the layers that run before it: of two places the edge set alone.
+    """
     m.derived.append(Derived(tuple(variables), values))
 
 
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
-    return [name for name in modules_of(*__path__) if name not in {"memory", "stages"}]
+    return [name for name in modules_of(*__path__) if name not in {"indices", "memory", "stages"}]
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
@@ -63,9 +69,10 @@ def build_model(
     """The split as a pyomo ConcreteModel without an objective (docs/formulation.md: variables and constraints).
 
     `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
-    `m.layers` are the names in topological order, `m.edge`, `m.sent`, `m.offload` the variables, `m.memory` the edge
-    memory (B) under the memory model. `variables` come before `constraints`; `m.formulated` are the names of what is none
-    of the user's, `m.derived` the variables that follow from the edge set, block by block.
+    `m.layers` are the names in topological order, `m.upto[h, v]`, `m.sent[h, u]`, `m.offload[h]` the variables of hop h, from 1
+    (where there is one hop also `m.edge[v]`, `m.sent[u]`, `m.offload`), `m.at[p, v]` an expression for place p, from 1, and
+    `m.memory` the first place's memory (B) under the memory model. `variables` come before `constraints`; `m.formulated` are
+    the names of what is none of the user's, `m.derived` the variables that follow from where layers run, block by block.
     """
     import pyomo.environ as pyo
 

@@ -1,4 +1,4 @@
-"""Where each layer runs: `edge[v]` binary, precedence along every arc, `offload` if anything runs at the server."""
+"""Where each layer runs: `upto[h, v]` binary, precedence along every arc, `offload[h]` if anything runs beyond hop h."""
 
 from __future__ import annotations
 
@@ -7,25 +7,45 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import derive
+from lmos_opt.formulation.indices import AtPlace, ByHop, OneHop, OneHopNames
 from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `layers`, `edge`, `offload` and precedence: nothing flows back to the edge except the result.
+    """Add `layers`, `upto`, `at`, `offload` and precedence: nothing flows back but the result. Where there is one hop, `upto` is
+    `edge`.
 
-    By precedence a layer without consumers is at the edge only if all before it are, so `offload` need look at those
+    By precedence a layer without consumers runs before a hop only if all before it do, so `offload` need look at those
     alone; the upper bound makes it exact whatever the sign of its weight in a user's objective.
     """
+    hops = range(1, len(instance.hops) + 1)
     m.layers = pyo.Set(initialize=instance.names, ordered=True)
-    m.edge = pyo.Var(m.layers, domain=pyo.Binary)
-    m.offload = pyo.Var(bounds=(0, 1))
-    derive(m, [m.offload], lambda edge: [len(edge) < len(instance.layers)])
+    if len(hops) == 1:
+        m.edge = OneHopNames(m.layers, domain=pyo.Binary)
+        m.upto = ByHop(m.edge)
+        m.offload = OneHop(bounds=(0, 1))
+    else:
+        m.upto = pyo.Var(hops, m.layers, domain=pyo.Binary)
+        m.offload = pyo.Var(hops, bounds=(0, 1))
+    m.at = AtPlace(m, instance)
+    derive(m, [m.offload[h] for h in hops], lambda upto: [len(before) < len(instance.layers) for before in upto])
     m.precedence = pyo.ConstraintList()
-    for u, v in instance.arcs:
-        if u not in instance.inputs:
-            m.precedence.add(m.edge[u] >= m.edge[v])
-    last = [name for name in instance.names if not instance.consumers[name]]
     m.offloading = pyo.ConstraintList()
-    for v in last:
-        m.offloading.add(m.offload >= 1 - m.edge[v])
-    m.offloading.add(m.offload <= sum(1 - m.edge[v] for v in last))
+    last = [name for name in instance.names if not instance.consumers[name]]
+    for h in hops:
+        for u, v in instance.arcs:
+            if u not in instance.inputs:
+                m.precedence.add(m.upto[h, u] >= m.upto[h, v])
+        for v in last:
+            m.offloading.add(m.offload[h] >= 1 - m.upto[h, v])
+        m.offloading.add(m.offload[h] <= sum(1 - m.upto[h, v] for v in last))
+    if len(hops) > 1:
+        m.nesting = pyo.Constraint(hops, m.layers, rule=lambda m, h, v: m.upto[h, v] <= m.upto[h + 1, v] if h < len(hops)
+                                   else pyo.Constraint.Skip)  # fmt: skip
+    if instance.groups:
+        m.together = pyo.ConstraintList()
+        for group in instance.groups:
+            first, *rest = [name for name in instance.names if name in group]
+            for h in hops:
+                for v in rest:
+                    m.together.add(m.upto[h, first] == m.upto[h, v])

@@ -1,4 +1,4 @@
-"""Which tensors cross: `sent[u]` is 1 if u's output (or an input) has a consumer at the server, once however many."""
+"""Which tensors cross: `sent[h, u]` is 1 if u's output (or an input) has a consumer beyond hop h, once however many."""
 
 from __future__ import annotations
 
@@ -7,34 +7,41 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import derive
+from lmos_opt.formulation.indices import OneHopNames
 from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `sent` for every input and layer, with `sent[u] >= edge[u] - edge[v]` on every arc; `edge` of an input is 1.
+    """Add `sent` for every hop and every input and layer, with `sent[h, u] >= upto[h, u] - upto[h, v]` on every arc; `upto` of an
+    input is 1. A tensor that is read further on crosses all hops between: it is relayed.
 
-    The two upper bounds (only edge outputs cross, and only if some consumer is at the server) make `sent` exact at
-    binary `edge`, whatever the sign of its weight in a user's objective.
+    The two upper bounds (only what is made before a hop crosses it, and only if some consumer is beyond) make `sent` exact at
+    binary `upto`, whatever the sign of its weight in a user's objective.
     """
-    tensors = instance.tensors
-    m.sent = pyo.Var(tensors, bounds=(0, 1))
+    hops, tensors = range(1, len(instance.hops) + 1), instance.tensors
+    m.sent = OneHopNames(tensors, bounds=(0, 1)) if len(hops) == 1 else pyo.Var(hops, tensors, bounds=(0, 1))
 
-    def crossing(edge: frozenset[str]) -> list[float]:
-        found = set(instance.crossing(edge))
-        return [u in found for u in tensors]
+    def crossing(upto: tuple[frozenset[str], ...]) -> list[float]:
+        found = [set(instance.crossing(before)) for before in upto]
+        return [u in found[h - 1] for h in hops for u in tensors]
 
-    derive(m, [m.sent[u] for u in tensors], crossing)
+    derive(m, [m.sent[h, u] for h in hops for u in tensors], crossing)
     m.crossing = pyo.ConstraintList()
-    for u in tensors:
-        consumers = instance.consumers[u]
-        at_edge = 1 if u in instance.inputs else m.edge[u]
-        if len(consumers) == 1:
-            m.crossing.add(m.sent[u] == at_edge - m.edge[consumers[0]])
-            continue
-        if not consumers:
-            m.sent[u].setub(0)
-            continue
-        for v in consumers:
-            m.crossing.add(m.sent[u] >= at_edge - m.edge[v])
-        m.crossing.add(m.sent[u] <= at_edge)
-        m.crossing.add(m.sent[u] <= sum(1 - m.edge[v] for v in consumers))
+    for h in hops:
+        for u in tensors:
+            _bind(m, h, u, instance)
+
+
+def _bind(m: Any, h: int, u: str, instance: Instance) -> None:
+    consumers, sent = instance.consumers[u], m.sent[h, u]
+    before = 1 if u in instance.inputs else m.upto[h, u]
+    if len(consumers) == 1:
+        m.crossing.add(sent == before - m.upto[h, consumers[0]])
+        return
+    if not consumers:
+        sent.setub(0)
+        return
+    for v in consumers:
+        m.crossing.add(sent >= before - m.upto[h, v])
+    m.crossing.add(sent <= before)
+    m.crossing.add(sent <= sum(1 - m.upto[h, v] for v in consumers))

@@ -24,6 +24,6 @@ def add(m: Any, instance: Instance) -> None:
         layers = instance.holders[i]
         if not several:
             return m.used
-        return m.holding[i] if i in m.holding else sum(m.edge[v] for v in layers)
+        return m.holding[i] if i in m.holding else sum(m.upto[1, v] for v in layers)
 
     m.held = pyo.Expression(list(instance.inputs), rule=held)

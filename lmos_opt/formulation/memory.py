@@ -1,35 +1,77 @@
-"""The edge memory of an edge set, by either memory model: exact, in whole bytes, without any solver."""
+"""The memory that a place needs, by either memory model: exact, in whole bytes, without any solver."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
 
 MemoryModel = Literal["sum", "peak"]
+MEMORY_MODELS: tuple[MemoryModel, ...] = ("sum", "peak")
+
+
+@dataclass(frozen=True)
+class _Stay:
+    """What a place has to do with: the layers that run there, all up to it, and what it receives, at the first place the inputs."""
+
+    instance: Instance
+    layers: frozenset[str]
+    upto: frozenset[str]
+    received: tuple[str, ...]
+    is_first: bool
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """What it keeps to the end: what is sent on, and, where the result is wanted, its part of the result."""
+        return frozenset(self.instance.crossing(self.upto)) | (self.instance.returned if self.is_first else frozenset())
+
+
+def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
+    before = upto[p - 2] if p > 1 else frozenset()
+    to = upto[p - 1] if p <= len(upto) else frozenset(instance.names)
+    return _Stay(instance, to - before, to, instance.crossing(before) if p > 1 else tuple(instance.inputs), p == 1)
+
+
+def _sum(instance: Instance, stay: _Stay) -> int:
+    """Weights and outputs of the layers, and what is received (the paper, ref. [5]); of the first place see `Instance.holders`."""
+    held = sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers if layer.name in stay.layers)
+    return held + sum(instance.tensor_bytes(name) for name in stay.received
+                      if not stay.is_first or any(v in stay.layers for v in instance.holders[name]))
+
+
+def _peak(instance: Instance, stay: _Stay) -> int:
+    """Weights of the layers and the most bytes alive while one of them runs.
+
+    While layer v runs, its own output is alive, and what was received and every earlier own output that v or a later layer of
+    the place still reads, or that is kept. A place without layers holds what it passes on, but for the first, where inputs are.
+    """
+    weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in stay.layers)
+    kept = frozenset() if stay.is_first else stay.kept
+    passed = sum(instance.tensor_bytes(name) for name in stay.received if name in kept)
+    return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, stay)), default=passed)
+
+
+def place_memory(instance: Instance, upto: Sequence[frozenset[str]], p: int, model: MemoryModel = "sum") -> int:
+    """The memory (B) that place p needs; `upto` has a down-closed set for each hop, the layers that run before it."""
+    return (_sum if model == "sum" else _peak)(instance, _stay(instance, upto, p))
+
+
+def edge_memory(instance: Instance, edge: frozenset[str], model: MemoryModel = "sum") -> int:
+    """The memory (B) that the first place needs for a down-closed edge set, under a memory model."""
+    return place_memory(instance, (edge,), 1, model)
 
 
 def memory_sum(instance: Instance, edge: frozenset[str]) -> int:
-    """Weights and outputs of the edge layers, and the inputs that they hold (the paper, ref. [5]): see `Instance.holders`."""
-    held = sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers if layer.name in edge)
-    return held + sum(n_bytes for name, n_bytes in instance.inputs.items() if any(v in edge for v in instance.holders[name]))
-
-
-def memory_peak(instance: Instance, edge: frozenset[str]) -> int:
-    """Weights of the edge layers and the most bytes alive while one of them runs.
-
-    While layer v runs, its own output is alive, and every input and earlier edge output that a consumer not yet
-    run still needs: one at v or later in topological order, or any at the server. One that is returned stays alive.
-    """
-    weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in edge)
-    return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, edge)), default=0)
+    """The edge memory (B) under the model `sum`."""
+    return edge_memory(instance, edge, "sum")
 
 
 def peak_step(instance: Instance, edge: frozenset[str]) -> str | None:
     """The edge layer while which most bytes are alive; None if there is no edge layer."""
-    return max(_bytes_alive(instance, edge), key=lambda step: step[1], default=(None, 0))[0]
+    return max(_bytes_alive(instance, _stay(instance, (edge,), 1)), key=lambda step: step[1], default=(None, 0))[0]
 
 
 def is_alive(instance: Instance, edge: frozenset[str], a: str, v: str) -> bool:
@@ -40,37 +82,28 @@ def is_alive(instance: Instance, edge: frozenset[str], a: str, v: str) -> bool:
                                                                         for r in readers))
 
 
-def _bytes_alive(instance: Instance, edge: frozenset[str]) -> list[tuple[str, int]]:
-    """For every edge layer, in order, the bytes alive while it runs: one sweep, O(layers + arcs)."""
+def _bytes_alive(instance: Instance, stay: _Stay) -> list[tuple[str, int]]:
+    """For every layer of the place, in order, the bytes alive while it runs: one sweep, O(layers + arcs)."""
     position = {name: k for k, name in enumerate(instance.names)}
+    kept = stay.kept
     freed: dict[int, int] = {}
     found: list[tuple[str, int]] = []
     alive = 0
 
     def hold(name: str, at: int) -> None:
-        """Count an output until after its last reader; one that a server layer reads or the network returns stays, one
-        nobody reads goes."""
+        """Count a tensor until after its last reader here; one that is kept stays, one nobody reads goes."""
         nonlocal alive
-        readers = instance.consumers[name]
         alive += instance.tensor_bytes(name)
-        if name not in instance.returned and all(v in edge for v in readers):
-            last = max((position[v] for v in readers), default=at)
+        if name not in kept:
+            last = max((position[v] for v in instance.consumers[name] if v in stay.layers), default=at)
             freed[last] = freed.get(last, 0) + instance.tensor_bytes(name)
 
-    for name in instance.inputs:
+    for name in stay.received:
         hold(name, -1)
     alive -= freed.pop(-1, 0)
     for k, name in enumerate(instance.names):
-        if name in edge:
+        if name in stay.layers:
             hold(name, k)
             found.append((name, alive))
         alive -= freed.pop(k, 0)
     return found
-
-
-MEMORY_MODELS: dict[MemoryModel, Callable[[Instance, frozenset[str]], int]] = {"sum": memory_sum, "peak": memory_peak}
-
-
-def edge_memory(instance: Instance, edge: frozenset[str], model: MemoryModel = "sum") -> int:
-    """The edge memory (B) of a down-closed edge set under a memory model."""
-    return MEMORY_MODELS[model](instance, edge)

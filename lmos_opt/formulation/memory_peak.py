@@ -28,8 +28,9 @@ def add(m: Any, instance: Instance) -> None:
     pairs = [(v, a) for v, (_, optional) in held.items() for a in optional]
     m.alive = pyo.Var(pairs, bounds=(0, 1))
 
-    def at_the_peak(edge: frozenset[str]) -> list[float]:
+    def at_the_peak(upto: tuple[frozenset[str], ...]) -> list[float]:
         """The step while which most bytes are alive, and what is alive then."""
+        edge = upto[0]
         peak = peak_step(instance, edge)
         return [*(v == peak for v in instance.names), *(v == peak and is_alive(instance, edge, a, v) for v, a in pairs)]
 
@@ -37,11 +38,11 @@ def add(m: Any, instance: Instance) -> None:
     m.peak_step = pyo.ConstraintList()
     m.peak_step.add(sum(m.step[v] for v in m.layers) == m.used)
     for v, (_, optional) in held.items():
-        m.peak_step.add(m.step[v] <= m.edge[v])
+        m.peak_step.add(m.step[v] <= m.upto[1, v])
         for a, still_read in optional.items():
             m.peak_step.add(m.alive[v, a] <= m.step[v])
-            m.peak_step.add(m.alive[v, a] <= (m.edge[a] if still_read else m.sent[a]))
-    weights = sum(layer.weight_bytes * m.edge[layer.name] for layer in instance.layers)
+            m.peak_step.add(m.alive[v, a] <= (m.upto[1, a] if still_read else m.sent[1, a]))
+    weights = sum(layer.weight_bytes * m.upto[1, layer.name] for layer in instance.layers)
     at_step = sum(forced * m.step[v] for v, (forced, _) in held.items())
     at_step += sum(instance.tensor_bytes(a) * m.alive[v, a] for v, a in pairs)
     m.memory = pyo.Expression(expr=weights + at_step)
@@ -53,15 +54,15 @@ def add(m: Any, instance: Instance) -> None:
         alive there.
         """
         forced, optional = held[v]
-        rest = sum(instance.tensor_bytes(a) * (m.edge[a] if read else _kept(m, instance, a)) for a, read in optional.items())
-        return weights + forced * m.edge[v] + rest
+        rest = sum(instance.tensor_bytes(a) * (m.upto[1, a] if read else _kept(m, instance, a)) for a, read in optional.items())
+        return weights + forced * m.upto[1, v] + rest
 
     m.memory_floor = pyo.Expression(m.layers, rule=floor)
 
 
 def _kept(m: Any, instance: Instance, a: str) -> Any:
     """1 if the output of a is kept to be sent; an input takes memory only where a layer runs at the edge."""
-    return m.sent[a] + m.used - 1 if a in instance.inputs else m.sent[a]
+    return m.sent[1, a] + m.used - 1 if a in instance.inputs else m.sent[1, a]
 
 
 def _held(instance: Instance, k: int) -> tuple[int, dict[str, bool]]:

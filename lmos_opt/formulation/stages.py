@@ -1,4 +1,7 @@
-"""The stages' times as linear expressions over the model (equations (1) to (3)); objectives are made of them."""
+"""The stages' times as linear expressions over the model (equations (1) to (3)); objectives are made of them.
+
+Places and hops count from 1.
+"""
 
 from __future__ import annotations
 
@@ -8,31 +11,43 @@ from typing import Any
 from lmos_opt.instance import Instance
 
 
-def t_edge(m: Any, instance: Instance) -> Any:
-    """Sum of t_edge[v] * edge[v] (s), and of encoding what crosses."""
-    return sum(layer.t_edge_s * m.edge[layer.name] for layer in instance.layers) + _over_sent(m, instance.encode_s)
+def place_time(m: Any, instance: Instance, p: int) -> Any:
+    """Sum of t[p, v] * at[p, v] (s); of two places also of encoding what crosses at the first, of decoding it at the second."""
+    layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
+    if len(instance.places) > 2:
+        return layers
+    return layers + _over_sent(m, instance, instance.encode_s if p == 1 else instance.decode_s)
 
 
-def t_server(m: Any, instance: Instance) -> Any:
-    """Sum of t_server[v] * (1 - edge[v]) (s), and of decoding what crosses."""
-    return sum(layer.t_server_s * (1 - m.edge[layer.name]) for layer in instance.layers) + _over_sent(m, instance.decode_s)
+def bytes_time(m: Any, instance: Instance, h: int) -> Any:
+    """Sum of u[v] / B[h] * sent[h, v] (s): the time of the crossing bytes alone."""
+    rate = instance.hops[h - 1].bandwidth_bytes_per_s
+    return sum(instance.sent_bytes(name) / rate * m.sent[h, name] for name in instance.tensors)
 
 
-def t_bytes(m: Any, instance: Instance) -> Any:
-    """Sum of u[v] / B * sent[v] (s): the time of the crossing bytes alone."""
-    return sum(instance.sent_bytes(name) / instance.bandwidth_bytes_per_s * m.sent[name] for name in m.sent)
+def back_time(m: Any, instance: Instance, h: int) -> Any:
+    """Sum of u[v] / B_back[h] * (1 - upto[h, v]) over returned v (s): the way back of the result's part that is made beyond."""
+    return sum(instance.back_s(v, h) * (1 - m.upto[h, v]) for v in instance.names if instance.back_s(v, h))
 
 
-def t_back(m: Any, instance: Instance) -> Any:
-    """Sum of u[v] / B_back * (1 - edge[v]) over returned v (s): the way back of what the server makes of the result."""
-    return sum(instance.back_s(v) * (1 - m.edge[v]) for v in instance.names if instance.back_s(v))
+def exchange_time(m: Any, instance: Instance, h: int) -> Any:
+    """rtt[h] * offload[h] (s): the fixed cost of an exchange, if anything runs beyond the hop."""
+    return instance.hops[h - 1].rtt_s * m.offload[h]
 
 
-def _over_sent(m: Any, seconds: Callable[[str], float]) -> Any:
+def hop_time(m: Any, instance: Instance, h: int) -> Any:
+    """Crossing bytes over the bandwidth, plus rtt if anything runs beyond, plus the way back (s)."""
+    return bytes_time(m, instance, h) + exchange_time(m, instance, h) + back_time(m, instance, h)
+
+
+def stages(m: Any, instance: Instance) -> list[Any]:
+    """All stages' times (s) in the data's order: place 1, hop 1, place 2, and so on."""
+    found = [place_time(m, instance, 1)]
+    for h in range(1, len(instance.places)):
+        found += [hop_time(m, instance, h), place_time(m, instance, h + 1)]
+    return found
+
+
+def _over_sent(m: Any, instance: Instance, seconds: Callable[[str], float]) -> Any:
     """Sum of seconds[v] * sent[v] (s), without the tensors that take no time: an instance without a codec has no such terms."""
-    return sum(seconds(name) * m.sent[name] for name in m.sent if seconds(name))
-
-
-def t_tx(m: Any, instance: Instance) -> Any:
-    """Crossing bytes over the bandwidth, plus rtt if anything is offloaded, plus the way back (s)."""
-    return t_bytes(m, instance) + instance.rtt_s * m.offload + t_back(m, instance)
+    return sum(seconds(name) * m.sent[1, name] for name in instance.tensors if seconds(name))

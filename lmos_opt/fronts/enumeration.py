@@ -1,4 +1,4 @@
-"""Ground truth for splits: every down-closed edge set, evaluated. Slow beyond chains and small graphs, never wrong.
+"""Ground truth for splits: every one of them, evaluated. Slow beyond chains and small graphs, never wrong.
 
 It stands beside the solver-based algorithms for tests and for instances without a solver; it is not one of them,
 because it knows the split's structure and no general model.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
-from lmos_opt.split import Split, down_closed_sets
+from lmos_opt.split import Split, all_splits
 
 
 def enumerate_front(
@@ -22,13 +22,11 @@ def enumerate_front(
 ) -> list[tuple[tuple[float, ...], Split]]:
     """The non-dominated (values, split) pairs of an instance, by the first objective, best first.
 
-    Objectives need a `value`. Takes 2**L steps on a graph without arcs, L + 1 on a chain.
+    Objectives need a `value`. Of two places, takes 2**L steps on a graph without arcs, L + 1 on a chain.
     """
     found: list[tuple[tuple[float, ...], Split]] = []
-    for edge in down_closed_sets(instance):
-        split = Split(instance, edge, memory_model)
-        limit = instance.memory_limit_bytes
-        if (limit is not None and split.memory_bytes > limit) or (proper_split and not split.is_proper):
+    for split in all_splits(instance, memory_model):
+        if split.exceeds is not None or (proper_split and not split.is_proper):
             continue
         costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in objectives)
         found.append((costs, split))

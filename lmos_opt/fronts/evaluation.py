@@ -1,8 +1,10 @@
-"""From a solver's vector to the edge set, and from the edge set alone to exact costs."""
+"""From a solver's vector to where layers run, and from that alone to exact costs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from math import comb
 from typing import Any
 
 import numpy as np
@@ -16,9 +18,12 @@ from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
 
+MOST_CUTS = 400
+"""Solutions to start from where there are several hops."""
+
 
 class Evaluation:
-    """From a solver's vector to the edge set, and from the edge set alone to everything else: exact costs, a full vector."""
+    """From a solver's vector to where layers run, and from that alone to everything else: exact costs, a full vector."""
 
     def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
                  forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
@@ -33,34 +38,33 @@ class Evaluation:
         def column(variable: Any) -> int:
             return columns[id(variable)]
 
-        self._edge = np.array([column(model.edge[v]) for v in instance.names], dtype=np.int64)
+        self._hops = range(1, len(instance.hops) + 1)
+        self._upto = np.array([[column(model.upto[h, v]) for v in instance.names] for h in self._hops], dtype=np.int64)
+        assigned = self._upto[::-1].T.ravel()  # in topological order, and of a layer the last hop first, which the others imply
         self._derived = [(np.array([column(variable) for variable in block.variables], dtype=np.int64), block.values)
                          for block in model.derived]  # fmt: skip
-        ours = {*self._edge.tolist(), *(k for found, _ in self._derived for k in found.tolist())}
+        ours = {*assigned.tolist(), *(k for found, _ in self._derived for k in found.tolist())}
         self._users = np.array([k for k in columns_of_user(model, columns) if k not in ours], dtype=np.int64)
         self._has_own_rows = bool(len(self._users) or len(model.user) or set(model.component_map()) - model.formulated)
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
         if not self._has_own_rows and all(o.value is not None for o in chosen):
-            own = []  # they follow from the edge set
+            own = []  # they follow from where layers run
         whole = [k for k in own if milp.integer[k]]
-        self.deciders, self.decisive = np.append(self._edge, whole).astype(np.int64), whole == own
+        self.deciders, self.decisive = np.append(assigned, whole).astype(np.int64), whole == own
         follows = milp.lower < milp.upper
         follows[[*ours, *whole]] = False
         self._open = np.flatnonzero(follows)
 
     def split(self, x: Array) -> Split:
-        """The edge set of a vector."""
-        chosen = x[self._edge] > 0.5
-        edge = frozenset(v for v, at_edge in zip(self._instance.names, chosen, strict=True) if at_edge)
-        return Split(self._instance, edge, self._memory_model)
+        """Where layers run in a vector."""
+        names = self._instance.names
+        upto = [frozenset(v for v, is_before in zip(names, row > 0.5, strict=True) if is_before) for row in x[self._upto]]
+        return Split.of(self._instance, upto, self._memory_model)
 
     def costs(self, x: Array) -> tuple[float, ...] | None:
-        """The costs (senses turned to min) of the vector's edge set; None if it breaks a constraint."""
-        split, instance = self.split(x), self._instance
-        if any(v in split.edge and u not in split.edge for u, v in instance.arcs if u not in instance.inputs):
-            return None
-        limit = instance.memory_limit_bytes
-        if (limit is not None and split.memory_bytes > limit) or (self._proper_split and not split.is_proper):
+        """The costs (senses turned to min) of the vector's split; None if it breaks a constraint."""
+        split = self.split(x)
+        if not split.is_ordered or split.exceeds is not None or (self._proper_split and not split.is_proper):
             return None
         full = None
         if self._has_own_rows:  # a user's rows are checked on the arrays, ours have been
@@ -83,7 +87,7 @@ class Evaluation:
         return {self._milp.variables[k]: float(np.rint(x[k]) if whole[k] else x[k]) for k in self._users} or None
 
     def check(self, x: Array) -> None:
-        """InputError where an objective's `value` is not what its `expression` says at the vector's edge set."""
+        """InputError where an objective's `value` is not what its `expression` says at the vector's split."""
         split, full = self.split(x), None
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is None:
@@ -95,10 +99,10 @@ class Evaluation:
                                  f"{found.best(objective.sense)!r}, with {_named(split)}; expected one number")
 
     def vector(self, point: Point) -> Array:
-        """A vector with the edge set of a point and its solution, NaN beyond; InputError if it is none of this instance."""
-        edge = self._instance.edge_set(point.edge_layers or ())
+        """A vector with the split of a point and its solution, NaN beyond; InputError if it is none of this instance."""
+        split = Split.at(self._instance, (point.edge_layers or (), *(point.later_layers or ())))
         x = np.full(len(self._milp.variables), np.nan)
-        x[self._edge] = [v in edge for v in self._instance.names]
+        x[self._upto] = [[v in before for v in self._instance.names] for before in split.upto]
         if point.solution is not None:
             names = [self._milp.variables[k] for k in self._users]
             if set(names) != set(point.solution):
@@ -108,22 +112,37 @@ class Evaluation:
         return x
 
     def prefixes(self) -> list[Array]:
-        """The cuts after each layer in topological order: solutions to start from, on a chain all there are."""
-        found = np.zeros((len(self._edge) + 1, len(self._milp.variables)))
-        found[:, self._edge] = np.tri(len(self._edge) + 1, len(self._edge), -1)
+        """Cuts after layers in topological order: solutions to start from, of a chain with two places all there are."""
+        cuts = _cuts(len(self._instance.layers), len(self._hops))
+        found = np.zeros((len(cuts), len(self._milp.variables)))
+        for h, columns in enumerate(self._upto):
+            found[:, columns] = np.arange(len(columns)) < np.array([cut[h] for cut in cuts])[:, None]
         return list(found)
 
     def _completed(self, x: Array, split: Split) -> Array:
-        """The vector with everything that follows from the edge set recomputed from it."""
+        """The vector with everything that follows from where layers run recomputed from it."""
         full = x.copy()
-        full[self._edge] = [v in split.edge for v in split.instance.names]
+        full[self._upto] = [[v in before for v in split.instance.names] for before in split.upto]
         for columns, values in self._derived:
-            full[columns] = values(split.edge)
+            full[columns] = values(split.upto)
         return full
 
 
+def _cuts(n_layers: int, n_hops: int) -> list[tuple[int, ...]]:
+    """Numbers of layers before each hop, not falling: all where there is one hop, else MOST_CUTS at most, evenly spread."""
+    if n_hops == 1:
+        return [(n,) for n in range(n_layers + 1)]
+    ends = n_layers + 1
+    while comb(ends + n_hops - 1, n_hops) > MOST_CUTS and ends > 2:
+        ends -= 1
+    places = sorted({round(n_layers * k / (ends - 1)) for k in range(ends)}) if ends > 1 else [0]
+    return list(combinations_with_replacement(places, n_hops))
+
+
 def _named(split: Split) -> str:
-    """An edge set in a few words."""
+    """A split in a few words."""
+    if len(split.places) > 2:
+        return f"{', '.join(str(len(place)) for place in split.places)} layers at the places"
     layers = split.edge_layers
     if not layers:
         return "no layer at the edge"

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from math import gcd
 from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import InputError
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
 class Objective:
     """An objective of the split: a linear expression over the model, with its unit and sense.
 
-    `expression(m, instance)` may use `m.edge[name]`, `m.sent[name]` (with `"input"`), `m.offload`, `m.memory` and
-    `m.layers`. `value(split)`, where given, is the same from the edge set alone, exactly summed; without it the
+    `expression(m, instance)` may use `m.edge[name]`, `m.sent[name]` (with the inputs' names), `m.offload`, of more than two
+    places `m.upto[hop, name]`, `m.at[place, name]`, `m.sent[hop, name]` and `m.offload[hop]`, and `m.memory` and
+    `m.layers`. `value(split)`, where given, is the same from where layers run alone, exactly summed; without it the
     expression is evaluated at the edge set. `granule(instance)`, where given, is a number of which all differences of
     values are whole multiples; it makes bounds exact where the expression alone does not prove it.
     """
@@ -48,16 +50,52 @@ class Objective:
                 raise InputError(what, f"{part} is {getattr(self, part)!r:.60}; expected a function ({argument}), or None")
 
 
+NUMBERED = ("place_time", "tx_bytes")
+"""Objectives of one place or hop, `NAME:N`; the first has no other spelling."""
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """A place or a hop by its number in an objective's name."""
+
+    name: str
+    number: int
+
+    def of(self, instance: str, those: Sequence[object]) -> int:
+        """The number; InputError where the instance has fewer of them."""
+        if self.number > len(those):
+            raise InputError(f"objective {self.name}:{self.number}", f"{instance} has {len(those)}; expected 1 to {len(those)}")
+        return self.number
+
+
+def numbered(name: str, argument: str) -> Numbered:
+    """The number in `NAME:N`; InputError for anything else."""
+    if not (argument.isdecimal() and int(argument) >= 1):
+        raise InputError("objectives", f"{name}:{argument}: {argument!r} is not a whole number from 1 on")
+    return Numbered(name, int(argument))
+
+
+def memory_granule(instance: Instance) -> float:
+    """Both memory models add up whole sizes, so every difference is a multiple of what divides them all."""
+    sizes = [n for layer in instance.layers for n in (layer.weight_bytes, layer.output_bytes)]
+    return gcd(*instance.inputs.values(), *sizes) or 1
+
+
 def names() -> list[str]:
-    """The shipped objectives."""
-    return list(modules_of(*__path__))
+    """The shipped objectives; NUMBERED are those that may stand with a number."""
+    return [name for name in modules_of(*__path__) if name != NUMBERED[0]]
 
 
 def get(objective: str | Objective) -> Objective:
     """An objective as it is, or by its name."""
     if isinstance(objective, Objective):
         return objective
+    name, colon, argument = objective.partition(":") if isinstance(objective, str) else ("", "", "")
+    if colon and name in NUMBERED:
+        one: Objective = import_module(f"{__name__}.{name}").objective(argument)
+        return one
     if objective not in names():
-        raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {', '.join(names())}")
+        known = ", ".join([*names(), *(f"{name}:N" for name in NUMBERED)])
+        raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {known}")
     found: Objective = import_module(f"{__name__}.{objective}").OBJECTIVE
     return found

@@ -1,6 +1,7 @@
-"""Energy at the edge device (J): P_compute * T_edge + P_transmit * T_tx + P_idle * (T_server + rtt + t_back).
+"""Energy at the first place (J): P_compute * T_edge + P_transmit * T_tx + P_idle * (T_server + rtt + t_back).
 
-T_tx is here the time of the bytes alone: during the fixed cost of an exchange and the way back the device waits.
+T_tx is here the time of the bytes alone: during the fixed cost of an exchange and the way back the device waits, as it does for
+all further hops and places.
 """
 
 from __future__ import annotations
@@ -25,14 +26,18 @@ def _power(instance: Instance) -> Power:
 
 def _expression(m: Any, instance: Instance) -> Any:
     power = _power(instance)
-    return (power.compute_w * stages.t_edge(m, instance) + power.transmit_w * stages.t_bytes(m, instance)
-            + power.idle_w * (stages.t_server(m, instance) + instance.rtt_s * m.offload + stages.t_back(m, instance)))
+    waits = sum(stages.place_time(m, instance, p) for p in range(2, len(instance.places) + 1))
+    waits += stages.exchange_time(m, instance, 1) + stages.back_time(m, instance, 1)
+    waits += sum(stages.hop_time(m, instance, h) for h in range(2, len(instance.places)))
+    return (power.compute_w * stages.place_time(m, instance, 1) + power.transmit_w * stages.bytes_time(m, instance, 1)
+            + power.idle_w * waits)
 
 
 def _value(split: Split) -> float:
     power, times = _power(split.instance), split.times
-    return fsum([power.compute_w * times.t_edge_s, power.transmit_w * times.t_bytes_s, power.idle_w * times.t_server_s,
-                 power.idle_w * times.rtt_s, power.idle_w * times.t_back_s])
+    first, *further = times.hops
+    waits = [*times.t_place_s[1:], first.rtt_s, first.t_back_s, *(hop.t_s for hop in further)]
+    return fsum([power.compute_w * times.t_edge_s, power.transmit_w * first.t_bytes_s, *(power.idle_w * t for t in waits)])
 
 
 OBJECTIVE = Objective("energy", "J", "min", _expression, _value)

@@ -1,8 +1,9 @@
-"""Time at the server, equation (3): what the edge's owner pays for."""
+"""Time at the last place, equation (3): what the edge's owner pays for."""
 
 from __future__ import annotations
 
-from lmos_opt.formulation import stages
+from lmos_opt.formulation.stages import place_time
 from lmos_opt.objectives import Objective
 
-OBJECTIVE = Objective("server_time", "s", "min", stages.t_server, lambda split: split.times.t_server_s)
+OBJECTIVE = Objective("server_time", "s", "min", lambda m, inst: place_time(m, inst, len(inst.places)),
+                      lambda split: split.times.t_server_s)  # fmt: skip

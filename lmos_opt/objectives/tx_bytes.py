@@ -1,20 +1,29 @@
-"""Bytes that cross to the server, each tensor once: the numerator of equation (2)."""
+"""Bytes that cross, each tensor once a hop: the numerator of equation (2); of one hop, counted from 1, `tx_bytes:N`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import gcd
 from typing import Any
 
 from lmos_opt.instance import Instance
-from lmos_opt.objectives import Objective
+from lmos_opt.objectives import Objective, numbered
 
 
-def _expression(m: Any, instance: Instance) -> Any:
-    return sum(instance.sent_bytes(name) * m.sent[name] for name in m.sent)
+def _expression(m: Any, instance: Instance, hops: Iterable[int]) -> Any:
+    return sum(instance.sent_bytes(name) * m.sent[h, name] for h in hops for name in instance.tensors)
 
 
 def _granule(instance: Instance) -> float:
     return gcd(*(instance.sent_bytes(name) for name in instance.tensors)) or 1
 
 
-OBJECTIVE = Objective("tx_bytes", "B", "min", _expression, lambda split: split.times.crossing_bytes, _granule)
+OBJECTIVE = Objective("tx_bytes", "B", "min", lambda m, inst: _expression(m, inst, range(1, len(inst.places))),
+                      lambda split: sum(hop.n_bytes for hop in split.times.hops), _granule)  # fmt: skip
+
+
+def objective(argument: str) -> Objective:
+    """The objective of the hop with that number; InputError where it is none."""
+    n = numbered("tx_bytes", argument)
+    return Objective(f"tx_bytes:{n.number}", "B", "min", lambda m, inst: _expression(m, inst, [n.of(inst.name, inst.hops)]),
+                     lambda split: split.times.hops[n.number - 1].n_bytes, _granule)  # fmt: skip

@@ -182,9 +182,14 @@ def dominated(front: Front, cuts: Sequence[Split]) -> list[tuple[float, ...]]:
 
 
 def some_cuts(instance: Any, memory_model: Any = "sum") -> list[Split]:
-    """Every split of an instance that its memory limit admits; of a graph with thousands of them only the prefixes."""
+    """Every split of an instance that its memory limit admits; of a graph with thousands of them only the prefixes.
+
+    None of one with more than two places.
+    """
     from lmos_opt.split import Split, down_closed_sets
 
+    if len(instance.places) > 2:
+        return []
     sets = list(islice(down_closed_sets(instance), _MOST_CUTS + 1))
     if len(sets) > _MOST_CUTS:
         sets = [frozenset(instance.names[:n]) for n in range(len(instance.names) + 1)]

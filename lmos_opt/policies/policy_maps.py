@@ -120,6 +120,7 @@ def memory_policy(
 def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
            solver: str | Solver) -> list[LatencyLine]:  # fmt: skip
     """The lines of all splits, or of those that are on a front at some place; see the module's text."""
+    instance.check_two("policies are")
     solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
     whole = frozenset(instance.names)
     if instance.is_chain:
@@ -130,6 +131,7 @@ def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_spl
         sets = []
     if not 0 < len(sets) <= max(MOST_SPLITS, len(whole) + 1):
         sets = _on_a_front(instance, over, memory_model, proper_split, solver)
+    sets = [edge for edge in sets if instance.keeps_together(edge)]
     if proper_split:
         sets = [edge for edge in sets if 0 < len(edge) < len(whole)]
     if not sets:
@@ -139,7 +141,7 @@ def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_spl
 
 FIXED = Objective(
     "fixed", "s", "min",
-    lambda m, inst: stages.t_edge(m, inst) + stages.t_server(m, inst) + inst.rtt_s * m.offload + stages.t_back(m, inst),
+    lambda m, inst: sum([*stages.stages(m, inst)[::2], stages.exchange_time(m, inst, 1), stages.back_time(m, inst, 1)]),
     lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, split.times.rtt_s, split.times.t_back_s]),
 )  # fmt: skip
 """Latency less the time of the bytes that cross."""

@@ -11,6 +11,7 @@ from lmos_opt.split import Split
 from lmos_opt.units import counted
 
 BASELINES = ("ECO", "SCO", "RS:SEED", "DADS", "Neurosurgeon", "cut:N")
+"""Of more than two places `cut:N1,N2`: how many layers run up to each place but the last."""
 
 MEANINGS = {
     "ECO": "everything at the edge",
@@ -33,9 +34,10 @@ def sco(instance: Instance) -> tuple[str, ...]:
     return instance.names[:0]
 
 
-def random_split(instance: Instance, seed: int) -> tuple[str, ...]:
-    """RS: the first x1 layers in topological order, x1 drawn evenly from 0..L."""
-    return instance.names[: random.Random(seed).randint(0, len(instance.layers))]
+def random_splits(instance: Instance, seed: int) -> list[tuple[str, ...]]:
+    """RS: for each hop the first layers in topological order, as many as a number drawn evenly from 0..L says."""
+    drawn = random.Random(seed)
+    return [instance.names[:n] for n in sorted(drawn.randint(0, len(instance.layers)) for _ in instance.hops)]
 
 
 def cut(instance: Instance, n: int) -> tuple[str, ...]:
@@ -57,6 +59,7 @@ def neurosurgeon(instance: Instance) -> tuple[str, ...]:
 
     It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
     """
+    instance.check_two("Neurosurgeon cuts between places,")
     if not instance.is_chain:
         before = [set(instance.inputs), *({name} for name in instance.names)]
         branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != before[k])
@@ -68,15 +71,23 @@ def neurosurgeon(instance: Instance) -> tuple[str, ...]:
 def baseline(instance: Instance, rule: str) -> Split | None:
     """The split of a baseline's rule, one of BASELINES; None for any other rule."""
     name, _, argument = rule.partition(":")
+    hops = len(instance.hops)
     if name in _PLAIN and not argument:
-        return Split(instance, frozenset(_PLAIN[name](instance)))
+        return Split.of(instance, (frozenset(_PLAIN[name](instance)),) * hops)
     if name not in ("RS", "cut"):
         return None
     try:
-        number = int(argument or 0) if name == "RS" else int(argument)
+        numbers = [int(part) for part in (argument or "0" if name == "RS" else argument).split(",")]
     except ValueError:
-        raise InputError("rule", f"{rule!r}: {argument!r} is not a whole number") from None
-    return Split(instance, frozenset(random_split(instance, number) if name == "RS" else cut(instance, number)))
+        raise InputError("rule", f"{rule!r}: {argument!r} is not {'a whole number' if hops == 1 else 'whole numbers'}") from None
+    if name == "RS":
+        return Split.of(instance, [frozenset(before) for before in random_splits(instance, numbers[0])])
+    if len(numbers) != hops:
+        raise InputError("rule", f"{rule!r}: expected {counted(hops, 'number')} for {hops + 1} places, as in "
+                                 f"cut:{','.join(map(str, range(1, hops + 1)))}")
+    if sorted(numbers) != numbers:
+        raise InputError("rule", f"{rule!r}: the numbers fall; each counts the layers up to a place, those before it included")
+    return Split.of(instance, [frozenset(cut(instance, number)) for number in numbers])
 
 
 _PLAIN: dict[str, Callable[[Instance], tuple[str, ...]]] = {

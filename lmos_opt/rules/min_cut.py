@@ -8,6 +8,7 @@ on the source's side runs at the edge. What is cut is what is paid:
 - u -> tensor of u, `u[u] / B` (and its codec's time at both ends), and tensor of u -> v for each reader v, without limit: paid
   once where any reader is away;
 - v -> u for each arc (u, v), without limit: nothing flows back from the server;
+- between layers of a group of `together`, both ways, without limit;
 - each input is the source itself.
 
 `rtt` is paid by every split but the one with all layers at the edge, and no arc can say that: so the least cut, with it,
@@ -33,6 +34,7 @@ def min_cut(instance: Instance) -> Split:
     """
     import networkx
 
+    instance.check_two("a minimum cut is the least latency")
     graph, scale = _network(instance)
     cut, (edge_side, _) = networkx.minimum_cut(graph, _EDGE, _SERVER)
     edge = frozenset(v for v in instance.names if (v, "layer") in edge_side)
@@ -62,6 +64,11 @@ def _network(instance: Instance) -> tuple[Any, int]:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit
             if u not in instance.inputs:
                 graph.add_edge((v, "layer"), (u, "layer"))
+    for group in instance.groups:
+        first, *rest = group
+        for v in rest:
+            graph.add_edge((first, "layer"), (v, "layer"))
+            graph.add_edge((v, "layer"), (first, "layer"))
     scale = lcm(*(price.denominator for _, _, price in priced))
     for tail, head, price in priced:
         graph.add_edge(tail, head, capacity=int(price * scale))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from lmos_opt.plan import PlannedNetwork, Setting, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
-from tests.processes import started
+from tests import warm
 
 HERE = Path(__file__).parent
 BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
@@ -71,7 +70,7 @@ def one_thread() -> Iterator[None]:
 class ServerProcess:
     """A server in its own process."""
 
-    process: subprocess.Popen[str]
+    process: warm.Popen
     port: int
     log: Path
 
@@ -93,8 +92,7 @@ def server_process(log: Path, networks: Sequence[str] = ALLOWED) -> Iterator[Ser
     """`python -m runner.places.server` on a free port; killed at the end if it still runs."""
     with log.open("w") as stderr:
         command = [sys.executable, "-m", "runner.places.server", "127.0.0.1:0", *networks]
-        with started(command, cwd=HERE, stdout=subprocess.PIPE, stderr=stderr,
-                     env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
+        with warm.begun(command, cwd=HERE, stdout=warm.PIPE, stderr=stderr) as process:
             assert process.stdout is not None
             line = process.stdout.readline()
             assert line, log.read_text()

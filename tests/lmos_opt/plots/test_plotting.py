@@ -269,9 +269,11 @@ def test_interactive_pages_draw_in_wide_and_narrow_windows(tmp_path):
     save_cuts_plot(instance, tmp_path / "cuts.html")
     with browser() as page:
         for file in sorted(tmp_path.glob("*.html")):
-            for width in (1280, 400):
-                page.open(file.as_uri(), width=width)
-                page.wait_for("document.querySelector('.main-svg') && document.querySelector('.gtitle')")
+            page.open(file.as_uri(), width=400)
+            page.wait_for("document.querySelector('.main-svg') && document.querySelector('.gtitle')")
+            for width in (400, 1280):
+                page.resize(width)
+                page.wait_for(f"(w => w > {width} / 2 && w <= {width})(document.querySelector('.main-svg').clientWidth)")
                 assert page.evaluate("document.documentElement.scrollWidth") <= width, file
                 assert page.evaluate("document.querySelector('.gtitle').getBoundingClientRect().right") <= width, file
         assert page.errors == []

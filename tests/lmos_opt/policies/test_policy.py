@@ -48,7 +48,7 @@ def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = Fal
 
 
 def with_bandwidth(instance: Instance, bandwidth: float) -> Instance:
-    return instance.model_copy(update={"bandwidth_bytes_per_s": bandwidth})
+    return instance.model_copy(update={"hops": (instance.hops[0].model_copy(update={"bandwidth_bytes_per_s": bandwidth}),)})
 
 
 def choice(front: Front, rule: str) -> Point | None:
@@ -306,7 +306,7 @@ def check_limits(instance: Instance, memory_model: str, seed: int) -> None:
     rng = random.Random(seed)
     changes = {int(b) + d for policy in found.values() for b in policy.breakpoints for d in (-1, 0)}
     for limit in {0, high, *changes, *(rng.randint(0, high) for _ in range(30))}:
-        front = enumerated(instance.model_copy(update={"memory_limit_bytes": limit}), memory_model)
+        front = enumerated(instance.replace(memory_limit_bytes=limit), memory_model)
         for rule, policy in found.items():
             chosen = choice(front, rule)
             assert agrees(policy, limit, instance.bandwidth_bytes_per_s, chosen) or tied(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lmos_opt import InputError, Instance
-from lmos_opt.rules.baselines import baseline, cut, eco, random_split, sco
+from lmos_opt.rules.baselines import baseline, cut, eco, random_splits, sco
 from tests.lmos_opt.documents import chain_data, diamond_data
 
 
@@ -51,9 +51,9 @@ def test_other_rules_are_no_baselines(chain, rule):
 
 
 def test_random_splits_repeat_with_their_seed_and_reach_every_cut_alike(chain):
-    drawn = [len(random_split(chain, seed)) for seed in range(2000)]
-    assert drawn == [len(random_split(chain, seed)) for seed in range(2000)]
-    assert all(random_split(chain, seed) == chain.names[:n] for seed, n in enumerate(drawn[:20]))
+    drawn = [len(random_splits(chain, seed)[0]) for seed in range(2000)]
+    assert drawn == [len(random_splits(chain, seed)[0]) for seed in range(2000)]
+    assert all(random_splits(chain, seed)[0] == chain.names[:n] for seed, n in enumerate(drawn[:20]))
     assert all(abs(drawn.count(n) - 500) < 100 for n in range(4))  # five standard deviations
-    assert baseline(chain, "RS:17").edge_layers == random_split(chain, 17)
-    assert baseline(chain, "RS").edge_layers == random_split(chain, 0)
+    assert baseline(chain, "RS:17").edge_layers == random_splits(chain, 17)[0]
+    assert baseline(chain, "RS").edge_layers == random_splits(chain, 0)[0]

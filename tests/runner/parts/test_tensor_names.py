@@ -25,7 +25,7 @@ from runner.images import find_images
 from runner.parts.exporting import export_plan, largest_difference, random_image, run_onnx
 from runner.parts.network import class_of, flat_outputs
 from runner.parts.split import split_traced
-from tests.processes import started
+from tests import warm
 from tests.runner.running import HERE, Plans, whole
 
 COLLIDING = "runner_networks:colliding"
@@ -91,7 +91,7 @@ def served(folder: Path, network: str) -> Iterator[str]:
     """`lmos serve` in a process of its own; its address."""
     log = folder / "serve.log"
     command = [sys.executable, "-m", "lmos", "serve", "--listen", "127.0.0.1:0", "--network", network, "--log-format", "json"]
-    with log.open("w") as errors, started(command, cwd=HERE, stderr=errors) as process:
+    with log.open("w") as errors, warm.begun(command, cwd=HERE, stderr=errors) as process:
         while not (address := re.search(r'"address": "([0-9.:]+)"', log.read_text())):
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)

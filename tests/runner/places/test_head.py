@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,11 @@ import torch
 
 from lmos.bench.memory import MemoryOfCut, measure
 from lmos.commands.bench_memory import Apart, run
-from lmos_opt.formulation.memory import memory_peak
+from lmos_opt.formulation.memory import edge_memory
 from runner.images import find_images
 from runner.memory import private_bytes, release, returned_at_once
 from runner.places.head import build_routes, head_memory
+from tests import warm
 from tests.runner.running import NETWORKS, SQUEEZENET, Plans, network_of, one_thread
 
 MB = 1_000_000
@@ -23,9 +23,7 @@ MB = 1_000_000
 
 def in_a_process_of_its_own(function: Callable[..., None], *arguments: object) -> None:
     """A head runs in one; in the heap of a long row of tests it finds freed pieces to use, which then count."""
-    fresh = get_context("forkserver")  # a process that has imported, and done nothing else, is copied
-    fresh.set_forkserver_preload(["tests.runner.running", "torchvision"])
-    with ProcessPoolExecutor(1, mp_context=fresh) as processes:
+    with ProcessPoolExecutor(1, mp_context=warm.context()) as processes:
         processes.submit(function, *arguments).result()
 
 
@@ -42,7 +40,7 @@ def _takes_what_the_model_says(builder: str, cut: int) -> None:
     with one_thread():
         head = build_routes([plan], [None], network, network.weights, NETWORKS, pictures)
         found = head_memory(head, pictures)
-    expected = memory_peak(plans.instance, frozenset(plan.edge_layers))
+    expected = edge_memory(plans.instance, frozenset(plan.edge_layers), "peak")
     assert head.program_bytes > 50 * MB
     assert all(abs(n_bytes - expected) < 8 * MB for n_bytes in found), (expected, found)
 

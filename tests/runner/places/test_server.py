@@ -71,7 +71,7 @@ def thread_server(networks: Networks, limits: Limits) -> Iterator[tuple[str, int
 
 def opening(plan: Plan, **changes: object) -> Open:
     asked = open_request(plan, network_of(plan))
-    return Open.model_validate({**{name: getattr(asked, name) for name in Open.model_fields}, **changes})
+    return Open.model_validate({**asked.model_dump(), **changes})
 
 
 def greeted(address: tuple[str, int]) -> Channel:

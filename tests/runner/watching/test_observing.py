@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 import time
 import urllib.request
@@ -29,7 +27,7 @@ from runner.watching.events import Event
 from runner.watching.logs import log_event
 from runner.watching.metrics import MOST_SCRAPES, EdgeMetrics, ServerMetrics, check_metrics_address, serve_metrics
 from runner.watching.report import RunReport
-from tests.processes import started
+from tests import warm
 from tests.runner.running import BRANCHED, HERE, NETWORKS, Plans
 
 TOKEN = "a-token-that-nobody-may-read"
@@ -44,7 +42,7 @@ def plan() -> Plan:
 
 @dataclass
 class Serving:
-    process: subprocess.Popen[str]
+    process: warm.Popen
     log: Path
     address: tuple[str, int]
     metrics: str
@@ -61,8 +59,7 @@ def serving(folder: Path) -> Iterator[Serving]:
     command = [sys.executable, "-m", "lmos", "serve", "--listen", "127.0.0.1:0", "--token-file", str(folder / "token"),
                "--log-format", "json", "--log-level", "debug", "--metrics", "127.0.0.1:0"]  # fmt: skip
     command += [part for network in NETWORKS for part in ("--network", network)]
-    with log.open("w") as errors, started(command, cwd=HERE, stderr=errors,
-                                          env={**os.environ, "OMP_NUM_THREADS": "1"}) as process:  # fmt: skip
+    with log.open("w") as errors, warm.begun(command, cwd=HERE, stderr=errors) as process:
         while '"listening"' not in (said := log.read_text()):
             assert process.poll() is None, said
             time.sleep(0.05)
@@ -177,13 +174,14 @@ def test_a_run_told_to_end_writes_its_report_and_trace_and_its_log_is_json_alone
     all_here.save(tmp_path / "plan.json")
     command = [sys.executable, "-m", "lmos", "run", str(tmp_path / "plan.json"), "-n", "1000000", "--network", BRANCHED,
                "-o", str(tmp_path / "report.json"), "--trace", str(tmp_path / "trace.json"), "--log-format", "json"]  # fmt: skip
-    with started(command, cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        lines = [process.stderr.readline() for _ in range(30)]
+    with (tmp_path / "out").open("w") as out, (tmp_path / "err").open("w") as err, \
+            warm.begun(command, cwd=HERE, stdout=out, stderr=err) as process:  # fmt: skip
+        while (tmp_path / "err").read_text().count("\n") < 30:
+            assert process.poll() is None
+            time.sleep(0.01)
         process.send_signal(signal.SIGTERM)
-        out, rest = process.communicate(timeout=60)
-    assert process.returncode == 1
-    records = [json.loads(line) for line in [*lines, *rest.splitlines()]]
+        assert process.wait(60) == 1
+    records = [json.loads(line) for line in (tmp_path / "err").read_text().splitlines()]
     assert [record["event"] for record in records[:3]] == ["log", "run_began", "image_ended"]
     assert records[0]["message"].startswith(f"nothing says how {BRANCHED} takes pictures; assumed: shorter side to 9 pixels")
     assert [record["event"] for record in records[-2:]] == ["run_ended", "command_failed"]
@@ -191,7 +189,7 @@ def test_a_run_told_to_end_writes_its_report_and_trace_and_its_log_is_json_alone
     assert (report.complete, report.reason) == (False, "interrupted")
     assert records[-1]["message"] == f"interrupted after {report.images} images"
     assert report.images == sum(record["event"] == "image_ended" for record in records)
-    assert f"{report.images} images" in out
+    assert f"{report.images} images" in (tmp_path / "out").read_text()
     assert json.loads((tmp_path / "trace.json").read_text())["otherData"]["images"] == report.images
 
 

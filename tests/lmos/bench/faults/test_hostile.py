@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lmos.bench.faults import hostile
+from lmos.bench.faults import hostile, stage
 from lmos.bench.faults import soak as soaking
 from lmos.bench.faults.hostile import Withstood, withstand
 from lmos.bench.faults.soak import Side, soak
@@ -21,12 +21,20 @@ from runner.places import server as serving
 from runner.places.server import Server
 from runner.places.tail import Networks
 from runner.wire.connecting import Listener, listen
+from tests import warm
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (stage, hostile):
+        monkeypatch.setattr(module, "subprocess", warm.SUBPROCESS)
+
+
 @pytest.mark.process
-def test_hostile_connections_harm_nobody(tmp_path: Path) -> None:
+def test_hostile_connections_harm_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hostile, "ALONE", 10)  # what they say of times is the benchmark's affair
     found = withstand(200, rounds=1, concurrent=16, rate_per_s=1e6, folder=tmp_path)
     assert found.connections == sum(found.ends.values()) == 200
     assert set(found.ends) <= {"closed", "left"}
@@ -89,8 +97,8 @@ def test_the_command_tells_what_came_of_it(capsys: pytest.CaptureFixture[str], m
 
 @pytest.mark.process
 def test_small_exchanges_leave_nothing_behind(tmp_path: Path) -> None:
-    found = soak(2000, 200, tmp_path)
-    assert (found.exchanges, found.connections) == (2000, 10)
+    found = soak(1000, 100, tmp_path)
+    assert (found.exchanges, found.connections) == (1000, 10)
     for side in (found.edge, found.server):
         assert len(side.resident_bytes) == soaking.SAMPLES
         assert side.is_flat, side

@@ -1,0 +1,72 @@
+"""The largest load of a place (s): its layers' time, and every tensor that it receives or sends, each once, through its port.
+
+Communication is not overlapped with compute and nothing is relayed; inputs and results cost nothing. Without
+`port_bytes_per_s` nothing that is sent does. J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph
+Operators", NeurIPS 2020.
+"""
+
+from __future__ import annotations
+
+from math import fsum
+from typing import Any
+
+import pyomo.environ as pyo
+
+from lmos_opt.formulation import derive
+from lmos_opt.instance import Instance
+from lmos_opt.objectives import Objective
+from lmos_opt.split import Split
+
+
+def _port_s(instance: Instance) -> dict[str, float]:
+    """The time (s) of each layer's output through a port, of those that have readers and take any."""
+    rate = instance.port_bytes_per_s
+    return {} if rate is None else {v: instance.tensor_bytes(v) / rate for v in instance.names
+                                    if instance.consumers[v] and instance.tensor_bytes(v)}  # fmt: skip
+
+
+def _expression(m: Any, instance: Instance) -> Any:
+    """A variable that no place's load exceeds; minimised or bounded from above, it is the largest of them."""
+    port_s, places = _port_s(instance), range(1, len(instance.places) + 1)
+    m.moved = pyo.Var(places, list(port_s), bounds=(0, 1))
+    derive(m, [m.moved[p, u] for p in places for u in port_s],
+           lambda upto: [u in moved for moved in _moved(instance, upto) for u in port_s])
+    most = sum(max(layer.t_s) for layer in instance.layers) + sum(port_s.values()) + 1e-6
+    m.heaviest = pyo.Var(bounds=(0, most))
+    m.moving, m.loads = pyo.ConstraintList(), pyo.ConstraintList()
+    for p in places:
+        for u in port_s:
+            for v in instance.consumers[u]:
+                for move in _moves(m, p, u, v, len(places)):
+                    m.moving.add(m.moved[p, u] >= move)
+        layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
+        m.loads.add(m.heaviest >= layers + sum(seconds * m.moved[p, u] for u, seconds in port_s.items()))
+    return m.heaviest
+
+
+def _moves(m: Any, p: int, u: str, v: str, last: int) -> list[Any]:
+    """What is 1 where place p sends u, or receives it, since v reads it elsewhere, and else not above 0."""
+    sends = [m.at[p, u] - m.upto[p, v]] if p < last else []
+    receives = [m.at[p, v] - (1 - m.upto[p - 1, u])] if p > 1 else []
+    return [*sends, *receives]
+
+
+def _moved(instance: Instance, upto: tuple[frozenset[str], ...]) -> list[set[str]]:
+    """For each place the layers whose outputs it sends or receives."""
+    place = {v: sum(v not in before for before in upto) for v in instance.names}
+    found: list[set[str]] = [set() for _ in instance.places]
+    for u, v in instance.arcs:
+        if u not in instance.inputs and place[u] != place[v]:
+            found[place[u]].add(u)
+            found[place[v]].add(u)
+    return found
+
+
+def _value(split: Split) -> float:
+    instance, port_s = split.instance, _port_s(split.instance)
+    moved = _moved(instance, split.upto)
+    return max(fsum([*(instance.layer(v).t_s[p] for v in layers), *(port_s.get(u, 0.0) for u in moved[p])])
+               for p, layers in enumerate(split.places))
+
+
+OBJECTIVE = Objective("load", "s", "min", _expression, _value)

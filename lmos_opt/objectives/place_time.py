@@ -1,0 +1,13 @@
+"""Time at one place: `place_time:N`, places counted from 1."""
+
+from __future__ import annotations
+
+from lmos_opt.formulation.stages import place_time
+from lmos_opt.objectives import Objective, numbered
+
+
+def objective(argument: str) -> Objective:
+    """The objective of the place with that number; InputError where it is none."""
+    n = numbered("place_time", argument)
+    return Objective(f"place_time:{n.number}", "s", "min", lambda m, inst: place_time(m, inst, n.of(inst.name, inst.places)),
+                     lambda split: split.times.t_place_s[n.number - 1])  # fmt: skip

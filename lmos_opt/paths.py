@@ -1,0 +1,96 @@
+"""A path of devices and the hops between them, as a user writes it: `rpi4 > 20Mbps,5ms > i7-8700`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypedDict
+
+from lmos_opt.device import LocalDevice, TimesLayers, load_device
+from lmos_opt.errors import InputError
+from lmos_opt.places import EDGE, SERVER
+from lmos_opt.units import parse_rate, parse_time
+
+DeviceName = TimesLayers | str | os.PathLike[str]
+"""A device, a bundled one's name, or a device file."""
+EXAMPLE = "'rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700'"
+
+
+@dataclass(frozen=True)
+class HopOptions:
+    """A hop as asked for: rates as `10Mbps` or B/s, the fixed cost of an exchange as `20ms` or s.
+
+    Without `rtt` that is 0, or, where both ends are this machine, what the profile measured; without `back` the way back is free.
+    """
+
+    bandwidth: str | float
+    rtt: str | float | None = None
+    back: str | float | None = None
+
+    def parsed(self, local_rtt_s: float) -> dict[str, float | None]:
+        """The hop as an instance has it; InputError for what is no rate or time."""
+        return {"bandwidth_bytes_per_s": parse_rate(self.bandwidth, "bandwidth"),
+                "back_bytes_per_s": None if self.back is None else parse_rate(self.back, "back"),
+                "rtt_s": local_rtt_s if self.rtt is None else parse_time(self.rtt, "rtt")}  # fmt: skip
+
+
+class TwoPlaces(TypedDict, total=False):
+    """The two-place spelling of a path, as keywords: two devices, and the hop between them."""
+
+    edge: DeviceName
+    server: DeviceName
+    bandwidth: str | float
+    rtt: str | float | None
+    back: str | float | None
+
+
+@dataclass(frozen=True)
+class Path:
+    """Devices in the order in which data flows, and the hops between them."""
+
+    devices: tuple[DeviceName, ...]
+    hops: tuple[HopOptions, ...]
+
+    @classmethod
+    def of_two(cls, edge: DeviceName = "rpi4", server: DeviceName = "paper-server", bandwidth: str | float = "10Mbps",
+               rtt: str | float | None = None, back: str | float | None = None) -> Path:  # fmt: skip
+        """The path from an edge to a server; the paper's setting where nothing is said."""
+        return cls((edge, server), (HopOptions(bandwidth, rtt, back),))
+
+    def loaded(self) -> tuple[TimesLayers, ...]:
+        """The devices; InputError for an unknown one."""
+        return tuple(map(load_device, self.devices))
+
+    @property
+    def names(self) -> list[str]:
+        """What the places are called: two are edge and server, more go by their devices, each name once."""
+        if len(self.devices) == 2:
+            return [EDGE, SERVER]
+        plain = [str(getattr(device, "name", p)) for p, device in enumerate(self.loaded(), 1)]
+        return [name if plain.count(name) == 1 else f"{name} {plain[: k + 1].count(name)}" for k, name in enumerate(plain)]
+
+    def has_results(self) -> bool:
+        """Whether any hop says how fast results come back."""
+        return any(hop.back is not None for hop in self.hops)
+
+    def parsed_hops(self, exchange_s: float) -> list[dict[str, float | None]]:
+        """The hops as an instance has them; `exchange_s` is what an exchange costs where both ends are this machine."""
+        ends = self.loaded()
+        return [hop.parsed(exchange_s if all(isinstance(end, LocalDevice) for end in ends[k : k + 2]) else 0.0)
+                for k, hop in enumerate(self.hops)]
+
+
+def parse_path(text: str, option: str = "path") -> Path:
+    """The path in `DEVICE > RATE[,RTT[,BACK]] > DEVICE ...`; InputError for anything else."""
+    parts = [part.strip() for part in text.split(">")]
+    if len(parts) < 3 or len(parts) % 2 == 0 or not all(parts):
+        raise InputError(option, f"{text!r:.80} is not a path; expected devices with hops between them, such as {EXAMPLE}")
+    return Path(tuple(parts[::2]), tuple(_hop(part, option) for part in parts[1::2]))
+
+
+def _hop(text: str, option: str) -> HopOptions:
+    found: Sequence[str] = [part.strip() for part in text.split(",")]
+    if len(found) > 3 or not all(found):
+        raise InputError(option, f"{text!r:.80} is not a hop; expected RATE, RATE,RTT or RATE,RTT,BACK such as 20Mbps,5ms")
+    return HopOptions(*found)

@@ -1,0 +1,93 @@
+"""The server's half of the work: what it builds for strangers, and what it refuses to."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import torch
+from torch import nn
+
+from lmos_opt.plan import Plan
+from lmos_opt.profile import TensorSpec
+from runner.client.remote import opening
+from runner.faults.refusal import Refusal
+from runner.parts.split import split_module
+from runner.places.tail import LARGEST_INPUT_BYTES, Networks, ServedPlan
+from runner.wire.protocol import Infer, Open
+from runner.wire.tensors import pack
+from tests.runner.running import BRANCHED, Plans, network_of, one_thread
+
+IMAGE = torch.zeros(1, 3, 8, 8)
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return Plans(BRANCHED)(2)
+
+
+def request(plan: Plan, **changes: object) -> Open:
+    return opening(plan, network_of(plan)).model_copy(update=changes)
+
+
+def refused(networks: Networks, asked: Open) -> tuple[str, str]:
+    with pytest.raises(Refusal) as caught:
+        networks.open(asked)
+    return caught.value.code, str(caught.value)
+
+
+def test_a_network_of_a_users_own_code_is_built_only_where_it_is_named(plan: Plan) -> None:
+    with one_thread():
+        assert refused(Networks(), request(plan))[0] == "refused"
+        assert Networks([BRANCHED]).open(request(plan)).request_bytes > 0
+
+
+def test_other_digests_than_those_of_the_servers_plans_are_refused_before_anything_is_built(plan: Plan) -> None:
+    code, reason = refused(Networks([BRANCHED], digests=["sha256:" + "0" * 64]), request(plan))
+    assert code == "digest"
+    assert "is of none of the plans that this server runs" in reason
+
+
+@pytest.mark.parametrize("shape", [(1, 3, 2000, 2000), (0, 3, 8, 8), (1,) * 17])
+def test_an_input_that_strangers_may_not_ask_for(plan: Plan, shape: tuple[int, ...]) -> None:
+    code, reason = refused(Networks([BRANCHED]), request(plan, input_tensors={"input": TensorSpec(shape=shape, dtype="float32")}))
+    assert code == "refused"
+    assert f"up to {LARGEST_INPUT_BYTES} bytes are" in reason
+
+
+@pytest.mark.parametrize("weights", ["file:/etc/passwd", "http://x/y", "seeded:-1"])
+def test_a_path_or_an_address_that_a_peer_names_is_never_opened(plan: Plan, weights: str) -> None:
+    asked = request(plan)
+    asked = asked.model_copy(update={"network": asked.network.model_copy(update={"weights": weights})})
+    assert refused(Networks([BRANCHED]), asked)[0] == "refused"
+
+
+class TestServedPlan:
+    """One peer's tail."""
+
+    @pytest.fixture
+    def halves(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+        torch.manual_seed(0)
+        network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten()).eval()
+        return network, *split_module(network, ["0"], IMAGE)
+
+    def test_it_answers_with_the_networks_own_output(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
+        network, head, tail = halves
+        served = ServedPlan(head, tail, IMAGE, threading.Lock())
+        image = torch.randn(1, 3, 8, 8)
+        with torch.inference_mode():
+            tensors, parts = pack(head(image))
+            answer = served.infer(Infer(id=1, tensors=tensors, scalars={}), memoryview(b"".join(parts)))
+            assert b"".join(answer.parts) == network(image).numpy().tobytes()
+        assert answer.t_server_s > 0
+        assert (served.request_bytes, served.result_bytes) == (288, 288)
+
+    def test_other_tensors_or_sizes_than_the_cuts_are_refused(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
+        _, head, tail = halves
+        served = ServedPlan(head, tail, IMAGE, threading.Lock())
+        tensors, parts = pack(head(IMAGE))
+        payload = memoryview(b"".join(parts))
+        with pytest.raises(Refusal, match=r"tensor '0': got none, expected float32\[1, 2, 6, 6\]"):
+            served.infer(Infer(id=1, tensors=(), scalars={}), payload)
+        with pytest.raises(Refusal, match=r"sizes: got \{.n.: 3\}, expected \{\}"):
+            served.infer(Infer(id=1, tensors=tensors, scalars={"n": 3}), payload)
