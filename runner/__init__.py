@@ -13,9 +13,12 @@ from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
     from runner.parts.split import Crossing, split_module
+    from runner.places.connect import connect, connect_async
 
 _HOME = {
     "Crossing": "parts.split",
+    "connect": "places.connect",
+    "connect_async": "places.connect",
     "split_module": "parts.split",
 }
 
@@ -40,7 +43,7 @@ _MOVED = {
 }
 """Modules by where they stand now; until the next minor version."""
 
-__all__ = ["Crossing", "split_module"]
+__all__ = ["Crossing", "connect", "connect_async", "split_module"]
 
 sys.meta_path.insert(0, Moved(__name__, _MOVED))
 

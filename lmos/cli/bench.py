@@ -157,6 +157,19 @@ def bench_pipeline(
     command.run(images, only, as_json)
 
 
+@bench.command("connect")
+def bench_connect(
+    arrays: Annotated[int, typer.Option("-n", min=10, metavar="N", help="Number of arrays in each round.")] = 1000,
+    rounds: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds.")] = 5,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the arrays and of the order.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Send one's own arrays through connect, in turns with lmos run --pipeline. Exit code 1 below 0.95 of its rate."""
+    from lmos.commands import bench_connect as command
+
+    command.run(arrays, rounds, seed, as_json)
+
+
 @bench.command("batching")
 def bench_batching(
     edges: Annotated[int, typer.Option(min=2, max=16, metavar="N", help="Number of edges at once.")] = 4,

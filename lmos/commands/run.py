@@ -17,7 +17,8 @@ from lmos_opt.units import counted, format_rate, format_size, format_time, parse
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
 from runner.client.remote import Timeouts
-from runner.places.edge import patient_with, run_plan
+from runner.places.checked import patient_with
+from runner.places.edge import run_plan
 from runner.places.options import RunOptions
 from runner.watching.events import Observer
 from runner.watching.live import REFRESHES_PER_S, LiveView

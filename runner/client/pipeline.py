@@ -2,16 +2,19 @@
 
 One image after another, or with `depth` of them under way at once: then the edge computes image k + 1 while k travels and
 k - 1 is at the server. Results come in the images' order, and no more than `depth` images (or, where the server does not
-answer and the tail must not run here, QUEUED_IMAGES) are held at any time.
+answer and the tail must not run here, QUEUED_IMAGES) are held at any time. Several threads may each begin and finish images
+of their own: heads are computed one at a time.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, nullcontext
 from dataclasses import dataclass, field
+from itertools import count
 from typing import TypedDict
 
 import torch
@@ -56,8 +59,17 @@ class Route:
     cut: int | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """What came of an image: its result for the report, and the network's outputs by path (`runner.parts.network.flat_outputs`)."""
+
+    number: int
+    result: ImageResult | FailedImage
+    outputs: Mapping[str, Tensor] | None = None
+
+
 @dataclass
-class _Image:
+class Underway:
     """One image under way."""
 
     route: Route
@@ -69,6 +81,8 @@ class _Image:
     exchange: Exchange
     asked_at: float = field(default_factory=time.monotonic)
     was_late: bool = False
+    dropped: str | None = None
+    is_over: bool = False
 
     @property
     def connection(self) -> ServerConnection:
@@ -76,13 +90,18 @@ class _Image:
         assert self.route.connection is not None
         return self.route.connection
 
+    def drop(self, reason: str) -> None:
+        """Nobody waits for it any more; from any thread."""
+        self.dropped = reason
+        self.connection.withdraw(self.exchange, reason)
+
 
 @dataclass
 class Pipeline:
-    """Runs images; `results` and `failed` grow in their order.
+    """Runs images; `results` and `failed` grow as they end, up to the last `most_kept` of each.
 
     `events` are told of every image but the one that warms up. `before` is called with the number of the next image, and may
-    change the `route`: images that are under way stay on theirs.
+    change the `route`: images that are under way stay on theirs. `begin`, `finish` and `stream` may be called from several threads.
     """
 
     route: Route
@@ -90,78 +109,142 @@ class Pipeline:
     timeouts: Timeouts
     events: Events = NOBODY
     before: Callable[[int], None] | None = None
+    most_kept: int | None = None
     results: list[ImageResult] = field(default_factory=list)
     failed: list[FailedImage] = field(default_factory=list)
+    was_pipelined: bool = False
     _late: int = 0
     _start: float = 0.0
+    _end_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.numbers = count(1)
+        self._heads, self._ending = threading.Lock(), threading.Lock()
+
+    @property
+    def elapsed_s(self) -> float:
+        """From `start` until the last image that has ended so far (s)."""
+        return max(self._end_at - self._start, 0.0)
+
+    def start(self) -> None:
+        """Times count from now on."""
+        self._start = self._end_at = time.perf_counter()
 
     def warm_up(self, pictures: Images) -> None:
         """Run the first picture once, on both sides, and forget it."""
-        kept = self.events, self.before
-        self.events, self.before = NOBODY, None
-        self.run(pictures, range(1))
-        self.results.clear()
-        self.failed.clear()
-        self.events, self.before = kept
-
-    @torch.inference_mode()
-    def run(self, pictures: Images, numbers: range, depth: int = 1, tell: Progress | None = None) -> None:
-        """Run the pictures, over and over, under these numbers; each ends in `results` or in `failed`."""
-        self._tell = tell or (lambda what, done, total: None)
-        self._start = time.perf_counter()
-        waiting: deque[_Image] = deque()
-        connection = self.route.connection
-        with connection.driving() if connection and depth > 1 else nullcontext(), self._interruptible(numbers, waiting):
-            for number, (name, image) in zip(numbers, pictures.in_turn(len(numbers), ahead=depth > 1), strict=True):
-                if self.before is not None:
-                    self.before(number)
-                self.events.tell(ImageBegan(number=number, file=name))
-                if self.route.connection is None:
-                    self._end(number, self._whole(name, image))
-                else:
-                    waiting.append(self._begin(self.route.connection, number, name, image))
-                    self._settle(waiting, depth - 1, len(numbers))
-                self._tell("running", self._ended, len(numbers))
-            if waiting:
-                self._settle(waiting, 0, len(numbers), last=True)
-                self._tell("running", self._ended, len(numbers))
-
-    @contextmanager
-    def _interruptible(self, numbers: range, waiting: deque[_Image]) -> Iterator[None]:
-        """Where the run is interrupted, images under way fail for that reason: none vanish."""
+        kept = self.events, self.before, self.numbers
+        self.events, self.before, self.numbers = NOBODY, None, count(0)
         try:
-            yield
-        except KeyboardInterrupt:
-            for image in waiting:
-                if image.number >= numbers.start + self._ended:  # the oldest may have ended a moment ago
-                    self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.exchange.retries))
-            raise
+            self.run(pictures, 1)
+        finally:
+            self.events, self.before, self.numbers = kept
+            self.results.clear()
+            self.failed.clear()
 
-    @property
-    def _ended(self) -> int:
-        return len(self.results) + len(self.failed)
+    def run(self, pictures: Images, n: int, depth: int = 1, tell: Progress | None = None) -> None:
+        """Run n pictures, over and over; each ends in `results` or in `failed`."""
+        if not self._start:
+            self.start()
+        done = 0
+        said = tell or (lambda what, done, total: None)
+        with (closing(pictures.in_turn(n, ahead=depth > 1)) as items,
+              closing(self.stream(items, depth, lambda what: said(what, done, n))) as ended):
+            for _ in ended:
+                done += 1
+                said("running", done, n)
 
-    def _end(self, number: int, result: ImageResult | FailedImage) -> None:
-        if isinstance(result, FailedImage):
-            self.failed.append(result)
-        else:
-            self.results.append(result)
-        self.events.tell(ImageEnded(number=number, result=result))
+    # one image -------------------------------------------------------------------------------------------------------
 
-    def _whole(self, name: str, image: Tensor | ByParameter) -> ImageResult:
-        begin = time.perf_counter()
-        outputs = flat_outputs(call(self.route.head, image))
-        t_edge_s = time.perf_counter() - begin
-        return ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
-                           latency_s=time.perf_counter() - begin, began_s=begin - self._start, cut=self.route.cut)  # fmt: skip
+    def begin(self, name: str, image: Tensor | ByParameter) -> Underway | Ended:
+        """Compute the head and ask the server; the image is over where there is none to ask. Raises what the head raises."""
+        with self._heads, torch.inference_mode():
+            number = next(self.numbers)
+            if self.before is not None:
+                self.before(number)
+            self.events.tell(ImageBegan(number=number, file=name))
+            route, begin = self.route, time.perf_counter()
+            made = call(route.head, image)
+            t_edge_s = time.perf_counter() - begin
+            if route.connection is not None:
+                exchange = route.connection.ask(number, made)
+                return Underway(route, number, name, begin, t_edge_s, made, exchange)
+            outputs = flat_outputs(made)
+            result = ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
+                                 latency_s=time.perf_counter() - begin, began_s=self._began_s(begin), cut=route.cut)  # fmt: skip
+        return self._end(number, result, outputs)
 
-    def _begin(self, connection: ServerConnection, number: int, name: str, image: Tensor | ByParameter) -> _Image:
-        begin = time.perf_counter()
-        crossing = call(self.route.head, image)
-        t_edge_s = time.perf_counter() - begin
-        return _Image(self.route, number, name, begin, t_edge_s, crossing, connection.ask(number, crossing))
+    def finish(self, image: Underway) -> Ended:
+        """Wait for the image's answer, or do without it."""
+        waiting = deque([image])
+        try:
+            return next(self._settle(waiting, 0, last=True))
+        finally:
+            self._drop(waiting)
 
-    def _settle(self, waiting: deque[_Image], most: int, total: int, last: bool = False) -> None:
+    # many ------------------------------------------------------------------------------------------------------------
+
+    def stream(self, items: Iterable[tuple[str, Tensor | ByParameter]], depth: int = 1,
+               tell: Callable[[str], None] = lambda what: None) -> Generator[Ended]:  # fmt: skip
+        """Run images by name as they come, with `depth` of them under way; each ends in their order.
+
+        What `items` or a head raises comes after the images before it. Where the iterator is closed or interrupted, those that
+        are under way have failed.
+        """
+        waiting: deque[Underway] = deque()
+        connection = self.route.connection
+        self.was_pipelined = self.was_pipelined or depth > 1
+        try:
+            with connection.driving() if connection and depth > 1 else nullcontext():
+                fault: Exception | None = None
+                source = iter(items)
+                while fault is None:
+                    try:
+                        name, image = next(source)
+                        begun = self.begin(name, image)
+                    except StopIteration:
+                        break
+                    except Exception as error:  # noqa: BLE001 - whatever it is, it is raised in its turn
+                        fault = error
+                        break
+                    if isinstance(begun, Ended):
+                        yield begun
+                    else:
+                        waiting.append(begun)
+                        yield from self._settle(waiting, depth - 1, tell=tell)
+                yield from self._settle(waiting, 0, last=True, tell=tell)
+                if fault is not None:
+                    raise fault
+        finally:
+            self._drop(waiting)
+
+    def _drop(self, waiting: deque[Underway]) -> None:
+        """Whoever waited was interrupted, or does not wait any more: no image under way vanishes."""
+        while waiting:
+            image = waiting.popleft()
+            if not image.is_over:  # the oldest may have ended a moment ago
+                image.drop("interrupted")
+                self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.exchange.retries))
+
+    def _end(self, number: int, result: ImageResult | FailedImage, outputs: Mapping[str, Tensor] | None = None) -> Ended:
+        with self._ending:
+            kept: list[ImageResult] | list[FailedImage]
+            if isinstance(result, FailedImage):
+                self.failed.append(result)
+                kept = self.failed
+            else:
+                self.results.append(result)
+                kept = self.results
+            if self.most_kept is not None and len(kept) > self.most_kept:
+                del kept[: len(kept) - self.most_kept]
+            self._end_at = time.perf_counter()
+            self.events.tell(ImageEnded(number=number, result=result))
+        return Ended(number, result, outputs)
+
+    def _began_s(self, begin: float) -> float:
+        return max(begin - self._start, 0.0)
+
+    def _settle(self, waiting: deque[Underway], most: int, *, last: bool = False,
+                tell: Callable[[str], None] = lambda what: None) -> Iterator[Ended]:  # fmt: skip
         """End the oldest images until at most `most` are left, or until they may wait for the server in the queue."""
         while waiting and (len(waiting) > most or waiting[0].exchange.is_over):
             image = waiting[0]
@@ -171,19 +254,25 @@ class Pipeline:
                 self._late += 1
             if image.exchange.answer is not None:
                 self._late = 0
-                self._end(image.number, self._answered(image))
+                outputs: Mapping[str, Tensor] | None = image.exchange.answer.outputs
+                result: ImageResult | FailedImage = self._answered(image)
+            elif image.dropped is not None:
+                result, outputs = FailedImage(file=image.name, reason=image.dropped, retries=image.exchange.retries), None
             elif image.route.fallback is not None and image.route.fallback.refusal is None:
-                self._end(image.number, self._here(connection, image.route.fallback, image))
+                result, outputs = self._here(connection, image.route.fallback, image)
             elif self._is_hopeless(connection, image):
-                self._end(image.number, self._given_up(connection, image))
+                result, outputs = self._given_up(connection, image), None
             elif len(waiting) < QUEUED_IMAGES and not last:
-                self._tell(f"no server, {counted(len(waiting), 'image')} to be sent to it", self._ended, total)
+                tell(f"no server, {counted(len(waiting), 'image')} to be sent to it")
                 return
             else:
-                self._tell(f"waiting for the server with {counted(len(waiting), 'image')}", self._ended, total)
+                tell(f"waiting for the server with {counted(len(waiting), 'image')}")
                 connection.wait(image.exchange, image.asked_at + self.timeouts.give_up_s)
                 continue
+            ended = self._end(image.number, result, outputs)
+            image.is_over = True
             waiting.popleft()
+            yield ended
 
     def _patience_s(self, connection: ServerConnection) -> float:
         """How long an image may wait for its answer. The time gets shorter with each image in a row that got none."""
@@ -194,11 +283,11 @@ class Pipeline:
         usual = [result.latency_s for result in self.results if result.finished_at == "plan"][-9:]
         return max(self.timeouts.result_s * 0.5**self._late, 4 * max(usual, default=0.0))
 
-    def _is_hopeless(self, connection: ServerConnection, image: _Image) -> bool:
+    def _is_hopeless(self, connection: ServerConnection, image: Underway) -> bool:
         late = time.monotonic() >= image.asked_at + self.timeouts.give_up_s
         return late or image.exchange.failure is not None or connection.refused is not None
 
-    def _answered(self, image: _Image) -> ImageResult:
+    def _answered(self, image: Underway) -> ImageResult:
         answer = image.exchange.answer
         assert answer is not None
         classifying = time.perf_counter()
@@ -216,17 +305,19 @@ class Pipeline:
             t_decode_s=answer.t_decode_s,
             sent_bytes=image.exchange.sent_bytes,
             received_bytes=answer.received_bytes,
-            began_s=image.begin - self._start,
+            began_s=self._began_s(image.begin),
             cut=image.route.cut,
             retries=image.exchange.retries,
         )
 
-    def _here(self, connection: ServerConnection, fallback: Fallback, image: _Image) -> ImageResult:
+    def _here(self, connection: ServerConnection, fallback: Fallback,
+              image: Underway) -> tuple[ImageResult, Mapping[str, Tensor]]:  # fmt: skip
         waited_s = time.perf_counter() - image.exchange.began_at
         reason = self._reason(connection, image)
         connection.withdraw(image.exchange, reason)
         loading = time.perf_counter()
-        outputs, tail_s = fallback.run(image.crossing)
+        with self._heads, torch.inference_mode():
+            outputs, tail_s = fallback.run(image.crossing)
         seen = self._class(outputs)
         end = time.perf_counter()
         return ImageResult(
@@ -238,21 +329,21 @@ class Pipeline:
             t_server_s=0.0,
             latency_s=end - image.begin,
             t_queue_s=max(end - loading - tail_s, 0.0),
-            began_s=image.begin - self._start,
+            began_s=self._began_s(image.begin),
             cut=image.route.cut,
             retries=image.exchange.retries,
             finished_at="edge",
             reason=reason,
-        )
+        ), outputs
 
-    def _given_up(self, connection: ServerConnection, image: _Image) -> FailedImage:
+    def _given_up(self, connection: ServerConnection, image: Underway) -> FailedImage:
         reason = self._reason(connection, image)
         connection.withdraw(image.exchange, reason)
         refusal = image.route.fallback.refusal if image.route.fallback else None
         return FailedImage(file=image.name, reason=f"{reason}; {refusal}" if refusal else reason,
                            retries=image.exchange.retries)  # fmt: skip
 
-    def _reason(self, connection: ServerConnection, image: _Image) -> str:
+    def _reason(self, connection: ServerConnection, image: Underway) -> str:
         if image.exchange.failure is not None:
             return image.exchange.failure
         if connection.refused is not None:
@@ -261,7 +352,7 @@ class Pipeline:
             return connection.reason
         return f"{connection.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
 
-    def _class(self, outputs: dict[str, Tensor]) -> Seen:
+    def _class(self, outputs: Mapping[str, Tensor]) -> Seen:
         found, logits = class_of(outputs), logits_of(outputs)
         if found is None or logits is None:
             return {"class_": None, "class_name": None, "returns": in_words(outputs)[:MOST_WORDS]}

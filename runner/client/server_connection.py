@@ -205,7 +205,9 @@ class ServerConnection:
         stop = threading.Event()
 
         def drive() -> None:
-            self._leading.acquire()
+            while not self._leading.acquire(timeout=_STEP_S):
+                if stop.is_set():
+                    return
             try:
                 with self._leave():
                     while not (stop.is_set() or self._is_closing):

@@ -40,7 +40,8 @@ def memory_here(plan: Plan, traced: TracedNetwork, edge_layers: Iterable[str]) -
 class Fallback:
     """Runs the tail of a plan here. Its weights are loaded when they are first needed.
 
-    `refusal` says why that must not be (None: it may). A `tail` that is here anyway may be given.
+    `refusal` says why that must not be (None: it may). A `tail` that is here anyway may be given, and a whole
+    `module` that need not be built.
     """
 
     plan: Plan
@@ -49,11 +50,12 @@ class Fallback:
     networks: Sequence[str]
     refusal: str | None
     tail: nn.Module | None = None
+    module: nn.Module | None = None
 
     def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """The network's outputs, and the time (s) that computing them took, without the loading."""
         if self.tail is None:
-            loaded = load_planned(self.network, self.weights, self.networks)
+            loaded = load_planned(self.network, self.weights, self.networks, self.module)
             self.tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
             loaded.hollow.fill(self.tail)
         begin = time.perf_counter()

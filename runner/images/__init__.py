@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +50,7 @@ class Images:
     def __len__(self) -> int:
         return len(self.names)
 
-    def in_turn(self, n: int, ahead: bool = False) -> Iterator[tuple[str, Tensor | ByParameter]]:
+    def in_turn(self, n: int, ahead: bool = False) -> Generator[tuple[str, Tensor | ByParameter]]:
         """The first n of them, over and over, by name; if `ahead`, a thread loads the next one while this one is used."""
         places = (k % len(self) for k in range(n))
         if not ahead:
@@ -94,7 +94,7 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
     if name is None:
         if path is not None:
             raise InputError(str(path), f"{network.name} takes {_shapes(network)}, not pictures")
-        return _random(network)
+        return random_inputs(network)
     tensor = network.input_tensors[name]
     how = how or preprocessing_of(network.builder, network.weights, tensor.shape, tensor.dtype)
     others = {other: spec for other, spec in network.input_tensors.items() if other != name}
@@ -171,7 +171,9 @@ def _picture(network: PlannedNetwork) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
-def _random(network: PlannedNetwork) -> Images:
+def random_inputs(network: PlannedNetwork) -> Images:
+    """Tensors that the network takes, seeded by their number."""
+
     def load(k: int) -> Tensor | ByParameter:
         return given_by(network, {name: random_input(spec, k) for name, spec in network.input_tensors.items()})
 

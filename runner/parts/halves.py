@@ -97,7 +97,7 @@ class Half:
         if node.op == "call_module":
             target = str(node.target)
             if target not in self._attributes:
-                self._attributes[target] = _eval_copy(self._traced.graph_module.get_submodule(target))
+                self._attributes[target] = eval_copy(self._traced.graph_module.get_submodule(target))
         self._values[node] = copied
 
     def _value(self, node: fx.Node) -> Any:
@@ -140,7 +140,7 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
-def _eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> nn.Module:
+def eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> nn.Module:
     """The module in eval mode with the same parameters and buffers, apart from the original's flags and children."""
     seen = {} if seen is None else seen
     if id(module) not in seen:
@@ -151,5 +151,5 @@ def _eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> n
             copy.__dict__[table] = dict(vars(module)[table])
         copy.__dict__["training"] = False
         for name, child in vars(module)["_modules"].items():
-            copy.__dict__["_modules"][name] = None if child is None else _eval_copy(child, seen)
+            copy.__dict__["_modules"][name] = None if child is None else eval_copy(child, seen)
     return seen[id(module)]

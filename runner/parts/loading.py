@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from torch import nn
+
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import PlannedNetwork
 from measurement.errors import UntraceableError
 from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
+from runner.parts.halves import eval_copy
 from runner.parts.network import DigestError, build, builder_here, example_of, trace_checked
 
 
@@ -26,20 +29,24 @@ class LoadedNetwork:
     traced: TracedNetwork
 
 
-def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str]) -> LoadedNetwork:
+def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
+                 module: nn.Module | None = None) -> LoadedNetwork:  # fmt: skip
     """The network of a plan with these `weights`, which may lie elsewhere than the plan says.
 
-    `networks` are the builders beside torchvision's that may run here. A network of theirs that cannot be traced by its
-    shapes alone is built whole. Raises RunnerError for one that may not run, DigestError for another one than the plan's,
-    and what `build_network` and `trace_network` raise.
+    `networks` are the builders beside torchvision's that may run here; a `module` that is there already is proven to be the plan's
+    and not built. A network of theirs that cannot be traced by its shapes alone is built whole. Raises RunnerError for one that may
+    not run, DigestError for another one than the plan's, and what `build_network` and `trace_network` raise.
     """
-    here = builder_here(network.builder, networks)
-    try:
-        return _hollow(here, network, weights)
-    except LmosError as error:
-        if is_open(here) and not isinstance(error, InputError | UntraceableError):
-            raise
-    module = build(network.builder, weights, networks)
+    if module is None:
+        here = builder_here(network.builder, networks)
+        try:
+            return _hollow(here, network, weights)
+        except LmosError as error:
+            if is_open(here) and not isinstance(error, InputError | UntraceableError):
+                raise
+        module = build(network.builder, weights, networks)
+    else:
+        module = eval_copy(module)
     traced = trace_checked(network.builder, module, network, network, network.granularity)
     return LoadedNetwork(HollowNetwork.of(module), traced)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
-from torch.utils._pytree import MappingKey, tree_flatten_with_path, tree_leaves, tree_unflatten
+from torch.utils._pytree import MappingKey, TreeSpec, tree_flatten_with_path, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
@@ -114,28 +115,46 @@ def flat_outputs(output: object) -> dict[str, Tensor]:
 
 class Leaf(NamedTuple):
     """One leaf of a network's output: its path, what computes it (None: a constant), the how-manieth of that value's leaves it
-    is, and what tensor (None: it is none)."""
+    is, and what tensor (None: it is none, and `value` is what it was on the example)."""
 
     path: str
     node: fx.Node | None
     place: int
     spec: TensorSpec | None
+    value: object = None
 
 
 def leaves_of(traced: TracedNetwork) -> list[Leaf]:
     """The leaves of the network's output, in their order, for an input of the shape that it was traced with."""
     output = next(node for node in traced.graph_module.graph.nodes if node.op == "output")
-    found: list[tuple[fx.Node | None, int, TensorSpec | None]] = []
+    found: list[tuple[fx.Node | None, int, TensorSpec | None, object]] = []
     for value in tree_leaves(output.args[0]):
         facts = traced.facts.get(value) if isinstance(value, fx.Node) else None
         if facts is None:
-            found.append((value if isinstance(value, fx.Node) else None, 0, None))
+            found.append((value, 0, None, None) if isinstance(value, fx.Node) else (None, 0, None, value))
             continue
         for place, leaf in enumerate(tree_leaves(facts.value)):
-            found.append((value, place, facts.tensors[leaf.k] if isinstance(leaf, Slot) else None))
+            found.append((value, place, facts.tensors[leaf.k], None) if isinstance(leaf, Slot) else (value, place, None, leaf))
     numbered = tree_unflatten(list(range(len(found))), traced.output_structure)
     paths = [_path(path) for path, _ in tree_flatten_with_path(numbered)[0]]
     return [Leaf(path, *rest) for path, rest in zip(paths, found, strict=True)]
+
+
+@dataclass(frozen=True)
+class OutputForm:
+    """How a network's output is put together from its tensors: the leaves in their order, and the structure around them."""
+
+    leaves: tuple[Leaf, ...]
+    structure: TreeSpec
+
+    @classmethod
+    def of(cls, traced: TracedNetwork) -> OutputForm:
+        """That of a traced network, for an input of the shape that it was traced with."""
+        return cls(tuple(leaf._replace(node=None) for leaf in leaves_of(traced)), traced.output_structure)
+
+    def build(self, tensors: Mapping[str, Tensor]) -> Any:
+        """The output as the network returns it, from what `flat_outputs` finds in it."""
+        return tree_unflatten([leaf.value if leaf.spec is None else tensors[leaf.path] for leaf in self.leaves], self.structure)
 
 
 def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:

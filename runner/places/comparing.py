@@ -6,13 +6,15 @@ A tensor may travel as it is under any codec, so nothing needs to be opened twic
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from measurement.tracing.calls import call
 from runner.client.exchange import ServerAnswer
+from runner.client.pipeline import Route
 from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.images import Images
@@ -25,21 +27,21 @@ COMPARED = 8
 
 
 @torch.inference_mode()
-def compare(connection: ServerConnection | None, head: nn.Module, pictures: Images, most: int, first: int,
-            timeouts: Timeouts) -> Compared | None:  # fmt: skip
-    """The first `most` pictures, asked twice each, under numbers from `first` on; None where there is no codec, or no answer.
+def compare(route: Route, pictures: Images, most: int, numbers: Iterator[int], timeouts: Timeouts) -> Compared | None:
+    """The first `most` pictures, asked twice each, under the next two `numbers`; None where there is no codec, or no answer.
 
     It ends early where the server does not answer, or on Ctrl-C: the run that it belongs to is over.
     """
+    connection = route.connection
     if connection is None or not connection.has_codec:
         return None
     done = agree = 0
     difference, classifies = 0.0, True
     with suppress(KeyboardInterrupt):
         for k in range(min(most, len(pictures))):
-            crossing = call(head, pictures.load(k))
-            coded = _answer(connection, first + 2 * k, crossing, False, timeouts)
-            plain = coded and _answer(connection, first + 2 * k + 1, crossing, True, timeouts)
+            crossing = call(route.head, pictures.load(k))
+            coded = _answer(connection, next(numbers), crossing, False, timeouts)
+            plain = coded and _answer(connection, next(numbers), crossing, True, timeouts)
             if coded is None or plain is None:
                 break
             classifies = class_of(plain.outputs) is not None

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from lmos_opt.plan import Plan, PlannedNetwork
-from measurement.tracing.calls import call
+from measurement.tracing.calls import Call, call
 from runner.adaptation.cuts import check_memory
 from runner.client.pipeline import Route
 from runner.client.server_connection import ServerConnection
@@ -22,7 +22,7 @@ from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
 from runner.parts.loading import load_planned
-from runner.parts.network import example_of, outputs_of
+from runner.parts.network import OutputForm, example_of, outputs_of
 from runner.parts.sparing import spare_copies
 from runner.parts.split import Head, split_traced
 
@@ -31,25 +31,29 @@ MEMORY_RUNS = 3
 
 @dataclass(frozen=True)
 class BuiltRoutes:
-    """Heads with their weights, and what the process holds beside numbers (B)."""
+    """Heads with their weights, what the process holds beside numbers (B), how the network is called, and how its
+    outputs are put together."""
 
     routes: list[Route]
     program_bytes: int
+    call: Call
+    form: OutputForm
 
 
 def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
-                 networks: Sequence[str], pictures: Images) -> BuiltRoutes:  # fmt: skip
+                 networks: Sequence[str], pictures: Images, module: nn.Module | None = None) -> BuiltRoutes:  # fmt: skip
     """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
     several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
 
     Each connection learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
     """
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
-        loaded = load_planned(network, weights, networks)
+        loaded = load_planned(network, weights, networks, module)
         check_memory(plans, loaded.traced)
         refusal = why_not_here(plans[0], loaded.traced) if any(plan.x2 for plan in plans) else None
         is_whole = any(not plan.x2 for plan in plans)
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
+        calling, form = loaded.traced.call, OutputForm.of(loaded.traced)
         routes: list[Route] = []
         parts = nn.ModuleList()
         for plan, connection in zip(plans, connections, strict=True):
@@ -59,7 +63,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
             if isinstance(head, Head):
                 spare_copies(head.body, sizes)
             parts.extend([head, tail] if is_whole and tail is not None else [head])
-            fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None)
+            fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None, module)
             routes.append(Route(head, connection, fallback, plan.x1 if len(plans) > 1 else None))
         hollow = loaded.hollow.part(parts)
         del loaded, head, tail  # what the edge does not run is no part of its program
@@ -70,7 +74,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         release()
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)
-    return BuiltRoutes(routes, program_bytes)
+    return BuiltRoutes(routes, program_bytes, calling, form)
 
 
 @torch.inference_mode()

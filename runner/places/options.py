@@ -16,51 +16,64 @@ from runner.wire.shaping import Pacer, Shape
 from runner.wire.tls import Tls
 
 
-@dataclass(frozen=True)
-class RunOptions:
-    """How `run_plan` runs a plan.
+@dataclass(frozen=True, kw_only=True)
+class ConnectOptions:
+    """How `connect` and `run_plan` come to a split network, and what they do about the link.
 
-    `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how
-    many images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. `shape` is the link's
-    emulation, `networks` the builders that may run here beside torchvision's, `weights_file` the
-    state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long is waited
-    (default: `patient_with` the plan), `access` what the server wants to see. One image runs after another, or several are
-    under way (`pipelined`), or the cut follows the link by the plan's policy (`adapt`). `progress` is called as the run goes
-    on, `observers` are told what happens (`runner.watching.events`). Under a codec, `compared` pictures are asked twice more
-    after the run: with the codec and without it.
+    `shape` is the link's emulation, `networks` the builders that may run here beside torchvision's,
+    `weights_file` the state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long
+    is waited (default: `patient_with` the plan), `access` what the server wants to see. With `adapt`, the cut follows the link by
+    the plan's policy. `observers` are told what happens (`runner.watching.events`).
     """
 
-    images: Path | None = None
-    n: int | None = None
     shape: Shape | Pacer | None = None
     networks: Sequence[str] = ()
     weights_file: Path | None = None
     threads: int | None = None
     timeouts: Timeouts | None = None
     access: Access = OPEN_DOOR
-    pipelined: bool = False
     adapt: bool = False
-    progress: Progress | None = None
     observers: Sequence[Observer] = ()
-    compared: int = COMPARED
-    skip_bad_images: bool = False
 
 
-class RunKeywords(TypedDict, total=False):
-    """The fields of RunOptions, as keywords."""
+class ConnectKeywords(TypedDict, total=False):
+    """The fields of ConnectOptions, as keywords."""
 
-    images: Path | None
-    n: int | None
     shape: Shape | Pacer | None
     networks: Sequence[str]
     weights_file: Path | None
     threads: int | None
     timeouts: Timeouts | None
     access: Access
-    pipelined: bool
     adapt: bool
-    progress: Progress | None
     observers: Sequence[Observer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(ConnectOptions):
+    """How `run_plan` runs a plan: beside what ConnectOptions say, over which images.
+
+    `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how many
+    images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. One image runs after another,
+    or several are under way (`pipelined`). `progress` is called as the run goes on. Under a codec, `compared` pictures are asked
+    twice more after the run: with the codec and without it.
+    """
+
+    images: Path | None = None
+    n: int | None = None
+    pipelined: bool = False
+    progress: Progress | None = None
+    compared: int = COMPARED
+    skip_bad_images: bool = False
+
+
+class RunKeywords(ConnectKeywords, total=False):
+    """The fields of RunOptions, as keywords."""
+
+    images: Path | None
+    n: int | None
+    pipelined: bool
+    progress: Progress | None
     compared: int
     skip_bad_images: bool
 

@@ -104,8 +104,9 @@ class LiveView:
         moved = f", changed {counted(self._changes, 'time')}" if self._changes else ""
         trouble = ", ".join(f"{count} {what}" for count, what in (
             (self._again, "sent again"), (self._here, "finished here"), (self._failed, "lost")))  # fmt: skip
+        done = f"{self._ended} images" if began.images is None else f"{self._ended} of {counted(began.images, 'image')}"
         return Group(
-            Text(f"{began.network}: {self._ended} of {counted(began.images, 'image')}, {self.goodput:.2f} images/s, "
+            Text(f"{began.network}: {done}, {self.goodput:.2f} images/s, "
                  f"{self._under_way} under way", style="bold"),
             Text(f"{self._doing}; {counted(self._cut, 'layer')} here{moved}"),
             Text(f"{began.peer}: {self._server}" if began.peer else "no server needed"),

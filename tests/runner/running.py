@@ -88,10 +88,10 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(log: Path, networks: Sequence[str] = ALLOWED) -> Iterator[ServerProcess]:
-    """`python -m runner.places.server` on a free port; killed at the end if it still runs."""
+def server_process(log: Path, networks: Sequence[str] = ALLOWED, port: int = 0) -> Iterator[ServerProcess]:
+    """`python -m runner.places.server` on a free port, or on this one; killed at the end if it still runs."""
     with log.open("w") as stderr:
-        command = [sys.executable, "-m", "runner.places.server", "127.0.0.1:0", *networks]
+        command = [sys.executable, "-m", "runner.places.server", f"127.0.0.1:{port}", *networks]
         with warm.begun(command, cwd=HERE, stdout=warm.PIPE, stderr=stderr) as process:
             assert process.stdout is not None
             line = process.stdout.readline()

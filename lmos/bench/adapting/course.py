@@ -53,7 +53,6 @@ class _Fixed:
         connections = [ServerConnection(course.server, opening(one, network), link, PATIENT) if one.x2 else None for one in plans]
         self._connections = [connection for connection in connections if connection is not None]
         self._pictures = find_images(network, None, 1)
-        self._number = 0
         self.latencies: dict[int, list[list[float]]] = {}
         self._pipelines: dict[int, Pipeline] = {}
         built = build_routes(plans, connections, network, network.weights, (), self._pictures)
@@ -75,8 +74,7 @@ class _Fixed:
             for x1, pipeline in self._pipelines.items():
                 if k and x1 in self._course.few[step]:
                     continue
-                self._number += 1
-                pipeline.run(self._pictures, range(self._number, self._number + 1))
+                pipeline.run(self._pictures, 1)
                 self.latencies[x1][step].append(pipeline.results.pop().latency_s)
 
     def close(self) -> None:

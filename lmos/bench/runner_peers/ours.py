@@ -21,12 +21,12 @@ from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import TracedNetwork, trace_network
 from runner.client.pipeline import Pipeline, Route
+from runner.client.reaching import reach
 from runner.client.remote import PATIENT, opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
 from runner.parts.split import split_traced
-from runner.places.edge import reach
 from runner.wire.connecting import parse_address
 
 NAME = "ours"
@@ -67,13 +67,11 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
     """Images through head, connection and tail as `lmos run` takes them, one after another. RunnerError if the server refuses."""
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
-    numbers = iter(range(1, 2**31))
     with reached(builder, shape, x1, address) as (connection, head):
         pipeline = Pipeline(Route(head, connection, None), (), PATIENT)
 
         def exchange() -> ExchangeTime:
-            number = next(numbers)
-            pipeline.run(images, range(number, number + 1))
+            pipeline.run(images, 1)
             if pipeline.failed:
                 raise RunnerError(connection.name, pipeline.failed[0].reason)
             found = pipeline.results.pop()

@@ -15,20 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunBegan(Event):
-    """The first of `images` is about to start; warming up is over. `peer` is None where everything runs here."""
+    """The first of `images` (None: as many as come) is about to start; warming up is over. `peer` is None where everything runs
+    here."""
 
     name = "run_began"
     network: str
     digest: str
     cut: int
-    images: int
+    images: int | None
     peer: str | None
     pipelined: bool
 
     @property
     def text(self) -> str:
         """The network, the number of images, the number of layers here, and the server."""
-        return f"{self.network} ({self.digest}): {counted(self.images, 'image')}, {counted(self.cut, 'layer')} here, the rest at "\
+        return f"{self.network} ({self.digest}): {_images(self.images)}, {counted(self.cut, 'layer')} here, the rest at "\
                f"{self.peer or 'nobody'}"
 
 
@@ -204,3 +205,7 @@ class RunEnded(Event):
         cut_short = "" if self.reason is None else f", {self.reason}"
         return (f"{counted(self.images, 'image')} in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
                 f"{self.fallbacks} finished here, {self.lost} lost")  # fmt: skip
+
+
+def _images(n: int | None) -> str:
+    return "images as they come" if n is None else counted(n, "image")

@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only
 
 from lmos.cli import main
-from lmos_opt import Instance, Plan
+from lmos_opt import InputError, Instance, Plan
 from lmos_opt.plan import make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from measurement.tracing.calls import call
+from runner import connect
 from runner.client.probe_client import ProbeClient
 from runner.parts.split import split_module
 from runner.places.edge import run_plan
@@ -62,3 +63,44 @@ def test_commands_profile_plan_and_run_a_network_with_several_inputs(
     assert main(["plan", "profile.json", "--select", "cut:3", "-o", "plan.json"]) == 0
     report = run_plan(Plan.load("plan.json"), server.address, n=2, networks=[builder], timeouts=SHORT)
     assert (report.images, report.lost) == (2, 0)
+
+
+@pytest.mark.parametrize("builder", WITH_INPUTS)
+def test_ones_own_arguments_go_through_as_the_network_takes_them(
+    server: ServerProcess, one_torch_thread: None, builder: str
+) -> None:
+    """Called and mapped, as tensors and as arrays; the structure that comes back is the network's."""
+    module = build_network(builder, "seeded:0", allow_code=True)
+    _, example = NETWORKS[builder.partition(":")[2]]()
+    profile = profile_built(builder, "seeded:0", module, trace_network(module, example))
+    instance = Instance.from_profile(profile)
+    plan = make_plan(instance, instance.names[: len(instance.names) // 2], setting=SETTING, profile=profile)
+    with torch.inference_mode():
+        expected = call(module, example)
+    arrays = tree_map_only(torch.Tensor, lambda one: one.numpy(), example)
+    with connect(plan, server.address, networks=[builder], timeouts=SHORT) as split:
+        for found in (call(split, example), *split.map([example, arrays], depth=2)):
+            leaves, structure = tree_flatten(found)
+            wanted, same = tree_flatten(expected)
+            assert structure == same
+            assert all(torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+                       for one, other in zip(leaves, wanted, strict=True))  # fmt: skip
+
+
+def test_an_input_of_several_that_is_wrong_is_named(server: ServerProcess) -> None:
+    builder = "input_networks:bert"
+    module = build_network(builder, "seeded:0", allow_code=True)
+    _, example = NETWORKS["bert"]()
+    profile = profile_built(builder, "seeded:0", module, trace_network(module, example))
+    instance = Instance.from_profile(profile)
+    plan = make_plan(instance, instance.names[:3], setting=SETTING, profile=profile)
+    names = [name.removeprefix("input.") for name in profile.input_tensors]
+    good = {name: torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))
+            for name, spec in zip(names, profile.input_tensors.values(), strict=True)}  # fmt: skip
+    with connect(plan, server.address, networks=[builder], timeouts=SHORT) as split:
+        split(**good)
+        for wrong, reason in (({names[1]: good[names[1]].float()}, f"input.{names[1]}: is .* float32; the plan is for .* int64"),
+                              ({names[1]: good[names[1]][:, :3]}, f"input.{names[1]}: is 1x3 int64; the plan is for"),
+                              ({"other": 1}, "input: cannot be called with the example: .*other")):
+            with pytest.raises(InputError, match=reason):
+                split(**{**good, **wrong})

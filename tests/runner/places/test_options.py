@@ -8,13 +8,15 @@ from typing import Any, get_type_hints
 import pytest
 
 from runner.places.edge import run_plan
-from runner.places.options import RunKeywords, RunOptions, ServeKeywords, ServeOptions
+from runner.places.options import ConnectKeywords, ConnectOptions, RunKeywords, RunOptions, ServeKeywords, ServeOptions
 from tests.runner.running import BRANCHED, Plans
 
 
-@pytest.mark.parametrize(("record", "keywords"), [(RunOptions, RunKeywords), (ServeOptions, ServeKeywords)])
+@pytest.mark.parametrize(("record", "keywords"), [
+    (ConnectOptions, ConnectKeywords), (RunOptions, RunKeywords), (ServeOptions, ServeKeywords),
+])
 def test_keywords_are_the_fields(record: Any, keywords: Any):
-    assert {field.name for field in fields(record)} == set(keywords.__annotations__)
+    assert {field.name for field in fields(record)} == set(get_type_hints(keywords))
     assert get_type_hints(record) == get_type_hints(keywords)
 
 

@@ -1,0 +1,123 @@
+"""A connected split for asyncio: the loop never waits, and a task that is cancelled leaves nothing under way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from lmos_opt.errors import InputError
+from runner.client.pipeline import Ended, Underway
+from runner.places.arguments import arguments_of
+from runner.places.connected import ConnectedSplit
+from runner.watching.report import RunReport
+
+T = TypeVar("T")
+
+
+class AsyncSplit:
+    """`async with` it, `await split(tensor)` returns what the network returns; at most `depth` inputs are under way at once.
+
+    Heads are computed by one thread, in the order in which tasks came; answers are waited for by others. Made by `connect_async`.
+    """
+
+    def __init__(self, split: ConnectedSplit, depth: int) -> None:
+        if depth < 1:
+            raise InputError("depth", f"{depth} inputs under way at once cannot be; expected at least 1")
+        self._split, self._depth = split, depth
+        self._places = asyncio.Semaphore(depth)
+
+    async def __aenter__(self) -> Self:
+        self._computing = ThreadPoolExecutor(1, "computing")
+        self._waiting = ThreadPoolExecutor(self._depth, "waiting")
+        try:
+            await self._computed(self._split.open)
+        except BaseException:
+            await self._end(politely=False)
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:  # fmt: skip
+        await self._end(politely=kind is None or issubclass(kind, Exception))
+
+    async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the network returns for these arguments. Raises as `ConnectedSplit` does; where the task is cancelled, the input is
+        given up."""
+        async with self._places:
+            begun = await self._computed(partial(self._split.begin, *args, **kwargs), _drop)
+            if isinstance(begun, Underway):
+                finishing = asyncio.get_running_loop().run_in_executor(self._waiting, self._split.pipeline.finish, begun)
+                try:
+                    begun = await asyncio.shield(finishing)
+                except asyncio.CancelledError:
+                    _drop(begun)
+                    await asyncio.wait([finishing])  # at once: nobody waits for the server any more
+                    finishing.exception()
+                    raise
+            return self._split.output(begun)
+
+    async def map(self, items: Iterable[Any] | AsyncIterable[Any], depth: int | None = None) -> AsyncIterator[Any]:
+        """The network's outputs for many inputs, in their order, with up to `depth` of them under way.
+
+        Items are as for `ConnectedSplit.map`, from an iterable or an asynchronous one. When the iterator is closed, inputs under
+        way are given up.
+        """
+        under_way: deque[asyncio.Task[Any]] = deque()
+        try:
+            async for item in _each(items):
+                args, kwargs = arguments_of(item)
+                under_way.append(asyncio.create_task(self(*args, **kwargs)))
+                if len(under_way) >= (depth or self._depth):
+                    yield await under_way.popleft()
+            while under_way:
+                yield await under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    def report(self) -> RunReport:
+        """What was measured so far; as `ConnectedSplit.report`."""
+        return self._split.report()
+
+    async def _end(self, politely: bool) -> None:
+        def end() -> None:
+            self._split.close(politely)
+            self._waiting.shutdown()
+
+        try:
+            await self._computed(end)
+        finally:
+            self._computing.shutdown()
+
+    async def _computed(self, work: Callable[[], T], undo: Callable[[T], None] = lambda done: None) -> T:
+        """What the computing thread does to its end; a task that is cancelled meanwhile waits for that, and it is undone."""
+        job = self._computing.submit(work)
+        future = asyncio.wrap_future(job)
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if not job.cancel():
+                await asyncio.wait([future])
+                if future.exception() is None:
+                    undo(future.result())
+            raise
+
+
+def _drop(begun: Underway | Ended) -> None:
+    if isinstance(begun, Underway):
+        begun.drop("cancelled")
+
+
+async def _each(items: Iterable[Any] | AsyncIterable[Any]) -> AsyncIterator[Any]:
+    if isinstance(items, AsyncIterable):
+        async for item in items:
+            yield item
+    else:
+        for item in items:
+            yield item

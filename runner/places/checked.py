@@ -1,0 +1,54 @@
+"""What a plan says before anything is built or contacted: its weights, its timeouts, and whether its codec suits it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from lmos_opt.errors import InputError
+from lmos_opt.plan import Plan, PlannedNetwork, check_sendable
+from lmos_opt.tensors import only_input
+from measurement import codecs
+from measurement.networks.preprocessing import preprocessing_of
+from runner.client.remote import PATIENT, Timeouts
+
+
+def patient_with(plan: Plan) -> Timeouts:
+    """The timeouts for a plan: an image may take ten times what is predicted, and half a minute in any case."""
+    return replace(PATIENT, result_s=max(PATIENT.result_s, 10 * float(plan.predicted.get("latency_s", 0.0))))
+
+
+def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
+    """InputError where more crosses than can be sent, where the codec does not suit it, or where the server would make another
+    tensor of the picture itself: it knows the network, not the plan."""
+    check_sendable(plan, "plan")
+    codec, how = codecs.get(plan.codec), network.preprocessing
+    codec.check_crossing(tensor.name for tensor in plan.crossing)
+    if how is None or not plan.x2 or not codec.only_input:
+        return
+    other = preprocessing_of(network.builder, network.weights, only_input(network).shape)
+    if any(getattr(how, key) != getattr(other, key) for key in ("channels", "scale", "mean", "std")):
+        raise InputError("plan.network.preprocessing", f"is not what goes with {network.weights}, which a server makes of a "
+                                                       f"picture; choose another codec than {plan.codec}")
+
+
+def weights_of(planned: str, file: Path | None) -> str:
+    """The plan's weights, or those of a file that lies elsewhere; InputError where the plan has none of a file."""
+    if file is None:
+        return planned
+    if not planned.startswith("file:"):
+        raise InputError(str(file), f"the plan's weights are {planned}, not those of a file")
+    return f"file:{file}"
+
+
+def seed_of(weights: str) -> int | None:
+    """That of seeded weights."""
+    kind, _, value = weights.partition(":")
+    return int(value) if kind == "seeded" else None
+
+
+def about_weights(weights: str) -> str:
+    """What weights are, in half a sentence."""
+    if weights.startswith("seeded:"):
+        return f"{weights}: random numbers, so the classes mean nothing"
+    return f"{weights}: trained"

@@ -1,0 +1,287 @@
+"""A split network whose server is reached: what crosses goes there, and the network's own output comes back.
+
+What is done before the first tensor, in the order in which it is done: everything is checked that can be checked here, the server
+is asked to build its part, this side builds its own, the memory of the head is measured, and one input goes through both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from itertools import count
+from types import TracebackType
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+
+from lmos_opt.errors import InputError
+from lmos_opt.plan import Plan, check_runnable
+from measurement.networks.conventions import conventions_for
+from measurement.networks.labels import names_of
+from measurement.timing import torch_threads
+from measurement.tracing.calls import ByParameter
+from runner.adaptation.cuts import Choice, plans_of
+from runner.adaptation.scout import Scout
+from runner.adaptation.steering import Steering
+from runner.client.pipeline import PIPELINE_DEPTH, Ended, Pipeline, Route, Underway
+from runner.client.reaching import reach_all
+from runner.client.remote import opening
+from runner.client.server_connection import ServerConnection
+from runner.errors import RunnerError
+from runner.images import Images, random_inputs
+from runner.machine import this_machine
+from runner.memory import settled
+from runner.places.arguments import arguments_of, as_inputs
+from runner.places.checked import about_weights, check_crossing, patient_with, seed_of, weights_of
+from runner.places.head import build_routes, head_memory
+from runner.places.options import ConnectOptions
+from runner.watching.events import Events, RunBegan, RunEnded, shown
+from runner.watching.recorder import Recorder
+from runner.watching.report import Environment, FailedImage, Outcome, RunReport, make_report
+from runner.wire.shaping import as_pacer
+
+MOST_REPORTED = 10_000
+"""Inputs that a report is of: a loop over a camera may run for weeks."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """What goes through the network: pictures or other tensors for measuring the head and for warming up (default: random ones),
+    how many images there will be, where that is known, whether several are under way at once, and who is told what is done before
+    the first."""
+
+    pictures: Images | None = None
+    n: int | None = None
+    pipelined: bool = False
+    tell: Callable[[str], None] = lambda what: None
+
+
+UNKNOWN = Source()
+
+
+class ConnectedSplit:
+    """A network that runs here and at a server as its plan says. Called as the network is; `map` takes many inputs.
+
+    From any thread: heads are computed one at a time, and wait for the server together. `report` says what was measured so far.
+    `with` it, or at `close`, the connection ends. Made by `connect`.
+    """
+
+    def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,
+                 module: nn.Module | None = None) -> None:  # fmt: skip
+        """Check all that can be checked without the server and without the network; nothing is contacted yet."""
+        self.plan, self.network = plan, check_runnable(plan, "plan")
+        self._options, self._source, self._module = options, source, module
+        self._weights = weights_of(self.network.weights, options.weights_file)
+        check_crossing(plan, self.network)
+        self._timeouts = options.timeouts or patient_with(plan)
+        self._pictures = source.pictures or random_inputs(self.network)
+        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._recorder, self._link = Recorder(), as_pacer(options.shape)
+        self._steering = self._make_steering(server)
+        self._plans = [plan] if self._steering is None else plans_of(plan, self._steering.choice)
+        self._events = Events([self._recorder, *([self._steering] if self._steering else []), *options.observers])
+        self._connections = [ServerConnection(server, opening(one, self.network), self._link, self._timeouts, options.access,
+                                              events=self._events) if one.x2 else None for one in self._plans]  # fmt: skip
+        self._names = count(1)
+        self._stack = ExitStack()
+        self._closing = threading.Lock()
+        self._is_open = False
+        self._reason: str | None = None
+        self._threads = 0
+        self._began_at = 0.0
+        self._memory: Sequence[int] = ()
+
+    def open(self) -> Self:
+        """Reach the server, build both halves, measure the head's memory and run one input each way.
+
+        Raises RunnerError where the server cannot be reached or refuses, and what `build_routes` raises; then nothing is left open.
+        """
+        try:
+            self._stack.enter_context(torch_threads(self._options.threads))
+            self._make_ready()
+            self._begin()
+        except BaseException:
+            self._let_go(politely=False)
+            raise
+        self._is_open = True
+        return self
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:  # fmt: skip
+        self.close(politely=kind is None or issubclass(kind, Exception))
+
+    def close(self, politely: bool = True) -> None:
+        """End the connection; whoever waits for an answer gets none. Nothing is left running. A second time does nothing."""
+        with self._closing:
+            if not self._is_open:
+                return
+            self._is_open = False
+            self._let_go(politely and self._reason is None)
+        report = self.report()
+        self._events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
+                                   elapsed_s=self.pipeline.elapsed_s, reason=report.reason))  # fmt: skip
+
+    def interrupt(self) -> None:
+        """What was run so far is all, for the user has ended it: the report says so, and the server is left without a word."""
+        self._reason = "interrupted"
+
+    # one's own data --------------------------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """What the network returns for these arguments: tensors, or numpy arrays in their place.
+
+        InputError names an input of another shape or dtype than the plan's, RunnerError an input that neither the server nor this
+        side could finish.
+        """
+        begun = self.begin(*args, **kwargs)
+        return self.output(begun if isinstance(begun, Ended) else self.pipeline.finish(begun))
+
+    def map(self, items: Iterable[Any], depth: int = PIPELINE_DEPTH) -> Generator[Any]:
+        """The network's outputs for many inputs, in their order, with up to `depth` of them under way at once.
+
+        An item is a tensor or an array, a tuple of arguments, or a dict of keyword arguments; it may be written over as soon as the
+        next one is asked for. What `items` raises comes after the outputs of the items before it. When the iterator is closed or
+        dropped, inputs under way are given up.
+        """
+        if depth < 1:
+            raise InputError("depth", f"{depth} inputs under way at once cannot be; expected at least 1")
+        if depth > 1 and self._steering is not None:
+            raise InputError("depth", "must be 1 where the cut follows the link (adapt)")
+        self._check_open()
+        return self._map(items, depth)
+
+    def report(self) -> RunReport:
+        """What was measured of the inputs that ended so far, at most the last MOST_REPORTED of them; named `input:1`, `input:2`."""
+        return self.report_of(Outcome(results=(), edge_memory=()))
+
+    def report_of(self, run: Outcome) -> RunReport:
+        """The report with what else is known of a run: its skipped pictures, why it was cut short, what its codec changes."""
+        pipeline, steering = self.pipeline, self._steering
+        outcome = replace(
+            run,
+            results=tuple(pipeline.results),
+            failed=tuple(pipeline.failed),
+            edge_memory=self._memory,
+            pipelined=pipeline.was_pipelined,
+            elapsed_s=pipeline.elapsed_s,
+            reason=self._reason,
+            happened=self._recorder.since(self._began_at),
+            adapted=steering.adapted if steering else None,
+            adaptation=steering.changes if steering else (),
+        )
+        return make_report(self.plan, outcome, self._environment())
+
+    # in two steps, for whoever waits otherwise -----------------------------------------------------------------------
+
+    def begin(self, *args: Any, **kwargs: Any) -> Underway | Ended:
+        """Compute the head for these arguments and ask the server; to be finished by the `pipeline`. Raises as a call does."""
+        self._check_open()
+        image = as_inputs(self.network, self._call, args, kwargs)
+        return self.pipeline.begin(self._name(), image)
+
+    def output(self, ended: Ended) -> Any:
+        """What the network returns, from an input that has ended; RunnerError where it failed."""
+        if isinstance(ended.result, FailedImage) or ended.outputs is None:
+            raise RunnerError(ended.result.file, ended.result.reason or "failed")
+        return self._form.build({path: tensor.clone() if tensor.is_inference() else tensor
+                                 for path, tensor in ended.outputs.items()})  # fmt: skip
+
+    def _map(self, items: Iterable[Any], depth: int) -> Generator[Any]:
+        with closing(self.pipeline.stream(self._named(items), depth)) as stream:
+            for ended in stream:
+                yield self.output(ended)
+
+    def _named(self, items: Iterable[Any]) -> Iterator[tuple[str, Tensor | ByParameter]]:
+        for item in items:
+            self._check_open()
+            args, kwargs = arguments_of(item)
+            yield self._name(), as_inputs(self.network, self._call, args, kwargs)
+
+    def _name(self) -> str:
+        return f"input:{next(self._names)}"
+
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise RunnerError(self.network.name, "the connection is closed")
+
+    # before the first input, and after the last ----------------------------------------------------------------------
+
+    @property
+    def route(self) -> Route:
+        """The plan's own."""
+        return self._routes[0]
+
+    def _make_steering(self, server: tuple[str, int]) -> Steering | None:
+        options = self._options
+        if not options.adapt:
+            return None
+        if self._source.pipelined:
+            raise InputError("--adapt", "takes one image after another; leave out --pipeline")
+        scout = Scout(server, self._link, self._timeouts, options.access)
+        return Steering(Choice.of(self.plan), scout, self.plan.setting.back_bytes_per_s)
+
+    def _make_ready(self) -> None:
+        tell, network, timeouts = self._source.tell, self.network, self._timeouts
+        reach_all(self._connections, "is_asked", timeouts, may_fail=True)
+        tell(f"building {network.builder}")
+        built = build_routes(self._plans, self._connections, network, self._weights, self._options.networks, self._pictures,
+                             self._module)  # fmt: skip
+        self._routes, self._call, self._form = built.routes, built.call, built.form
+        fallback = self.route.fallback
+        tell("waiting for the server")
+        reach_all(self._connections, "is_open", timeouts, may_fail=fallback is None or fallback.refusal is None)
+        self._memory = head_memory(built, self._pictures)
+        tell("warming up")
+        self.pipeline = Pipeline(self.route, names_of(conventions_for(network).labels), timeouts, self._events)
+        for route in reversed(self._routes):  # each way once; the pipeline is left on the first
+            self.pipeline.route = route
+            self.pipeline.warm_up(self._pictures)
+        if self._source.n is None:
+            self.pipeline.most_kept = MOST_REPORTED
+        if self._link is not None:
+            self._link.start()
+
+    def _begin(self) -> None:
+        """Say that the run begins; until the end, the process is settled and the scout, if there is one, probes."""
+        connection = self._connection
+        self._events.tell(RunBegan(network=self.network.name, digest=shown(self.network.digest), cut=self.plan.x1,
+                                   images=self._source.n, peer=connection.name if connection else None,
+                                   pipelined=self._source.pipelined))  # fmt: skip
+        self._stack.enter_context(settled())
+        if self._steering is not None:
+            self._stack.enter_context(self._steering.scout)
+            self._steering.begin(self.pipeline, self._routes)
+        self._threads, self._began_at = torch.get_num_threads(), time.perf_counter()
+        self.pipeline.start()
+
+    def _let_go(self, politely: bool) -> None:
+        with self._stack:
+            for connection in filter(None, self._connections):
+                connection.close(politely)
+
+    @property
+    def _connection(self) -> ServerConnection | None:
+        """The first that there is; all go to the same server."""
+        return next((connection for connection in self._connections if connection is not None), None)
+
+    def _environment(self) -> Environment:
+        connection, shape, pictures = self._connection, self._options.shape, self._source.pictures
+        return Environment(
+            started=self._started,
+            edge=this_machine(self._threads),
+            server=connection.machine if connection else None,
+            server_address=connection.name if connection else None,
+            shape=str(shape) if shape and connection else None,
+            weights=about_weights(self.network.weights),
+            seed=seed_of(self.network.weights),
+            images=pictures.what if pictures else "given from Python",
+            preprocessing=pictures.preprocessing if pictures else None,
+        )
