@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from measurement.errors import UntraceableError
     from measurement.profiling import profile_network
     from measurement.timing import time_layers, timed_profile
-    from measurement.tracing import TracedLayer, TracedNetwork, trace_network
+    from measurement.tracing import TracedLayer, TracedNetwork, trace, trace_network
 
 _HOME = {
     "TracedLayer": "tracing",
@@ -24,6 +24,7 @@ _HOME = {
     "profile_network": "profiling",
     "time_layers": "timing",
     "timed_profile": "timing",
+    "trace": "tracing",
     "trace_network": "tracing",
 }
 
@@ -43,6 +44,7 @@ __all__ = [
     "profile_network",
     "time_layers",
     "timed_profile",
+    "trace",
     "trace_network",
 ]
 

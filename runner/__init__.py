@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
-    from runner.parts.split import Crossing, split_module
+    from runner.parts.split import Crossing, split, split_module
     from runner.places.connect import connect, connect_async
 
 _HOME = {
     "Crossing": "parts.split",
     "connect": "places.connect",
     "connect_async": "places.connect",
+    "split": "parts.split",
     "split_module": "parts.split",
 }
 
@@ -34,7 +35,7 @@ _MOVED = {
     "runner.client": "line=server_connection pipeline remote",
     "runner.faults": "fallback limits refusal",
     "runner.lab": "emulation probing",
-    "runner.parts": "exporting halves loading network sparing split",
+    "runner.parts": "exporting halves loading network sparing",
     "runner.places": "answers batching comparing conversation edge head server tail",
     "runner.watching": "events live logs metrics plots recorder report trace=timeline watching.trace=timeline",
     "runner.wire": (
@@ -43,7 +44,7 @@ _MOVED = {
 }
 """Modules by where they stand now; until the next minor version."""
 
-__all__ = ["Crossing", "connect", "connect_async", "split_module"]
+__all__ = ["Crossing", "connect", "connect_async", "split", "split_module"]
 
 sys.meta_path.insert(0, Moved(__name__, _MOVED))
 

@@ -13,7 +13,8 @@ from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
 from lmos_opt.graph import INPUT
-from lmos_opt.profile import Granularity
+from lmos_opt.imports import late
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.tensors import Argument, InputSpec
 from measurement.adapters import adapted
 from measurement.errors import UntraceableError
@@ -38,7 +39,7 @@ _LONGEST_REASON = 300
 """Characters of a tracer's own complaint that are shown."""
 _BRANCHING = ("data-dependent", "inputs to control flow")
 
-__all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace_network"]
+__all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace", "trace_network"]
 
 ShapeRange = tuple[tuple[int, int | None], ...]
 
@@ -84,6 +85,11 @@ class TracedNetwork:
         held = set(next(reversed(self.graph_module.graph.nodes)).all_input_nodes)
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
+    def profile(self, *, name: str | None = None, network: NetworkSource | None = None) -> NetworkProfile:
+        """The network's profile; `name` and `network` as in `profile_network`. The graph is not traced again."""
+        found: NetworkProfile = late("measurement.profiling:profile_traced")(self, name=name, network=network)
+        return found
+
     def tensors_of(self, example: Example) -> list[Tensor]:
         """The tensors of another example of the same structure, in the order of `input_tensors`. InputError for other ones."""
         if isinstance(example, ByParameter) and self.call.signature is not None:
@@ -96,6 +102,12 @@ class TracedNetwork:
     def attribute(self, node: fx.Node) -> Any:
         """The parameter, buffer or constant that a `get_attr` node stands for."""
         return attribute(self.graph_module, str(node.target))
+
+
+def trace(module: nn.Module, example: Example, granularity: Granularity = "module", *,
+          opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
+    """`trace_network`: what `profile()` and `runner.split` take as often as is wanted, from one tracing."""
+    return trace_network(module, example, granularity, opaque=opaque)
 
 
 def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module", *,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import DTYPE_BYTES
-from lmos_opt.tensors import WHOLE, Argument, InputSpec, TakesInputs, arguments_of, put_together
+from lmos_opt.tensors import WHOLE, Argument, InputSpec, TakesInputs, TensorSpec, arguments_of, put_together
 
 _PLAIN_KEY = re.compile(r"[^.\[\s]+")
 _DEEPEST = 12
@@ -148,6 +148,16 @@ def input_spec(tensor: Tensor) -> InputSpec:
         ends = {"low": int(whole.min()), "high": int(whole.max())}
         ends = {} if max(map(abs, ends.values())) > 2**53 else ends
     return InputSpec.model_validate({"shape": tuple(tensor.shape), "dtype": dtype, **ends})
+
+
+def random_input(spec: TensorSpec, seed: int) -> Tensor:
+    """Normal numbers; whole ones from the range that the network is known to take, or zeros and ones where nobody said one."""
+    dtype, generator = getattr(torch, spec.dtype), torch.Generator().manual_seed(seed)
+    if spec.dtype not in WHOLE:
+        return torch.randn(spec.shape, generator=generator, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype)
+    low, high = getattr(spec, "low", None), getattr(spec, "high", None)
+    low, high = (0, 1) if low is None or high is None else (low, high)
+    return torch.randint(low, high + 1, spec.shape, generator=generator).to(dtype)
 
 
 def unusual(tensor: Tensor) -> str | None:

@@ -8,20 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing import Preprocessing, takes_pictures
-from lmos_opt.tensors import WHOLE, InputSpec
 from lmos_opt.units import counted
 from measurement.networks.pictures import read_picture
 from measurement.networks.preprocessing import preparing, preprocessing_of
-from measurement.tracing.calls import ByParameter, given_by
+from measurement.tracing.calls import ByParameter, given_by, random_input
 from runner.images import arrays, video
-from runner.wire.tensors import DTYPES
 
 SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
 
@@ -179,15 +176,6 @@ def random_inputs(network: PlannedNetwork) -> Images:
 
     return Images(f"random tensors, seeded by their number: the network takes {_shapes(network)}, not pictures",
                   [f"random:{k}" for k in range(8)], load)
-
-
-def random_input(spec: InputSpec, seed: int) -> Tensor:
-    """Normal numbers; whole ones from the range that the network is known to take, or zeros and ones where nobody said one."""
-    dtype, generator = DTYPES[spec.dtype], torch.Generator().manual_seed(seed)
-    if spec.dtype not in WHOLE:
-        return torch.randn(spec.shape, generator=generator, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype)
-    low, high = (0, 1) if spec.low is None or spec.high is None else (spec.low, spec.high)
-    return torch.randint(low, high + 1, spec.shape, generator=generator).to(dtype)
 
 
 def _shapes(network: PlannedNetwork) -> str:

@@ -21,13 +21,14 @@ from torch import Tensor, nn
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.files import write_atomically
+from lmos_opt.graph import INPUT
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.profile import TensorSpec
-from lmos_opt.tensors import only_input
+from measurement.tracing import TracedNetwork
+from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
-from runner.parts.split import Crossing, Tail, split_traced
-from runner.wire.tensors import DTYPES
+from runner.parts.split import Head, Tail, split_traced
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 IMAGE = "image"
@@ -57,6 +58,19 @@ class ExportedHalf:
     difference: float
 
 
+class _Whole(nn.Module):
+    """A network that takes its input tensors in order, whatever it takes them in."""
+
+    def __init__(self, part: nn.Module, call: Call) -> None:
+        super().__init__()
+        self.part, self.call = part, call
+
+    def forward(self, *tensors: Tensor) -> Any:
+        """What the network returns."""
+        args, options = self.call.put(tensors)
+        return self.part(*args, **options)
+
+
 class _Program(nn.Module):
     """A half that takes and returns tensors in a fixed order, as programs do."""
 
@@ -71,12 +85,12 @@ class _Program(nn.Module):
 
 
 def _named(part: nn.Module, arguments: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """A half's outputs by name: a tail takes its arguments by name, a head the one image."""
+    """A half's outputs by name: a tail takes its arguments by name, a head the network's inputs in order."""
     if isinstance(part, Tail):
         return part.made(arguments)
-    found = part(*arguments.values())
-    if not isinstance(found, Crossing):
-        return flat_outputs(found)
+    if not isinstance(part, Head):
+        return flat_outputs(part(*arguments.values()))
+    found = part.on([*arguments.values()])
     return {**found, **{_free(path, found): tensor for path, tensor in found.kept.items()}}
 
 
@@ -95,14 +109,15 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)
     traced = trace_checked(network.builder, module, network, network, network.granularity)
-    image = _image(module, only_input(network))
-    halves = split_traced(traced, plan.edge_layers) if plan.x2 else (module, None)
+    images = _image(module, traced)
+    halves = split_traced(traced, plan.edge_layers) if plan.x2 else (_Whole(module, traced.call), None)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(str(folder), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
     with torch.no_grad():
-        written = [export_half(name, part, arguments, folder, to) for name, part, arguments in _parts(plan, halves, image)]
+        written = [export_half(name, part, arguments, folder, to)
+                   for name, part, arguments in _parts(plan, halves, traced.call, images)]
     plan.save(folder / "plan.json")
     return written
 
@@ -153,22 +168,19 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def random_image(spec: TensorSpec) -> Tensor:
-    """Normal numbers of the input's shape, from SEED; zeros and ones where the dtype is one of whole numbers."""
-    dtype, generator = DTYPES[spec.dtype], torch.Generator().manual_seed(SEED)
-    if dtype.is_floating_point or dtype.is_complex:
-        return torch.randn(spec.shape, generator=generator).to(dtype)
-    return torch.randint(0, 2, spec.shape, generator=generator).to(dtype)  # an index into a table of what size?
+    """An input of random numbers from SEED (`measurement.tracing.calls.random_input`)."""
+    return random_input(spec, SEED)
 
 
-def _image(module: nn.Module, spec: TensorSpec) -> Tensor:
-    """A random image, or zeros where the network takes these alone."""
-    image = random_image(spec)
+def _image(module: nn.Module, traced: TracedNetwork) -> list[Tensor]:
+    """Random inputs, or the plan's example where the network does not take them."""
+    tensors = [random_image(spec) for spec in traced.input_tensors.values()]
     try:
         with torch.no_grad():
-            module(image.clone())
+            _Whole(module, traced.call)(*(tensor.clone() for tensor in tensors))
     except Exception:  # noqa: BLE001 - a network's forward may raise anything
-        return example_input(spec)
-    return image
+        return [example_input(spec) for spec in traced.input_tensors.values()]
+    return tensors
 
 
 def _check_known(half: str, to: str, tensors: Mapping[str, Tensor]) -> None:
@@ -178,11 +190,12 @@ def _check_known(half: str, to: str, tensors: Mapping[str, Tensor]) -> None:
 
 
 def _parts(plan: Plan, halves: tuple[nn.Module, nn.Module | None],
-           image: Tensor) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
+           call: Call, images: Sequence[Tensor]) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
     head, tail = halves
-    crossing = {} if tail is None else dict(head(image))
+    crossing = dict(head.on(images)) if isinstance(head, Head) else {}
     if plan.x1:
-        yield "head", head, {_free(IMAGE, crossing): image}
+        names = [IMAGE] if call.names == (INPUT,) else call.names
+        yield "head", head, {_free(name, crossing): image for name, image in zip(names, images, strict=True)}
     if tail is not None:
         yield "tail", tail, crossing
 

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
+import measurement
+import runner
 from lmos_opt import InputError
 from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork, trace_network
@@ -141,3 +143,14 @@ def test_a_layer_never_has_the_name_of_an_input():
 def test_examples_that_cannot_be_are_refused(example, complaint):
     with pytest.raises(InputError, match=complaint):
         trace_network(Colliding().eval(), example)
+
+
+def test_one_tracing_gives_profile_and_every_cut():
+    module, example, _ = traced("unet")
+    network = measurement.trace(module, example)
+    profile = network.profile(name="mine")
+    assert (profile.name, profile.inputs) == ("mine", {"input.sample": (1, 3, 8, 8), "input.timestep": (1,)})
+    with torch.inference_mode():
+        for n in range(len(profile.layers) + 1):
+            head, tail = runner.split(network, [layer.name for layer in profile.layers[:n]])
+            assert same(tail(call(head, example)), call(module, example))

@@ -18,6 +18,7 @@ from measurement.tracing import trace_network
 from measurement.tracing.calls import call
 from runner import connect
 from runner.client.probe_client import ProbeClient
+from runner.parts.exporting import export_plan
 from runner.parts.split import split_module
 from runner.places.edge import run_plan
 from tests.runner.input_networks import NETWORKS
@@ -104,3 +105,15 @@ def test_an_input_of_several_that_is_wrong_is_named(server: ServerProcess) -> No
                               ({"other": 1}, "input: cannot be called with the example: .*other")):
             with pytest.raises(InputError, match=reason):
                 split(**{**good, **wrong})
+
+
+@pytest.mark.parametrize("name", ["gru", "clip"])
+def test_fault_16_networks_of_words_and_of_several_inputs_are_exported(tmp_path: Path, name: str) -> None:
+    builder = f"input_networks:{name}"
+    module = build_network(builder, "seeded:0", allow_code=True)
+    profile = profile_built(builder, "seeded:0", module, trace_network(module, NETWORKS[name]()[1]))
+    instance = Instance.from_profile(profile)
+    plan = make_plan(instance, instance.names[:1], setting=SETTING, profile=profile)
+    head, tail = export_plan(plan, tmp_path, "onnx" if name == "clip" else "torch", networks=[builder])
+    assert set(head.inputs) == ({"image"} if name == "gru" else {"input.ids", "input.picture_"})
+    assert max(head.difference, tail.difference) < 1e-5
