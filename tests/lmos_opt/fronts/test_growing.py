@@ -221,7 +221,7 @@ def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(sta
     model, points = _knapsack(0, real, n=7)
     expected = _non_dominated(points, 2)
     cut_short = 0
-    for k in (0, 2, 30) if real else range(31):  # with real values a search goes on without any relaxation
+    for k in (0, 2, 30) if real else (*range(8), 10, 15, 22, 30):  # with real values a search goes on without any relaxation
         if status is Status.INFEASIBLE and k == 0:
             continue  # then nothing contradicts it
         try:

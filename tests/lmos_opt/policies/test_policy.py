@@ -177,12 +177,18 @@ def check_bandwidths(instance: Instance, memory_model: str = "sum", proper: bool
 
 
 @pytest.mark.parametrize(("name", "memory_model", "limit"), [("alexnet", "sum", None), ("vgg19", "peak", 500_000_000)])
-def test_bundled_chains_at_500_bandwidths(name, memory_model, limit):
+@pytest.mark.parametrize("n", [100, pytest.param(500, marks=pytest.mark.slow)])
+def test_bundled_chains_at_many_bandwidths(name, memory_model, limit, n):
     instance = bundled(name).replace(memory_limit_bytes=limit, rtt_s=0.01)
-    assert check_bandwidths(instance, memory_model, n=500 if name == "alexnet" else 150) > 10
+    assert check_bandwidths(instance, memory_model, n=n) > 10
 
 
-@pytest.mark.parametrize("seed", range(24))
+def some(few, many):
+    """The first seeds always, the others where tests of minutes are asked for."""
+    return [*range(few), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(few, many))]
+
+
+@pytest.mark.parametrize("seed", some(12, 24))
 def test_random_chains(seed):
     instance = random_instance(7000 + seed, 14, shape="chain")
     if seed % 3 == 0:
@@ -191,7 +197,7 @@ def test_random_chains(seed):
     check_bandwidths(instance, "peak" if seed % 2 else "sum", proper, n=100, seed=seed)
 
 
-@pytest.mark.parametrize("seed", range(16))
+@pytest.mark.parametrize("seed", some(8, 16))
 def test_random_graphs(seed):
     check_bandwidths(random_instance(8000 + seed, 7, shape="dag"), "peak" if seed % 2 else "sum", n=60, seed=seed)
 

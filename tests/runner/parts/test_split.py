@@ -347,8 +347,10 @@ def drawn_network_holds(seed):
     return traced
 
 
-def test_drawn_networks_hold():
-    ways = {drawn_network_holds(seed).shape_range is None for seed in range(25)}
+@pytest.mark.parametrize("seeds", [range(6, 16), pytest.param([*range(6), *range(16, 50)], marks=pytest.mark.slow)],
+                         ids=["ten", "forty more"])  # fmt: skip
+def test_drawn_networks_hold(seeds):
+    ways = {drawn_network_holds(seed).shape_range is None for seed in seeds}
     assert ways == {True, False}  # both tracers had their share
 
 
