@@ -136,3 +136,9 @@ Preprocess = Annotated[
 LabelsFile = Annotated[
     str | None, typer.Option("--labels", metavar="FILE", help="What its classes are called: a name a line, JSON, or imagenet.")
 ]
+TaskName = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="NAME", help="What outputs are: classes, boxes, masks, embedding or tensors. [default: by their form]"
+    ),
+]

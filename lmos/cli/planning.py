@@ -33,6 +33,7 @@ from lmos.cli.options import (
     Server,
     SolverName,
     Source,
+    TaskName,
     Threads,
 )
 from lmos_opt import rules
@@ -74,6 +75,7 @@ def profile(
     ] = None,
     preprocess: Preprocess = None,
     labels: LabelsFile = None,
+    task: TaskName = None,
     threads: Threads = None,
     codecs: Annotated[
         list[str] | None,
@@ -103,8 +105,8 @@ def profile(
 
     command.run(command.Request(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
-        budget=budget, weights=weights, told=Told(preprocess, labels), threads=threads, codecs=codecs or [], every=every,
-        opaque=opaque or [], plot=plot, as_json=as_json,
+        budget=budget, weights=weights, told=Told(preprocess, labels, task), threads=threads,
+        codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json,
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
     ))  # fmt: skip
 
@@ -216,6 +218,7 @@ def plan(
     codec: Codec = None,
     preprocess: Preprocess = None,
     labels: LabelsFile = None,
+    task: TaskName = None,
     as_json: Json = False,
 ) -> None:
     """Choose one split by a rule, and write it as a plan for lmos run."""
@@ -223,7 +226,7 @@ def plan(
     from lmos.commands.conventions import Told
 
     command.run(command.Request(front=_request(locals()), select=select, output=output, plot=plot, between=between,
-                                told=Told(preprocess, labels), as_json=as_json))  # fmt: skip
+                                told=Told(preprocess, labels, task), as_json=as_json))  # fmt: skip
 
 
 def policy(

@@ -21,6 +21,7 @@ from lmos.cli.options import (
     Networks,
     Preprocess,
     PrivateKey,
+    TaskName,
     Threads,
     TokenFile,
     Unprotected,
@@ -123,6 +124,7 @@ def run(
     ] = False,
     preprocess: Preprocess = None,
     labels: LabelsFile = None,
+    task: TaskName = None,
     n: Annotated[
         int | None, typer.Option("-n", min=1, metavar="N", help="Number of images. [default: each picture once]")
     ] = None,
@@ -179,6 +181,9 @@ def run(
             "--compare", min=0, metavar="N", help="After the run, compare N pictures with and without the plan's codec."
         ),
     ] = 8,
+    shown: Annotated[
+        int, typer.Option("--show", min=0, max=48, metavar="N", help="Pictures to keep in the report, made smaller, for its page.")
+    ] = 12,
     as_json: Json = False,
 ) -> None:
     """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
@@ -192,10 +197,10 @@ def run(
     from lmos.commands.watching import Watch
 
     command.run(command.Request(
-        plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels), n=n,
+        plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels, task), n=n,
         output=output, shape=shape, networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
-        trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, as_json=as_json,
+        trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, shown=shown, as_json=as_json,
     ))  # fmt: skip
 
 

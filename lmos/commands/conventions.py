@@ -10,16 +10,18 @@ from lmos.output import err
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing.configurations import read_labels, read_preprocessing
 from lmos_opt.profile import NetworkSource, TensorSpec
+from runner import tasks
 
 N = TypeVar("N", bound=NetworkSource)
 
 
 @dataclass(frozen=True)
 class Told:
-    """`--preprocess` and `--labels`, as typed."""
+    """`--preprocess`, `--labels` and `--task`, as typed."""
 
     preprocess: str | None = None
     labels: str | None = None
+    task: str | None = None
 
     def applied(self, network: N, tensor: TensorSpec) -> N:
         """The network, whose input is `tensor`, with what was told of it. InputError for files that cannot be used, or give another
@@ -29,6 +31,9 @@ class Told:
             changes["preprocessing"] = read_preprocessing(self.preprocess, tensor)
         if self.labels is not None:
             changes["labels"] = read_labels(self.labels)
+        if self.task is not None:
+            tasks.get(self.task)
+            changes["task"] = self.task
         return network.model_copy(update=changes) if changes else network
 
 

@@ -51,6 +51,7 @@ class Request:
     trace: Path | None
     watch: Watch
     compared: int
+    shown: int
     as_json: bool
 
 
@@ -119,6 +120,7 @@ def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOption
         pipelined=request.pipelined,
         adapt=request.adapt,
         compared=request.compared,
+        shown=request.shown,
         skip_bad_images=request.skip_bad_images,
     )
 

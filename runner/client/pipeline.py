@@ -102,6 +102,7 @@ class Pipeline:
 
     `events` are told of every image but the one that warms up. `before` is called with the number of the next image, and may
     change the `route`: images that are under way stay on theirs. `begin`, `finish` and `stream` may be called from several threads.
+    `look` may add to a result what outputs say, outside all times.
     """
 
     route: Route
@@ -110,6 +111,7 @@ class Pipeline:
     events: Events = NOBODY
     before: Callable[[int], None] | None = None
     most_kept: int | None = None
+    look: Callable[[ImageResult, Mapping[str, Tensor]], ImageResult] | None = None
     results: list[ImageResult] = field(default_factory=list)
     failed: list[FailedImage] = field(default_factory=list)
     was_pipelined: bool = False
@@ -232,6 +234,8 @@ class Pipeline:
                 self.failed.append(result)
                 kept = self.failed
             else:
+                if self.look is not None and outputs is not None:
+                    result = self.look(result, outputs)
                 self.results.append(result)
                 kept = self.results
             if self.most_kept is not None and len(kept) > self.most_kept:

@@ -13,6 +13,7 @@ from runner.images import find_images
 from runner.places.checked import patient_with
 from runner.places.comparing import compare
 from runner.places.connected import ConnectedSplit, Source
+from runner.places.looking import Look
 from runner.places.options import RunKeywords, RunOptions
 from runner.watching.report import Outcome, RunReport, SkippedPicture
 
@@ -34,17 +35,20 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
         raise InputError("images", f"{counted(options.n, 'image')} cannot be run; expected at least 1")
     pictures = find_images(network, options.images, options.n, skip_bad=options.skip_bad_images)
     n = len(pictures) if options.n is None else options.n
+    look = Look(network, pictures, options.shown)
     progress = options.progress or (lambda what, done, total: None)
-    source = Source(pictures, n, options.pipelined, lambda what: progress(what, 0, n))
+    source = Source(look.images, n, options.pipelined, lambda what: progress(what, 0, n))
     split = ConnectedSplit(plan, server, options, source).open()
     outcome = Outcome(results=(), edge_memory=(), skipped=[SkippedPicture(file=one.file, reason=one.reason)
                                                            for one in pictures.skipped])  # fmt: skip
     with split:
+        split.pipeline.look = look
         try:
-            split.pipeline.run(pictures, n, PIPELINE_DEPTH if options.pipelined else 1, progress)
+            split.pipeline.run(look.images, n, PIPELINE_DEPTH if options.pipelined else 1, progress)
         except KeyboardInterrupt:
             split.interrupt()
         else:
             timeouts = options.timeouts or patient_with(plan)
             outcome = replace(outcome, compared=compare(split.route, pictures, options.compared, split.pipeline.numbers, timeouts))
-    return split.report_of(outcome)
+    split.pipeline.results[:] = look.compared(split.pipeline.results)
+    return split.report_of(replace(outcome, shown=look.shown))

@@ -49,6 +49,10 @@ class ConnectKeywords(TypedDict, total=False):
     observers: Sequence[Observer]
 
 
+SHOWN = 12
+"""Pictures of a report, unless another number is asked for."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ConnectOptions):
     """How `run_plan` runs a plan: beside what ConnectOptions say, over which images.
@@ -56,7 +60,8 @@ class RunOptions(ConnectOptions):
     `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how many
     images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. One image runs after another,
     or several are under way (`pipelined`). `progress` is called as the run goes on. Under a codec, `compared` pictures are asked
-    twice more after the run: with the codec and without it.
+    twice more after the run: with the codec and without it. The first `shown` pictures are kept, smaller, in the
+    report, for its page.
     """
 
     images: Path | None = None
@@ -65,6 +70,7 @@ class RunOptions(ConnectOptions):
     progress: Progress | None = None
     compared: int = COMPARED
     skip_bad_images: bool = False
+    shown: int = SHOWN
 
 
 class RunKeywords(ConnectKeywords, total=False):
@@ -76,6 +82,7 @@ class RunKeywords(ConnectKeywords, total=False):
     progress: Progress | None
     compared: int
     skip_bad_images: bool
+    shown: int
 
 
 @dataclass(frozen=True)

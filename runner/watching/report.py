@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
 from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
@@ -16,12 +16,15 @@ from lmos_opt.plan import STAGES, Plan
 from lmos_opt.preprocessing import Preprocessing
 from lmos_opt.units import counted, format_size, format_time
 from measurement.medians import median_of
+from runner import tasks
 from runner.machine import Machine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 EDGE_MEMORY = "edge_memory_bytes"
+MOST_SHOWN = 48
+"""Pictures in a report, at most."""
 
 
 class Spread(Record):
@@ -37,7 +40,8 @@ class Spread(Record):
 
 class ImageResult(Record):
     """One image: its class (the largest output), and its stages. Of a result that is no classification the class is None, and
-    `returns` says what it is.
+    `returns` says what it is. `result` is what the network's task (`runner.tasks`) reads of the outputs; None for images that were
+    not looked at so closely.
 
     `t_edge_s` is the head's compute and, under a codec, `t_encode_s`; `t_server_s` the tail's as the server reports it, with
     `t_decode_s` in it; `t_tx_s` the way of `sent_bytes` there and of `received_bytes` back (with everything that went wrong in it),
@@ -70,6 +74,7 @@ class ImageResult(Record):
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
     cut: Count | None = None
+    result: Annotated[SerializeAsAny[tasks.Result], BeforeValidator(tasks.parse)] | None = None
 
     @property
     def in_words(self) -> str:
@@ -107,6 +112,13 @@ class FailedImage(Record):
     file: Text
     reason: Text
     retries: Count
+
+
+class ShownPicture(Record):
+    """A picture of the run as the network saw it, made smaller: a JPEG as base64."""
+
+    file: Text
+    picture: tasks.Png
 
 
 class SkippedPicture(Record):
@@ -187,8 +199,8 @@ class RunReport(Document):
     `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
     `errors` says for each stage how far off its prediction was, relative to the measured median: 0.1 is a tenth too high.
     `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
-    of the cut, images that failed; `skipped` files of the folder that are no pictures.
-    `codec` is there where tensors were not sent as they are. A run that
+    of the cut, images that failed; `skipped` files of the folder that are no pictures. `shown` are the first
+    pictures, for the page. `codec` is there where tensors were not sent as they are. A run that
     `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
     """
 
@@ -215,6 +227,7 @@ class RunReport(Document):
     codec: CodecReport | None = None
     adapted: Adapted | None = None
     adaptation: tuple[CutChange, ...] = ()
+    shown: Annotated[tuple[ShownPicture, ...], Field(max_length=MOST_SHOWN)] = ()
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
         """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
@@ -227,7 +240,7 @@ class RunReport(Document):
 class Outcome:
     """What came of a run: the images with a class and those without, the pictures left out, some measurements of the edge's
     memory (B), why it was cut short (None: it was not), how long it took without its warm-up, what was out of the ordinary, what
-    its codec changes, and, where it adapted, its changes of the cut."""
+    its codec changes, where it adapted its changes of the cut, and the first pictures."""
 
     results: Sequence[ImageResult]
     edge_memory: Sequence[int]
@@ -240,6 +253,7 @@ class Outcome:
     compared: Compared | None = None
     adapted: Adapted | None = None
     adaptation: Sequence[CutChange] = ()
+    shown: Sequence[ShownPicture] = ()
 
 
 def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunReport:
@@ -271,6 +285,7 @@ def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunRe
         codec=_codec_report(plan, results, outcome.compared),
         adapted=outcome.adapted,
         adaptation=tuple(outcome.adaptation),
+        shown=tuple(outcome.shown),
     )
 
 

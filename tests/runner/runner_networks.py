@@ -79,3 +79,44 @@ class Colliding(nn.Module):
 
 def colliding() -> nn.Module:
     return Colliding()
+
+
+class Seeing(nn.Module):
+    """Sees colours: for each pixel nothing, red, green or blue; and what a network for `what` returns of it."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__()
+        self.colours = nn.Conv2d(3, 4, 1)
+        self.smooth = nn.AvgPool2d(5, 1, 2)
+        self.what = what
+        with torch.no_grad():
+            self.colours.weight.copy_(torch.tensor([[0.0, 0, 0], [2, -1, -1], [-1, 2, -1], [-1, -1, 2]])[:, :, None, None])
+            self.colours.bias.copy_(torch.tensor([0.2, 0, 0, 0]))
+
+    def forward(self, x: Tensor) -> object:
+        seen = self.smooth(self.colours(x))
+        if self.what == "masks":
+            return {"out": seen, "aux": seen.mean((2, 3))}
+        if self.what == "embedding":
+            return {"embedding": seen.mean((2, 3))}
+        if self.what == "boxes":
+            sides = seen.flatten(2).amax(2).flatten().softmax(0)
+            corner = torch.stack([sides * 20, sides * 30, sides * 90 + 20, sides * 60 + 30], 1)
+            return [{"boxes": corner, "labels": sides.argsort(), "scores": sides}]
+        return {"seen": seen}
+
+
+def masks() -> nn.Module:
+    return Seeing("masks")
+
+
+def boxes() -> nn.Module:
+    return Seeing("boxes")
+
+
+def embedding() -> nn.Module:
+    return Seeing("embedding")
+
+
+def seen() -> nn.Module:
+    return Seeing("tensors")

@@ -24,9 +24,10 @@ HERE = Path(__file__).parent
 BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
     f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow")
 )
+SEEING = tuple(f"runner_networks:{name}" for name in ("masks", "boxes", "embedding", "seen"))
 NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
 WITH_INPUTS = tuple(f"input_networks:{name}" for name in ("bert", "clip", "raft", "conformer", "nested", "unet", "gru"))
-ALLOWED = (*NETWORKS, *WITH_INPUTS, "lmos.exchange:almost_nothing")  # a name costs nothing until it is asked for
+ALLOWED = (*NETWORKS, *WITH_INPUTS, *SEEING, "lmos.exchange:almost_nothing")  # a name costs nothing until it is asked for
 SQUEEZENET = "torchvision:squeezenet1_1"
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip

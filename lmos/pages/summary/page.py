@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lmos_opt
+from lmos.pages.summary.seen import seen_of
 from lmos.pages.summary.subject import Subject
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.files import Document, write_atomically
@@ -91,6 +92,7 @@ def parts(subject: Subject) -> dict[str, Any]:
         "stages": _stages(subject),
         "memory_note": None if plan is None or subject.report is None else memory_note(plan),
         "classes": None if subject.report is None else _images(subject.report),
+        "seen": () if subject.report is None else seen_of(subject.report),
         "went": None if subject.report is None else _how_it_went(subject.report),
         "machines": None if subject.report is None else _machines(subject.report),
         "pictures": pictures,
