@@ -184,6 +184,9 @@ def run(
     shown: Annotated[
         int, typer.Option("--show", min=0, max=48, metavar="N", help="Pictures to keep in the report, made smaller, for its page.")
     ] = 12,
+    save_outputs: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Write every output tensor there: a .safetensors file for each image.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
@@ -200,7 +203,8 @@ def run(
         plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels, task), n=n,
         output=output, shape=shape, networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
-        trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, shown=shown, as_json=as_json,
+        trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, shown=shown,
+        save_outputs=save_outputs, as_json=as_json,
     ))  # fmt: skip
 
 

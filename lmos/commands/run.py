@@ -52,6 +52,7 @@ class Request:
     watch: Watch
     compared: int
     shown: int
+    save_outputs: Path | None
     as_json: bool
 
 
@@ -121,6 +122,7 @@ def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOption
         adapt=request.adapt,
         compared=request.compared,
         shown=request.shown,
+        save_outputs=request.save_outputs,
         skip_bad_images=request.skip_bad_images,
     )
 

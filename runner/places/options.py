@@ -61,7 +61,7 @@ class RunOptions(ConnectOptions):
     images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. One image runs after another,
     or several are under way (`pipelined`). `progress` is called as the run goes on. Under a codec, `compared` pictures are asked
     twice more after the run: with the codec and without it. The first `shown` pictures are kept, smaller, in the
-    report, for its page.
+    report, for its page; every output goes into a file in the folder `save_outputs`, if one is named.
     """
 
     images: Path | None = None
@@ -71,6 +71,7 @@ class RunOptions(ConnectOptions):
     compared: int = COMPARED
     skip_bad_images: bool = False
     shown: int = SHOWN
+    save_outputs: Path | None = None
 
 
 class RunKeywords(ConnectKeywords, total=False):
@@ -83,6 +84,7 @@ class RunKeywords(ConnectKeywords, total=False):
     compared: int
     skip_bad_images: bool
     shown: int
+    save_outputs: Path | None
 
 
 @dataclass(frozen=True)

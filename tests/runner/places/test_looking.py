@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import json
 from base64 import b64decode
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file
 
 from lmos_opt.preprocessing import plain_preprocessing
 from runner.images import Images, find_images
@@ -29,7 +31,13 @@ def test_a_run_says_what_the_outputs_are(builder: str, server: ServerProcess, tm
     for colour in ("red", "blue"):
         Image.new("RGB", (80, 64), colour).save(tmp_path / f"{colour}.png")
     report = run_plan(plan.model_copy(update={"network": told}), server.address, images=tmp_path, networks=[builder], n=4,
-                      pipelined=name == "masks")  # fmt: skip
+                      save_outputs=tmp_path / "outputs", pipelined=name == "masks")  # fmt: skip
+    index = json.loads((tmp_path / "outputs" / "index.json").read_text())
+    assert [item["file"] for item in index["items"]] == ["blue.png", "red.png"] * 2
+    for item in index["items"]:
+        tensors = load_file(tmp_path / "outputs" / item["outputs"])
+        assert {path: list(tensor.shape) for path, tensor in tensors.items()} == {
+            path: said["shape"] for path, said in item["tensors"].items()}  # fmt: skip
     blue, red = report.per_image[:2]
     assert report.lost == 0
     assert blue.result is not None
