@@ -48,7 +48,7 @@ _HOME = {
 }
 
 _MOVED = {
-    "lmos_opt": "coding=codec_sizes",
+    "lmos_opt": "coding=codec_sizes intervals=stages",
     "lmos_opt.algorithms": "belief branching refinement",
     "lmos_opt.fronts": "agreement combining enumeration evaluation fronts.tracing=growing tracing=growing",
     "lmos_opt.policies": "lines policy policy_maps",
