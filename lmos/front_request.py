@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from lmos.kept_profiles import Asked, is_network, kept_profile
 from lmos.output import activity, err
 from lmos_opt import objectives
 from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
@@ -114,7 +115,7 @@ def read(request: FrontRequest) -> ReadSource:
     """Load the source; what must be measured is measured here and now where the source does not have it."""
     request.model  # noqa: B018  a wrong word is a wrong word before anything is read
     codec = None if request.codec is None else codecs.get(request.codec)
-    source = load_source(request.source)
+    source = kept_profile(Asked(network=request.source)) if is_network(request.source) else load_source(request.source)
     _say_what_is_unknown(request.options)
     if isinstance(source, NetworkProfile):
         if needs_local_times(source, request.options):

@@ -28,6 +28,11 @@ def err() -> Console:
     return Console(stderr=True, **_LITERAL)
 
 
+def say(line: str) -> None:
+    """Tell a user something on standard error, beside what was asked for."""
+    err().print(f"lmos: {line}", soft_wrap=True)
+
+
 def print_json(text: str) -> None:
     """JSON on standard output, as it is."""
     sys.stdout.write(text)

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from torch import nn
 
-from lmos.output import activity, err
+from lmos.output import activity, err, say
 from lmos_opt.errors import InputError
 from lmos_opt.files import input_errors
 from lmos_opt.graph import INPUT
@@ -36,12 +36,12 @@ Inputs = tuple[int, int, int] | Mapping[str, InputSpec] | None
 """The shape of a picture, or inputs by name (`parse_inputs`); None for what the network's source says."""
 
 
-def make_profile(builder: str, weights: str, granularity: Granularity, inputs: Inputs,
-                 opaque: Collection[str] = ()) -> NetworkProfile:  # fmt: skip
+def make_profile(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str] = (),
+                 tell_user: Callable[[str], None] = say) -> NetworkProfile:  # fmt: skip
     """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
 
     torchvision's are traced by shapes, their weights never all in memory, where that can be; others' graphs are held against the
-    network's numbers. `opaque` names parts that stay whole.
+    network's numbers. `opaque` names parts that stay whole; `tell_user` is called with a line about each part that does.
     """
     with activity(f"building {builder}") as tell:
         hollow, traced = _traced(builder, weights, granularity, inputs, opaque, tell)
@@ -49,7 +49,7 @@ def make_profile(builder: str, weights: str, granularity: Granularity, inputs: I
         source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), opaque=tuple(opaque),
                                **said)  # fmt: skip
         for name, reason in traced.opaque.items():
-            err().print(f"lmos: {name} stays whole, as one layer: {reason}", soft_wrap=True, markup=False)
+            tell_user(f"{name} stays whole, as one layer: {reason}")
         return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 
 

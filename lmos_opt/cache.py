@@ -8,14 +8,20 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, LmosError
 from lmos_opt.files import read_json, write_atomically
+
+_OURS = re.compile(r"[a-z]+-[0-9a-f]{40}\.json|\.[a-z]+-[0-9a-f]+\.\w+\.part")
+"""Results, and what a run that was killed left of one: nothing else in the folder is ever counted or removed."""
 
 
 class Cache:
@@ -45,6 +51,73 @@ class Cache:
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of a cache, its size, and when it was last written or read (seconds since 1970)."""
+
+    path: Path
+    bytes: int
+    used_s: float
+
+
+class SharedCache(Cache):
+    """A cache that several processes use at once and that stops nobody: what cannot be read or written counts as not there.
+
+    Files are the user's alone. Where they take more than `most_bytes`, those that were not used for longest go.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], most_bytes: int) -> None:
+        super().__init__(folder)
+        self.most_bytes = most_bytes
+
+    def read(self, key: str) -> Any | None:
+        """The result, or None where there is none that can be read."""
+        try:
+            found = super().read(key)
+        except (LmosError, OSError):
+            return None
+        with suppress(OSError):
+            os.utime(self._path(key))
+        return found
+
+    def write(self, key: str, value: Any) -> None:
+        """Keep a result, where the folder can be written, and let go of what is too much."""
+        data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        with suppress(LmosError, OSError):
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_atomically(self._path(key), data, mode=0o600)
+            self._shrink()
+
+    def entries(self) -> list[Entry]:
+        """The files, the one last used first."""
+        return sorted(self._files(), key=lambda entry: (-entry.used_s, entry.path.name))
+
+    def clear(self) -> int:
+        """Remove all files; how many there were. InputError for one that cannot be removed."""
+        found = self.entries()
+        for entry in found:
+            try:
+                entry.path.unlink(missing_ok=True)  # another process may have been faster
+            except OSError as error:
+                raise InputError(str(entry.path), f"cannot be removed: {(error.strerror or str(error)).lower()}") from None
+        return len(found)
+
+    def _shrink(self) -> None:
+        total = 0
+        for entry in self.entries():
+            total += entry.bytes
+            if total > self.most_bytes:
+                entry.path.unlink(missing_ok=True)
+
+    def _files(self) -> Iterator[Entry]:
+        with suppress(OSError), os.scandir(self.folder) as found:
+            for file in found:
+                if _OURS.fullmatch(file.name) and file.is_file(follow_symlinks=False):
+                    with suppress(FileNotFoundError):
+                        about = file.stat(follow_symlinks=False)
+                        yield Entry(Path(file.path), about.st_size, about.st_mtime)
 
 
 @cache

@@ -244,8 +244,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """There was nothing wrong with the path: it may be written another time."""
 
 
-def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
+def write_atomically(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None) -> None:
     """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`.
+
+    `mode` are its permissions; None: those of the file that it replaces, else the usual ones.
 
     A link stays a link: the file it leads to is replaced. A device, a pipe or an open file (`/dev/stdout`) cannot be
     replaced and is written as it is. Raises InputError where none of that can be done, DiskFullError where the disk is full.
@@ -256,7 +258,8 @@ def write_atomically(path: str | os.PathLike[str], data: bytes) -> None:
             Path(path).write_bytes(data)
             return
         target = Path(os.path.realpath(path))
-        mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
+        if mode is None:
+            mode = target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~_umask()
         handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:32]}.", suffix=".part")
         with os.fdopen(handle, "wb") as file:
             file.write(data)

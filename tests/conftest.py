@@ -4,6 +4,7 @@ end to what they start."""
 from __future__ import annotations
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Whatever a run starts ends with it, also where it is killed; with xdist so does each worker, which is a run itself."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts tests in the background ignores it
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["LMOS_CACHE"] = ""  # no test reads what another, or the user, has kept
     ends = none_left()
     ends.__enter__()
     config.add_cleanup(lambda: ends.__exit__(None, None, None))

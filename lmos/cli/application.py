@@ -60,6 +60,7 @@ for _command in (
     trying.demo,
     trying.emulate,
     trying.doctor,
+    trying.cache,
     trying.reproduce,
 ):
     app.command()(_command)

@@ -14,7 +14,7 @@ _CODECS = ", ".join(modules_of(*(f"{folder}/codecs" for folder in measurement.__
 
 Source = Annotated[
     str,
-    typer.Argument(metavar="SOURCE", help="A bundled network (for example vgg19), a profile file or an instance file."),
+    typer.Argument(metavar="SOURCE", help="A bundled network (vgg19), a profile or instance file, or timm:NAME and the like."),
 ]
 Edge = Annotated[
     str | None,

@@ -59,6 +59,16 @@ def doctor(as_json: Json = False) -> None:
     command.run(as_json)
 
 
+def cache(
+    what: Annotated[str | None, typer.Argument(metavar="[clear]", help="Remove them all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the profiles that are kept so that no network is traced twice; clear removes them."""
+    from lmos.commands import cache as command
+
+    command.run(what, as_json)
+
+
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")

@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast, get_args
 
 from lmos.commands.conventions import Told
 from lmos.commands.profile_tables import profile_tables
+from lmos.kept_profiles import Asked, kept_profile
 from lmos.output import err, out, print_json
-from lmos.profiles import make_profile, measure_codecs, parse_inputs, time_profile, weights_of
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
-from lmos_opt.profile import Granularity, NetworkProfile
+from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import format_time, parse_percent, parse_time
-from measurement.networks import parse_builder
-
-PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +49,17 @@ def run(request: Request) -> None:
     sure, seconds = _conditions(request.precision, request.budget)
     if plot is not None:
         check(plot)
-    builder = parse_builder(request.network)
-    inputs = parse_inputs(request.inputs)
-    found = make_profile(builder, weights_of(builder, request.weights), _granularity(request, builder), inputs, request.opaque)
+    found = kept_profile(Asked(network=request.network, weights=request.weights, granularity=request.granularity,
+                               inputs=tuple(request.inputs), opaque=tuple(request.opaque)))  # fmt: skip
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.time:
+        from lmos.profiles import time_profile  # here, as below: torch takes seconds to import
+
         found = time_profile(found, request.threads, sure, seconds)
     if request.codecs:
+        from lmos.profiles import measure_codecs
+
         found = measure_codecs(found, request.codecs, request.threads)
     if output is not None:
         found.save(output)
@@ -76,16 +75,6 @@ def run(request: Request) -> None:
         layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
         where = f" in {layers}" if layers else ""
         err().print(f"lmos: no cost formula for {operation}{where}: its work counts as 0", soft_wrap=True)
-
-
-def _granularity(request: Request, builder: str) -> Granularity:
-    """As asked; else as the paper has it, for the paper's networks alone."""
-    if request.granularity is None:
-        name = request.network.rpartition(":")[2]
-        return "paper" if builder.startswith("torchvision:") and name in PAPER_NETWORKS else "module"
-    if request.granularity not in get_args(Granularity):
-        raise InputError("--granularity", f"{request.granularity!r} is not one of {', '.join(get_args(Granularity))}")
-    return cast(Granularity, request.granularity)
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:
