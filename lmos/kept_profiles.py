@@ -36,6 +36,7 @@ _READ_BYTES = 64 * 2**20
 """Larger files are known by their size and times, smaller ones by what they hold."""
 _BEGAN_S = time.time()
 """Before a command imports any code of a user's: files that changed since may be others than those that were imported."""
+_INSTALLED = frozenset({"site-packages", "dist-packages"})
 _NETWORK = re.compile(r"[A-Za-z_][\w.]*:\S.*")
 
 
@@ -201,13 +202,12 @@ def _code() -> Iterator[tuple[str, str]]:
     """The files of the code that this process has imported, with their signatures: a user's own by what they hold, of each
     installed package one by its times. Python itself and this project have a version."""
     places = sysconfig.get_paths()
-    installed = tuple(places[key] + os.sep for key in ("purelib", "platlib"))
     python = tuple(places[key] + os.sep for key in ("stdlib", "platstdlib"))
     for name, module in list(sys.modules.items()):
         file = vars(module).get("__file__") if isinstance(module, ModuleType) else None
         if not isinstance(file, str) or not Path(file).is_absolute() or name.partition(".")[0] in _OWN:
             continue
-        is_installed = file.startswith(installed)
+        is_installed = not _INSTALLED.isdisjoint(Path(file).parts)
         if ("." in name) if is_installed else file.startswith(python):
             continue
         if (sign := _signature(Path(file), by_content=not is_installed)) is not None:
