@@ -15,6 +15,7 @@ from lmos.kept_profiles import Asked, is_network, kept_profile, profile_cache
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from tests.lmos_opt.documents import DIGEST, profile_data
+from tests.test_start_up import loaded_by
 
 OWN = """
 from torch import nn
@@ -67,6 +68,13 @@ def test_a_network_is_made_once_and_what_was_said_is_said_again(made, capsys):
     assert kept_profile(Asked(network="torchvision:squeezenet1_0")) == first
     assert made == ["torchvision:squeezenet1_0"]
     assert capsys.readouterr().err == "lmos: a part stays whole\n" * 2
+
+
+def test_another_process_reads_it_without_torch(made):
+    kept_profile(Asked(network="timm:resnet18"))
+    loaded = loaded_by("from lmos.kept_profiles import *\nassert kept_profile(Asked(network='timm:resnet18')).name == 'tiny'")
+    assert "lmos.kept_profiles" in loaded
+    assert not loaded & {"torch", "timm", "numpy"}
 
 
 @pytest.mark.parametrize("other", [{"granularity": "paper"}, {"inputs": ("3x32x32",)}, {"weights": "seeded:1"}, {"opaque": ("a",)}])
