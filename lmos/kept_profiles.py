@@ -93,7 +93,7 @@ def _made(asked: Asked) -> tuple[NetworkProfile, list[str]]:
         from lmos.profiles import make_profile, parse_inputs, weights_of
         from measurement.networks import parse_builder
     except ImportError:
-        raise MissingExtraError("looking into a network", "torch") from None
+        raise MissingExtraError("this command", "torch") from None
     said: list[str] = []
 
     def tell(line: str) -> None:
