@@ -28,7 +28,7 @@ from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
 from runner.errors import RunnerError
-from runner.images import find_images
+from runner.images import Images, find_images
 from runner.memory import keep_heap
 from runner.parts.network import example_input
 
@@ -77,11 +77,7 @@ def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
                  budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
     """The profile with this machine's times, and what an exchange costs here; builds its network again."""
-    source = profile.network
-    if source is None:
-        raise InputError(profile.name, "names no network to build, so it cannot be timed")
-    images = find_images(PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity,
-                                        **inputs_of(profile)), None)  # fmt: skip
+    source, images = _network_of(profile, "it cannot be timed")
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on this machine") as tell:
         module = build_network(source.builder, source.weights, allow_code=True)
@@ -89,6 +85,15 @@ def time_profile(profile: NetworkProfile, threads: int | None = None, precision:
                               budget_s=budget_s)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
+
+
+def _network_of(profile: NetworkProfile, why: str) -> tuple[NetworkSource, Images]:
+    """What builds the network again, and inputs for it; InputError where nothing does, so `why`."""
+    source = profile.network
+    if source is None:
+        raise InputError(profile.name, f"names no network to build, so {why}")
+    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, **inputs_of(profile))
+    return source, find_images(planned, None)
 
 
 def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
@@ -106,11 +111,7 @@ def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfi
 def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int | None) -> NetworkProfile:
     """The profile with what codecs make of its tensors, measured on this machine over the bundled pictures."""
     wanted = [codecs.get(name) for name in names]
-    source = profile.network
-    if source is None:
-        raise InputError(profile.name, "names no network to build, so its codecs cannot be measured")
-    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, **inputs_of(profile))
-    images = find_images(planned, None)
+    source, images = _network_of(profile, "its codecs cannot be measured")
     found = dict(profile.codecs or {})
     with activity(f"building {source.builder}") as tell, torch_threads(threads):
         module = build_network(source.builder, source.weights, allow_code=True)
@@ -162,11 +163,3 @@ def parse_inputs(texts: Sequence[str]) -> dict[str, InputSpec] | None:
             shape = (1, *map(int, match["shape"].split("x")))
             found[name] = InputSpec.model_validate({"shape": shape, "dtype": dtype, **ends})
     return found or None
-
-
-def parse_shape(text: str) -> tuple[int, int, int]:
-    """`3x224x224` as (channels, height, width)."""
-    match = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if match is None:
-        raise InputError("--input", f"{text!r} is not a shape such as 3x224x224")
-    return int(match[1]), int(match[2]), int(match[3])

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.files import read_json, write_atomically
+from lmos_opt.files import make_folder, read_json, write_atomically
 
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{40}\.json|\.[a-z]+-[0-9a-f]+\.\w+\.part")
 """Results, and what a run that was killed left of one: nothing else in the folder is ever counted or removed."""
@@ -43,11 +43,8 @@ class Cache:
     def write(self, key: str, value: Any) -> None:
         """Keep a result; InputError where the folder cannot be written."""
         path = self._path(key)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(str(path.parent), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
-        write_atomically(path, json.dumps(value, separators=(",", ":"), allow_nan=False).encode())
+        make_folder(path.parent)
+        write_atomically(path, _encoded(value))
 
     def _path(self, key: str) -> Path:
         return self.folder / f"{key}.json"
@@ -84,7 +81,7 @@ class SharedCache(Cache):
 
     def write(self, key: str, value: Any) -> None:
         """Keep a result, where the folder can be written, and let go of what is too much."""
-        data = json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+        data = _encoded(value)
         with suppress(LmosError, OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(self._path(key), data, mode=0o600)
@@ -118,6 +115,10 @@ class SharedCache(Cache):
                     with suppress(FileNotFoundError):
                         about = file.stat(follow_symlinks=False)
                         yield Entry(Path(file.path), about.st_size, about.st_mtime)
+
+
+def _encoded(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
 
 
 @cache

@@ -240,6 +240,14 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str
     return suffix.lower()
 
 
+def make_folder(path: str | os.PathLike[str]) -> None:
+    """Make a folder and those that it lies in, where they are not there; InputError where it cannot be one."""
+    try:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(str(path), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
+
+
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 """There was nothing wrong with the path: it may be written another time."""
 

@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from lmos.profiles import make_profile, parse_shape, time_profile, weights_of
+from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.profile import NetworkProfile
 from measurement.calibration import Sample, fit, leave_one_out, predict, samples_of
 from measurement.calibration.this_machine import measure
 
 MICRO_BUDGET_S = 25.0
-_SIDE = {"inception_v3": "3x299x299"}
+_INPUT = (3, 224, 224)
+_OTHER_INPUTS = {"inception_v3": (3, 299, 299)}
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _timed(network: str, file: Path, threads: int | None, tell: Callable[[str], 
         return NetworkProfile.load(file)
     tell(f"timing {network}")
     builder = f"torchvision:{network}"
-    shape = parse_shape(_SIDE.get(network, "3x224x224"))
+    shape = _OTHER_INPUTS.get(network, _INPUT)
     profile = time_profile(make_profile(builder, weights_of(builder, None), "module", shape), threads)
     file.parent.mkdir(parents=True, exist_ok=True)
     profile.save(file)

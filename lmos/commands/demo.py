@@ -16,7 +16,7 @@ from lmos.output import out, table
 from lmos.pages.summary.page import save_page
 from lmos.pages.summary.subject import gather
 from lmos.profiles import make_profile, time_profile
-from lmos_opt.errors import InputError
+from lmos_opt.files import make_folder
 from lmos_opt.plots.front import save_plot
 from lmos_opt.sources import Options
 from lmos_opt.units import counted
@@ -37,10 +37,7 @@ def run(output: Path, bandwidth: str, memory: str, n: int) -> None:
         yield
         seconds.append([name, f"{perf_counter() - start:.1f} s"])
 
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(str(output), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
+    make_folder(output)
     files = {name: output / name for name in
              ("profile.json", "front.json", "front.png", "plan.json", "report.json", "report.html")}
     with part("profile: squeezenet1_1, its layers timed on this machine"):

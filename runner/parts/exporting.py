@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.files import make_folder, write_atomically
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.profile import TensorSpec
@@ -111,10 +111,7 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     traced = trace_checked(network.builder, module, network, network, network.granularity)
     images = _image(module, traced)
     halves = split_traced(traced, plan.edge_layers) if plan.x2 else (_Whole(module, traced.call), None)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(str(folder), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
+    make_folder(folder)
     with torch.no_grad():
         written = [export_half(name, part, arguments, folder, to)
                    for name, part, arguments in _parts(plan, halves, traced.call, images)]

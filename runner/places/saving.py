@@ -10,8 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmos_opt.errors import InputError
-from lmos_opt.files import write_atomically
+from lmos_opt.files import make_folder, write_atomically
 from runner.watching.report import ImageResult
 
 
@@ -20,10 +19,7 @@ class SavedOutputs:
     says what image each is of. Complex tensors are stored as pairs of numbers. InputError where the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(str(folder), f"cannot be a folder: {(error.strerror or str(error)).lower()}") from None
+        make_folder(folder)
         self._folder = folder
         self._items: list[dict[str, Any]] = []
 
@@ -32,8 +28,7 @@ class SavedOutputs:
         from safetensors.torch import save
 
         name = f"{len(self._items):05d}.safetensors"
-        plain = {path: (torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor).contiguous().clone()
-                 for path, tensor in outputs.items()}  # fmt: skip
+        plain = {path: _plain(tensor) for path, tensor in outputs.items()}
         write_atomically(self._folder / name, save(plain))
         said = {path: {"shape": list(tensor.shape), "dtype": str(tensor.dtype).removeprefix("torch.")}
                 for path, tensor in outputs.items()}  # fmt: skip
@@ -43,3 +38,9 @@ class SavedOutputs:
         """Write the index."""
         text = json.dumps({"schema": "lmos.outputs/1", "items": self._items}, indent=1, ensure_ascii=False) + "\n"
         write_atomically(self._folder / "index.json", text.encode())
+
+
+def _plain(tensor: Tensor) -> Tensor:
+    """A copy with memory of its own, its numbers side by side; complex ones as pairs."""
+    real = torch.view_as_real(tensor.resolve_conj()) if tensor.is_complex() else tensor
+    return real.clone(memory_format=torch.contiguous_format)
