@@ -7,7 +7,7 @@ inputs meanwhile (random tensors, since the network takes no pictures); the arra
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -109,12 +109,8 @@ def _through(plan: Plan, server: ServerProcess, arrays: Arrays, expected: list[T
              happen: Callable[[int], None]) -> RunReport:  # fmt: skip
     """All arrays through one connection; something happens after each output."""
     done = 0
-
-    def given() -> Iterator[npt.NDArray[np.float32]]:
-        yield from arrays
-
     with connect(plan, server.address, networks=[NETWORK]) as split:
-        for done, output in enumerate(split.map(given(), PIPELINE_DEPTH), 1):
+        for done, output in enumerate(split.map(arrays, PIPELINE_DEPTH), 1):
             found.wrong += not torch.equal(output, expected[done - 1])
             happen(done)
         report = split.report()
