@@ -76,7 +76,7 @@ class Split:
     @property
     def edge_layers(self) -> tuple[str, ...]:
         """The edge layers in topological order."""
-        return tuple(name for name in self.instance.names if name in self.edge)
+        return self.places[0]
 
     @property
     def is_ordered(self) -> bool:

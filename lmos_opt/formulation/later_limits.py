@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pyomo.environ as pyo
@@ -13,6 +14,19 @@ Alive = tuple[int, str, str]
 """A place, the layer that runs there, and a tensor that may be alive meanwhile."""
 
 
+@dataclass(frozen=True)
+class _Order:
+    """Where in the order each tensor is made (inputs before all), and where it is read."""
+
+    made: dict[str, int]
+    read: dict[str, list[int]]
+
+    @classmethod
+    def of(cls, instance: Instance) -> _Order:
+        made = {**dict.fromkeys(instance.inputs, -1), **{name: k for k, name in enumerate(instance.names)}}
+        return cls(made, {a: [made[v] for v in instance.consumers[a]] for a in made})
+
+
 def add(m: Any, instance: Instance) -> None:
     """Add `memory <= M` (B) for every place after the first that has a limit."""
     limits = {p: place.memory_limit_bytes for p, place in enumerate(instance.places, 1)
@@ -22,11 +36,12 @@ def add(m: Any, instance: Instance) -> None:
         for p, limit in limits.items():
             m.later_limits.add(_sum(m, instance, p) <= limit)
         return
-    _add_received(m, instance, [*limits])
+    order = _Order.of(instance)
+    _add_received(m, instance, [*limits], order)
     for p, limit in limits.items():
         weights = sum(layer.weight_bytes * m.at[p, layer.name] for layer in instance.layers)
         for k in range(len(instance.layers)):
-            m.later_limits.add(weights + _alive(m, instance, p, k) <= limit)
+            m.later_limits.add(weights + _alive(m, instance, p, k, order) <= limit)
 
 
 def _sum(m: Any, instance: Instance, p: int) -> Any:
@@ -35,7 +50,7 @@ def _sum(m: Any, instance: Instance, p: int) -> Any:
     return own + sum(instance.tensor_bytes(u) * m.sent[p - 1, u] for u in instance.tensors)
 
 
-def _alive(m: Any, instance: Instance, p: int, k: int) -> Any:
+def _alive(m: Any, instance: Instance, p: int, k: int, order: _Order) -> Any:
     """The bytes alive at place p while its layer k runs.
 
     Where layer k runs elsewhere, nothing of its own is counted, and what is counted is alive while the place's next layer runs
@@ -43,8 +58,8 @@ def _alive(m: Any, instance: Instance, p: int, k: int) -> Any:
     """
     v = instance.names[k]
     found = instance.tensor_bytes(v) * m.at[p, v]
-    for a, i in _positions(instance).items():
-        readers = _readers(instance, a)
+    for a, i in order.made.items():
+        readers = order.read[a]
         if not readers or i == k or not instance.tensor_bytes(a):
             continue
         if i > k:
@@ -59,12 +74,12 @@ def _alive(m: Any, instance: Instance, p: int, k: int) -> Any:
     return found
 
 
-def _add_received(m: Any, instance: Instance, places: list[int]) -> None:
+def _add_received(m: Any, instance: Instance, places: list[int], order: _Order) -> None:
     """Add `received[p, v, a]`, 1 if a is received and alive while v runs at p, for tensors read both before v and from v on."""
-    positions = _positions(instance)
+    positions = order.made
     found: list[Alive] = []
     for a, i in positions.items():
-        readers = _readers(instance, a)
+        readers = order.read[a]
         found += [(p, instance.names[k], a) for p in places for k in range(i + 1, len(positions) - len(instance.inputs))
                   if readers and min(readers) < k <= max(readers) and instance.tensor_bytes(a)]  # fmt: skip
     m.received = pyo.Var(found, bounds=(0, 1))
@@ -94,13 +109,3 @@ def _own(m: Any, instance: Instance, p: int, a: str) -> Any:
 def _sent_on(m: Any, instance: Instance, p: int, a: str) -> Any:
     """1 if a leaves place p for the next; nothing leaves the last one."""
     return m.sent[p, a] if p < len(instance.places) else 0
-
-
-def _positions(instance: Instance) -> dict[str, int]:
-    """Where in the order each tensor is made; inputs before all."""
-    return {**dict.fromkeys(instance.inputs, -1), **{name: k for k, name in enumerate(instance.names)}}
-
-
-def _readers(instance: Instance, a: str) -> list[int]:
-    position = {name: k for k, name in enumerate(instance.names)}
-    return [position[v] for v in instance.consumers[a]]

@@ -12,11 +12,10 @@ from lmos_opt.instance import Instance
 
 
 def place_time(m: Any, instance: Instance, p: int) -> Any:
-    """Sum of t[p, v] * at[p, v] (s); of two places also of encoding what crosses at the first, of decoding it at the second."""
+    """Sum of t[p, v] * at[p, v] (s); at the first place also of encoding what crosses, at the last of decoding it."""
     layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
-    if len(instance.places) > 2:
-        return layers
-    return layers + _over_sent(m, instance, instance.encode_s if p == 1 else instance.decode_s)
+    coded = {1: instance.encode_s, len(instance.places): instance.decode_s}.get(p)
+    return layers if coded is None else layers + _over_sent(m, instance, coded)
 
 
 def bytes_time(m: Any, instance: Instance, h: int) -> Any:

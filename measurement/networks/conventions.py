@@ -10,6 +10,7 @@ from lmos_opt.profile import TensorSpec
 from measurement.networks.labels import imagenet_classes
 from measurement.networks.weights import parse_weights
 from measurement.sources import TORCHVISION, get
+from measurement.sources.torchvision import family_of
 
 
 def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Conventions:
@@ -44,13 +45,11 @@ def conventions_for(network: PlannedNetwork) -> Conventions:
 
 
 def _torchvision_task(name: str) -> str | None:
-    """What a model of torchvision is for, by the folder of its builder; None for classifiers and those of no such folder."""
-    from torchvision.models import get_model_builder, list_models
+    """What a model of torchvision is for, by its family; None for classifiers and those that torchvision does not have."""
+    from torchvision.models import list_models
 
-    if name not in list_models():
-        return None
-    folder = get_model_builder(name).__module__.removeprefix("torchvision.models.").partition(".")[0]
-    return {"detection": "boxes", "segmentation": "masks"}.get(folder)
+    family = family_of(name) if name in list_models() else None
+    return {"detection": "boxes", "segmentation": "masks"}.get(family or "")
 
 
 def _entry(name: str, entry: str) -> Any:
