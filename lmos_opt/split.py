@@ -47,9 +47,9 @@ class Split:
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
         """The layers of each place, in topological order."""
-        sets = (frozenset(), *self.upto, frozenset(self.instance.names))
-        return tuple(tuple(name for name in self.instance.names if name in to and name not in before)
-                     for before, to in pairwise(sets))
+        sets = (frozenset[str](), *self.upto, frozenset(self.instance.names))
+        return tuple(tuple(name for name in self.instance.names if name in here)
+                     for here in (to - before for before, to in pairwise(sets)))
 
     @cached_property
     def times(self) -> StageTimes:
@@ -81,10 +81,9 @@ class Split:
     @property
     def is_ordered(self) -> bool:
         """Whether data only flows forward, each hop's set holds the one before, and no group of `together` is parted."""
-        instance = self.instance
-        forward = all(u in before or v not in before or u in instance.inputs for u, v in instance.arcs for before in self.upto)
-        nested = all(before <= wider for before, wider in pairwise(self.upto))
-        return forward and nested and all(map(instance.keeps_together, self.upto))
+        instance, upto = self.instance, self.upto  # asked at every node of a search
+        forward = all(u in before or v not in before or u in instance.inputs for before in upto for u, v in instance.arcs)
+        return forward and all(before <= wider for before, wider in pairwise(upto)) and all(map(instance.keeps_together, upto))
 
     @property
     def is_proper(self) -> bool:

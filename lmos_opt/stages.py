@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from math import fsum
 
 from lmos_opt.device import LOCAL
@@ -84,9 +85,9 @@ def stage_times(instance: Instance, *upto: frozenset[str]) -> StageTimes:
     beyond a hop of the network's result comes back over it. What crosses is encoded at the edge and decoded at the server, where
     a codec takes time. Sums go through `math.fsum`, so that equal sums compare equal whatever the order of their terms.
     """
-    every = frozenset(instance.names)
-    parts = [[layer.t_s[p] for layer in instance.layers if layer.name in to and layer.name not in before]
-             for p, (before, to) in enumerate(zip((frozenset(), *upto), (*upto, every), strict=True))]
+    sets = (frozenset[str](), *upto, frozenset(instance.names))
+    parts = [[layer.t_s[p] for layer in instance.layers if layer.name in here]
+             for p, here in enumerate(to - before for before, to in pairwise(sets))]
     hops = tuple(_hop_times(instance, h, before) for h, before in enumerate(upto, 1))
     if instance.coding is not None:
         parts[0] += [instance.encode_s(name) for name in instance.crossing(upto[0])]
