@@ -34,6 +34,8 @@ LARGEST_WHOLE = 2**53
 LARGEST_NUMBER = 1e15
 """Times and rates above this are mistakes; the bound keeps every sum finite."""
 LARGEST_FILE_BYTES = 256 * 2**20
+FROM_FILE = "file"
+"""The context in which a file's keys are validated: all keys of its schema have to be there, those that follow from others too."""
 
 
 def _whole(value: object) -> object:
@@ -104,7 +106,7 @@ class Document(Record):
         if schema != cls.SCHEMA:
             raise InputError(source, [Problem("schema", f"got {_short(schema)}, expected {cls.SCHEMA!r}")])
         with input_errors(source):
-            return cls.model_validate(data)
+            return cls.model_validate(data, context=FROM_FILE)
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain JSON values, keys in the schema's order."""
@@ -125,9 +127,13 @@ def input_errors(source: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        errors = error.errors(include_url=False)
-        found = [problem for e in errors if not _is_echo(e, errors) for problem in _problems(e)]
-        raise InputError(source, found) from None
+        raise InputError(source, problems_of(error)) from None
+
+
+def problems_of(error: ValidationError) -> list[Problem]:
+    """Everything that pydantic found wrong, each with its path."""
+    errors = error.errors(include_url=False)
+    return [problem for e in errors if not _is_echo(e, errors) for problem in _problems(e)]
 
 
 def _is_echo(error: Any, errors: Sequence[Any]) -> bool:

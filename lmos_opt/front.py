@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import (
@@ -23,6 +30,7 @@ from lmos_opt.files import (
     write_atomically,
 )
 from lmos_opt.imports import late
+from lmos_opt.places import from_counts, with_counts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -52,24 +60,31 @@ class SolverInfo(Record):
 class Point(Record):
     """One point: its objective values and what attains them.
 
-    A split has `edge_layers` (in topological order), as many as `x1`, and `x2`, how many layers the second of two places has;
-    of more than two places it has `later_layers`, the layers of each place after the first. Where the user added variables to
+    A split has `edge_layers` (in topological order) out of `n_layers`; of more than two places it has `later_layers` in place of
+    `n_layers`, the layers of each place after the first. `x1`, `x2` and so on count them. Where the user added variables to
     the model, it has their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
     """
 
     values: dict[Name, Value]
     edge_layers: tuple[Name, ...] | None = None
-    x1: Count | None = None
-    x2: Count | None = None
+    n_layers: Count | None = None
     later_layers: tuple[tuple[Name, ...], ...] | None = None
     solution: dict[Text, Value] | None = None
 
-    @model_validator(mode="before")
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        split = {"edge_layers": self.edge_layers, "n_layers": self.n_layers if self.later_layers is None else 0}
+        is_split = self.solution is None or self.later_layers is not None or any(value is not None for value in split.values())
+        if is_split and (problems := [Problem(key, "is missing") for key, value in split.items() if value is None]):
+            raise InvalidError(problems)
+        return self
+
+    @model_validator(mode="wrap")
     @classmethod
-    def _of_places(cls, data: Any) -> Any:
+    def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         """Of more than two places a file has `places`, and counts `x1` to `xK`, which have to be theirs."""
         if not isinstance(data, dict) or not isinstance(places := data.get("places"), list | tuple) or len(places) < 3:
-            return data
+            return from_counts(data, handler, info.context)
         counts = {f"x{p}": len(place) if isinstance(place, list | tuple) else 0 for p, place in enumerate(places, 1)}
         problems = [Problem(key, f"got {data[key]!r:.60}, but the place has {counts[key]}")
                     for key in counts if key in data and data[key] != counts[key]]
@@ -78,22 +93,11 @@ class Point(Record):
         if problems:
             raise InvalidError(problems)
         rest = {key: value for key, value in data.items() if key not in counts and key not in ("places", "edge_layers")}
-        return {**rest, "edge_layers": places[0], "x1": counts["x1"], "x2": counts["x2"], "later_layers": places[1:]}
-
-    @model_validator(mode="after")
-    def _counted(self) -> Self:
-        split = {key: getattr(self, key) for key in ("edge_layers", "x1", "x2")}
-        is_split = self.solution is None or any(value is not None for value in split.values())
-        problems = [Problem(key, "is missing") for key, value in split.items() if is_split and value is None]
-        if None not in (self.edge_layers, self.x1) and self.x1 != len(self.edge_layers or ()):
-            problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers or ())}"))
-        if problems:
-            raise InvalidError(problems)
-        return self
+        return handler({**rest, "edge_layers": places[0], "later_layers": places[1:]})
 
     @model_serializer(mode="wrap")
     def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialise(self)
+        found: dict[str, Any] = with_counts(serialise(self))
         later = found.pop("later_layers", None)
         if later is not None:
             found |= {f"x{p}": count for p, count in enumerate(self.counts, 1)} | {"places": [found["edge_layers"], *later]}
@@ -111,7 +115,18 @@ class Point(Record):
         """How many layers each place has: x1, x2 and so on; none of a point that is no split."""
         if self.later_layers is not None:
             return (len(self.edge_layers or ()), *map(len, self.later_layers))
-        return () if self.x1 is None or self.x2 is None else (self.x1, self.x2)
+        n_edge = len(self.edge_layers or ())
+        return () if self.n_layers is None else (n_edge, self.n_layers - n_edge)
+
+    @property
+    def x1(self) -> int | None:
+        """How many layers the first place has; None of a point that is no split."""
+        return self.counts[0] if self.counts else None
+
+    @property
+    def x2(self) -> int | None:
+        """How many layers the second place has; None of a point that is no split."""
+        return self.counts[1] if self.counts else None
 
     def __getattr__(self, name: str) -> Any:
         """`x3` and so on, of a point of so many places."""
@@ -123,8 +138,9 @@ class Point(Record):
     def at(cls, values: dict[str, float], places: Sequence[tuple[str, ...]], solution: dict[str, float] | None = None) -> Point:
         """The point of a split with these layers at its places."""
         first, *later = places
-        found = cls(values=values, edge_layers=first, x1=len(first), x2=len(later[0]), solution=solution,
-                    later_layers=tuple(later) if len(later) > 1 else None)  # fmt: skip
+        is_two = len(later) == 1
+        found = cls(values=values, edge_layers=first, n_layers=len(first) + len(later[0]) if is_two else None,
+                    later_layers=None if is_two else tuple(later), solution=solution)  # fmt: skip
         found.__dict__["places"] = (first, *later)  # which a file of two places does not say
         return found
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
 
 from lmos_opt.device import Power
-from lmos_opt.errors import Problem
-from lmos_opt.files import Amount, Count, Name, Rate, Record
+from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.files import FROM_FILE, Amount, Count, Name, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
 
 EDGE, SERVER = "edge", "server"
@@ -18,6 +20,7 @@ OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s")
 _HOP = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
 _FIRST = ("memory_limit_bytes", "power")
 _TIMES = ("t_edge_s", "t_server_s")
+Found = TypeVar("Found")
 
 
 class Place(Record):
@@ -34,6 +37,60 @@ class Hop(Record):
     bandwidth_bytes_per_s: Rate
     back_bytes_per_s: Rate | None = None
     rtt_s: Amount
+
+
+class _Counts(Record):
+    x1: Count | None = None
+    x2: Count | None = None
+
+
+_COUNTS = tuple(_Counts.model_fields)
+
+
+def from_counts(data: Any, read: Callable[[Any], Found], context: object) -> Found:
+    """What `read` makes of a split's keys, with `n_layers` in place of `x1` and `x2`, of which it is the sum.
+
+    A file of two places names the layers of the first, and has only the number of the others. Raises InvalidError where
+    `x1` is not the number of `edge_layers`, and where a file lacks one of the two.
+    """
+    is_file = context == FROM_FILE
+    if not isinstance(data, Mapping) or not (is_file or any(key in data for key in _COUNTS)):
+        return read(data)
+    problems = [Problem("n_layers", "is not a key of this schema")] if is_file and "n_layers" in data else []
+    keys = {key: value for key, value in data.items() if key not in (*_COUNTS, "n_layers")}
+    counts = {key: data[key] for key in _COUNTS if key in data}
+    try:
+        found = _Counts.model_validate(counts)
+    except ValidationError as error:
+        found, counts = _Counts(), {}
+        problems += problems_of(error)
+    else:
+        problems += _missing_or_wrong(found, counts, keys.get("edge_layers"))
+    if len(counts) == len(_COUNTS):
+        keys["n_layers"] = None if found.x1 is None or found.x2 is None else found.x1 + found.x2
+    try:
+        record = read(keys)
+    except ValidationError as error:
+        rest = [one for one in problems_of(error) if one.path != "n_layers"]
+        raise InvalidError([*rest, *(problems or [Problem(key, "is missing") for key in _COUNTS if key not in counts])]) from None
+    if problems:
+        raise InvalidError(problems)
+    return record
+
+
+def _missing_or_wrong(found: _Counts, given: Mapping[str, Any], edge_layers: object) -> Iterator[Problem]:
+    if edge_layers is not None or found != _Counts():
+        yield from (Problem(key, "is missing") for key in _COUNTS if given.get(key) is None)
+    if isinstance(edge_layers, list | tuple) and found.x1 not in (None, len(edge_layers)):
+        yield Problem("x1", f"got {found.x1}, but edge_layers are {len(edge_layers)}")
+
+
+def with_counts(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a file for those of a split: `x1` and `x2` where `n_layers` stands."""
+    n_edge, n_layers = len(found["edge_layers"] or ()), found["n_layers"]
+    counts = {"x1": None, "x2": None} if n_layers is None else {"x1": n_edge, "x2": n_layers - n_edge}
+    return {short: number for key, value in found.items()
+            for short, number in (counts.items() if key == "n_layers" else [(key, value)])}  # fmt: skip
 
 
 def from_two(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:

@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping
 from math import isclose
 from typing import Any, ClassVar, Literal, Self, cast
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
@@ -15,6 +22,7 @@ from lmos_opt.formulation.memory import MemoryModel, edge_memory
 from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import NUMBERED
+from lmos_opt.places import from_counts, with_counts
 from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
@@ -135,7 +143,7 @@ class Setting(Record):
 
 
 class Plan(Document):
-    """A chosen split: `edge_layers` run at the edge, `crossing` is sent, the rest runs at the server.
+    """A chosen split: `edge_layers` out of `n_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
     `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
@@ -148,8 +156,7 @@ class Plan(Document):
     schema_: Literal["lmos.plan/1"] = Field("lmos.plan/1", alias="schema")
     network: PlannedNetwork | None
     edge_layers: tuple[Name, ...]
-    x1: Count
-    x2: Count
+    n_layers: Count
     crossing: tuple[CrossingTensor, ...]
     codec: CodecName = RAW
     predicted: dict[Name, Value]
@@ -159,18 +166,31 @@ class Plan(Document):
     solution: dict[Text, Value] | None = None
     unpredicted: dict[Name, Text] = Field(default_factory=dict)
 
+    @property
+    def x1(self) -> int:
+        """How many layers run at the edge."""
+        return len(self.edge_layers)
+
+    @property
+    def x2(self) -> int:
+        """How many layers run at the server."""
+        return self.n_layers - self.x1
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES
                     if stage not in self.predicted and stage not in self.unpredicted]
-        if self.x1 != len(self.edge_layers):
-            problems.append(Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers)}"))
         problems += self._repeated_names()
         if self.policy is not None and self.policy.over != "bandwidth":
             problems.append(Problem("policy.over", f"got {self.policy.over!r}, expected 'bandwidth'"))
         if problems:
             raise InvalidError(problems)
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        return from_counts(data, handler, info.context)
 
     def _repeated_names(self) -> Iterator[Problem]:
         first: dict[str, int] = {}
@@ -181,7 +201,7 @@ class Plan(Document):
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = serialise(self)
+        found: dict[str, object] = with_counts(serialise(self))
         for key in ("policy", "solution", "unpredicted"):
             if not getattr(self, key):
                 found.pop(key, None)
@@ -223,8 +243,7 @@ def make_plan(
         schema="lmos.plan/1",
         network=network,
         edge_layers=ordered,
-        x1=len(ordered),
-        x2=len(instance.layers) - len(ordered),
+        n_layers=len(instance.layers),
         crossing=tuple(t for name in instance.crossing(edge) for t in _tensors(instance, name, profile)),
         codec=RAW if instance.coding is None else instance.coding.codec,
         predicted=predicted,

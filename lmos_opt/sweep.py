@@ -288,6 +288,6 @@ def _frame(rows: list[list[dict[str, Any]]], labels: Sequence[Mapping[str, Any]]
 
 _TINY = Front(instance="tiny", objectives=(ObjectiveInfo(name="latency", unit="s", sense="min"),
                                            ObjectiveInfo(name="memory", unit="B", sense="max")),
-              points=(Point(values={"latency": 1.0, "memory": 0}, edge_layers=(), x1=0, x2=1),), solves=0, seconds=0.0,
+              points=(Point(values={"latency": 1.0, "memory": 0}, edge_layers=(), n_layers=1),), solves=0, seconds=0.0,
               solver=SolverInfo(name="none", version=""))  # fmt: skip
 """A front to try the words of a rule on."""

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from typing import TYPE_CHECKING, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    model_serializer,
+    model_validator,
+)
 
 from lmos_opt.errors import InfeasibleError, InputError, InvalidError, Problem
 from lmos_opt.files import (
@@ -24,6 +31,7 @@ from lmos_opt.files import (
 )
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.imports import late
+from lmos_opt.places import from_counts, with_counts
 from lmos_opt.units import parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -38,26 +46,42 @@ class Stretch(Record):
     """Where one split is chosen: from `low` on and below `high` (the last stretch: `high` included).
 
     At bandwidth B the split takes `fixed_s + crossing_bytes / B` seconds. Where the rule admits no split (a latency
-    budget below the least latency), the six of the split are None.
+    budget below the least latency), everything of the split is None.
     """
 
     low: Value
     high: Value
     edge_layers: tuple[Name, ...] | None
-    x1: Count | None
-    x2: Count | None
+    n_layers: Count | None
     fixed_s: Amount | None
     crossing_bytes: Count | None
     memory_bytes: Count | None
 
+    @property
+    def x1(self) -> int | None:
+        """How many of the layers run at the edge; None where there is no split."""
+        return None if self.edge_layers is None else len(self.edge_layers)
+
+    @property
+    def x2(self) -> int | None:
+        """How many of the layers run at the server; None where there is no split."""
+        return None if self.n_layers is None else self.n_layers - len(self.edge_layers or ())
+
+    @model_serializer(mode="wrap")
+    def _with_counts(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return with_counts(serialise(self))
+
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        split = (self.edge_layers, self.x1, self.x2, self.fixed_s, self.crossing_bytes, self.memory_bytes)
+        split = (self.edge_layers, self.n_layers, self.fixed_s, self.crossing_bytes, self.memory_bytes)
         if None in split and any(value is not None for value in split):
             raise InvalidError([Problem("edge_layers", "expected a whole split, or null for all that it consists of")])
-        if self.x1 is not None and self.x1 != len(self.edge_layers or ()):
-            raise InvalidError([Problem("x1", f"got {self.x1}, but edge_layers are {len(self.edge_layers or ())}")])
         return self
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        return from_counts(data, handler, info.context)
 
     def latency_s(self, bandwidth: float) -> float:
         """The split's latency (s) at a bandwidth (B/s); infinite where there is no split."""

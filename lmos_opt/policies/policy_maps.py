@@ -215,8 +215,7 @@ def _policy(instance: Instance, rule: str, over: Over, memory_model: MemoryModel
         layers = None if line is None else tuple(name for name in instance.names if name in line.edge)
         found.append(Stretch(
             low=start, high=end, edge_layers=layers,
-            x1=None if layers is None else len(layers),
-            x2=None if layers is None else len(instance.layers) - len(layers),
+            n_layers=None if layers is None else len(instance.layers),
             fixed_s=None if line is None else float(line.fixed_s),
             crossing_bytes=None if line is None else line.crossing_bytes,
             memory_bytes=None if line is None else line.memory_bytes,

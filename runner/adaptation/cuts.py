@@ -89,10 +89,8 @@ class Choice:
 
 def plans_of(plan: Plan, choice: Choice) -> list[Plan]:
     """A plan for each cut, the plan itself first. What crosses, and what is predicted, is filled in only there."""
-    n_layers = plan.x1 + plan.x2
     others = [cut for cut in choice.different() if cut != choice.planned]
-    return [plan, *(plan.model_copy(update={"edge_layers": cut.edge_layers, "x1": cut.x1, "x2": n_layers - cut.x1, "crossing": ()})
-                    for cut in others)]  # fmt: skip
+    return [plan, *(plan.model_copy(update={"edge_layers": cut.edge_layers, "crossing": ()}) for cut in others)]
 
 
 def check_memory(plans: Sequence[Plan], traced: TracedNetwork) -> None:

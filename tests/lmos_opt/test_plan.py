@@ -162,3 +162,28 @@ def test_fault_18_more_than_the_runner_carries_is_said_and_refused(n_bytes, why)
         with pytest.raises(InputError) as caught:
             check_sendable(plan, "plan.json")
         assert str(caught.value) == f"plan.json: crossing: {why}; choose another split"
+
+
+def test_a_changed_edge_changes_the_counts_and_a_file_says_both():
+    plan = plan_example()
+    moved = plan.model_copy(update={"edge_layers": ()})
+    assert (moved.x1, moved.x2) == (0, plan.x1 + plan.x2) == (0, plan.n_layers)
+    data = plan.to_dict()
+    keys = list(data)
+    assert keys[keys.index("edge_layers") :][:3] == ["edge_layers", "x1", "x2"]
+    assert "n_layers" not in data
+
+
+@pytest.mark.parametrize(("changes", "complaint"), [
+    ({"x2": -1}, "x2: got -1, expected"), ({"x1": None}, "x1: is missing"), ({"n_layers": 3}, "n_layers: is not a key of this schema"),
+])  # fmt: skip
+def test_counts_of_a_plan_s_file_are_looked_at(changes, complaint):
+    with pytest.raises(InputError, match=complaint):
+        Plan.from_dict(plan_example().to_dict() | changes, "plan.json")
+
+
+def test_a_plan_s_file_without_a_count_is_refused():
+    data = plan_example().to_dict()
+    del data["x2"]
+    with pytest.raises(InputError, match=r"^plan.json: x2: is missing$"):
+        Plan.from_dict(data, "plan.json")
