@@ -82,7 +82,7 @@ class TracedNetwork:
     @cached_property
     def returned(self) -> frozenset[str]:
         """The layers of which the network's output holds a tensor."""
-        held = set(next(reversed(self.graph_module.graph.nodes)).all_input_nodes)
+        held = set(next(iter(reversed(self.graph_module.graph.nodes))).all_input_nodes)
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
     def profile(self, *, name: str | None = None, network: NetworkSource | None = None) -> NetworkProfile:
