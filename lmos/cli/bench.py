@@ -382,9 +382,12 @@ def bench_zoo(
     ] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="What one network may take.")] = "10min",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    kept: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Results, a line each as they come; those in it are not visited again.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Splits more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole."""
     from lmos.commands import bench_zoo as command
 
-    command.run(names, timeout, output, as_json)
+    command.run(names, timeout, output, kept, as_json)

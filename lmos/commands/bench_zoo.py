@@ -25,8 +25,8 @@ _PAGE = """\
 
 `lmos bench zoo` builds these networks with seeded weights, traces each at what its source says it takes, and splits it at five
 random cuts: edge sets that hold whatever their layers read. Each time the two halves' result is compared with the whole network's,
-bit for bit. A whole part is one that cannot be followed, or hides its structure, and stays one layer. The seconds are those of
-tracing, {median:.1f} in the median, on the machine that made this page; others worked on it meanwhile.
+bit for bit. A whole part is one that cannot be followed, or hides its structure, and stays one layer. The seconds are
+those of one core that tracing took (`torch.set_num_threads(1)`), {median:.1f} in the median.
 
 A command wrote this page; without `--names` it writes it again, where `lmos[timm,hf]`, torchaudio and ultralytics are installed:
 
@@ -42,12 +42,12 @@ class ZooError(LmosError):
     """Halves of a network that do not give what it gives whole."""
 
 
-def run(names: str | None, timeout: str, output: Path | None, as_json: bool) -> None:
+def run(names: str | None, timeout: str, output: Path | None, kept: Path | None, as_json: bool) -> None:
     """Visit and print, or write the page. InputError where no name matches, ZooError where a cut differs."""
     if find_spec("torch") is None:
         raise MissingExtraError("the zoo", "torch")
     from lmos.bench.zoo.names import zoo
-    from lmos.bench.zoo.tour import tour
+    from lmos.bench.zoo.tour import resumed
 
     if output is not None:
         checked_suffix(output, [".md"])
@@ -56,7 +56,7 @@ def run(names: str | None, timeout: str, output: Path | None, as_json: bool) -> 
     if not chosen:
         raise InputError("--names", f"{names!r} matches no network of the zoo")
     with activity("visiting") as tell:
-        found = tour(chosen, parse_time(timeout, "--timeout"), tell)
+        found = resumed(chosen, parse_time(timeout, "--timeout"), kept, tell)
     if output is not None:
         write_atomically(output, page(found).encode())
     if as_json:

@@ -92,10 +92,10 @@ def capture_batches_with_export(module: nn.Module, *example: Tensor, call: Call 
         raise ValueError("its inputs have no batch in common")
     pair = [torch.cat([t, t]) if batch == 1 and t.dim() else t for t in example]  # 1 would be taken for a constant
     program = _exported(module, pair, call, [{0: torch.export.Dim.AUTO} if t.dim() else None for t in example])
-    ranges = list(program.range_constraints.values())
+    ranges = program.range_constraints.values()
     # code of torch's own that checks further conditions on shapes; absent in older versions, where they are unknown
     conditions = [code for code in getattr(program, "_guards_code", ["unknown"]) if not _SAME_BATCH.fullmatch(str(code))]
-    if len(ranges) != 1 or ranges[0].lower > 2 or str(ranges[0].upper) != "int_oo" or conditions:
+    if not ranges or any(found.lower > 2 or str(found.upper) != "int_oo" for found in ranges) or conditions:
         raise ValueError("the graph depends on the batch")
     return _unlifted(program)
 

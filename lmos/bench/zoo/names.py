@@ -71,7 +71,9 @@ _TRANSFORMERS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "t5": ("t5", "T5Model", {"d_model": 32, "d_kv": 16, "d_ff": 64, "num_layers": 2, "num_heads": 2, "vocab_size": 200}),
     "vit": ("vit", "ViTForImageClassification", _VISION),
     "wav2vec2": ("wav2vec2", "Wav2Vec2ForCTC", _SOUND),
-    "whisper": ("whisper", "WhisperModel", {**_PAIR, "num_mel_bins": 8, "max_source_positions": 50, "max_target_positions": 64}),
+    "whisper": ("whisper", "WhisperModel", {**_PAIR, "pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3,
+                                             "decoder_start_token_id": 4, "num_mel_bins": 8, "max_source_positions": 50,
+                                             "max_target_positions": 64}),
 }  # fmt: skip
 _OWN = "bidirectional_gru conformer conv_tasnet deepspeech lstm_tagger rnn_elman unet wav2letter yolo11n yolov8n_seg"
 

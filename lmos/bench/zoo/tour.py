@@ -9,30 +9,58 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from pathlib import Path
 
 from lmos.bench.zoo.visit import Visited
+from lmos_opt.errors import InputError
 
 MOST_BYTES = 6 * 2**30
 """A process that has held so much is ended after its network, and the next begins in a new one."""
 
 
-def tour(names: Sequence[str], timeout_s: float, tell: Callable[[str], None] = lambda what: None) -> list[Visited]:
-    """What comes of each network, in their order; one that takes longer is refused with that as the reason."""
-    found: list[Visited] = []
-    while len(found) < len(names):
+def tour(names: Sequence[str], timeout_s: float, tell: Callable[[str], None] = lambda what: None) -> Iterator[Visited]:
+    """What comes of each network, in their order, as it comes; one that takes longer is refused with that as the reason."""
+    done = 0
+    while done < len(names):
         with _process() as process:
-            for name in names[len(found) :]:
-                tell(f"{len(found) + 1} of {len(names)}: {name}")
+            for name in names[done:]:
+                done += 1
+                tell(f"{done} of {len(names)}: {name}")
                 line = _asked(process, name, timeout_s)
                 if line is None:
-                    found.append(Visited(name, reason=f"takes longer than {timeout_s:g} s, or its process ended"))
+                    yield Visited(name, reason=f"takes longer than {timeout_s:g} s, or its process ended")
                     break
                 fields = json.loads(line)
                 peak = fields.pop("peak_bytes")
-                found.append(Visited(**fields))
+                yield Visited(**fields)
                 if peak > MOST_BYTES:
                     break
-    return found
+
+
+def resumed(names: Sequence[str], timeout_s: float, kept: Path | None, tell: Callable[[str], None]) -> list[Visited]:
+    """As `tour`, but networks with a line in the file `kept` are not visited again, and each that is gets its line at once.
+
+    InputError for a file that holds other lines.
+    """
+    before = {} if kept is None else {one.network: one for one in _kept(kept)}
+    found = dict(before)
+    for one in tour([name for name in names if name not in before], timeout_s, tell):
+        found[one.network] = one
+        if kept is not None:
+            with kept.open("a") as file:
+                file.write(json.dumps(asdict(one)) + "\n")
+    return [found[name] for name in names]
+
+
+def _kept(path: Path) -> Iterator[Visited]:
+    lines = path.read_text().splitlines() if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            yield Visited(**json.loads(line))
+        except (ValueError, TypeError):
+            raise InputError(str(path), f"line {number} is no network of a zoo visited before; name a file that --kept wrote, "
+                                        "or a new one") from None  # fmt: skip
 
 
 @contextmanager

@@ -31,8 +31,8 @@ CUTS = 5
 
 @dataclass(frozen=True)
 class Visited:
-    """What came of a network: its layers, those of them that are parts kept whole, work and parameters, seconds to build and to
-    trace it; how many cuts were compared, and how many differ from the whole; or the reason why there is no profile."""
+    """What came of a network: its layers, those of them that are parts kept whole, work and parameters, the processor's seconds
+    to build and to trace it; how many cuts were compared, and how many differ from the whole; or why there is no profile."""
 
     network: str
     layers: int = 0
@@ -48,17 +48,17 @@ class Visited:
 
 def visit(name: str, folder: Path) -> Visited:
     """Raises nothing of LmosError: a network without a profile says why."""
-    begin = time.perf_counter()
+    begin = time.process_time()
     try:
         builder = builder_of(name, folder)
         module = build_network(builder, "seeded:0", allow_code=True)
         example = _example(name, builder, module)
-        built = time.perf_counter()
+        built = time.process_time()
         traced = trace_network(module, example)
         profile = profile_traced(traced)
     except LmosError as error:
-        return Visited(name, reason=str(error), build_s=time.perf_counter() - begin)
-    traced_at = time.perf_counter()
+        return Visited(name, reason=str(error), build_s=time.process_time() - begin)
+    traced_at = time.process_time()
     found: dict[str, Any] = {"layers": len(profile.layers), "opaque": len(traced.opaque), "gmacs": profile.total_macs / 1e9,
              "params": profile.total_params, "build_s": built - begin, "trace_s": traced_at - built}  # fmt: skip
     try:

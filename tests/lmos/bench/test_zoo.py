@@ -72,9 +72,9 @@ def _nothing():
 def test_the_page_says_what_was_traced_and_what_differs(tmp_path, monkeypatch):
     found = [Visited("resnet18", 69, trace_s=1.0, cuts=5), Visited("hf:bert", 70, opaque=1, trace_s=3.0, cuts=5, different=2),
              Visited("alexnet", reason="it is | odd")]  # fmt: skip
-    monkeypatch.setattr(tour, "tour", lambda names, timeout_s, tell: found)
+    monkeypatch.setattr(tour, "tour", lambda names, timeout_s, tell: iter(found))
     with pytest.raises(bench_zoo.ZooError, match="hf:bert"):
-        bench_zoo.run("*", "1s", tmp_path / "zoo.md", True)
+        bench_zoo.run("resnet18,hf:bert,alexnet", "1s", tmp_path / "zoo.md", None, True)
     page = (tmp_path / "zoo.md").read_text()
     assert page.startswith("# The zoo: 2 of 3 architectures traced, 2 of 10 cuts differ\n")
     assert "| hf:bert | 70 | 1 | 0.000 | 0 | 3.0 | 2 of 5 |" in page
@@ -83,4 +83,16 @@ def test_the_page_says_what_was_traced_and_what_differs(tmp_path, monkeypatch):
 
 def test_names_that_match_nothing_are_refused():
     with pytest.raises(InputError, match="matches no network of the zoo"):
-        bench_zoo.run("nothing*", "1s", None, False)
+        bench_zoo.run("nothing*", "1s", None, None, False)
+
+
+def test_networks_with_a_kept_line_are_not_visited_again(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(tour, "tour", lambda names, timeout_s, tell: (asked.append(name) or Visited(name, 3) for name in names))
+    kept = tmp_path / "zoo.jsonl"
+    assert [one.network for one in tour.resumed(["a", "b"], 1.0, kept, print)] == ["a", "b"]
+    assert [one.network for one in tour.resumed(["c", "b", "a"], 1.0, kept, print)] == ["c", "b", "a"]
+    assert asked == ["a", "b", "c"]
+    kept.write_text("no result\n")
+    with pytest.raises(InputError, match=r"zoo\.jsonl.*line 1"):
+        tour.resumed(["a"], 1.0, kept, print)

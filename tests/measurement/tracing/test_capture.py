@@ -9,8 +9,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from measurement.tracing.calls import call_of
 from measurement.tracing.capture import (
     attribute,
+    capture_batches_with_export,
     capture_whole_with_fx,
     capture_with_export,
     capture_with_fx,
@@ -79,3 +81,19 @@ def test_what_stands_under_a_path():
     assert attribute(module, "layers.0.bias") is module.layers[0].bias
     with pytest.raises(AttributeError):
         attribute(module, "layers.7")
+
+
+class Unrolled(nn.Module):
+    """Two inputs whose batches never meet, and a loop over a size, which torch.fx cannot follow."""
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        for k in range(x.shape[1]):
+            x = x + k
+        return x, y * 2
+
+
+def test_a_graph_of_several_inputs_stands_for_any_batch_where_each_of_them_does():
+    call, example = call_of(Unrolled(), (torch.rand(1, 2), torch.rand(1, 3)), "unrolled")
+    graph = capture_batches_with_export(Unrolled(), *example, call=call)
+    pair = torch.rand(5, 2), torch.rand(5, 3)
+    assert all(map(torch.equal, graph(*pair), Unrolled()(*pair)))
