@@ -175,7 +175,8 @@ def test_a_changed_edge_changes_the_counts_and_a_file_says_both():
 
 
 @pytest.mark.parametrize(("changes", "complaint"), [
-    ({"x2": -1}, "x2: got -1, expected"), ({"x1": None}, "x1: is missing"), ({"n_layers": 3}, "n_layers: is not a key of this schema"),
+    ({"x2": -1}, "x2: got -1, expected"), ({"x1": None}, "x1: is missing"),
+    ({"n_layers": 3}, "n_layers: is not a key of this schema"),
 ])  # fmt: skip
 def test_counts_of_a_plan_s_file_are_looked_at(changes, complaint):
     with pytest.raises(InputError, match=complaint):
