@@ -13,10 +13,9 @@ from lmos_opt.errors import InputError
 from lmos_opt.files import input_errors
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork, picture_or_first
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec, Timing
 from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
-from measurement import codecs
-from measurement.codec_effects import measure_codec
+from measurement import here
 from measurement.errors import UntraceableError
 from measurement.networks import build_network, is_open
 from measurement.networks.conventions import conventions_of
@@ -24,7 +23,7 @@ from measurement.networks.hollow import HollowNetwork
 from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
-from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
+from measurement.timing import BUDGET_S, PRECISION
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
 from runner.errors import RunnerError
@@ -76,24 +75,23 @@ def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
                  budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
-    """The profile with this machine's times, and what an exchange costs here; builds its network again."""
-    source, images = _network_of(profile, "it cannot be timed")
+    """The profile with this machine's times over a bundled picture, and what an exchange costs here; says what is under way."""
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on this machine") as tell:
-        module = build_network(source.builder, source.weights, allow_code=True)
-        timed = timed_profile(profile, module, images.load(0), threads=threads, precision=precision,
-                              budget_s=budget_s)  # fmt: skip
+        images = _images(profile)
+        timed = here.time_profile(profile, None if images is None else images.load(0), threads=threads, precision=precision,
+                                  budget_s=budget_s, allow_code=True)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
 
 
-def _network_of(profile: NetworkProfile, why: str) -> tuple[NetworkSource, Images]:
-    """What builds the network again, and inputs for it; InputError where nothing does, so `why`."""
-    source = profile.network
-    if source is None:
-        raise InputError(profile.name, f"names no network to build, so {why}")
-    planned = PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, **inputs_of(profile))
-    return source, find_images(planned, None)
+def _images(profile: NetworkProfile) -> Images | None:
+    """Inputs for the network that the profile names, if it names one: bundled pictures where it takes pictures."""
+    if profile.network is None:
+        return None
+    planned = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
+                             **inputs_of(profile))  # fmt: skip
+    return find_images(planned, None)
 
 
 def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
@@ -104,22 +102,17 @@ def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfi
     except (RunnerError, OSError) as error:
         err().print(f"lmos: what an exchange costs here is not known and counts as 0: {error}", soft_wrap=True)
         return profile
-    measured: dict[str, str | int | float] = {"exchange_s": found.value, "exchange_low_s": found.low, "exchange_high_s": found.high}
-    return profile.model_copy(update={"timing": {**(profile.timing or {}), **measured}})
+    measured = {"exchange_s": found.value, "exchange_low_s": found.low, "exchange_high_s": found.high}
+    return profile.model_copy(update={"timing": (profile.timing or Timing()).model_copy(update=measured)})
 
 
 def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int | None) -> NetworkProfile:
     """The profile with what codecs make of its tensors, measured on this machine over the bundled pictures."""
-    wanted = [codecs.get(name) for name in names]
-    source, images = _network_of(profile, "its codecs cannot be measured")
-    found = dict(profile.codecs or {})
-    with activity(f"building {source.builder}") as tell, torch_threads(threads):
-        module = build_network(source.builder, source.weights, allow_code=True)
-        inputs = [images.load(k) for k in range(len(images))]
-        for codec in wanted:
-            tell(f"measuring {codec.name} on this machine")
-            found[codec.name] = measure_codec(profile, module, codec, inputs, images.what)
-    return profile.model_copy(update={"codecs": found})
+    with activity(f"building {profile.name}") as tell:
+        images = _images(profile)
+        inputs = None if images is None else [images.load(k) for k in range(len(images))]
+        about = here.RANDOM if images is None else images.what
+        return here.measure_codecs(profile, names, inputs, about=about, threads=threads, allow_code=True, tell=tell)
 
 
 def weights_of(builder: str, asked: str | None) -> str:

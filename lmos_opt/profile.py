@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
-from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Record
+from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Number, Record, Text
 from lmos_opt.graph import check_order
 from lmos_opt.imports import late
 from lmos_opt.preprocessing import Labels, Preprocessing
@@ -20,7 +20,8 @@ from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, TensorSpec, brief
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DTYPE_BYTES", "Granularity", "InputSpec", "NetworkProfile", "NetworkSource", "ProfileLayer", "TensorSpec", "Work"]
+__all__ = ["DTYPE_BYTES", "Granularity", "InputSpec", "NetworkProfile", "NetworkSource", "ProfileLayer", "TensorSpec", "Timing",
+           "Work"]  # fmt: skip
 
 Granularity = Literal["module", "paper"]
 
@@ -124,6 +125,46 @@ class ProfileLayer(Record):
         return found
 
 
+class Timing(Record):
+    """How a profile's `t_local_s` were measured; what a profile of an earlier version does not say is None.
+
+    `repeats` runs with `threads` threads ended for the reason `ended`: `precision` (of the medians) was reached, or the `budget_s`
+    spent. `whole_s` is the median of the network run undivided, between `whole_low_s` and `whole_high_s`; `sum_s` what the layers
+    took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
+    `restart_s` is what a half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of the
+    machine costs beside its bytes. Further conditions may stand beside them.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Detail]
+    torch: Text | None = None
+    threads: Count | None = None
+    cpu: Text | None = None
+    repeats: Count | None = None
+    ended: Literal["precision", "budget"] | None = None
+    precision: Amount | None = None
+    budget_s: Amount | None = None
+    interval: Text | None = None
+    outliers: Count | None = None
+    whole_outliers: Count | None = None
+    outlier_rule: Text | None = None
+    whole_s: Amount | None = None
+    whole_low_s: Amount | None = None
+    whole_high_s: Amount | None = None
+    sum_s: Amount | None = None
+    difference_s: Number | None = None
+    clock_s: Amount | None = None
+    scale: Amount | None = None
+    restart_s: Amount | None = None
+    exchange_s: Amount | None = None
+    exchange_low_s: Amount | None = None
+    exchange_high_s: Amount | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return {key: value for key, value in serialise(self).items() if value is not None}
+
+
 class NetworkProfile(Document):
     """A network's layers in topological order, with arcs (`inputs`), work and bytes.
 
@@ -145,7 +186,7 @@ class NetworkProfile(Document):
     arguments: dict[Name, Argument] | None = None
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
-    timing: dict[Name, Detail] | None = None
+    timing: Timing | None = None
     codecs: dict[CodecName, MeasuredCodec] | None = None
 
     @model_validator(mode="after")
@@ -199,11 +240,7 @@ class NetworkProfile(Document):
 
         The runner's own part, and twice what a half takes longer because it begins after a rest: each side waits for the other.
         """
-        found = self.timing or {}
-        exchange_s, restart_s = (found.get(key, 0.0) for key in ("exchange_s", "restart_s"))
-        if isinstance(exchange_s, str) or isinstance(restart_s, str) or min(exchange_s, restart_s) < 0:
-            return 0.0
-        return exchange_s + 2 * restart_s
+        return 0.0 if self.timing is None else (self.timing.exchange_s or 0.0) + 2 * (self.timing.restart_s or 0.0)
 
     def layer(self, name: str) -> ProfileLayer:
         """The layer of that name; KeyError where there is none."""

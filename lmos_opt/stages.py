@@ -12,7 +12,7 @@ from math import fsum
 
 from lmos_opt.device import LOCAL
 from lmos_opt.instance import Instance
-from lmos_opt.profile import NetworkProfile, ProfileLayer
+from lmos_opt.profile import NetworkProfile, ProfileLayer, Timing
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,9 @@ def stage_intervals(times: StageTimes, profile: NetworkProfile, edge: frozenset[
     if at_edge:
         found["t_edge_s"] = _around(times.t_edge_s, layers, lambda layer: layer.name in edge)
     if at_edge and at_server and rtt_s == profile.exchange_s and times.t_server_s:
-        timing = profile.timing or {}
-        middle, low, high = (timing.get(key) for key in ("exchange_s", "exchange_low_s", "exchange_high_s"))
-        if isinstance(middle, float) and isinstance(low, float) and isinstance(high, float):
+        timing = profile.timing or Timing()
+        middle, low, high = timing.exchange_s, timing.exchange_low_s, timing.exchange_high_s
+        if middle is not None and low is not None and high is not None:
             found["t_tx_s"] = (times.t_tx_s - middle + low, times.t_tx_s - middle + high)
     if at_server:
         found["t_server_s"] = _around(times.t_server_s, layers, lambda layer: layer.name not in edge)

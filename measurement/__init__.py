@@ -13,6 +13,7 @@ from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
     from measurement.errors import UntraceableError
+    from measurement.here import measure_codecs, time_profile
     from measurement.profiling import profile_network
     from measurement.timing import time_layers, timed_profile
     from measurement.tracing import TracedLayer, TracedNetwork, trace, trace_network
@@ -21,8 +22,10 @@ _HOME = {
     "TracedLayer": "tracing",
     "TracedNetwork": "tracing",
     "UntraceableError": "errors",
+    "measure_codecs": "here",
     "profile_network": "profiling",
     "time_layers": "timing",
+    "time_profile": "here",
     "timed_profile": "timing",
     "trace": "tracing",
     "trace_network": "tracing",
@@ -41,8 +44,10 @@ __all__ = [
     "TracedLayer",
     "TracedNetwork",
     "UntraceableError",
+    "measure_codecs",
     "profile_network",
     "time_layers",
+    "time_profile",
     "timed_profile",
     "trace",
     "trace_network",

@@ -48,7 +48,9 @@ def compare(networks: Sequence[str], folder: Path, threads: int | None, tell: Ca
     for network in networks:
         profile = _timed(network, folder / f"{network}.json", threads, tell)
         samples += [Sample(network, sample.work, sample.seconds) for sample in samples_of(profile)]
-        whole_s[network] = float((profile.timing or {})["whole_s"])
+        assert profile.timing is not None  # timed just now, or kept of such a time
+        assert profile.timing.whole_s is not None
+        whole_s[network] = profile.timing.whole_s
     tell("fitting")
     left_out, alone = leave_one_out(samples, whole_s), fit(micro)
     return [Predicted(network, whole_s[network], left_out[network],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from lmos.output import table
-from lmos_opt.profile import NetworkProfile, ProfileLayer
+from lmos_opt.profile import NetworkProfile, ProfileLayer, Timing
 from lmos_opt.units import counted, format_size, format_time
 
 TOP = 6
@@ -33,32 +33,28 @@ def profile_tables(profile: NetworkProfile, every: bool = False) -> Iterator[obj
     where = ["time here", "sure to", "memory here"] if profile.is_timed else ["inputs"]
     yield table(title, ["#", "layer", "kind", "MMACs", "weights", "output", "bytes", *where], rows,
                 left=[1, 2] if profile.is_timed else [1, 2, 7])
-    if profile.is_timed and "ended" in (profile.timing or {}):
-        yield timing_lines(profile)
+    if profile.is_timed and profile.timing is not None and profile.timing.ended is not None:
+        yield timing_lines(profile.timing)
 
 
-def timing_lines(profile: NetworkProfile) -> str:
-    """How the times came about, a sentence a line; what an older profile does not say is left out."""
-    timing = profile.timing or {}
-
-    def number(key: str) -> float:
-        found = timing.get(key, 0.0)
-        return 0.0 if isinstance(found, str) else float(found)
-
-    why = {"precision": f"until medians were sure to {number('precision'):.0%}",
-           "budget": f"until {format_time(number('budget_s'))} were spent, before medians were sure to "
-                     f"{number('precision'):.0%}"}  # fmt: skip
+def timing_lines(timing: Timing) -> str:
+    """How the times came about, a sentence a line; what an older profile does not say counts as 0."""
+    sure = f"medians were sure to {timing.precision or 0:.0%}"
+    why = f"until {sure}" if timing.ended == "precision" else f"until {_time(timing.budget_s)} were spent, before {sure}"
     lines = [
-        f"{counted(int(number('repeats')), 'run')} with {counted(int(number('threads')), 'thread')}, "
-        f"{why.get(str(timing['ended']), '')}; "
-        f"{timing['outliers']} times of layers lay far from their medians ({timing['outlier_rule']})",
-        f"the whole network takes {format_time(number('whole_s'))} ({format_time(number('whole_low_s'))} to "
-        f"{format_time(number('whole_high_s'))}); its layers, read one by one, {format_time(number('sum_s'))}: "
-        f"{format_time(number('clock_s'))} of it for the clock, the rest times {number('scale'):.3f} is the whole's",
-        f"a half that begins after a rest takes {format_time(number('restart_s'))} longer"
-        + (f"; an exchange costs {format_time(number('exchange_s'))} beside its bytes" if "exchange_s" in timing else ""),
+        f"{counted(timing.repeats or 0, 'run')} with {counted(timing.threads or 0, 'thread')}, {why}; "
+        f"{counted(timing.outliers or 0, 'time')} of layers lay far from their medians ({timing.outlier_rule})",
+        f"the whole network takes {_time(timing.whole_s)} ({_time(timing.whole_low_s)} to {_time(timing.whole_high_s)}); its "
+        f"layers, read one by one, {_time(timing.sum_s)}: {_time(timing.clock_s)} of it for the clock, the rest times "
+        f"{timing.scale or 0:.3f} is the whole's",
+        f"a half that begins after a rest takes {_time(timing.restart_s)} longer"
+        + ("" if timing.exchange_s is None else f"; an exchange costs {_time(timing.exchange_s)} beside its bytes"),
     ]
     return "\n".join(lines)
+
+
+def _time(seconds: float | None) -> str:
+    return format_time(seconds or 0.0)
 
 
 def _rankings(profile: NetworkProfile) -> dict[str, list[int]]:

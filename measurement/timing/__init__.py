@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import InputError
-from lmos_opt.profile import NetworkProfile
+from lmos_opt.profile import NetworkProfile, Timing
 from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.timing.held import held_bytes
 from measurement.timing.stepping import Steps
@@ -130,27 +130,27 @@ def timed_profile(
         found = times.layers[layer.name]
         layers.append(layer.model_copy(update={"t_local_s": found.value, "t_local_low_s": found.low,
                                                "t_local_high_s": found.high, "peak_local_bytes": held[layer.name]}))
-    timing = {
-        "torch": torch.__version__,
-        "threads": times.threads,
-        "cpu": cpu_name(),
-        "repeats": times.repeats,
-        "ended": times.ended,
-        "precision": precision,
-        "budget_s": budget_s,
-        "interval": f"{CONFIDENCE:.0%} of the median, by order statistics",
-        "outliers": sum(found.outliers for found in times.layers.values()),
-        "whole_outliers": times.whole.outliers,
-        "outlier_rule": f"farther from the median than {FAR:g} scaled median absolute deviations; counted, and kept",
-        "whole_s": times.whole.value,
-        "whole_low_s": times.whole.low,
-        "whole_high_s": times.whole.high,
-        "sum_s": times.sum_s,
-        "difference_s": times.sum_s - times.whole.value,
-        "clock_s": times.clock_s,
-        "scale": times.scale,
-        "restart_s": times.restart_s,
-    }
+    timing = Timing(
+        torch=torch.__version__,
+        threads=times.threads,
+        cpu=cpu_name(),
+        repeats=times.repeats,
+        ended=times.ended,
+        precision=precision,
+        budget_s=budget_s,
+        interval=f"{CONFIDENCE:.0%} of the median, by order statistics",
+        outliers=sum(found.outliers for found in times.layers.values()),
+        whole_outliers=times.whole.outliers,
+        outlier_rule=f"farther from the median than {FAR:g} scaled median absolute deviations; counted, and kept",
+        whole_s=times.whole.value,
+        whole_low_s=times.whole.low,
+        whole_high_s=times.whole.high,
+        sum_s=times.sum_s,
+        difference_s=times.sum_s - times.whole.value,
+        clock_s=times.clock_s,
+        scale=times.scale,
+        restart_s=times.restart_s,
+    )
     return profile.model_copy(update={"layers": tuple(layers), "timing": timing})
 
 

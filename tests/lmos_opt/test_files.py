@@ -109,12 +109,12 @@ def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
     for path, value in leaves(data):
         wrong: list[Any] = [{"an": "object"}]
         if isinstance(value, str):
-            wrong += [None] if path[-1] not in ("class_name", "constrained") else []
-            wrong += [5] if "timing" not in path else []
+            wrong += [None] if path[-1] not in ("class_name", "constrained", "cpu") else []
+            wrong += [5]
         elif isinstance(value, bool):
             wrong += [1, "true", None]
         elif isinstance(value, int | float):
-            wrong += [float("nan"), float("inf"), True] + ["12"] * ("timing" not in path)
+            wrong += [float("nan"), float("inf"), True] + ["12"] * ("spread" not in path)
         for bad in wrong:
             found = problems(document, changed(data, path, bad))
             assert found
@@ -124,7 +124,7 @@ def test_a_wrong_type_anywhere_is_refused_with_its_path_and_value(document):
 @EACH
 def test_negative_times_and_sizes_are_refused_with_their_path(document):
     data = document.to_dict()
-    free = {"values", "predicted", "price", "timing", "errors", "mean", "std", "scale"}
+    free = {"values", "predicted", "price", "spread", "errors", "mean", "std", "scale"}
     amounts = [path for path, value in leaves(data) if type(value) in (int, float) and not free & set(path)]
     assert amounts
     for path in amounts:

@@ -61,7 +61,9 @@ def wrong(**changes: object) -> dict:
         (profile_data() | {"granularity": "block"}, "granularity: got \"block\", expected 'module' or 'paper'"),
         (profile_data() | {"network": {"builder": "x:y", "weights": "seeded:0", "digest": DIGEST[:-1]}}, "network.digest: "),
         (profile_data() | {"layers": []}, "layers: is empty"),
-        (profile_data() | {"timing": {"cpu": float("inf")}}, "timing.cpu: got inf, expected a finite number"),
+        (profile_data() | {"timing": {"exchange_s": -1}}, "timing.exchange_s: got -1, expected greater than or equal to 0"),
+        (profile_data() | {"timing": {"room": float("inf")}}, "timing.room: got inf, expected a finite number"),
+        (profile_data() | {"timing": {"cpu": float("inf")}}, "timing.cpu: got inf, expected a valid string"),
     ],
 )  # fmt: skip
 def test_a_profile_that_contradicts_itself_is_refused(data, complaint):
