@@ -222,15 +222,14 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
 def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     """The plan of the split that the rule chooses, with the request's objectives predicted."""
     instance = asked.instance
-    instance.check_two("plans are")
     point = baseline_point(request, instance, select) or trace(request, instance).select(select)
-    edge, server = request.options.devices
+    edge, *_, server = request.options.devices
     if asked.profile is None:
         edge, server = request.options.edge or "instance file", request.options.server or "instance file"
     setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model,
                          **request.setting)
-    plan = make_plan(instance, point.edge_layers or (), setting=setting, profile=asked.profile, values=dict(point.values),
-                     solution=point.solution)
+    plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
+                     profile=asked.profile, values=dict(point.values), solution=point.solution)
     if request.codec is not None:
         codecs.get(request.codec).check_crossing(tensor.name for tensor in plan.crossing)
     return plan

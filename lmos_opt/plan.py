@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from math import isclose
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal, Self, cast
 
 from pydantic import (
@@ -17,20 +16,23 @@ from pydantic import (
 
 from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value
-from lmos_opt.formulation.memory import MemoryModel, edge_memory
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value, input_errors
+from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import NUMBERED
-from lmos_opt.places import from_counts, with_counts
+from lmos_opt.places import Hop, Place, from_counts, with_counts
+from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, setting_from_places, setting_to_places, to_places
+from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
 from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
-from lmos_opt.stages import stage_intervals, stage_times
+from lmos_opt.split import Split
+from lmos_opt.stages import stage_intervals
 from lmos_opt.tensors import Argument, InputSpec, TakesInputs, brief_inputs, inputs_of, settle_inputs
 
-STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s", "edge_memory_bytes")
-"""The keys that every `predicted` and `measured` has."""
+STAGES = stages()
+"""The keys that every `predicted` and `measured` of two places has."""
 
 
 LARGEST_CROSSING_BYTES = 2**30
@@ -38,7 +40,7 @@ LARGEST_CROSSING_BYTES = 2**30
 
 
 class CrossingTensor(Record):
-    """One tensor that crosses from edge to server; under a codec, `wire_bytes` are what it is predicted to take on the way."""
+    """One tensor that crosses a hop; under a codec, `wire_bytes` are what it is predicted to take on the way."""
 
     name: Name
     shape: tuple[Count, ...]
@@ -100,6 +102,9 @@ def picture_or_first(record: TakesInputs) -> InputSpec:
 class Setting(Record):
     """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time.
 
+    Of more than two places it has `places` and `hops` as the instance does; `edge` and `server` are then the first and the last of
+    them, and the link's keys are the first hop's. A file says each once.
+
     The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
     user's own. `objectives` is None in plans that do not say.
     """
@@ -118,10 +123,17 @@ class Setting(Record):
     variables: tuple[Text, ...] = ()
     constraints: tuple[Text, ...] = ()
     solver: Text | None = None
+    places: tuple[Place, ...] = ()
+    hops: tuple[Hop, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_places(cls, data: Any) -> Any:
+        return setting_from_places(data)
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = serialise(self)
+        found: dict[str, object] = setting_to_places(serialise(self))
         for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver"):
             if not found.get(key):
                 found.pop(key, None)
@@ -137,6 +149,10 @@ class Setting(Record):
     def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum",
            **asked: Any) -> Self:  # fmt: skip
         """The setting of a split of this instance, whose devices go by these names; `asked` are the keys from `objectives` on."""
+        if len(instance.places) > 2:
+            path = {"places": [place.model_dump(exclude={"power"}) for place in instance.places],
+                    "hops": [hop.model_dump() for hop in instance.hops]}  # fmt: skip
+            return cls.model_validate({**path, "memory_model": memory_model, "rule": rule, **asked})
         return cls(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
                    back_bytes_per_s=instance.back_bytes_per_s, memory_limit_bytes=instance.memory_limit_bytes,
                    memory_model=memory_model, rule=rule, **asked)  # fmt: skip
@@ -145,6 +161,9 @@ class Setting(Record):
 class Plan(Document):
     """A chosen split: `edge_layers` out of `n_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
+    Of more than two places, `edge_layers` and `crossing` are those of the first place and hop, `later_layers` and `later_crossing`
+    those of each further one. Files have `places` and `crossing` for all of them.
+
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
     `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
     between which stages lie, for those that were predicted from measured times with intervals. A `policy` over bandwidth says
@@ -152,8 +171,9 @@ class Plan(Document):
     `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
     """
 
-    SCHEMA: ClassVar[str] = "lmos.plan/1"
-    schema_: Literal["lmos.plan/1"] = Field("lmos.plan/1", alias="schema")
+    SCHEMA: ClassVar[str] = TWO
+    SCHEMAS: ClassVar[tuple[str, ...]] = (TWO, PLACES)
+    schema_: Literal["lmos.plan/1", "lmos.plan/2"] = Field("lmos.plan/1", alias="schema")
     network: PlannedNetwork | None
     edge_layers: tuple[Name, ...]
     n_layers: Count
@@ -165,6 +185,55 @@ class Plan(Document):
     predicted_interval: dict[Name, tuple[Amount, Amount]] = Field(default_factory=dict)
     solution: dict[Text, Value] | None = None
     unpredicted: dict[Name, Text] = Field(default_factory=dict)
+    later_layers: tuple[tuple[Name, ...], ...] = ()
+    later_crossing: tuple[tuple[CrossingTensor, ...], ...] = ()
+
+    @classmethod
+    def from_dict(cls, data: object, source: str | None = None) -> Self:
+        """Validate parsed JSON of a file of two places (`lmos.plan/1`) or of more (`lmos.plan/2`)."""
+        source = source or cls.__name__
+        if not isinstance(data, dict) or data.get("schema") != PLACES:
+            return super().from_dict(data, source)
+        try:
+            fields = from_places(data)
+        except InvalidError as error:
+            raise InputError(source, error.problems) from None
+        try:
+            with input_errors(source):
+                return cls.model_validate(fields)
+        except InputError as error:
+            raise InputError(source, [Problem(in_places(p.path), p.message) for p in error.problems]) from None
+
+    @property
+    def n_places(self) -> int:
+        """Over how many places the layers are split."""
+        return 1 + (len(self.later_layers) or 1)
+
+    @property
+    def hops(self) -> tuple[tuple[CrossingTensor, ...], ...]:
+        """For each hop what crosses it."""
+        return (self.crossing, *self.later_crossing)
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The keys that `predicted` has, and `measured` of a report."""
+        return stages(self.n_places)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many layers each place has."""
+        n_edge = len(self.edge_layers)
+        return (n_edge, *map(len, self.later_layers)) if self.later_layers else (n_edge, self.n_layers - n_edge)
+
+    @property
+    def offloads(self) -> bool:
+        """Whether a layer runs beyond the first place."""
+        return self.n_layers > len(self.edge_layers)
+
+    def check_two(self, source: str, what: str) -> None:
+        """InputError where there are more than two places, of which `what` knows nothing."""
+        if self.n_places > 2:
+            raise InputError(source, f"has {self.n_places} places; {what} of two alone")
 
     @property
     def x1(self) -> int:
@@ -173,13 +242,14 @@ class Plan(Document):
 
     @property
     def x2(self) -> int:
-        """How many layers run at the server."""
-        return self.n_layers - self.x1
+        """How many layers the second place has."""
+        return self.counts[1]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        problems = [Problem(f"predicted.{stage}", "is missing") for stage in STAGES
+        problems = [Problem(f"predicted.{stage}", "is missing") for stage in self.stages
                     if stage not in self.predicted and stage not in self.unpredicted]
+        problems += self._wrong_places()
         problems += self._repeated_names()
         if self.policy is not None and self.policy.over != "bandwidth":
             problems.append(Problem("policy.over", f"got {self.policy.over!r}, expected 'bandwidth'"))
@@ -190,18 +260,33 @@ class Plan(Document):
     @model_validator(mode="wrap")
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        return from_counts(data, handler, info.context)
+        if not isinstance(data, dict) or data.get("schema") != PLACES:
+            return from_counts(data, handler, info.context)
+        has_fields = "later_layers" in data and "places" not in data
+        return handler(data if has_fields else from_places(data))
+
+    def _wrong_places(self) -> Iterator[Problem]:
+        if len(self.later_crossing) != max(len(self.later_layers) - 1, 0) or len(self.later_layers) == 1:
+            yield Problem("later_crossing", f"has {len(self.later_crossing)} hops, later_layers {len(self.later_layers)} places")
+        if bool(self.later_layers) != (self.schema_ == PLACES):
+            yield Problem("schema", f"got {self.schema_!r}, which is not that of a plan of {self.n_places} places")
+        if self.n_places > 2 and self.codec != RAW:
+            yield Problem("codec", f"got {self.codec!r}; over {self.n_places} places tensors travel as they are, {RAW!r}")
+        if self.n_places > 2 and self.policy is not None:
+            yield Problem("policy", f"is of two places; this plan has {self.n_places}")
 
     def _repeated_names(self) -> Iterator[Problem]:
-        first: dict[str, int] = {}
-        for k, tensor in enumerate(self.crossing):
-            if first.setdefault(tensor.name, k) != k:
-                yield Problem(f"crossing[{k}].name", f"{tensor.name!r} is the name of crossing[{first[tensor.name]}] too, so the "
-                                                     "plan does not say which tensor is which; make the plan again")
+        for h, crossing in enumerate(self.hops):
+            first: dict[str, int] = {}
+            where = f"later_crossing[{h - 1}]" if h else "crossing"
+            for k, tensor in enumerate(crossing):
+                if first.setdefault(tensor.name, k) != k:
+                    yield Problem(f"{where}[{k}].name", f"{tensor.name!r} is the name of {where}[{first[tensor.name]}] too, so the "
+                                                        "plan does not say which tensor is which; make the plan again")
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = with_counts(serialise(self))
+        found: dict[str, object] = to_places(with_counts(serialise(self)))
         for key in ("policy", "solution", "unpredicted"):
             if not getattr(self, key):
                 found.pop(key, None)
@@ -210,70 +295,51 @@ class Plan(Document):
 
 def make_plan(
     instance: Instance,
-    edge_layers: tuple[str, ...] | list[str],
+    edge_layers: Sequence[str],
     *,
     setting: Setting,
+    later_layers: Sequence[Sequence[str]] = (),
     profile: NetworkProfile | None = None,
     values: dict[str, float] | None = None,
     solution: dict[str, float] | None = None,
 ) -> Plan:
-    """The plan of a down-closed edge set: crossing tensors and predicted stages, recomputed from the set alone.
+    """The plan of a split: crossing tensors and predicted stages, recomputed from where layers run alone.
 
-    `values` are the objectives of the chosen point, `solution` its values of variables that the user added. Where these
-    make the point another than its edge set, its own values are the prediction, and stages that they do not give are not
-    predicted. Raises InputError where the set is not down-closed.
+    `edge_layers` are those of the first place; of more than two places, `later_layers` are those of each further one. `values` are
+    the objectives of the chosen point, `solution` its values of variables that the user added. Where these make the point another
+    than its places, its own values are the prediction, and stages that they do not give are not predicted. Raises InputError
+    where data would flow back.
     """
-    instance.check_two("plans are")
-    edge = instance.edge_set(edge_layers)
-    times = stage_times(instance, edge)
-    from_set = {
-        "t_edge_s": times.t_edge_s,
-        "t_tx_s": times.t_tx_s,
-        "t_server_s": times.t_server_s,
-        "latency_s": times.latency_s,
-        "edge_memory_bytes": edge_memory(instance, edge, setting.memory_model),
-    }
-    predicted, unpredicted = _predicted(from_set, values or {}, has_decisions=bool(solution))
-    intervals = {} if profile is None else stage_intervals(times, profile, edge, (setting.edge, setting.server), instance.rtt_s)
+    n_places = len(instance.places)
+    split = Split.at(instance, [edge_layers, *(later_layers if n_places > 2 else ())], setting.memory_model)
+    times = split.times
+    hops = tuple(tuple(t for name in instance.crossing(before) for t in _tensors(instance, name, profile)) for before in split.upto)
+    ways = (*(time for pair in zip(times.t_place_s, (hop.t_s for hop in times.hops), strict=False) for time in pair),
+            times.t_place_s[-1])  # fmt: skip
+    from_set = {**dict(zip(stage_times_of(n_places), ways, strict=True)), "latency_s": times.latency_s,
+                "edge_memory_bytes": split.memory_bytes}  # fmt: skip
+    predicted, unpredicted = predicted_of(from_set, values or {}, has_decisions=bool(solution))
+    intervals = {}
+    if profile is not None and n_places == 2:
+        intervals = stage_intervals(times, profile, split.edge, (setting.edge, setting.server), instance.rtt_s)
     network = None
     if profile is not None and profile.network is not None:
         network = _planned(profile, profile.network)
-    ordered = tuple(name for name in instance.names if name in edge)
     return Plan(
-        schema="lmos.plan/1",
+        schema=TWO if n_places == 2 else PLACES,
         network=network,
-        edge_layers=ordered,
+        edge_layers=split.edge_layers,
         n_layers=len(instance.layers),
-        crossing=tuple(t for name in instance.crossing(edge) for t in _tensors(instance, name, profile)),
+        crossing=hops[0],
         codec=RAW if instance.coding is None else instance.coding.codec,
         predicted=predicted,
         setting=setting,
         predicted_interval={stage: ends for stage, ends in intervals.items() if predicted.get(stage) == from_set.get(stage)},
         solution=solution or None,
         unpredicted=unpredicted,
+        later_layers=() if n_places == 2 else split.places[1:],
+        later_crossing=hops[1:],
     )
-
-
-_OBJECTIVE_OF = {"t_edge_s": "edge_time", "t_server_s": "server_time", "latency_s": "latency", "edge_memory_bytes": "memory"}
-"""The objectives that are stages."""
-
-
-def _predicted(from_set: dict[str, float], values: dict[str, float],
-               has_decisions: bool) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
-    """What is predicted of a point, and why stages are not: from its edge set, unless the point says otherwise.
-
-    Decisions of the user's may change any time, and so does a latency that is not the edge set's; of the stages, the point
-    then holds those that are among its objectives. A latency that is the edge set's says that nothing changed.
-    """
-    theirs = {stage: values[name] for stage, name in _OBJECTIVE_OF.items()
-              if name in values and not isclose(values[name], from_set[stage], rel_tol=1e-9)}
-    rest = {name: value for name, value in values.items() if name not in {"latency", "memory", *STAGES}}
-    is_other = bool(theirs.keys() - {"edge_memory_bytes"}) or (has_decisions and "latency" not in values)
-    why = "the user's own variables or objectives decide it, and the front has no objective {}"
-    unpredicted = {stage: why.format(_OBJECTIVE_OF[stage]) if stage in _OBJECTIVE_OF else
-                   "the user's own variables or objectives may decide it" for stage in STAGES
-                   if is_other and stage != "edge_memory_bytes" and _OBJECTIVE_OF.get(stage) not in values}
-    return {**{stage: value for stage, value in (from_set | theirs).items() if stage not in unpredicted}, **rest}, unpredicted
 
 
 def _planned(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
@@ -319,14 +385,15 @@ def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
 
 def not_sendable(plan: Plan) -> str | None:
     """What crosses in this plan and is more than the runner carries, in one clause; None where all of it can be sent."""
-    total = sum(tensor.bytes for tensor in plan.crossing)
+    crossing = max(plan.hops, key=lambda hop: sum(tensor.bytes for tensor in hop))
+    total = sum(tensor.bytes for tensor in crossing)
     if total <= LARGEST_CROSSING_BYTES:
         return None
-    largest = max(plan.crossing, key=lambda tensor: tensor.bytes)
+    largest = max(crossing, key=lambda tensor: tensor.bytes)
     if largest.bytes > LARGEST_CROSSING_BYTES:
         what = f"tensor {largest.name!r} of {largest.bytes} bytes crosses"
     else:
-        what = f"{len(plan.crossing)} tensors of {total} bytes cross, the largest {largest.name!r} of {largest.bytes}"
+        what = f"{len(crossing)} tensors of {total} bytes cross, the largest {largest.name!r} of {largest.bytes}"
     return f"{what}; the runner carries at most {LARGEST_CROSSING_BYTES} bytes an image"
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 from lmos_opt.moved import Moved
 
 if TYPE_CHECKING:
-    from runner.parts.split import Crossing, split, split_module
+    from runner.parts.part import Crossing
+    from runner.parts.split import split, split_module
     from runner.places.connect import connect, connect_async
 
 _HOME = {
-    "Crossing": "parts.split",
+    "Crossing": "parts.part",
     "connect": "places.connect",
     "connect_async": "places.connect",
     "split": "parts.split",

@@ -20,7 +20,7 @@ from lmos.bench.runner_peers.ours import reached
 from lmos_opt.units import counted
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 
 ROUNDS = 3
 _SHAPE = (1, 3, 224, 224)

@@ -27,7 +27,8 @@ from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork, trace_network
 from runner.images import find_images
 from runner.parts.network import class_of, flat_outputs, logits_of
-from runner.parts.split import Crossing, split_traced
+from runner.parts.part import Crossing
+from runner.parts.split import split_traced
 from runner.wire.tensors import pack, unpack
 
 CODECS = ("raw", "fp16", "int8", "zstd", "jpeg:75")

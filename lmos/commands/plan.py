@@ -57,6 +57,7 @@ def run(request: Request) -> None:
     if output is not None:
         plan.save(output)
     if plot is not None:
+        asked.instance.check_two("pictures of plans are")
         from lmos_opt.plots.graph import save_graph_plot
 
         save_graph_plot(asked.instance, plan.edge_layers, plot)
@@ -85,20 +86,37 @@ def _policy(request: FrontRequest, instance: Instance, select: str, between: str
 def plan_table(plan: Plan, instance: Instance) -> object:
     """The plan for people."""
     predicted, how = plan.predicted, plan.network.preprocessing if plan.network is not None else None
-    where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
     rows = [
-        ["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"],
-        ["crosses", ", ".join(map(_crossing, plan.crossing)) or "nothing"],
+        *_where_layers_run(plan),
         *([key, format_time(predicted[key]) if key in predicted else f"not predicted: {plan.unpredicted[key]}"]
-          for key in ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")),
+          for key in plan.stages if key.endswith("_s")),
         *([["own variables", decided(plan)]] if plan.solution else []),
         *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
         *([["pictures", how.in_words + (", assumed" if how.origin == "assumed" else "")]] if how is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
-    title = (f"{instance.name}: rule {plan.setting.rule}, edge {plan.setting.edge}, server {plan.setting.server}, "
-             f"{format_rate(plan.setting.bandwidth_bytes_per_s)}" + ("" if plan.codec == RAW else f", codec {plan.codec}"))
-    return table(title, ["", "predicted"], rows, left=[0, 1])
+    return table(f"{instance.name}: rule {plan.setting.rule}, {_path(plan)}", ["", "predicted"], rows, left=[0, 1])
+
+
+def _where_layers_run(plan: Plan) -> list[list[str]]:
+    crossing = [", ".join(map(_crossing, hop)) or "nothing" for hop in plan.hops]
+    if plan.n_places == 2:
+        where = f"after {plan.edge_layers[-1]}" if plan.edge_layers else "at the input"
+        return [["edge layers", f"{plan.x1} of {plan.x1 + plan.x2}, {where}"], ["crosses", *crossing]]
+    places = [[f"place {p}, {place.name}", f"{counted(count, 'layer')}" + (f", {layers[0]} to {layers[-1]}" if layers else "")]
+              for p, (place, count, layers) in enumerate(zip(plan.setting.places, plan.counts,
+                                                             (plan.edge_layers, *plan.later_layers), strict=True), 1)]  # fmt: skip
+    return [*places, *([f"crosses hop {h}", found] for h, found in enumerate(crossing, 1))]
+
+
+def _path(plan: Plan) -> str:
+    """The places and the links between them."""
+    setting = plan.setting
+    if plan.n_places == 2:
+        coded = "" if plan.codec == RAW else f", codec {plan.codec}"
+        return f"edge {setting.edge}, server {setting.server}, {format_rate(setting.bandwidth_bytes_per_s)}{coded}"
+    rates = [f" > {format_rate(hop.bandwidth_bytes_per_s)} > " for hop in setting.hops]
+    return "".join(part for pair in zip((place.name for place in setting.places), [*rates, ""], strict=True) for part in pair)
 
 
 def _crossing(tensor: CrossingTensor) -> str:

@@ -11,7 +11,7 @@ from torch import Tensor
 from lmos_opt.profile import TensorSpec
 from measurement.codecs import Codec
 from runner.errors import RunnerError, one_line
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.wire.protocol import Infer, Result
 from runner.wire.tensors import pack
 

@@ -28,7 +28,7 @@ from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback
 from runner.images import Images
 from runner.parts.network import class_of, flat_outputs, in_words, logits_of
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.watching.report import FailedImage, ImageResult
 

@@ -14,7 +14,7 @@ from measurement.codecs import Codec
 from runner.client.exchange import ServerAnswer, checked_answer
 from runner.client.remote import Remote, opening
 from runner.errors import PeerTooSlow, RunnerError
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.wire.agreed_codec import codec_for
 from runner.wire.protocol import Echo, Infer, Probe, Received, Result, State
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES

@@ -38,7 +38,7 @@ from runner.errors import (
     Untrusted,
 )
 from runner.machine import Machine
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Asked, BytesMoved, Events, ServerLost, ServerReady
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address

@@ -28,7 +28,8 @@ from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
-from runner.parts.split import Head, Tail, split_traced
+from runner.parts.part import Head, Tail
+from runner.parts.split import split_traced
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 IMAGE = "image"
@@ -105,6 +106,7 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")
     network = check_runnable(plan, "plan")
+    plan.check_two("plan", "exports are")
     if to == "onnx":
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)

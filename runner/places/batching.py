@@ -13,7 +13,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from runner.parts.split import Crossing, made_by
+from runner.parts.part import Crossing, made_by
 
 PAYS = 0.95
 """A batch is used where it takes less than this share of the time that its images take one by one ..."""

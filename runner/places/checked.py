@@ -24,7 +24,7 @@ def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
     check_sendable(plan, "plan")
     codec, how = codecs.get(plan.codec), network.preprocessing
     codec.check_crossing(tensor.name for tensor in plan.crossing)
-    if how is None or not plan.x2 or not codec.only_input:
+    if how is None or not plan.offloads or not codec.only_input:
         return
     other = preprocessing_of(network.builder, network.weights, only_input(network).shape)
     if any(getattr(how, key) != getattr(other, key) for key in ("channels", "scale", "mean", "std")):

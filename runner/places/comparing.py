@@ -19,7 +19,7 @@ from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.images import Images
 from runner.parts.network import class_of, logits_of
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.watching.report import Compared
 
 COMPARED = 8

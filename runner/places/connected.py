@@ -86,7 +86,7 @@ class ConnectedSplit:
         self._plans = [plan] if self._steering is None else plans_of(plan, self._steering.choice)
         self._events = Events([self._recorder, *([self._steering] if self._steering else []), *options.observers])
         self._connections = [ServerConnection(server, opening(one, self.network), self._link, self._timeouts, options.access,
-                                              events=self._events) if one.x2 else None for one in self._plans]  # fmt: skip
+                                              events=self._events) if one.offloads else None for one in self._plans]  # fmt: skip
         self._names = count(1)
         self._stack = ExitStack()
         self._closing = threading.Lock()

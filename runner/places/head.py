@@ -23,8 +23,9 @@ from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
 from runner.parts.loading import load_planned
 from runner.parts.network import OutputForm, example_of, outputs_of
+from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
-from runner.parts.split import Head, split_traced
+from runner.parts.split import split_traced
 
 MEMORY_RUNS = 3
 
@@ -50,8 +51,8 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
         loaded = load_planned(network, weights, networks, module)
         check_memory(plans, loaded.traced)
-        refusal = why_not_here(plans[0], loaded.traced) if any(plan.x2 for plan in plans) else None
-        is_whole = any(not plan.x2 for plan in plans)
+        refusal = why_not_here(plans[0], loaded.traced) if any(plan.offloads for plan in plans) else None
+        is_whole = any(not plan.offloads for plan in plans)
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
         calling, form = loaded.traced.call, OutputForm.of(loaded.traced)
         routes: list[Route] = []

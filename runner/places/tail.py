@@ -26,7 +26,8 @@ from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import ByParameter, call
 from runner.faults.refusal import Refusal
 from runner.parts.network import DigestError, build, example_input, example_of, trace_checked
-from runner.parts.split import Crossing, made_by, split_traced
+from runner.parts.part import Crossing, made_by
+from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
 from runner.wire.agreed_codec import codec_for
 from runner.wire.protocol import ErrorCode, Infer, Open, TensorHeader, offsets

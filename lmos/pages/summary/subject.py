@@ -74,7 +74,7 @@ def gather(file: Path, source: str | None, options: Options, memory_model: Memor
     if schema == RunReport.SCHEMA:
         report = RunReport.from_dict(data, str(file))
         return _of_plan(file, report.plan, report, source)
-    if schema == Plan.SCHEMA:
+    if schema in Plan.SCHEMAS:
         return _of_plan(file, Plan.from_dict(data, str(file)), None, source)
     expected = ", ".join(repr(noun.SCHEMA) for noun in (Front, Plan, RunReport))
     raise InputError(str(file), [Problem("schema", f"got {schema!r:.60}, expected one of {expected}")])
@@ -96,6 +96,7 @@ def _of_front(file: Path, front: Front, source: str | None, options: Options, me
 
 
 def _of_plan(file: Path, plan: Plan, report: RunReport | None, source: str | None) -> Subject:
+    plan.check_two(str(file), "pages are")
     setting, model = plan.setting, plan.setting.memory_model
     found = source if source is not None else _bundled(plan)
     if found is None:

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from measurement.networks import network_digest
 from measurement.tracing import TracedNetwork, trace_network
-from runner.parts.split import Crossing, split_traced
+from runner.parts.part import Crossing
+from runner.parts.split import split_traced
 
 Spoil = Callable[[Crossing], Crossing]
 

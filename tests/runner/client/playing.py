@@ -15,7 +15,7 @@ from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import Unreachable
 from runner.machine import this_machine
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.watching.events import Event, Events
 from runner.wire.protocol import (
     Bye,

@@ -12,7 +12,7 @@ from runner.client import remote as remotes
 from runner.client.probe_client import ProbeClient
 from runner.client.remote import Timeouts
 from runner.errors import PeerError
-from runner.parts.split import Crossing
+from runner.parts.part import Crossing
 from runner.places.edge import run_plan
 from runner.wire.protocol import Infer
 from runner.wire.tensors import pack

@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.parts.split import Crossing, split_module
+from runner.parts.part import Crossing
+from runner.parts.split import split_module
 from runner.places import batching
 from runner.places.batching import Batches, run, sizes_that_pay
 from tests.runner.running import one_thread

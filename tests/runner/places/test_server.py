@@ -24,7 +24,8 @@ from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.faults.limits import Limits
 from runner.faults.refusal import Refusal
 from runner.parts.network import example_input
-from runner.parts.split import Crossing, split_module
+from runner.parts.part import Crossing
+from runner.parts.split import split_module
 from runner.places import tail as tail_module
 from runner.places.server import Server
 from runner.places.tail import Networks

@@ -1,0 +1,217 @@
+"""The parts of a split network: the first takes what the network takes, each further one what the one before it returned."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
+
+from lmos_opt.errors import InputError
+from lmos_opt.graph import INPUT
+from measurement.tracing import ShapeRange
+from measurement.tracing.calls import Call
+from runner.parts.network import Leaf, flat_outputs
+
+Scalar = int | float | tuple[Any, ...]
+ShapeRanges = Mapping[str, ShapeRange]
+
+
+class Crossing(dict[str, Tensor]):
+    """What goes from a place to the next: each tensor under its layer's name (`lmos_opt.graph.tensor_names`).
+
+    A layer with several tensors gives `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (sizes, mostly)
+    that later parts need and cannot read off these tensors: ints, floats, or tuples of them. `kept` is what the places so far
+    made of the network's result, by its path in it (`runner.parts.network.flat_outputs`): it stays where it was made.
+    """
+
+    scalars: dict[str, Scalar]
+    kept: dict[str, Tensor]
+
+    def __init__(self, tensors: Mapping[str, Tensor] | None = None, scalars: Mapping[str, Scalar] | None = None,
+                 kept: Mapping[str, Tensor] | None = None) -> None:  # fmt: skip
+        super().__init__(tensors or {})
+        self.scalars, self.kept = dict(scalars or {}), dict(kept or {})
+
+    def as_sent(self) -> dict[str, Any]:
+        """The scalars as a message holds them: lists in place of tuples."""
+        return {name: as_list(value) for name, value in self.scalars.items()}
+
+
+@dataclass(frozen=True)
+class Incoming:
+    """What a part takes: the `names` of the tensors that come, those that its layers `read`, and scalars as on the example."""
+
+    names: tuple[str, ...]
+    read: tuple[str, ...]
+    scalars: Mapping[str, Scalar]
+
+    def arguments(self, crossing: Mapping[str, Tensor]) -> list[Any]:
+        """What the part's graph is called with. InputError where a tensor is missing."""
+        missing = [name for name in self.names if name not in crossing]
+        if missing:
+            raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self.names)}")
+        given = crossing.scalars if isinstance(crossing, Crossing) else {}
+        return [*(crossing[name] for name in self.read),
+                *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
+
+
+@dataclass(frozen=True)
+class Outgoing:
+    """What a part sends on: the names of each value's tensors, in the order in which they cross, and of each whether it is
+    `relayed`, as it came; the scalars' names; and what it keeps of the network's result."""
+
+    names: tuple[tuple[str, ...], ...]
+    relayed: tuple[bool, ...]
+    scalars: tuple[str, ...]
+    kept: tuple[Leaf, ...]
+
+    def crossing(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any],
+                 before: Mapping[str, Tensor] | None = None) -> Crossing:  # fmt: skip
+        """What crosses, from what the part's graph returned and from what it was given."""
+        before, fresh = {} if before is None else before, iter(values)
+        tensors: dict[str, Tensor] = {}
+        for names, is_relayed in zip(self.names, self.relayed, strict=True):
+            found = [before[name] for name in names] if is_relayed else _tensors(next(fresh))
+            tensors.update(zip(names, found, strict=True))
+        kept = {leaf.path: tree_leaves(value)[leaf.place] for leaf, value in zip(self.kept, made, strict=True)}
+        return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)},
+                        {**getattr(before, "kept", {}), **kept})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Result:
+    """How the network's result is put together: its structure, the paths of its leaves, and those that earlier parts keep."""
+
+    structure: TreeSpec
+    paths: tuple[str, ...]
+    kept: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """What finds sizes that only later layers tell, from shapes alone (None: there are none); the shapes that the first part is
+    made for, by input (None: any)."""
+
+    find: fx.GraphModule | None = None
+    shape_range: ShapeRanges | None = field(default=None)
+
+
+class Head(nn.Module):
+    """The first part: called as the network is, it returns the Crossing. Holds only what its layers use."""
+
+    def __init__(self, body: fx.GraphModule, call: Call, outgoing: Outgoing, sizes: Sizes) -> None:
+        super().__init__()
+        self.body, self.call, self._outgoing, self._sizes = body, call, outgoing, sizes
+
+    @property
+    def signature(self) -> inspect.Signature | None:
+        """The network's own; None where it takes one tensor."""
+        return self.call.signature
+
+    def forward(self, *args: Any, **options: Any) -> Crossing:
+        """Run the first place's layers on what the network takes.
+
+        Raises InputError for a call of another structure than the example's, and for tensors of shapes that this cut was not made
+        for.
+        """
+        return self.on(self.call.tensors(args, options))
+
+    def on(self, tensors_in: Sequence[Tensor]) -> Crossing:
+        """The same from the call's tensors alone, in the order of `call.names`."""
+        self._check_shapes(tensors_in)
+        find = self._sizes.find
+        foreign = () if find is None else find(*(torch.empty_like(t, device="meta") for t in tensors_in))[0]
+        return self._outgoing.crossing(*self.body(*tensors_in, *foreign))
+
+    def _check_shapes(self, tensors: Sequence[Tensor]) -> None:
+        shape_range = self._sizes.shape_range
+        if shape_range is None:
+            return
+        for name, tensor in zip(self.call.names, tensors, strict=True):
+            shape, bounds = tuple(tensor.shape), shape_range[name]
+            if len(shape) != len(bounds) or not all(
+                low <= n and (high is None or n <= high) for n, (low, high) in zip(shape, bounds, strict=True)
+            ):
+                wanted = ", ".join(str(low) if low == high else f"{low} or more" for low, high in bounds)
+                where = "image" if name == INPUT else name
+                raise InputError(where, f"has shape {list(shape)}, but this split holds for [{wanted}] only")
+        batches = {tensor.shape[0] for name, tensor in zip(self.call.names, tensors, strict=True)
+                   if shape_range[name] and shape_range[name][0][1] is None}  # fmt: skip
+        if len(batches) > 1:
+            raise InputError(INPUT, f"has tensors of the batches {sorted(batches)}, but this split holds for one batch of all")
+
+
+class Middle(nn.Module):
+    """A part between two others: `middle(crossing)` returns the next Crossing. Holds only what its layers use.
+
+    Tensors that only later parts read pass untouched.
+    """
+
+    def __init__(self, body: fx.GraphModule, incoming: Incoming, outgoing: Outgoing) -> None:
+        super().__init__()
+        self.body, self._incoming, self._outgoing = body, incoming, outgoing
+
+    def forward(self, crossing: Mapping[str, Tensor]) -> Crossing:
+        """Run this place's layers on the tensors by name; scalars that did not come are those of the example.
+
+        Raises InputError where a tensor is missing. Changes none of the tensors.
+        """
+        values, scalars, made = self.body(*self._incoming.arguments(crossing))
+        return self._outgoing.crossing(values, scalars, made, crossing)
+
+
+class Tail(nn.Module):
+    """The last part: `tail(crossing)` returns the whole network's output, what was `kept` in its place. Holds only what
+    its layers use."""
+
+    def __init__(self, body: fx.GraphModule, incoming: Incoming, result: Result) -> None:
+        super().__init__()
+        self.body, self._incoming, self._result = body, incoming, result
+
+    def forward(self, crossing: Mapping[str, Tensor]) -> Any:
+        """Run the last place's layers on the tensors by name; scalars that did not come are those of the example.
+
+        Raises InputError where a tensor is missing. Changes none of the tensors.
+        """
+        result, kept = self._result, getattr(crossing, "kept", {})
+        missing = [path for path in result.paths if path in result.kept and path not in kept]
+        if missing:
+            raise InputError("crossing", f"lacks what the edge kept of the result: {missing[0]!r} in its attribute 'kept'")
+        made = iter(self._run(crossing))
+        return tree_unflatten([kept[path] if path in result.kept else next(made) for path in result.paths], result.structure)
+
+    def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """What this part makes of the network's result, by its path in it: all but what the parts before it kept."""
+        paths = [path for path in self._result.paths if path not in self._result.kept]
+        return {path: leaf for path, leaf in zip(paths, self._run(crossing), strict=True) if isinstance(leaf, Tensor)}
+
+    def _run(self, crossing: Mapping[str, Tensor]) -> list[Any]:
+        """The output's leaves that are not kept, in their order."""
+        return [leaf for value in self.body(*self._incoming.arguments(crossing)) for leaf in tree_leaves(value)]
+
+
+Part = Head | Middle | Tail
+
+
+def made_by(tail: nn.Module, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a tail makes of the network's result, by path; of a module that is none, all its outputs."""
+    return tail.made(crossing) if isinstance(tail, Tail) else flat_outputs(tail(crossing))
+
+
+def as_tuple(value: Any) -> Any:
+    """A number as it is, lists of them as tuples, nested ones too."""
+    return tuple(as_tuple(item) for item in value) if isinstance(value, tuple | list) else value
+
+
+def as_list(value: Any) -> Any:
+    """The same as lists."""
+    return [as_list(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _tensors(value: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
