@@ -314,17 +314,13 @@ def make_plan(
     split = Split.at(instance, [edge_layers, *(later_layers if n_places > 2 else ())], setting.memory_model)
     times = split.times
     hops = tuple(tuple(t for name in instance.crossing(before) for t in _tensors(instance, name, profile)) for before in split.upto)
-    ways = (*(time for pair in zip(times.t_place_s, (hop.t_s for hop in times.hops), strict=False) for time in pair),
-            times.t_place_s[-1])  # fmt: skip
-    from_set = {**dict(zip(stage_times_of(n_places), ways, strict=True)), "latency_s": times.latency_s,
+    from_set = {**dict(zip(stage_times_of(n_places), times.in_order_s, strict=True)), "latency_s": times.latency_s,
                 "edge_memory_bytes": split.memory_bytes}  # fmt: skip
     predicted, unpredicted = predicted_of(from_set, values or {}, has_decisions=bool(solution))
     intervals = {}
     if profile is not None and n_places == 2:
         intervals = stage_intervals(times, profile, split.edge, (setting.edge, setting.server), instance.rtt_s)
-    network = None
-    if profile is not None and profile.network is not None:
-        network = _planned(profile, profile.network)
+    network = None if profile is None or profile.network is None else _planned(profile, profile.network)
     return Plan(
         schema=TWO if n_places == 2 else PLACES,
         network=network,

@@ -43,6 +43,12 @@ class StageTimes:
     latency_s: float
 
     @property
+    def in_order_s(self) -> tuple[float, ...]:
+        """The times of places and hops in the order in which data passes."""
+        ways = zip(self.t_place_s, self.hops, strict=False)
+        return (*(time for t_s, hop in ways for time in (t_s, hop.t_s)), self.t_place_s[-1])
+
+    @property
     def t_edge_s(self) -> float:
         """The first place's time."""
         return self.t_place_s[0]
