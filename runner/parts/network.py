@@ -57,11 +57,6 @@ def example_input(spec: TensorSpec) -> Tensor:
         raise InputError("input", f"{shape} {spec.dtype} are {spec.bytes} bytes, more than this machine can hold") from None
 
 
-def is_torchvision(builder: str) -> bool:
-    """Whether a builder names a model of torchvision, and no code of anybody else."""
-    return builder.startswith("torchvision:")
-
-
 def build(builder: str, weights: str, networks: Sequence[str]) -> nn.Module:
     """The network; a builder that is none of torchvision's must be among `networks`.
 

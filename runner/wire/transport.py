@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
 from runner.wire.connecting import reason_of
-from runner.wire.protocol import Closed, Connection, Event, Message, Received
+from runner.wire.protocol import Connection, Event, Message
 from runner.wire.shaping import Pacer
 from runner.wire.stream import MACHINE, Clock, Stream, Wake
 
@@ -119,13 +119,6 @@ class Channel:
             if left <= 0:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
             self._stream.wait(left, reading=True, writing=False)
-
-    def expect(self, timeout_s: float) -> Received:
-        """Like `receive`, where the end of the stream is no answer: ConnectionLost."""
-        event = self.receive(timeout_s)
-        if isinstance(event, Closed):
-            raise ConnectionLost(self.name, "the peer closed the connection without an answer")
-        return event
 
     # one thread does both --------------------------------------------------------------------------------------------
 

@@ -39,10 +39,6 @@ class Group:
         return ["/bin/sh", "-c", 'while [ "$1" != -- ]; do echo $$ > "$1" || exit 1; shift; done; shift; exec "$@"', "sh",
                 *lists, "--"]  # fmt: skip
 
-    def processes(self) -> list[int]:
-        """Those inside, by their numbers."""
-        return [int(line) for folder in self.folders[:1] for line in (folder / "cgroup.procs").read_text().split()]
-
     def peak_bytes(self) -> int | None:
         """The most memory that was held inside, with the pages of files; None where the system does not say."""
         for folder in self.folders:

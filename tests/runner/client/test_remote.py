@@ -9,13 +9,13 @@ from lmos.commands.run import how_it_went
 from lmos_opt import InputError, Plan
 from measurement import codecs
 from runner.client import remote as remotes
-from runner.client.probe_client import ProbeClient
 from runner.client.remote import Timeouts
 from runner.errors import PeerError
 from runner.parts.part import Crossing
 from runner.places.edge import run_plan
 from runner.wire.protocol import Infer
 from runner.wire.tensors import pack
+from tests.runner.asking import AskingClient
 from tests.runner.running import BRANCHED, Plans, ServerProcess, network_of
 
 SHORT = Timeouts(connect_s=5, ready_s=60, result_s=20)
@@ -81,7 +81,7 @@ def test_what_the_server_does_not_know_it_refuses(server: ServerProcess, squeeze
     plan = squeezenet(4)
     for codec, reason in (("int9", "'int9' is not a codec; there are fp16"), ("jpeg:0", "jpeg:0: expected a quality")):
         request = remotes.opening(plan, network_of(plan)).model_copy(update={"codec": codec})
-        with ProbeClient(server.address, None, SHORT) as remote, pytest.MonkeyPatch.context() as patched:
+        with AskingClient(server.address, None, SHORT) as remote, pytest.MonkeyPatch.context() as patched:
             patched.setattr(remotes.codecs, "capability", lambda codec: "codec:raw")
             remote.begin_open(request)
             with pytest.raises(PeerError, match=reason):
@@ -99,7 +99,7 @@ def test_bytes_that_cannot_be_decoded_are_refused_in_one_line(server: ServerProc
         headers, payload = pack(Crossing({"input": image}), codecs.get(codec).for_network(network_of(plan), network_of(plan).input))
         damaged = bytearray(b"".join(payload))
         damaged[:4] = b"\xff\xff\xff\xff"
-        with ProbeClient(server.address, None, SHORT) as remote:
+        with AskingClient(server.address, None, SHORT) as remote:
             remote.open(under(codec, plan), network_of(plan))
             remote.wait_until_ready()
             remote.ask(Infer(id=1, tensors=headers, scalars={}), [memoryview(damaged)])
@@ -111,7 +111,7 @@ def test_bytes_that_cannot_be_decoded_are_refused_in_one_line(server: ServerProc
 def test_encoded_tensors_are_refused_where_none_were_agreed_on(server: ServerProcess, squeezenet: Plans) -> None:
     plan = squeezenet(0)
     headers, payload = pack(Crossing({"input": torch.randn(1, 3, 224, 224)}), codecs.get("int8"))
-    with ProbeClient(server.address, None, SHORT) as remote:
+    with AskingClient(server.address, None, SHORT) as remote:
         remote.open(plan, network_of(plan))
         remote.wait_until_ready()
         remote.ask(Infer(id=1, tensors=headers, scalars={}), payload)

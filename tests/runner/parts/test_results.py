@@ -15,11 +15,11 @@ from lmos_opt.instance import Instance
 from lmos_opt.split import down_closed_sets
 from measurement.profiling import profile_network
 from measurement.tracing import trace_network
-from runner.client.probe_client import ProbeClient
 from runner.parts.network import class_of, flat_outputs, outputs_of
 from runner.parts.split import split_module, split_traced
 from runner.places.edge import run_plan
 from runner.wire.shaping import parse_shape
+from tests.runner.asking import AskingClient
 from tests.runner.running import TWO_OUTPUTS, Plans, ServerProcess, network_of, whole
 
 
@@ -119,7 +119,7 @@ def test_over_sockets_the_edge_has_the_whole_result_at_every_cut(server: ServerP
             plan = plans(cut)
             crossing = split_module(module, plan.edge_layers, image)[0](image.clone())
             assert bool(crossing.kept) == bool(plans.instance.returned.intersection(plan.edge_layers))
-            with ProbeClient(server.address, None) as remote:
+            with AskingClient(server.address, None) as remote:
                 remote.open(plan, network_of(plan))
                 remote.wait_until_ready()
                 answer = remote.infer(1, crossing)

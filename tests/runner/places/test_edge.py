@@ -17,7 +17,6 @@ from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from measurement.networks import build_network
 from measurement.tracing import trace_network
-from runner.client.probe_client import ProbeClient
 from runner.client.remote import Timeouts
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
@@ -30,6 +29,7 @@ from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
+from tests.runner.asking import AskingClient
 from tests.runner.running import (
     BRANCHED,
     FOUR_CHANNELS,
@@ -83,7 +83,7 @@ def test_the_output_over_the_wire_is_the_whole_networks(
         module = whole(plan)
         image = torch.randn(network_of(plan).input.shape, generator=torch.Generator().manual_seed(2))
         head, _ = split_module(module, plan.edge_layers, image)
-        with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
+        with torch.inference_mode(), AskingClient(server.address, None, SHORT) as remote:
             remote.open(plan, network_of(plan))
             remote.wait_until_ready()
             crossing = head(image)

@@ -17,10 +17,10 @@ from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from measurement.tracing.calls import call
 from runner import connect
-from runner.client.probe_client import ProbeClient
 from runner.parts.exporting import export_plan
 from runner.parts.split import split_module
 from runner.places.edge import run_plan
+from tests.runner.asking import AskingClient
 from tests.runner.input_networks import NETWORKS
 from tests.runner.places.test_edge import SHORT
 from tests.runner.running import SETTING, WITH_INPUTS, ServerProcess, network_of
@@ -38,7 +38,7 @@ def test_the_output_over_the_wire_is_the_whole_networks(server: ServerProcess, o
     made = make_plan(instance, instance.names[: len(instance.names) // 2], setting=SETTING, profile=profile)
     plan = Plan.from_dict(json.loads(made.to_json()))
     head, tail = split_module(module, plan.edge_layers, example)
-    with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
+    with torch.inference_mode(), AskingClient(server.address, None, SHORT) as remote:
         remote.open(plan, network_of(plan))
         remote.wait_until_ready()
         crossing = call(head, example)

@@ -17,7 +17,6 @@ import torch
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
-from runner.client.probe_client import ProbeClient
 from runner.client.remote import Timeouts
 from runner.client.remote import opening as open_request
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
@@ -50,6 +49,7 @@ from runner.wire.protocol.frames import FrameType, encode_prefix
 from runner.wire.tensors import pack
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
+from tests.runner.asking import AskingClient, expect
 from tests.runner.running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, whole
 
 SHORT = Timeouts(connect_s=10, ready_s=30, result_s=30)
@@ -78,7 +78,7 @@ def opening(plan: Plan, **changes: object) -> Open:
 def greeted(address: tuple[str, int]) -> Channel:
     channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
     channel.send(Hello(software="a test"))
-    assert isinstance(channel.expect(10).message, Welcome)
+    assert isinstance(expect(channel, 10).message, Welcome)
     return channel
 
 
@@ -88,7 +88,7 @@ def answer_to(address: tuple[str, int], *messages: tuple[Message, list[memoryvie
     try:
         for message, payload in messages:
             channel.send(message, payload)
-            event = channel.expect(30)
+            event = expect(channel, 30)
             if isinstance(event.message, Ready):
                 channel.connection.payload_limit = event.message.result_bytes
         return event.message
@@ -101,7 +101,7 @@ def is_served(address: tuple[str, int], plan: Plan) -> bool:
     image = torch.randn(network_of(plan).input.shape, generator=torch.Generator().manual_seed(1))
     module = whole(plan)
     head, _ = split_module(module, plan.edge_layers, image)
-    with torch.inference_mode(), ProbeClient(address, None, SHORT) as remote:
+    with torch.inference_mode(), AskingClient(address, None, SHORT) as remote:
         remote.open(plan, network_of(plan))
         remote.wait_until_ready()
         return torch.equal(remote.infer(1, head(image)).outputs["output"], module(image))
@@ -162,7 +162,7 @@ def test_hostile_bytes_inside_an_open_session(server: ServerProcess, plans: Plan
     for k in range(30):
         channel = greeted(server.address)
         channel.send(opening(plan))
-        assert isinstance(channel.expect(30).message, Ready)
+        assert isinstance(expect(channel, 30).message, Ready)
         header = bytearray(honest)
         if k % 3:
             header[rng.randrange(len(header))] = rng.randrange(256)
@@ -245,13 +245,13 @@ def test_a_result_comes_for_every_image_of_a_session(server: ServerProcess, plan
     headers, payload = pack({"input": torch.ones(1, 3, 8, 8)})
     channel = greeted(server.address)
     channel.send(opening(plan))
-    ready = channel.expect(30).message
+    ready = expect(channel, 30).message
     assert isinstance(ready, Ready)
     channel.connection.payload_limit = ready.result_bytes
     results = set()
     for k in range(50):
         channel.send(Infer(id=k, tensors=headers, scalars={}), payload)
-        event = channel.expect(30)
+        event = expect(channel, 30)
         assert isinstance(event.message, Result)
         results.add(bytes(event.payload))
     channel.send(Bye())
@@ -267,7 +267,7 @@ def test_several_edges_at_once_get_each_their_own(server: ServerProcess, plans: 
     expected = whole(plans(0))(image)
 
     def talk(plan: Plan, head: torch.nn.Module) -> None:
-        with torch.inference_mode(), ProbeClient(server.address, None, SHORT) as remote:
+        with torch.inference_mode(), AskingClient(server.address, None, SHORT) as remote:
             remote.open(plan, network_of(plan))
             remote.wait_until_ready()
             outputs = [remote.infer(k, head(image)).outputs["output"] for k in range(20)]
@@ -318,7 +318,7 @@ def test_a_network_that_is_not_the_plans_is_not_kept(plans: Plans) -> None:
 def test_too_many_peers_are_told_so(plans: Plans) -> None:
     with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
         held = [greeted(address) for _ in range(2)]
-        with pytest.raises(PeerError, match="2 peers are being served") as refused, ProbeClient(address, None, SHORT) as third:
+        with pytest.raises(PeerError, match="2 peers are being served") as refused, AskingClient(address, None, SHORT) as third:
             third.open(plans(0), network_of(plans(0)))
         assert refused.value.code == "busy"
         for channel in held:
@@ -344,17 +344,17 @@ def test_an_edge_that_comes_back_takes_its_place_again(plans: Plans) -> None:
             while True:  # the one before last may still be on its way out
                 channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
                 channel.send(Hello(software="a test"))
-                if isinstance(channel.expect(10).message, Welcome):
+                if isinstance(expect(channel, 10).message, Welcome):
                     break
                 assert time.monotonic() < end
                 channel.close()
             channel.send(asked)
-            assert isinstance(channel.expect(30).message, Ready)
+            assert isinstance(expect(channel, 30).message, Ready)
             dark.append(channel)
         for channel in dark[:-1]:
             assert channel.receive(10) == Closed()
         dark[-1].send(Ping(id=1))
-        assert isinstance(dark[-1].expect(10).message, Pong)
+        assert isinstance(expect(dark[-1], 10).message, Pong)
         for channel in dark:
             channel.close()
 
@@ -376,14 +376,14 @@ def test_where_no_thread_can_be_had_a_peer_is_told_or_let_go_and_the_server_goes
             channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
             channel.send(Hello(software="a test"))
             if is_admitted:
-                channel.expect(10)
+                expect(channel, 10)
                 channel.send(opening(plans(2)))
-                refusal = channel.expect(10).message
+                refusal = expect(channel, 10).message
                 assert isinstance(refusal, Error)
                 assert (refusal.code, refusal.message.partition(":")[0]) == ("busy", "no thread can be started")
             else:
                 with pytest.raises(ConnectionLost):
-                    channel.expect(10)
+                    expect(channel, 10)
             channel.close()
         assert is_served(address, plans(2))
 
@@ -404,7 +404,7 @@ def test_a_reused_id_is_refused_by_name(server: ServerProcess, plans: Plans) -> 
 def test_peers_that_say_nothing_are_sent_away() -> None:
     with thread_server(Networks(), Limits(greeting_s=0.1)) as address:
         silent = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
-        event = silent.expect(10)
+        event = expect(silent, 10)
         assert isinstance(event.message, Error)
         assert event.message.code == "idle"
         silent.close()
@@ -419,7 +419,7 @@ def test_an_edge_does_not_wait_for_an_answer_whose_computing_failed_in_a_way_nob
 
     monkeypatch.setattr("runner.places.answers.Responder.claim", fails)
     image = torch.rand(1, 3, 8, 8)
-    with thread_server(Networks([BRANCHED]), Limits()) as address, ProbeClient(address, None, SHORT) as remote:
+    with thread_server(Networks([BRANCHED]), Limits()) as address, AskingClient(address, None, SHORT) as remote:
         remote.open(plans(0), network_of(plans(0)))
         remote.wait_until_ready()
         with pytest.raises(ConnectionLost) as lost:
@@ -431,8 +431,8 @@ def test_an_open_session_that_falls_silent_is_ended(plans: Plans) -> None:
     with thread_server(Networks([BRANCHED]), Limits(idle_s=0.2)) as address:
         channel = greeted(address)
         channel.send(opening(plans(0)))
-        assert isinstance(channel.expect(30).message, Ready)
-        event = channel.expect(10)
+        assert isinstance(expect(channel, 30).message, Ready)
+        event = expect(channel, 10)
         assert isinstance(event.message, Error)
         assert event.message.code == "idle"
         channel.close()
@@ -453,7 +453,7 @@ def test_sigterm_ends_the_server_cleanly_in_the_middle_of_a_computation(tmp_path
     with server_process(tmp_path / "log") as server:
         idle, channel = greeted(server.address), greeted(server.address)
         channel.send(opening(plan))
-        assert isinstance(channel.expect(60).message, Ready)
+        assert isinstance(expect(channel, 60).message, Ready)
         headers, payload = pack({"input": torch.ones(1, 1, 1024, 1024)})
         channel.send(Infer(id=1, tensors=headers, scalars={}), payload)
         time.sleep(0.05)

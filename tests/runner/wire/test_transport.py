@@ -19,6 +19,7 @@ from runner.wire.shaping import Pacer, Shape
 from runner.wire.tensors import pack, unpack
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
+from tests.runner.asking import expect
 
 HELLO = Hello(software="lmos test")
 
@@ -50,7 +51,7 @@ def test_a_message_of_many_tensors_arrives_whole(sockets: tuple[socket.socket, s
     tensors = {f"t{k}": torch.randn(k * 13) for k in range(300)} | {"large": torch.randn(10**6)}
     sender = threading.Thread(target=lambda: edge.send(*infer(tensors)))
     sender.start()
-    event = server.expect(5)
+    event = expect(server, 5)
     sender.join()
     assert isinstance(event, Received)
     assert isinstance(event.message, Infer)
@@ -66,7 +67,7 @@ def test_a_shaped_channel_is_never_faster_than_its_rate(sockets: tuple[socket.so
     begin = time.perf_counter()
     sender = threading.Thread(target=lambda: edge.send(message, payload))
     sender.start()
-    assert isinstance(server.expect(60), Received)
+    assert isinstance(expect(server, 60), Received)
     assert (time.perf_counter() - begin) / (n_bytes / rate + delay) >= 0.999
     sender.join()
 
@@ -78,7 +79,7 @@ def test_pumping_ends_when_all_is_sent_since_the_next_message_may_wait_for_that(
     edge.begin(*infer({"a": torch.zeros(10**7)}))  # more than the system's buffers hold
     pumping = threading.Thread(target=edge.pump, args=(600,), daemon=True)
     pumping.start()
-    assert isinstance(server.expect(5), Received)
+    assert isinstance(expect(server, 5), Received)
     pumping.join(30)
     assert not pumping.is_alive()
     assert not edge.is_sending
@@ -135,8 +136,6 @@ def test_the_end_of_the_stream_is_seen(sockets: tuple[socket.socket, socket.sock
     edge, server = channels(sockets)
     edge.close()
     assert isinstance(server.receive(5), Closed)
-    with pytest.raises(ConnectionLost, match="without an answer"):
-        server.expect(5)
 
 
 def test_shutting_down_wakes_who_waits(sockets: tuple[socket.socket, socket.socket]) -> None:
@@ -154,7 +153,7 @@ def test_last_words_survive_unread_bytes(sockets: tuple[socket.socket, socket.so
     server.send(Error.of("failed", "no"))
     closer = threading.Thread(target=lambda: server.close(linger_s=1.0))
     closer.start()
-    event = edge.expect(5)
+    event = expect(edge, 5)
     edge.close()
     closer.join()
     assert isinstance(event, Received)
