@@ -29,18 +29,19 @@ from measurement.tracing.calls import Example
 from runner.errors import RunnerError
 from runner.images import Images, find_images
 from runner.memory import keep_heap
-from runner.parts.network import example_input
+from runner.parts.network import Graphs, example_input
 
 Inputs = tuple[int, int, int] | Mapping[str, InputSpec] | None
 """The shape of a picture, or inputs by name (`parse_inputs`); None for what the network's source says."""
 
 
 def make_profile(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str] = (),
-                 tell_user: Callable[[str], None] = say) -> NetworkProfile:  # fmt: skip
+                 tell_user: Callable[[str], None] = say, graphs: Graphs | None = None) -> NetworkProfile:  # fmt: skip
     """Build, trace and count a network; `builder` may be code of the user's own, named on the command line.
 
     torchvision's are traced by shapes, their weights never all in memory, where that can be; others' graphs are held against the
-    network's numbers. `opaque` names parts that stay whole; `tell_user` is called with a line about each part that does.
+    network's numbers. `opaque` names parts that stay whole; `tell_user` is called with a line about each part that does. A graph
+    that was slow to make is written into `graphs`.
     """
     with activity(f"building {builder}") as tell:
         hollow, traced = _traced(builder, weights, granularity, inputs, opaque, tell)
@@ -49,7 +50,10 @@ def make_profile(builder: str, weights: str, granularity: Granularity, inputs: I
                                **said)  # fmt: skip
         for name, reason in traced.opaque.items():
             tell_user(f"{name} stays whole, as one layer: {reason}")
-        return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+        profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
+        if graphs is not None and traced.document is not None:
+            graphs.write(source, profile, traced.document)
+        return profile
 
 
 def _traced(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str],

@@ -1,11 +1,11 @@
-"""`lmos cache`: the profiles that are kept on disk, and an end to them."""
+"""`lmos cache`: the profiles and graphs that are kept on disk, and an end to them."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
 
-from lmos.kept_profiles import VARIABLE, profile_cache
+from lmos.kept import VARIABLE, shared_cache
 from lmos.output import out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.units import counted, format_size
@@ -15,7 +15,7 @@ def run(what: str | None, as_json: bool) -> None:
     """Raises InputError for a word other than `clear`, and where files cannot be removed or nothing is kept."""
     if what not in (None, "clear"):
         raise InputError("cache", f"{what!r} is not clear, which is all that can be done with it")
-    cache = profile_cache()
+    cache = shared_cache()
     if cache is None:
         raise InputError(VARIABLE, "is empty, or there is no home: nothing is kept")
     removed = None if what is None else cache.clear()

@@ -10,6 +10,7 @@ from pathlib import Path
 from lmos.commands.conventions import Told, tell_assumed
 from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
+from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
@@ -123,6 +124,7 @@ def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOption
         compared=request.compared,
         shown=request.shown,
         save_outputs=request.save_outputs,
+        graphs=KeptGraphs.here(),
         skip_bad_images=request.skip_bad_images,
     )
 

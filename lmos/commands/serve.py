@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.commands.watching import Watch, logged, server_metrics, shown_at, tell_url
+from lmos.kept_graphs import KeptGraphs
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from measurement.networks import parse_builder
@@ -62,6 +63,7 @@ def run(request: Request) -> None:
             shape=None if request.shape is None else parse_shape(request.shape),
             observers=[] if metrics is None else [metrics],
             watch=None if metrics is None else metrics.watch,
+            graphs=KeptGraphs.here(),
         )
 
 

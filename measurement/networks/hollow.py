@@ -23,6 +23,7 @@ from measurement.networks.seeding import Postponed
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example, call_of, input_spec
 from measurement.tracing.grouping import snake_case
+from measurement.tracing.kept import Document
 from measurement.tracing.undisturbed import check_usable
 
 
@@ -55,7 +56,7 @@ class HollowNetwork:
         return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
 
     def trace(self, example_input: Example, granularity: Granularity = "module", *,
-              opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
+              opaque: Collection[str] = (), document: Document | None = None) -> TracedNetwork:  # fmt: skip
         """The traced network, from shapes alone.
 
         Raises what `trace_network` raises, also for a network that can be traced, but not without its numbers.
@@ -63,7 +64,8 @@ class HollowNetwork:
         check_usable(self.module, name := snake_case(type(self.module).__name__))
         call, example = call_of(self.module, example_input, name)
         with _shapes_alone(self.module) as pairs:
-            traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity, opaque=opaque)
+            traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity, opaque=opaque,
+                                   document=document)
         originals = {id(shape): tensor for shape, tensor in pairs}
         for part in traced.graph_module.modules():
             for table in (part._parameters, part._buffers):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, fx, nn
@@ -30,6 +30,7 @@ from measurement.tracing.capture import (
     quiet,
 )
 from measurement.tracing.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
+from measurement.tracing.kept import Document, as_document, from_document
 from measurement.tracing.opaque import Keep, check_plain, checked_names, whole_layers, with_parents
 from measurement.tracing.undisturbed import Watch, undisturbed
 
@@ -54,7 +55,8 @@ class TracedNetwork:
     `output_structure` rebuilds the network's output from its leaves. `shape_range` holds, for each input, the least
     and the greatest size (None: no bound, and the same for all inputs) of each dimension that the graph stands for; None where
     that is left to the operations themselves. `call` says how inputs are given. `opaque` are the layers that are
-    parts kept whole, by name, each with the reason.
+    parts kept whole, by name, each with the reason. `document` is the graph as it can be kept (`measurement.tracing.kept`), where
+    making it took torch.export: reading it is faster.
     """
 
     name: str
@@ -68,6 +70,7 @@ class TracedNetwork:
     output_structure: TreeSpec
     shape_range: dict[str, ShapeRange] | None
     opaque: dict[str, str]
+    document: Document | None = None
 
     @property
     def input(self) -> InputSpec | None:
@@ -111,11 +114,12 @@ def trace(module: nn.Module, example: Example, granularity: Granularity = "modul
 
 
 def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module", *,
-                  opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
+                  opaque: Collection[str] = (), document: Document | None = None) -> TracedNetwork:  # fmt: skip
     """The layers of `module` in eval mode, which is left as it was.
 
     `example_input` is a tensor, a tuple of arguments or a dictionary of them by name. Each part that `opaque` names (by its path,
     as in `named_modules`) is one layer, and so is each smallest part that can be followed neither by torch.fx nor by torch.export.
+    A `document` of an earlier tracing saves time where it is this network's, and does nothing where it is not.
 
     The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
     device: the same shapes). Raises InputError where the example does not fit the network or `granularity` is not one
@@ -128,7 +132,8 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         expected = _run(probe, name, watch)
         seen, whole = adapted(module) or (module, frozenset[str]())
         named = checked_names(seen, opaque, name) | whole
-        graph_module, observed, shape_range, keep = _faithful_graph(replace(probe, module=seen), named, expected, name, watch)
+        ways = _Ways(replace(probe, module=seen), named, document)
+        graph_module, observed, shape_range, keep = _faithful_graph(ways, expected, name, watch)
         fine = module_layers(graph_module, observed.facts, call.names)
         if not fine:
             raise UntraceableError(name, ["it computes nothing"])
@@ -146,7 +151,14 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         output_structure=tree_flatten(expected)[1],
         shape_range=shape_range,
         opaque=whole_layers(fine, keep.whole),
+        document=_document(graph_module, seen, shape_range),
     )
+
+
+def _document(graph_module: fx.GraphModule, module: nn.Module, shape_range: dict[str, ShapeRange] | None) -> Document | None:
+    """Of a graph that torch.export made: the others are made as fast as they are read."""
+    found = None if shape_range is None else as_document(graph_module, module)
+    return None if found is None else {**found, "shapes": {key: [[*ends] for ends in of] for key, of in shape_range.items()}}
 
 
 @dataclass(frozen=True)
@@ -197,27 +209,68 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
     return output
 
 
+class _Way(NamedTuple):
+    """How a graph may be had, the shapes that it then stands for, and the parts that stay whole. Nothing is told of a silent one
+    that fails."""
+
+    name: str
+    capture: Callable[[], fx.GraphModule]
+    shapes: dict[str, ShapeRange] | None
+    keep: Keep
+    silent: bool = False
+
+
+@dataclass(frozen=True)
+class _Ways:
+    """What is traced, the parts that were named to stay whole, and a graph that was kept."""
+
+    probe: _Probe
+    named: frozenset[str]
+    document: Document | None
+
+    def __iter__(self) -> Iterator[_Way]:
+        """The ways, the fastest first."""
+        module, call, tensors, named = self.probe.module, self.probe.call, self.probe.tensors, self.named
+        shapes = {key: tensor.shape for key, tensor in zip(call.names, tensors, strict=True)}
+        none, layers, parts = Keep(named), Keep(named, "layers"), Keep(named, "parts")
+        if self.document is not None and not named:
+            kept = partial(from_document, self.document, module)
+            yield _Way("the kept graph", kept, _ranges(self.document.get("shapes"), shapes), none, silent=True)
+        yield _Way("torch.fx", lambda: capture_with_fx(module, call, none), None, none)
+        yield _Way("torch.fx, which keeps layers whole", lambda: capture_with_fx(module, call, layers), None, layers)
+        if not named:  # torch.export follows all or nothing
+            any_batch: dict[str, ShapeRange] = {key: tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(shape))
+                                                for key, shape in shapes.items()}  # fmt: skip
+            yield _Way("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch,
+                       none)  # fmt: skip
+            yield _Way("torch.export", lambda: capture_with_export(module, *tensors, call=call), _alone(shapes), none)
+            if is_module_of_torch(module) and len(tensors) == 1:
+                yield _Way("torch.fx as one layer", lambda: capture_whole_with_fx(module), None, none)
+        yield _Way("torch.fx, which keeps parts whole", lambda: capture_with_fx(module, call, parts), None, parts)
+
+
+def _alone(shapes: Mapping[str, torch.Size]) -> dict[str, ShapeRange]:
+    """These shapes and no others."""
+    return {key: tuple((n, n) for n in shape) for key, shape in shapes.items()}
+
+
+def _ranges(kept: Any, shapes: Mapping[str, torch.Size]) -> dict[str, ShapeRange]:
+    """What a kept graph is said to stand for, where it can be read and holds for these shapes; else these shapes."""
+    try:
+        found: dict[str, ShapeRange] = {key: tuple((low, high) for low, high in kept[key]) for key in shapes}
+        holds = all(len(found[key]) == len(shape) and all(low <= n and (high is None or n <= high)
+                    for n, (low, high) in zip(shape, found[key], strict=True)) for key, shape in shapes.items())  # fmt: skip
+    except (TypeError, KeyError, ValueError):
+        return _alone(shapes)
+    return found if holds else _alone(shapes)
+
+
 def _faithful_graph(
-    probe: _Probe, named: frozenset[str], expected: Any, name: str, watch: Watch
+    ways: _Ways, expected: Any, name: str, watch: Watch
 ) -> tuple[fx.GraphModule, Observed, dict[str, ShapeRange] | None, Keep]:
-    module, call, tensors = probe.module, probe.call, probe.tensors
-    shapes = {key: tensor.shape for key, tensor in zip(call.names, tensors, strict=True)}
-    one_shape: dict[str, ShapeRange] = {key: tuple((n, n) for n in shape) for key, shape in shapes.items()}
-    any_batch: dict[str, ShapeRange] = {key: tuple((min(n, 2), None) if k == 0 else (n, n) for k, n in enumerate(shape))
-                                        for key, shape in shapes.items()}  # fmt: skip
-    none, layers, parts = Keep(named), Keep(named, "layers"), Keep(named, "parts")
-    ways: list[tuple[str, Callable[[], fx.GraphModule], dict[str, ShapeRange] | None, Keep]] = [
-        ("torch.fx", lambda: capture_with_fx(module, call, none), None, none),
-        ("torch.fx, which keeps layers whole", lambda: capture_with_fx(module, call, layers), None, layers),
-    ]
-    if not named:  # torch.export follows all or nothing
-        ways += [("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch, none),
-                 ("torch.export", lambda: capture_with_export(module, *tensors, call=call), one_shape, none)]  # fmt: skip
-        if is_module_of_torch(module) and len(tensors) == 1:
-            ways.append(("torch.fx as one layer", lambda: capture_whole_with_fx(module), None, none))
-    ways.append(("torch.fx, which keeps parts whole", lambda: capture_with_fx(module, call, parts), None, parts))
+    probe = ways.probe
     reasons: list[str] = []
-    for way, capture, shape_range, keep in ways:
+    for way, capture, shape_range, keep, silent in ways:
         try:
             with quiet():
                 graph_module, observed = with_parents(partial(_seen, capture, probe), keep)
@@ -229,6 +282,8 @@ def _faithful_graph(
             if _same(observed.output, expected):
                 return graph_module, observed, shape_range, keep
             why = "the recorded graph gives another output than the network"
+        if silent:
+            continue
         if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # else what was kept whole helped nothing
             reasons.append(f"{way}: {why}")
     if not _same(_run(probe, name, watch), expected):

@@ -15,7 +15,7 @@ from lmos_opt.units import format_size
 from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork
 from runner.parts.loading import load_planned
-from runner.parts.network import flat_outputs
+from runner.parts.network import Graphs, flat_outputs
 from runner.parts.split import split_traced
 
 
@@ -41,7 +41,7 @@ class Fallback:
     """Runs the tail of a plan here. Its weights are loaded when they are first needed.
 
     `refusal` says why that must not be (None: it may). A `tail` that is here anyway may be given, and a whole
-    `module` that need not be built.
+    `module` that need not be built; `graphs` are of networks traced before.
     """
 
     plan: Plan
@@ -51,11 +51,12 @@ class Fallback:
     refusal: str | None
     tail: nn.Module | None = None
     module: nn.Module | None = None
+    graphs: Graphs | None = None
 
     def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:
         """The network's outputs, and the time (s) that computing them took, without the loading."""
         if self.tail is None:
-            loaded = load_planned(self.network, self.weights, self.networks, self.module)
+            loaded = load_planned(self.network, self.weights, self.networks, self.module, self.graphs)
             self.tail = split_traced(loaded.traced, self.plan.edge_layers)[1]
             loaded.hollow.fill(self.tail)
         begin = time.perf_counter()

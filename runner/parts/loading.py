@@ -18,7 +18,7 @@ from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
 from runner.parts.halves import eval_copy
-from runner.parts.network import DigestError, build, builder_here, example_of, trace_checked
+from runner.parts.network import DigestError, Graphs, build, builder_here, example_of, trace_checked
 
 
 @dataclass(frozen=True)
@@ -30,12 +30,12 @@ class LoadedNetwork:
 
 
 def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
-                 module: nn.Module | None = None) -> LoadedNetwork:  # fmt: skip
+                 module: nn.Module | None = None, graphs: Graphs | None = None) -> LoadedNetwork:  # fmt: skip
     """The network of a plan with these `weights`, which may lie elsewhere than the plan says.
 
     `networks` are the builders beside torchvision's that may run here; a `module` that is there already is proven to be the plan's
-    and not built. A network of theirs that cannot be traced by its shapes alone is built whole. Raises RunnerError for one that may
-    not run, DigestError for another one than the plan's, and what `build_network` and `trace_network` raise.
+    and not built. A network of theirs that cannot be traced by its shapes alone is built whole; `graphs` are asked for its
+    graph. Raises RunnerError for one that may not run, DigestError for another one than the plan's, and what `build_network` and `trace_network` raise.
     """
     if module is None:
         here = builder_here(network.builder, networks)
@@ -47,7 +47,7 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
         module = build(network.builder, weights, networks)
     else:
         module = eval_copy(module)
-    traced = trace_checked(network.builder, module, network, network, network.granularity)
+    traced = trace_checked(network.builder, module, network, network, network.granularity, graphs)
     return LoadedNetwork(HollowNetwork.of(module), traced)
 
 

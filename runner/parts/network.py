@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, fx, nn
@@ -18,6 +18,7 @@ from measurement.sources import get
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import Slot
 from measurement.tracing.calls import ByParameter, given_by, step
+from measurement.tracing.kept import Document
 from runner.errors import RunnerError
 from runner.wire.tensors import DTYPES
 
@@ -85,14 +86,26 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
     raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} does")
 
 
-def trace_checked(
-    where: str, module: nn.Module, source: NetworkSource, inputs: TakesInputs, granularity: Granularity
-) -> TracedNetwork:
+class Graphs(Protocol):
+    """Graphs of networks that were traced before. One that is read is proven to be the network's, as one that was just made."""
+
+    def read(self, source: NetworkSource, inputs: TakesInputs) -> Document | None:
+        """The graph of this network for these inputs; None where there is none."""
+
+    def write(self, source: NetworkSource, inputs: TakesInputs, document: Document) -> None:
+        """Keep a graph, where that can be."""
+
+
+def trace_checked(where: str, module: nn.Module, source: NetworkSource, inputs: TakesInputs, granularity: Granularity,
+                  graphs: Graphs | None = None) -> TracedNetwork:  # fmt: skip
     """The traced network; DigestError unless it is the source's, in architecture and weights."""
-    traced = trace_network(module, example_of(inputs), granularity, opaque=source.opaque)
+    kept = None if graphs is None else graphs.read(source, inputs)
+    traced = trace_network(module, example_of(inputs), granularity, opaque=source.opaque, document=kept)
     found = network_digest(module, traced.structure)
     if found != source.digest:
         raise DigestError(where, source, found)
+    if graphs is not None and traced.document not in (None, kept):
+        graphs.write(source, inputs, traced.document)
     return traced
 
 

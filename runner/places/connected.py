@@ -233,7 +233,7 @@ class ConnectedSplit:
         reach_all(self._connections, "is_asked", timeouts, may_fail=True)
         tell(f"building {network.builder}")
         built = build_routes(self._plans, self._connections, network, self._weights, self._options.networks, self._pictures,
-                             self._module)  # fmt: skip
+                             self._module, self._options.graphs)  # fmt: skip
         self._routes, self._call, self._form = built.routes, built.call, built.form
         fallback = self.route.fallback
         tell("waiting for the server")

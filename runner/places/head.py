@@ -22,7 +22,7 @@ from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
 from runner.parts.loading import load_planned
-from runner.parts.network import OutputForm, example_of, outputs_of
+from runner.parts.network import Graphs, OutputForm, example_of, outputs_of
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_traced
@@ -42,14 +42,15 @@ class BuiltRoutes:
 
 
 def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
-                 networks: Sequence[str], pictures: Images, module: nn.Module | None = None) -> BuiltRoutes:  # fmt: skip
+                 networks: Sequence[str], pictures: Images, module: nn.Module | None = None,
+                 graphs: Graphs | None = None) -> BuiltRoutes:  # fmt: skip
     """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
     several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
 
     Each connection learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
     """
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
-        loaded = load_planned(network, weights, networks, module)
+        loaded = load_planned(network, weights, networks, module, graphs)
         check_memory(plans, loaded.traced)
         refusal = why_not_here(plans[0], loaded.traced) if any(plan.offloads for plan in plans) else None
         is_whole = any(not plan.offloads for plan in plans)
@@ -64,7 +65,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
             if isinstance(head, Head):
                 spare_copies(head.body, sizes)
             parts.extend([head, tail] if is_whole and tail is not None else [head])
-            fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None, module)
+            fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None, module, graphs)
             routes.append(Route(head, connection, fallback, plan.x1 if len(plans) > 1 else None))
         hollow = loaded.hollow.part(parts)
         del loaded, head, tail  # what the edge does not run is no part of its program

@@ -10,6 +10,7 @@ from typing import TypedDict
 from runner.client.pipeline import Progress
 from runner.client.remote import OPEN_DOOR, Access, Timeouts
 from runner.faults.limits import ORDINARY, Limits, Load
+from runner.parts.network import Graphs
 from runner.places.comparing import COMPARED
 from runner.watching.events import Observer
 from runner.wire.shaping import Pacer, Shape
@@ -23,7 +24,8 @@ class ConnectOptions:
     `shape` is the link's emulation, `networks` the builders that may run here beside torchvision's,
     `weights_file` the state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long
     is waited (default: `patient_with` the plan), `access` what the server wants to see. With `adapt`, the cut follows the link by
-    the plan's policy. `observers` are told what happens (`runner.watching.events`).
+    the plan's policy. `observers` are told what happens (`runner.watching.events`). `graphs` are of networks traced
+    before.
     """
 
     shape: Shape | Pacer | None = None
@@ -34,6 +36,7 @@ class ConnectOptions:
     access: Access = OPEN_DOOR
     adapt: bool = False
     observers: Sequence[Observer] = ()
+    graphs: Graphs | None = None
 
 
 class ConnectKeywords(TypedDict, total=False):
@@ -47,6 +50,7 @@ class ConnectKeywords(TypedDict, total=False):
     access: Access
     adapt: bool
     observers: Sequence[Observer]
+    graphs: Graphs | None
 
 
 SHOWN = 12
@@ -98,6 +102,7 @@ class ServeOptions:
     must bear the `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
     `ready` is called with the port, which port 0 leaves to the system. `observers` are told what happens
     (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is.
+    `graphs` are of networks of `networks` that were traced before.
     """
 
     networks: Sequence[str] = ()
@@ -113,6 +118,7 @@ class ServeOptions:
     ready: Callable[[int], None] | None = None
     observers: Sequence[Observer] = ()
     watch: Callable[[Callable[[], Load]], None] | None = None
+    graphs: Graphs | None = None
 
 
 class ServeKeywords(TypedDict, total=False):
@@ -131,3 +137,4 @@ class ServeKeywords(TypedDict, total=False):
     ready: Callable[[int], None] | None
     observers: Sequence[Observer]
     watch: Callable[[Callable[[], Load]], None] | None
+    graphs: Graphs | None

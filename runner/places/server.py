@@ -52,7 +52,7 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
     share_one_heap()
     keep_heap()
     events = Events([log_event, *options.observers])
-    networks = Networks(options.networks, options.weights_files, options.digests, options.batch)
+    networks = Networks(options.networks, options.weights_files, options.digests, options.batch, options.graphs)
     server = Server(Listener(listen(host, port)), networks, options.limits, token=token, tls=tls, events=events,
                     shape=options.shape)  # fmt: skip
     if options.watch is not None:

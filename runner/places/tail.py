@@ -25,7 +25,7 @@ from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import ByParameter, call
 from runner.faults.refusal import Refusal
-from runner.parts.network import DigestError, build, example_input, example_of, trace_checked
+from runner.parts.network import DigestError, Graphs, build, builder_here, example_input, example_of, trace_checked
 from runner.parts.part import Crossing, made_by
 from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
@@ -60,10 +60,12 @@ class Networks:
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
     for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
     Up to `batch` images of several peers go through equal tails at once, where that is faster; see `runner.places.batching`.
+    `graphs` are of networks of `networks` that were traced before.
     """
 
     def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = (),
-                 digests: Collection[str] | None = None, batch: int = 1) -> None:  # fmt: skip
+                 digests: Collection[str] | None = None, batch: int = 1, graphs: Graphs | None = None) -> None:  # fmt: skip
+        self._graphs = graphs
         self._batch, self._batches = batch, WeakValueDictionary[object, Batches]()
         self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
         self._cache: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
@@ -120,7 +122,8 @@ class Networks:
                 module = build(builder, weights, self._networks)
         # A cached network may be at work for another peer, and tracing takes it apart for a moment.
         with self._computing, _refusing("refused", f"{builder} cannot be checked"):
-            traced = trace_checked(builder, module, request.network, request, request.granularity)
+            ours = builder_here(builder, self._networks) in self._networks  # what anybody may ask for must not fill a disk
+            traced = trace_checked(builder, module, request.network, request, request.granularity, self._graphs if ours else None)
         self._cache[builder, weights] = module
         self._cache.move_to_end((builder, weights))
         while len(self._cache) > CACHED_NETWORKS:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import lmos.kept_profiles
+import lmos.kept
 import lmos.profiles
 from lmos.cli import main
-from lmos.kept_profiles import Asked, is_network, kept_profile, profile_cache
+from lmos.kept import shared_cache
+from lmos.kept_profiles import Asked, is_network, kept_profile
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from tests.lmos_opt.documents import DIGEST, profile_data
@@ -40,7 +41,7 @@ def made(monkeypatch) -> list[str]:
     """The networks that were built and traced, in order; nothing is."""
     found: list[str] = []
 
-    def make_profile(builder, weights, granularity, inputs, opaque=(), tell_user=None):
+    def make_profile(builder, weights, granularity, inputs, opaque=(), tell_user=None, graphs=None):
         found.append(builder)
         tell_user("a part stays whole")
         network = {"builder": builder, "weights": weights, "digest": DIGEST}
@@ -53,7 +54,7 @@ def made(monkeypatch) -> list[str]:
 @pytest.fixture
 def own(monkeypatch):
     """A function that writes a module of the user's, as if it was there before this process."""
-    monkeypatch.setattr(lmos.kept_profiles, "_BEGAN_S", float("inf"))
+    monkeypatch.setattr(lmos.kept, "_BEGAN_S", float("inf"))
 
     def write(classes: int) -> None:
         sys.modules.pop("own_small_network", None)
@@ -87,7 +88,7 @@ def test_other_options_are_another_profile(made, other):
 
 def test_another_version_of_what_traces_is_another_profile(made, monkeypatch):
     kept_profile(Asked(network="timm:resnet18"))
-    monkeypatch.setattr(lmos.kept_profiles, "version", lambda package: "99")
+    monkeypatch.setattr(lmos.kept, "version", lambda package: "99")
     kept_profile(Asked(network="timm:resnet18"))
     assert len(made) == 2
 
@@ -95,7 +96,7 @@ def test_another_version_of_what_traces_is_another_profile(made, monkeypatch):
 @pytest.mark.parametrize("large", [False, True], ids=["by content", "by times"])
 def test_a_changed_file_of_weights_or_of_a_folder_is_seen(made, monkeypatch, large):
     if large:
-        monkeypatch.setattr(lmos.kept_profiles, "_READ_BYTES", 0)
+        monkeypatch.setattr(lmos.kept, "_READ_BYTES", 0)
     Path("model").mkdir()
     for path, asked in ((Path("model/config.json"), Asked(network="hf:model", weights="seeded:0")),
                         (Path("w.safetensors"), Asked(network="alexnet", weights="w.safetensors"))):
@@ -129,7 +130,7 @@ def test_an_empty_variable_keeps_nothing(made, kept, monkeypatch, capsys):
     assert "LMOS_CACHE: is empty" in capsys.readouterr().err
     monkeypatch.delenv("LMOS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert profile_cache().folder == Path("/caches/lmos/profiles")
+    assert shared_cache().folder == Path("/caches/lmos/profiles")
 
 
 def test_a_plan_of_a_kept_network_is_the_plan_of_its_profile_file(own, monkeypatch):
@@ -155,7 +156,7 @@ def test_own_code_that_changed_is_traced_again(own):
 
 def test_code_that_changed_while_it_was_traced_is_not_kept(own, kept, monkeypatch):
     own(classes=5)
-    monkeypatch.setattr(lmos.kept_profiles, "_BEGAN_S", 0.0)
+    monkeypatch.setattr(lmos.kept, "_BEGAN_S", 0.0)
     kept_profile(Asked(network="own_small_network:made", inputs=INPUT))
     assert not kept.exists()
 
