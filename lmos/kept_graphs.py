@@ -1,7 +1,7 @@
 """Graphs that are kept on disk: `lmos serve` and `lmos run` read what `lmos profile` traced, or another of them before.
 
 A graph's key is the digest of its network, the inputs, and the versions of what traces. It is no proof: whoever reads it holds it
-against the network itself, which was built anew.
+against the network itself, which is built each time.
 """
 
 from __future__ import annotations

@@ -157,8 +157,9 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
 
 def _document(graph_module: fx.GraphModule, module: nn.Module, shape_range: dict[str, ShapeRange] | None) -> Document | None:
     """Of a graph that torch.export made: the others are made as fast as they are read."""
-    found = None if shape_range is None else as_document(graph_module, module)
-    return None if found is None else {**found, "shapes": {key: [[*ends] for ends in of] for key, of in shape_range.items()}}
+    if shape_range is None or (found := as_document(graph_module, module)) is None:
+        return None
+    return {**found, "shapes": {key: [[*ends] for ends in of] for key, of in shape_range.items()}}
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
 
     `networks` are the builders beside torchvision's that may run here; a `module` that is there already is proven to be the plan's
     and not built. A network of theirs that cannot be traced by its shapes alone is built whole; `graphs` are asked for its
-    graph. Raises RunnerError for one that may not run, DigestError for another one than the plan's, and what `build_network` and `trace_network` raise.
+    graph. Raises RunnerError for one that may not run, DigestError for another one than the plan's, and what `build_network` and
+    `trace_network` raise.
     """
     if module is None:
         here = builder_here(network.builder, networks)
