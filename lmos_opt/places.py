@@ -54,7 +54,7 @@ def from_counts(data: Any, read: Callable[[Any], Found], context: object) -> Fou
     `x1` is not the number of `edge_layers`, and where a file lacks one of the two.
     """
     is_file = context == FROM_FILE
-    if not isinstance(data, Mapping) or not (is_file or any(key in data for key in _COUNTS)):
+    if not isinstance(data, dict) or not (is_file or "x1" in data or "x2" in data):
         return read(data)
     problems = [Problem("n_layers", "is not a key of this schema")] if is_file and "n_layers" in data else []
     keys = {key: value for key, value in data.items() if key not in (*_COUNTS, "n_layers")}

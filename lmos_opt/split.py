@@ -78,7 +78,7 @@ class Split:
         """The edge layers in topological order."""
         return self.places[0]
 
-    @property
+    @cached_property
     def is_ordered(self) -> bool:
         """Whether data only flows forward, each hop's set holds the one before, and no group of `together` is parted."""
         instance, upto = self.instance, self.upto  # asked at every node of a search

@@ -20,6 +20,8 @@ from lmos_opt.split import Split
 
 MOST_CUTS = 400
 """Solutions to start from where there are several hops."""
+KEPT_SPLITS = 4096
+"""Splits that are remembered at a time, a few kilobytes each."""
 
 
 class Evaluation:
@@ -34,6 +36,7 @@ class Evaluation:
         from lmos_opt.own_code import columns_of_user
 
         self._value_of = value_of  # held, since costs are asked for at every node
+        self._splits: dict[bytes, Split] = {}
 
         def column(variable: Any) -> int:
             return columns[id(variable)]
@@ -56,10 +59,17 @@ class Evaluation:
         self._open = np.flatnonzero(follows)
 
     def split(self, x: Array) -> Split:
-        """Where layers run in a vector."""
-        names = self._instance.names
-        upto = [frozenset(v for v, is_before in zip(names, row > 0.5, strict=True) if is_before) for row in x[self._upto]]
-        return Split.of(self._instance, upto, self._memory_model)
+        """Where layers run in a vector; what follows from it is computed once, however often a search comes by."""
+        chosen = x[self._upto] > 0.5
+        key = chosen.tobytes()
+        found = self._splits.get(key)
+        if found is None:
+            names = self._instance.names
+            upto = [frozenset(v for v, is_before in zip(names, row, strict=True) if is_before) for row in chosen.tolist()]
+            if len(self._splits) == KEPT_SPLITS:
+                self._splits.clear()
+            found = self._splits[key] = Split.of(self._instance, upto, self._memory_model)
+        return found
 
     def costs(self, x: Array) -> tuple[float, ...] | None:
         """The costs (senses turned to min) of the vector's split; None if it breaks a constraint."""

@@ -29,6 +29,7 @@ class GrowingFront:
         self._point, self._infeasible, self._constrained = point, infeasible, constrained
         self._start, self._seconds = start, perf_counter() - start
         self._found = list(problem.known)
+        self._made: dict[int, Point] = {}
         self._reason: str | None = UNFINISHED
         self._points = self._traced()
 
@@ -50,10 +51,16 @@ class GrowingFront:
     def front(self) -> Front:
         """The points found so far, those dominated by later ones taken out; complete if the search came to its end."""
         solver = SolverInfo(name=self._problem.solver.name, version=self._problem.solver.version())
-        points = tuple(map(self._point, non_dominated(self._problem, self._found)))
+        points = tuple(map(self._point_of, non_dominated(self._problem, self._found)))
         return Front(schema="lmos.front/1", instance=self._name or "model", objectives=tuple(self._objectives), points=points,
                      solves=self._problem.solves, seconds=self._seconds, solver=solver, complete=self._reason is None,
                      reason=self._reason, constrained=self._constrained)  # fmt: skip
+
+    def _point_of(self, candidate: Candidate) -> Point:
+        """The candidate's point, made once; candidates are known by their identity, and `_found` keeps them."""
+        if (found := self._made.get(id(candidate))) is None:
+            found = self._made[id(candidate)] = self._point(candidate)
+        return found
 
     def _stop(self) -> None:
         self._seconds = perf_counter() - self._start
@@ -63,7 +70,7 @@ class GrowingFront:
             for candidate in self._algorithm.trace(self._problem):
                 self._found.append(candidate)
                 self._stop()
-                yield self._point(candidate)
+                yield self._point_of(candidate)
                 self._problem.check_trade_off(candidate)
             self._reason = self._problem.doubt if self._found else None
         except (SubproblemError, TradeOffError) as error:

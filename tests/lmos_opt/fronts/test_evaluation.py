@@ -107,3 +107,11 @@ def test_a_new_block_with_variables_of_its_own_is_one_new_file(seed, new_block):
     assert {(point.values["arcs"], point.values["memory"]) for point in front.points} == best
     assert front.complete
     assert all(point.solution is None for point in front.points)
+
+
+def test_what_follows_from_a_split_is_computed_once_however_often_it_is_met():
+    instance = random_instance(3, most_layers=7)
+    found, _ = evaluation(instance, "sum")
+    x = found.prefixes()[1]
+    assert found.split(x) is found.split(0.9 * x)
+    assert found.split(x) is not found.split(found.prefixes()[2])
