@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -49,7 +50,7 @@ class Reader:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.servers = ExitStack()
-        self.port = free_port()
+        self.ports: dict[str, int] = defaultdict(free_port)
         self.printed = ""
 
     def read(self, page: Path) -> int:
@@ -82,7 +83,7 @@ class Reader:
     def type(self, line: str) -> None:
         if not line.strip() or line.startswith(LEFT_OUT):
             return
-        line = line.replace(":7070", f":{self.port}")
+        line = re.sub(r":(707\d)\b", lambda found: f":{self.ports[found[1]]}", line)
         if line.startswith("lmos serve"):
             self.serve(line)
         else:
@@ -97,10 +98,12 @@ class Reader:
         return done.stdout
 
     def serve(self, line: str) -> None:
+        listens = re.search(r"--listen \S+:(\d+)", line)
+        port = int(listens[1]) if listens else self.ports["7070"]
         self.servers.enter_context(started(line.split(), cwd=self.folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
         for _ in range(600):
             with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
                     return
             time.sleep(0.1)
         pytest.fail("the server did not start")

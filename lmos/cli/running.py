@@ -74,17 +74,40 @@ def serve(
         str | None,
         typer.Option(metavar="RATE[,DELAY]", help="Limit sending to this rate and delay it, as on a slow link."),
     ] = None,
+    onward: Annotated[
+        str | None,
+        typer.Option("--next", metavar="HOST:PORT", help="Address of the next place, for plans over more than two places."),
+    ] = None,
+    next_shape: Annotated[
+        str | None,
+        typer.Option(metavar="RATE[,DELAY]", help="Limit sending to the next place to this rate and delay it."),
+    ] = None,
+    next_ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Use TLS to the next place, and trust its certificates of this authority.")
+    ] = None,
+    next_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="This place's own certificate, for the next.")] = None,
+    next_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of --next-cert.")] = None,
+    next_token_file: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="The file that holds the token for the next place. [default: LMOS_NEXT_TOKEN, if set]"),
+    ] = None,
     log_format: LogFormat = None,
     log_level: LogLevel = None,
     metrics: Metrics = None,
 ) -> None:
-    """Run the server: it computes the tails of plans for edges. After SIGTERM or Ctrl-C it answers open requests, then ends."""
+    """Run the server: it computes the tails of plans for edges. After SIGTERM or Ctrl-C it answers open requests, then ends.
+
+    With --next it is a middle place: it computes its own part, and asks the next place for the rest.
+    """
     from lmos.commands import serve as command
+    from lmos.commands.credentials import Credentials
     from lmos.commands.watching import Watch
 
     command.run(command.Request(
         listen=listen, networks=networks or [], weights=weights or [], plans=plans or [], tls_cert=tls_cert, tls_key=tls_key,
         client_ca=client_ca, token_file=token_file, unprotected=unprotected, threads=threads, batch=batch, shape=shape,
+        onward=command.Onward.given(onward, next_shape, Credentials(
+            ca=next_ca, cert=next_cert, key=next_key, token_file=next_token_file, unprotected=unprotected, begins="--next-")),
         watch=Watch(log_format, log_level, metrics),
     ))  # fmt: skip
 

@@ -7,16 +7,18 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, logged, server_metrics, shown_at, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from measurement.networks import parse_builder
 from runner.faults.limits import ORDINARY
+from runner.places.onward import Next
 from runner.places.server import serve
 from runner.wire.access import read_token
 from runner.wire.connecting import parse_address
-from runner.wire.shaping import parse_shape
+from runner.wire.shaping import Shape, parse_shape
 from runner.wire.tls import Tls, server_tls
 
 
@@ -36,7 +38,35 @@ class Request:
     threads: int | None
     batch: int
     shape: str | None
+    onward: Onward | None
     watch: Watch
+
+
+@dataclass(frozen=True, kw_only=True)
+class Onward:
+    """The place after this one, as typed: the options `--next` and those that begin so."""
+
+    address: str
+    credentials: Credentials
+    shape: str | None
+
+    @classmethod
+    def given(cls, address: str | None, shape: str | None, credentials: Credentials) -> Onward | None:
+        """None where there is no next place; InputError where options for it stand without it."""
+        asked = {"--next-shape": shape, "--next-ca": credentials.ca, "--next-cert": credentials.cert,
+                 "--next-key": credentials.key, "--next-token-file": credentials.token_file}  # fmt: skip
+        if address is not None:
+            return cls(address=address, credentials=credentials, shape=shape)
+        for option, value in asked.items():
+            if value is not None:
+                raise InputError("--next", f"is missing; {option} needs it")
+        return None
+
+    @property
+    def next(self) -> Next:
+        """The next place; InputError for what cannot be read, or a token nobody protects."""
+        address = parse_address(self.address)
+        return Next(address=address, access=self.credentials.at(address), shape=held_to(self.shape))
 
 
 def run(request: Request) -> None:
@@ -60,11 +90,17 @@ def run(request: Request) -> None:
             tls=_tls(request.tls_cert, request.tls_key, request.client_ca),
             unprotected=request.unprotected,
             limits=ORDINARY,
-            shape=None if request.shape is None else parse_shape(request.shape),
+            shape=held_to(request.shape),
+            next=None if request.onward is None else request.onward.next,
             observers=[] if metrics is None else [metrics],
             watch=None if metrics is None else metrics.watch,
             graphs=KeptGraphs.here(),
         )
+
+
+def held_to(shape: str | None) -> Shape | None:
+    """The shape of a link, if one was typed."""
+    return None if shape is None else parse_shape(shape)
 
 
 def _tls(certificate: Path | None, key: Path | None, client_authority: Path | None) -> Tls | None:

@@ -12,14 +12,14 @@ from lmos_opt.profile import TensorSpec
 from measurement.codecs import Codec
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
-from runner.wire.protocol import Infer, Result
+from runner.wire.protocol import Infer, Result, Span
 from runner.wire.tensors import pack
 
 
 @dataclass(frozen=True)
 class ServerAnswer:
     """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's; how long
-    the question waited for the server to begin, and how many bytes came back."""
+    the question waited for the server to begin, how many bytes came back, and what the places beyond the server took."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
@@ -27,6 +27,12 @@ class ServerAnswer:
     t_decode_s: float = 0.0
     t_queue_s: float = 0.0
     received_bytes: int = 0
+    beyond: tuple[Span, ...] = ()
+
+    @property
+    def t_tx_s(self) -> float:
+        """What of the exchange was the way there and back (s)."""
+        return self.exchange_s - self.t_server_s - self.t_queue_s - sum(span.t_s for span in self.beyond)
 
 
 class Exchange:
@@ -103,9 +109,9 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
                    kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
     """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
     kept = kept or {}
-    span_s = result.t_server_s + result.t_queue_s
-    if not (result.t_decode_s <= result.t_server_s and span_s <= exchange_s) or not (outputs or kept):
-        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {span_s} s of work "
+    if not (result.t_decode_s <= result.t_server_s and result.span_s <= exchange_s) or not (outputs or kept):
+        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {result.span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
     received_bytes = sum(tensor.nbytes for tensor in outputs.values())
-    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes)
+    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes,
+                        result.beyond)  # fmt: skip

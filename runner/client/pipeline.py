@@ -37,7 +37,13 @@ Progress = Callable[[str, int, int], None]
 MOST_WORDS = 500
 """Of what a result is: a network may return hundreds of tensors."""
 PIPELINE_DEPTH = 4
+"""Images under way at once: two for each of two places."""
 QUEUED_IMAGES = 16
+
+
+def depth_for(n_places: int) -> int:
+    """How many images a pipeline over so many places has under way at once."""
+    return PIPELINE_DEPTH // 2 * n_places
 
 
 class Seen(TypedDict):
@@ -300,11 +306,12 @@ class Pipeline:
             file=image.name,
             **seen,
             t_edge_s=image.t_edge_s + image.exchange.t_encode_s,
-            t_tx_s=answer.exchange_s - answer.t_server_s - answer.t_queue_s,
+            t_tx_s=answer.t_tx_s,
             t_server_s=answer.t_server_s,
             latency_s=image.exchange.ended_at - image.begin + time.perf_counter() - classifying,
             t_queue_s=image.exchange.t_queue_s,
             t_server_queue_s=answer.t_queue_s,
+            beyond=answer.beyond,
             t_encode_s=image.exchange.t_encode_s,
             t_decode_s=answer.t_decode_s,
             sent_bytes=image.exchange.sent_bytes,

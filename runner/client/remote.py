@@ -23,6 +23,7 @@ from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
 from runner.wire.protocol import (
     CAPABILITIES,
+    PLACES,
     Bye,
     Closed,
     Connection,
@@ -78,15 +79,19 @@ OPEN_DOOR = Access()
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
     """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
-    source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest)
+    source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest, opaque=network.opaque)
     return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
-                edge_layers=plan.edge_layers, codec=plan.codec, **inputs_of(network))  # fmt: skip
+                edge_layers=plan.edge_layers, later_layers=plan.later_layers, codec=plan.codec, **inputs_of(network))  # fmt: skip
 
 
 class Remote:
-    """One conversation with a server. `machine` is known once it is ready. `streams` are sockets, unless others are given."""
+    """One conversation with a server. `machine`, and those of the places `beyond` it, are known once it is ready.
+
+    `streams` are sockets, unless others are given.
+    """
 
     machine: Machine
+    beyond: tuple[Machine, ...] = ()
 
     def __init__(self, address: tuple[str, int], shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
                  access: Access = OPEN_DOOR, streams: Streams | None = None) -> None:  # fmt: skip
@@ -177,7 +182,7 @@ class Remote:
             self._open_if_greeted()
         elif isinstance(message, Ready):
             assert self._channel is not None
-            self.machine = message.machine
+            self.machine, self.beyond = message.machine, message.beyond
             self._channel.connection.payload_limit = message.result_bytes
         elif not isinstance(message, Pong):
             return received
@@ -189,6 +194,8 @@ class Remote:
             if self._opening.codec != RAW and wanted not in self._can:
                 known = ", ".join(name.removeprefix("codec:") for name in self._can if name.startswith("codec:"))
                 raise PeerError(self.name, "refused", f"the server cannot do {wanted} (its codecs: {known or 'none'})")
+            if self._opening.later_layers and PLACES not in self._can:
+                raise PeerError(self.name, "refused", "the server knows plans of two places alone; this one has more")
             self._channel.begin(self._opening)
             self._due = self._clock.now() + self._timeouts.ready_s
 

@@ -100,6 +100,7 @@ class ServerConnection:
     """
 
     machine: Machine | None = None
+    beyond: tuple[Machine, ...] = ()
     expected: Mapping[str, TensorSpec] | None = None
 
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
@@ -312,7 +313,7 @@ class ServerConnection:
         if self.state is State.OPENING and remote.state is Talk.READY:
             self._move(Change.BUILT)
             self._events.tell(ServerReady(peer=self.name, again=self.machine is not None))
-            self.machine = remote.machine
+            self.machine, self.beyond = remote.machine, remote.beyond
 
     def _next(self, remote: Remote) -> Exchange | None:
         """The exchange to begin now, if there is one and the server takes it."""

@@ -11,6 +11,7 @@ from torch import fx
 from torch.utils._pytree import tree_leaves
 
 from lmos_opt.graph import tensor_names
+from lmos_opt.profile import TensorSpec
 from measurement.tracing import TracedNetwork
 from measurement.tracing.aliasing import reads_only_metadata
 from measurement.tracing.grouping import input_nodes, is_step
@@ -91,9 +92,14 @@ class Cut:
         read = {source for node, computed in needed.items() if computed for source in node.all_input_nodes}
         read.update(value for value in self._values() if isinstance(value, fx.Node) and p == self._last)
         sent = self._sent[p - 1].items()
-        return Incoming(tuple(name for _, names in sent for name in names),
+        return Incoming({name: spec for node, names in sent for name, spec in zip(names, self._specs(node), strict=True)},
                         tuple(name for node, names in sent if node in read for name in names),
                         {node.name: value for node, value in self._scalars[p - 1].items()})  # fmt: skip
+
+    def _specs(self, node: fx.Node) -> Sequence[TensorSpec]:
+        """A value's tensors on the example."""
+        name = self._inputs.get(node)
+        return self._traced.facts[node].tensors if name is None else [self._traced.input_tensors[name]]
 
     def _outgoing(self, p: int) -> Outgoing:
         sent = self._sent[p]

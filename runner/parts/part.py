@@ -13,6 +13,7 @@ from torch.utils._pytree import TreeSpec, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
+from lmos_opt.profile import TensorSpec
 from measurement.tracing import ShapeRange
 from measurement.tracing.calls import Call
 from runner.parts.network import Leaf, flat_outputs
@@ -44,17 +45,17 @@ class Crossing(dict[str, Tensor]):
 
 @dataclass(frozen=True)
 class Incoming:
-    """What a part takes: the `names` of the tensors that come, those that its layers `read`, and scalars as on the example."""
+    """What a part takes: the tensors that come, those that its layers `read`, and scalars as on the example."""
 
-    names: tuple[str, ...]
+    tensors: Mapping[str, TensorSpec]
     read: tuple[str, ...]
     scalars: Mapping[str, Scalar]
 
     def arguments(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """What the part's graph is called with. InputError where a tensor is missing."""
-        missing = [name for name in self.names if name not in crossing]
+        missing = [name for name in self.tensors if name not in crossing]
         if missing:
-            raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self.names)}")
+            raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self.tensors)}")
         given = crossing.scalars if isinstance(crossing, Crossing) else {}
         return [*(crossing[name] for name in self.read),
                 *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
@@ -69,6 +70,11 @@ class Outgoing:
     relayed: tuple[bool, ...]
     scalars: tuple[str, ...]
     kept: tuple[Leaf, ...]
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The paths of the result's leaves that stay."""
+        return frozenset(leaf.path for leaf in self.kept)
 
     def crossing(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any],
                  before: Mapping[str, Tensor] | None = None) -> Crossing:  # fmt: skip
@@ -107,6 +113,11 @@ class Head(nn.Module):
     def __init__(self, body: fx.GraphModule, call: Call, outgoing: Outgoing, sizes: Sizes) -> None:
         super().__init__()
         self.body, self.call, self._outgoing, self._sizes = body, call, outgoing, sizes
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The paths of the result's leaves that stay here."""
+        return self._outgoing.keeps
 
     @property
     def signature(self) -> inspect.Signature | None:
@@ -154,14 +165,19 @@ class Middle(nn.Module):
 
     def __init__(self, body: fx.GraphModule, incoming: Incoming, outgoing: Outgoing) -> None:
         super().__init__()
-        self.body, self._incoming, self._outgoing = body, incoming, outgoing
+        self.body, self.incoming, self._outgoing = body, incoming, outgoing
+
+    @property
+    def keeps(self) -> frozenset[str]:
+        """The paths of the result's leaves that stay here."""
+        return self._outgoing.keeps
 
     def forward(self, crossing: Mapping[str, Tensor]) -> Crossing:
         """Run this place's layers on the tensors by name; scalars that did not come are those of the example.
 
         Raises InputError where a tensor is missing. Changes none of the tensors.
         """
-        values, scalars, made = self.body(*self._incoming.arguments(crossing))
+        values, scalars, made = self.body(*self.incoming.arguments(crossing))
         return self._outgoing.crossing(values, scalars, made, crossing)
 
 
@@ -171,7 +187,7 @@ class Tail(nn.Module):
 
     def __init__(self, body: fx.GraphModule, incoming: Incoming, result: Result) -> None:
         super().__init__()
-        self.body, self._incoming, self._result = body, incoming, result
+        self.body, self.incoming, self._result = body, incoming, result
 
     def forward(self, crossing: Mapping[str, Tensor]) -> Any:
         """Run the last place's layers on the tensors by name; scalars that did not come are those of the example.
@@ -192,7 +208,7 @@ class Tail(nn.Module):
 
     def _run(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The output's leaves that are not kept, in their order."""
-        return [leaf for value in self.body(*self._incoming.arguments(crossing)) for leaf in tree_leaves(value)]
+        return [leaf for value in self.body(*self.incoming.arguments(crossing)) for leaf in tree_leaves(value)]
 
 
 Part = Head | Middle | Tail

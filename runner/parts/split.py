@@ -66,9 +66,10 @@ def split_traced(traced: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Hea
     return cast("tuple[Head, Tail]", _split(traced, edge_layers, None))
 
 
-def split_places(traced: TracedNetwork, places: Places) -> tuple[Part, ...]:
-    """Its parts, one a place."""
-    return _split(traced, None, places)
+def split_along(traced: TracedNetwork, edge_layers: Iterable[str], later_layers: Places = ()) -> tuple[Part, ...]:
+    """Its parts where the first place has `edge_layers` and each further one its own of `later_layers`; without these, one place
+    has the rest."""
+    return _split(traced, None, [edge_layers, *later_layers]) if later_layers else split_traced(traced, edge_layers)
 
 
 def _split(traced: TracedNetwork, edge_layers: Iterable[str] | None, places: Places | None) -> tuple[Part, ...]:

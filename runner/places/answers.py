@@ -7,7 +7,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 
 from runner.faults.refusal import Refusal
-from runner.wire.protocol import TensorHeader
+from runner.wire.protocol import Span, TensorHeader
 
 SESSIONS = 256
 ANSWERS_A_SESSION = 16
@@ -19,12 +19,14 @@ _MOST_COMPUTING_S = 600.0
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer: its tensors' headers, their bytes, the time (s) that computing them took, and of that the codec's."""
+    """An answer: its tensors' headers, their bytes, the time (s) that computing them took, of that the codec's, and what the places
+    beyond took."""
 
     tensors: tuple[TensorHeader, ...]
     payload: bytes
     t_server_s: float
     t_decode_s: float = 0.0
+    beyond: tuple[Span, ...] = ()
 
 
 @dataclass

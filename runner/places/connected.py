@@ -279,6 +279,7 @@ class ConnectedSplit:
             edge=this_machine(self._threads),
             server=connection.machine if connection else None,
             server_address=connection.name if connection else None,
+            beyond=connection.beyond if connection else (),
             shape=str(shape) if shape and connection else None,
             weights=about_weights(self.network.weights),
             seed=seed_of(self.network.weights),

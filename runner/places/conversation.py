@@ -1,4 +1,5 @@
-"""One peer at the server: a thread that reads and answers at once what it can, and one that computes."""
+"""One peer at the server: a thread that reads and answers at once what it can, one that computes, and, where answers come from a
+place beyond, one that waits for them."""
 
 from __future__ import annotations
 
@@ -7,8 +8,8 @@ import hmac
 import queue
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from measurement import codecs
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
@@ -16,7 +17,9 @@ from runner.faults.limits import Budget, Buffers, Limits, Throttle
 from runner.faults.refusal import Refusal
 from runner.machine import SOFTWARE, Machine
 from runner.places.answers import LARGEST_KEPT_BYTES, Responder, Stored
-from runner.places.tail import Networks, ServedPlan
+from runner.places.onward import Onward, Onwards
+from runner.places.served import ServedPlan, TailAnswer
+from runner.places.tail import Networks
 from runner.watching.events import (
     AnswerSent,
     Events,
@@ -68,6 +71,19 @@ class Shared:
     enter: Callable[[Conversation], bool]
     take_over: Callable[[Conversation, str], None]
     events: Events
+    onwards: Onwards = field(default_factory=Onwards)
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A question whose part is computed: what gives the answer (None: it is `stored`), and how long it waited until then."""
+
+    request: Infer
+    event: Received
+    came_at: float
+    waited_s: float
+    stored: Stored | None
+    answer: Callable[[], TailAnswer] | None
 
 
 class Conversation:
@@ -77,6 +93,9 @@ class Conversation:
         self.channel, self._connection, self._buffers, self._shared = channel, connection, buffers, shared
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
+        self._begun: queue.SimpleQueue[_Begun | None] = queue.SimpleQueue()
+        self._finisher: threading.Thread | None = None
+        self._onward: Onward | None = None
         self._session = ""
         self._stopping = False
 
@@ -89,6 +108,8 @@ class Conversation:
                 self._work.put(None)
                 if self._worker is not None:
                     self._worker.join()  # what was asked is answered, or kept for when it is asked again
+                if self._onward is not None:
+                    self._shared.onwards.release(self._onward)
             if self._stopping:
                 self._say_why(Refusal("stopping", "the server is being stopped"))
         except Refusal as refusal:
@@ -172,13 +193,16 @@ class Conversation:
 
     def _put(self, event: Received) -> None:
         if self._worker is None:
-            worker = threading.Thread(target=self._compute, name=f"{self.channel.name} computing", daemon=True)
-            try:
-                worker.start()
-            except RuntimeError as error:
-                raise Refusal("busy", f"no thread can be started: {error}; try again later") from None
-            self._worker = worker
+            self._worker = self._started(self._compute, "computing")
         self._work.put((time.perf_counter(), event))
+
+    def _started(self, target: Callable[[], None], what: str) -> threading.Thread:
+        thread = threading.Thread(target=target, name=f"{self.channel.name} {what}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            raise Refusal("busy", f"no thread can be started: {error}; try again later") from None
+        return thread
 
     def _compute(self) -> None:
         try:
@@ -186,33 +210,67 @@ class Conversation:
         except BaseException:
             self.channel.shut_down()  # or the edge would wait for what nobody computes any more
             raise
+        finally:
+            self._begun.put(None)
+            if self._finisher is not None:
+                self._finisher.join()
 
     def _work_off(self) -> None:
-        asked: int | None = None
-        try:
-            tail: ServedPlan | None = None
-            while (work := self._work.get()) is not None:
-                came_at, event = work
+        tail: ServedPlan | None = None
+        while (work := self._work.get()) is not None:
+            came_at, event = work
+            with self._told_of(event.message.id if isinstance(event.message, Infer) else None) as is_over:
                 if isinstance(event.message, Open):
                     tail = self._open(event.message)
                 elif isinstance(event.message, Infer):
                     assert tail is not None
-                    asked = event.message.id
-                    self._answer(tail, event.message, event, came_at)
+                    begun = self._begin(tail, event.message, event, came_at)
+                    if tail.onward is None:
+                        self._finish(begun)
+                    else:
+                        self._begun.put(begun)
+            if is_over:
+                return
+
+    def _finish_all(self) -> None:
+        """Send answers as they come from the place beyond, in the order of their questions; keep those that nobody takes."""
+        try:
+            while (begun := self._begun.get()) is not None:
+                with self._told_of(begun.request.id):
+                    self._finish(begun)
+        except BaseException:
+            self.channel.shut_down()
+            raise
+
+    @contextlib.contextmanager
+    def _told_of(self, asked: int | None) -> Iterator[list[bool]]:
+        """The peer is told why the conversation ends inside the block, if it does; the value is then no longer empty."""
+        over: list[bool] = []
+        try:
+            yield over
         except Refusal as refusal:
+            over.append(True)
             self._say_why(refusal, asked)
             self.channel.stop_reading()
         except ConnectionLost as error:
+            over.append(True)
             self._tell_left("lost", str(error))
             self.channel.shut_down()
         except LocalProtocolError:
+            over.append(True)
             if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
                 raise
 
     def _open(self, request: Open) -> ServedPlan:
         begin = time.perf_counter()
         self._shared.take_over(self, request.session)
-        tail = self._shared.networks.open(request)
+        onward = self._onward = self._shared.onwards.acquire(request)
+        if onward is not None:
+            onward.begin()
+        tail = self._shared.networks.open(request, onward)
+        if onward is not None:
+            onward.make_ready()
+            self._finisher = self._started(self._finish_all, "finishing")
         self._connection.payload_limit = tail.request_bytes
         self._session = request.session
         self._shared.events.tell(PeerOpened(
@@ -220,35 +278,48 @@ class Conversation:
             weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
             t_open_s=time.perf_counter() - begin,
         ))  # fmt: skip
-        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._shared.machine))
+        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._shared.machine,
+                                beyond=() if onward is None else onward.machines))  # fmt: skip
         return tail
 
-    def _answer(self, tail: ServedPlan, request: Infer, event: Received, came_at: float) -> None:
+    def _begin(self, tail: ServedPlan, request: Infer, event: Received, came_at: float) -> _Begun:
         answers = self._shared.answers
-        stored = answers.claim(self._session, request.id, event.seal)
-        again, waited_s = stored is not None, 0.0
+        stored, answer = answers.claim(self._session, request.id, event.seal), None
+        waited_s = 0.0 if stored else time.perf_counter() - came_at
         if stored is None:
             try:
-                waited_s = time.perf_counter() - came_at
-                headers, parts, *times = tail.infer(request, event.payload)
-                waited_s += tail.waited_s
+                answer = tail.begin(request, event.payload)
+            except BaseException:
+                answers.keep(self._session, request.id, None)
+                raise
+        return _Begun(request, event, came_at, waited_s, stored, answer)
+
+    def _finish(self, begun: _Begun) -> None:
+        stored, again, number = begun.stored, begun.stored is not None, begun.request.id
+        waited_s = begun.waited_s
+        if begun.answer is not None:
+            try:
+                found = begun.answer()
+                waited_s += found.waited_s
+                headers, parts, times, beyond = found.tensors, found.parts, (found.t_server_s, found.t_decode_s), found.beyond
                 if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
-                    stored = Stored(headers, b"".join(parts), *times)
+                    stored = Stored(headers, b"".join(parts), *times, beyond)
             finally:
-                answers.keep(self._session, request.id, stored)
+                self._shared.answers.keep(self._session, number, stored)
         if stored is not None:
-            headers, parts, times = stored.tensors, [memoryview(stored.payload)], [stored.t_server_s, stored.t_decode_s]
+            headers, parts, beyond = stored.tensors, [memoryview(stored.payload)], stored.beyond
+            times = stored.t_server_s, stored.t_decode_s
         t_server_s, t_decode_s = times
-        t_queue_s = max(time.perf_counter() - came_at - (0.0 if again else t_server_s), 0.0)
-        self.channel.send(Result(id=request.id, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
-                                 t_queue_s=waited_s), parts)  # fmt: skip
+        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if again else t_server_s), 0.0)
+        self.channel.send(Result(id=number, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
+                                 t_queue_s=waited_s, beyond=beyond), parts)  # fmt: skip
         self._shared.events.tell(AnswerSent(
-            peer=self.channel.name, session=shown(self._session), number=request.id, again=again, t_queue_s=t_queue_s,
-            t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=event.payload.nbytes,
+            peer=self.channel.name, session=shown(self._session), number=number, again=again, t_queue_s=t_queue_s,
+            t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=begun.event.payload.nbytes,
             sent_bytes=sum(part.nbytes for part in parts),
         ))  # fmt: skip
         self._tell_moved()
-        self._buffers.give_back(event.payload)  # the outputs may be views of it
+        self._buffers.give_back(begun.event.payload)  # the outputs may be views of it
 
     def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
         """One line in the log, the same line to the peer if it still listens."""

@@ -11,7 +11,7 @@ from torch import Tensor
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import counted
-from runner.client.pipeline import PIPELINE_DEPTH
+from runner.client.pipeline import depth_for
 from runner.images import find_images
 from runner.places.checked import patient_with
 from runner.places.comparing import compare
@@ -55,7 +55,7 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
     with split:
         split.pipeline.look = looked
         try:
-            split.pipeline.run(look.images, n, PIPELINE_DEPTH if options.pipelined else 1, progress)
+            split.pipeline.run(look.images, n, depth_for(plan.n_places) if options.pipelined else 1, progress)
         except KeyboardInterrupt:
             split.interrupt()
         else:

@@ -25,7 +25,7 @@ from runner.parts.loading import load_planned
 from runner.parts.network import Graphs, OutputForm, example_of, outputs_of
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
-from runner.parts.split import split_traced
+from runner.parts.split import split_along
 
 MEMORY_RUNS = 3
 
@@ -61,7 +61,8 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         for plan, connection in zip(plans, connections, strict=True):
             if connection is not None:
                 connection.expected = outputs_of(loaded.traced)
-            head, tail = split_traced(loaded.traced, plan.edge_layers) if plan.x2 else (loaded.hollow.module, None)
+            head, *_, tail = (split_along(loaded.traced, plan.edge_layers, plan.later_layers) if plan.offloads else
+                              (loaded.hollow.module, None))
             if isinstance(head, Head):
                 spare_copies(head.body, sizes)
             parts.extend([head, tail] if is_whole and tail is not None else [head])

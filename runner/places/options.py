@@ -12,6 +12,7 @@ from runner.client.remote import OPEN_DOOR, Access, Timeouts
 from runner.faults.limits import ORDINARY, Limits, Load
 from runner.parts.network import Graphs
 from runner.places.comparing import COMPARED
+from runner.places.onward import Next
 from runner.watching.events import Observer
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.tls import Tls
@@ -98,8 +99,9 @@ class ServeOptions:
     `networks` are the builders that may be built here beside torchvision's, `weights_files` the state
     dicts for plans with weights from a file; with `digests`, no other networks than these are run. `threads` are torch's
     (default: as they are). Up to `batch` images of several edges are computed at once, where that is faster; their last bits
-    may then differ. All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges
-    must bear the `token`. An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
+    may then differ. Of plans over more than two places, the `next` place is asked for what this one does not do.
+    All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges must bear the `token`.
+    An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
     `ready` is called with the port, which port 0 leaves to the system. `observers` are told what happens
     (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is.
     `graphs` are of networks of `networks` that were traced before.
@@ -112,6 +114,7 @@ class ServeOptions:
     batch: int = 1
     limits: Limits = ORDINARY
     shape: Shape | None = None
+    next: Next | None = None
     token: str | None = None
     tls: Tls | None = None
     unprotected: bool = False
@@ -131,6 +134,7 @@ class ServeKeywords(TypedDict, total=False):
     batch: int
     limits: Limits
     shape: Shape | None
+    next: Next | None
     token: str | None
     tls: Tls | None
     unprotected: bool

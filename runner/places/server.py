@@ -21,12 +21,14 @@ from runner.machine import this_machine
 from runner.memory import keep_heap, settled, share_one_heap
 from runner.places.answers import Responder
 from runner.places.conversation import Conversation, Shared
+from runner.places.onward import Next, Onwards
 from runner.places.options import ServeKeywords, ServeOptions
 from runner.places.tail import Networks
 from runner.watching.events import NOBODY, Events, Listening, Stopped
 from runner.watching.logs import log_event, log_to_standard_error
 from runner.wire.connecting import Listener, is_loopback, listen, parse_address
 from runner.wire.protocol import Connection, Role
+from runner.wire.protocol.messages import MOST_UNANSWERED
 from runner.wire.shaping import Shape, as_pacer
 from runner.wire.tls import Tls, stream_over
 from runner.wire.transport import Channel
@@ -53,8 +55,11 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
     keep_heap()
     events = Events([log_event, *options.observers])
     networks = Networks(options.networks, options.weights_files, options.digests, options.batch, options.graphs)
-    server = Server(Listener(listen(host, port)), networks, options.limits, token=token, tls=tls, events=events,
-                    shape=options.shape)  # fmt: skip
+    limits = options.limits
+    if options.next is not None:  # what is under way beyond this place waits for its answer here too
+        limits = replace(limits, window=min(2 * limits.window, MOST_UNANSWERED))
+    server = Server(Listener(listen(host, port)), networks, limits, token=token, tls=tls, events=events,
+                    shape=options.shape, onwards=Onwards(options.next, events))  # fmt: skip
     if options.watch is not None:
         options.watch(server.load)
     with _until_signal(server.stop), settled():
@@ -92,11 +97,13 @@ class Server:
     """Accepts peers, and talks with each in threads of its own."""
 
     def __init__(self, listener: Listener, networks: Networks, limits: Limits = ORDINARY, *, token: str | None = None,
-                 tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None) -> None:  # fmt: skip
+                 tls: Tls | None = None, events: Events = NOBODY, shape: Shape | None = None,
+                 onwards: Onwards | None = None) -> None:  # fmt: skip
+        onwards = self._onwards = onwards or Onwards()
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
         self._shared = Shared(networks, Responder(), Budget(limits.memory_bytes), limits,
                             this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
-                            events)  # fmt: skip
+                            events, onwards)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}
         self._sessions: dict[str, Conversation] = {}
@@ -106,6 +113,7 @@ class Server:
         """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
         if self._pacer is not None:
             self._pacer.start()
+        self._onwards.start()
         throttle = Throttle(self._limits.arrivals_per_s)
         for sock in self.listener:
             throttle.wait()
@@ -176,8 +184,12 @@ class Server:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """`python -m runner.places.server [HOST:PORT [NETWORK ...]]`, for scripts and tests; the port is printed first."""
+    """`python -m runner.places.server [HOST:PORT[>HOST:PORT] [NETWORK ...]]`, for scripts and tests; the port is printed first.
+
+    What stands after `>` is the next place.
+    """
     address, *networks = [*(sys.argv[1:] if arguments is None else arguments)] or [f"{DEFAULT_HOST}:{DEFAULT_PORT}"]
+    address, _, onward = address.partition(">")
 
     def ready(port: int) -> None:
         sys.stdout.write(f"{port}\n")
@@ -185,7 +197,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         with log_to_standard_error():
-            serve(*parse_address(address), networks=networks, ready=ready)
+            serve(*parse_address(address), networks=networks, ready=ready,
+                  next=Next(address=parse_address(onward)) if onward else None)
     except RunnerError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -12,12 +12,14 @@ from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.imports import late
-from lmos_opt.plan import STAGES, Plan
+from lmos_opt.plan import Plan
+from lmos_opt.plans.predicted import stage_times_of
 from lmos_opt.preprocessing import Preprocessing
 from lmos_opt.units import counted, format_size, format_time
 from measurement.medians import median_of
 from runner import tasks
 from runner.machine import Machine
+from runner.wire.protocol.messages import Span
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +51,8 @@ class ImageResult(Record):
     it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
     image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
     `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that
-    adapts.
+    adapts. Over more than two places, `t_server_s` is the second place's, `t_tx_s` the first hop's, and `beyond` has what each
+    further hop and place took.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -74,7 +77,13 @@ class ImageResult(Record):
     finished_at: Literal["plan", "edge"] = "plan"
     reason: Text | None = None
     cut: Count | None = None
+    beyond: tuple[Span, ...] = ()
     result: Annotated[SerializeAsAny[tasks.Result], BeforeValidator(tasks.parse)] | None = None
+
+    def times(self, n_places: int) -> tuple[float, ...]:
+        """What each place and hop took (s), in the order in which data passes: 0 for those that the image did not reach."""
+        ways = [self.t_edge_s, self.t_tx_s, self.t_server_s, *(t for span in self.beyond for t in (span.t_tx_s, span.t_server_s))]
+        return tuple([*ways, *[0.0] * (2 * n_places)][: 2 * n_places - 1])
 
     @property
     def in_words(self) -> str:
@@ -175,7 +184,8 @@ class Environment(Record):
     """Under which conditions a run took place.
 
     `weights` and `images` say in a sentence what they were, `seed` is that of seeded weights, `shape` the link's
-    emulation, `server` None where everything ran at the edge, `preprocessing` how pictures became inputs, if there were pictures.
+    emulation, `server` None where everything ran at the edge, `beyond` the machines of the
+    places after it, `preprocessing` how pictures became inputs, if there were pictures.
     """
 
     started: Text
@@ -187,6 +197,7 @@ class Environment(Record):
     seed: Count | None
     images: Text
     preprocessing: Preprocessing | None = None
+    beyond: tuple[Machine, ...] = ()
 
 
 class RunReport(Document):
@@ -260,7 +271,9 @@ def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunRe
     """The report of a run. Without a single result, nothing is `measured` but the memory."""
     results, failed, elapsed_s = outcome.results, outcome.failed, outcome.elapsed_s
     planned = [result for result in results if result.finished_at == "plan"] or results
-    measured = {stage: [getattr(result, stage) for result in planned] for stage in STAGES if stage != EDGE_MEMORY}
+    times = zip(*(result.times(plan.n_places) for result in planned), strict=True)
+    measured = dict(zip(stage_times_of(plan.n_places), map(list, times), strict=bool(planned)))
+    measured |= {"latency_s": [result.latency_s for result in planned]}
     spreads = {stage: _spread(values) for stage, values in {**measured, EDGE_MEMORY: outcome.edge_memory}.items() if values}
     return RunReport(
         schema="lmos.report/1",
@@ -328,7 +341,7 @@ def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
     """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
     the 95th percentile, and how far off the prediction was (empty for what was not measured)."""
     rows = []
-    for key in STAGES:
+    for key in plan.stages:
         show = format_size if key.endswith("bytes") else format_time
         predicted = show(float(plan.predicted[key])) if key in plan.predicted else "not predicted"
         row = [key, predicted, _between(plan.predicted_interval.get(key), show)]

@@ -9,13 +9,15 @@ from lmos_opt.errors import InputError
 from runner.wire.protocol.messages import LARGEST_TOKEN
 
 VARIABLE = "LMOS_TOKEN"
+NEXT_VARIABLE = "LMOS_NEXT_TOKEN"
+"""A middle place's for the place after it."""
 SHORTEST_TOKEN = 16
 
 
-def read_token(file: Path | None) -> str | None:
-    """The token in a file, or in LMOS_TOKEN; None where there is neither. InputError for what cannot be one."""
+def read_token(file: Path | None, variable: str = VARIABLE) -> str | None:
+    """The token in a file, or in an environment variable; None where there is neither. InputError for what cannot be one."""
     if file is None:
-        source, text = VARIABLE, os.environ.get(VARIABLE)
+        source, text = variable, os.environ.get(variable)
         if text is None:
             return None
     else:

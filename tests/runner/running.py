@@ -89,10 +89,15 @@ class ServerProcess:
 
 
 @contextmanager
-def server_process(log: Path, networks: Sequence[str] = ALLOWED, port: int = 0) -> Iterator[ServerProcess]:
-    """`python -m runner.places.server` on a free port, or on this one; killed at the end if it still runs."""
+def server_process(log: Path, networks: Sequence[str] = ALLOWED, port: int = 0,
+                   onward: int | None = None) -> Iterator[ServerProcess]:  # fmt: skip
+    """`python -m runner.places.server` on a free port, or on this one; killed at the end if it still runs.
+
+    With a port `onward` it is a middle place, and what listens there is the next.
+    """
     with log.open("w") as stderr:
-        command = [sys.executable, "-m", "runner.places.server", f"127.0.0.1:{port}", *networks]
+        address = f"127.0.0.1:{port}" + (f">127.0.0.1:{onward}" if onward else "")
+        command = [sys.executable, "-m", "runner.places.server", address, *networks]
         with warm.begun(command, cwd=HERE, stdout=warm.PIPE, stderr=stderr) as process:
             assert process.stdout is not None
             line = process.stdout.readline()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
 from runner.wire.protocol.messages import (
     CAPABILITIES,
+    PLACES,
     TRANSIENT,
     Bye,
     Echo,
@@ -19,6 +20,7 @@ from runner.wire.protocol.messages import (
     Probe,
     Ready,
     Result,
+    Span,
     TensorHeader,
     Welcome,
     offsets,
@@ -26,6 +28,7 @@ from runner.wire.protocol.messages import (
 
 __all__ = [
     "CAPABILITIES",
+    "PLACES",
     "TRANSIENT",
     "Bye",
     "Closed",
@@ -45,6 +48,7 @@ __all__ = [
     "Received",
     "Result",
     "Role",
+    "Span",
     "State",
     "TensorHeader",
     "Welcome",

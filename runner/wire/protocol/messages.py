@@ -29,15 +29,17 @@ LARGEST_TOKEN = 1000
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 MOST_UNANSWERED = 64
-CAPABILITIES = ("probe", "resend")
+PLACES = "places"
+CAPABILITIES = ("probe", "resend", PLACES)
 """What this side can do, beside its codecs. Neither side uses what the other did not name; names that it does not know it
 ignores."""
 
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
-ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "refused", "digest", "split", "tensors", "failed"]
-TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping"})
-"""After these it makes sense to try again: the bytes came damaged, or the server has no time now."""
+ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
+TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})
+"""After these it makes sense to try again: the bytes came damaged, the server has no time now, or the place after it is away."""
+MOST_PLACES = 16
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
 ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
 OneLine = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
@@ -146,6 +148,8 @@ class Open(Message):
     """Edge: build this network, check its digest, and run everything that is not in `edge_layers`. Its inputs stand
     as in a plan.
 
+    Over more than two places, `edge_layers` are those of all places before this one, and `later_layers` have the layers of this
+    one and of each after it: it runs the first of them, and asks the next place, whose address its operator told it, for the rest.
     `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
     """
 
@@ -157,6 +161,7 @@ class Open(Message):
     input_tensors: Annotated[dict[Name, InputSpec], Field(max_length=MOST_TENSORS)] = Field(default_factory=dict)
     arguments: dict[Name, Argument] | None = None
     edge_layers: tuple[Name, ...]
+    later_layers: Annotated[tuple[tuple[Name, ...], ...], Field(max_length=MOST_PLACES)] = ()
     codec: Annotated[Name, Field(max_length=100)]
 
     @model_validator(mode="after")
@@ -165,15 +170,21 @@ class Open(Message):
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return brief_inputs(self, serialise(self))
+        return _without_empty(brief_inputs(self, serialise(self)), "later_layers")
 
 
 class Ready(Message):
-    """Server: the tail is built, checked and warm. `result_bytes` is the length of every RESULT's payload."""
+    """Server: the tail is built, checked and warm. `result_bytes` is the length of every RESULT's payload; `beyond` are the
+    machines of the places after this one."""
 
     TYPE = FrameType.READY
     result_bytes: Annotated[Count, Field(le=LARGEST_PAYLOAD_BYTES)]
     machine: Machine
+    beyond: Annotated[tuple[Machine, ...], Field(max_length=MOST_PLACES)] = ()
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_empty(serialise(self), "beyond")
 
 
 class _WithTensors(Message):
@@ -198,17 +209,41 @@ class Infer(_WithTensors):
     scalars: dict[Name, JsonValue]
 
 
+class Span(Record):
+    """What a further hop and the place that it leads to took of a question (s): the hop, with the answer's way back, the place's
+    part, and how long the question waited there."""
+
+    t_tx_s: Amount
+    t_server_s: Amount
+    t_queue_s: Amount = 0.0
+
+    @property
+    def t_s(self) -> float:
+        """All of it."""
+        return self.t_tx_s + self.t_server_s + self.t_queue_s
+
+
 class Result(_WithTensors):
     """Server: what it makes of the network's output, as it is, and the time that the tail took (s), the first time it was asked.
 
     `t_decode_s`, the time that undoing the codec took, is part of it; `t_queue_s` passed from the question's last byte until the
-    tail began.
+    tail began. `beyond` says the same of each place after this one.
     """
 
     TYPE = FrameType.RESULT
     t_server_s: Amount
     t_decode_s: Amount = 0.0
     t_queue_s: Amount = 0.0
+    beyond: Annotated[tuple[Span, ...], Field(max_length=MOST_PLACES)] = ()
+
+    @property
+    def span_s(self) -> float:
+        """From the question's last byte until the answer could be sent, as all places say (s)."""
+        return self.t_server_s + self.t_queue_s + sum(span.t_s for span in self.beyond)
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_empty(serialise(self), "beyond")
 
     @model_validator(mode="after")
     def _as_they_are(self) -> Self:
@@ -281,6 +316,13 @@ class Bye(Message):
     """Edge: nothing more to ask."""
 
     TYPE = FrameType.BYE
+
+
+def _without_empty(found: dict[str, object], key: str) -> dict[str, object]:
+    """A message without a key that says nothing: peers that know two places alone do not know the key."""
+    if not found.get(key):
+        found.pop(key, None)
+    return found
 
 
 MESSAGES: dict[FrameType, type[Message]] = {

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import pytest
 
@@ -15,6 +14,7 @@ from runner.faults.refusal import Refusal
 from runner.machine import this_machine
 from runner.places.answers import Responder
 from runner.places.conversation import Conversation, Shared
+from runner.places.served import TailAnswer
 from runner.watching.events import AnswerSent, Event, Events, PeerGreeted, PeerLeft, PeerOpened, PeerRefused
 from runner.wire.protocol import (
     Bye,
@@ -83,21 +83,21 @@ class Tail:
     """Answers every image with nothing, and counts."""
 
     request_bytes = result_bytes = 0
-    waited_s = 0.0
+    onward = None
 
     def __init__(self) -> None:
         self.computed: list[int] = []
 
-    def infer(self, request: Infer, payload: memoryview) -> tuple[Any, ...]:
+    def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
         self.computed.append(request.id)
         if request.id == 13:
             raise Refusal("failed", "the tail failed")
-        return (), [], 0.5, 0.25
+        return lambda: TailAnswer((), [], 0.5, 0.25, 0.0)
 
 
 class Opening:
     def __init__(self, tail: Tail) -> None:
-        self.open: Callable[[Open], Tail] = lambda request: tail
+        self.open: Callable[[Open, object], Tail] = lambda request, onward: tail
 
 
 def talk(*said: Message | Exception, token: str | None = None, has_room: bool = True,

@@ -13,7 +13,8 @@ from lmos_opt.profile import TensorSpec
 from runner.client.remote import opening
 from runner.faults.refusal import Refusal
 from runner.parts.split import split_module
-from runner.places.tail import LARGEST_INPUT_BYTES, Networks, ServedPlan
+from runner.places.served import ServedPlan, run_once
+from runner.places.tail import LARGEST_INPUT_BYTES, Networks
 from runner.wire.protocol import Infer, Open
 from runner.wire.tensors import pack
 from tests.runner.running import BRANCHED, Plans, network_of, one_thread
@@ -73,21 +74,21 @@ class TestServedPlan:
 
     def test_it_answers_with_the_networks_own_output(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
         network, head, tail = halves
-        served = ServedPlan(head, tail, IMAGE, threading.Lock())
+        served = ServedPlan(run_once(head, tail, IMAGE), threading.Lock())
         image = torch.randn(1, 3, 8, 8)
         with torch.inference_mode():
             tensors, parts = pack(head(image))
-            answer = served.infer(Infer(id=1, tensors=tensors, scalars={}), memoryview(b"".join(parts)))
+            answer = served.begin(Infer(id=1, tensors=tensors, scalars={}), memoryview(b"".join(parts)))()
             assert b"".join(answer.parts) == network(image).numpy().tobytes()
         assert answer.t_server_s > 0
         assert (served.request_bytes, served.result_bytes) == (288, 288)
 
     def test_other_tensors_or_sizes_than_the_cuts_are_refused(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
         _, head, tail = halves
-        served = ServedPlan(head, tail, IMAGE, threading.Lock())
+        served = ServedPlan(run_once(head, tail, IMAGE), threading.Lock())
         tensors, parts = pack(head(IMAGE))
         payload = memoryview(b"".join(parts))
         with pytest.raises(Refusal, match=r"tensor '0': got none, expected float32\[1, 2, 6, 6\]"):
-            served.infer(Infer(id=1, tensors=(), scalars={}), payload)
+            served.begin(Infer(id=1, tensors=(), scalars={}), payload)
         with pytest.raises(Refusal, match=r"sizes: got \{.n.: 3\}, expected \{\}"):
-            served.infer(Infer(id=1, tensors=tensors, scalars={"n": 3}), payload)
+            served.begin(Infer(id=1, tensors=tensors, scalars={"n": 3}), payload)

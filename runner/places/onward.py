@@ -1,0 +1,173 @@
+"""The place after this one, as a middle place asks it: where the operator said, whatever peers say."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from lmos_opt.profile import TensorSpec
+from lmos_opt.tensors import inputs_of
+from lmos_opt.units import counted
+from measurement.codecs import RAW
+from runner.client.exchange import Exchange, ServerAnswer
+from runner.client.remote import OPEN_DOOR, PATIENT, Access, Timeouts
+from runner.client.server_connection import ServerConnection
+from runner.errors import PeerError
+from runner.faults.refusal import Refusal
+from runner.machine import Machine
+from runner.parts.part import Crossing
+from runner.watching.events import NOBODY, Events
+from runner.wire.protocol import ErrorCode, Open, TensorHeader
+from runner.wire.shaping import Pacer, Shape, as_pacer
+
+_STEP_S, _PAUSE_S = 0.5, 0.05
+GRACE_S = 10.0
+"""For so long a next place may be away before questions that wait for it are given up here: the edge then does what it can."""
+_PASSED_ON = frozenset[ErrorCode]({"digest", "split", "tensors", "refused"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Next:
+    """The place after this one: where it listens, what lets this one in, how the way there is held for experiments, and how long it
+    is waited for."""
+
+    address: tuple[str, int]
+    access: Access = OPEN_DOOR
+    shape: Shape | None = None
+    timeouts: Timeouts = PATIENT
+
+
+class Onward:
+    """The way to the next place for one session. Refusals say why it cannot answer: with the code `next` where it is away."""
+
+    def __init__(self, to: Next, request: Open, pacer: Pacer | None, events: Events) -> None:
+        self._to, self._connection = to, ServerConnection(to.address, request, pacer, to.timeouts, to.access, events=events)
+        self._driven = ExitStack()
+        self._making_ready = threading.Lock()
+        self._is_driven = False
+        self._away_since: float | None = None
+
+    @property
+    def machines(self) -> tuple[Machine, ...]:
+        """Those of all places after this one."""
+        machine = self._connection.machine
+        return () if machine is None else (machine, *self._connection.beyond)
+
+    def expect(self, results: Mapping[str, TensorHeader]) -> None:
+        """Answers must have these tensors, and what was kept here."""
+        self._connection.expected = {name: TensorSpec(shape=one.shape, dtype=one.dtype) for name, one in results.items()}
+
+    def begin(self) -> None:
+        """Ask it to build its part, so that it does so while this place builds its own."""
+        with self._making_ready:
+            if not self._is_driven:
+                self._until("is_asked")
+
+    def make_ready(self) -> None:
+        """Return when it has built its part; from then on a thread goes on with the connection."""
+        with self._making_ready:
+            if not self._is_driven:
+                self._until("is_open")
+                self._driven.enter_context(self._connection.driving())
+                self._is_driven = True
+            while not self._connection.is_open:
+                if (refusal := self._given_up()) is not None:
+                    raise refusal
+                time.sleep(_PAUSE_S)
+
+    def ask(self, number: int, crossing: Crossing) -> Exchange:
+        """Send what crosses, now or as soon as it can be sent."""
+        return self._connection.ask(number, crossing)
+
+    def answer(self, exchange: Exchange) -> ServerAnswer:
+        """The answer, with what was kept here in it."""
+        while not self._connection.wait(exchange, time.monotonic() + _STEP_S):
+            if (refusal := self._given_up()) is not None:
+                self._connection.withdraw(exchange, str(refusal))
+                raise refusal
+        if exchange.answer is None:
+            raise Refusal("failed", exchange.failure or "the next place did not answer")
+        return exchange.answer
+
+    def close(self) -> None:
+        """End the connection."""
+        self._connection.close(politely=True)
+        self._driven.close()
+
+    def _until(self, done: str) -> None:
+        deadline = time.monotonic() + self._to.timeouts.ready_s
+        while not (getattr(self._connection, done) or self._connection.is_open):
+            failures = self._connection.failures
+            self._connection.step(_STEP_S)
+            if self._connection.refused is not None or self._connection.failures > failures or time.monotonic() > deadline:
+                raise self._refusal()
+
+    def _given_up(self) -> Refusal | None:
+        """Why there will be no answer, if that is so: it refuses, or is away for longer than GRACE_S."""
+        if self._connection.refused is not None:
+            return self._refusal()
+        now = time.monotonic()
+        self._away_since = None if self._connection.is_open else self._away_since or now
+        return self._refusal() if self._away_since is not None and now - self._away_since > GRACE_S else None
+
+    def _refusal(self) -> Refusal:
+        refused = self._connection.refused
+        if refused is None:
+            return Refusal("next", f"the next place cannot be asked: {self._connection.reason or self._connection.name}")
+        code = refused.code if isinstance(refused, PeerError) and refused.code in _PASSED_ON else "refused"
+        return Refusal(code, f"the next place: {refused}")
+
+
+class Onwards:
+    """The ways to the next place, one a session, shared by the connections on which its edge comes back. `to` is where the operator
+    said that it listens; None: this server is the last place of every plan."""
+
+    def __init__(self, to: Next | None = None, events: Events = NOBODY) -> None:
+        self._to, self._events = to, events
+        self._pacer = None if to is None else as_pacer(to.shape)
+        self._open: dict[str, tuple[Onward, int]] = {}
+        self._changing = threading.Lock()
+
+    def start(self) -> None:
+        """The time of the next hop's shape counts from now on."""
+        if self._pacer is not None:
+            self._pacer.start()
+
+    def acquire(self, request: Open) -> Onward | None:
+        """The way on for what a peer asks; None where this place is the plan's last. To be released."""
+        if len(request.later_layers) < 2:
+            return None
+        if self._to is None:
+            after = counted(len(request.later_layers) - 1, "place")
+            raise Refusal("refused", f"the plan has {after} after this one, and this server was told of none (--next HOST:PORT)")
+        if request.codec != RAW:
+            raise Refusal("refused", f"over more than two places tensors travel as they are, not as {request.codec}")
+        with self._changing:
+            asked = onward_request(request)
+            key = asked.model_dump_json()
+            found, users = self._open.get(key) or (Onward(self._to, asked, self._pacer, self._events), 0)
+            self._open[key] = found, users + 1
+        return found
+
+    def release(self, onward: Onward) -> None:
+        """A connection needs it no longer; the last one ends it."""
+        with self._changing:
+            key = next(key for key, (one, _) in self._open.items() if one is onward)
+            users = self._open.pop(key)[1] - 1
+            if users:
+                self._open[key] = onward, users
+        if not users:
+            onward.close()
+
+
+def onward_request(request: Open) -> Open:
+    """What the next place is asked. Its session follows from this one's, so that a place that was started again gets answers that
+    are there already; who knows one session knows those after it, and none before."""
+    own, *later = request.later_layers
+    session = hashlib.sha256(f"lmos next {request.session}".encode()).hexdigest()[: len(request.session)]
+    return Open(session=session, network=request.network, granularity=request.granularity, codec=request.codec,
+                edge_layers=(*request.edge_layers, *own), later_layers=tuple(later), **inputs_of(request))  # fmt: skip

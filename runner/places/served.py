@@ -1,0 +1,174 @@
+"""One peer's part of a network at work: what it takes, what it answers, and how it asks the place after it."""
+
+from __future__ import annotations
+
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from lmos_opt.plan import PlannedNetwork
+from lmos_opt.profile import TensorSpec
+from lmos_opt.tensors import inputs_of
+from measurement.codecs import Codec
+from measurement.tracing.calls import ByParameter, call
+from runner.faults.refusal import Refusal, refusing
+from runner.parts.loading import load_planned
+from runner.parts.network import Graphs, builder_here, example_input, outputs_of
+from runner.parts.part import Crossing, Head, Middle, Tail, made_by
+from runner.parts.split import split_along
+from runner.places.batching import Batches
+from runner.places.onward import Onward
+from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
+from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES
+from runner.wire.tensors import pack, unpack
+
+
+@dataclass(frozen=True)
+class OwnPart:
+    """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
+    places make among them."""
+
+    module: nn.Module
+    expected: tuple[TensorHeader, ...]
+    scalars: Mapping[str, Any]
+    results: tuple[TensorHeader, ...]
+
+
+def run_once(head: nn.Module, tail: nn.Module, example: Tensor | ByParameter) -> OwnPart:
+    """A tail that knows what comes from having run both parts once, which also warms it up."""
+    with torch.inference_mode():
+        crossing = call(head, example)
+        expected, _ = pack(crossing)
+        results, _ = pack(made_by(tail, crossing))
+    return OwnPart(tail, expected, _as_sent(crossing.scalars), results)
+
+
+def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graphs | None = None) -> OwnPart:
+    """The part of a network that this place has of a plan over several, with its own weights alone; warmed up.
+
+    `networks` are the builders beside torchvision's that may run here; `graphs` are of those of them that were traced before, which
+    peers' own choices must not add to. Refusal where it cannot be had.
+    """
+    builder = request.network.builder
+    planned = PlannedNetwork(**request.network.model_dump(), name=builder, granularity=request.granularity, **inputs_of(request))
+    with refusing("refused", f"{builder} cannot be checked"):
+        ours = builder_here(builder, networks) in networks
+        loaded = load_planned(planned, weights, networks, graphs=graphs if ours else None)
+    with refusing("split", "the network cannot be split there"), torch.inference_mode():
+        first, part, *_ = split_along(loaded.traced, request.edge_layers, request.later_layers)
+        assert isinstance(first, Head)
+        assert isinstance(part, Middle | Tail)
+        results = {path: spec for path, spec in outputs_of(loaded.traced).items() if path not in first.keeps}
+        hollow = loaded.hollow.part(part)
+        del loaded, first
+        hollow.fill(part)
+        with suppress(Exception):  # zeros in place of what comes may be anything to a layer
+            part(Crossing({name: example_input(spec) for name, spec in part.incoming.tensors.items()}))
+    return OwnPart(part, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results))
+
+
+def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
+    """Of tensors whose elements lie in the order of their dimensions."""
+    return tuple(TensorHeader(name=name, dtype=spec.dtype, shape=spec.shape,
+                              strides=tuple(math.prod(spec.shape[k + 1 :]) for k in range(len(spec.shape))))
+                 for name, spec in specs.items())  # fmt: skip
+
+
+def _as_sent(scalars: Mapping[str, Any]) -> Mapping[str, Any]:
+    """As they arrive: tuples become lists."""
+    found: Mapping[str, Any] = json.loads(json.dumps(dict(scalars)))
+    return found
+
+
+class TailAnswer(NamedTuple):
+    """Outputs as they are sent, the time (s) that the part took, what undoing the codec took of it, how long the question waited
+    for others', and what the places beyond took."""
+
+    tensors: tuple[TensorHeader, ...]
+    parts: list[memoryview]
+    t_server_s: float
+    t_decode_s: float
+    waited_s: float
+    beyond: tuple[Span, ...] = ()
+
+
+class ServedPlan:
+    """One peer's part, and the place after it that is asked `onward` (None: this is the last)."""
+
+    def __init__(self, part: OwnPart, computing: threading.Lock, codec: Codec | None = None, batches: Batches | None = None,
+                 onward: Onward | None = None) -> None:  # fmt: skip
+        self._part, self._computing, self._codec, self._batches = part, computing, codec, batches
+        self.onward = onward
+        if onward is not None:
+            assert isinstance(part.module, Middle)
+            onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps})
+        self.request_bytes, self.result_bytes = offsets(part.expected)[1], offsets(part.results)[1]
+        if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
+            raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
+                                   f"{LARGEST_PAYLOAD_BYTES} can be sent")
+
+    def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
+        """Compute; what comes back waits for the answer, where a later place has it. Refusal where that failed, from either."""
+        self._check(request)
+        if self.onward is not None:
+            return self._relay(self.onward, request, payload)
+        answer = self._infer(request, payload)
+        return lambda: answer
+
+    def _relay(self, onward: Onward, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
+        asked = time.perf_counter()
+        with refusing("failed", "the part failed"), self._computing, torch.inference_mode():
+            begin = time.perf_counter()
+            crossing = self._part.module(Crossing(unpack(request.tensors, payload), self._part.scalars))
+            t_server_s = time.perf_counter() - begin
+        exchange = onward.ask(request.id, crossing)
+
+        def answer() -> TailAnswer:
+            found = onward.answer(exchange)
+            with refusing("failed", "the part failed"), torch.inference_mode():
+                headers, parts = pack(found.outputs)
+            span = Span(t_tx_s=max(found.t_tx_s, 0.0), t_server_s=found.t_server_s, t_queue_s=found.t_queue_s)
+            return TailAnswer(headers, parts, t_server_s, 0.0, begin - asked + exchange.t_queue_s, (span, *found.beyond))
+
+        return answer
+
+    def _infer(self, request: Infer, payload: memoryview) -> TailAnswer:
+        asked = time.perf_counter()
+        if self._batches is not None:
+            with refusing("failed", "the tail failed"), torch.inference_mode():
+                outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._part.scalars))
+                return TailAnswer(*pack(outputs), t_server_s, 0.0, max(time.perf_counter() - asked - t_server_s, 0.0))
+        with refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
+            begin = time.perf_counter()
+            waited_s = begin - asked
+            with refusing("tensors", "the tensors cannot be decoded"):
+                crossing = Crossing(unpack(request.tensors, payload, self._codec), self._part.scalars)
+            if self._codec is None:  # nothing was computed yet
+                begin = time.perf_counter()
+            decoded = time.perf_counter()
+            outputs = made_by(self._part.module, crossing)
+            end = time.perf_counter()
+            headers, parts = pack(outputs)
+        return TailAnswer(headers, parts, end - begin, decoded - begin if self._codec else 0.0, waited_s)
+
+    def _check(self, request: Infer) -> None:
+        wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}
+        found = {tensor.name: (tensor.dtype, tensor.shape) for tensor in request.tensors}
+        if found != wanted:
+            name = next(name for name in [*wanted, *found] if wanted.get(name) != found.get(name))
+            got, expected = _spec(found.get(name)), _spec(wanted.get(name))
+            raise Refusal("tensors", f"tensor {name!r}: got {got}, expected {expected}")
+        if request.scalars != self._part.scalars:  # sizes from a peer could ask for any amount of memory
+            raise Refusal("tensors", f"sizes: got {request.scalars}, expected {self._part.scalars}")
+
+
+def _spec(spec: tuple[str, tuple[int, ...]] | None) -> str:
+    return "none" if spec is None else f"{spec[0]}{list(spec[1])}"
