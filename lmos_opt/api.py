@@ -17,7 +17,7 @@ from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
-from lmos_opt.fronts.growing import GrowingFront
+from lmos_opt.fronts.growing import GrowingFront, Meaning
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
@@ -136,10 +136,13 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
 
     problem = _problem(milp, goals, options, evaluate, [granule_of(o, instance) for o in chosen])
     problem.hints = evaluate.prefixes()
+    if not own and names == ["load"]:
+        problem.placing = evaluate.placing()
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     return GrowingFront(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
-                        _algorithm(options.algorithm, problem), point, infeasible, constrained, start)
+                        _algorithm(options.algorithm, problem), Meaning(point, infeasible, lambda cost: _tidy(signs[0] * cost)),
+                        constrained, start)  # fmt: skip
 
 
 def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:
@@ -163,13 +166,15 @@ def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) 
     problem = _problem(milp, replace(goals, forms=variable), options)
     if options.resume is not None:
         problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(options.resume, names)]
-    return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), point,
-                        lambda: InfeasibleError(milp.name, ()), constrained, start)
+    meaning = Meaning(point, lambda: InfeasibleError(milp.name, ()), lambda cost: _tidy(signs[0] * cost + forms[0].constant))
+    return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), meaning, constrained, start)
 
 
 def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorithm:
-    """The algorithm asked for. What is left of a front that was begun are zones anywhere, so resuming searches by zones."""
-    return algorithms.get(asked or ("local_upper_bounds" if problem.known else None), problem.p)
+    """The algorithm asked for. What is left of a front that was begun are zones anywhere, so resuming searches by zones.
+    The least load has one of its own."""
+    own = "ideals" if problem.placing is not None else "local_upper_bounds" if problem.known else None
+    return algorithms.get(asked or own, problem.p)
 
 
 def _problem(milp: Milp, asked: _Asked, options: SearchOptions, evaluate: Evaluation | None = None,

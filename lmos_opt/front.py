@@ -149,7 +149,8 @@ class Front(Document):
     """A Pareto front, ordered by its first objective, best first.
 
     `complete` is False, with a `reason`, where a solver failure or an interruption cut the run short: the points are
-    then attained, but others may be missing. `constrained` is the objective that Algorithm 1 bounded (its f_j),
+    then attained, but others may be missing. Of one objective, whose only point is then the best that was found, `bound` is what
+    is proved: no solution's value is better. `constrained` is the objective that Algorithm 1 bounded (its f_j),
     `solves` how many integer programs were solved, `seconds` the wall time including the model's building.
     """
 
@@ -164,6 +165,7 @@ class Front(Document):
     complete: Flag = True
     reason: Text | None = None
     constrained: Name | None = None
+    bound: Value | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -176,17 +178,19 @@ class Front(Document):
             problems.append(Problem("constrained", f"{self.constrained!r} is not among the objectives"))
         if self.complete == (self.reason is not None):
             problems.append(Problem("reason", "expected a reason where complete is false, and only there"))
+        if self.bound is not None and (self.complete or len(self.names) > 1):
+            problems.append(Problem("bound", "expected one only of one objective, where complete is false"))
         if problems:
             raise InvalidError(problems)
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; of a point only what it has, `reason` and `constrained` only where they say something."""
+        """The file's keys; of a point only what it has, `reason`, `constrained` and `bound` only where they say something."""
         found = super().to_dict()
         for point in found["points"]:
             for key in [key for key, value in point.items() if value is None]:
                 del point[key]
-        for key in ("reason", "constrained"):
+        for key in ("reason", "constrained", "bound"):
             if found[key] is None:
                 del found[key]
         return found

@@ -35,7 +35,7 @@ from lmos_opt.split import Split
 
 TIE = 1e-10
 """Relative to an objective's size: sums of the same real numbers in another order differ by less. Whole values have no ties."""
-MOST_LAYERS = {2: 14, 3: 8}
+MOST_LAYERS = {1: 14, 2: 14, 3: 8}
 """By the number of objectives: what is still enumerated in about a second."""
 MOST_LAYERS_OF_PLACES = {2: 14, 3: 7, 4: 5}
 """By the number of places: likewise."""
@@ -74,12 +74,18 @@ class Verdict:
         return bool(self.mistakes)
 
 
-def drawn_case(seed: int) -> Case:
-    """The case of a seed: every shape and style of numbers, half of them with the paper's two objectives."""
+def drawn_case(seed: int, places: int | None = None) -> Case:
+    """The case of a seed: every shape and style of numbers, half of them with the paper's two objectives.
+
+    With a number of places all have so many, and groups of layers, a port and limits at every place among them; every fourth
+    asks for the least load alone.
+    """
     rng = random.Random(f"question {seed}")
-    n_places = random.Random(f"places {seed}").choice((2, 2, 3, 4))
+    n_places = places or random.Random(f"places {seed}").choice((2, 2, 3, 4))
     known = [*objectives.names(), *(f"{name}:{n_places - 1}" for name in objectives.NUMBERED)]
     names = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
+    if places is not None and seed % 4 == 3:
+        names = ("load",)
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
     instance = random_instance(seed, min(MOST_LAYERS[len(names)], MOST_LAYERS_OF_PLACES[n_places]), shape, style)
     if seed % 2:
@@ -89,7 +95,7 @@ def drawn_case(seed: int) -> Case:
     if rng.random() < 1 / 3:
         instance = with_limit(instance, seed)
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})
-    if n_places > 2:
+    if n_places > 2 or places is not None:
         instance = with_places(instance, seed, n_places)
     constrain = rng.choice((None, *names)) if len(names) == 2 else None
     return Case(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
@@ -117,13 +123,13 @@ def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
     return Verdict(asked, memory_model, len(front.points), front.solves, seconds, front.reason, tuple(wrong))
 
 
-def verdicts(seeds: Sequence[int], solver: str, jobs: int) -> Iterator[Verdict]:
+def verdicts(seeds: Sequence[int], solver: str, jobs: int, places: int | None = None) -> Iterator[Verdict]:
     """The fronts of the seeds, under both memory models, as they are judged, in `jobs` processes."""
-    yield from results(Work(partial(_both, solver=solver)), seeds, jobs)
+    yield from results(Work(partial(_both, solver=solver, places=places)), seeds, jobs)
 
 
-def _both(seed: int, solver: str) -> list[Verdict]:
-    asked = drawn_case(seed)
+def _both(seed: int, solver: str, places: int | None) -> list[Verdict]:
+    asked = drawn_case(seed, places)
     return [answer(asked, memory_model, solver) for memory_model in get_args(MemoryModel)]
 
 

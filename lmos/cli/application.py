@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import planning, running, trying
+from lmos.cli import bench_fronts, planning, running, trying
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -18,6 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
+bench.command("exactness")(bench_fronts.exactness)
+bench.command("placement")(bench_fronts.placement)
 app.add_typer(bench, name="bench")
 
 

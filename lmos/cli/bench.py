@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import Json, SolverName, Threads
+from lmos.cli.options import Json, Threads
 
 bench = typer.Typer(
     help="Run benchmarks on this machine.",
@@ -211,57 +211,6 @@ def bench_networks(
     from lmos.commands import bench_networks as command
 
     command.run(only, output, as_json)
-
-
-@bench.command("exactness")
-def bench_exactness(
-    kind: Annotated[
-        str,
-        typer.Option(
-            metavar="split|milp", help="Test fronts of split instances, or of Pyomo models as users write them."
-        ),
-    ] = "split",
-    n: Annotated[
-        int, typer.Option("-n", min=1, metavar="N", help="Number of instances (each with two fronts), or of models.")
-    ] = 2000,
-    seed: Annotated[
-        int,
-        typer.Option(
-            min=0, metavar="N", help="Seed of the first case (of each family); the next case has the next number."
-        ),
-    ] = 0,
-    only: Annotated[
-        list[int] | None,
-        typer.Option("--only", min=0, metavar="SEED", help="Run only the case of this seed (repeatable)."),
-    ] = None,
-    family: Annotated[
-        list[str] | None, typer.Option("--family", metavar="NAME", help="Run only this family of models (repeatable).")
-    ] = None,
-    shrink: Annotated[
-        int,
-        typer.Option(min=0, metavar="N", help="Make this many failing models as small as possible, and print them."),
-    ] = 10,
-    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 2,
-    solver: SolverName = "highs",
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one row for each front (.csv).")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Compare fronts of random instances or models with enumeration. Exit code 1 if a front is wrong."""
-    from lmos_opt.errors import InputError
-
-    if kind == "milp":
-        from lmos.commands import bench_exactness_milp as command_milp
-
-        asked = command_milp.Asked(n, seed, only or [], family or [], shrink)
-        command_milp.run(asked, jobs, solver, output, as_json)
-        return
-    if kind != "split":
-        raise InputError("--kind", f"{kind!r}: expected split or milp")
-    from lmos.commands import bench_exactness as command
-
-    command.run(n, seed, only or [], jobs, solver, output)
 
 
 @bench.command("codecs")

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
 
@@ -23,8 +24,21 @@ COLUMNS = ("seed", "memory_model", "shape", "style", "layers", "objectives", "co
 """Of the CSV file, a row a front. `incomplete` is the reason, `mistakes` their number; both are empty where there is none."""
 
 
-def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: Path | None) -> None:
-    """Judge the fronts of n seeds from `seed` on, or of `only` those; wrong ones are named on standard error as they come.
+@dataclass(frozen=True)
+class Seeds:
+    """Which cases: n from `first` on, or `only` those; all with a number of places, where one is given."""
+
+    n: int
+    first: int
+    only: Sequence[int] = ()
+    places: int | None = None
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(sorted(set(self.only)) or range(self.first, self.first + self.n))
+
+
+def run(asked: Seeds, jobs: int, solver: str, output: Path | None) -> None:
+    """Judge the fronts of the cases; wrong ones are named on standard error as they come.
 
     Raises InputError for an unknown solver or file suffix. Ends with 1 where a front is wrong, and after Ctrl-C, when what
     was judged before is written and printed.
@@ -32,17 +46,17 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
     solvers.get(solver).version()
     if output is not None:
         checked_suffix(output, [".csv"])
-    seeds = sorted(set(only)) or range(seed, seed + n)
+    seeds = [*asked]
     found: list[Verdict] = []
     interrupted = False
     start = perf_counter()
     try:
         with progress("fronts", 2 * len(seeds)) as advance:
-            for verdict in verdicts(seeds, solver, jobs):
+            for verdict in verdicts(seeds, solver, jobs, asked.places):
                 found.append(verdict)
                 advance()
                 if verdict.is_wrong or verdict.incomplete:
-                    _tell(verdict, solver)
+                    _tell(verdict, solver, asked.places)
     except KeyboardInterrupt:
         interrupted = True
     seconds = perf_counter() - start
@@ -56,14 +70,15 @@ def run(n: int, seed: int, only: Sequence[int], jobs: int, solver: str, output: 
         raise typer.Exit(1)
 
 
-def _tell(verdict: Verdict, solver: str) -> None:
+def _tell(verdict: Verdict, solver: str, places: int | None) -> None:
     """A front that is wrong or incomplete, and how to make it again."""
     asked = verdict.case
     what = f"seed {asked.seed}, {verdict.memory_model}, {','.join(asked.objectives)}, {asked.instance.name}"
     why = [*verdict.mistakes, *([f"incomplete: {verdict.incomplete}"] if verdict.incomplete else [])]
     for line in why:
         err().print(f"{what}: {line}", soft_wrap=True)
-    err().print(f"  again: lmos bench exactness --only {asked.seed} --solver {solver}", soft_wrap=True)
+    chosen = "" if places is None else f" --places {places}"
+    err().print(f"  again: lmos bench exactness --only {asked.seed} --solver {solver}{chosen}", soft_wrap=True)
 
 
 def _summary(found: Sequence[Verdict], how: str) -> object:

@@ -63,7 +63,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
     rates = " and ".join(format_rate(hop.bandwidth_bytes_per_s) for hop in instance.hops)
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} at "
              f"{rates}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
-             f"{front.solver.name} {front.solver.version}")
+             f"{front.solver.name} {front.solver.version}{_proved(front)}")
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
     columns = [*(f"x{p}" for p in places), *front.names, *crossing, "last layer at the edge"]
@@ -76,6 +76,16 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
                *(format_size(hop.n_bytes) for hop in times.hops), (point.edge_layers or ("(none)",))[-1]]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
     return table(title, columns, rows, left=[len(columns) - 1])
+
+
+def _proved(front: Front) -> str:
+    """What an incomplete front of one objective has proved, and how far the best split is from it."""
+    if front.bound is None:
+        return ""
+    objective = front.objectives[0]
+    reach = "" if not len(front) or not front.bound else f", {abs(front[0].values[objective.name] / front.bound - 1):.2%} away"
+    least = "least" if objective.sense == "min" else "most"
+    return f"; proved: {objective.name} is at {least} {_value(objective.unit, front.bound)}{reach}"
 
 
 def _value(unit: str, value: float) -> str:

@@ -30,10 +30,15 @@ class Algorithm:
     least: int
     most: int | None
 
+    def admits(self, n_objectives: int) -> bool:
+        """Whether it is for that many objectives."""
+        return self.least <= n_objectives and (self.most is None or n_objectives <= self.most)
 
-def names() -> list[str]:
-    """The shipped algorithms."""
-    return [name for name in modules_of(*__path__) if name not in _SHARED]
+
+def names(n_objectives: int | None = None) -> list[str]:
+    """The shipped algorithms, or those for that many objectives."""
+    shipped = [name for name in modules_of(*__path__) if name not in _SHARED]
+    return [name for name in shipped if n_objectives is None or _named(name).admits(n_objectives)]
 
 
 def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
@@ -41,7 +46,7 @@ def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
     if asked is None:
         asked = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
     found = _named(asked) if isinstance(asked, str) else asked
-    if n_objectives < found.least or (found.most is not None and n_objectives > found.most):
+    if not found.admits(n_objectives):
         raise InputError("algorithm", f"{found.name} is for {found.least} to {found.most or 'any number of'} objectives, "
                                       f"not {n_objectives}")
     return found

@@ -77,6 +77,7 @@ class BranchAndBound:
         self._row_lower = np.concatenate([milp.row_lower, np.full(len(extra_rows), -inf)])
         self._row_upper = np.concatenate([milp.row_upper, np.full(len(extra_rows), inf)])
         self._refinement = refinement
+        self._left: list[tuple[float, Box]] = []
 
     def search(
         self,
@@ -97,54 +98,61 @@ class BranchAndBound:
         """
         subproblem = _Subproblem(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
         best = known
-        stack = [(self._milp.lower, self._milp.upper) if box is None else box]
+        stack = self._left = [(-inf, (self._milp.lower, self._milp.upper) if box is None else box)]
         nodes = 0
         while stack:
             each_node()
-            low, high = stack.pop()
+            above, (low, high) = stack.pop()
             nodes += 1
             if nodes > node_limit:
                 raise UnsettledError(f"the search had no proof after {node_limit:g} nodes")
             if np.all(low <= high):
-                best, boxes = self._settle(subproblem, low, high, best)
-                stack += boxes
+                best, bound, boxes = self._settle(subproblem, low, high, best)
+                stack += [(max(above, bound), further) for further in boxes]
         return best
 
-    def _settle(self, subproblem: _Subproblem, low: Array, high: Array, best: Found | None) -> tuple[Found | None, list[Box]]:
-        """The best solution after a look at one box, and what of the box is left to be searched, the nearest last."""
+    @property
+    def bound_left(self) -> float:
+        """What no solution is below that a search has left open where it was ended; infinite where it has left none."""
+        return min((bound for bound, _ in self._left), default=inf)
+
+    def _settle(self, subproblem: _Subproblem, low: Array, high: Array,
+                best: Found | None) -> tuple[Found | None, float, list[Box]]:  # fmt: skip
+        """The best solution after a look at one box, its bound, and what of it is left to be searched, the nearest last."""
         is_leaf = not len(self._free(low, high))
-        best, box, x = self._narrowed(subproblem, low, high, best)
+        best, bound, box, x = self._narrowed(subproblem, low, high, best)
         if box is not None and is_leaf and not self.decisive:
             self._relaxation.forget()  # what it remembers of other boxes may have misled it
-            best, box, x = self._narrowed(subproblem, low, high, best)
+            best, bound, box, x = self._narrowed(subproblem, low, high, best)
             if box is not None:
                 open_columns = np.flatnonzero(low < high)
                 raise UnsettledError(f"nothing proved what {self._milp.variables[open_columns[0]]} can be at best"
                                      if len(open_columns) else "nothing settled a solution within tolerances")
         if box is None:
-            return best, []
+            return best, bound, []
         low, high = box
         free = self._free(low, high)
         if len(free):
-            return best, self._children(free, x, low, high, best)
+            return best, bound, self._children(free, x, low, high, best)
         if self.decisive:
-            return self._round(low, subproblem, best, x), []
-        return best, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
+            return self._round(low, subproblem, best, x), bound, []
+        return best, bound, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
 
     def _narrowed(self, subproblem: _Subproblem, low: Array, high: Array,
-                  best: Found | None) -> tuple[Found | None, Box | None, Array | None]:  # fmt: skip
-        """The best solution after a relaxation of the box, what of the box it leaves (None: nothing), and its solution."""
+                  best: Found | None) -> tuple[Found | None, float, Box | None, Array | None]:  # fmt: skip
+        """The best solution after a relaxation of the box, its bound, what it leaves of the box (None: nothing), its solution."""
+        bound = -inf
         relaxed = self._relaxation.solve(low, high)
         if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, subproblem.upper):
-            return best, None, None
+            return best, inf, None, None
         if relaxed.x is not None and relaxed.duals is not None:
             bound, reduced = self._bound(subproblem.cost, relaxed.duals, low, high, subproblem.upper)
             best = self._round(relaxed.x, subproblem, best)
             if best is not None:
                 if bound >= best.cost - subproblem.gap:
-                    return best, None, None
+                    return best, bound, None, None
                 low, high = self._propagated(*self._tighten(low, high, reduced, best.cost - subproblem.gap - bound))
-        return best, (low, high), relaxed.x
+        return best, bound, (low, high), relaxed.x
 
     def _free(self, low: Array, high: Array) -> NDArray[np.int64]:
         """The deciders that a box leaves open."""

@@ -26,8 +26,9 @@ from lmos_opt.algorithms.belief import disbelief, unbounded
 from lmos_opt.algorithms.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
 from lmos_opt.algorithms.refinement import Refinement
-from lmos_opt.algorithms.scaling import SPREAD, scale_of
+from lmos_opt.algorithms.scaling import SPREAD, indistinct, scale_of
 from lmos_opt.errors import InputError
+from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 
@@ -82,6 +83,7 @@ class FrontProblem:
     costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
     the columns to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and
     `constrained` are Algorithm 1's i and j, `known` points that an earlier run found, `hints` vectors to start from.
+    `placing` is the same problem for algorithms that place blocks, where it is of that kind.
     `names` are those of the costs, for messages. With `step`, a number for each cost, points nearer than that are left out.
     After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
     """
@@ -100,9 +102,12 @@ class FrontProblem:
     time_limit_s: float | None = None
     names: Sequence[str] = ()
     step: Sequence[float] | None = None
+    placing: Placing | None = None
     solves: int = field(default=0, init=False)
     doubt: str | None = field(default=None, init=False)
     """Why the answers so far do not make a whole front, though each was given."""
+    bound: float | None = field(default=None, init=False)
+    """Of one objective, what no cost is below, as far as it is proved."""
     _settled: dict[bytes, Candidate] = field(default_factory=dict, init=False)
     """A point of the front for each assignment of the integers met."""
 
@@ -121,32 +126,22 @@ class FrontProblem:
         self._footing = _Footing.PROOF if proved and self._certifiable else _Footing.WORD
         self._refinement: Refinement
         if self.exact is None and self._footing is _Footing.PROOF and self.step is None:
-            self.doubt = self._indistinct(names)
-
-    def _indistinct(self, names: Sequence[str]) -> str | None:
-        """Why values of an objective, or a constraint's, may lie closer than can be told apart; None where none do."""
-        if fine := self.milp.fine_term():
-            return f"{fine}: what it allows is not proved"
-        for name, scale in zip(names, self._scales, strict=True):
-            form = scale.form
-            used = self.milp.integer[form.columns] & (self.milp.lower < self.milp.upper)[form.columns]
-            if scale.granule is None and used.any():
-                k = np.flatnonzero(used)[np.argmin(np.abs(form.coefficients[used]))]
-                if abs(form.coefficients[k]) < scale.resolution:
-                    return (f"objective {name}: its term {form.coefficients[k]:.6g} * {self.milp.variables[form.columns[k]]} is "
-                            f"finer than what can be told apart ({scale.resolution:.3g}) where it moves by "
-                            f"{self.milp.spread(form):.3g}: there may be more points")
-                if np.all(form.coefficients == np.rint(form.coefficients)) and scale.resolution > 0.5:
-                    largest = np.abs(form.coefficients).max()
-                    return (f"objective {name}: it has whole numbers such as {largest:.16g}, and adds up more of them than "
-                            "doubles tell apart: there may be more points")
-        return None
+            self.doubt = indistinct(self.milp, names, self._scales)
 
     @cached_property
     def _pool(self) -> list[Candidate]:
         """Solutions met so far: each search starts from the best of them that its limits admit."""
         hinted = ((x, self._costs(x)) for x in self.hints)
         return [*self.known, *(Candidate(x, costs) for x, costs in hinted if costs is not None)]
+
+    def met(self, candidate: Candidate) -> None:
+        """Take note of a solution: searches start from the best that their limits admit."""
+        self._pool.append(candidate)
+
+    @property
+    def incumbent(self) -> Candidate | None:
+        """The best solution met so far, of one objective."""
+        return self._best_known((0,), {}, None) if self.p == 1 else None
 
     @cached_property
     def _session(self) -> Session:
@@ -177,7 +172,8 @@ class FrontProblem:
         columns = np.flatnonzero(total)
         return LinearForm(columns, total[columns])
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """Raise SubproblemError after the time limit."""
         if self.time_limit_s is not None and perf_counter() - self._start > self.time_limit_s:
             raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached")
 
@@ -236,7 +232,7 @@ class FrontProblem:
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
-        self._check_time()
+        self.check_time()
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         if self._footing is _Footing.PROOF:
@@ -301,12 +297,22 @@ class FrontProblem:
         gap = min(self._scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else inf
         self.solves += 1
-        found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self._check_time)
+        try:
+            found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self.check_time)
+        except (SubproblemError, KeyboardInterrupt):
+            self._note_bound(min([self._tree.bound_left, *(cost - gap for cost in met[-1:])]))
+            raise
         if found is None or (witness is not None and found is known):
             return witness
         costs = self._costs(found.x)
         assert costs is not None  # evaluate refuses what breaks a constraint
         return self._sharpened(Candidate(found.x, costs))
+
+    def _note_bound(self, scaled: float) -> None:
+        """Take note of what a search of an only objective has proved, on its own scale."""
+        proved = float(scaled / self._scales[0].factor + self._scales[0].form.constant)
+        if self.p == 1 and isfinite(proved):
+            self.bound = max(proved, -inf if self.bound is None else self.bound)
 
     def _sharpened(self, candidate: Candidate) -> Candidate:
         """The candidate with the continuous columns where they are best for its integers: limits left them some play."""
@@ -333,9 +339,7 @@ class FrontProblem:
         for k, limit in limits.items():
             resolution = self._scales[k].resolution
             allowed &= costs[:, k] < limit.value - resolution if limit.strict else costs[:, k] <= limit.value + resolution
-        found = [self._pool[k] for k in np.flatnonzero(allowed)]
-        if witness is not None:
-            found.append(witness)
+        found = [*(self._pool[k] for k in np.flatnonzero(allowed)), *([] if witness is None else [witness])]
         return min(found, default=None, key=lambda c: sum(self._scales[k].factor * c.costs[k] for k in judged))
 
     def _is_worse(self, judged: tuple[int, ...], costs: tuple[float, ...], known: tuple[float, ...]) -> bool:

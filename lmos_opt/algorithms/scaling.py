@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,3 +55,23 @@ def scale_of(milp: Milp, form: LinearForm, granule: float | None, values_exact: 
     exact = values_exact or bool(np.all(milp.integer[form.columns[form.coefficients != 0]]))
     resolution, step = (RESOLUTION, STEP) if exact else (LOOSE_RESOLUTION, 4 * LOOSE_RESOLUTION)
     return Scale(form, factor, None, resolution / factor, wanted or step / factor)
+
+
+def indistinct(milp: Milp, names: Sequence[str], scales: Sequence[Scale]) -> str | None:
+    """Why values of an objective, or a constraint's, may lie closer than can be told apart; None where none do."""
+    if fine := milp.fine_term():
+        return f"{fine}: what it allows is not proved"
+    for name, scale in zip(names, scales, strict=True):
+        form = scale.form
+        used = milp.integer[form.columns] & (milp.lower < milp.upper)[form.columns]
+        if scale.granule is None and used.any():
+            k = np.flatnonzero(used)[np.argmin(np.abs(form.coefficients[used]))]
+            if abs(form.coefficients[k]) < scale.resolution:
+                return (f"objective {name}: its term {form.coefficients[k]:.6g} * {milp.variables[form.columns[k]]} is "
+                        f"finer than what can be told apart ({scale.resolution:.3g}) where it moves by "
+                        f"{milp.spread(form):.3g}: there may be more points")
+            if np.all(form.coefficients == np.rint(form.coefficients)) and scale.resolution > 0.5:
+                largest = np.abs(form.coefficients).max()
+                return (f"objective {name}: it has whole numbers such as {largest:.16g}, and adds up more of them than "
+                        "doubles tell apart: there may be more points")
+    return None

@@ -13,8 +13,10 @@ from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Point
 from lmos_opt.fronts.agreement import attainable
+from lmos_opt.fronts.placing import Layers
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
+from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
 
@@ -128,6 +130,20 @@ class Evaluation:
         for h, columns in enumerate(self._upto):
             found[:, columns] = np.arange(len(columns)) < np.array([cut[h] for cut in cuts])[:, None]
         return list(found)
+
+    def placing(self) -> Placing | None:
+        """The instance as blocks to be placed; None where it is not free to place them: by limits, a proper split, or a codec."""
+        instance = self._instance
+        if self._proper_split or instance.coding is not None or any(p.memory_limit_bytes is not None for p in instance.places):
+            return None
+        layers = Layers(instance)
+
+        def vector(upto: Sequence[int]) -> Array:
+            x = np.zeros(len(self._milp.variables))
+            x[self._upto] = [[v in before for v in instance.names] for before in map(layers.of, upto)]
+            return x
+
+        return Placing(layers.blocks, vector)
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from where layers run recomputed from it."""

@@ -76,7 +76,7 @@ MOST_SOLVES = {"epsilon_constraint": (2, 2), "balanced_box": (3, 0), "local_uppe
 """How many solves an algorithm needs at most for N points: a * N + b."""
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("algorithm", algorithms.names(2))
 @pytest.mark.parametrize("seed", range(10))
 def test_every_algorithm_equals_enumeration(seed, algorithm):
     instance = random_instance(seed, most_layers=10)
@@ -90,7 +90,7 @@ def test_every_algorithm_equals_enumeration(seed, algorithm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("algorithm", algorithms.names(2))
 @pytest.mark.parametrize("seed", range(1000, 1200))
 def test_every_algorithm_equals_enumeration_two_hundred_times(seed, algorithm):
     instance = random_instance(seed, most_layers=12)

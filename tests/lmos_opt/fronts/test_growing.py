@@ -40,7 +40,7 @@ def _published(path):
     return m, objectives, sorted(map(tuple, data["front"]))
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("algorithm", algorithms.names(2))
 @pytest.mark.parametrize("path", [p for p in PUBLISHED if p.stem in QUICK], ids=lambda p: p.stem)
 def test_published_fronts(path, algorithm):
     model, objectives, expected = _published(path)
@@ -54,7 +54,7 @@ def test_published_fronts(path, algorithm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("algorithm", algorithms.names(2))
 def test_published_front_of_fifty_items(algorithm):
     model, objectives, expected = _published(next(p for p in PUBLISHED if p.stem not in QUICK))
     front = trace_front(model, objectives, algorithm=algorithm)
@@ -89,7 +89,7 @@ def _non_dominated(points, k):
 
 
 @pytest.mark.parametrize("real", [False, True])
-@pytest.mark.parametrize(("p", "algorithm"), [*((2, name) for name in algorithms.names()), (3, None)])
+@pytest.mark.parametrize(("p", "algorithm"), [*((2, name) for name in algorithms.names(2)), (3, None)])
 @pytest.mark.parametrize("seed", range(5))
 def test_mixed_senses_offsets_negative_and_real_values(seed, p, algorithm, real):
     model, points = _knapsack(seed, real)
@@ -214,7 +214,7 @@ class _Failing(highs.Highs):
         return _Relaxation(super().relax(*arguments), self)
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names())
+@pytest.mark.parametrize("algorithm", algorithms.names(2))
 @pytest.mark.parametrize("status", [Status.FAILED, Status.TIME_LIMIT, Status.INFEASIBLE])
 @pytest.mark.parametrize("real", [False, True])
 def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(status, real, algorithm):

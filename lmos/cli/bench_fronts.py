@@ -1,0 +1,96 @@
+"""The commands `lmos bench ...` that judge fronts. Only signatures stand here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lmos.cli.options import Json, SolverName
+
+
+def exactness(
+    kind: Annotated[
+        str,
+        typer.Option(
+            metavar="split|milp", help="Test fronts of split instances, or of Pyomo models as users write them."
+        ),
+    ] = "split",
+    n: Annotated[
+        int, typer.Option("-n", min=1, metavar="N", help="Number of instances (each with two fronts), or of models.")
+    ] = 2000,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, metavar="N", help="Seed of the first case (of each family); the next case has the next number."
+        ),
+    ] = 0,
+    only: Annotated[
+        list[int] | None,
+        typer.Option("--only", min=0, metavar="SEED", help="Run only the case of this seed (repeatable)."),
+    ] = None,
+    family: Annotated[
+        list[str] | None, typer.Option("--family", metavar="NAME", help="Run only this family of models (repeatable).")
+    ] = None,
+    shrink: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Make this many failing models as small as possible, and print them."),
+    ] = 10,
+    places: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=4, metavar="N", help="All split instances have so many places. [default: 2, 3 and 4 mixed]"
+        ),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 2,
+    solver: SolverName = "highs",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one row for each front (.csv).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Compare fronts of random instances or models with enumeration. Exit code 1 if a front is wrong."""
+    from lmos_opt.errors import InputError
+
+    if kind == "milp":
+        from lmos.commands import bench_exactness_milp as command_milp
+
+        asked = command_milp.Asked(n, seed, only or [], family or [], shrink)
+        command_milp.run(asked, jobs, solver, output, as_json)
+        return
+    if kind != "split":
+        raise InputError("--kind", f"{kind!r}: expected split or milp")
+    from lmos.commands import bench_exactness as command
+
+    command.run(command.Seeds(n, seed, only or [], places), jobs, solver, output)
+
+
+def placement(
+    workloads: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--workload", metavar="NAME|FILE", help="Use only this workload (repeatable). [default: all that are bundled]"
+        ),
+    ] = None,
+    places: Annotated[str, typer.Option(metavar="NUMBERS", help="Numbers of equal places.")] = "2,3,4,6",
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="TIME", help="Time limit of this engine for one answer.")
+    ] = "20min",
+    raw_limit: Annotated[
+        str,
+        typer.Option(
+            "--raw-limit", metavar="TIME", help="Time limit of the literature's program in HiGHS; 0s leaves it out."
+        ),
+    ] = "60s",
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one row for each answer (.csv).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Share published workloads out over equal places. Exit code 1 if a load is not within 1 % of the published one."""
+    from lmos.commands import bench_placement as command
+
+    command.run(command.Request(
+        workloads=workloads or [], places=places, time_limit=time_limit, raw_limit=raw_limit, output=output, as_json=as_json,
+    ))  # fmt: skip

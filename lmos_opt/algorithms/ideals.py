@@ -1,0 +1,49 @@
+"""The objective `load` alone: a dynamic program over down-sets (order ideals), the sets of layers that may run up to a place.
+
+Layers that are never better apart become one first (`lmos_opt.placement.merging`), then all down-sets are listed and the best
+chain of them is looked for under limits that rise from what is proved (`lmos_opt.placement.searching`). Where they are more than
+MOST_SETS, the integer program is searched instead, from an answer whose sets are near to the layers' order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lmos_opt.algorithms import Algorithm, local_upper_bounds
+from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.errors import InputError
+from lmos_opt.placement.down_sets import down_sets
+from lmos_opt.placement.merging import reduced
+from lmos_opt.placement.searching import MOST_SETS, Progress, along_one_order, least_loads, nearer, shared_out
+
+
+def trace(problem: FrontProblem) -> Iterator[Candidate]:
+    """Yield the answer. InputError where the problem is another one, or has limits or constraints of its own."""
+    placing = problem.placing
+    if placing is None:
+        raise InputError("algorithm", "ideals is for the objective load alone, without memory limits, a proper split, codecs, and "
+                                      "variables and constraints of one's own")
+    smaller = reduced(placing.blocks)
+
+    def known(progress: Progress) -> Candidate:
+        """The best answer so far, as what the front has if its time ends now, and what is proved."""
+        found = problem.candidate(placing.vector([smaller.expanded(before) for before in progress.placed.upto]))
+        assert found is not None  # there is nothing that it could break
+        problem.met(found)
+        problem.bound = progress.bound_s
+        return found
+
+    first = along_one_order(smaller.blocks, problem.check_time)
+    best = known(Progress(first, shared_out(smaller.blocks)))
+    sets = down_sets(smaller.blocks.needs, MOST_SETS)
+    if sets is None:
+        for found in nearer(smaller.blocks, first, problem.check_time):
+            known(Progress(found, shared_out(smaller.blocks)))
+        yield from local_upper_bounds.trace(problem)
+        return
+    for progress in least_loads(smaller.blocks, sets, first, problem.check_time):
+        best = known(progress)
+    yield best
+
+
+ALGORITHM = Algorithm("ideals", trace, least=1, most=1)

@@ -1,0 +1,174 @@
+"""The least largest load over a family of down-sets, by dynamic programming over the sets where places end.
+
+J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph Operators", NeurIPS 2020, section 5: with best[p, J]
+the least largest load of p places that run all of J, best[p, J] is the least of max(best[p - 1, I], load(J without I)) over the
+sets I within J. What is added here keeps the pairs few: a limit that no load may exceed. The first p places compute J and send
+what crosses its border, so where place p ends (time + border) / p is within the limit, and likewise for the places after it.
+
+Times are counted in whole units, a power of two and about 2**-48 of all that there is: sums are exact whatever their order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.placement.blocks import Array, Blocks
+from lmos_opt.placement.down_sets import Words, number, words
+
+FINENESS = 48
+"""Bits of the units that all times together are: doubles have 52, which leaves room for products with numbers of places."""
+CHUNK = 1 << 14
+"""Sets whose bits are spread out at once."""
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A largest load (s), and the set of blocks that run up to each place but the last."""
+
+    load_s: float
+    upto: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Level:
+    """The sets where a place may end, by its time on them, rising: their numbers, that time, their bits; and the least largest
+    load of the places up to it, with the set of the level before where the place begins."""
+
+    sets: NDArray[np.int64]
+    time: Array
+    words: Words
+    best: Array
+    begun: NDArray[np.int64]
+
+
+class LeastLoad:
+    """Answers for one problem over one family of down-sets, the empty and the full one among them."""
+
+    def __init__(self, blocks: Blocks, sets: Words) -> None:
+        self._n_places, n = blocks.times.shape
+        seconds = np.array([tensor.seconds for tensor in blocks.tensors])
+        self._unit_s = float(np.exp2(np.ceil(np.log2(blocks.times.max(axis=0).sum() + seconds.sum() or 1.0)) - FINENESS))
+        times = np.rint(blocks.times / self._unit_s)
+        self._sets, self._seconds = sets, np.rint(seconds / self._unit_s)
+        self._makers = words((tensor.makers for tensor in blocks.tensors), n)
+        self._readers = words((tensor.readers for tensor in blocks.tensors), n)
+        self._time, self._whole = self._summed(times), times.sum(axis=1)
+        self._border = self._borders()
+        hops = range(1, self._n_places)
+        fastest = np.stack([times[h:].min(axis=0) for h in hops])
+        self._before = self._summed(np.stack([times[:h].min(axis=0) for h in hops])) + self._border
+        self._after = fastest.sum(axis=1)[:, None] - self._summed(fastest) + self._border
+        """What the places up to a hop, and those beyond it, have to do at least, together, where a set ends at the hop."""
+
+    def _summed(self, weights: Array) -> Array:
+        """For each row of weights the sum over each set's blocks: shape (rows, sets)."""
+        found = np.zeros((len(weights), self._sets.shape[1]))
+        for begin in range(0, self._sets.shape[1], CHUNK):
+            part = np.ascontiguousarray(self._sets[:, begin: begin + CHUNK].T).astype("<u8").view(np.uint8)
+            bits = np.unpackbits(part, axis=1, bitorder="little")[:, : weights.shape[1]]
+            found[:, begin: begin + CHUNK] = weights @ bits.T.astype(np.float64)
+        return found
+
+    def _borders(self) -> Array:
+        """For each set the time of all tensors that cross its border."""
+        found = np.zeros(self._sets.shape[1])
+        for k, seconds in enumerate(self._seconds):
+            found += seconds * (_meet(self._sets, self._makers[:, k]) & ~_hold(self._sets, self._readers[:, k]))
+        return found
+
+    @property
+    def bound_s(self) -> float:
+        """What no answer is below (s): wherever a place ends, those up to it have so much to do together, and those after it."""
+        p = self._n_places
+        least = [np.maximum(self._before[h - 1] / h, self._after[h - 1] / (p - h)).min() for h in range(1, p)]
+        return float(max(least)) * self._unit_s
+
+    def least(self, limit_s: float, each_set: Callable[[], None] = lambda: None) -> Placed | None:
+        """The least largest load, if it is at most the limit, with sets that attain it; None if it is proved that none is.
+
+        `each_set` is called at every set where a place may begin, and may raise to end the search.
+        """
+        limit = np.floor(min(limit_s / self._unit_s, 2.0**FINENESS))
+        levels = [self._first(limit)]
+        for p in range(1, self._n_places - 1):
+            levels.append(self._next(p, levels[-1], limit, each_set))
+        last = levels[-1]
+        best = np.maximum(last.best, self._whole[-1] - self._time[-1, last.sets] + self._border[last.sets])
+        if not len(best) or best.min() > limit:
+            return None
+        at = int(np.argmin(best))
+        load_s, upto = float(best[at]) * self._unit_s, []
+        for level in reversed(levels):
+            upto.append(number(self._sets[:, level.sets[at]]))
+            at = int(level.begun[at])
+        return Placed(load_s, tuple(reversed(upto)))
+
+    def _ends(self, p: int, limit: float) -> NDArray[np.int64]:
+        """The sets where place p (from 0) may end, by its time on them."""
+        possible = (self._before[p] <= limit * (p + 1)) & (self._after[p] <= limit * (self._n_places - p - 1))
+        sets = np.flatnonzero(possible)
+        return sets[np.argsort(self._time[p, sets], kind="stable")]
+
+    def _level(self, p: int, sets: NDArray[np.int64], best: Array, begun: NDArray[np.int64], limit: float) -> _Level:
+        kept = best <= limit
+        sets = sets[kept]
+        return _Level(sets, self._time[p, sets], self._sets[:, sets], best[kept], begun[kept])
+
+    def _first(self, limit: float) -> _Level:
+        sets = self._ends(0, limit)
+        return self._level(0, sets, self._time[0, sets] + self._border[sets], np.zeros(len(sets), dtype=np.int64), limit)
+
+    def _next(self, p: int, before: _Level, limit: float, each_set: Callable[[], None]) -> _Level:
+        """The level of place p (from 0): each set of the one before, with every set around it that is within the limit."""
+        sets = self._ends(p, limit)
+        bits, time = self._sets[:, sets], self._time[p, sets]
+        heavy = time + self._border[sets]
+        best, begun = np.full(len(sets), np.inf), np.zeros(len(sets), dtype=np.int64)
+        starts = self._time[p, before.sets]
+        first, last = np.searchsorted(time, starts, "left"), np.searchsorted(time, starts + limit, "right")
+        for k in range(len(before.sets)):
+            each_set()
+            inner = before.words[:, k]
+            around = first[k] + np.flatnonzero(_hold(bits[:, first[k]: last[k]], inner))
+            around = around[best[around] > before.best[k]]
+            if not len(around):
+                continue
+            load = heavy[around] - starts[k] + self._passed(inner, bits[:, around])
+            load = np.maximum(load, before.best[k])
+            better = load < np.minimum(best[around], limit + 1)
+            best[around[better]], begun[around[better]] = load[better], k
+        return self._level(p, sets, best, begun, limit)
+
+    def _passed(self, inner: Words, around: Words) -> Array:
+        """What a place that begins with one set and ends with others receives, less what others send beyond its end for it."""
+        outside = self._readers & ~inner[:, None]
+        crossing = (self._makers & inner[:, None]).any(axis=0) & outside.any(axis=0)
+        left = outside[:, crossing]
+        met, held = np.zeros((left.shape[1], around.shape[1]), dtype=bool), np.ones((left.shape[1], around.shape[1]), dtype=bool)
+        for word, asked in zip(around, left, strict=True):
+            if asked.any():
+                common = asked[:, None] & word
+                met |= common != 0
+                held &= common == asked[:, None]
+        found: Array = self._seconds[crossing] @ (met.astype(np.float64) + held - 1.0)
+        return found
+
+
+def _hold(sets: Words, inner: Words) -> NDArray[np.bool_]:
+    """Which of the sets hold all of one set."""
+    found = np.ones(sets.shape[1], dtype=bool)
+    for w in np.flatnonzero(inner):
+        found &= (sets[w] & inner[w]) == inner[w]
+    return found
+
+
+def _meet(sets: Words, other: Words) -> NDArray[np.bool_]:
+    """Which of the sets have anything of one set."""
+    found = np.zeros(sets.shape[1], dtype=bool)
+    for w in np.flatnonzero(other):
+        found |= (sets[w] & other[w]) != 0
+    return found

@@ -1,0 +1,127 @@
+"""Fewer blocks with the same least load: what is never worse beside its neighbour, and what follows from where others are.
+
+Each step keeps a best answer, also where places differ in speed (a block's time is then taken where it is longest):
+
+- A block with one successor moves there, if its time and all that it reads take no longer than what it sends: neither the
+  place it leaves nor the one it comes to has more to do, and data still flows forward.
+- A block with one predecessor moves there, if its time and all that it sends take no longer than what it alone reads.
+- A block that takes no time and reads nothing, as a weight or a mask, goes where its first reader is: there it costs what
+  receiving it would. It is no block any more, and its tensors are made where the first of its readers is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import fsum
+
+import networkx as nx
+import numpy as np
+
+from lmos_opt.placement.blocks import Blocks, Tensor, ones
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Fewer blocks, and what they stand for.
+
+    `wholes` has for each of them the blocks it consists of, `followers` has sets of blocks and the blocks of the smaller
+    problem of which they go with the first.
+    """
+
+    blocks: Blocks
+    wholes: tuple[int, ...]
+    followers: tuple[tuple[int, int], ...]
+
+    def expanded(self, chosen: int) -> int:
+        """The blocks of the original problem that a set of the smaller one's stands for."""
+        found = 0
+        for k in ones(chosen):
+            found |= self.wholes[k]
+        for followers, first in self.followers:
+            if first & chosen:
+                found |= followers
+        return found
+
+
+class _Graph:
+    """Blocks while they are being merged; each keeps the number of one of its members."""
+
+    def __init__(self, blocks: Blocks) -> None:
+        n = len(blocks.needs)
+        self.graph = nx.DiGraph()
+        self.graph.add_nodes_from(range(n))
+        self.graph.add_edges_from((u, v) for v, needs in enumerate(blocks.needs) for u in ones(needs))
+        self.times = {k: blocks.times[:, k] for k in range(n)}
+        self.members = {k: 1 << k for k in range(n)}
+        self.made: dict[int, list[tuple[set[int], float]]] = {k: [] for k in range(n)}
+        for tensor in blocks.tensors:
+            (maker,) = ones(tensor.makers)
+            self.made[maker].append(({*ones(tensor.readers)}, tensor.seconds))
+
+    def read(self, k: int, alone: bool = False) -> float:
+        """The time of moving what block k reads, or of what it alone reads."""
+        return fsum(seconds for u in self.graph.predecessors(k) for readers, seconds in self.made[u]
+                    if k in readers and (not alone or readers == {k}))  # fmt: skip
+
+    def sent(self, k: int) -> float:
+        """The time of moving what block k makes."""
+        return fsum(seconds for _, seconds in self.made[k])
+
+    def partner(self, k: int) -> int | None:
+        """The neighbour beside which block k is never worse; None where there is none."""
+        time = float(self.times[k].max())
+        after: list[int] = [*self.graph.successors(k)]
+        before: list[int] = [*self.graph.predecessors(k)]
+        if len(after) == 1 and time + self.read(k) <= self.sent(k):
+            return after[0]
+        if len(before) == 1 and time + self.sent(k) <= self.read(k, alone=True):
+            return before[0]
+        return None
+
+    def merge(self, k: int, other: int) -> None:
+        """Make block k part of its neighbour."""
+        around = {*self.graph.successors(k), *self.graph.predecessors(k)} - {other}
+        self.graph.add_edges_from((u, other) for u in self.graph.predecessors(k) if u != other)
+        self.graph.add_edges_from((other, v) for v in self.graph.successors(k) if v != other)
+        self.graph.remove_node(k)
+        self.times[other] = self.times[other] + self.times.pop(k)
+        self.members[other] |= self.members.pop(k)
+        self.made[other] += self.made.pop(k)
+        for u in (*around, other):
+            for readers, _ in self.made[u]:
+                if k in readers:
+                    readers.remove(k)
+                    readers.add(other)
+        for readers, _ in self.made[other]:
+            readers.discard(other)
+        self.made[other] = [(readers, seconds) for readers, seconds in self.made[other] if readers]
+
+
+def reduced(blocks: Blocks) -> Reduction:
+    """The blocks, merged as far as these steps go; those of `blocks` have one maker a tensor."""
+    graph = _Graph(blocks)
+    waiting = [*reversed(range(len(blocks.needs)))]
+    while waiting:
+        k = waiting.pop()
+        if k in graph.graph and (other := graph.partner(k)) is not None:
+            graph.merge(k, other)
+            waiting += [*graph.graph.predecessors(other), *graph.graph.successors(other), other]
+    free = [k for k in graph.graph if not graph.graph.in_degree(k) and graph.graph.out_degree(k) and not graph.times[k].any()]
+    first = {k: [*graph.graph.successors(k)] for k in free}
+    graph.graph.remove_nodes_from(free)
+    order = [*nx.lexicographical_topological_sort(graph.graph)]
+    bit = {k: 1 << i for i, k in enumerate(order)}
+
+    def bits(of: Sequence[int] | set[int]) -> int:
+        return sum(bit[k] for k in of)
+
+    makers = {**bit, **{k: bits(readers) for k, readers in first.items()}}
+    costs: dict[tuple[int, int], list[float]] = {}
+    for k, made in graph.made.items():
+        for readers, seconds in made:
+            costs.setdefault((makers[k], bits(readers)), []).append(seconds)
+    smaller = Blocks(np.stack([graph.times[k] for k in order], axis=1), tuple(bits([*graph.graph.predecessors(k)]) for k in order),
+                     tuple(Tensor(*ends, fsum(seconds)) for ends, seconds in costs.items()))  # fmt: skip
+    return Reduction(smaller, tuple(graph.members[k] for k in order),
+                     tuple((graph.members[k], bits(readers)) for k, readers in first.items()))
