@@ -45,7 +45,7 @@ def solve(instance: Instance, time_limit_s: float) -> RawAnswer:
     start = perf_counter()
     model = _program(instance)
     solver = highspy.Highs()
-    solver.setOptionValue("output_flag", False)
+    solver.silent()
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("time_limit", time_limit_s)
     solver.passModel(model)

@@ -83,9 +83,11 @@ def _proved(front: Front) -> str:
     if front.bound is None:
         return ""
     objective = front.objectives[0]
-    reach = "" if not len(front) or not front.bound else f", {abs(front[0].values[objective.name] / front.bound - 1):.2%} away"
-    least = "least" if objective.sense == "min" else "most"
-    return f"; proved: {objective.name} is at {least} {_value(objective.unit, front.bound)}{reach}"
+    side = "below" if objective.sense == "min" else "above"
+    found = ""
+    if len(front) and front.bound:
+        found = f" ({abs(front[0].values[objective.name] / front.bound - 1):.2%} from what was found)"
+    return f"; proved: no {objective.name} {side} {_value(objective.unit, front.bound)}{found}"
 
 
 def _value(unit: str, value: float) -> str:

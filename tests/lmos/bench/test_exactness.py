@@ -165,3 +165,13 @@ def test_its_processes_end_with_it_however_it_ends(tmp_path):
 def test_two_thousand_instances():
     wrong = [v for v in verdicts(range(2000), "highs", 2) if v.mistakes or v.incomplete]
     assert [(v.case.seed, v.memory_model, v.mistakes, v.incomplete) for v in wrong] == []
+
+
+@pytest.mark.parametrize("places", [2, 3, 4])
+def test_all_of_so_many_places_and_the_least_load_among_them(places, capsys):
+    asked = [drawn_case(seed, places) for seed in range(60)]
+    assert {len(q.instance.places) for q in asked} == {places}
+    assert {q.objectives for q in asked} > {("load",)}
+    assert {bool(q.instance.together) for q in asked} == {False, True}
+    assert main(["bench", "exactness", "--places", str(places), "--only", "3", "--only", "4", "--jobs", "1"]) == 0
+    assert "all" in capsys.readouterr().out
