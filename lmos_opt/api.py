@@ -135,9 +135,10 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         return Point.at(values, split.places, None if solution is None else {name: _tidy(x) for name, x in solution.items()})
 
     problem = _problem(milp, goals, options, evaluate, [granule_of(o, instance) for o in chosen])
-    problem.hints = evaluate.prefixes()
     if not own and names == ["load"]:
         problem.placing = evaluate.placing()
+    if problem.placing is None:
+        problem.hints = evaluate.prefixes()
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     return GrowingFront(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,

@@ -14,7 +14,15 @@ from lmos_opt.algorithms.driver import Candidate, FrontProblem
 from lmos_opt.errors import InputError
 from lmos_opt.placement.down_sets import down_sets
 from lmos_opt.placement.merging import reduced
-from lmos_opt.placement.searching import MOST_SETS, Progress, along_one_order, least_loads, nearer, shared_out
+from lmos_opt.placement.searching import (
+    MOST_NEAR,
+    MOST_SETS,
+    Progress,
+    along_one_order,
+    least_loads,
+    nearer,
+    shared_out,
+)
 
 
 def trace(problem: FrontProblem) -> Iterator[Candidate]:
@@ -33,15 +41,16 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
         problem.bound = progress.bound_s
         return found
 
-    first = along_one_order(smaller.blocks, problem.check_time)
-    best = known(Progress(first, shared_out(smaller.blocks)))
+    placed, proved = along_one_order(smaller.blocks, problem.check_time), shared_out(smaller.blocks)
+    best = known(Progress(placed, proved))
     sets = down_sets(smaller.blocks.needs, MOST_SETS)
+    if sets is None or sets.shape[1] > MOST_NEAR:
+        for better in nearer(smaller.blocks, placed, problem.check_time):
+            placed, best = better, known(Progress(better, proved))
     if sets is None:
-        for found in nearer(smaller.blocks, first, problem.check_time):
-            known(Progress(found, shared_out(smaller.blocks)))
         yield from local_upper_bounds.trace(problem)
         return
-    for progress in least_loads(smaller.blocks, sets, first, problem.check_time):
+    for progress in least_loads(smaller.blocks, sets, placed, problem.check_time):
         best = known(progress)
     yield best
 

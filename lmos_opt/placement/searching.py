@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from math import inf
 
-from lmos_opt.placement.blocks import Blocks
+from lmos_opt.placement.blocks import Blocks, ones
 from lmos_opt.placement.down_sets import Words, down_sets
 from lmos_opt.placement.loads import LeastLoad, Placed
 
 MOST_SETS = 1_000_000
 """Down-sets that are listed: of 400 blocks they take 56 MB, and their sums ten times as much."""
-MOST_NEAR = 2_000
-"""Down-sets near one order that a first answer is looked for in."""
+MOST_NEAR = 50_000
+"""Down-sets near one order that better answers are looked for in."""
+Way = Callable[[Sequence[int]], int]
+"""Which of the blocks that may come next does."""
+WAYS: tuple[Way, ...] = (lambda ready: -1, lambda ready: 0, lambda ready: ready.index(max(ready)),
+                         lambda ready: ready.index(min(ready)))  # fmt: skip
 STEPS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Where limits are put between what is proved and what is known: each search costs about four times the one before."""
 CERTAIN = 1e-12
@@ -39,25 +44,51 @@ def along_one_order(blocks: Blocks, each_set: Callable[[], None] = lambda: None)
 
     `each_set` is called again and again, and may raise to end the search.
     """
-    found = _near_one_order(blocks, 0, len(blocks.needs) + 1, inf, each_set)
+    sets = down_sets(blocks.needs, len(blocks.needs) + 1, 0)
+    assert sets is not None
+    found = LeastLoad(blocks, sets).least(inf, each_set)
     assert found is not None  # no limit
     return found
 
 
 def nearer(blocks: Blocks, known: Placed, each_set: Callable[[], None] = lambda: None) -> Iterator[Placed]:
-    """Better and better answers whose sets are near to the blocks' order, as long as these are few."""
-    width, most = 1, MOST_NEAR + len(blocks.needs)
-    while width < len(blocks.needs) and down_sets(blocks.needs, most, width) is not None:
-        better = _near_one_order(blocks, width, most, known.load_s * (1 - CERTAIN), each_set)
-        if better is not None:
-            known = better
+    """Better and better answers whose sets are near to an order of the blocks in which the answer so far is one of the first.
+
+    Within a place the order follows branches one after another, or side by side, or begins with what stands last; once around
+    without a better answer is the end.
+    """
+    ways, failed = cycle(WAYS), 0
+    while failed < len(WAYS):
+        order = _place_by_place(blocks, known, next(ways))
+        better = _near(blocks.ordered(order), known.load_s * (1 - CERTAIN), each_set)
+        failed += 1
+        if better is not None and better.load_s < known.load_s:
+            known = Placed(better.load_s, tuple(sum(1 << order[k] for k in ones(before)) for before in better.upto))
+            failed = 0
             yield known
-        width *= 2
 
 
-def _near_one_order(blocks: Blocks, width: int, most: int, limit_s: float, each_set: Callable[[], None]) -> Placed | None:
-    sets = down_sets(blocks.needs, most, width)
+def _near(blocks: Blocks, limit_s: float, each_set: Callable[[], None]) -> Placed | None:
+    """The best answer within the limit of the sets nearest to the blocks' order; None if there is none."""
+    width, sets = 1, None
+    while width < 2 * len(blocks.needs) and (wider := down_sets(blocks.needs, MOST_NEAR, width)) is not None:
+        width, sets = width + 1 + width // 4, wider
     return None if sets is None else LeastLoad(blocks, sets).least(limit_s, each_set)
+
+
+def _place_by_place(blocks: Blocks, placed: Placed, way: Way) -> list[int]:
+    """A topological order of the blocks in which each place's come together."""
+    order: list[int] = []
+    done = 0
+    for upto in (*placed.upto, blocks.everything):
+        here = [*ones(upto & ~done)]
+        ready = [k for k in here if not blocks.needs[k] & ~done]
+        while ready:
+            k = ready.pop(way(ready))
+            order.append(k)
+            done |= 1 << k
+            ready += [v for v in here if blocks.needs[v] >> k & 1 and not blocks.needs[v] & ~done]
+    return order
 
 
 def least_loads(blocks: Blocks, sets: Words, known: Placed, each_set: Callable[[], None]) -> Iterator[Progress]:
