@@ -41,7 +41,7 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
         problem.bound = progress.bound_s
         return found
 
-    placed, proved = along_one_order(smaller.blocks, problem.check_time), shared_out(smaller.blocks)
+    placed, proved = along_one_order(smaller.blocks), shared_out(smaller.blocks)
     best = known(Progress(placed, proved))
     sets = down_sets(smaller.blocks.needs, MOST_SETS)
     if sets is None or sets.shape[1] > MOST_NEAR:

@@ -39,14 +39,11 @@ def shared_out(blocks: Blocks) -> float:
     return float(max(fastest.sum() / len(blocks.times), fastest.max())) * (1 - CERTAIN)
 
 
-def along_one_order(blocks: Blocks, each_set: Callable[[], None] = lambda: None) -> Placed:
-    """The best answer whose sets are the first blocks in their order.
-
-    `each_set` is called again and again, and may raise to end the search.
-    """
+def along_one_order(blocks: Blocks) -> Placed:
+    """The best answer whose sets are the first blocks in their order."""
     sets = down_sets(blocks.needs, len(blocks.needs) + 1, 0)
     assert sets is not None
-    found = LeastLoad(blocks, sets).least(inf, each_set)
+    found = LeastLoad(blocks, sets).least(inf)
     assert found is not None  # no limit
     return found
 
@@ -55,7 +52,7 @@ def nearer(blocks: Blocks, known: Placed, each_set: Callable[[], None] = lambda:
     """Better and better answers whose sets are near to an order of the blocks in which the answer so far is one of the first.
 
     Within a place the order follows branches one after another, or side by side, or begins with what stands last; once around
-    without a better answer is the end.
+    without a better answer is the end. `each_set` is called again and again, and may raise to end the search.
     """
     ways, failed = cycle(WAYS), 0
     while failed < len(WAYS):
