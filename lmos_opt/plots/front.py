@@ -63,6 +63,7 @@ def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None
                        linewidth=1, color=color or style.FRONTS[before % len(style.FRONTS)],
                        label=_label(front, label, before))  # fmt: skip
     steps.set_gid(_GID)
+    _keep_legend_off(ax, steps.get_xydata())
     for what, marker, at in (("ideal point", "*", front.ideal), ("nadir point", "X", front.nadir)):
         if at:
             mark([at], marker, what, color=style.GREY, markersize=9, markeredgecolor="black", markeredgewidth=0.5)
@@ -75,6 +76,16 @@ def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None
     ax.margins(0.08)
     ax.legend(loc="best", fontsize=8, markerscale=0.6)
     return ax
+
+
+def _keep_legend_off(ax: Axes, places: Any) -> None:
+    """Let the legend's place be chosen with the steps in mind: of a line matplotlib looks at the straight way between points."""
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
+
+    corners = [corner for k, (x, y) in enumerate(places) for corner in ([(x, places[k - 1][1])] if k else []) + [(x, y)]]
+    if corners:
+        ax.add_patch(PathPatch(Path(corners), fill=False, visible=False))
 
 
 def _fronts_in(ax: Axes, x_label: str, y_label: str) -> int:

@@ -418,3 +418,18 @@ def test_a_number_and_its_noun_agree_in_a_title():
 
 def test_a_long_title_stays_inside_the_figure():
     assert_apart(front(instance="a-very-long-name-" * 8, complete=False, reason="the time limit of 60 s was reached").plot())
+
+
+def test_the_legend_does_not_lie_on_the_steps():
+    """Two points far apart: the only line goes along the bottom and up the right side."""
+    found = Front.from_dict({
+        "schema": "lmos.front/1", "instance": "steep", "solves": 2, "seconds": 0.1, "solver": {"name": "highs", "version": "1"},
+        "objectives": [{"name": "latency", "unit": "s", "sense": "min"}, {"name": "memory", "unit": "B", "sense": "max"}],
+        "points": [{"values": {"latency": x, "memory": y}, "edge_layers": [], "x1": 0, "x2": 1} for x, y in ((6, 0), (12, 700))],
+    })  # fmt: skip
+    ax = found.plot()
+    ax.figure.canvas.draw()
+    box = ax.get_legend().get_window_extent()
+    corner = ax.transData.transform([(12, 0), (12, 700)])
+    assert not box.x0 <= corner[0][0] <= box.x1
+    assert box.y0 > corner[0][1]
