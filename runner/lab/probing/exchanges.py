@@ -1,8 +1,10 @@
 """Exchanges of several sizes with a server, interleaved, within a time and a volume.
 
-Empty exchanges come first, then ones four times as large each until one takes long enough to be told from the noise.
+Empty exchanges come first, then ones four times as large each until one takes long enough to be told from the noise, twice:
+on a busy machine any exchange may be held up, and small ones say nothing about a fast link.
 From that on rounds of SHARES of a largest size, each round in an order of its own: sizes that are spread evenly pin a line
-down best, and interleaving keeps a link that changes meanwhile from looking like a size that is slow.
+down best, and interleaving keeps a link that changes meanwhile from looking like a size that is slow. The largest size grows
+from round to round while the exchanges so far say that it is small for the link.
 """
 
 from __future__ import annotations
@@ -11,12 +13,13 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from statistics import median
 
 from lmos_opt.units import counted
 from runner.client.probe_client import ProbeClient
 from runner.errors import PeerTooSlow, RunnerError
-from runner.lab.probing.fit import LEAST_EXCHANGES, ProbeTime, fit_link
+from runner.lab.probing.fit import LEAST_EXCHANGES, LinkFit, ProbeTime, fit_link
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
@@ -26,6 +29,8 @@ _TELLING_S = 0.02
 """An exchange whose bytes take this long, and as long as an empty one, says what the link's rate is about."""
 _LONGEST_S = 0.1
 """What the bytes of the largest exchange are to take, unless an empty one takes longer."""
+_SURE = 2
+"""Exchanges of one size that all must take as long: one alone may have been held up."""
 _ROUNDS = 6
 """How many rounds time and volume are to do for; an even share of either bounds the largest exchange."""
 _ENOUGH_ROUNDS, _CERTAIN = 5, 0.01
@@ -51,7 +56,7 @@ class _Prober:
         self._remote, self._left_bytes = remote, budget.volume_bytes
         self._end = time.monotonic() + budget.seconds
         self.found: list[ProbeTime] = []
-        self.rate = float("inf")
+        self.rate = inf
 
     @property
     def base_s(self) -> float:
@@ -86,11 +91,22 @@ class _Prober:
         """Find out about the rate."""
         n_bytes = _FIRST_BYTES
         while True:
-            bytes_s = max(self.exchange(n_bytes).seconds - self.base_s, 1e-9)
-            self.rate = n_bytes / bytes_s
+            telling_s, bytes_s = max(_TELLING_S, self.base_s / _GROWTH), inf
+            for _ in range(_SURE):
+                bytes_s = min(bytes_s, max(self.exchange(n_bytes).seconds - self.base_s, 1e-9))
+                self.rate = n_bytes / bytes_s
+                if bytes_s < telling_s:
+                    break
             n_bytes *= _GROWTH
-            if bytes_s >= max(_TELLING_S, self.base_s / _GROWTH) or n_bytes > self.largest_bytes():
+            if bytes_s >= telling_s or n_bytes > self.largest_bytes():
                 return
+
+    def fit(self) -> LinkFit | None:
+        """The line so far; None where the times do not grow with the bytes yet."""
+        try:
+            return fit_link(self.found)
+        except RunnerError:
+            return None
 
 
 def measure(remote: ProbeClient, budget: Budget, seed: int = 0, tell: Callable[[int], None] = lambda n: None) -> list[ProbeTime]:
@@ -103,12 +119,14 @@ def measure(remote: ProbeClient, budget: Budget, seed: int = 0, tell: Callable[[
         for _ in range(_EMPTY):
             prober.exchange(0)
         prober.grow()
-        largest, rounds = prober.largest_bytes(), 0
-        while rounds < _ENOUGH_ROUNDS or not fit_link(prober.found).is_within(_CERTAIN):
+        largest, rounds, fit = prober.largest_bytes(), 0, None
+        while rounds < _ENOUGH_ROUNDS or fit is None or not fit.is_within(_CERTAIN):
             for share in order.sample(SHARES, len(SHARES)):
                 prober.exchange(int(share * largest))
-            rounds += 1
+            rounds, fit = rounds + 1, prober.fit()
             tell(len(prober.found))
+            prober.rate = inf if fit is None else fit.bandwidth_bytes_per_s
+            largest = max(largest, min(prober.largest_bytes(), _GROWTH * largest))
     except _Spent:
         pass
     if len(prober.found) < LEAST_EXCHANGES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,36 @@ def test_a_shaped_link_is_measured_within_its_budget(server: ServerProcess, shap
     assert held.delay_s <= fit.base_s <= held.delay_s + 0.01
     assert sum(one.n_bytes for one in found) <= volume
     assert sum(one.seconds for one in found) <= seconds + 2.0
+
+
+class ByFormula:
+    """A link of 20 Mbit/s and 10 ms in place of a server, with noise, in a time of its own; some exchanges are held up."""
+
+    name = "a link"
+
+    def __init__(self, held_up: Mapping[int, float], seed: int) -> None:
+        self.now, self._held_up, self._drawn, self._count = 0.0, held_up, random.Random(seed), 0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
+        seconds = 0.01 + probe_bytes / 2.5e6 + self._drawn.uniform(0, 0.0004) + self._held_up.get(self._count, 0.0)
+        self.now, self._count = self.now + seconds, self._count + 1
+        return seconds, 0.0
+
+
+@pytest.mark.parametrize("held_up", [{}, {3: 0.03}, {4: 0.5}, {3: 0.03, 4: 0.03}, {0: 0.1, 3: 0.05, 5: 0.2}], ids=str)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_machine_that_holds_up_small_exchanges_changes_nothing(held_up: dict[int, float], seed: int,
+                                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """A small exchange that took long was held for what the link's bytes take; all others were then as small, and told nothing."""
+    link = ByFormula(held_up, seed)
+    monkeypatch.setattr("runner.lab.probing.exchanges.time", link)
+    found = measure(link, Budget(1.5))  # type: ignore[arg-type]
+    assert max(one.n_bytes for one in found) > 0.03 * 2.5e6
+    assert fit_link(found).bandwidth_bytes_per_s == pytest.approx(2.5e6, rel=0.01)
+    assert sum(one.seconds for one in found) <= 1.5
 
 
 @pytest.mark.process
