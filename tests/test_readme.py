@@ -29,6 +29,7 @@ from lmos_opt.link import Link
 from lmos_opt.rules.baselines import BASELINES
 from lmos_opt.rules.selection import RULES
 from runner.watching.report import RunReport
+from tests import warm
 from tests.processes import started
 
 pytestmark = pytest.mark.docs
@@ -37,7 +38,6 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link)
 LEFT_OUT = ("make ", "pip ", ". .venv")
 BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ENVIRONMENT = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
 
 
 def page_id(page: Path) -> str:
@@ -47,8 +47,10 @@ def page_id(page: Path) -> str:
 class Reader:
     """Does what a page says, in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, commands: Path) -> None:
         self.folder = folder
+        path = os.pathsep.join([str(commands), str(Path(sys.executable).parent), os.environ["PATH"]])
+        self.environment = {**os.environ, "PATH": path}
         self.servers = ExitStack()
         self.ports: dict[str, int] = defaultdict(free_port)
         self.printed = ""
@@ -64,7 +66,7 @@ class Reader:
             elif language == "python" and rest:
                 (self.folder / rest).write_text(text)
             elif language == "python":
-                self.printed = self.run([sys.executable, "-c", text])
+                self.printed = self.run(["python", "-c", text])
             elif rest == "output":
                 assert self.printed == text
             elif language == "text" and rest:
@@ -92,7 +94,7 @@ class Reader:
             assert (self.folder / name).stat().st_size > 0
 
     def run(self, command: list[str]) -> str:
-        done = subprocess.run(command, cwd=self.folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120,
                               check=False)  # fmt: skip
         assert done.returncode == 0, f"{command[-1]}\n{done.stderr}"
         return done.stdout
@@ -100,7 +102,7 @@ class Reader:
     def serve(self, line: str) -> None:
         listens = re.search(r"--listen \S+:(\d+)", line)
         port = int(listens[1]) if listens else self.ports["7070"]
-        self.servers.enter_context(started(line.split(), cwd=self.folder, env=ENVIRONMENT, stderr=subprocess.DEVNULL))
+        self.servers.enter_context(started(line.split(), cwd=self.folder, env=self.environment, stderr=subprocess.DEVNULL))
         for _ in range(600):
             with socket.socket() as probe:
                 if probe.connect_ex(("127.0.0.1", port)) == 0:
@@ -118,16 +120,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.fixture(scope="module")
+def commands() -> Iterator[Path]:
+    with warm.commands() as folder:
+        yield folder
+
+
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, commands: Path) -> Iterator[Reader]:
     (tmp_path / "docs" / "img").mkdir(parents=True)
-    found = Reader(tmp_path)
+    found = Reader(tmp_path, commands)
     yield found
     found.stop()
 
 
+def length(page: Path) -> int:
+    """How many commands and programs a page has."""
+    return sum(len(text.splitlines()) if language == "sh" else 1 for language, _, text in BLOCK.findall(page.read_text()))
+
+
 @pytest.mark.process
-@pytest.mark.parametrize("page", [page for page in PAGES if BLOCK.search(page.read_text())], ids=page_id)
+@pytest.mark.parametrize("page", sorted((page for page in PAGES if length(page)), key=length, reverse=True), ids=page_id)
 def test_what_a_page_says_works(page, reader):
     assert reader.read(page) > 0
 

@@ -1,39 +1,44 @@
 """Processes of ours that begin at once: each is a copy of one that has imported torch, torchvision and the commands.
 
 To import them takes a process 3 to 7 s, and on a busy machine many times that; nearly no test is about it.
+`commands` gives shells an `lmos` and a `python` that begin so.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import runpy
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
 from pathlib import Path
-from tempfile import TemporaryFile
-from types import SimpleNamespace, TracebackType
+from tempfile import TemporaryDirectory, TemporaryFile
+from threading import Thread
+from types import ModuleType, SimpleNamespace, TracebackType
 from typing import IO, Any, Self
 
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 _LOST_S = 120
 
 
-def context() -> ForkServerContext:
-    """Makes processes that have imported `tests.preloaded`, and nothing else."""
+def context(preloaded: str = "tests.preloaded") -> ForkServerContext:
+    """Makes processes that have imported a module, and nothing else: the one that this process named first."""
     found = get_context("forkserver")
-    found.set_forkserver_preload(["tests.preloaded"])
+    found.set_forkserver_preload([preloaded])
     return found
 
 
 def is_ours(command: Sequence[str]) -> bool:
-    """Whether a command can be begun so: it is `python -m` one of our modules."""
-    return list(command[:2]) == [sys.executable, "-m"]
+    """Whether a command can be begun so: it is `python -m` one of our modules, or `python -c` a program."""
+    return command[0] == sys.executable and command[1] in {"-m", "-c"}
 
 
 class Popen:
@@ -59,7 +64,7 @@ class Popen:
                 else:
                     one = given if isinstance(given, int) else given.fileno()
                 fds.append(one)
-            begun = (list(command[2:]), [_Stream(fd) for fd in fds], str(cwd or Path.cwd()), {**os.environ})
+            begun = (list(command[1:]), [_Stream(fd) for fd in fds], str(cwd or Path.cwd()), {**os.environ})
             self._process = context().Process(target=_become, args=begun)
             self._process.start()
         assert self._process.pid is not None
@@ -126,7 +131,7 @@ def run(command: Sequence[str], **options: Any) -> subprocess.CompletedProcess[s
     return done
 
 
-SUBPROCESS = SimpleNamespace(Popen=Popen, run=run, PIPE=PIPE, DEVNULL=DEVNULL)
+SUBPROCESS = SimpleNamespace(Popen=Popen, run=run, PIPE=PIPE, DEVNULL=DEVNULL, TimeoutExpired=subprocess.TimeoutExpired)
 """In place of a module's `subprocess`."""
 
 
@@ -145,13 +150,86 @@ def _detached(stream: Any) -> int:
 
 
 def _become(command: list[str], streams: list[int], folder: str, environment: dict[str, str]) -> None:
+    """Do what `python` does with these arguments: `-c TEXT`, `-m MODULE` or a file, and what it is given."""
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
-    sys.path.insert(0, folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.argv = command
-    runpy.run_module(command[0], run_name="__main__", alter_sys=True)
+    match command:
+        case ["-c", text, *_]:
+            sys.path.insert(0, "")
+            sys.argv = ["-c", *command[2:]]
+            main = sys.modules["__main__"] = ModuleType("__main__")
+            exec(compile(text, "<string>", "exec"), main.__dict__)
+        case ["-m", module, *_]:
+            sys.path.insert(0, folder)
+            sys.argv = command[1:]
+            runpy.run_module(module, run_name="__main__", alter_sys=True)
+        case [file, *_]:
+            sys.path.insert(0, str(Path(file).resolve().parent))
+            sys.argv = command
+            runpy.run_path(file, run_name="__main__")
+
+
+_SHIM = """#!{python} -SE
+import json, os, socket, sys
+with socket.socket(socket.AF_UNIX) as asked:
+    asked.connect({address!r})
+    told = json.dumps([{before!r} + sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    socket.send_fds(asked, [len(told).to_bytes(4, "big")], [0, 1, 2])
+    asked.sendall(told)
+    os._exit(asked.recv(1)[0])
+"""
+
+
+@contextmanager
+def commands() -> Iterator[Path]:
+    """A folder with an `lmos` and a `python` for the front of a PATH, where what commands do is looked at and not how they start.
+
+    Each is a copy of a process that has imported all that the commands use, with the arguments, the folder, the environment and
+    the streams of what was called; it ends with that, and that with it.
+    """
+    with TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
+        folder = Path(name)
+        address = str(folder / "socket")
+        listener.bind(address)
+        listener.listen()
+        for command, before in (("lmos", ["-m", "lmos"]), ("python", [])):
+            file = folder / command
+            file.write_text(_SHIM.format(python=sys.executable, address=address, before=before))
+            file.chmod(0o755)
+        Thread(target=_accept, args=(listener,), daemon=True).start()
+        yield folder
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def _accept(listener: socket.socket) -> None:
+    while True:
+        try:
+            asking, _ = listener.accept()
+        except OSError:  # shut down
+            return
+        Thread(target=_answer, args=(asking,), daemon=True).start()
+
+
+def _answer(asking: socket.socket) -> None:
+    """Begin what is asked for and say how it ended; end it where nobody waits for it any more."""
+    with asking, ExitStack() as theirs:
+        length, fds, _, _ = socket.recv_fds(asking, 4, 3)
+        for fd in fds:
+            theirs.callback(os.close, fd)
+        told = asking.makefile("rb").read(int.from_bytes(length, "big"))
+        command, folder, environment = json.loads(told)
+        process = context("tests.preloaded_commands").Process(
+            target=_become, args=(command, [_Stream(fd) for fd in fds], folder, environment))  # fmt: skip
+        process.start()
+        theirs.close()
+        if asking in wait([asking, process.sentinel]):
+            process.kill()
+        process.join()
+        code = process.exitcode or 0
+        with suppress(OSError):
+            asking.sendall(bytes([code if code >= 0 else 128 - code]))
