@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/installed
-# Two workers of pytest on two cores: torch's own threads in each would only wait for each other.
-ONE_THREAD := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+# Two workers of pytest on two cores: torch's own threads in each would only wait for each other. Bytecode is kept whatever the shell
+# says: tests start many processes, and each would compile all modules again.
+FOR_TESTS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
 
 .PHONY: setup demo emulate test check docs pictures wheel bench
@@ -25,15 +26,15 @@ emulate: setup
 	@$(BIN)/lmos emulate
 
 test: setup
-	$(ONE_THREAD) $(BIN)/python -m pytest -n 2 --dist worksteal
+	$(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
+	$(FOR_TESTS) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
 	  --ignore=lmos/bench/pyaugmecon_worker.py  # runs in an environment of its own
-	$(ONE_THREAD) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
+	$(FOR_TESTS) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet && echo "docs: site/index.html"

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from runner import memory
+from tests.browser import Browser, browser
 from tests.processes import none_left
 
 if TYPE_CHECKING:
@@ -56,6 +57,22 @@ def nothing_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process where nobody has told the collector to leave anything alone."""
     monkeypatch.setattr(memory, "_SETTLED", set())
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session")
+def one_browser() -> Iterator[Browser]:
+    """Started once a worker, where a test wants it."""
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def page(one_browser: Browser) -> Iterator[Browser]:
+    """The browser's page, empty, without errors."""
+    one_browser.open("about:blank")
+    one_browser.errors.clear()
+    yield one_browser
+    one_browser.open("about:blank")
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -47,44 +48,61 @@ def test_it_holds_all_code_and_data(names):
     assert data <= names
 
 
+NEED_NO_TORCH = (
+    "front vgg19 --bandwidth 10Mbps", "plan vgg19 --select knee -o plan.json --plot cut.svg", "report plan.json -o plan.html",
+    "model vgg19 -o vgg19.mps", "doctor --json",
+)  # fmt: skip
+NEED_TORCH = ("export plan.json -o halves", "profile alexnet", "serve", "run plan.json", "demo")
+PROGRAM = """
+import io, json, sys
+from contextlib import redirect_stderr, redirect_stdout
+
+sys.modules["torch"] = sys.modules["torchvision"] = None
+import lmos_opt
+
+assert lmos_opt.__file__.startswith(sys.argv[1])
+from lmos.cli import main
+
+found = {}
+for command in json.loads(sys.argv[2]):
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = main(command.split())
+    found[command] = code, out.getvalue(), err.getvalue()
+print(json.dumps(found))
+"""
+
+
 @pytest.fixture(scope="module")
-def without_torch(wheel, tmp_path_factory):
-    """Runs `lmos` from the unpacked wheel, in an empty folder, where torch cannot be imported."""
+def said(wheel, tmp_path_factory):
+    """What `lmos` from the unpacked wheel, in an empty folder, where torch cannot be imported, ends with and writes, by its
+    arguments; one process does all of it."""
     installed, empty = tmp_path_factory.mktemp("installed"), tmp_path_factory.mktemp("empty")
     zipfile.ZipFile(wheel).extractall(installed)
-    program = ("import sys; sys.modules['torch'] = sys.modules['torchvision'] = None\n"
-               "import lmos_opt; assert lmos_opt.__file__.startswith(sys.argv[1])\n"
-               "from lmos.cli import main; sys.exit(main(sys.argv[2:]))")  # fmt: skip
-
-    def run(*arguments):
-        return subprocess.run([sys.executable, "-c", program, str(installed), *arguments], cwd=empty, capture_output=True,
-                              text=True, check=False, env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
-
-    return run
+    command = [sys.executable, "-c", PROGRAM, str(installed), json.dumps([*NEED_NO_TORCH, *NEED_TORCH])]
+    done = subprocess.run(command, cwd=empty, capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(installed)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
 
 
-def test_a_front_from_the_wheel_without_torch(without_torch):
-    done = without_torch("front", "vgg19", "--bandwidth", "10Mbps")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "vgg19: 13 non-dominated" in done.stdout
+def test_a_front_from_the_wheel_without_torch(said):
+    code, out, err = said[NEED_NO_TORCH[0]]
+    assert (code, err) == (0, "")
+    assert "vgg19: 13 non-dominated" in out
 
 
-def test_pages_models_and_the_doctor_need_no_torch(without_torch):
-    for arguments in (["plan", "vgg19", "--select", "knee", "-o", "plan.json", "--plot", "cut.svg"],
-                      ["report", "plan.json", "-o", "plan.html"], ["model", "vgg19", "-o", "vgg19.mps"]):
-        done = without_torch(*arguments)
-        assert done.returncode == 0, done.stderr
-    doctor = without_torch("doctor", "--json")
-    assert "torch's threads" not in doctor.stdout
-    assert '"highs"' in doctor.stdout
+def test_pages_models_and_the_doctor_need_no_torch(said):
+    for command in NEED_NO_TORCH[1:4]:
+        assert said[command][0] == 0, said[command]
+    _, doctor, _ = said["doctor --json"]
+    assert "torch's threads" not in doctor
+    assert '"highs"' in doctor
 
 
-@pytest.mark.parametrize("arguments", [["export", "plan.json", "-o", "halves"], ["profile", "alexnet"], ["serve"],
-                                       ["run", "plan.json"], ["demo"]], ids=" ".join)  # fmt: skip
-def test_what_needs_torch_says_so(without_torch, arguments):
-    done = without_torch(*arguments)
-    assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == "lmos: this command needs the extra 'torch': pip install 'lmos[torch]'\n"
+@pytest.mark.parametrize("command", NEED_TORCH)
+def test_what_needs_torch_says_so(said, command):
+    expected = "lmos: this command needs the extra 'torch': pip install 'lmos[torch]'\n"
+    assert said[command] == [1, "", expected]
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, Browser
 
 pytest.importorskip("mkdocs")
 pytest.importorskip("mkdocstrings")
@@ -47,13 +47,12 @@ def test_pages_load_nothing_from_elsewhere(site: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_every_page_fits_wide_and_narrow_windows(site: Path) -> None:
-    with browser() as page:
-        for file in sorted(site.rglob("*.html")):
-            if file.name == "404.html":  # made for a server's root
-                continue
-            for width in (1280, 400):
-                page.open(file.as_uri(), width=width)
-                assert page.evaluate("document.documentElement.scrollWidth") <= width, (file, width)
-                assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), file
-            assert page.errors == [], file
+def test_every_page_fits_wide_and_narrow_windows(site: Path, page: Browser) -> None:
+    for file in sorted(site.rglob("*.html")):
+        if file.name == "404.html":  # made for a server's root
+            continue
+        for width in (1280, 400):
+            page.open(file.as_uri(), width=width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (file, width)
+            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), file
+        assert page.errors == [], file

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import get_type_hints
 
@@ -82,31 +81,20 @@ def test_processes_give_the_same_table(instances, alone):
     pd.testing.assert_frame_equal(there, alone, check_exact=True)
 
 
-@contextmanager
-def dask_process(*arguments):
-    with started([sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]], stdout=subprocess.DEVNULL,
-                 stderr=subprocess.DEVNULL) as process:
-        yield process
-        process.terminate()
-
-
 @pytest.mark.process
 def test_a_dask_cluster_gives_the_same_table(instances, alone, tmp_path):
-    """A scheduler and two workers, each a process of its own."""
+    """A scheduler and a worker in this process, over TCP as any other, and a worker that is a process of its own."""
     distributed = pytest.importorskip("distributed")
-    file = tmp_path / "scheduler.json"
-    worker = ("dask_worker", "--scheduler-file", str(file), "--nthreads", "1", "--no-dashboard", "--no-nanny",
-              "--local-directory", str(tmp_path))
-    with dask_process("dask_scheduler", "--scheduler-file", str(file), "--no-dashboard", "--host", "127.0.0.1", "--port", "0"), \
-         dask_process(*worker), dask_process(*worker):
-        for _ in range(600):
-            if file.exists():
-                break
-            subprocess.run(["sleep", "0.1"], check=True)
-        with distributed.Client(scheduler_file=str(file), set_as_default=False) as client:
-            client.wait_for_workers(2, timeout=60)
-            address = client.scheduler.address
-        there = sweep(instances, RULES, labels=[{"number": k} for k in range(len(instances))], dask=address)
+    ours = {"n_workers": 1, "threads_per_worker": 1, "processes": False, "protocol": "tcp", "dashboard_address": None}
+    with distributed.LocalCluster(host="127.0.0.1", scheduler_port=0, local_directory=tmp_path, **ours) as cluster:
+        address = cluster.scheduler_address
+        command = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny",
+                   "--local-directory", str(tmp_path)]
+        with started(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as worker:
+            with distributed.Client(address, set_as_default=False) as client:
+                client.wait_for_workers(2, timeout=60)
+            there = sweep(instances, RULES, labels=[{"number": k} for k in range(len(instances))], dask=address)
+            worker.terminate()
     pd.testing.assert_frame_equal(there, alone, check_exact=True)
 
 

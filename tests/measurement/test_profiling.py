@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-import pytest
 import torch
 from torch import nn
 from torchvision.models import get_model
@@ -64,9 +63,8 @@ def test_real_and_meta_parameters_give_one_profile(tmp_path):
     assert len(Instance.from_profile(real).layers) == len(real.layers)
 
 
-@pytest.mark.parametrize("name", ["densenet121", "efficientnet_b0"])
-def test_profiling_takes_seconds(name):
-    module = get_model(name, weights=None)
+def test_profiling_takes_seconds():
+    module = get_model("densenet121", weights=None)
     start = time.process_time()
     profile_network(module, torch.randn(1, 3, 224, 224))
     assert time.process_time() - start < 12  # of both cores together; the machine may be busy

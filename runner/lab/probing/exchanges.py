@@ -119,7 +119,8 @@ def measure(remote: ProbeClient, budget: Budget, seed: int = 0, tell: Callable[[
         for _ in range(_EMPTY):
             prober.exchange(0)
         prober.grow()
-        largest, rounds, fit = prober.largest_bytes(), 0, None
+        largest, rounds = prober.largest_bytes(), 0
+        fit: LinkFit | None = None
         while rounds < _ENOUGH_ROUNDS or fit is None or not fit.is_within(_CERTAIN):
             for share in order.sample(SHARES, len(SHARES)):
                 prober.exchange(int(share * largest))

@@ -137,7 +137,7 @@ IGNORING = ["sh", "-c", """trap '' INT; exec "$0" "$@" """]
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("jobs", "before"), [("1", IGNORING), ("2", []), ("2", IGNORING)])
+@pytest.mark.parametrize(("jobs", "before"), [("1", []), ("2", IGNORING)])
 def test_an_interruption_keeps_what_was_judged(tmp_path, jobs, before):
     """Ctrl-C goes to all processes of a terminal: none of them complains, none is left, none of its fronts is counted."""
     with judging(tmp_path, jobs, *before) as (process, terminal):

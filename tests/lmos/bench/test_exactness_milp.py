@@ -24,6 +24,7 @@ from lmos.cli import main
 from lmos.commands.bench_exactness_milp import COLUMNS
 from lmos_opt import InfeasibleError, InputError, trace_front
 from lmos_opt.front import Front
+from tests import warm
 
 EASY = 1
 """A seed whose front has several points and takes no time."""
@@ -108,8 +109,14 @@ def test_elimination_keeps_what_the_others_satisfy():
     assert eliminated([(1, 0, -4)], [(1, -2, 0)], [0]) == [(0, 1, -2)]
 
 
-def test_families_cover_what_people_write():
-    drawn = {name: [program(seed)[0] for seed in seeds([name], 0, 120)] for name in FAMILIES}
+@pytest.fixture(scope="module")
+def asked():
+    """The first programs of every family by their seeds, with their truths."""
+    return {seed: program(seed) for seed in seeds(list(FAMILIES), 0, 120 * len(FAMILIES))}
+
+
+def test_families_cover_what_people_write(asked):
+    drawn = {name: [asked[seed][0] for seed in seeds([name], 0, 120)] for name in FAMILIES}
     everything = [p for found in drawn.values() for p in found]
     columns = [c for p in everything for c in p.columns]
     rows = [row for p in everything for row in p.rows]
@@ -132,8 +139,8 @@ def test_families_cover_what_people_write():
     assert max(sizes) > 1e9
 
 
-def test_the_mix_holds_infeasible_programs_and_single_points():
-    counts = [len(program(seed)[1].costs) for seed in seeds(list(FAMILIES), 0, 300)]
+def test_the_mix_holds_infeasible_programs_and_single_points(asked):
+    counts = [len(asked[seed][1].costs) for seed in seeds(list(FAMILIES), 0, 300)]
     assert 0 in counts
     assert 1 in counts
     assert sum(n > 2 for n in counts) > 100
@@ -341,7 +348,8 @@ def _given_up(number: int, why: str) -> list[int]:
 
 
 @pytest.mark.process
-def test_work_that_crashes_or_hangs_is_lost_alone():
+def test_work_that_crashes_or_hangs_is_lost_alone(monkeypatch):
+    monkeypatch.setattr(working, "get_context", lambda method: warm.context())
     found = sorted(results(Work(_doubled, _given_up, 3.0), range(8), 2))
     assert found == [-5, -3, 0, 2, 4, 8, 12, 14]
 
@@ -357,6 +365,7 @@ def _deaf(number: int) -> list[int]:
 def test_what_takes_its_end_for_an_answer_is_ended_all_the_same(monkeypatch):
     """As own code's exit() is: the benchmark waited for ever when it was interrupted there."""
     monkeypatch.setattr(working, "_LEAVE_S", 0.1)
+    monkeypatch.setattr(working, "get_context", lambda method: warm.context())
     found = results(Work(_deaf), [0, 0, 1, 1], 2)
     assert [next(found), next(found)] == [0, 0]
     found.close()

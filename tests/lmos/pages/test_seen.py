@@ -12,7 +12,7 @@ from lmos.pages.summary.seen import MOST_BYTES, seen_of
 from lmos.pages.summary.subject import gather
 from lmos_opt.sources import Options
 from runner.watching.report import RunReport
-from tests.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, Browser
 from tests.lmos_opt.documents import report_data
 
 pytest.importorskip("jinja2")
@@ -67,11 +67,10 @@ def test_the_part_stays_small_whatever_the_report_holds() -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_it_fits_wide_and_narrow_windows(tmp_path: Path) -> None:
+def test_it_fits_wide_and_narrow_windows(tmp_path: Path, page: Browser) -> None:
     page_of(report([BOXES, MASKS, *OTHERS], shown=[{"file": "0.png", "picture": DOT}]), tmp_path)
-    with browser() as page:
-        for width in (1280, 400):
-            page.open((tmp_path / "page.html").as_uri(), width=width)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate("document.querySelector('.seen svg').getBoundingClientRect().width") > 150
-        assert page.errors == []
+    for width in (1280, 400):
+        page.open((tmp_path / "page.html").as_uri(), width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.querySelector('.seen svg').getBoundingClientRect().width") > 150
+    assert page.errors == []

@@ -15,7 +15,7 @@ from lmos.pages.summary.subject import gather
 from lmos_opt import Front, InputError, Plan, pareto_front
 from lmos_opt.sources import Options, instance_of, load_source
 from runner.watching.report import RunReport
-from tests.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, Browser
 from tests.lmos_opt.documents import chain_data, front_data, report_data
 
 pytest.importorskip("jinja2")
@@ -156,14 +156,13 @@ def test_the_command_refuses_in_one_line(plan: Path, tmp_path: Path, monkeypatch
 
 @pytest.mark.process
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_the_page_fits_wide_and_narrow_windows(plan: Path, tmp_path: Path) -> None:
+def test_the_page_fits_wide_and_narrow_windows(plan: Path, tmp_path: Path, page: Browser) -> None:
     page_of(plan)
-    with browser() as page:
-        for width in (1280, 400):
-            page.open(plan.with_suffix(".html").as_uri(), width=width)
-            assert page.evaluate("document.documentElement.scrollWidth") <= width
-            assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
-        assert page.errors == []
+    for width in (1280, 400):
+        page.open(plan.with_suffix(".html").as_uri(), width=width)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 100)")
+    assert page.errors == []
 
 
 @pytest.mark.parametrize(("network", "options", "objectives"), [

@@ -21,7 +21,7 @@ from lmos.pages.ui.answers import SliderAnswers
 from lmos.pages.ui.server import Server
 from lmos_opt import InputError, Instance, pareto_front
 from lmos_opt.sources import Options, instance_of, load_source
-from tests.browser import CHROMIUM, browser
+from tests.browser import CHROMIUM, Browser
 from tests.lmos_opt.documents import chain_data
 from tests.processes import started
 
@@ -137,34 +137,33 @@ def test_the_command_serves_until_it_is_interrupted() -> None:
 
 @pytest.mark.process
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
-def test_sliders_move_the_front_and_the_choice_in_a_browser(server: Server, vgg19: Instance) -> None:
+def test_sliders_move_the_front_and_the_choice_in_a_browser(server: Server, vgg19: Instance, page: Browser) -> None:
     """Prints how long answers took, from the slider's event until everything was drawn: run with -s to see it."""
-    with browser() as page:
-        page.open(server.url)
-        page.wait_for("lmos.answers > 0")
-        assert "vgg19: 44 layers" in page.evaluate("document.body.innerText")
-        took = []
-        for k in range(4):
-            place = -0.5 + 0.7 * k
-            move(page, "bandwidth_mbps", place)
-            took.append(page.evaluate("lmos.lastMs"))
-        mbps = float(f"{10**place:.4g}")
-        expected = pareto_front(vgg19.replace(bandwidth_bytes_per_s=mbps / 8e-6))
-        found = page.evaluate("lmos.last")
-        assert [x1 for _, _, x1 in shown_front(found)] == [point.x1 for point in expected.points]
-        assert page.evaluate("document.getElementById('front').data[1].x") == pytest.approx(
-            [point.values["latency"] for point in expected.points])
-        assert page.evaluate("document.getElementById('said').innerText") == found["chosen"]["words"]
-        move(page, "memory_mb", 100)
-        assert max(memory for _, memory, _ in shown_front(page.evaluate("lmos.last"))) <= 0.25 * 1e-6 * whole(vgg19)
-        move(page, "edge_speed", 4)
-        faster = page.evaluate("lmos.last.cuts.edge")
-        assert faster[-1] == pytest.approx(sum(layer.t_edge_s for layer in vgg19.layers) / 16)
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        page.open(server.url, width=400)
-        page.wait_for("lmos.answers > 0")
-        assert page.evaluate("document.documentElement.scrollWidth") <= 400
-        assert page.errors == []
+    page.open(server.url)
+    page.wait_for("lmos.answers > 0")
+    assert "vgg19: 44 layers" in page.evaluate("document.body.innerText")
+    took = []
+    for k in range(4):
+        place = -0.5 + 0.7 * k
+        move(page, "bandwidth_mbps", place)
+        took.append(page.evaluate("lmos.lastMs"))
+    mbps = float(f"{10**place:.4g}")
+    expected = pareto_front(vgg19.replace(bandwidth_bytes_per_s=mbps / 8e-6))
+    found = page.evaluate("lmos.last")
+    assert [x1 for _, _, x1 in shown_front(found)] == [point.x1 for point in expected.points]
+    assert page.evaluate("document.getElementById('front').data[1].x") == pytest.approx(
+        [point.values["latency"] for point in expected.points])
+    assert page.evaluate("document.getElementById('said').innerText") == found["chosen"]["words"]
+    move(page, "memory_mb", 100)
+    assert max(memory for _, memory, _ in shown_front(page.evaluate("lmos.last"))) <= 0.25 * 1e-6 * whole(vgg19)
+    move(page, "edge_speed", 4)
+    faster = page.evaluate("lmos.last.cuts.edge")
+    assert faster[-1] == pytest.approx(sum(layer.t_edge_s for layer in vgg19.layers) / 16)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    page.open(server.url, width=400)
+    page.wait_for("lmos.answers > 0")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 400
+    assert page.errors == []
     print(f"lmos ui, VGG19: {len(took)} moves of a slider, answered and drawn in a median of {median(took):.0f} ms, "
           f"at most {max(took):.0f} ms")
 

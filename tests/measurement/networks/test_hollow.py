@@ -32,18 +32,23 @@ def kept(builder: str, file: Path) -> None:
         torch.save(state, file, _use_new_zipfile_serialization=file.suffix == ".pth")
 
 
-@pytest.mark.parametrize("name", ["squeezenet1_1", "googlenet", "shufflenet_v2_x0_5", "swin_t", "maxvit_t"])
-def test_the_graph_the_digest_and_the_profile_are_those_of_the_network_with_numbers(name: str) -> None:
-    builder = f"torchvision:{name}"
-    hollow = HollowNetwork.build(builder, "seeded:3")
-    traced = hollow.trace(IMAGE)
-    module = build_network(builder, "seeded:3")
-    expected = trace_network(module, IMAGE)
-    assert without_work(profile_traced(traced)) == without_work(profile_traced(expected))
-    for found, wanted in zip(profile_traced(traced).layers, profile_traced(expected).layers, strict=True):
+ATTENTION = "tests.measurement.networks.attention_networks"
+
+
+@pytest.mark.parametrize("builder", ["torchvision:squeezenet1_1", "torchvision:googlenet", "torchvision:shufflenet_v2_x0_5",
+                                     f"{ATTENTION}:swin", f"{ATTENTION}:maxvit"])  # fmt: skip
+def test_the_graph_the_digest_and_the_profile_are_those_of_the_network_with_numbers(builder: str) -> None:
+    image = torch.zeros(1, 3, 64, 64)
+    hollow = HollowNetwork.build(builder, "seeded:3", allow_code=True)
+    traced = hollow.trace(image)
+    module = build_network(builder, "seeded:3", allow_code=True)
+    expected = trace_network(module, image)
+    profiles = profile_traced(traced), profile_traced(expected)
+    assert without_work(profiles[0]) == without_work(profiles[1])
+    for found, wanted in zip(*(profile.layers for profile in profiles), strict=True):
         assert [(w.kind, w.macs) for w in found.work or ()] == [(w.kind, w.macs) for w in wanted.work or ()]
-        # Without memory a number that is written into a slice comes as a tensor to copy (the masks of Swin): 0.3 % more bytes.
-        assert [w.bytes for w in found.work or ()] == pytest.approx([w.bytes for w in wanted.work or ()], rel=0.01)
+        # Without memory a number that is written into a slice comes as a tensor to copy (the masks of Swin): 1.3 % more bytes here.
+        assert [w.bytes for w in found.work or ()] == pytest.approx([w.bytes for w in wanted.work or ()], rel=0.02)
     assert hollow.digest(traced.structure) == network_digest(module, expected.structure)
     seen = [[(str(node), fact.tensors, str(fact.value), [*map(str, fact.mutates)], [*map(str, fact.shares)])
              for node, fact in which.facts.items()] for which in (traced, expected)]  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lmos.bench.faults import hostile, stage
+from lmos.bench.faults import hostile
 from lmos.bench.faults import soak as soaking
 from lmos.bench.faults.hostile import Withstood, withstand
 from lmos.bench.faults.soak import Side, soak
@@ -21,15 +21,8 @@ from runner.places import server as serving
 from runner.places.server import Server
 from runner.places.tail import Networks
 from runner.wire.connecting import Listener, listen
-from tests import warm
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (stage, hostile):
-        monkeypatch.setattr(module, "subprocess", warm.SUBPROCESS)
 
 
 @pytest.mark.process

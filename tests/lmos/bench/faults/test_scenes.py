@@ -15,8 +15,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from lmos.bench.faults import refusals as refusing
-from lmos.bench.faults import scenes, stage
+from lmos.bench.faults import scenes
 from lmos.bench.faults.disk import NotHere, play_disk
 from lmos.bench.faults.proxy import Proxy, Trouble
 from lmos.bench.faults.refusals import CASES, refusals
@@ -28,7 +27,6 @@ from lmos_opt.preprocessing import usual_preprocessing
 from runner.client.remote import Timeouts
 from runner.places.edge import run_plan
 from runner.wire.connecting import listen
-from tests import warm
 from tests.runner import running
 from tests.runner.running import Plans
 
@@ -53,13 +51,6 @@ def classes(small: Plans) -> list[int | None]:
     found = undisturbed(small(-1), 12)
     assert len(set(found)) >= 4
     return found
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Servers, and edges of their own, begin at once: a scene lasts as long as the server takes to come back."""
-    for module in (stage, refusing):
-        monkeypatch.setattr(module, "subprocess", warm.SUBPROCESS)
 
 
 def scene(name: str) -> Scene:
