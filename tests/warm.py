@@ -186,10 +186,10 @@ with socket.socket(socket.AF_UNIX) as asked:
 
 
 @contextmanager
-def commands() -> Iterator[Path]:
+def commands(preloaded: str = "tests.preloaded_commands") -> Iterator[Path]:
     """A folder with an `lmos` and a `python` for the front of a PATH, where what commands do is looked at and not how they start.
 
-    Each is a copy of a process that has imported all that the commands use, with the arguments, the folder, the environment and
+    Each is a copy of a process that has imported all that the commands use (`preloaded`), with the arguments, the folder, the environment and
     the streams of what was called; it ends with that, and that with it.
     """
     with TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
@@ -201,21 +201,21 @@ def commands() -> Iterator[Path]:
             file = folder / command
             file.write_text(_SHIM.format(python=sys.executable, address=address, before=before))
             file.chmod(0o755)
-        Thread(target=_accept, args=(listener,), daemon=True).start()
+        Thread(target=_accept, args=(listener, preloaded), daemon=True).start()
         yield folder
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def _accept(listener: socket.socket) -> None:
+def _accept(listener: socket.socket, preloaded: str) -> None:
     while True:
         try:
             asking, _ = listener.accept()
         except OSError:  # shut down
             return
-        Thread(target=_answer, args=(asking,), daemon=True).start()
+        Thread(target=_answer, args=(asking, preloaded), daemon=True).start()
 
 
-def _answer(asking: socket.socket) -> None:
+def _answer(asking: socket.socket, preloaded: str) -> None:
     """Begin what is asked for and say how it ended; end it where nobody waits for it any more."""
     with asking, ExitStack() as theirs:
         length, fds, _, _ = socket.recv_fds(asking, 4, 3)
@@ -223,7 +223,7 @@ def _answer(asking: socket.socket) -> None:
             theirs.callback(os.close, fd)
         told = asking.makefile("rb").read(int.from_bytes(length, "big"))
         command, folder, environment = json.loads(told)
-        process = context("tests.preloaded_commands").Process(
+        process = context(preloaded).Process(
             target=_become, args=(command, [_Stream(fd) for fd in fds], folder, environment))  # fmt: skip
         process.start()
         theirs.close()
