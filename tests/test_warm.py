@@ -24,11 +24,11 @@ def environment() -> Iterator[dict[str, str]]:
 
 def test_a_program_gets_what_was_typed_and_its_end_comes_back(environment: dict[str, str], tmp_path: Path) -> None:
     program = "import os, sys; print(sys.argv, os.getcwd(), os.environ['TOLD'], sys.stdin.read()); sys.exit(3)"
-    done = subprocess.run(["python", "-c", program, "a b"], cwd=tmp_path, env=environment, input="in", capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    done = subprocess.run(["python", "-c", program, "a b"], cwd=tmp_path, env=environment, input="in", capture_output=True,
+                          text=True, check=False)  # fmt: skip
     assert (done.returncode, done.stdout, done.stderr) == (3, f"['-c', 'a b'] {tmp_path} so in\n", "")
     (tmp_path / "beside.py").write_text("N = 5\n")
-    (tmp_path / "own.py").write_text("import sys, beside\nif __name__ == '__main__':\n    print(beside.N, sys.argv[1:])\n    1 / 0\n")
+    (tmp_path / "own.py").write_text("import sys, beside\nif __name__ == '__main__':\n print(beside.N, sys.argv[1:])\n 1 / 0\n")
     done = subprocess.run(["bash", "-c", "python own.py x | cat; exit ${PIPESTATUS[0]}"], cwd=tmp_path, env=environment,
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert (done.returncode, done.stdout) == (1, "5 ['x']\n")

@@ -189,8 +189,8 @@ with socket.socket(socket.AF_UNIX) as asked:
 def commands(preloaded: str = "tests.preloaded_commands") -> Iterator[Path]:
     """A folder with an `lmos` and a `python` for the front of a PATH, where what commands do is looked at and not how they start.
 
-    Each is a copy of a process that has imported all that the commands use (`preloaded`), with the arguments, the folder, the environment and
-    the streams of what was called; it ends with that, and that with it.
+    Each is a copy of a process that has imported all that the commands use (`preloaded`), with the arguments, the folder, the
+    environment and the streams of what was called; it ends with that, and that with it.
     """
     with TemporaryDirectory() as name, socket.socket(socket.AF_UNIX) as listener:
         folder = Path(name)
