@@ -39,11 +39,11 @@ def pareto_front(instance: Instance, objectives: Sequence[str | Objective] = ("l
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
     Each keyword takes the place of the field of `options` that has its name: `memory_model`, `constraints`, `solver` and the
-    others of FrontOptions. Where none is named to `constrain`, it is `latency`, as in the paper, where it is among the
-    objectives. What `variables` add, or a constraint or an objective of the user's, is in each point's `solution` by name.
+    others of FrontOptions. `constrain` is by default `latency`, as in the paper, if that is among the objectives. Variables
+    that the user adds, by `variables`, a constraint or an objective, are in each point's `solution` by name.
     Values are recomputed from the edge sets (and the user's variables) alone.
 
-    Raises InputError for what cannot be asked, as an objective whose `value` contradicts its `expression`, and
+    Raises InputError for options that cannot be used, for example an objective whose `value` contradicts its `expression`, and
     InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
     of `time_limit_s` gives the points found so far with `complete=False` and the reason. `on_point` is called with each point
     as it is found; `iter_front` yields them.
@@ -67,8 +67,8 @@ def trace_front(model: Any, objectives: Sequence[Any], options: SearchOptions = 
 def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> GrowingFront:
     """The points of a front as they are found; `source` is an Instance or a Pyomo model.
 
-    The options are those of `pareto_front` and `trace_front`, but for `on_point`. What is returned has the front so far as
-    `front`, `complete` once the iteration came to its end:
+    The options are those of `pareto_front` and `trace_front`, but for `on_point`. The returned iterator has the front so far as
+    `front`; that is `complete` once the iteration has come to its end:
 
     >>> from lmos_opt import Instance, iter_front
     >>> layer = {"name": "a", "inputs": ["input"], "t_edge_s": 0.5, "t_server_s": 0.1, "weight_bytes": 8, "output_bytes": 4}

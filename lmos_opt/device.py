@@ -109,7 +109,7 @@ class LocalDevice:
 
 
 def load_device(device: TimesLayers | str | os.PathLike[str]) -> TimesLayers:
-    """A device as it is, by bundled name, from a file, or `local`."""
+    """The device that text names: a bundled one, a device file or `local`; a Device is returned unchanged."""
     if not isinstance(device, str | os.PathLike):
         return device
     if device == LOCAL:

@@ -96,7 +96,8 @@ class MissingExtraError(LmosError):
 
 
 THEIR_ERRORS = (Exception, SystemExit)
-"""What somebody else's code may end with that is to be said in a line: a call of exit() in it is no end of this program."""
+"""Errors of somebody else's code that become one line of a message. SystemExit is among them: exit() in a user's function must
+not end this program."""
 
 _LIBRARIES = frozenset({"PIL", "pydantic", "pydantic_core", "pyomo", "torch", "torchvision"})
 """What these call their own errors says nothing to those who use them unknowingly."""

@@ -209,7 +209,7 @@ class Front(Document):
         return iter(self.points)
 
     def __getitem__(self, k: int) -> Point:
-        """The point at a place of the order; IndexError where there is none."""
+        """The k-th point in the front's order; IndexError where there is none."""
         return self.points[k]
 
     def costs(self) -> list[tuple[float, ...]]:
@@ -235,7 +235,7 @@ class Front(Document):
         return found
 
     def union(self, other: Front) -> Front:
-        """The front of both fronts' points: none dominated, equal values once (the point of this front), in a front's order.
+        """The Pareto front of the points of both fronts. Of two points with equal values it has the one of this front.
 
         It is complete where both are; solves and seconds are those of both together. Raises InputError unless both have the
         same objectives in the same order.
@@ -262,7 +262,8 @@ class Front(Document):
         return point
 
     def to_frame(self) -> pd.DataFrame:
-        """pandas: a row a point, a column an objective, of a split `x1` to `xK` and `edge_layers`, and `solution`, if any."""
+        """A pandas DataFrame with a row for each point and a column for each objective; splits also have `x1` to `xK` and
+        `edge_layers`, and `solution` stands there if points have one."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []

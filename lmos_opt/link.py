@@ -49,7 +49,7 @@ class Link(Document):
 
 
 def load_link(link: Link | str | os.PathLike[str]) -> Link:
-    """A link as it is, by bundled name, or from a file; InputError for anything else."""
+    """The link that text names: a bundled one or a link file; a Link is returned unchanged. InputError for anything else."""
     if isinstance(link, Link):
         return link
     path = Path(link)

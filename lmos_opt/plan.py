@@ -141,7 +141,7 @@ class Setting(Record):
 
     @property
     def own(self) -> tuple[str, ...]:
-        """What of it is code of the user's: objectives, variables and constraints by the names `module:NAME`."""
+        """The names `module:NAME` of the user's own code among the objectives, variables and constraints."""
         objectives = [name for name in self.objectives or () if name.partition(":")[0] not in NUMBERED]
         return tuple(name for name in (*objectives, *self.variables, *self.constraints) if ":" in name)
 

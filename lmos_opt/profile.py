@@ -250,7 +250,7 @@ class NetworkProfile(Document):
         raise KeyError(name)
 
     def to_frame(self) -> Any:
-        """pandas: a row a layer."""
+        """A pandas DataFrame with a row for each layer."""
         import pandas as pd
 
         return pd.DataFrame([layer.model_dump(exclude={"outputs", "work"}) for layer in self.layers])

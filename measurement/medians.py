@@ -19,7 +19,7 @@ _SCALE = 1.4826
 class Median:
     """The median of `repeats` samples, and `low` to `high`, where the true one lies with CONFIDENCE.
 
-    `outliers` are the samples farther than FAR scaled median absolute deviations off. They are counted, and stay in.
+    `outliers` are the samples farther than FAR scaled median absolute deviations off. They are counted and not left out.
     """
 
     value: float

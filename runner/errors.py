@@ -18,11 +18,11 @@ class ConnectionLost(RunnerError):
 
 
 class Unreachable(ConnectionLost):
-    """Nobody answers at the peer's address."""
+    """No program answers at the peer's address."""
 
 
 class Untrusted(ConnectionLost):
-    """TLS did not come about: a certificate that is not trusted or not there, or a side without TLS."""
+    """TLS could not begin: a certificate is missing or not trusted, or one side speaks without TLS."""
 
 
 class PeerTooSlow(ConnectionLost):

@@ -1,4 +1,4 @@
-"""The paper's experiments: one file each. `experiments/NAME.py` holds `EXPERIMENT`; naming it is all the registration there is.
+"""The paper's experiments: one file each. `experiments/NAME.py` holds `EXPERIMENT`; the file's name registers it.
 
 An experiment is one function from a `Lab` to a `Result`: the table that becomes NAME.csv, smaller tables for the page, and
 readings, each computed from the numbers beside it. Everything common is in `lmos/paper/making/`: the cache, the

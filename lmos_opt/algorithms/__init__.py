@@ -1,4 +1,4 @@
-"""Front algorithms: one file each. `algorithms/NAME.py` holds `ALGORITHM`; naming it is all the registration there is.
+"""Front algorithms: one file each. `algorithms/NAME.py` holds `ALGORITHM`; the file's name registers it.
 
 An algorithm is one function from a `FrontProblem` to the points it finds, yielded as it finds them. The driver owns
 everything common: senses, scaling, exact values, doubtful answers, counting, filtering.
@@ -23,7 +23,7 @@ _SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "re
 
 @dataclass(frozen=True)
 class Algorithm:
-    """A front algorithm and the numbers of objectives it is for (`most` None: any)."""
+    """A front algorithm, for `least` to `most` objectives (`most` None: any number)."""
 
     name: str
     trace: Callable[[FrontProblem], Iterator[Candidate]]
@@ -42,7 +42,7 @@ def names(n_objectives: int | None = None) -> list[str]:
 
 
 def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
-    """An algorithm as it is, the one of that name, or the default for that many objectives."""
+    """The algorithm of a name, or for None the default for this number of objectives; an Algorithm is returned unchanged."""
     if asked is None:
         asked = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
     found = _named(asked) if isinstance(asked, str) else asked

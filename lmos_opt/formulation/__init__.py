@@ -1,6 +1,6 @@
 """The integer program of the split in Pyomo: one file a block of constraints.
 
-`formulation/NAME.py` with a function `add(m, instance)` is a block; naming it is all the registration there is. Variables
+`formulation/NAME.py` with a function `add(m, instance)` is a block; the file's name registers it. Variables
 whose values follow from where layers run it declares with `derive`.
 """
 

@@ -33,7 +33,7 @@ class SearchOptions:
 
 @dataclass(frozen=True)
 class FrontOptions(SearchOptions):
-    """What `pareto_front` is asked for: SearchOptions, and which splits there are.
+    """Options of `pareto_front`: those of SearchOptions, and which splits are allowed.
 
     Edge memory counts by `memory_model`; a `proper_split` has a layer at either side. `constraints` are blocks by name or
     functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before constraints and

@@ -1,4 +1,4 @@
-"""Objectives: one file each. `objectives/NAME.py` holds `OBJECTIVE`; naming it is all the registration there is."""
+"""Objectives: one file each. `objectives/NAME.py` holds `OBJECTIVE`; the file's name registers it."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def names() -> list[str]:
 
 
 def get(objective: str | Objective) -> Objective:
-    """An objective as it is, or by its name."""
+    """The objective of a name; an Objective is returned unchanged."""
     if isinstance(objective, Objective):
         return objective
     name, colon, argument = objective.partition(":") if isinstance(objective, str) else ("", "", "")

@@ -1,4 +1,4 @@
-"""Edge memory, equation (5), to be spared: what the owner of a small device asks for."""
+"""Edge memory, equation (5), minimised: the owner of a small device wants to save memory."""
 
 from __future__ import annotations
 

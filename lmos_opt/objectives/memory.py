@@ -1,4 +1,4 @@
-"""Edge memory, equation (5), to be used as far as it goes (the paper maximises it), under the chosen memory model."""
+"""Edge memory, equation (5), under the chosen memory model, maximised: the paper uses the edge's memory as far as it can."""
 
 from __future__ import annotations
 

@@ -161,7 +161,8 @@ class Policy(Document):
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """pandas: a row a stretch, its columns those of `Stretch`; no split is NA."""
+        """A pandas DataFrame with a row for each stretch and the columns of `Stretch`; values of a stretch without a split are
+        NA."""
         import pandas as pd
 
         frame = pd.DataFrame([stretch.model_dump() for stretch in self.stretches])

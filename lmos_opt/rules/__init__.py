@@ -1,6 +1,6 @@
 """What chooses a split: selection rules, one file each; the baselines of others; the least latency as a minimum cut.
 
-`rules/NAME.py` holds `RULE`; naming it is all the registration there is. docs/reference/rules.md defines the rules.
+`rules/NAME.py` holds `RULE`; the file's name registers it. docs/reference/rules.md defines the rules.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Solvers: one file each. `solvers/NAME.py` holds `SOLVER`; naming it is all the registration there is."""
+"""Solvers: one file each. `solvers/NAME.py` holds `SOLVER`; the file's name registers it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks whose own forward hides their structure, and the same networks written so that it can be seen: one file a kind.
+"""Networks whose own forward hides their structure, written again so that the structure can be seen: one file for each kind.
 
 An adapter looks at a module and gives, for one of its kind, a module of the same parts that takes the same and returns the same,
 and the names of those of its parts that stay whole.
@@ -20,7 +20,7 @@ Adapter: TypeAlias = Callable[[nn.Module], Adapted | None]
 
 
 def adapted(module: nn.Module) -> Adapted | None:
-    """What the first adapter that knows such a module makes of it; None where none does."""
+    """The first adapter's version of the module, of the adapters that know this kind; None where no adapter does."""
     kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
     for name in modules_of(*__path__):
         if name.partition("_")[0] in kinds:  # an adapter's name begins with the package whose networks it knows

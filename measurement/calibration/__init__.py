@@ -1,7 +1,7 @@
 """Cost models from measured times: lines by kind of operation, and how far off they are on networks they have not seen.
 
-The fit is scikit-learn's least squares without negative coefficients, on relative errors: each layer counts alike, be it
-long or short. A layer's error is taken relative to what the last round predicted for it, not to what was measured, and that
+The fit is scikit-learn's least squares without negative coefficients, on relative errors: short and long layers count alike. A
+layer's error is taken relative to what the last round predicted for it, not to what was measured, and that
 again until it settles: relative to the measured time, lines that are too low would look better than they are.
 """
 

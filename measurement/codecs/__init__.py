@@ -1,4 +1,4 @@
-"""How crossing tensors travel: one file a codec. `codecs/NAME.py` holds `CODEC`; naming it is all the registration there is.
+"""How crossing tensors travel: one file a codec. `codecs/NAME.py` holds `CODEC`; the file's name registers it.
 
 Nothing heavy is imported here or at the top of a codec: sizes are asked for where there is no torch.
 """
@@ -66,7 +66,7 @@ class Codec:
         self.name = name
 
     def sent_bytes(self, tensor: Described) -> int | None:
-        """How many bytes the tensor takes; None where that depends on its numbers. No more than it has as it is."""
+        """How many bytes the tensor takes, at most those that it has uncoded; None where that depends on its numbers."""
         raise NotImplementedError
 
     def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
@@ -85,7 +85,8 @@ class Codec:
                                         "image (cut:0), or another codec")  # fmt: skip
 
     def encode(self, name: str, tensor: Tensor) -> Encoded | None:
-        """The bytes of a dense tensor in main memory, or None if it shall travel as it is. A lossy codec gets it contiguous."""
+        """The bytes of a dense tensor in main memory, or None if the tensor is to be sent as it is. A lossy codec gets it
+        contiguous."""
         raise NotImplementedError
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:

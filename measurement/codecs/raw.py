@@ -20,7 +20,7 @@ class Raw(Codec):
         return tensor.bytes
 
     def encode(self, name: str, tensor: Tensor) -> None:
-        """It travels as it is."""
+        """None: the tensor is sent as it is."""
         del name, tensor
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:

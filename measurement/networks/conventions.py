@@ -1,4 +1,4 @@
-"""What the place that a network comes from says of it: how pictures become its input, its classes, what its outputs are."""
+"""What a network's source says of it: how pictures become its input, its classes, what its outputs are."""
 
 from __future__ import annotations
 

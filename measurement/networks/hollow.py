@@ -1,7 +1,7 @@
 """A network whose weights take no memory until they are asked for, so that half a network takes half the memory.
 
 Its graph is found from shapes alone, its digest from weights that are made (or read from a file) a piece at a time.
-What is to be run is filled afterwards; the rest never was anywhere.
+The part that is to be run gets its weights afterwards; the weights of the rest are never in memory.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ class HollowNetwork:
 
     @classmethod
     def build(cls, builder: str, weights: str, *, allow_code: bool = False) -> HollowNetwork:
-        """As `build_network`, which says what may be asked for, and what is raised."""
+        """Like `build_network`, with the same arguments and errors."""
         postponed = Postponed()
         module, file = hollow_module(builder, weights, postponed, allow_code=allow_code)
         return cls(module, postponed, () if file is None else addresses_of(file))
 
     @classmethod
     def of(cls, module: nn.Module) -> HollowNetwork:
-        """A network that is all there."""
+        """A network whose weights are all in memory."""
         return cls(module, Postponed(), ())
 
     def part(self, module: nn.Module) -> HollowNetwork:
-        """A part of the network, which lets go of everything else."""
+        """A part of the network; everything else is let go of."""
         return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
 
     def trace(self, example_input: Example, granularity: Granularity = "module", *,

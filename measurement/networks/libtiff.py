@@ -1,4 +1,5 @@
-"""What libtiff, which Pillow reads TIFF files with, complains of: kept off standard error, and told to whoever reads."""
+"""Complaints of libtiff, with which Pillow reads TIFF files: they are kept off standard error, and the reader of the file is
+told."""
 
 from __future__ import annotations
 
@@ -22,7 +23,7 @@ _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_voi
 
 
 def begin() -> None:
-    """From now on this thread has heard nothing."""
+    """Forget what this thread was told so far."""
     _listen()
     _heard.is_wrong = False
 

@@ -1,4 +1,4 @@
-"""A file that is mapped into memory, looked at without keeping it there.
+"""Reading a file that is mapped into memory, without keeping it there.
 
 Pages of a mapped file count as this process's as soon as it has looked at them. Those that were only read can be given back:
 the next look fetches them again.

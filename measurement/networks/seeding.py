@@ -87,7 +87,7 @@ class Postponed:
         return self._fills.get(_address(tensor), (None, None))[1]
 
     def only(self, tensors: Iterable[torch.Tensor]) -> Postponed:
-        """What waits for these tensors; memory of others is let go of."""
+        """The postponed fills of these tensors alone; those of others are forgotten, and their memory is freed."""
         found = Postponed()
         addresses = {_address(tensor) for tensor in tensors}
         found._fills = {address: waiting for address, waiting in self._fills.items() if address in addresses}

@@ -76,7 +76,7 @@ class Source:
         return allowed == name
 
     def usual_weights(self, name: str) -> str | None:
-        """The weights that are meant where none are named; None for seeded ones."""
+        """The weights that are taken where the user names none; None for seeded ones."""
         del name
         return None
 

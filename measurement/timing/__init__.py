@@ -182,7 +182,7 @@ class _Runs:
         return len(self._whole)
 
     def forget(self) -> None:
-        """Count from now on; what was seen so far says where the middle is."""
+        """Begin to count; the runs so far say where the middle of the network is."""
         self._middle = _middle(self._divided[-1])
         for kind in (self._divided, self._rested, self._clock, self._whole):
             kind.clear()
@@ -264,7 +264,7 @@ def _scaled(found: Median, scale: float) -> Median:
 
 @contextmanager
 def torch_threads(threads: int | None) -> Iterator[int]:
-    """torch with so many threads inside the block (None: as it is); gives how many."""
+    """Inside the block, torch has so many threads (None: as before); the value is their number."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
     try:

@@ -1,4 +1,4 @@
-"""What a graph's operations really do to memory: observed in one run, then written into the graph as dependencies.
+"""What a graph's operations do to memory: observed in one run, then written into the graph as dependencies.
 
 A graph that runs in the order it was recorded may rely on in-place operations that a later reader sees through another
 name. Cut in two, its parts run in another order. `observe` therefore rewires each reader of a changed tensor to the

@@ -161,7 +161,7 @@ def random_input(spec: TensorSpec, seed: int) -> Tensor:
 
 
 def unusual(tensor: Tensor) -> str | None:
-    """What a tensor is that lmos does not know; None for one that it does."""
+    """What kind of tensor this is, if lmos cannot handle the kind; None for a usual one."""
     if tensor.is_nested or tensor.layout is not torch.strided:
         return "a nested one" if tensor.is_nested else f"one of layout {str(tensor.layout).removeprefix('torch.')}"
     dtype = str(tensor.dtype).removeprefix("torch.")

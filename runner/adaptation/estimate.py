@@ -34,12 +34,12 @@ class LinkEstimate:
         self._kept: deque[Observation] = deque(maxlen=KEPT)
 
     def calibrate(self, empty_s: Sequence[float]) -> None:
-        """Empty exchanges took so long."""
+        """Note the times (s) of empty exchanges: their median is the base, their distances from it the noise."""
         self.base_s = median(empty_s)
         self.noise_s = max(LEAST_NOISE_S, *(abs(one - self.base_s) for one in sorted(empty_s)[:-1]))  # one may be held up
 
     def observe(self, n_bytes: int, seconds: float, is_probe: bool) -> Observation | None:
-        """Take in an exchange; None where it says nothing that is not known."""
+        """Add an exchange to the estimate; returns None where it says nothing new."""
         bytes_s, known = max(seconds - self.base_s, 0.0), self.bandwidth_bytes_per_s
         is_a_bound = bytes_s < TELLING * self.noise_s
         bandwidth = n_bytes / (bytes_s + is_a_bound * SURE * self.noise_s)
@@ -63,10 +63,10 @@ class LinkEstimate:
         self._kept = deque(self.latest(n), maxlen=KEPT)
 
     def telling_bytes(self, most: float) -> int:
-        """How many bytes tell the rate well, if it is still what it was and no more than `most` (B/s): they take twice as long
-        as they must."""
+        """How many bytes measure the rate well, if it is still the estimate and at most `most` (B/s): they take twice the time
+        that is needed."""
         return int(2 * TELLING * self.noise_s * min(self.bandwidth_bytes_per_s or 0.0, most))
 
     def enough_bytes(self, most: float) -> int:
-        """So many take long enough unless the rate is above `most` (B/s)."""
+        """How many bytes take long enough to measure the rate, unless it is above `most` (B/s)."""
         return int(TELLING * self.noise_s * most)

@@ -22,7 +22,7 @@ _WITHIN_S = 5.0
 
 
 class Scout:
-    """`ask` sends one probe, `take` gives the exchanges that have come back. It never holds anybody up.
+    """`ask` sends one probe, `take` gives the exchanges that have come back. Neither of them blocks.
 
     `sent` and `sent_bytes` count all that were asked.
     """

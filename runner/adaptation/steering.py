@@ -25,12 +25,12 @@ from runner.watching.report import Adapted, CutChange, ImageResult
 AGREE = 3
 """So many observations in a row must speak for a change."""
 DWELL = 3
-"""Images that a cut stays at least."""
+"""Images for which a cut stays at least."""
 PROBE_SHARE = 0.1
-"""Of the time, at most, the link carries probes where nothing else tells what it gives."""
+"""The largest share of the time in which probes are on the link, where nothing else measures its rate."""
 _EMPTY, _FIRST_BYTES, _GROWTH = 5, 4096, 4
 _CHECK_S = 1.0
-"""What checking an observation may hold a run up."""
+"""How long (s) the check of an observation may delay a run."""
 _BEGINNING_S = 3.0
 
 
@@ -64,7 +64,7 @@ class Steering:
                        probes=self.scout.sent, probed_bytes=self.scout.sent_bytes)  # fmt: skip
 
     def begin(self, pipeline: Pipeline, routes: Iterable[Route]) -> None:
-        """Look at the link, and steer this pipeline from now on; the routes are those of the different cuts, in their order."""
+        """Measure the link, and steer this pipeline from now on; the routes are those of the different cuts, in their order."""
         self._pipeline = pipeline
         self._routes = {cut.edge_layers: route for cut, route in zip(self.choice.different(), routes, strict=True)}
         end = time.monotonic() + _BEGINNING_S

@@ -75,15 +75,15 @@ class Exchange:
 
     @property
     def spent_s(self) -> float:
-        """Since it went out for the first time (s)."""
+        """The time (s) since the question was sent for the first time."""
         return time.perf_counter() - self.began_at - self.t_queue_s
 
     def answered(self, answer: ServerAnswer) -> None:
-        """It is over, now."""
+        """Note the answer: the exchange is over."""
         self.answer, self.ended_at = answer, time.perf_counter()
 
     def note_sent(self) -> None:
-        """It goes out now."""
+        """Note that the question is sent now."""
         if not self.sent:
             self.t_queue_s = time.perf_counter() - self._packed_at
         self.sent += 1

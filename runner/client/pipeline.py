@@ -35,7 +35,7 @@ from runner.watching.report import FailedImage, ImageResult
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images are done, and of how many."""
 MOST_WORDS = 500
-"""Of what a result is: a network may return hundreds of tensors."""
+"""Characters of a result in words: a network may return hundreds of tensors."""
 PIPELINE_DEPTH = 4
 """Images under way at once: two for each of two places."""
 QUEUED_IMAGES = 16
@@ -67,7 +67,7 @@ class Route:
 
 @dataclass(frozen=True)
 class Ended:
-    """What came of an image: its result for the report, and the network's outputs by path (`runner.parts.network.flat_outputs`)."""
+    """How an image ended: its result for the report, and the network's outputs by path (`runner.parts.network.flat_outputs`)."""
 
     number: int
     result: ImageResult | FailedImage
@@ -97,7 +97,7 @@ class Underway:
         return self.route.connection
 
     def drop(self, reason: str) -> None:
-        """Nobody waits for it any more; from any thread."""
+        """Give the image up, for this reason. May be called from any thread."""
         self.dropped = reason
         self.connection.withdraw(self.exchange, reason)
 
@@ -135,7 +135,7 @@ class Pipeline:
         return max(self._end_at - self._start, 0.0)
 
     def start(self) -> None:
-        """Times count from now on."""
+        """Begin to count times."""
         self._start = self._end_at = time.perf_counter()
 
     def warm_up(self, pictures: Images) -> None:

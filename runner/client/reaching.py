@@ -1,4 +1,5 @@
-"""Servers reached before anything is done: then one that is not there or refuses is most likely not the one that was meant."""
+"""Servers are reached before a run begins: a server that is not there, or refuses, is most likely not the one that the user
+meant."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ ATTEMPTS = 5
 
 def reach_all(connections: Sequence[ServerConnection | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts,
               may_fail: bool) -> None:  # fmt: skip
-    """Each that there is, as `reach`."""
+    """Reach every connection that is not None, as `reach` does."""
     for connection in connections:
         if connection is not None:
             reach(connection, done, timeouts, may_fail)

@@ -109,7 +109,7 @@ class Remote:
         self._idle_s = math.inf
 
     def close(self, politely: bool = False) -> None:
-        """End the conversation, with a word if there is time."""
+        """End the conversation; the server is told so if there is time."""
         self._dialing.close()
         if self._channel is not None:
             if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:

@@ -16,7 +16,7 @@ class Limits:
     """Bounds that hold for everybody together, and for each peer.
 
     `connections` greeted peers at once, `strangers` that have not greeted yet (the oldest goes where another comes),
-    `arrivals_per_s` new ones (others wait at the door), `greeting_s` to say what they want, `idle_s` of silence afterwards,
+    `arrivals_per_s` new ones (later ones wait), `greeting_s` to say what they want, `idle_s` of silence afterwards,
     `window` requests that may wait for their answer, `memory_bytes` of received tensors, `requests_per_s` of one peer (faster
     ones are read later), `drain_s` to finish what is under way when the server is told to end.
     """
@@ -66,7 +66,7 @@ class Budget:
         return self._total - self._left
 
     def give_back(self, n_bytes: int) -> None:
-        """So many are free again."""
+        """Free so many bytes."""
         with self._lock:
             self._left += n_bytes
 
@@ -96,7 +96,7 @@ class Buffers:
         return fresh_memory(room)[:n_bytes]
 
     def give_back(self, place: memoryview) -> None:
-        """Nobody reads this place any more."""
+        """Free a place that nobody reads any more."""
         if place.nbytes:
             self._free.append(memoryview(place.obj))
 

@@ -33,7 +33,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Images:
-    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says it all.
+    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says in words what they are.
 
     `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none where there are no pictures.
     """

@@ -122,8 +122,8 @@ def flat_outputs(output: object) -> dict[str, Tensor]:
 
 
 class Leaf(NamedTuple):
-    """One leaf of a network's output: its path, what computes it (None: a constant), the how-manieth of that value's leaves it
-    is, and what tensor (None: it is none, and `value` is what it was on the example)."""
+    """One leaf of a network's output: its path, what computes it (None: a constant), its number among that value's leaves, and
+    what tensor (None: it is none, and `value` is what it was on the example)."""
 
     path: str
     node: fx.Node | None
@@ -157,7 +157,7 @@ class OutputForm:
 
     @classmethod
     def of(cls, traced: TracedNetwork) -> OutputForm:
-        """That of a traced network, for an input of the shape that it was traced with."""
+        """The form of a traced network's output, for an input of the shape that it was traced with."""
         return cls(tuple(leaf._replace(node=None) for leaf in leaves_of(traced)), traced.output_structure)
 
     def build(self, tensors: Mapping[str, Tensor]) -> Any:

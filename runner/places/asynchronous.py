@@ -20,7 +20,8 @@ T = TypeVar("T")
 
 
 class AsyncSplit:
-    """`async with` it, `await split(tensor)` returns what the network returns; at most `depth` inputs are under way at once.
+    """In an `async with` block, `await split(tensor)` returns what the network returns; at most `depth` inputs are under way at
+    once.
 
     Heads are computed by one thread, in the order in which tasks came; answers are waited for by others. Made by `connect_async`.
     """

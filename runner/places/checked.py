@@ -42,7 +42,7 @@ def weights_of(planned: str, file: Path | None) -> str:
 
 
 def seed_of(weights: str) -> int | None:
-    """That of seeded weights."""
+    """The seed of seeded weights."""
     kind, _, value = weights.partition(":")
     return int(value) if kind == "seeded" else None
 

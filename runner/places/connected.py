@@ -68,7 +68,7 @@ class ConnectedSplit:
     """A network that runs here and at a server as its plan says. Called as the network is; `map` takes many inputs.
 
     From any thread: heads are computed one at a time, and wait for the server together. `report` says what was measured so far.
-    `with` it, or at `close`, the connection ends. Made by `connect`.
+    The end of a `with` block, or `close`, ends the connection. Made by `connect`.
     """
 
     def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,

@@ -1,6 +1,6 @@
 """What a network's outputs are: classes, boxes, masks, embeddings or plain tensors. One file each.
 
-`tasks/NAME.py` holds `TASK`; its file's name is all the registration there is. A plan names its network's task (`task`), or it is
+`tasks/NAME.py` holds `TASK`; its file's name registers it. A plan names its network's task (`task`), or it is
 recognised by the outputs' paths and shapes. What a task reads of an image's outputs is a `Result`, which stands in the report and
 is drawn on its page: small, whatever the outputs are, and of finite numbers. Reports are read without torch, so a task imports it
 only where it reads outputs.

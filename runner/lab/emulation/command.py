@@ -22,7 +22,7 @@ def find(program: str) -> str:
 
 
 def do(*command: str) -> str:
-    """Run a command of the system to its end, and what it printed; CannotEmulate with its own words where it fails."""
+    """Run a system command to its end and return what it printed; CannotEmulate, with the command's own words, where it fails."""
     done = subprocess.run([find(command[0]), *command[1:]], capture_output=True, text=True, check=False)
     if done.returncode:
         words = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
@@ -31,6 +31,6 @@ def do(*command: str) -> str:
 
 
 def undo(*commands: Sequence[str]) -> None:
-    """Run commands that clean up, each whatever became of the others."""
+    """Run commands that clean up; each of them runs even where others fail."""
     for command in commands:
         subprocess.run([find(command[0]), *command[1:]], capture_output=True, check=False)
