@@ -16,6 +16,7 @@ from lmos_opt.plan import PlannedNetwork, picture_or_first
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec, Timing
 from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
 from measurement import here
+from measurement.engines import Engine
 from measurement.errors import UntraceableError
 from measurement.networks import build_network, is_open
 from measurement.networks.conventions import conventions_of
@@ -78,13 +79,13 @@ def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
 
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
-                 budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
+                 budget_s: float = BUDGET_S, engine: Engine | None = None) -> NetworkProfile:  # fmt: skip
     """The profile with this machine's times over a bundled picture, and what an exchange costs here; says what is under way."""
     keep_heap()  # as both sides of a run do
-    with activity(f"timing {profile.name} on this machine") as tell:
+    with activity(f"timing {profile.name} on {'this machine' if engine is None else engine.device}") as tell:
         images = _images(profile)
         timed = here.time_profile(profile, None if images is None else images.load(0), threads=threads, precision=precision,
-                                  budget_s=budget_s, allow_code=True)  # fmt: skip
+                                  budget_s=budget_s, allow_code=True, engine=engine)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
 

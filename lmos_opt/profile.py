@@ -132,7 +132,8 @@ class Timing(Record):
     spent. `whole_s` is the median of the network run undivided, between `whole_low_s` and `whole_high_s`; `sum_s` what the layers
     took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
     `restart_s` is what a half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of the
-    machine costs beside its bytes. Further conditions may stand beside them.
+    machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
+    processor (`cpu`). Further conditions may stand beside them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -140,6 +141,9 @@ class Timing(Record):
     torch: Text | None = None
     threads: Count | None = None
     cpu: Text | None = None
+    engine: Text | None = None
+    engine_precision: Text | None = None
+    device: Text | None = None
     repeats: Count | None = None
     ended: Literal["precision", "budget"] | None = None
     precision: Amount | None = None

@@ -14,7 +14,7 @@ from lmos_opt.codec_sizes import MeasuredCodec, Sent
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement.codecs import Codec
-from measurement.timing import cpu_name
+from measurement.processor import cpu_name
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import tensor_spec
 from measurement.tracing.calls import Example

@@ -10,8 +10,11 @@ from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement import codecs
 from measurement.codec_effects import measure_codec
+from measurement.engines import Engine
+from measurement.engines.devices import TorchDevice
 from measurement.networks import build_network
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
+from measurement.timing.on_engine import timed_on
 from measurement.tracing.calls import Example, given_by, random_input
 
 RANDOM = "random tensors"
@@ -25,16 +28,20 @@ def time_profile(
     precision: float = PRECISION,
     budget_s: float = BUDGET_S,
     allow_code: bool = False,
+    engine: Engine | None = None,
 ) -> NetworkProfile:
     """The profile with each layer's time and memory on this machine, as `lmos profile --time` measures them.
 
     The network is built from what the profile says of it; `allow_code` lets that be code of the user's own. `example_input`
     is by default random tensors of the shapes that the network takes; `threads`, `precision` and `budget_s` are those of
-    `time_layers`. What an exchange between two processes costs is not among it: the command measures it afterwards.
+    `time_layers`. An `engine` with a device of its own times there, by other means (`measurement.timing.on_engine`), and tells no
+    memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
     Raises InputError where the profile names no network, or the network has changed, and what `build_network` raises.
     """
     module = _built(profile, "it cannot be timed", allow_code)
     example = _example(profile, 0) if example_input is None else example_input
+    if isinstance(engine, TorchDevice):
+        return timed_on(profile, module, example, engine, budget_s)
     return timed_profile(profile, module, example, threads=threads, precision=precision, budget_s=budget_s)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lmos_opt
 from lmos_opt.files import Count, Name, Record, Text
+from measurement.processor import cpu_name
 
 _PACKAGES = ("torch", "torchvision", "numpy")
 SOFTWARE = f"lmos {lmos_opt.__version__}"
@@ -27,12 +28,13 @@ class Machine(Record):
     commit: Text | None
 
 
-def this_machine(threads: int) -> Machine:
-    """This machine, with `threads` used by torch."""
+def this_machine(threads: int, engine: str | None = None) -> Machine:
+    """This machine, with `threads` used by torch; `engine` says what computes, where it is not torch on the processor."""
     return Machine(
-        versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **_versions()},
+        versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **_versions(),
+                  **({} if engine is None else {"engine": engine})},
         system=platform.platform(),
-        cpu=_cpu(),
+        cpu=cpu_name(),
         cores=len(os.sched_getaffinity(0)),
         threads=threads,
         commit=_commit(),
@@ -47,15 +49,6 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _cpu() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
-    return next(models, "") or platform.processor() or platform.machine()
 
 
 def _commit() -> str | None:

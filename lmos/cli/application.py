@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import bench_fronts, planning, running, trying
+from lmos.cli import bench_engines, bench_fronts, planning, running, trying
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 bench.command("exactness")(bench_fronts.exactness)
 bench.command("placement")(bench_fronts.placement)
+bench.command("gpu")(bench_engines.gpu)
 app.add_typer(bench, name="bench")
 
 

@@ -89,6 +89,14 @@ Threads = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
 ]
+Engine = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="What computes: torch (the processor), torch:cuda or torch:mps (a GPU)."),
+]
+Precision = Annotated[
+    str,
+    typer.Option(metavar="NAME", help="How numbers are kept: float32; with a GPU also tf32, float16 or bfloat16, which round."),
+]
 TokenFile = Annotated[
     Path | None,
     typer.Option(

@@ -20,6 +20,7 @@ from lmos.cli.options import (
     Constrain,
     Constraints,
     Edge,
+    Engine,
     Json,
     LabelsFile,
     Link,
@@ -70,6 +71,10 @@ def profile(
         str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")
     ] = "5%",
     budget: Annotated[str, typer.Option(metavar="TIME", help="... or until this time is over.")] = "10s",
+    engine: Engine = "torch",
+    engine_precision: Annotated[
+        str, typer.Option("--engine-precision", metavar="NAME", help="How the engine keeps numbers: float32, float16, ...")
+    ] = "float32",
     weights: Annotated[
         str | None,
         typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
@@ -106,7 +111,8 @@ def profile(
 
     command.run(command.Request(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
-        budget=budget, weights=weights, told=Told(preprocess, labels, task), threads=threads,
+        budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
+        threads=threads,
         codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json,
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
     ))  # fmt: skip

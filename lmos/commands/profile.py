@@ -30,6 +30,8 @@ class Request:
     time: bool
     precision: str
     budget: str
+    engine: str
+    engine_precision: str
     weights: str | None
     told: Told
     threads: int | None
@@ -55,8 +57,9 @@ def run(request: Request) -> None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.time:
         from lmos.profiles import time_profile  # here, as below: torch takes seconds to import
+        from measurement.engines import get
 
-        found = time_profile(found, request.threads, sure, seconds)
+        found = time_profile(found, request.threads, sure, seconds, get(request.engine, request.engine_precision))
     if request.codecs:
         from lmos.profiles import measure_codecs
 

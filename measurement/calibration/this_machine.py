@@ -18,8 +18,9 @@ from lmos_opt.units import counted
 from measurement.calibration import Sample, fit, held_out
 from measurement.calibration.microbenchmarks import BenchmarkSeries, benchmark_series
 from measurement.calibration.power import Meter, meter
+from measurement.processor import cpu_name
 from measurement.profiling import profile_network
-from measurement.timing import cpu_name, timed_profile, torch_threads
+from measurement.timing import timed_profile, torch_threads
 
 SHARES = {"convolutions": 0.6, "attention": 0.2, "classifiers": 0.2}
 """How the time for the micro-benchmarks is shared between the sets of layers; the first set has most kinds of operations."""

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import platform
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from statistics import median
 from typing import Literal
 
@@ -18,6 +16,7 @@ from torch import Tensor, nn
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile, Timing
 from measurement.medians import CONFIDENCE, FAR, Median, median_of
+from measurement.processor import cpu_name
 from measurement.timing.held import held_bytes
 from measurement.timing.stepping import Steps
 from measurement.tracing import TracedNetwork, trace_network
@@ -119,9 +118,7 @@ def timed_profile(
 
     Raises InputError where `profile` is not the profile of `module` for such an input.
     """
-    traced = trace_network(module, example_input, profile.granularity)
-    if [layer.name for layer in traced.layers] != [layer.name for layer in profile.layers]:
-        raise InputError(profile.name, "the profile's layers are not those of the network to be timed")
+    traced = traced_again(profile, module, example_input)
     times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s)
     with torch_threads(threads), undisturbed(module), torch.inference_mode():
         held = held_bytes(Steps(traced), [tensor.clone() for tensor in traced.tensors_of(example_input)])
@@ -154,12 +151,13 @@ def timed_profile(
     return profile.model_copy(update={"layers": tuple(layers), "timing": timing})
 
 
-def cpu_name() -> str:
-    """The processor's model, as the system names it."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text(errors="replace").splitlines() if info.is_file() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model"))]
-    return names[0] if names else platform.processor() or platform.machine()
+def traced_again(profile: NetworkProfile, module: nn.Module, example_input: Example) -> TracedNetwork:
+    """The network of a profile, traced. InputError where it is another."""
+    source = profile.network
+    traced = trace_network(module, example_input, profile.granularity, opaque=() if source is None else source.opaque)
+    if [layer.name for layer in traced.layers] != [layer.name for layer in profile.layers]:
+        raise InputError(profile.name, "the profile's layers are not those of the network to be timed")
+    return traced
 
 
 class _Runs:

@@ -1,0 +1,103 @@
+"""Engines: where and how a part of a network is computed. One file each: `engines/FAMILY_DEVICE.py` holds `ENGINE`.
+
+`torch:cuda` is `torch_cuda.py`; a family's name alone means its device `cpu`. Naming the file is all the registration there is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any, ClassVar
+
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves
+
+from lmos_opt.errors import InputError
+from lmos_opt.imports import modules_of
+
+PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
+"""How fractions are kept and multiplied: `tf32` keeps them as float32 and rounds the factors of products to 10 bits."""
+DEFAULT = "torch:cpu"
+
+
+class Loaded(nn.Module):
+    """Part of a network where its engine computes it: called as the part is, with tensors of main memory, which it also returns.
+
+    `compute_s` is how long the last call computed (s), copies from and to main memory left out. `notes` say what the engine could
+    not do as it usually does.
+    """
+
+    compute_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+class Engine(ABC):
+    """Computes parts of networks. `name` is what users write, `precision` one of `precisions`.
+
+    Raises InputError for a precision that the engine does not have, and where it cannot be had on this machine.
+    """
+
+    name: ClassVar[str]
+    precisions: ClassVar[tuple[str, ...]] = ("float32",)
+
+    def __init__(self, precision: str = "float32") -> None:
+        if precision not in self.precisions:
+            raise InputError("precision", f"{precision!r} is none that {self.name} has; expected {', '.join(self.precisions)}")
+        self.precision = precision
+        self.check()
+
+    @abstractmethod
+    def check(self) -> None:
+        """InputError where this machine lacks what the engine needs, with what would help."""
+
+    @property
+    @abstractmethod
+    def device(self) -> str:
+        """What it computes on, as the system names it."""
+
+    @property
+    def text(self) -> str:
+        """Name, precision and device in one line."""
+        return f"{self.name} {self.precision} on {self.device}"
+
+    @abstractmethod
+    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+        """The part, its weights where the engine computes, and run on the example: what comes first and takes long is over.
+
+        The example are the part's arguments: tensors of main memory, and numbers. The part itself stays as it is. InputError where
+        the engine cannot compute it.
+        """
+
+    @abstractmethod
+    def held_bytes(self) -> int | None:
+        """Bytes of the device's memory that are in use by this process; None where the device has no memory of its own."""
+
+    @abstractmethod
+    def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
+        """Seconds of each of so many calls that compute on the device, apart from what the calls themselves cost the host where
+        the engine can leave that out."""
+
+
+
+def worst_error(found: Any, wanted: Any) -> float:
+    """The largest difference between numbers with fractions in two like structures, relative to the largest of each tensor."""
+    worst = 0.0
+    for one, other in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
+        if isinstance(other, Tensor) and other.is_floating_point() and other.numel():
+            worst = max(worst, float((one.to(other.dtype) - other).abs().max()) / (float(other.abs().max()) or 1.0))
+    return worst
+
+
+def names() -> list[str]:
+    """The engines' names, sorted; whether one can be had here shows when it is made."""
+    return sorted(module.replace("_", ":", 1) for module in modules_of(*__path__) if "_" in module)
+
+
+def get(name: str, precision: str = "float32") -> Engine:
+    """An engine by its name. InputError for one that does not exist, or cannot be had here."""
+    full = name if ":" in name else f"{name}:cpu"
+    if full not in names():
+        raise InputError("engine", f"{name!r} is unknown; there are {', '.join(names())}")
+    found: Engine = import_module(f"{__name__}.{full.replace(':', '_', 1)}").ENGINE(precision)
+    return found

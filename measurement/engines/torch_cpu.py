@@ -1,0 +1,60 @@
+"""torch on the processor: the part as it is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar
+
+from torch import fx
+
+from measurement.engines import Engine, Loaded
+from measurement.processor import cpu_name
+
+
+class TorchCpu(Engine):
+    """Computes with all threads that torch has here, to the bits that the whole network gives."""
+
+    name: ClassVar[str] = "torch:cpu"
+
+    def check(self) -> None:
+        """There is always a processor."""
+
+    @property
+    def device(self) -> str:
+        """The processor's model."""
+        return cpu_name()
+
+    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+        """The part itself, timed."""
+        found = _Timed(part)
+        found(*example)
+        return found
+
+    def held_bytes(self) -> int | None:
+        """The processor's memory is the process's."""
+        return None
+
+    def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
+        """By the clock."""
+        found = []
+        for _ in range(repeats):
+            begin = time.perf_counter()
+            function()
+            found.append(time.perf_counter() - begin)
+        return found
+
+
+class _Timed(Loaded):
+    def __init__(self, part: fx.GraphModule) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, *args: Any) -> Any:
+        begin = time.perf_counter()
+        found = self.part(*args)
+        self.compute_s = time.perf_counter() - begin
+        return found
+
+
+ENGINE = TorchCpu

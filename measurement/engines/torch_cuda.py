@@ -1,0 +1,193 @@
+"""torch on an NVIDIA GPU: pinned memory, a stream for each part, and a CUDA graph for each shape of arguments.
+
+To start one kernel takes the processor about 5 microseconds, longer than many kernels run: a graph starts all of a part's at once.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, NamedTuple
+
+import torch
+from torch import Tensor, fx
+from torch.utils._pytree import tree_map_only
+
+from lmos_opt.errors import InputError, first_line
+from measurement.engines import Loaded
+from measurement.engines.devices import OnDevice, TorchDevice, tensors_in
+
+GRAPHS = 4
+"""Shapes of arguments that a part keeps a graph for; the one that was used longest ago goes."""
+_WARM_UP = 3
+
+
+class TorchCuda(TorchDevice):
+    """`tf32` is what torch calls `allow_tf32`; float32 is computed without it."""
+
+    name: ClassVar[str] = "torch:cuda"
+    where: ClassVar[str] = "cuda"
+    precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "float16", "bfloat16")
+
+    def check(self) -> None:
+        """InputError where torch sees no GPU."""
+        if not torch.cuda.is_available():
+            raise InputError(self.name, "torch sees no GPU here (torch.cuda.is_available() is false); a driver and a "
+                                        "torch that was built for CUDA are needed")  # fmt: skip
+        rounded = self.precision == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = rounded
+        torch.backends.cudnn.allow_tf32 = rounded
+
+    @property
+    def device(self) -> str:
+        """The GPU's name."""
+        return torch.cuda.get_device_name()
+
+    def wait(self) -> None:
+        """Until all streams are idle."""
+        torch.cuda.synchronize()
+
+    def part(self, body: fx.GraphModule) -> Loaded:
+        """With a stream of its own, and graphs."""
+        return _OnGpu(self, body)
+
+    def held_bytes(self) -> int | None:
+        """What tensors take there."""
+        return torch.cuda.memory_allocated()
+
+    def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
+        """Between two events on the GPU: how long the host took to ask is left out where the GPU was kept waiting by nobody."""
+        found = []
+        for _ in range(repeats):
+            self.wait()
+            begin, end = _event(), _event()
+            begin.record()
+            function()
+            end.record()
+            end.synchronize()
+            found.append(begin.elapsed_time(end) / 1e3)
+        return found
+
+    def prepared(self, function: Callable[[], object]) -> Callable[[], object]:
+        """The function as a graph; as it is, where it cannot be one."""
+        stream = _stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(stream):
+            for _ in range(_WARM_UP):
+                function()
+        self.wait()
+        try:
+            with self.captured(stream) as graph:
+                held = function()
+        except Exception:  # noqa: BLE001 - what reads numbers back while it runs raises anything
+            self.wait()
+            return function
+
+        def replay() -> object:
+            graph.replay()
+            return held
+
+        return replay
+
+    @contextmanager
+    def captured(self, stream: torch.cuda.Stream | None = None) -> Iterator[torch.cuda.CUDAGraph]:
+        """What is asked of the GPU inside the block becomes a graph, and is not done."""
+        graph = torch.cuda.CUDAGraph()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="The CUDA Graph is empty")  # a part of views alone
+            with torch.cuda.graph(graph, stream=stream):
+                yield graph
+
+
+class _Captured(NamedTuple):
+    """A graph, where its arguments are read, and what it returns."""
+
+    graph: torch.cuda.CUDAGraph
+    given: tuple[Any, ...]
+    found: Any
+
+
+class _OnGpu(OnDevice):
+    """Arguments go through pinned memory to where the graph reads them."""
+
+    def __init__(self, engine: TorchCuda, body: fx.GraphModule) -> None:
+        super().__init__(engine, body)
+        self._gpu = engine
+        self._stream = _stream()
+        self._graphs: OrderedDict[tuple[Any, ...], _Captured | None] = OrderedDict()
+        self._begin, self._end = _event(), _event()
+
+    @torch.inference_mode()
+    def forward(self, *args: Any) -> Any:
+        """As the part itself; what it returns is in pinned memory of its own."""
+        with torch.cuda.stream(self._stream):
+            captured = self._captured(args)
+            if captured is None:
+                brought = self._brought(args)
+                self._begin.record(self._stream)
+                found = self.body(*brought)
+            else:
+                for here, there in zip(tensors_in(args), tensors_in(captured.given), strict=True):
+                    there.copy_(_pinned(here), non_blocking=True)
+                self._begin.record(self._stream)
+                captured.graph.replay()
+                found = captured.found
+            self._end.record(self._stream)
+            fetched = tree_map_only(Tensor, self._fetched, found)
+        self._stream.synchronize()
+        self.compute_s = self._begin.elapsed_time(self._end) / 1e3
+        return fetched
+
+    def _brought(self, args: Sequence[Any]) -> tuple[Any, ...]:
+        def there(tensor: Tensor) -> Tensor:
+            return _pinned(tensor).to(self._gpu.torch_device, self._dtype(tensor), non_blocking=True)
+
+        found: tuple[Any, ...] = tree_map_only(Tensor, there, tuple(args))
+        return found
+
+    def _dtype(self, tensor: Tensor) -> torch.dtype | None:
+        return self._gpu.dtype if tensor.is_floating_point() else None
+
+    def _fetched(self, tensor: Tensor) -> Tensor:
+        dtype = torch.float32 if self._gpu.dtype is not None and tensor.dtype is self._gpu.dtype else tensor.dtype
+        here = torch.empty_like(tensor, dtype=dtype, device="cpu", pin_memory=True)
+        return here.copy_(tensor.to(dtype), non_blocking=True)
+
+    def _captured(self, args: Sequence[Any]) -> _Captured | None:
+        """The graph for arguments of these shapes; None where the part cannot be one."""
+        key = tuple((tuple(a.shape), a.stride(), a.dtype) if isinstance(a, Tensor) else a for a in args)
+        if key in self._graphs:
+            self._graphs.move_to_end(key)
+            return self._graphs[key]
+        given = self._brought(args)
+        for _ in range(_WARM_UP):  # libraries choose their kernels now, which a graph must not hold
+            self.body(*given)
+        self._stream.synchronize()
+        try:
+            with self._gpu.captured(self._stream) as graph:
+                found = self.body(*given)
+            self._graphs[key] = _Captured(graph, given, found)
+        except Exception as error:  # noqa: BLE001 - a part that reads numbers back while it runs raises anything
+            torch.cuda.synchronize()
+            self._graphs[key] = None
+            self.notes = (f"runs kernel by kernel: it cannot be one CUDA graph ({first_line(error)})",)
+        while len(self._graphs) > GRAPHS:
+            self._graphs.popitem(last=False)
+        return self._graphs[key]
+
+
+def _event() -> torch.cuda.Event:
+    return torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]
+
+
+def _stream() -> torch.cuda.Stream:
+    return torch.cuda.Stream()  # type: ignore[no-untyped-call]
+
+
+def _pinned(tensor: Tensor) -> Tensor:
+    return tensor if tensor.is_pinned() else tensor.pin_memory()
+
+
+ENGINE = TorchCuda

@@ -1,0 +1,27 @@
+"""A part of a split network where an engine computes it."""
+
+from __future__ import annotations
+
+from copy import copy
+from typing import TypeVar
+
+from torch import fx, nn
+
+from measurement.engines import Engine, Loaded
+from runner.parts.part import Crossing, Middle, Tail
+
+Later = TypeVar("Later", Middle, Tail)
+
+
+def computed_on(engine: Engine, part: Later, crossing: Crossing) -> Later:
+    """The part with its layers where the engine computes them, run once on what it takes. InputError where it cannot."""
+    assert isinstance(part.body, fx.GraphModule)
+    found = copy(part)
+    found._modules = {**part._modules, "body": engine.load(part.body, part.incoming.arguments(crossing))}
+    return found
+
+
+def compute_s(part: nn.Module) -> float:
+    """How long the engine computed in the last run (s); 0 where none does."""
+    body = getattr(part, "body", None)
+    return body.compute_s if isinstance(body, Loaded) else 0.0
