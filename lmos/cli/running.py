@@ -13,12 +13,14 @@ import typer
 from lmos.cli.options import (
     Authority,
     Certificate,
+    Engine,
     Json,
     LabelsFile,
     LogFormat,
     LogLevel,
     Metrics,
     Networks,
+    Precision,
     Preprocess,
     PrivateKey,
     TaskName,
@@ -70,6 +72,8 @@ def serve(
             help="Compute up to N edges' images together where this is faster; last bits may differ.",
         ),
     ] = 1,
+    engine: Engine = "torch",
+    precision: Precision = "float32",
     shape: Annotated[
         str | None,
         typer.Option(metavar="RATE[,DELAY]", help="Limit sending to this rate and delay it, as on a slow link."),
@@ -105,7 +109,8 @@ def serve(
 
     command.run(command.Request(
         listen=listen, networks=networks or [], weights=weights or [], plans=plans or [], tls_cert=tls_cert, tls_key=tls_key,
-        client_ca=client_ca, token_file=token_file, unprotected=unprotected, threads=threads, batch=batch, shape=shape,
+        client_ca=client_ca, token_file=token_file, unprotected=unprotected, threads=threads, batch=batch, engine=engine,
+        precision=precision, shape=shape,
         onward=command.Onward.given(onward, next_shape, Credentials(
             ca=next_ca, cert=next_cert, key=next_key, token_file=next_token_file, unprotected=unprotected, begins="--next-")),
         watch=Watch(log_format, log_level, metrics),

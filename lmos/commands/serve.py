@@ -37,6 +37,8 @@ class Request:
     unprotected: bool
     threads: int | None
     batch: int
+    engine: str
+    precision: str
     shape: str | None
     onward: Onward | None
     watch: Watch
@@ -85,6 +87,8 @@ def run(request: Request) -> None:
             weights_files=list(request.weights),
             threads=request.threads,
             batch=request.batch,
+            engine=request.engine,
+            precision=request.precision,
             digests=digests or None,
             token=read_token(request.token_file),
             tls=_tls(request.tls_cert, request.tls_key, request.client_ca),

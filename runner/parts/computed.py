@@ -10,11 +10,14 @@ from torch import fx, nn
 from measurement.engines import Engine, Loaded
 from runner.parts.part import Crossing, Middle, Tail
 
-Later = TypeVar("Later", Middle, Tail)
+Later = TypeVar("Later", bound=Middle | Tail)
 
 
 def computed_on(engine: Engine, part: Later, crossing: Crossing) -> Later:
-    """The part with its layers where the engine computes them, run once on what it takes. InputError where it cannot."""
+    """The part with its layers where the engine computes them. Another engine than the processor runs it once on what it takes.
+
+    InputError where the engine cannot compute it.
+    """
     assert isinstance(part.body, fx.GraphModule)
     found = copy(part)
     found._modules = {**part._modules, "body": engine.load(part.body, part.incoming.arguments(crossing))}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
+from measurement.engines import DEFAULT
 from runner.client.pipeline import Progress
 from runner.client.remote import OPEN_DOOR, Access, Timeouts
 from runner.faults.limits import ORDINARY, Limits, Load
@@ -99,7 +100,8 @@ class ServeOptions:
     `networks` are the builders that may be built here beside torchvision's, `weights_files` the state
     dicts for plans with weights from a file; with `digests`, no other networks than these are run. `threads` are torch's
     (default: as they are). Up to `batch` images of several edges are computed at once, where that is faster; their last bits
-    may then differ. Of plans over more than two places, the `next` place is asked for what this one does not do.
+    may then differ. The `engine` computes parts (`measurement.engines`), in its `precision`. Of plans over more than two places,
+    the `next` place is asked for what this one does not do.
     All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges must bear the `token`.
     An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
     `ready` is called with the port, which port 0 leaves to the system. `observers` are told what happens
@@ -112,6 +114,8 @@ class ServeOptions:
     digests: Collection[str] | None = None
     threads: int | None = None
     batch: int = 1
+    engine: str = DEFAULT
+    precision: str = "float32"
     limits: Limits = ORDINARY
     shape: Shape | None = None
     next: Next | None = None
@@ -132,6 +136,8 @@ class ServeKeywords(TypedDict, total=False):
     digests: Collection[str] | None
     threads: int | None
     batch: int
+    engine: str
+    precision: str
     limits: Limits
     shape: Shape | None
     next: Next | None

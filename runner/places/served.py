@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
 from measurement.codecs import Codec
-from measurement.tracing.calls import ByParameter, call
+from measurement.engines import Engine, worst_error
+from measurement.tracing.calls import Example, call
 from runner.faults.refusal import Refusal, refusing
+from runner.parts.computed import compute_s, computed_on
 from runner.parts.loading import load_planned
 from runner.parts.network import Graphs, builder_here, example_input, outputs_of
 from runner.parts.part import Crossing, Head, Middle, Tail, made_by
@@ -34,24 +36,34 @@ from runner.wire.tensors import pack, unpack
 @dataclass(frozen=True)
 class OwnPart:
     """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
-    places make among them."""
+    places make among them. `error` is what the engine's rounding changes, where it rounds."""
 
     module: nn.Module
     expected: tuple[TensorHeader, ...]
     scalars: Mapping[str, Any]
     results: tuple[TensorHeader, ...]
+    error: float | None = None
 
 
-def run_once(head: nn.Module, tail: nn.Module, example: Tensor | ByParameter) -> OwnPart:
-    """A tail that knows what comes from having run both parts once, which also warms it up."""
+def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Example | None = None) -> OwnPart:
+    """A tail that knows what comes from having run both parts once, which also warms it up, and is computed by the engine.
+
+    What the engine's rounding changes is looked at on `drawn`, an input of random numbers.
+    """
     with torch.inference_mode():
         crossing = call(head, example)
+        placed = computed_on(engine, tail, crossing)
         expected, _ = pack(crossing)
-        results, _ = pack(made_by(tail, crossing))
-    return OwnPart(tail, expected, _as_sent(crossing.scalars), results)
+        results, _ = pack(placed.made(crossing))
+        error = None if engine.precision == "float32" or drawn is None else _error(call(head, drawn), placed, tail)
+    return OwnPart(placed, expected, _as_sent(crossing.scalars), results, error)
 
 
-def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graphs | None = None) -> OwnPart:
+def _error(crossing: Crossing, placed: Tail, exact: Tail) -> float:
+    return worst_error(placed.made(crossing), exact.made(crossing))
+
+
+def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graphs | None, engine: Engine) -> OwnPart:
     """The part of a network that this place has of a plan over several, with its own weights alone; warmed up.
 
     `networks` are the builders beside torchvision's that may run here; `graphs` are of those of them that were traced before, which
@@ -70,9 +82,11 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         hollow = loaded.hollow.part(part)
         del loaded, first
         hollow.fill(part)
+        zeros = Crossing({name: example_input(spec) for name, spec in part.incoming.tensors.items()})
+        placed = computed_on(engine, part, zeros)
         with suppress(Exception):  # zeros in place of what comes may be anything to a layer
-            part(Crossing({name: example_input(spec) for name, spec in part.incoming.tensors.items()}))
-    return OwnPart(part, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results))
+            placed(zeros)
+    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results))
 
 
 def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
@@ -103,6 +117,11 @@ class TailAnswer(NamedTuple):
 class ServedPlan:
     """One peer's part, and the place after it that is asked `onward` (None: this is the last)."""
 
+    @property
+    def error(self) -> float | None:
+        """What the engine's rounding changes, where it rounds."""
+        return self._part.error
+
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Codec | None = None, batches: Batches | None = None,
                  onward: Onward | None = None) -> None:  # fmt: skip
         self._part, self._computing, self._codec, self._batches = part, computing, codec, batches
@@ -128,7 +147,7 @@ class ServedPlan:
         with refusing("failed", "the part failed"), self._computing, torch.inference_mode():
             begin = time.perf_counter()
             crossing = self._part.module(Crossing(unpack(request.tensors, payload), self._part.scalars))
-            t_server_s = time.perf_counter() - begin
+            t_server_s = compute_s(self._part.module)
         exchange = onward.ask(request.id, crossing)
 
         def answer() -> TailAnswer:
@@ -154,10 +173,10 @@ class ServedPlan:
             if self._codec is None:  # nothing was computed yet
                 begin = time.perf_counter()
             decoded = time.perf_counter()
-            outputs = made_by(self._part.module, crossing)
-            end = time.perf_counter()
-            headers, parts = pack(outputs)
-        return TailAnswer(headers, parts, end - begin, decoded - begin if self._codec else 0.0, waited_s)
+            headers, parts = pack(made_by(self._part.module, crossing))
+            t_decode_s = decoded - begin if self._codec else 0.0
+            t_server_s = t_decode_s + compute_s(self._part.module)
+        return TailAnswer(headers, parts, t_server_s, t_decode_s, waited_s)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}

@@ -15,6 +15,8 @@ from typing import Unpack
 import torch
 
 from lmos_opt.errors import InputError
+from measurement import engines
+from measurement.engines import Engine
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.machine import this_machine
@@ -54,7 +56,8 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
     share_one_heap()
     keep_heap()
     events = Events([log_event, *options.observers])
-    networks = Networks(options.networks, options.weights_files, options.digests, options.batch, options.graphs)
+    engine = engines.get(options.engine, options.precision)
+    networks = Networks(options.networks, options.weights_files, options.digests, options.batch, options.graphs, engine)
     limits = options.limits
     if options.next is not None:  # what is under way beyond this place waits for its answer here too
         limits = replace(limits, window=min(2 * limits.window, MOST_UNANSWERED))
@@ -64,11 +67,16 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
         options.watch(server.load)
     with _until_signal(server.stop), settled():
         events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
-                              threads=torch.get_num_threads()))  # fmt: skip
+                              threads=torch.get_num_threads(), engine=engine.text))  # fmt: skip
         if options.ready is not None:
             options.ready(server.listener.port)
         server.run()
     events.tell(Stopped())
+
+
+def _told(engine: Engine) -> str | None:
+    """What reports say of it; nothing of the one that is there always."""
+    return None if engine.name == engines.DEFAULT else engine.text
 
 
 @contextlib.contextmanager
@@ -102,7 +110,7 @@ class Server:
         onwards = self._onwards = onwards or Onwards()
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
         self._shared = Shared(networks, Responder(), Budget(limits.memory_bytes), limits,
-                            this_machine(torch.get_num_threads()), token, self._enter, self._take_over,
+                            this_machine(torch.get_num_threads(), _told(networks.engine)), token, self._enter, self._take_over,
                             events, onwards)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}

@@ -16,8 +16,11 @@ from weakref import WeakValueDictionary
 
 from torch import nn
 
+from measurement import engines
 from measurement.codecs import Codec
+from measurement.engines import Engine
 from measurement.tracing import TracedNetwork
+from measurement.tracing.calls import given_by, random_input
 from runner.faults.refusal import Refusal, refusing
 from runner.parts.network import Graphs, build, builder_here, example_input, example_of, trace_checked
 from runner.parts.split import split_traced
@@ -42,11 +45,13 @@ class Networks:
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
     for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
     Up to `batch` images of several peers go through equal tails at once, where that is faster; see `runner.places.batching`.
-    `graphs` are of networks of `networks` that were traced before.
+    `graphs` are of networks of `networks` that were traced before; `engine` computes.
     """
 
     def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = (),
-                 digests: Collection[str] | None = None, batch: int = 1, graphs: Graphs | None = None) -> None:  # fmt: skip
+                 digests: Collection[str] | None = None, batch: int = 1, graphs: Graphs | None = None,
+                 engine: Engine | None = None) -> None:  # fmt: skip
+        self.engine = engine or engines.get(engines.DEFAULT)
         self._graphs = graphs
         self._batch, self._batches = batch, WeakValueDictionary[object, Batches]()
         self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
@@ -78,9 +83,18 @@ class Networks:
             with refusing("refused", f"the codec {request.codec} cannot be used"):
                 codec = codec_for(request)
             with self._computing, refusing("split", "the network cannot be split there"):
-                head, tail = split_traced(traced, request.edge_layers)
-                batches = self._shared(request, head, tail, codec)
-                return ServedPlan(run_once(head, tail, example_of(request)), self._computing, codec, batches)
+                part, batches = self._tail(request, traced, codec)
+                return ServedPlan(part, self._computing, codec, batches)
+
+    def _tail(self, request: Open, traced: TracedNetwork, codec: Codec | None) -> tuple[OwnPart, Batches | None]:
+        """The tail where the engine computes it: one for all peers that ask for the same."""
+        head, tail = split_traced(traced, request.edge_layers)
+        key = request.model_dump_json(exclude={"session", "codec"})
+        part = self._parts.get(key)
+        if part is None:
+            drawn = given_by(request, {name: random_input(spec, 0) for name, spec in request.input_tensors.items()})
+            part = self._parts[key] = run_once(head, tail, example_of(request), self.engine, drawn)
+        return part, self._shared(request, head, part.module, codec)
 
     def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
         """What the peers with this tail compute with together, where that pays."""
@@ -104,7 +118,7 @@ class Networks:
 
     def _built_part(self, request: Open, weights: str) -> OwnPart:
         with self._computing:
-            return own_part(request, weights, self._networks, self._graphs)
+            return own_part(request, weights, self._networks, self._graphs, self.engine)
 
     def _with_weights(self, request: Open, built: Callable[[Open, str], Built]) -> Built:
         """What is built of the first weights that are the plan's."""

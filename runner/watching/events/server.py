@@ -23,12 +23,13 @@ class Listening(_AtServer):
     tls: bool
     token: bool
     threads: int
+    engine: str
 
     @property
     def text(self) -> str:
-        """The address, whether TLS and a token are asked for, and the threads."""
+        """The address, whether TLS and a token are asked for, the threads, and the engine."""
         return (f"listening on {self.address}{' with TLS' if self.tls else ''}{' and a token' if self.token else ''}, "
-                f"{counted(self.threads, 'thread')} of torch")  # fmt: skip
+                f"{counted(self.threads, 'thread')} of torch, {self.engine}")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,11 @@ class PeerGreeted(_AtServer):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerOpened(_AtServer):
-    """A peer's tail is built, checked and warm, `t_open_s` after it was asked for."""
+    """A peer's tail is built, checked and warm, `t_open_s` after it was asked for.
+
+    Where the engine rounds numbers, `error` is the largest difference that this made to an output for an input of random
+    numbers, as a share of the largest number in that output.
+    """
 
     name = "peer_opened"
     peer: str
@@ -57,11 +62,13 @@ class PeerOpened(_AtServer):
     digest: str
     cut: int
     t_open_s: float
+    error: float | None = None
 
     @property
     def text(self) -> str:
-        """The peer, its network and weights, and the number of layers at its edge."""
-        return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge"
+        """The peer, its network and weights, the number of layers at its edge, and what rounding changes."""
+        rounded = "" if self.error is None else f"; rounding changes outputs by up to {self.error:.2g} of the largest"
+        return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge{rounded}"
 
 
 @dataclass(frozen=True, kw_only=True)

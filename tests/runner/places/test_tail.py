@@ -10,13 +10,16 @@ from torch import nn
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import TensorSpec
+from measurement import engines
 from runner.client.remote import opening
 from runner.faults.refusal import Refusal
+from runner.parts.part import Head, Tail
 from runner.parts.split import split_module
 from runner.places.served import ServedPlan, run_once
 from runner.places.tail import LARGEST_INPUT_BYTES, Networks
 from runner.wire.protocol import Infer, Open
 from runner.wire.tensors import pack
+from tests.measurement.engines.here import Here
 from tests.runner.running import BRANCHED, Plans, network_of, one_thread
 
 IMAGE = torch.zeros(1, 3, 8, 8)
@@ -67,14 +70,14 @@ class TestServedPlan:
     """One peer's tail."""
 
     @pytest.fixture
-    def halves(self) -> tuple[nn.Module, nn.Module, nn.Module]:
+    def halves(self) -> tuple[nn.Module, Head, Tail]:
         torch.manual_seed(0)
         network = nn.Sequential(nn.Conv2d(3, 2, 3), nn.ReLU(), nn.Flatten()).eval()
         return network, *split_module(network, ["0"], IMAGE)
 
-    def test_it_answers_with_the_networks_own_output(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
+    def test_it_answers_with_the_networks_own_output(self, halves: tuple[nn.Module, Head, Tail]) -> None:
         network, head, tail = halves
-        served = ServedPlan(run_once(head, tail, IMAGE), threading.Lock())
+        served = ServedPlan(run_once(head, tail, IMAGE, engines.get("torch")), threading.Lock())
         image = torch.randn(1, 3, 8, 8)
         with torch.inference_mode():
             tensors, parts = pack(head(image))
@@ -83,12 +86,31 @@ class TestServedPlan:
         assert answer.t_server_s > 0
         assert (served.request_bytes, served.result_bytes) == (288, 288)
 
-    def test_other_tensors_or_sizes_than_the_cuts_are_refused(self, halves: tuple[nn.Module, nn.Module, nn.Module]) -> None:
+    def test_other_tensors_or_sizes_than_the_cuts_are_refused(self, halves: tuple[nn.Module, Head, Tail]) -> None:
         _, head, tail = halves
-        served = ServedPlan(run_once(head, tail, IMAGE), threading.Lock())
+        served = ServedPlan(run_once(head, tail, IMAGE, engines.get("torch")), threading.Lock())
         tensors, parts = pack(head(IMAGE))
         payload = memoryview(b"".join(parts))
         with pytest.raises(Refusal, match=r"tensor '0': got none, expected float32\[1, 2, 6, 6\]"):
             served.begin(Infer(id=1, tensors=(), scalars={}), payload)
         with pytest.raises(Refusal, match=r"sizes: got \{.n.: 3\}, expected \{\}"):
             served.begin(Infer(id=1, tensors=tensors, scalars={"n": 3}), payload)
+
+
+class Rounds(Here):
+    """Keeps numbers short."""
+
+
+def test_what_an_engine_s_rounding_changes_is_told(plan: Plan) -> None:
+    with one_thread():
+        served = Networks([BRANCHED], engine=Rounds("bfloat16")).open(request(plan))
+        assert served.error is not None
+        assert 0 < served.error < 0.1
+        assert Networks([BRANCHED]).open(request(plan)).error is None
+
+
+def test_peers_that_ask_for_the_same_share_one_part(plan: Plan) -> None:
+    with one_thread():
+        networks = Networks([BRANCHED])
+        first, second = networks.open(request(plan)), networks.open(request(plan))
+        assert first._part is second._part
