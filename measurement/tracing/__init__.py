@@ -56,10 +56,11 @@ class TracedNetwork:
     and the greatest size (None: no bound, and the same for all inputs) of each dimension that the graph stands for; None where
     that is left to the operations themselves. `call` says how inputs are given. `opaque` are the layers that are
     parts kept whole, by name, each with the reason. `document` is the graph as it can be kept (`measurement.tracing.kept`), where
-    making it took torch.export: reading it is faster.
+    making it took torch.export: reading it is faster. `module` is the network itself.
     """
 
     name: str
+    module: nn.Module
     graph_module: fx.GraphModule
     layers: tuple[TracedLayer, ...]
     input_tensors: dict[str, InputSpec]
@@ -141,6 +142,7 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         layers = fine if granularity == "module" else paper_layers(module, graph_module, observed.facts, name)
     return TracedNetwork(
         name=name,
+        module=module,
         graph_module=graph_module,
         layers=layers,
         input_tensors={key: input_spec(tensor) for key, tensor in zip(call.names, example, strict=True)},

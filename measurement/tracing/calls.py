@@ -151,13 +151,19 @@ def input_spec(tensor: Tensor) -> InputSpec:
 
 
 def random_input(spec: TensorSpec, seed: int) -> Tensor:
-    """Normal numbers; whole ones from the range that the network is known to take, or zeros and ones where nobody said one."""
+    """Normal numbers; whole ones from the range that the network is known to take, or zeros and ones where nobody said one.
+
+    Of several whole numbers the first is the greatest and the last the least of their range: of lengths, the longest is there.
+    """
     dtype, generator = getattr(torch, spec.dtype), torch.Generator().manual_seed(seed)
     if spec.dtype not in WHOLE:
         return torch.randn(spec.shape, generator=generator, dtype=torch.complex64 if dtype.is_complex else torch.float32).to(dtype)
     low, high = getattr(spec, "low", None), getattr(spec, "high", None)
     low, high = (0, 1) if low is None or high is None else (low, high)
-    return torch.randint(low, high + 1, spec.shape, generator=generator).to(dtype)
+    found = torch.randint(low, high + 1, spec.shape, generator=generator)
+    if found.numel() > 1:
+        found.view(-1)[0], found.view(-1)[-1] = high, low
+    return found.to(dtype)
 
 
 def unusual(tensor: Tensor) -> str | None:

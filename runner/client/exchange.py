@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -91,14 +91,17 @@ class Exchange:
 
 
 def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None,
-                  kept: Collection[str] = ()) -> None:  # fmt: skip
-    """RunnerError where a server's outputs are not those of the network without what was `kept`, by name, dtype or shape; None:
-    nobody knows."""
+                  kept: Collection[str] = (), varying: Collection[str] = ()) -> None:  # fmt: skip
+    """RunnerError where a server's outputs are not those of the network without what was `kept`, by name, dtype or shape (of the
+    `varying` ones, how many dimensions there are); None: nobody knows."""
     if expected is None:
         return
-    expected = {name: spec for name, spec in expected.items() if name not in kept}
-    found = {name: f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items()}
-    wanted = {name: f"{spec.dtype}{list(spec.shape)}" for name, spec in expected.items()}
+
+    def looks(name: str, dtype: str, shape: Sequence[int]) -> str:
+        return f"{dtype}{['*'] * len(shape) if name in varying else list(shape)}"
+
+    found = {name: looks(name, str(tensor.dtype).removeprefix("torch."), tensor.shape) for name, tensor in outputs.items()}
+    wanted = {name: looks(name, spec.dtype, spec.shape) for name, spec in expected.items() if name not in kept}
     for name in sorted({*found, *wanted}):
         if found.get(name) != wanted.get(name):
             raise RunnerError(where, f"the server's outputs are not the network's: {one_line(name, 100)}: got "

@@ -20,6 +20,7 @@ from typing import TypedDict
 import torch
 from torch import Tensor, nn
 
+from lmos_opt.errors import THEIR_ERRORS, first_line
 from lmos_opt.units import counted
 from measurement.tracing.calls import ByParameter, call
 from runner.client.exchange import Exchange
@@ -322,13 +323,17 @@ class Pipeline:
         )
 
     def _here(self, connection: ServerConnection, fallback: Fallback,
-              image: Underway) -> tuple[ImageResult, Mapping[str, Tensor]]:  # fmt: skip
+              image: Underway) -> tuple[ImageResult | FailedImage, Mapping[str, Tensor] | None]:  # fmt: skip
         waited_s = time.perf_counter() - image.exchange.began_at
         reason = self._reason(connection, image)
         connection.withdraw(image.exchange, reason)
         loading = time.perf_counter()
-        with self._heads, torch.inference_mode():
-            outputs, tail_s = fallback.run(image.crossing)
+        try:
+            with self._heads, torch.inference_mode():
+                outputs, tail_s = fallback.run(image.crossing)
+        except THEIR_ERRORS as error:  # what the server could not do either, as a rule
+            failure = f"{reason}; and at the edge: {first_line(error)}"
+            return FailedImage(file=image.name, reason=failure, retries=image.exchange.retries), None
         seen = self._class(outputs)
         end = time.perf_counter()
         return ImageResult(
@@ -367,5 +372,5 @@ class Pipeline:
         found, logits = class_of(outputs), logits_of(outputs)
         if found is None or logits is None:
             return {"class_": None, "class_name": None, "returns": in_words(outputs)[:MOST_WORDS]}
-        known = len(self.class_names) == logits.numel()
+        known = 0 < len(self.class_names) == logits.numel()
         return {"class_": found, "class_name": self.class_names[found] if known else None, "returns": None}

@@ -123,6 +123,11 @@ class Remote:
         """Where the conversation stands."""
         return State.START if self._channel is None else self._channel.connection.state
 
+    @property
+    def is_sending(self) -> bool:
+        """Whether something that was begun is not yet sent."""
+        return self._channel is not None and self._channel.is_sending
+
     def newly_moved(self) -> tuple[int, int]:
         """How many bytes went out and came in since this was last asked."""
         return (0, 0) if self._channel is None else self._channel.newly_moved()

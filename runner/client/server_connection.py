@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from enum import Enum, auto
 
@@ -95,13 +95,14 @@ class ServerConnection:
     Any number of threads may ask and wait: one of those that wait goes on with the connection for all of them, or, inside
     `driving()`, a thread of its own. `state` is where it stands; `reason` is why the server was last given up, `refused` the error
     that closed the connection for good. `failures` of streams have come since the last answer, from `first_failure` to
-    `last_failure`. Answers that are not as `expected` are failures of their exchanges alone. `streams` are sockets of this
-    machine, unless others are given.
+    `last_failure`. Answers that are not as `expected`, but for the sizes of `varying` ones, are failures of their exchanges alone.
+    `streams` are sockets of this machine, unless others are given.
     """
 
     machine: Machine | None = None
     beyond: tuple[Machine, ...] = ()
     expected: Mapping[str, TensorSpec] | None = None
+    varying: Collection[str] = ()
 
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
                  access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY,
@@ -135,8 +136,9 @@ class ServerConnection:
 
     @property
     def is_asked(self) -> bool:
-        """Whether the server was reached, and asked to build the network."""
-        return self.state in {State.OPENING, State.READY}
+        """Whether the server was reached, and what asks it to build the network is on its way, to its last byte."""
+        remote = self._remote
+        return self.state in {State.OPENING, State.READY} and remote is not None and not remote.is_sending
 
     @property
     def has_codec(self) -> bool:
@@ -332,7 +334,7 @@ class ServerConnection:
             return
         try:
             outputs = unpack(message.tensors, received.payload)
-            check_outputs(self.name, outputs, self.expected, exchange.kept)
+            check_outputs(self.name, outputs, self.expected, exchange.kept, self.varying)
             answer = checked_answer(self.name, outputs, exchange.spent_s, message, exchange.kept)
         except RunnerError as error:
             self._end(exchange, str(error))

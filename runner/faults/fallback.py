@@ -14,7 +14,7 @@ from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.units import format_size
 from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork
-from runner.parts.loading import load_planned
+from runner.parts.loading import OwnNetwork, load_planned
 from runner.parts.network import Graphs, flat_outputs
 from runner.parts.split import split_traced
 
@@ -50,7 +50,7 @@ class Fallback:
     networks: Sequence[str]
     refusal: str | None
     tail: nn.Module | None = None
-    module: nn.Module | None = None
+    module: OwnNetwork | None = None
     graphs: Graphs | None = None
 
     def run(self, crossing: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], float]:

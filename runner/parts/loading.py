@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from torch import nn
 
@@ -18,7 +19,10 @@ from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
 from runner.parts.halves import eval_copy
-from runner.parts.network import DigestError, Graphs, build, builder_here, example_of, trace_checked
+from runner.parts.network import DigestError, Graphs, build, builder_here, checked, example_of, trace_checked
+
+OwnNetwork: TypeAlias = nn.Module | TracedNetwork
+"""A network that is here already: as it is, or traced."""
 
 
 @dataclass(frozen=True)
@@ -30,13 +34,13 @@ class LoadedNetwork:
 
 
 def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
-                 module: nn.Module | None = None, graphs: Graphs | None = None) -> LoadedNetwork:  # fmt: skip
+                 module: OwnNetwork | None = None, graphs: Graphs | None = None) -> LoadedNetwork:  # fmt: skip
     """The network of a plan with these `weights`, which may lie elsewhere than the plan says.
 
     `networks` are the builders beside torchvision's that may run here; a `module` that is there already is proven to be the plan's
-    and not built. A network of theirs that cannot be traced by its shapes alone is built whole; `graphs` are asked for its
-    graph. Raises RunnerError for one that may not run, DigestError for another one than the plan's, and what `build_network` and
-    `trace_network` raise.
+    and not built, nor, if it is traced already for the plan's inputs, traced again. A network of theirs that cannot be traced by
+    its shapes alone is built whole; `graphs` are asked for its graph. Raises RunnerError for one that may not run, DigestError for
+    another one than the plan's, and what `build_network` and `trace_network` raise.
     """
     if module is None:
         here = builder_here(network.builder, networks)
@@ -46,10 +50,20 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
             if is_open(here) and not isinstance(error, InputError | UntraceableError):
                 raise
         module = build(network.builder, weights, networks)
+    elif isinstance(module, TracedNetwork):
+        if _is_as_planned(module, network):
+            return LoadedNetwork(HollowNetwork.of(eval_copy(module.module)), checked(network.builder, module, network))
+        module = eval_copy(module.module)
     else:
         module = eval_copy(module)
     traced = trace_checked(network.builder, module, network, network, network.granularity, graphs)
     return LoadedNetwork(HollowNetwork.of(module), traced)
+
+
+def _is_as_planned(traced: TracedNetwork, network: PlannedNetwork) -> bool:
+    """Whether it was traced for the plan's inputs and layers: whether it is the plan's network its digest tells."""
+    shapes = [{name: (spec.shape, spec.dtype) for name, spec in record.input_tensors.items()} for record in (traced, network)]
+    return shapes[0] == shapes[1] and (traced.arguments, traced.granularity) == (network.arguments, network.granularity)
 
 
 def _hollow(builder: str, network: PlannedNetwork, weights: str) -> LoadedNetwork:

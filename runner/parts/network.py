@@ -100,12 +100,17 @@ def trace_checked(where: str, module: nn.Module, source: NetworkSource, inputs: 
                   graphs: Graphs | None = None) -> TracedNetwork:  # fmt: skip
     """The traced network; DigestError unless it is the source's, in architecture and weights."""
     kept = None if graphs is None else graphs.read(source, inputs)
-    traced = trace_network(module, example_of(inputs), granularity, opaque=source.opaque, document=kept)
-    found = network_digest(module, traced.structure)
-    if found != source.digest:
-        raise DigestError(where, source, found)
+    traced = checked(where, trace_network(module, example_of(inputs), granularity, opaque=source.opaque, document=kept), source)
     if graphs is not None and traced.document not in (None, kept):
         graphs.write(source, inputs, traced.document)
+    return traced
+
+
+def checked(where: str, traced: TracedNetwork, source: NetworkSource) -> TracedNetwork:
+    """The same; DigestError unless it is the source's, in architecture and weights."""
+    found = network_digest(traced.module, traced.structure)
+    if found != source.digest:
+        raise DigestError(where, source, found)
     return traced
 
 
@@ -168,6 +173,16 @@ class OutputForm:
 def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
     """What `flat_outputs` finds in the network's output, for an input of the shape that it was traced with."""
     return {leaf.path: leaf.spec for leaf in leaves_of(traced) if leaf.spec is not None}
+
+
+def varying_outputs(traced: TracedNetwork) -> frozenset[str]:
+    """Those of `outputs_of` whose sizes nobody knows before: what parts that were kept whole have a hand in, as a detector's
+    boxes."""
+    reached = {node for layer in traced.layers if layer.name in traced.opaque for node in layer.nodes}
+    for node in traced.graph_module.graph.nodes:
+        if not reached.isdisjoint(node.all_input_nodes):
+            reached.add(node)
+    return frozenset(leaf.path for leaf in leaves_of(traced) if leaf.node in reached)
 
 
 def _path(path: Sequence[object]) -> str:

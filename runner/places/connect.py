@@ -6,11 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Unpack
 
-from torch import nn
-
 from lmos_opt.plan import Plan
 from runner.client.pipeline import PIPELINE_DEPTH
 from runner.client.remote import Access
+from runner.parts.loading import OwnNetwork
 from runner.places.asynchronous import AsyncSplit
 from runner.places.connected import ConnectedSplit
 from runner.places.options import ConnectKeywords, ConnectOptions
@@ -18,20 +17,20 @@ from runner.wire.connecting import parse_address
 from runner.wire.tls import Tls
 
 
-def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: nn.Module | None = None, token: str | None = None,
+def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: OwnNetwork | None = None, token: str | None = None,
             tls: Tls | None = None, **options: Unpack[ConnectKeywords]) -> ConnectedSplit:  # fmt: skip
     """A split network that is ready: `split(tensor)` returns what the network returns, `split.map(tensors)` does so for many.
 
     `plan` is a plan or its file, `server` where `lmos serve` listens (`HOST:PORT`), `module` the plan's network where that is one's
-    own code and here already; `token` and `tls` let this side in. Each further keyword is a field of ConnectOptions. To be closed,
-    most simply by `with`.
+    own code and here already: as it is, or as `measurement.trace` gives it, which is not traced again. `token` and `tls` let this
+    side in. Each further keyword is a field of ConnectOptions. To be closed, most simply by `with`.
 
     Raises InputError for a plan or options that cannot be used, RunnerError where the server cannot be reached or refuses.
     """
     return _checked(plan, server, module, Access(token, tls), options).open()
 
 
-def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, module: nn.Module | None = None,
+def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, module: OwnNetwork | None = None,
                   token: str | None = None, tls: Tls | None = None, depth: int = PIPELINE_DEPTH,
                   **options: Unpack[ConnectKeywords]) -> AsyncSplit:  # fmt: skip
     """The same for asyncio: `async with connect_async(...) as split`, then `await split(tensor)`, from any number of tasks.
@@ -41,7 +40,7 @@ def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, mod
     return AsyncSplit(_checked(plan, server, module, Access(token, tls), options), depth)
 
 
-def _checked(plan: Plan | Path | str, server: str | tuple[str, int], module: nn.Module | None, access: Access,
+def _checked(plan: Plan | Path | str, server: str | tuple[str, int], module: OwnNetwork | None, access: Access,
              options: ConnectKeywords) -> ConnectedSplit:  # fmt: skip
     loaded = plan if isinstance(plan, Plan) else Plan.load(Path(plan))
     address = parse_address(server) if isinstance(server, str) else server

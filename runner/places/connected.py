@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
@@ -28,21 +28,23 @@ from measurement.tracing.calls import ByParameter
 from runner.adaptation.cuts import Choice, plans_of
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
-from runner.client.pipeline import PIPELINE_DEPTH, Ended, Pipeline, Route, Underway
+from runner.client.pipeline import PIPELINE_DEPTH, Ended, Pipeline, Progress, Route, Underway
 from runner.client.reaching import reach_all
 from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images, random_inputs
 from runner.machine import this_machine
-from runner.memory import settled
+from runner.memory import release, settled
+from runner.parts.loading import OwnNetwork
 from runner.places.arguments import arguments_of, as_inputs
 from runner.places.checked import about_weights, check_crossing, patient_with, seed_of, weights_of
 from runner.places.head import build_routes, head_memory
+from runner.places.looking import Look
 from runner.places.options import ConnectOptions
 from runner.watching.events import Events, RunBegan, RunEnded, shown
 from runner.watching.recorder import Recorder
-from runner.watching.report import Environment, FailedImage, Outcome, RunReport, make_report
+from runner.watching.report import Environment, FailedImage, ImageResult, Outcome, RunReport, make_report
 from runner.wire.shaping import as_pacer
 
 MOST_REPORTED = 10_000
@@ -52,13 +54,14 @@ MOST_REPORTED = 10_000
 @dataclass(frozen=True)
 class Source:
     """What goes through the network: pictures or other tensors for measuring the head and for warming up (default: random ones),
-    how many images there will be, where that is known, whether several are under way at once, and who is told what is done before
-    the first."""
+    how many images there will be, where that is known, whether several are under way at once, who is told what is done before the
+    first, and who keeps each image's outputs."""
 
     pictures: Images | None = None
     n: int | None = None
     pipelined: bool = False
     tell: Callable[[str], None] = lambda what: None
+    keep: Callable[[ImageResult, Mapping[str, Tensor]], None] | None = None
 
 
 UNKNOWN = Source()
@@ -72,7 +75,7 @@ class ConnectedSplit:
     """
 
     def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,
-                 module: nn.Module | None = None) -> None:  # fmt: skip
+                 module: OwnNetwork | None = None) -> None:  # fmt: skip
         """Check all that can be checked without the server and without the network; nothing is contacted yet."""
         self.plan, self.network = plan, check_runnable(plan, "plan")
         self._options, self._source, self._module = options, source, module
@@ -87,6 +90,7 @@ class ConnectedSplit:
         self._events = Events([self._recorder, *([self._steering] if self._steering else []), *options.observers])
         self._connections = [ServerConnection(server, opening(one, self.network), self._link, self._timeouts, options.access,
                                               events=self._events) if one.offloads else None for one in self._plans]  # fmt: skip
+        self._look = Look(self.network, source.pictures.preprocessing if source.pictures else None, options.shown)
         self._names = count(1)
         self._stack = ExitStack()
         self._closing = threading.Lock()
@@ -102,6 +106,8 @@ class ConnectedSplit:
         Raises RunnerError where the server cannot be reached or refuses, and what `build_routes` raises; then nothing is left open.
         """
         try:
+            release()
+            self._stack.enter_context(settled())  # what the user's program holds is not looked through again and again
             self._stack.enter_context(torch_threads(self._options.threads))
             self._make_ready()
             self._begin()
@@ -167,7 +173,8 @@ class ConnectedSplit:
         pipeline, steering = self.pipeline, self._steering
         outcome = replace(
             run,
-            results=tuple(pipeline.results),
+            results=tuple(self._look.compared(pipeline.results)),
+            shown=self._look.shown,
             failed=tuple(pipeline.failed),
             edge_memory=self._memory,
             pipelined=pipeline.was_pipelined,
@@ -179,13 +186,16 @@ class ConnectedSplit:
         )
         return make_report(self.plan, outcome, self._environment())
 
+    def run(self, pictures: Images, n: int, depth: int, tell: Progress | None = None) -> None:
+        """n of the pictures, over and over, each by its own name; what becomes of them is in the report."""
+        self.pipeline.run(self._look.at(pictures), n, depth, tell)
+
     # in two steps, for whoever waits otherwise -----------------------------------------------------------------------
 
     def begin(self, *args: Any, **kwargs: Any) -> Underway | Ended:
         """Compute the head for these arguments and ask the server; to be finished by the `pipeline`. Raises as a call does."""
         self._check_open()
-        image = as_inputs(self.network, self._call, args, kwargs)
-        return self.pipeline.begin(self._name(), image)
+        return self.pipeline.begin(*self._named_input(args, kwargs))
 
     def output(self, ended: Ended) -> Any:
         """What the network returns, from an input that has ended; RunnerError where it failed."""
@@ -202,11 +212,17 @@ class ConnectedSplit:
     def _named(self, items: Iterable[Any]) -> Iterator[tuple[str, Tensor | ByParameter]]:
         for item in items:
             self._check_open()
-            args, kwargs = arguments_of(item)
-            yield self._name(), as_inputs(self.network, self._call, args, kwargs)
+            yield self._named_input(*arguments_of(item))
 
-    def _name(self) -> str:
-        return f"input:{next(self._names)}"
+    def _named_input(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[str, Tensor | ByParameter]:
+        image, name = as_inputs(self.network, self._call, args, kwargs), f"input:{next(self._names)}"
+        self._look.see(name, image)
+        return name, image
+
+    def _looked(self, result: ImageResult, outputs: Mapping[str, Tensor]) -> ImageResult:
+        if self._source.keep is not None:
+            self._source.keep(result, outputs)
+        return self._look(result, outputs)
 
     def _check_open(self) -> None:
         if not self._is_open:
@@ -244,6 +260,7 @@ class ConnectedSplit:
         for route in reversed(self._routes):  # each way once; the pipeline is left on the first
             self.pipeline.route = route
             self.pipeline.warm_up(self._pictures)
+        self.pipeline.look = self._looked
         if self._source.n is None:
             self.pipeline.most_kept = MOST_REPORTED
         if self._link is not None:

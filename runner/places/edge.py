@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Unpack
-
-from torch import Tensor
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
@@ -16,10 +13,9 @@ from runner.images import find_images
 from runner.places.checked import patient_with
 from runner.places.comparing import compare
 from runner.places.connected import ConnectedSplit, Source
-from runner.places.looking import Look
 from runner.places.options import RunKeywords, RunOptions
 from runner.places.saving import SavedOutputs
-from runner.watching.report import ImageResult, Outcome, RunReport, SkippedPicture
+from runner.watching.report import Outcome, RunReport, SkippedPicture
 
 ORDINARY_RUN = RunOptions()
 
@@ -39,23 +35,15 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
         raise InputError("images", f"{counted(options.n, 'image')} cannot be run; expected at least 1")
     pictures = find_images(network, options.images, options.n, skip_bad=options.skip_bad_images)
     n = len(pictures) if options.n is None else options.n
-    look = Look(network, pictures, options.shown)
     saved = None if options.save_outputs is None else SavedOutputs(options.save_outputs)
-
-    def looked(result: ImageResult, outputs: Mapping[str, Tensor]) -> ImageResult:
-        if saved is not None:
-            saved.add(result, outputs)
-        return look(result, outputs)
-
     progress = options.progress or (lambda what, done, total: None)
-    source = Source(look.images, n, options.pipelined, lambda what: progress(what, 0, n))
+    source = Source(pictures, n, options.pipelined, lambda what: progress(what, 0, n), None if saved is None else saved.add)
     split = ConnectedSplit(plan, server, options, source).open()
     outcome = Outcome(results=(), edge_memory=(), skipped=[SkippedPicture(file=one.file, reason=one.reason)
                                                            for one in pictures.skipped])  # fmt: skip
     with split:
-        split.pipeline.look = looked
         try:
-            split.pipeline.run(look.images, n, depth_for(plan.n_places) if options.pipelined else 1, progress)
+            split.run(pictures, n, depth_for(plan.n_places) if options.pipelined else 1, progress)
         except KeyboardInterrupt:
             split.interrupt()
         else:
@@ -63,5 +51,4 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
             outcome = replace(outcome, compared=compare(split.route, pictures, options.compared, split.pipeline.numbers, timeouts))
     if saved is not None:
         saved.close()
-    split.pipeline.results[:] = look.compared(split.pipeline.results)
-    return split.report_of(replace(outcome, shown=look.shown))
+    return split.report_of(outcome)

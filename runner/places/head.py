@@ -21,8 +21,8 @@ from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
-from runner.parts.loading import load_planned
-from runner.parts.network import Graphs, OutputForm, example_of, outputs_of
+from runner.parts.loading import OwnNetwork, load_planned
+from runner.parts.network import Graphs, OutputForm, example_of, outputs_of, varying_outputs
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_along
@@ -42,7 +42,7 @@ class BuiltRoutes:
 
 
 def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
-                 networks: Sequence[str], pictures: Images, module: nn.Module | None = None,
+                 networks: Sequence[str], pictures: Images, module: OwnNetwork | None = None,
                  graphs: Graphs | None = None) -> BuiltRoutes:  # fmt: skip
     """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
     several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
@@ -60,7 +60,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         parts = nn.ModuleList()
         for plan, connection in zip(plans, connections, strict=True):
             if connection is not None:
-                connection.expected = outputs_of(loaded.traced)
+                connection.expected, connection.varying = outputs_of(loaded.traced), varying_outputs(loaded.traced)
             head, *_, tail = (split_along(loaded.traced, plan.edge_layers, plan.later_layers) if plan.offloads else
                               (loaded.hollow.module, None))
             if isinstance(head, Head):

@@ -1,4 +1,4 @@
-"""What a run's outputs say, image by image, for its report: outside all times, and of the first images alone."""
+"""What outputs say, image by image, for the report: outside all times, and of the first images alone."""
 
 from __future__ import annotations
 
@@ -32,30 +32,41 @@ _FAILURES = (RuntimeError, ValueError, IndexError, ArithmeticError, TypeError)
 
 
 class Look:
-    """Looks at a run's images: `shown` pictures are kept as the network saw them, the outputs of MOST_READ images are read."""
+    """Looks at what goes through: `shown` pictures are kept as the network saw them, the outputs of MOST_READ images are read."""
 
-    def __init__(self, network: PlannedNetwork, pictures: Images, shown: int) -> None:
+    def __init__(self, network: PlannedNetwork, preprocessing: Preprocessing | None, shown: int) -> None:
+        """`preprocessing` is how pictures become the network's input; None: as what is known of the network says."""
         known = conventions_for(network)
         self._task = None if known.task is None else tasks.get(known.task)
-        self._how: Preprocessing | None = pictures.preprocessing or known.preprocessing
+        self._how: Preprocessing | None = preprocessing or known.preprocessing
         self._most = min(shown, MOST_SHOWN)
         layout = picture_layout(picture_or_first(network).shape)
         self._context = tasks.Context(names_of(known.labels), layout and layout[2])
-        self._pictures = pictures
         self._thumbnails: dict[str, str] = {}
         self._read: dict[str, tasks.Result] = {}
         self._vectors: dict[str, Tensor] = {}
         self._count = 0
 
-    @property
-    def images(self) -> Images:
-        """The run's images; the first are kept, smaller, as they are loaded."""
-        return replace(self._pictures, load=self._load)
+    def at(self, pictures: Images) -> Images:
+        """The same images; each is seen as it is loaded."""
+
+        def load(k: int) -> Tensor | ByParameter:
+            self.see(pictures.names[k], image := pictures.load(k))
+            return image
+
+        return replace(pictures, load=load)
+
+    def see(self, file: str, image: Tensor | ByParameter) -> None:
+        """Keep the image, smaller, if it is a picture and one of the first."""
+        wanted = file not in self._read and (file in self._thumbnails or len(self._thumbnails) < self._most)
+        if wanted and self._how is not None and isinstance(image, Tensor) and image.shape == self._how.shape:
+            self._thumbnails[file] = _thumbnail(image, self._how)
 
     @property
     def shown(self) -> list[ShownPicture]:
         """The pictures that were kept and whose outputs were read."""
-        return [ShownPicture(file=file, picture=picture) for file, picture in self._thumbnails.items() if file in self._read]
+        kept = list(self._thumbnails.items())
+        return [ShownPicture(file=file, picture=picture) for file, picture in kept if file in self._read]
 
     def __call__(self, result: ImageResult, outputs: Mapping[str, Tensor]) -> ImageResult:
         """The result with what the network's task reads of the outputs."""
@@ -102,13 +113,6 @@ class Look:
         best = cosines.topk(min(most, len(files) - 1), dim=1)
         return {file: [(files[j], value) for value, j in zip(values, others, strict=True)]
                 for file, values, others in zip(files, best.values.tolist(), best.indices.tolist(), strict=True)}  # fmt: skip
-
-    def _load(self, k: int) -> Tensor | ByParameter:
-        image, file = self._pictures.load(k), self._pictures.names[k]
-        wanted = file not in self._read and (file in self._thumbnails or len(self._thumbnails) < self._most)
-        if wanted and self._how is not None and isinstance(image, Tensor) and image.shape == self._how.shape:
-            self._thumbnails[file] = _thumbnail(image, self._how)
-        return image
 
 
 def _thumbnail(image: Tensor, how: Preprocessing) -> str:

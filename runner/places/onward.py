@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -57,8 +57,9 @@ class Onward:
         machine = self._connection.machine
         return () if machine is None else (machine, *self._connection.beyond)
 
-    def expect(self, results: Mapping[str, TensorHeader]) -> None:
-        """Answers must have these tensors, and what was kept here."""
+    def expect(self, results: Mapping[str, TensorHeader], varying: Collection[str] = ()) -> None:
+        """Answers must have these tensors, the `varying` ones in any size, and what was kept here."""
+        self._connection.varying = varying
         self._connection.expected = {name: TensorSpec(shape=one.shape, dtype=one.dtype) for name, one in results.items()}
 
     def begin(self) -> None:

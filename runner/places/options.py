@@ -18,6 +18,9 @@ from runner.watching.events import Observer
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.tls import Tls
 
+SHOWN = 12
+"""Pictures of a report, unless another number is asked for."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectOptions:
@@ -27,7 +30,7 @@ class ConnectOptions:
     `weights_file` the state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long
     is waited (default: `patient_with` the plan), `access` what the server wants to see. With `adapt`, the cut follows the link by
     the plan's policy. `observers` are told what happens (`runner.watching.events`). `graphs` are of networks traced
-    before.
+    before. The first `shown` pictures are kept, smaller, in the report, for its page.
     """
 
     shape: Shape | Pacer | None = None
@@ -39,6 +42,7 @@ class ConnectOptions:
     adapt: bool = False
     observers: Sequence[Observer] = ()
     graphs: Graphs | None = None
+    shown: int = SHOWN
 
 
 class ConnectKeywords(TypedDict, total=False):
@@ -53,10 +57,7 @@ class ConnectKeywords(TypedDict, total=False):
     adapt: bool
     observers: Sequence[Observer]
     graphs: Graphs | None
-
-
-SHOWN = 12
-"""Pictures of a report, unless another number is asked for."""
+    shown: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,8 +67,8 @@ class RunOptions(ConnectOptions):
     `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how many
     images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. One image runs after another,
     or several are under way (`pipelined`). `progress` is called as the run goes on. Under a codec, `compared` pictures are asked
-    twice more after the run: with the codec and without it. The first `shown` pictures are kept, smaller, in the
-    report, for its page; every output goes into a file in the folder `save_outputs`, if one is named.
+    twice more after the run: with the codec and without it. Every output goes into a file in the folder `save_outputs`, if one is
+    named.
     """
 
     images: Path | None = None
@@ -76,7 +77,6 @@ class RunOptions(ConnectOptions):
     progress: Progress | None = None
     compared: int = COMPARED
     skip_bad_images: bool = False
-    shown: int = SHOWN
     save_outputs: Path | None = None
 
 
@@ -89,7 +89,6 @@ class RunKeywords(ConnectKeywords, total=False):
     progress: Progress | None
     compared: int
     skip_bad_images: bool
-    shown: int
     save_outputs: Path | None
 
 

@@ -23,7 +23,7 @@ from measurement.tracing.calls import Example, call
 from runner.faults.refusal import Refusal, refusing
 from runner.parts.computed import compute_s, computed_on
 from runner.parts.loading import load_planned
-from runner.parts.network import Graphs, builder_here, example_input, outputs_of
+from runner.parts.network import Graphs, builder_here, example_input, outputs_of, varying_outputs
 from runner.parts.part import Crossing, Head, Middle, Tail, made_by
 from runner.parts.split import split_along
 from runner.places.batching import Batches
@@ -36,13 +36,15 @@ from runner.wire.tensors import pack, unpack
 @dataclass(frozen=True)
 class OwnPart:
     """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
-    places make among them. `error` is what the engine's rounding changes, where it rounds."""
+    places make among them. `error` is what the engine's rounding changes, where it rounds; of the results that are `varying` nobody
+    knows the sizes before."""
 
     module: nn.Module
     expected: tuple[TensorHeader, ...]
     scalars: Mapping[str, Any]
     results: tuple[TensorHeader, ...]
     error: float | None = None
+    varying: frozenset[str] = frozenset()
 
 
 def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Example | None = None) -> OwnPart:
@@ -79,6 +81,7 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         assert isinstance(first, Head)
         assert isinstance(part, Middle | Tail)
         results = {path: spec for path, spec in outputs_of(loaded.traced).items() if path not in first.keeps}
+        varying = varying_outputs(loaded.traced)
         hollow = loaded.hollow.part(part)
         del loaded, first
         hollow.fill(part)
@@ -86,7 +89,7 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         placed = computed_on(engine, part, zeros)
         with suppress(Exception):  # zeros in place of what comes may be anything to a layer
             placed(zeros)
-    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results))
+    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), varying=varying)
 
 
 def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
@@ -128,11 +131,13 @@ class ServedPlan:
         self.onward = onward
         if onward is not None:
             assert isinstance(part.module, Middle)
-            onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps})
+            onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps}, part.varying)
         self.request_bytes, self.result_bytes = offsets(part.expected)[1], offsets(part.results)[1]
         if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
             raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
                                    f"{LARGEST_PAYLOAD_BYTES} can be sent")
+        if part.varying:
+            self.result_bytes = LARGEST_PAYLOAD_BYTES
 
     def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
         """Compute; what comes back waits for the answer, where a later place has it. Refusal where that failed, from either."""

@@ -10,8 +10,9 @@ import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from weakref import WeakValueDictionary
 
 from torch import nn
@@ -22,7 +23,7 @@ from measurement.engines import Engine
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import given_by, random_input
 from runner.faults.refusal import Refusal, refusing
-from runner.parts.network import Graphs, build, builder_here, example_input, example_of, trace_checked
+from runner.parts.network import Graphs, build, builder_here, example_input, example_of, trace_checked, varying_outputs
 from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
 from runner.places.onward import Onward
@@ -39,8 +40,17 @@ _NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:
 Built = TypeVar("Built")
 
 
+class _Kept(NamedTuple):
+    """A network that was built, as what it was traced (granularity, whole parts, inputs), its graph and its digest."""
+
+    module: nn.Module
+    asked: tuple[object, ...]
+    traced: TracedNetwork
+    digest: str
+
+
 class Networks:
-    """Builds the networks that peers ask for, and keeps the last few.
+    """Builds the networks that peers ask for, and keeps the last few with their graphs: who comes back waits for neither.
 
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
     for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
@@ -56,7 +66,7 @@ class Networks:
         self._batch, self._batches = batch, WeakValueDictionary[object, Batches]()
         self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
         self._parts = WeakValueDictionary[object, OwnPart]()
-        self._cache: OrderedDict[tuple[str, str], nn.Module] = OrderedDict()
+        self._cache: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._building = threading.Lock()  # seeds and tracing change what all threads share
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
@@ -93,7 +103,8 @@ class Networks:
         part = self._parts.get(key)
         if part is None:
             drawn = given_by(request, {name: random_input(spec, 0) for name, spec in request.input_tensors.items()})
-            part = self._parts[key] = run_once(head, tail, example_of(request), self.engine, drawn)
+            part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
+            self._parts[key] = part
         return part, self._shared(request, head, part.module, codec)
 
     def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
@@ -132,16 +143,21 @@ class Networks:
 
     def _checked(self, request: Open, weights: str) -> TracedNetwork:
         """The network with these weights, from the cache or built, in the cache from now on if it is the plan's."""
-        builder = request.network.builder
-        module = self._cache.get((builder, weights))
+        network, builder = request.network, request.network.builder
+        asked = (request.granularity, network.opaque, request.input_tensors, request.arguments)
+        kept = self._cache.get((builder, weights))
+        if kept is not None and (kept.asked, kept.digest) == (asked, network.digest):
+            self._cache.move_to_end((builder, weights))
+            return kept.traced
+        module = kept.module if kept is not None else None
         if module is None:
             with refusing("refused", f"{builder} cannot be built"):
                 module = build(builder, weights, self._networks)
         # A cached network may be at work for another peer, and tracing takes it apart for a moment.
         with self._computing, refusing("refused", f"{builder} cannot be checked"):
             ours = builder_here(builder, self._networks) in self._networks  # what anybody may ask for must not fill a disk
-            traced = trace_checked(builder, module, request.network, request, request.granularity, self._graphs if ours else None)
-        self._cache[builder, weights] = module
+            traced = trace_checked(builder, module, network, request, request.granularity, self._graphs if ours else None)
+        self._cache[builder, weights] = _Kept(module, asked, traced, network.digest)
         self._cache.move_to_end((builder, weights))
         while len(self._cache) > CACHED_NETWORKS:
             self._cache.popitem(last=False)

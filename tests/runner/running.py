@@ -19,6 +19,7 @@ from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from tests import warm
+from tests.runner.real_networks import EXAMPLES
 
 HERE = Path(__file__).parent
 BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
@@ -27,7 +28,9 @@ BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
 SEEING = tuple(f"runner_networks:{name}" for name in ("masks", "boxes", "embedding", "seen"))
 NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
 WITH_INPUTS = tuple(f"input_networks:{name}" for name in ("bert", "clip", "raft", "conformer", "nested", "unet", "gru"))
-ALLOWED = (*NETWORKS, *WITH_INPUTS, *SEEING, "lmos.exchange:almost_nothing")  # a name costs nothing until it is asked for
+PUBLISHED = tuple(f"real_networks:{name}" for name in EXAMPLES)
+# a name costs nothing until it is asked for
+ALLOWED = (*NETWORKS, *WITH_INPUTS, *PUBLISHED, *SEEING, "hf:tiny_bert", "lmos.exchange:almost_nothing")
 SQUEEZENET = "torchvision:squeezenet1_1"
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip

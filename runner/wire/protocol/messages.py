@@ -174,7 +174,7 @@ class Open(Message):
 
 
 class Ready(Message):
-    """Server: the tail is built, checked and warm. `result_bytes` is the length of every RESULT's payload; `beyond` are the
+    """Server: the tail is built, checked and warm. `result_bytes` is the most that a RESULT's payload may have; `beyond` are the
     machines of the places after this one."""
 
     TYPE = FrameType.READY

@@ -11,12 +11,23 @@ import torch
 
 from lmos_opt.profile import TensorSpec
 from runner.client import server_connection
+from runner.client.reaching import reach
 from runner.client.server_connection import FIRST_PAUSE_S, LONGEST_PAUSE_S, OVER, TRANSITIONS, Change, State
 from runner.errors import LocalProtocolError, PeerError, RunnerError, Unreachable, Untrusted
 from runner.watching.events import Asked, ServerLost, ServerReady
 from runner.wire.protocol import Error, Hello, Infer, Message, Open, Received, Result
 from runner.wire.tensors import pack
-from tests.runner.client.playing import Played, PlayedStream, after, hang_up, honest, question, say_nothing, untrusted
+from tests.runner.client.playing import (
+    TIMEOUTS,
+    Played,
+    PlayedStream,
+    after,
+    hang_up,
+    honest,
+    question,
+    say_nothing,
+    untrusted,
+)
 
 NOBODY = Unreachable("192.0.2.1:7070", "connection refused")
 
@@ -51,6 +62,13 @@ def test_the_docstring_shows_the_table() -> None:
              for state, changes in TRANSITIONS.items()}  # fmt: skip
     assert rows == table
     assert all(changes[Change.CLOSED] is State.CLOSED for changes in TRANSITIONS.values())
+
+
+def test_fault_17_a_server_that_is_asked_has_heard_of_it() -> None:
+    """Else it would begin to build its part when this side has built its own, which takes seconds."""
+    played = Played(after(1, say_nothing))
+    reach(played.connection, "is_asked", TIMEOUTS, may_fail=True)
+    assert [type(message) for message in played.streams.streams[0].heard] == [Hello, Open]
 
 
 def test_the_way_to_an_answer_goes_through_each_state() -> None:

