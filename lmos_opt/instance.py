@@ -249,7 +249,7 @@ class Instance(Document):
     def check_two(self, what: str) -> None:
         """InputError where there are more than two places, of which `what` knows nothing."""
         if len(self.places) > 2:
-            raise InputError(self.name, f"has {len(self.places)} places; {what} of two alone")
+            raise InputError(self.name, f"has {len(self.places)} places; {what} for two places only")
 
     @property
     def _only_hop(self) -> Hop:

@@ -233,7 +233,7 @@ class Plan(Document):
     def check_two(self, source: str, what: str) -> None:
         """InputError where there are more than two places, of which `what` knows nothing."""
         if self.n_places > 2:
-            raise InputError(source, f"has {self.n_places} places; {what} of two alone")
+            raise InputError(source, f"has {self.n_places} places; {what} for two places only")
 
     @property
     def x1(self) -> int:

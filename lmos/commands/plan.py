@@ -57,7 +57,7 @@ def run(request: Request) -> None:
     if output is not None:
         plan.save(output)
     if plot is not None:
-        asked.instance.check_two("pictures of plans are")
+        asked.instance.check_two("pictures of plans are made")
         from lmos_opt.plots.graph import save_graph_plot
 
         save_graph_plot(asked.instance, plan.edge_layers, plot)

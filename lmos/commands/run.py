@@ -58,7 +58,7 @@ class Request:
 
 
 class ImagesLost(LmosError):
-    """The run came to its end, and some images did not."""
+    """The run has ended, and some images have no result."""
 
 
 class Interrupted(LmosError):

@@ -120,7 +120,7 @@ def memory_policy(
 def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
            solver: str | Solver) -> list[LatencyLine]:  # fmt: skip
     """The lines of all splits, or of those that are on a front at some place; see the module's text."""
-    instance.check_two("policies are")
+    instance.check_two("policies are made")
     solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
     whole = frozenset(instance.names)
     if instance.is_chain:

@@ -59,7 +59,7 @@ def neurosurgeon(instance: Instance) -> tuple[str, ...]:
 
     It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
     """
-    instance.check_two("Neurosurgeon cuts between places,")
+    instance.check_two("Neurosurgeon's cuts are defined")
     if not instance.is_chain:
         before = [set(instance.inputs), *({name} for name in instance.names)]
         branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != before[k])

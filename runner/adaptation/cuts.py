@@ -51,7 +51,7 @@ class Choice:
     @classmethod
     def of(cls, plan: Plan) -> Choice:
         """A plan's policy, and the plan's own cut. InputError where the plan has no policy, or one of too many cuts."""
-        plan.check_two("--adapt", "policies are")
+        plan.check_two("--adapt", "policies are made")
         policy = plan.policy
         if policy is None:
             raise InputError("--adapt", "the plan has no policy to follow; lmos plan --policy 1Mbps..200Mbps writes one into it")

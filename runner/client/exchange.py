@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from lmos_opt.profile import TensorSpec
+from lmos_opt.units import counted
 from measurement.codecs import Codec
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
@@ -113,7 +114,7 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
     """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
     kept = kept or {}
     if not (result.t_decode_s <= result.t_server_s and result.span_s <= exchange_s) or not (outputs or kept):
-        raise RunnerError(where, f"the server reports {len(outputs)} outputs and {result.span_s} s of work "
+        raise RunnerError(where, f"the server reports {counted(len(outputs), 'output')} and {result.span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
     received_bytes = sum(tensor.nbytes for tensor in outputs.values())
     return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes,

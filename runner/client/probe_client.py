@@ -17,7 +17,7 @@ from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
 
 @cache
 def _noise() -> memoryview:
-    """Bytes for probes: random, since a link that compresses would carry zeros in no time."""
+    """Bytes for probes: random ones, because a link that compresses would carry zeros in no time."""
     return memoryview(os.urandom(LARGEST_PROBE_BYTES))
 
 

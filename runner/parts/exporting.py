@@ -106,7 +106,7 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")
     network = check_runnable(plan, "plan")
-    plan.check_two("plan", "exports are")
+    plan.check_two("plan", "exports are made")
     if to == "onnx":
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)

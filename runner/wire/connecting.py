@@ -26,7 +26,7 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
         host, port = text, str(default_port)
     host = host.removeprefix("[").removesuffix("]")
     if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InputError("address", f"{text!r} is not HOST:PORT, such as 127.0.0.1:7070")
+        raise InputError("address", f"{text!r} is not HOST:PORT, such as 127.0.0.1:7070, with a port from 0 to 65535")
     return host, int(port)
 
 

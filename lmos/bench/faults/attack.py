@@ -62,55 +62,55 @@ class _Attacker:
             writer.transport.abort()
 
     async def knock(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Come and go."""
+        """Connect, and close at once."""
         return "left"
 
     async def reset(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Come and go rudely, in the middle of a greeting."""
+        """Begin a greeting, and reset the connection in the middle of it."""
         writer.write(self._hello[: rng.randrange(len(self._hello) + 1)])
         await writer.drain()
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return "left"
 
     async def linger(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Hold a place with half a greeting, a byte at a time."""
+        """Send half a greeting, a byte at a time, and stay."""
         for byte in self._hello[:10]:
             writer.write(bytes([byte]))
             await asyncio.sleep(_LINGER_S / 10)
         return "left"
 
     async def noise(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Bytes of no meaning, or of another protocol's."""
+        """Send random bytes, or those of another protocol."""
         others = (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", _CLIENT_HELLO, b"LMOS\x01" + bytes(27))
         return await self._say(rng.choice((*others, rng.randbytes(rng.randrange(1, 5000)))), reader, writer)
 
     async def tamper(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """A conversation that was tampered with."""
+        """Send a conversation that was tampered with."""
         kept = rng.randrange(3)
         return await self._say(b"".join(self._frames[:kept]) + tampered(rng, self._frames[kept:], self._every), reader, writer)
 
     async def boast(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Lengths that ask for all the memory there is."""
+        """Send lengths that ask for all memory."""
         kind, length = rng.choice(list(FrameType)), rng.choice((10**6, 2**30, 2**40, 2**64 - 1))
         header = b"x" * rng.choice((2, 2**10, 2**20))
         return await self._say(self._hello + encode_prefix(kind, header, length) + header + rng.randbytes(10_000), reader, writer)
 
     async def demand(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Code to run, or a network that is none of this server's."""
+        """Ask for code to be run, or for a network that this server does not have."""
         return await self._say(self._hello + rng.choice((self._stolen, self._unknown)), reader, writer)
 
     async def flood(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """More questions than may wait, and no ear for the answers."""
+        """Ask more questions than may wait, and read no answer."""
         probe = _frame(Probe(id=1, probe_bytes=0, echo_bytes=2**22))
         return await self._say(self._hello + b"".join(rng.choice((_frame(Ping(id=k)), probe)) for k in range(20)), reader, writer)
 
     async def misuse(self, rng: random.Random, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """The right network, opened as it should be, and tensors that are not the cut's."""
+        """Open the right network as an edge does, and send tensors that are not the cut's."""
         infer = _frame(Infer(id=1, tensors=(), scalars={"size": 2**40}))
         return await self._say(self._hello + self._open + infer, reader, writer)
 
     async def _say(self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> str:
-        """Say it all, say that it was all, and listen to the end."""
+        """Send everything, shut the sending side, and read to the end."""
         try:
             async with asyncio.timeout(HANG_S):
                 writer.write(data)
@@ -134,7 +134,7 @@ DEEDS = tuple(deed for deed, _ in _DEEDS)
 
 @dataclass
 class Attacked:
-    """What came of some connections."""
+    """How some connections ended."""
 
     connections: int
     ends: Counter[str] = field(default_factory=Counter)

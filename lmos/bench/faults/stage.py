@@ -97,12 +97,12 @@ class ServerProcess:
         self._process.send_signal(number)
 
     def later(self, seconds: float, do: Callable[[], None]) -> None:
-        """Do it after a while, unless the block has ended by then."""
+        """Call a function after some seconds, unless the block has ended by then."""
         self._later = threading.Timer(seconds, do)
         self._later.start()
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill the process (SIGKILL)."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
@@ -110,7 +110,7 @@ class ServerProcess:
             self._process.stdout.close()
 
     def end(self) -> int:
-        """End it as an operator does; the exit code."""
+        """End the process as an operator does (SIGTERM), and return its exit code."""
         self.signal(signal.SIGTERM)
         assert self._process is not None
         return self._process.wait(_STOP_S)

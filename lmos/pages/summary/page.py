@@ -35,7 +35,7 @@ _STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "l
 
 @dataclass(frozen=True)
 class Table:
-    """Text in rows; `numbers` are the columns that stand right."""
+    """Text in rows; `numbers` are the columns that are right-aligned."""
 
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]

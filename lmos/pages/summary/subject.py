@@ -96,7 +96,7 @@ def _of_front(file: Path, front: Front, source: str | None, options: Options, me
 
 
 def _of_plan(file: Path, plan: Plan, report: RunReport | None, source: str | None) -> Subject:
-    plan.check_two(str(file), "pages are")
+    plan.check_two(str(file), "pages are made")
     setting, model = plan.setting, plan.setting.memory_model
     found = source if source is not None else _bundled(plan)
     if found is None:
