@@ -77,3 +77,14 @@ def test_what_is_no_workload_is_refused():
     with pytest.raises(InputError, match=r"together\[0\]\[1\]: 'n9' names no layer"):
         Workload.from_dict({**TOY, "together": [["n1", "n9"]]})
     assert main(["bench", "placement", "--places", "2,x"]) == 2
+
+
+def test_a_command_out_of_time_prints_and_writes_what_is_proved(tmp_path, capsys):
+    Workload.from_dict(TOY).instance(3).save(tmp_path / "toy.json")
+    arguments = ["front", str(tmp_path / "toy.json"), "--objectives", "load", "--time-limit", "0s"]
+    assert main([*arguments, "-o", str(tmp_path / "front.json")]) == 1
+    out, err = capsys.readouterr()
+    assert "1 non-dominated split" in out
+    assert "proved: no load below 2.600 s (3.85% from what was found)" in " ".join(out.split())
+    assert "incomplete: the time limit of 0 s is reached" in err
+    assert json.loads((tmp_path / "front.json").read_text())["bound"] == pytest.approx(2.6)
