@@ -87,7 +87,7 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
 def instance_of(source: Instance | NetworkProfile, options: Options, codec: SizesTensors | None = None) -> Instance:
     """The instance of a source under the options; an instance file's own numbers stand where no option is given.
 
-    `codec` is what crossing tensors are sent with. InputError for one where an instance file does not have its numbers.
+    `codec` is what crossing tensors are sent with. InputError for a codec of which an instance file has no numbers.
     """
     if isinstance(source, NetworkProfile):
         return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
@@ -139,14 +139,14 @@ def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str
 
 
 def needs_measured_codec(profile: NetworkProfile, codec: SizesTensors | None, options: Options) -> bool:
-    """Whether the sizes or times of a codec must be measured on this machine, and the profile has none."""
+    """Whether the profile lacks a codec's sizes or times, and these must be measured on this machine."""
     if codec is None or codec.name == RAW or codec.name in (profile.codecs or {}):
         return False
     return LOCAL in options.devices or any(codec.sent_bytes(spec) is None for spec in profile.input_tensors.values())
 
 
 def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:
-    """Whether times measured on this machine are asked for, or needed by a device's cost model, and the source has none."""
+    """Whether the source lacks times measured on this machine, and they are asked for or a device's cost model needs them."""
     if not isinstance(source, NetworkProfile) or source.is_timed:
         return False
     return any(needs_local_times_of(device) for device in options.devices)

@@ -5,8 +5,9 @@ box method", INFORMS J. Computing 27 (2015). A box lies between two neighbouring
 is best in i is looked for in the half nearer to the best j, then what is best in j among all that is better in i than
 that. So a run that is cut short has points all along the front, where Algorithm 1 has one end of it.
 
-For real values (ours): where a box is halved decides the order of the points and nothing else, since the second search
-is not bounded by it; a box too flat to be halved above the values' resolution has the second search alone. Every search
+For real values (our addition): the height at which a box is halved decides only the order of the points, because it does not
+bound the second search; where the halves of a box would be smaller than the values' resolution, only the second search is done.
+Every search
 has an end of its box for a witness, so none is infeasible, and a solver that says so is not believed.
 """
 

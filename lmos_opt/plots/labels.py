@@ -95,7 +95,7 @@ def _within(box: Bbox, room: Bbox) -> bool:
 
 
 def _marks(ax: Any, pixels: float) -> NDArray[np.float64]:
-    """What texts had better not cover: every mark, and places along the lines that join marks.
+    """What texts should not cover: every mark, and places along the lines that join marks.
 
     Returns x, y and half the size in pixels, shape (marks, 3).
     """

@@ -1,4 +1,4 @@
-"""One look for all pictures: colours that stay apart for everybody, units people read, and how a picture becomes a file."""
+"""One look for all pictures: colours that everybody can tell apart, units that people read, and how a picture becomes a file."""
 
 from __future__ import annotations
 

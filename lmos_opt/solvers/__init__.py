@@ -138,7 +138,7 @@ def names() -> list[str]:
 
 
 def get(solver: str | Solver) -> Solver:
-    """A solver as it is, or by its name."""
+    """The solver of a name; a Solver is returned unchanged."""
     if not isinstance(solver, str):
         return solver
     if solver not in names():
