@@ -30,8 +30,7 @@ def test_that_starts_what_does_not_end():
 pytestmark = [pytest.mark.process, pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="Linux tells environments")]
 
 
-@pytest.mark.parametrize("how", ["failed", "INT", "TERM", "KILL"])
-@pytest.mark.parametrize("workers", ["0", "1"])
+@pytest.mark.parametrize(("how", "workers"), [("failed", "1"), ("INT", "0"), ("INT", "1"), ("TERM", "0"), ("KILL", "1")])
 def test_a_run_of_tests_leaves_no_process(how: str, workers: str, tmp_path: Path) -> None:
     """SIGINT is ignored by the shell that calls it, as by one that was started in the background; the run heeds it all the same."""
     (tmp_path / "conftest.py").write_text(CONFTEST)

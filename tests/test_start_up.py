@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-
-import pytest
+from functools import cache
 
 HEAVY = {"highspy", "matplotlib", "networkx", "numpy", "pandas", "plotly", "pyarrow", "pydantic", "pyomo", "torch", "torchvision"}
 LIST_MODULES = "import json, sys; sys.stderr.write('\\n' + json.dumps(sorted(sys.modules)))"
@@ -14,33 +13,31 @@ LIST_MODULES = "import json, sys; sys.stderr.write('\\n' + json.dumps(sorted(sys
 
 def loaded_by(program: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after the program, less those that it always has."""
-    empty, found = ({*json.loads(run(text).splitlines()[-1])} for text in ("", program))
-    return found - empty
+    return loaded_after(program) - loaded_after("")
 
 
-def run(program: str) -> str:
+@cache
+def loaded_after(program: str) -> set[str]:
     done = subprocess.run([sys.executable, "-c", f"{program}\n{LIST_MODULES}"], capture_output=True, text=True, check=True)
-    return done.stderr
+    return {*json.loads(done.stderr.splitlines()[-1])}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["--version"]], ids=" ".join)
-def test_help_loads_nothing_heavy(arguments):
-    loaded = loaded_by(f"from lmos.cli import main\nmain({arguments!r})")
+def test_help_loads_nothing_heavy():
+    loaded = loaded_by("from lmos.cli import main\nmain(['--help'])\nmain(['--version'])")
     assert "lmos.cli" in loaded
     assert not loaded & HEAVY
 
 
-@pytest.mark.parametrize("command", ["profile", "front", "plan", "policy", "serve", "run", "demo"])
-def test_help_of_a_command_loads_none_of_its_code(command):
-    loaded = loaded_by(f"from lmos.cli import main\nmain([{command!r}, '--help'])")
+def test_help_of_a_command_loads_none_of_its_code():
+    commands = ["profile", "front", "plan", "policy", "serve", "run", "demo"]
+    loaded = loaded_by(f"from lmos.cli import main\nfor command in {commands}:\n    main([command, '--help'])")
     assert not loaded & (HEAVY - {"pydantic"})  # typer itself reads parameters with pydantic where it is installed
     assert not [name for name in loaded if name.startswith("lmos.commands")]
 
 
-@pytest.mark.parametrize("package", ["lmos_opt", "measurement", "runner", "lmos"])
-def test_importing_a_package_loads_nothing_heavy(package):
-    loaded = loaded_by(f"import {package}")
-    assert package in loaded
+def test_importing_the_packages_loads_nothing_heavy():
+    loaded = loaded_by("import lmos_opt, measurement, runner, lmos")
+    assert {"lmos_opt", "measurement", "runner", "lmos"} <= loaded
     assert not loaded & (HEAVY | {"socket"})
 
 

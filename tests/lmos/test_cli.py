@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from lmos.cli import main
+from tests import warm
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
 
@@ -131,7 +132,7 @@ def test_a_folder_and_a_missing_file(folder, capsys):
 @pytest.mark.parametrize("name", ["negative", "deep nesting", "not utf-8"])
 def test_bad_files_in_a_real_process(name, folder):
     (folder / "bad.json").write_bytes(BAD_FILES[name][0])
-    done = subprocess.run([*LMOS, "front", "bad.json", "-o", "out.json"], capture_output=True, text=True, check=False)
+    done = warm.run([*LMOS, "front", "bad.json", "-o", "out.json"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert BAD_FILES[name][1] in done.stderr
     assert listed(folder) == ["bad.json"]
