@@ -204,7 +204,7 @@ def test_any_split_into_chunks_gives_the_same_events(data: st.DataObject) -> Non
     cut=st.none() | st.floats(0, 1),
     seal=st.booleans(),
 )
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_mutated_bytes_are_valid_events_or_the_peers_fault(
     state: State, where: list[tuple[float, int]], cut: float | None, seal: bool
 ) -> None:
@@ -414,7 +414,7 @@ def bits(tensor: Tensor) -> bytes:
 
 
 @given(st.lists(dense_tensors(), max_size=4))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_tensors_of_every_dtype_and_order_come_back_bit_equal(tensors: list[Tensor]) -> None:
     named = {f"t.{k}": tensor for k, tensor in enumerate(tensors)}
     message, payload = tensors_message(Infer, named, scalars={})
