@@ -16,7 +16,7 @@ pytest.importorskip("ipykernel")
 
 pytestmark = pytest.mark.docs
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "docs" / "notebooks").glob("*.ipynb"))
-LIMIT_S = 60
+LIMIT_S = 300
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

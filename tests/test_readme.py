@@ -36,6 +36,7 @@ pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link)
+PATIENCE_S = 600  # of a command that hangs; on a busy machine all take long
 LEFT_OUT = ("make ", "pip ", ". .venv")
 BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -94,7 +95,7 @@ class Reader:
             assert (self.folder / name).stat().st_size > 0
 
     def run(self, command: list[str]) -> str:
-        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=120,
+        done = subprocess.run(command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S,
                               check=False)  # fmt: skip
         assert done.returncode == 0, f"{command[-1]}\n{done.stderr}"
         return done.stdout
