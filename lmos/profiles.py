@@ -49,6 +49,9 @@ def make_profile(builder: str, weights: str, granularity: Granularity, inputs: I
         said = conventions_of(builder, weights, picture_or_first(traced)).model_dump(exclude_none=True)
         source = NetworkSource(builder=builder, weights=weights, digest=hollow.digest(traced.structure), opaque=tuple(opaque),
                                **said)  # fmt: skip
+        origin, place = get(builder)
+        for line in origin.remarks(place):
+            tell_user(line)
         for name, reason in traced.opaque.items():
             tell_user(f"{name} stays whole, as one layer: {reason}")
         profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)

@@ -85,6 +85,11 @@ class Source:
         del module
         raise InputError(name, "nothing says what it takes; say it with --input")
 
+    def remarks(self, name: str) -> tuple[str, ...]:
+        """What is done to the network that a user may not expect; a line each."""
+        del name
+        return ()
+
     def conventions(self, name: str, tensor: TensorSpec) -> Conventions:
         """What is known of the network beyond its layers, for an input of this shape and dtype."""
         del name, tensor

@@ -29,6 +29,7 @@ _SAMPLES = 16_000
 """In an example of sound: a second."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 _SHOWN = 3
+_NO_CACHE = "its cache, the text so far (past_key_values), is switched off: each call reads the whole text"
 _TASKS = {"ForObjectDetection": "boxes", "ForSemanticSegmentation": "masks", "ForImageClassification": "classes",
           "ForSequenceClassification": "classes"}
 """By how the class of a network ends."""
@@ -91,6 +92,14 @@ class Transformers(Source):
             raise InputError(f"hf:{name}", f"nothing says what a {type(module).__name__} takes; say it with --input")
         return found
 
+    def remarks(self, name: str) -> tuple[str, ...]:
+        """That a cache is switched off, for a network that has one."""
+        configuration = _as_written(name)
+        kind = _class_of(name, configuration)
+        caches = any(getattr(part, "use_cache", None) for part in _parts(configuration))
+        decodes = configuration.is_encoder_decoder or kind.can_generate() or getattr(configuration, "is_decoder", True)
+        return (_NO_CACHE,) if caches and decodes else ()
+
     def conventions(self, name: str, tensor: TensorSpec) -> Conventions:
         """What the folder's configurations of the network and of its pictures say."""
         pictures, network = (_object(Path(name, file)) for file in ("preprocessor_config.json", "config.json"))
@@ -114,7 +123,7 @@ def _object(path: Path) -> dict[str, Any]:
     return data if isinstance(data, dict) else {}
 
 
-def _configuration(name: str) -> Any:
+def _as_written(name: str) -> Any:
     import transformers
 
     path = Path(name)
@@ -132,7 +141,12 @@ def _configuration(name: str) -> Any:
         raise InputError(f"hf:{name}", f"its config.json has the model_type {data.get('model_type')!r}, which this transformers "
                                        f"({transformers.__version__}) does not have{own}")  # fmt: skip
     with _saying(name):
-        found = transformers.AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=False)
+        return transformers.AutoConfig.from_pretrained(name, local_files_only=True, trust_remote_code=False)
+
+
+def _configuration(name: str) -> Any:
+    """The folder's configuration, for a network that returns tensors by their names and no cache."""
+    found = _as_written(name)
     for part in _parts(found):  # a cache is the text so far, for the next word: it is no tensor that could cross
         if getattr(part, "use_cache", None):
             part.use_cache = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property, partial
 from typing import Any, NamedTuple
 
@@ -204,7 +204,7 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
     for leaf in tree_leaves(output):
         if not isinstance(leaf, Tensor | int | float | str | None):
             raise UntraceableError(name, [f"its output holds a {type(leaf).__name__}; expected tensors, alone or in tuples, lists, "
-                                          "dictionaries or named tuples: wrap it in a module that returns these"])  # fmt: skip
+                                          f"dictionaries or named tuples: {_way_out(leaf)}"])  # fmt: skip
         if isinstance(leaf, Tensor) and (wrong := unusual(leaf)) is not None:
             raise UntraceableError(name, [f"its output holds a tensor that cannot be sent, {wrong}; let it return plain ones"])
     if not any(isinstance(leaf, Tensor) for leaf in tree_leaves(output)):
@@ -266,6 +266,14 @@ def _ranges(kept: Any, shapes: Mapping[str, torch.Size]) -> dict[str, ShapeRange
     except (TypeError, KeyError, ValueError):
         return _alone(shapes)
     return found if holds else _alone(shapes)
+
+
+def _way_out(value: object) -> str:
+    """What a user can do about a value in a network's output that hides its tensors."""
+    if is_dataclass(value):
+        return f"make the class known by torch.export.register_dataclass({type(value).__name__})"
+    cached = "switch the cache off (use_cache=False), or " if "Cache" in type(value).__name__ else ""
+    return f"{cached}wrap it in a module that returns these"
 
 
 def _faithful_graph(

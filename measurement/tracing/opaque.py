@@ -6,10 +6,11 @@ and what it returns must be tensors and plain numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+import torch
 from torch import Tensor, fx, nn
 from torch.fx.proxy import Scope, ScopeContextManager
 from torch.utils._pytree import tree_leaves
@@ -24,6 +25,8 @@ whatever is smaller than the network."""
 _Seen = TypeVar("_Seen")
 NAMED = "it was named"
 """Why a part is whole that somebody named."""
+_COUNTS = ("chunks", "split_size", "split_size_or_sections")
+"""What the arguments are called that say into how many pieces, or how large ones."""
 _PLAIN = (Slot, Tensor, int, float, str, bytes, complex, type(None))
 
 
@@ -59,6 +62,18 @@ class KeepingTracer(fx.Tracer):
         """Whether torch.fx keeps it whole, or it was named."""
         return module_qualified_name in self.keep.named or super().is_leaf_module(m, module_qualified_name)
 
+    def proxy(self, node: fx.Node) -> fx.Proxy:
+        """The stand-in for what a node computes."""
+        return _StandIn(node, self)
+
+    def iter(self, obj: fx.Proxy) -> Iterator[Any]:
+        """The pieces of a tensor whose number the call says; torch.fx follows no other loop over what it does not know."""
+        count = _pieces(obj.node)
+        if count is None:
+            found: Iterator[Any] = super().iter(obj)
+            return found
+        return iter([obj[k] for k in range(count)])
+
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the part returns: of its own code, or a stand-in for it."""
         path = self.path_of_module(m)
@@ -91,6 +106,24 @@ class KeepingTracer(fx.Tracer):
                 break
             if node.op not in {"get_attr", "placeholder"}:
                 self.graph.erase_node(node)
+
+
+class _StandIn(fx.Proxy):
+    """Knows its length where it stands for a number of pieces; `list` asks for that."""
+
+    def __len__(self) -> int:
+        count = _pieces(self.node)
+        return super().__len__() if count is None else count
+
+
+def _pieces(node: fx.Node) -> int | None:
+    """Into how many pieces a tensor is cut by what the node calls; None where its shape says that, or it is no such call."""
+    if node.target not in {"chunk", torch.chunk, "split", torch.split}:
+        return None
+    said = node.args[1] if len(node.args) > 1 else next((node.kwargs[key] for key in _COUNTS if key in node.kwargs), None)
+    if isinstance(said, tuple | list):
+        return len(said)
+    return said if isinstance(said, int) and node.target in {"chunk", torch.chunk} else None
 
 
 class HiddenValueError(Exception):

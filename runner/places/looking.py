@@ -10,6 +10,7 @@ from dataclasses import replace
 import torch
 from PIL import Image
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from lmos_opt.plan import PlannedNetwork, picture_or_first
 from lmos_opt.preprocessing import Preprocessing, picture_layout
@@ -59,8 +60,11 @@ class Look:
     def see(self, file: str, image: Tensor | ByParameter) -> None:
         """Keep the image, smaller, if it is a picture and one of the first."""
         wanted = file not in self._read and (file in self._thumbnails or len(self._thumbnails) < self._most)
-        if wanted and self._how is not None and isinstance(image, Tensor) and image.shape == self._how.shape:
-            self._thumbnails[file] = _thumbnail(image, self._how)
+        how = self._how
+        if wanted and how is not None:
+            picture = next((one for one in _tensors_of(image) if one.shape == how.shape), None)
+            if picture is not None:
+                self._thumbnails[file] = _thumbnail(picture, how)
 
     @property
     def shown(self) -> list[ShownPicture]:
@@ -113,6 +117,11 @@ class Look:
         best = cosines.topk(min(most, len(files) - 1), dim=1)
         return {file: [(files[j], value) for value, j in zip(values, others, strict=True)]
                 for file, values, others in zip(files, best.values.tolist(), best.indices.tolist(), strict=True)}  # fmt: skip
+
+
+def _tensors_of(image: Tensor | ByParameter) -> list[Tensor]:
+    """What the network is called with: a picture may stand in a list, as detectors take it, or beside other inputs."""
+    return [leaf for leaf in tree_leaves(dict(image) if isinstance(image, dict) else image) if isinstance(leaf, Tensor)]
 
 
 def _thumbnail(image: Tensor, how: Preprocessing) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 MOST = 50
 """Boxes that are kept of an image, the surest."""
 DRAWN = 20
+DRAWN_FEW = 5
+"""Whether they are sure or not."""
 SURE = 0.5
 
 
@@ -49,7 +51,7 @@ class Boxes(Result):
     @property
     def entries(self) -> Sequence[Entry]:
         """Those that are drawn, and what is said of the others."""
-        found = [Entry(box.name, f"{100 * box.score:.0f} %", self._colour(box)) for box in self.boxes[:DRAWN]]
+        found = [Entry(box.name, f"{100 * box.score:.0f} %", self._colour(box)) for box in self._drawn]
         rest = self.count - len(found)
         return [*found, *([Entry("not drawn", str(rest))] if rest > 0 else []),
                 *([Entry("without numbers", str(self.broken))] if self.broken else [])]  # fmt: skip
@@ -57,7 +59,13 @@ class Boxes(Result):
     @property
     def frames(self) -> Sequence[Frame]:
         """The surest, the surest on top, kept within the picture."""
-        return [frame for box in reversed(self.boxes[:DRAWN]) if (frame := self._frame(box)) is not None]
+        return [frame for box in reversed(self._drawn) if (frame := self._frame(box)) is not None]
+
+    @property
+    def _drawn(self) -> Sequence[Box]:
+        """The sure ones, and others while they are few."""
+        sure = sum(box.score >= SURE for box in self.boxes[:DRAWN])
+        return self.boxes[: max(sure, DRAWN_FEW)]
 
     def _frame(self, box: Box) -> Frame | None:
         high, wide = (max(side, 1) for side in self.size)

@@ -193,3 +193,12 @@ def test_conventions_are_what_the_configurations_say(tmp_path):
     assert (found.labels, found.task) == (("cat", "dog"), "classes")
     assert found.preprocessing is not None
     assert found.preprocessing.mean == (0.5, 0.5, 0.5)
+
+
+@pytest.mark.parametrize(("configuration", "said"), [(GPT2, 1), (BERT, 0), ({**BERT, "is_decoder": True}, 1)])
+def test_a_cache_that_is_switched_off_is_said(tmp_path, configuration, said):
+    pytest.importorskip("transformers")
+    source, _ = get("hf:x")
+    remarks = source.remarks(str(folder(tmp_path, configuration)))
+    assert len(remarks) == said
+    assert all("past_key_values" in line for line in remarks)

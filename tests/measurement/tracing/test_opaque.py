@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
+import measurement.tracing
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement import UntraceableError, profile_network, trace_network
@@ -151,3 +152,29 @@ def test_a_detector_is_split_inside_its_backbone():
         found = tree_leaves(tail(head(*example)))
     assert len(expected) == len(found) == 3
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))
+
+
+class Pieces(nn.Module):
+    """Loops over the pieces of a tensor, as many as its code says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        found = list(x.chunk(2, 1))
+        found.extend(torch.split(x, (1, 3), dim=1))
+        return torch.cat([k * piece for k, piece in enumerate([*found, *x.chunk(chunks=4, dim=1)])], 1)
+
+
+def test_a_loop_over_pieces_whose_number_is_said_is_followed_by_torch_fx(monkeypatch):
+    monkeypatch.setattr(measurement.tracing, "capture_batches_with_export", None)
+    traced = trace_network(Pieces(), torch.rand(1, 4))
+    x = torch.rand(3, 4)
+    assert torch.equal(traced.graph_module(x), Pieces()(x))
+    assert not traced.opaque
+
+
+def test_fewer_pieces_than_were_asked_for_are_left_to_torch_export():
+    class Five(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.stack([piece.sum() for piece in x.chunk(5, 1)])
+
+    traced = trace_network(Five(), torch.rand(1, 6))
+    assert torch.equal(traced.graph_module(torch.ones(1, 6))[0], torch.full((3,), 2.0))

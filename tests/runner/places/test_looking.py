@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from lmos_opt.preprocessing import plain_preprocessing
+from measurement.tracing.calls import ByParameter
 from runner.images import Images, find_images
 from runner.places.edge import run_plan
 from runner.places.looking import MOST_READ, Look
@@ -82,3 +83,15 @@ def test_outputs_that_are_not_what_they_were_end_nothing(plans: Plans) -> None:
         one = look(result("a.png"), odd)
         assert one.result is not None
         assert one.result.task == "tensors"
+
+
+def test_a_picture_in_a_list_of_pictures_is_shown_as_any_other(plans: Plans) -> None:
+    network = network_of(plans(0))
+    how = plain_preprocessing((3, 8, 6), "float32")
+    images = Images("lists", ["a.png", "b.png"], lambda k: ByParameter(images=[torch.rand(3, 8, 6)], ids=torch.zeros(3)), how)
+    look = Look(network, images, 2)
+    for k, file in enumerate(images.names):
+        look.images.load(k)
+        look(result(file), {"output": torch.zeros(1, 10)})
+    assert [one.file for one in look.shown] == ["a.png", "b.png"]
+    assert Image.open(io.BytesIO(b64decode(look.shown[0].picture))).size == (6, 8)
