@@ -20,6 +20,7 @@ from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.units import counted
 from measurement.networks import build_network, network_digest, parse_builder
 from measurement.profiling import profile_network
+from measurement.sources import example_of
 from measurement.tracing import trace_network
 
 PAPER = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
@@ -27,17 +28,21 @@ PAPER = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 OTHERS = (
     "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3", "mnasnet0_5", "mnasnet1_0",
     "mobilenet_v3_large", "mobilenet_v3_small", "regnet_y_400mf", "resnet18", "resnet34", "resnet50", "resnext50_32x4d",
-    "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1", "vgg11", "vit_b_16",
+    "shufflenet_v2_x0_5", "shufflenet_v2_x1_0", "squeezenet1_0", "squeezenet1_1", "vgg11", "vit_b_16", "efficientnet_v2_s",
+    "resnet101", "swin_t", "deeplabv3_mobilenet_v3_large", "lraspp_mobilenet_v3_large", "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "ssdlite320_mobilenet_v3_large",
 )  # fmt: skip
-"""Further torchvision classifiers, bundled at granularity `module` as NAME.json."""
-_WEIGHTS = {"squeezenet1_1": "bundled:squeezenet1_1"}
+"""Further networks of torchvision (classifiers, then for masks and boxes), bundled at granularity `module` as NAME.json."""
 _SIDE = {"inception_v3": 299}
+"""Of pictures, where it is not what the source says of a network with any weights."""
+_WEIGHTS = {"squeezenet1_1": "bundled:squeezenet1_1"}
 
 
 def bundle_profiles(name: str) -> Iterator[tuple[str, NetworkProfile]]:
     """The files of one torchvision network, without `.json`, and the profile that belongs in each."""
-    builder, weights, side = parse_builder(name), _WEIGHTS.get(name, "seeded:0"), _SIDE.get(name, 224)
-    module, example = build_network(builder, weights), torch.zeros(1, 3, side, side)
+    builder, weights = parse_builder(name), _WEIGHTS.get(name, "seeded:0")
+    module = build_network(builder, weights)
+    example = torch.zeros(1, 3, _SIDE[name], _SIDE[name]) if name in _SIDE else example_of(builder, module)
     digest = network_digest(module, trace_network(module, example).structure)
     network = NetworkSource(builder=builder, weights=weights, digest=digest)
     views: dict[str, Granularity] = {f"{name}.module": "module", name: "paper"} if name in PAPER else {name: "module"}

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _SCAN = b"\xff\xda"
 """Begins a scan; entropy-coded bytes do not have it. Many scans over few bytes would keep a decoder busy."""
+_OTHERS = "choose raw, fp16, int8 or zstd"
+"""For what a JPEG cannot hold."""
 
 
 class Jpeg(Codec):
@@ -44,11 +46,12 @@ class Jpeg(Codec):
     def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
         """With the network's own normalisation of pictures; InputError where it takes none."""
         if tensor is None:
-            raise InputError(self.name, f"is for networks that take one picture alone; {network.builder} takes several inputs")
+            raise InputError(self.name, f"is for networks that take one picture alone; {network.builder} takes several inputs; "
+                                        f"{_OTHERS}")  # fmt: skip
         shape = tensor.shape
         if len(shape) != 4 or shape[0] != 1 or shape[1] not in (1, 3) or tensor.dtype != "float32":
             raise InputError(self.name, f"is for networks that take one picture; {network.builder} takes "
-                                        f"{'x'.join(map(str, shape))} {tensor.dtype}")  # fmt: skip
+                                        f"{'x'.join(map(str, shape))} {tensor.dtype}; {_OTHERS}")  # fmt: skip
         from measurement.networks.preprocessing import normalisation_for
 
         found = self.__class__("jpeg", str(self.quality))

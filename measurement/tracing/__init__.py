@@ -200,7 +200,8 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
         raise InputError(name, f"fails on {probe.shapes}: {first_line(error)}") from error
     if changed := watch.changed():
         raise UntraceableError(name, [f"its forward changes its own parameters or buffers in eval mode ({changed}); let it return "
-                                      "what it would keep, and keep that outside"])  # fmt: skip
+                                      "what it would keep, and keep that outside; where only its first call does so, call it "
+                                      "once before"])  # fmt: skip
     for leaf in tree_leaves(output):
         if not isinstance(leaf, Tensor | int | float | str | None):
             raise UntraceableError(name, [f"its output holds a {type(leaf).__name__}; expected tensors, alone or in tuples, lists, "

@@ -149,7 +149,9 @@ _FREE = """
     _weight_norm _weight_norm_interface where xlogy zero zeros zeros_like
 """
 _QUANTIZED_FREE = "embedding_4bit embedding_bag_4bit embedding_bag_byte embedding_byte"
-FREE = frozenset({f"aten.{name}" for name in _FREE.split()} | {f"quantized.{name}" for name in _QUANTIZED_FREE.split()})
+_TORCHVISION_FREE = "nms roi_align roi_pool"
+FREE = frozenset({f"aten.{name}" for name in _FREE.split()} | {f"quantized.{name}" for name in _QUANTIZED_FREE.split()}
+                 | {f"torchvision.{name}" for name in _TORCHVISION_FREE.split()})  # fmt: skip
 """Operations without multiply-accumulates, by the convention above. In-place variants (`aten.relu_`) count as these."""
 
 

@@ -6,6 +6,7 @@ and what it returns must be tensors and plain numbers.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -72,7 +73,7 @@ class KeepingTracer(fx.Tracer):
         if count is None:
             found: Iterator[Any] = super().iter(obj)
             return found
-        return iter([obj[k] for k in range(count)])
+        return (operator.getitem(obj, k) for k in range(count))
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the part returns: of its own code, or a stand-in for it."""

@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "nothing": (lambda: Net(lambda net, x: None), "its output holds no tensor; wrap it"),
     "text": (lambda: Net(lambda net, x: "yes"), "its output holds no tensor; wrap it"),
     "array": (lambda: Net(lambda net, x: net.lin(x).numpy()), "its output holds a ndarray; expected tensors.*wrap it"),
-    "dataclass": (lambda: Net(lambda net, x: Answer(net.lin(x))), "its output holds a Answer; expected tensors.*register_dataclass"),
+    "dataclass": (lambda: Net(lambda net, x: Answer(net.lin(x))), "holds a Answer; expected tensors.*register_dataclass"),
     "nested": (lambda: Net(lambda net, x: torch.nested.nested_tensor([x[0], x[1, :2]])), "a nested one; let it return plain ones"),
     "empty": (nn.Sequential, "it computes nothing"),
     "two inputs": (lambda: nn.Bilinear(4, 4, 2), "missing 1 required positional argument: 'input2'"),
