@@ -89,9 +89,9 @@ def test_a_picture_in_a_list_of_pictures_is_shown_as_any_other(plans: Plans) -> 
     network = network_of(plans(0))
     how = plain_preprocessing((3, 8, 6), "float32")
     images = Images("lists", ["a.png", "b.png"], lambda k: ByParameter(images=[torch.rand(3, 8, 6)], ids=torch.zeros(3)), how)
-    look = Look(network, images, 2)
+    look = Look(network, how, 2)
     for k, file in enumerate(images.names):
-        look.images.load(k)
+        look.at(images).load(k)
         look(result(file), {"output": torch.zeros(1, 10)})
     assert [one.file for one in look.shown] == ["a.png", "b.png"]
     assert Image.open(io.BytesIO(b64decode(look.shown[0].picture))).size == (6, 8)
