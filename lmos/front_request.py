@@ -23,7 +23,7 @@ from lmos_opt.objectives import Objective
 from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
-from lmos_opt.rules.baselines import BASELINES, baseline
+from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
 from lmos_opt.rules.selection import RULES
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
 from lmos_opt.split import Split
@@ -163,21 +163,12 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
 
     Of several points with variables of the user's, it is the one that is best in the first objective.
     """
-    found = baseline(instance, rule)
-    if found is None:
+    split = baseline(instance, rule, request.model)
+    if split is None:
         if find_rule(rule) is None:
             raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
         return None
-    split = Split.of(instance, found.upto, request.model)
-    if (p := split.exceeds) is not None:
-        place = instance.places[p - 1]
-        where = "" if p == 1 else f" at {place.name}"
-        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {place.memory_limit_bytes} B{where} (the split needs "
-                                                           f"{split.memory_at(p)} B)",))
-    if not split.is_ordered:
-        raise InfeasibleError(f"{instance.name}, {rule}", ("layers that have to stay together",))
-    if request.proper_split and not split.is_proper:
-        raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
+    check_admitted(split, rule, request.proper_split)
     if not (request.asked or request.added or any(isinstance(o, Objective) for o in request.chosen)):
         chosen = [objectives.get(o) for o in request.chosen]
         return Point.at({o.name: o.value(split) for o in chosen if o.value is not None}, split.places)

@@ -48,6 +48,16 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], lef
     return found
 
 
+def last_layers(n_places: int) -> list[str]:
+    """Titles of columns: the last layer at each place but the last one."""
+    return ["last layer at the edge"] if n_places == 2 else [f"last at place {p}" for p in range(1, n_places)]
+
+
+def last_of(places: Sequence[Sequence[str]]) -> list[str]:
+    """What stands in these columns."""
+    return [(tuple(layers) or ("(none)",))[-1] for layers in places[:-1]]
+
+
 @contextmanager
 def activity(what: str) -> Iterator[Callable[[str], None]]:
     """Say on standard error what is under way, while it is; the value changes the words. Silent in a pipe."""

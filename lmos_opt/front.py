@@ -30,7 +30,7 @@ from lmos_opt.files import (
     write_atomically,
 )
 from lmos_opt.imports import late
-from lmos_opt.places import from_counts, with_counts
+from lmos_opt.places import from_placed, to_placed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -82,26 +82,11 @@ class Point(Record):
     @model_validator(mode="wrap")
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        """Of more than two places a file has `places`, and counts `x1` to `xK`, which have to be theirs."""
-        if not isinstance(data, dict) or not isinstance(places := data.get("places"), list | tuple) or len(places) < 3:
-            return from_counts(data, handler, info.context)
-        counts = {f"x{p}": len(place) if isinstance(place, list | tuple) else 0 for p, place in enumerate(places, 1)}
-        problems = [Problem(key, f"got {data[key]!r:.60}, but the place has {counts[key]}")
-                    for key in counts if key in data and data[key] != counts[key]]
-        if "edge_layers" in data and list(data["edge_layers"] or ()) != list(places[0]):
-            problems.append(Problem("edge_layers", "are not the first of places"))
-        if problems:
-            raise InvalidError(problems)
-        rest = {key: value for key, value in data.items() if key not in counts and key not in ("places", "edge_layers")}
-        return handler({**rest, "edge_layers": places[0], "later_layers": places[1:]})
+        return from_placed(data, handler, info.context)
 
     @model_serializer(mode="wrap")
     def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = with_counts(serialise(self))
-        later = found.pop("later_layers", None)
-        if later is not None:
-            found |= {f"x{p}": count for p, count in enumerate(self.counts, 1)} | {"places": [found["edge_layers"], *later]}
-        return found
+        return to_placed(serialise(self))
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
@@ -109,6 +94,11 @@ class Point(Record):
         if self.edge_layers is None or self.later_layers is None:
             raise InputError("point", "is no split" if self.edge_layers is None else "names the layers of the first place alone")
         return (self.edge_layers, *self.later_layers)
+
+    @property
+    def named_places(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of each place that it names, of two places the first one's alone: what `Split.at` takes. Empty of no split."""
+        return () if self.edge_layers is None else (self.edge_layers, *(self.later_layers or ()))
 
     @property
     def counts(self) -> tuple[int, ...]:
@@ -262,8 +252,8 @@ class Front(Document):
         return point
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each point and a column for each objective; splits also have `x1` to `xK` and
-        `edge_layers`, and `solution` stands there if points have one."""
+        """A pandas DataFrame with a row for each point and a column for each objective; splits also have `x1` to `xK`,
+        `edge_layers` and, of more than two places, `places`; `solution` stands there if points have one."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
@@ -272,6 +262,8 @@ class Front(Document):
             if point.edge_layers is not None:
                 row |= {f"x{p}": count for p, count in enumerate(point.counts, 1)}
                 row["edge_layers"] = list(point.edge_layers)
+            if point.later_layers is not None:
+                row["places"] = [list(layers) for layers in point.places]
             if point.solution is not None:
                 row["solution"] = point.solution
             rows.append(row)
@@ -287,7 +279,7 @@ class Front(Document):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.
 
-        Tables join `edge_layers` with spaces in CSV and keep lists in Parquet; a partial front's table carries the
+        Tables join layers with spaces in CSV (places with bars) and keep lists in Parquet; a partial front's table carries the
         column `complete` as well, so that it never looks like a whole one.
         """
         suffix = checked_suffix(path, SUFFIXES)
@@ -298,7 +290,7 @@ class Front(Document):
         if not self.complete:
             frame["complete"] = False
         if suffix == ".csv":
-            for column in ("edge_layers", "solution"):
+            for column in ("edge_layers", "places", "solution"):
                 if column in frame:
                     frame[column] = [v if isinstance(v, str) else _joined(v) for v in frame[column]]
             write_atomically(path, frame.to_csv(index=False).encode())
@@ -315,7 +307,7 @@ class Front(Document):
         write_atomically(path, buffer.getvalue())
 
 
-def _joined(value: list[str] | dict[str, float]) -> str:
+def _joined(value: list[str] | list[list[str]] | dict[str, float]) -> str:
     if isinstance(value, dict):
         return " ".join(f"{name}={float(number)!r}" for name, number in value.items())
-    return " ".join(value)
+    return " | ".join(" ".join(item) for item in value) if value and isinstance(value[0], list) else " ".join(map(str, value))

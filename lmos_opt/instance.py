@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, Unpack
 
@@ -16,7 +15,7 @@ from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, lik
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
 from lmos_opt.graph import check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
-from lmos_opt.places import Hop, Place, from_two, path_in_two, to_places, to_two, with_changes
+from lmos_opt.places import Hop, Place, from_two, spelled_as_two, to_places, to_two, with_changes, with_one
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import counted, parse_size
 
@@ -91,7 +90,7 @@ class Instance(Document):
     SCHEMAS: ClassVar[tuple[str, ...]] = (SCHEMA, "lmos.instance/2")
     name: Name
     inputs: Annotated[dict[Name, Count], Field(min_length=1)]
-    places: Annotated[tuple[Place, ...], Field(min_length=2)]
+    places: tuple[Place, ...]
     hops: tuple[Hop, ...]
     port_bytes_per_s: Rate | None = None
     together: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] = ()
@@ -112,7 +111,9 @@ class Instance(Document):
         for k, name in enumerate(names):
             if name in names[:k]:
                 yield Problem(f"places[{k}].name", f"{name!r} is the name of an earlier place")
-        if len(self.hops) != len(names) - 1:
+        if len(names) < 2:
+            yield Problem("places", f"are {len(names)}; expected two or more, in the order in which data flows")
+        elif len(self.hops) != len(names) - 1:
             yield Problem("hops", f"are {len(self.hops)}; expected {len(names) - 1}, one between each place and the next")
         if self.coding is not None and len(names) > 2:
             yield Problem("coding", f"is known of two places; here are {len(names)}")
@@ -149,15 +150,14 @@ class Instance(Document):
         `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
-        if path is None:
-            path = Path.of_two(**two)
-        elif two:
+        if path is not None and two:
             raise InputError("path", f"says devices and hops; leave out {', '.join(two)}")
-        elif isinstance(path, str):
-            path = parse_path(path)
+        path = Path.of_two(**two) if path is None else parse_path(path)
         if path.has_results() and not any(layer.returned for layer in profile.layers):
             raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
                                      "with lmos profile")  # fmt: skip
+        if codec is not None and len(path.devices) > 2:
+            raise InputError("codec", f"is known of two places; here are {len(path.devices)}")
         devices = path.loaded()
         places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": None} for name in path.names]
         places[0] |= {"memory_limit_bytes": None if memory is None else parse_size(memory, "memory"), "power": devices[0].power}
@@ -184,8 +184,16 @@ class Instance(Document):
 
     def replace(self, **changes: Any) -> Instance:
         """A copy with other values for some fields, validated: `instance.replace(rtt_s=0.02)`."""
-        with _spelled_as_two(self.name, len(self.places) == 2):
+        with spelled_as_two(self.name, len(self.places) == 2):
             return Instance._checked(with_changes(super().to_dict(), changes), self.name)
+
+    def with_place(self, p: int, **changes: Any) -> Instance:
+        """A copy with other values of place p, counted from 1: `instance.with_place(2, memory_limit_bytes=8_000_000)`."""
+        return self.replace(places=with_one(f"{self.name}: place", self.places, p, changes))
+
+    def with_hop(self, h: int, **changes: Any) -> Instance:
+        """A copy with other values of hop h, counted from 1: `instance.with_hop(2, bandwidth_bytes_per_s=1.25e6)`."""
+        return self.replace(hops=with_one(f"{self.name}: hop", self.hops, h, changes))
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
@@ -198,7 +206,7 @@ class Instance(Document):
             return cls._checked(fields, source)
         fields, problems = from_two(fields)
         try:
-            with _spelled_as_two(source):
+            with spelled_as_two(source):
                 found = cls._checked(fields, source)
         except InputError as error:
             raise InputError(source, [*error.problems, *problems]) from None
@@ -377,14 +385,3 @@ class Instance(Document):
         """
         return tuple(u for u in self.tensors
                      if (u in self.inputs or u in edge) and any(v not in edge for v in self.consumers[u]))
-
-
-@contextmanager
-def _spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
-    """What is wrong with an instance of two places, where it stands in a file of two places."""
-    try:
-        yield
-    except InputError as error:
-        if not is_two:
-            raise
-        raise InputError(source, [Problem(path_in_two(p.path), p.message) for p in error.problems]) from None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -81,16 +82,47 @@ class Path:
                 for k, hop in enumerate(self.hops)]
 
 
-def parse_path(text: str, option: str = "path") -> Path:
-    """The path in `DEVICE > RATE[,RTT[,BACK]] > DEVICE ...`; InputError for anything else."""
+def parse_path(text: str | Path, option: str = "path") -> Path:
+    """The path in `DEVICE > RATE[,RTT[,BACK]] > DEVICE ...`, or one as it is; InputError says which part is wrong, and how."""
+    if isinstance(text, Path):
+        return text
+    if not isinstance(text, str):
+        raise InputError(option, f"got {text!r:.60}; expected text such as {EXAMPLE}, or a Path")
     parts = [part.strip() for part in text.split(">")]
-    if len(parts) < 3 or len(parts) % 2 == 0 or not all(parts):
+    if len(parts) == 1:
         raise InputError(option, f"{text!r:.80} is not a path; expected devices with hops between them, such as {EXAMPLE}")
-    return Path(tuple(parts[::2]), tuple(_hop(part, option) for part in parts[1::2]))
+    for k, part in enumerate(parts):
+        if not part:
+            expected = "RATE or RATE,RTT" if k % 2 else "a device"
+            raise InputError(option, f"{_called(k)} of {text!r:.80} is empty; expected {expected}")
+    if len(parts) % 2 == 0:
+        raise InputError(option, f"{text!r:.80} ends with {_called(len(parts) - 1)}, {parts[-1]!r:.40}; expected a device after it")
+    hops = tuple(_hop(part, f"{_called(k)}, {part!r:.60}", option) for k, part in enumerate(parts) if k % 2)
+    for k, device in enumerate(parts):
+        if k % 2 == 0:
+            with _part(f"{_called(k)}, {device!r:.60}", option):
+                load_device(device)
+    return Path(tuple(parts[::2]), hops)
 
 
-def _hop(text: str, option: str) -> HopOptions:
+def _called(k: int) -> str:
+    """What part k of a path is called: devices and hops have numbers of their own, from 1."""
+    return f"{'hop' if k % 2 else 'place'} {k // 2 + 1}"
+
+
+def _hop(text: str, called: str, option: str) -> HopOptions:
     found: Sequence[str] = [part.strip() for part in text.split(",")]
     if len(found) > 3 or not all(found):
-        raise InputError(option, f"{text!r:.80} is not a hop; expected RATE, RATE,RTT or RATE,RTT,BACK such as 20Mbps,5ms")
+        raise InputError(option, f"{called}: expected RATE, RATE,RTT or RATE,RTT,BACK such as 20Mbps,5ms")
+    with _part(called, option):
+        HopOptions(*found).parsed(0.0)
     return HopOptions(*found)
+
+
+@contextmanager
+def _part(called: str, option: str) -> Iterator[None]:
+    """What is wrong with a part of a path, as what is wrong with the path."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError(option, f"{called}: {error}") from None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from lmos_opt.device import Power
-from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import FROM_FILE, Amount, Count, Name, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
 
@@ -143,6 +144,15 @@ def with_changes(found: dict[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return changed
 
 
+def with_one(what: str, those: Sequence[Place] | Sequence[Hop], number: int, changes: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Places or hops with other values of one; InputError where there is none of that number."""
+    found = [one.model_dump() for one in those]
+    if not 1 <= number <= len(found):
+        raise InputError(what, f"got {number}, expected 1 to {len(found)}")
+    found[number - 1] |= changes
+    return found
+
+
 def path_in_two(path: str) -> str:
     """Where in a file of two places something stands that has this path in an instance."""
     for pattern, short in ((r"inputs(\.input)?", "input_bytes"), (r"hops\[0\]\.(.+)", r"\1"), (r"places\[0\]\.(.+)", r"\1"),
@@ -150,6 +160,17 @@ def path_in_two(path: str) -> str:
         if re.fullmatch(pattern, path):
             return re.sub(f"^{pattern}$", short, path)
     return path
+
+
+@contextmanager
+def spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
+    """What is wrong with an instance of two places, where it stands in a file of two places."""
+    try:
+        yield
+    except InputError as error:
+        if not is_two:
+            raise
+        raise InputError(source, [Problem(path_in_two(p.path), p.message) for p in error.problems]) from None
 
 
 def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -176,6 +197,41 @@ def to_places(found: Mapping[str, Any]) -> dict[str, Any]:
     places = [{key: value for key, value in place.items() if key != "power" or value is not None} for place in found["places"]]
     return {key: value for key, value in {**found, "places": places}.items()
             if not (key in ("port_bytes_per_s", "together", "coding") and not value)}
+
+
+def from_placed(data: Any, read: Callable[[Any], Found], context: object) -> Found:
+    """What `read` makes of a split's keys: as `from_counts`, of more than two places with `later_layers` for those of a file.
+
+    Such a file has `places`, and counts `x1` to `xK`. Raises InvalidError where the counts are not those of the places.
+    """
+    if not isinstance(data, Mapping) or not isinstance(places := data.get("places"), list | tuple) or len(places) < 3:
+        has_fields = isinstance(data, Mapping) and "later_layers" in data
+        if has_fields and context == FROM_FILE:
+            raise InvalidError([Problem("later_layers", "is not a key of this schema")])
+        return read(data) if has_fields else from_counts(data, read, context)
+    counts = {f"x{p}": len(place) if isinstance(place, list | tuple) else 0 for p, place in enumerate(places, 1)}
+    problems = [Problem(key, f"got {data[key]!r:.60}, but the place has {counts[key]}")
+                for key in counts if key in data and data[key] != counts[key]]
+    if "edge_layers" in data and _listed(data["edge_layers"]) != _listed(places[0]):
+        problems.append(Problem("edge_layers", "are not the first of places"))
+    if problems:
+        raise InvalidError(problems)
+    rest = {key: value for key, value in data.items() if key not in counts and key not in ("places", "edge_layers")}
+    return read({**rest, "edge_layers": places[0], "n_layers": None, "later_layers": places[1:]})
+
+
+def _listed(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
+
+
+def to_placed(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The keys of a file for those of a split: `x1` and `x2`, of more than two places all counts, and `places`."""
+    keys = with_counts(found)
+    later = keys.pop("later_layers", None)
+    if later is not None:
+        places = [keys["edge_layers"], *later]
+        keys |= {f"x{p}": len(place) for p, place in enumerate(places, 1)} | {"places": places}
+    return keys
 
 
 def _layers(data: Mapping[str, Any]) -> list[tuple[int, Mapping[str, Any]]]:

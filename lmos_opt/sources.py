@@ -51,14 +51,18 @@ class Options:
         return self.rtt if self.rtt is not None or self.link is None else load_link(self.link).rtt_s or 0.0
 
     @property
+    def of_two(self) -> list[str]:
+        """The options given that spell a path of two places."""
+        return [f"--{name}" for name in ("edge", "server", "bandwidth", "rtt", "link", "back") if getattr(self, name) is not None]
+
+    @property
     def along(self) -> Path:
         """The path asked for, of which edge and server are the ends where nothing else is said."""
         if self.path is None:
             devices = (EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server)
             return Path(devices, (HopOptions(BANDWIDTH if self.rate is None else self.rate, self.exchange, self.back),))
-        others = ("edge", "server", "bandwidth", "rtt", "link", "back")
-        if beside := [f"--{name}" for name in others if getattr(self, name) is not None]:
-            raise InputError("--path", f"says devices and hops; leave out {', '.join(beside)}")
+        if self.of_two:
+            raise InputError("--path", f"says devices and hops; leave out {', '.join(self.of_two)}")
         return parse_path(self.path, "--path")
 
     @property
@@ -93,6 +97,9 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
         return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
     if options.path is not None:
         raise InputError("--path", f"is for networks and profiles; the instance file of {source.name} has its own places")
+    if len(source.places) > 2 and options.of_two:
+        raise InputError(options.of_two[0], f"is of two places; the instance file of {source.name} has {len(source.places)}, with "
+                                            "times and hops of its own")
     changes: dict[str, Any] = {}
     if codec is not None and codec.name != (source.coding.codec if source.coding else RAW):
         if codec.name != RAW:

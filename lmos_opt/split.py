@@ -115,8 +115,12 @@ def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
 
 
 def all_splits(instance: Instance, memory_model: MemoryModel = "sum") -> Iterator[Split]:
-    """Every way to run an instance's layers at its places, each once: nested edge sets, one for each hop."""
-    sets = list(down_closed_sets(instance))
+    """Every way to run an instance's layers at its places, each once."""
+    return nested(instance, list(down_closed_sets(instance)), memory_model)
+
+
+def nested(instance: Instance, sets: Sequence[frozenset[str]], memory_model: MemoryModel = "sum") -> Iterator[Split]:
+    """Every split whose layers up to each hop are one of these sets, each once: a set for each hop that holds the one before."""
     stack: list[tuple[frozenset[str], ...]] = [(edge,) for edge in reversed(sets)]
     while stack:
         upto = stack.pop()

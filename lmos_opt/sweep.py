@@ -5,7 +5,7 @@ Each front is one task. What comes back is the chosen splits, a row each, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
@@ -18,7 +18,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.rules import find_rule
-from lmos_opt.rules.baselines import BASELINES, baseline
+from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
 from lmos_opt.rules.selection import RULES, select
 from lmos_opt.split import Split
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_s", "t_tx_s", "t_server_s",
            "crossing_bytes", "front_points", "complete", "reason")  # fmt: skip
-"""Of a sweep's table, after the labels. Times in s, sizes in B."""
+"""Of a sweep's table over two places, after the labels. Times in s, sizes in B. Of more places see `columns`."""
 
 _CONNECT_S = "10s"
 _BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
-_INTEGERS = ("x1", "x2", "memory_bytes", "crossing_bytes", "front_points")
+_STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "crossing_bytes")
 
 
 class ClusterError(LmosError):
@@ -121,7 +121,7 @@ def sweep(
     """What each rule chooses on each instance: a pandas row an (instance, rule), in that order whatever finished first.
 
     `rules` are selection rules (`knee`, `slack:50`) and baselines (`ECO`, `RS:7`, `DADS`, `cut:3`). The columns are those
-    of `labels` (one mapping an instance), then COLUMNS, where `instance` is the position in `instances`. Where a rule
+    of `labels` (one mapping an instance), then those of `columns`, where `instance` is the position in `instances`. Where a rule
     has no split, the split's columns are empty and `reason` says why. A front is traced only if a rule needs it.
 
     Each keyword takes the place of the field of `options` that has its name. `on_front` is called after each front, with True
@@ -163,7 +163,7 @@ def sweep(
             found[k] = _Found(k, answer.rows)
             if on_front is not None and tasks[k].needs_front:
                 on_front(k != answer.k)
-    return _frame([found[task.k].rows for task in tasks], labels)
+    return _frame([found[task.k].rows for task in tasks], labels, columns(len(instance.places) for instance in instances))
 
 
 def _ingredients(task: _Task, engine: list[str]) -> dict[str, Any]:
@@ -252,38 +252,60 @@ def _rows(task: _Task, front: Front | None) -> list[dict[str, Any]]:
 
 def _row(task: _Task, rule: str, front: Front | None) -> dict[str, Any]:
     instance = task.instance
-    own = baseline(instance, rule)
-    if own is not None:
-        edge = own.edge
-    else:
+    split = baseline(instance, rule, task.memory_model)
+    if split is None:
         assert front is not None  # the rule is a selection rule, so there is one
-        edge = frozenset(select(front, rule).edge_layers or ())
-    split = Split(instance, edge, task.memory_model)
-    limit = instance.memory_limit_bytes
-    if limit is not None and split.memory_bytes > limit:
-        raise InfeasibleError(f"{instance.name}, {rule}", (f"memory limit {limit} B (the split needs {split.memory_bytes} B)",))
-    if task.proper_split and not split.is_proper:
-        raise InfeasibleError(f"{instance.name}, {rule}", ("proper split (1 <= x1 <= L-1)",))
-    times, x1 = split.times, len(edge)
-    return {**_no_split(task, rule, None, front), "x1": x1, "x2": len(instance.layers) - x1, "latency_s": times.latency_s,
-            "memory_bytes": split.memory_bytes, "t_edge_s": times.t_edge_s, "t_tx_s": times.t_tx_s,
-            "t_server_s": times.t_server_s, "crossing_bytes": times.crossing_bytes}  # fmt: skip
+        point = select(front, rule)
+        split = Split.at(instance, point.named_places, task.memory_model)
+    check_admitted(split, rule, task.proper_split)
+    counts = {f"x{p}": len(layers) for p, layers in enumerate(split.places, 1)}
+    return {**_no_split(task, rule, None, front), **counts, "latency_s": split.times.latency_s, "memory_bytes": split.memory_bytes,
+            **_stages(split)}
+
+
+def _stages(split: Split) -> dict[str, float]:
+    """The stages' times and sizes, by the columns of so many places."""
+    times, k = split.times, len(split.places)
+    if k == 2:
+        return dict(zip(_STAGES, (times.t_edge_s, times.t_tx_s, times.t_server_s, times.crossing_bytes), strict=True))
+    return {f"t_place_{p}_s": time for p, time in enumerate(times.t_place_s, 1)} | {
+        key: value for h, hop in enumerate(times.hops, 1)
+        for key, value in ((f"t_hop_{h}_s", hop.t_s), (f"crossing_{h}_bytes", hop.n_bytes))
+    } | {f"memory_{p}_bytes": split.memory_at(p) for p in range(2, k + 1)}  # fmt: skip
+
+
+def columns(places: Iterable[int]) -> list[str]:
+    """The table's columns over instances of so many places: COLUMNS where all have two.
+
+    Of K > 2 there are `x1` to `xK`, `memory_bytes` of the first place and `memory_2_bytes` to `memory_K_bytes`, and in the data's
+    order `t_place_1_s`, `t_hop_1_s`, `crossing_1_bytes`, `t_place_2_s` and so on.
+    """
+    counts = sorted({*places} or {2})
+    most = counts[-1]
+    of_many: list[str] = []
+    if most > 2:
+        for n in range(1, most):
+            of_many += [f"t_place_{n}_s", f"t_hop_{n}_s", f"crossing_{n}_bytes"]
+        of_many += [f"t_place_{most}_s", *(f"memory_{p}_bytes" for p in range(2, most + 1))]
+    stages = [*(_STAGES if counts[0] == 2 else ()), *of_many]
+    return [*COLUMNS[:3], *(f"x{p}" for p in range(2, most + 1)), "latency_s", "memory_bytes", *stages, *COLUMNS[-3:]]
 
 
 def _no_split(task: _Task, rule: str, reason: str | None, front: Front | None = None) -> dict[str, Any]:
-    return {**dict.fromkeys(COLUMNS), "rule": rule, "reason": reason,
+    return {**dict.fromkeys(columns([len(task.instance.places)])), "rule": rule, "reason": reason,
             "front_points": None if front is None else len(front.points),
             "complete": True if front is None else front.complete}  # fmt: skip
 
 
-def _frame(rows: list[list[dict[str, Any]]], labels: Sequence[Mapping[str, Any]] | None) -> pd.DataFrame:
+def _frame(rows: list[list[dict[str, Any]]], labels: Sequence[Mapping[str, Any]] | None, names: list[str]) -> pd.DataFrame:
     import pandas as pd
 
     found = pd.DataFrame([{**(labels[k] if labels is not None else {}), **row, "instance": k}
                           for k, some in enumerate(rows) for row in some],
-                         columns=[*(labels[0] if labels else ()), *COLUMNS])  # fmt: skip
-    return found.astype({**dict.fromkeys(_INTEGERS, "Int64"), "complete": bool, "instance": int,
-                         **{name: float for name in COLUMNS if name.endswith("_s")}})
+                         columns=[*(labels[0] if labels else ()), *names])  # fmt: skip
+    whole = [name for name in names if name.endswith("_bytes") or name == "front_points" or name.removeprefix("x").isdecimal()]
+    return found.astype({**dict.fromkeys(whole, "Int64"), "complete": bool, "instance": int,
+                         **{name: float for name in names if name.endswith("_s")}})
 
 
 _TINY = Front(instance="tiny", objectives=(ObjectiveInfo(name="latency", unit="s", sense="min"),

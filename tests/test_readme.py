@@ -172,3 +172,13 @@ def test_a_researchers_file_is_short():
     assert "Objective(" in text
     assert "def private" in text
     assert len(text.splitlines()) <= 15
+
+
+def test_an_energy_and_a_rule_about_privacy_along_a_path_are_short():
+    """Each at most 15 lines, without what makes the instance and prints."""
+    page = (ROOT / "docs" / "how-to-use-several-places.md").read_text()
+    programs = [text for language, name, text in BLOCK.findall(page) if language == "python"]
+    for what in ("def joules", "def on_the_phone"):
+        text = next(text for text in programs if what in text)
+        own = text[text.index("load_source\n\n") + len("load_source\n\n") : text.index("PATH = ")]
+        assert len(own.strip().splitlines()) <= 15

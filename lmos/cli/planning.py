@@ -155,6 +155,7 @@ def front(
     ] = None,
     plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
     select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point that this rule chooses.")] = None,
+    baselines: Annotated[bool, typer.Option("--baselines", help="Show beside it what others would choose.")] = False,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -181,7 +182,7 @@ def front(
     from lmos.commands import front as command
 
     command.run(command.Request(front=_request(locals()), output=output, plot=plot, select=select, time_limit=time_limit,
-                                resume=resume, as_json=as_json))  # fmt: skip
+                                resume=resume, baselines=baselines, as_json=as_json))  # fmt: skip
 
 
 def plan(
@@ -190,7 +191,7 @@ def plan(
         str,
         typer.Option(
             metavar="RULE",
-            help=f"{_RULES}, cut:N, ECO, SCO, RS:SEED, DADS or Neurosurgeon.",
+            help=f"{_RULES}, cut:N, ECO, SCO, at:P, RS:SEED, DADS, Neurosurgeon, pair, even:layers or even:time.",
         ),
     ],
     output: Annotated[
@@ -241,7 +242,9 @@ def policy(
     select: Annotated[
         str, typer.Option(metavar="RULE", help=f"{_RULES}.")
     ],
-    over: Annotated[str, typer.Option(metavar="bandwidth|memory", help="What to vary.")] = "bandwidth",
+    over: Annotated[
+        str, typer.Option(metavar="bandwidth|memory[:N]", help="What to vary: hop N's bandwidth, or place N's memory limit.")
+    ] = "bandwidth",
     between: Annotated[
         str | None,
         typer.Option(
@@ -321,7 +324,7 @@ def report(
     from lmos.commands import report as command
     from lmos_opt.sources import Options
 
-    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back), memory_model, select)
+    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back, path), memory_model, select)
 
 
 def model(

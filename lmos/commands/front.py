@@ -7,18 +7,20 @@ from pathlib import Path
 
 import typer
 
-from lmos.front_request import FrontRequest, read, trace
-from lmos.output import err, out, print_json, table
+from lmos.front_request import FrontRequest, baseline_point, read, trace
+from lmos.output import err, last_layers, last_of, out, print_json, table
+from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.rules.baselines import every
 from lmos_opt.split import Split
 from lmos_opt.units import counted, format_rate, format_size, format_time
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `lmos front` is asked for, as typed; `select` is the rule whose choice is marked."""
+    """What `lmos front` is asked for, as typed; `select` is the rule whose choice is marked, `baselines` adds others' choices."""
 
     front: FrontRequest
     output: Path | None
@@ -26,12 +28,15 @@ class Request:
     select: str | None
     time_limit: str | None
     resume: Path | None
+    baselines: bool
     as_json: bool
 
 
 def run(request: Request) -> None:
     """Raises InputError and InfeasibleError as `pareto_front`; exits 1 with what was found if it is incomplete."""
     output, plot = request.output, request.plot
+    if request.baselines and request.as_json:
+        raise InputError("--baselines", "is a table beside the front's; leave out --json (in Python: lmos_opt.sweep.sweep)")
     if output is not None:
         checked_suffix(output, SUFFIXES)
     if plot is not None:
@@ -52,6 +57,8 @@ def run(request: Request) -> None:
         print_json(found.to_json())
     else:
         out().print(front_table(found, asked.instance, chosen))
+        if request.baselines:
+            out().print(baselines_table(request.front, found, asked.instance))
     if not found.complete:
         err().print(f"lmos: the front is incomplete: {found.reason}", soft_wrap=True)
         raise typer.Exit(1)
@@ -60,22 +67,51 @@ def run(request: Request) -> None:
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.codec}" if instance.coding else ""
-    rates = " and ".join(format_rate(hop.bandwidth_bytes_per_s) for hop in instance.hops)
-    title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} at "
-             f"{rates}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
+    title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} "
+             f"{_way(instance)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
              f"{front.solver.name} {front.solver.version}{_proved(front)}")
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
-    columns = [*(f"x{p}" for p in places), *front.names, *crossing, "last layer at the edge"]
+    lasts = last_layers(len(places))
+    columns = [*(f"x{p}" for p in places), *front.names, *crossing, *lasts]
     if chosen is not None:
         columns.insert(0, "")
     rows = []
     for point in front.points:
-        times = Split.at(instance, (point.edge_layers or (), *(point.later_layers or ()))).times
+        split = Split.at(instance, point.named_places)
         row = [*map(str, point.counts), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
-               *(format_size(hop.n_bytes) for hop in times.hops), (point.edge_layers or ("(none)",))[-1]]
+               *(format_size(hop.n_bytes) for hop in split.times.hops), *last_of(split.places)]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
-    return table(title, columns, rows, left=[len(columns) - 1])
+    return table(title, columns, rows, left=range(len(columns) - len(lasts), len(columns)))
+
+
+def baselines_table(request: FrontRequest, front: Front, instance: Instance) -> object:
+    """What others would choose: a row a baseline, and how many points of the front are better in everything."""
+    counts = [f"x{p}" for p in range(1, len(instance.places) + 1)]
+    signs = [1 if objective.sense == "min" else -1 for objective in front.objectives]
+    costs, rows = front.costs(), []
+    for rule in every(instance):
+        try:
+            point = baseline_point(request, instance, rule)
+        except InfeasibleError as error:
+            rows.append([rule, *("-" for _ in (*counts, *front.names)), f"not admitted: {'; '.join(error.constraints)}"])
+            continue
+        assert point is not None  # these are baselines
+        own = [sign * point.values[name] for sign, name in zip(signs, front.names, strict=True)]
+        better = sum(cost != tuple(own) and all(a <= b for a, b in zip(cost, own, strict=True)) for cost in costs)
+        rows.append([rule, *map(str, point.counts), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
+                     f"dominated by {counted(better, 'point')}" if better else "on the front"])  # fmt: skip
+    columns = ["rule", *counts, *front.names, "beside the front"]
+    return table("baselines", columns, rows, left=[0, len(columns) - 1])
+
+
+def _way(instance: Instance) -> str:
+    """At what rate, or along which path."""
+    rates = [format_rate(hop.bandwidth_bytes_per_s) for hop in instance.hops]
+    if len(rates) == 1:
+        return f"at {rates[0]}"
+    first, *later = instance.places
+    return f"along {first.name}" + "".join(f" > {rate} > {place.name}" for rate, place in zip(rates, later, strict=True))
 
 
 def _proved(front: Front) -> str:

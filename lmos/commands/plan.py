@@ -57,10 +57,9 @@ def run(request: Request) -> None:
     if output is not None:
         plan.save(output)
     if plot is not None:
-        asked.instance.check_two("pictures of plans are made")
         from lmos_opt.plots.graph import save_graph_plot
 
-        save_graph_plot(asked.instance, plan.edge_layers, plot)
+        save_graph_plot(asked.instance, [plan.edge_layers, *plan.later_layers], plot)
     if request.as_json:
         print_json(plan.to_json())
     else:
@@ -71,6 +70,8 @@ def run(request: Request) -> None:
 
 def _policy(request: FrontRequest, instance: Instance, select: str, between: str) -> Policy:
     """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
+    if len(instance.places) > 2:
+        raise InputError("--policy", f"is of two places, here are {len(instance.places)}; lmos policy --over bandwidth:N does more")
     if request.constraints or request.variables:
         raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
     is_rule = find_rule(select) is not None

@@ -17,9 +17,7 @@ def run(request: FrontRequest, port: int) -> None:
         raise InputError("--objectives", f"{request.objectives!r}: the page shows latency and memory")
     answers = SliderAnswers(read(request).instance, request.model, request.proper_split, request.solver)
     with activity("finding the first front"):  # imports and compiles what every answer needs, and finds out what is wrong
-        about = answers.about()
-        start = {name: about[name] for name in ("bandwidth_mbps", "rtt_ms")} | {"edge_speed": 1.0, "server_speed": 1.0}
-        answers.at(start, "knee")
+        answers.at(answers.as_given, "knee")
     with Server(answers, port) as server:
         sys.stdout.write(f"{server.url}\n")
         sys.stdout.flush()

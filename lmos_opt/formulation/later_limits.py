@@ -10,8 +10,8 @@ import pyomo.environ as pyo
 from lmos_opt.formulation import derive
 from lmos_opt.instance import Instance
 
-Alive = tuple[int, str, str]
-"""A place, the layer that runs there, and a tensor that may be alive meanwhile."""
+Alive = tuple[str, str]
+"""A layer that runs at a place, and a tensor that may be alive meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -32,16 +32,19 @@ def add(m: Any, instance: Instance) -> None:
     limits = {p: place.memory_limit_bytes for p, place in enumerate(instance.places, 1)
               if p > 1 and place.memory_limit_bytes is not None}
     m.later_limits = pyo.ConstraintList()
-    if not hasattr(m, "memory_floor"):
-        for p, limit in limits.items():
-            m.later_limits.add(_sum(m, instance, p) <= limit)
-        return
-    order = _Order.of(instance)
-    _add_received(m, instance, [*limits], order)
     for p, limit in limits.items():
-        weights = sum(layer.weight_bytes * m.at[p, layer.name] for layer in instance.layers)
-        for k in range(len(instance.layers)):
-            m.later_limits.add(weights + _alive(m, instance, p, k, order) <= limit)
+        for needed in needs(m, instance, p):
+            m.later_limits.add(needed <= limit)
+
+
+def needs(m: Any, instance: Instance, p: int) -> list[Any]:
+    """Expressions (B) of which the largest is the memory of place p, after the first: one under `sum`, one a step under `peak`."""
+    if not hasattr(m, "memory_floor"):
+        return [_sum(m, instance, p)]
+    order = _Order.of(instance)
+    received = _add_received(m, instance, p, order)
+    weights = sum(layer.weight_bytes * m.at[p, layer.name] for layer in instance.layers)
+    return [weights + _alive(m, instance, (p, k), order, received) for k in range(len(instance.layers))]
 
 
 def _sum(m: Any, instance: Instance, p: int) -> Any:
@@ -50,12 +53,13 @@ def _sum(m: Any, instance: Instance, p: int) -> Any:
     return own + sum(instance.tensor_bytes(u) * m.sent[p - 1, u] for u in instance.tensors)
 
 
-def _alive(m: Any, instance: Instance, p: int, k: int, order: _Order) -> Any:
-    """The bytes alive at place p while its layer k runs.
+def _alive(m: Any, instance: Instance, step: tuple[int, int], order: _Order, received: Any) -> Any:
+    """The bytes alive at place p while its layer k runs, of a step (p, k).
 
     Where layer k runs elsewhere, nothing of its own is counted, and what is counted is alive while the place's next layer runs
     too, or is passed on and was alive while its last one ran.
     """
+    p, k = step
     v = instance.names[k]
     found = instance.tensor_bytes(v) * m.at[p, v]
     for a, i in order.made.items():
@@ -69,36 +73,43 @@ def _alive(m: Any, instance: Instance, p: int, k: int, order: _Order) -> Any:
         elif min(readers) >= k:
             alive = m.sent[p - 1, a] + _own(m, instance, p, a)
         else:
-            alive = m.received[p, v, a] + _own(m, instance, p, a)
+            alive = received[v, a] + _own(m, instance, p, a)
         found += instance.tensor_bytes(a) * alive
     return found
 
 
-def _add_received(m: Any, instance: Instance, places: list[int], order: _Order) -> None:
-    """Add `received[p, v, a]`, 1 if a is received and alive while v runs at p, for tensors read both before v and from v on."""
+def _add_received(m: Any, instance: Instance, p: int, order: _Order) -> Any:
+    """`received_p[v, a]`, 1 if a is received and alive while v runs at p, for tensors read both before v and from v on.
+
+    They are added to the model where they do not stand there yet.
+    """
+    if hasattr(m, f"received_{p}"):
+        return getattr(m, f"received_{p}")
     positions = order.made
     found: list[Alive] = []
     for a, i in positions.items():
         readers = order.read[a]
-        found += [(p, instance.names[k], a) for p in places for k in range(i + 1, len(positions) - len(instance.inputs))
+        found += [(instance.names[k], a) for k in range(i + 1, len(positions) - len(instance.inputs))
                   if readers and min(readers) < k <= max(readers) and instance.tensor_bytes(a)]  # fmt: skip
-    m.received = pyo.Var(found, bounds=(0, 1))
-    m.receiving = pyo.ConstraintList()
-    late = {index: [w for w in instance.consumers[index[2]] if positions[w] >= positions[index[1]]] for index in found}
+    received, receiving = pyo.Var(found, bounds=(0, 1)), pyo.ConstraintList()
+    m.add_component(f"received_{p}", received)
+    m.add_component(f"receiving_{p}", receiving)
+    late = {index: [w for w in instance.consumers[index[1]] if positions[w] >= positions[index[0]]] for index in found}
     for index in found:
-        p, _, a = index
+        a = index[1]
         before = 1 if a in instance.inputs else m.upto[p - 1, a]
         for w in late[index]:
-            m.receiving.add(m.received[index] >= before - m.upto[p - 1, w])
+            receiving.add(received[index] >= before - m.upto[p - 1, w])
         if p < len(instance.places):
-            m.receiving.add(m.received[index] >= _sent_on(m, instance, p, a) - _own(m, instance, p, a))
+            receiving.add(received[index] >= _sent_on(m, instance, p, a) - _own(m, instance, p, a))
 
     def values(upto: tuple[frozenset[str], ...]) -> list[float]:
         crossing = [*(frozenset(instance.crossing(before)) for before in upto), frozenset[str]()]
-        return [a in crossing[p - 2] and (any(w not in upto[p - 2] for w in late[p, v, a]) or a in crossing[p - 1])
-                for p, v, a in found]
+        return [a in crossing[p - 2] and (any(w not in upto[p - 2] for w in late[v, a]) or a in crossing[p - 1])
+                for v, a in found]
 
-    derive(m, [m.received[index] for index in found], values)
+    derive(m, [received[index] for index in found], values)
+    return received
 
 
 def _own(m: Any, instance: Instance, p: int, a: str) -> Any:

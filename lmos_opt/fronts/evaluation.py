@@ -112,7 +112,7 @@ class Evaluation:
 
     def vector(self, point: Point) -> Array:
         """A vector with the split of a point and its solution, NaN beyond; InputError if it is none of this instance."""
-        split = Split.at(self._instance, (point.edge_layers or (), *(point.later_layers or ())))
+        split = Split.at(self._instance, point.named_places)
         x = np.full(len(self._milp.variables), np.nan)
         x[self._upto] = [[v in before for v in self._instance.names] for before in split.upto]
         if point.solution is not None:

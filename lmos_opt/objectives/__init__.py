@@ -50,7 +50,7 @@ class Objective:
                 raise InputError(what, f"{part} is {getattr(self, part)!r:.60}; expected a function ({argument}), or None")
 
 
-NUMBERED = ("place_time", "tx_bytes")
+NUMBERED = ("place_time", "tx_bytes", "footprint")
 """Objectives of one place or hop, `NAME:N`; the first has no other spelling."""
 
 

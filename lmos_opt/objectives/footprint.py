@@ -1,18 +1,43 @@
-"""Edge memory, equation (5), minimised: the owner of a small device wants to save memory."""
+"""Edge memory, equation (5), minimised: the owner of a small device wants to save memory; of another place `footprint:N`."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import pyomo.environ as pyo
+
 from lmos_opt.formulation import add_block
+from lmos_opt.formulation.later_limits import needs
 from lmos_opt.instance import Instance
-from lmos_opt.objectives import Objective, memory_granule
+from lmos_opt.objectives import Objective, memory_granule, numbered
 
 
-def _expression(m: Any, instance: Instance) -> Any:
+def _first(m: Any, instance: Instance) -> Any:
     """The edge memory, held from below: under `peak` by what is alive at every step."""
     add_block(m, instance, "peak_exact")
     return m.memory
 
 
-OBJECTIVE = Objective("footprint", "B", "min", _expression, lambda split: split.memory_bytes, memory_granule)
+def _later(m: Any, instance: Instance, p: int) -> Any:
+    """A variable that nothing the place needs exceeds; minimised or bounded from above, it is the most of it."""
+    most = sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers) + sum(instance.inputs.values())
+    needed, floor = pyo.Var(bounds=(0, most)), pyo.ConstraintList()
+    m.add_component(f"footprint_{p}", needed)
+    m.add_component(f"footprint_floor_{p}", floor)
+    for bytes_needed in needs(m, instance, p):
+        floor.add(needed >= bytes_needed)
+    return needed
+
+
+OBJECTIVE = Objective("footprint", "B", "min", _first, lambda split: split.memory_bytes, memory_granule)
+
+
+def objective(argument: str) -> Objective:
+    """The objective of the place with that number; InputError where it is none."""
+    n = numbered("footprint", argument)
+
+    def expression(m: Any, instance: Instance) -> Any:
+        p = n.of(instance.name, instance.places)
+        return _first(m, instance) if p == 1 else _later(m, instance, p)
+
+    return Objective(f"footprint:{n.number}", "B", "min", expression, lambda split: split.memory_at(n.number), memory_granule)

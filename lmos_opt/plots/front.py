@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from itertools import islice
+from math import comb
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InfeasibleError, InputError
@@ -104,13 +105,14 @@ def _label(front: Front, label: str | None, before: int) -> str:
 
 
 def _number(front: Front, ax: Axes, x_scale: float, y_scale: float, color: str) -> None:
-    """The x1 of every point beside it, where there is room."""
+    """The x1 of every point beside it, where there is room; of more than two places all counts but the last."""
     from lmos_opt.plots.labels import beside
 
     x_name, y_name = front.names
     for point in front.points if len(front.points) <= _MOST_NUMBERS else ():
-        if point.x1 is not None:
-            beside(ax, (x_scale * point.values[x_name], y_scale * point.values[y_name]), f"{point.x1}", color=color)
+        if point.counts:
+            text = ", ".join(map(str, point.counts[:-1]))  # the rest is at the last place
+            beside(ax, (x_scale * point.values[x_name], y_scale * point.values[y_name]), text, color=color)
 
 
 def save_plot(front: Front, path: str | os.PathLike[str], chosen: Point | None = None, *, cuts: Sequence[Split] = (),
@@ -193,27 +195,32 @@ def dominated(front: Front, cuts: Sequence[Split]) -> list[tuple[float, ...]]:
 
 
 def some_cuts(instance: Any, memory_model: Any = "sum") -> list[Split]:
-    """Every split of an instance that its memory limit admits; of a graph with thousands of them only the prefixes.
+    """Every split of an instance that its memory limits admit; of an instance with thousands of them some cuts of the order.
 
-    None of one with more than two places.
+    These are the prefixes, of more than two places as many of them, evenly spread, as give thousands.
     """
-    from lmos_opt.split import Split, down_closed_sets
+    from lmos_opt.split import down_closed_sets, nested
 
-    if len(instance.places) > 2:
-        return []
     sets = list(islice(down_closed_sets(instance), _MOST_CUTS + 1))
-    if len(sets) > _MOST_CUTS:
-        sets = [frozenset(instance.names[:n]) for n in range(len(instance.names) + 1)]
-    limit = instance.memory_limit_bytes
-    splits = [Split(instance, edge, memory_model) for edge in sets]
-    return [split for split in splits if limit is None or split.memory_bytes <= limit]
+    splits = list(islice(nested(instance, sets, memory_model), _MOST_CUTS + 1))
+    if len(splits) > _MOST_CUTS:
+        n, hops = len(instance.names), len(instance.hops)
+        ends = n + 1
+        while hops > 1 and comb(ends + hops - 1, hops) > _MOST_CUTS:
+            ends -= 1
+        numbers = sorted({round(n * k / max(ends - 1, 1)) for k in range(ends)})
+        splits = list(nested(instance, [frozenset(instance.names[:m]) for m in numbers], memory_model))
+    return [split for split in splits if split.exceeds is None and split.is_ordered]
 
 
 def _cut(point: Point) -> str:
+    if len(point.counts) > 2:
+        return f": {', '.join(map(str, point.counts))} layers at the places"
     return "" if point.x1 is None else f": {counted(point.x1, 'layer')} at the edge"
 
 
 def _words(point: Point) -> str:
     if point.x1 is None:
         return ""
-    return f"x1 = {point.x1}, x2 = {point.x2}<br>last at the edge: {escape((point.edge_layers or ('nothing',))[-1])}"
+    counts = ", ".join(f"x{p} = {n}" for p, n in enumerate(point.counts, 1))
+    return f"{counts}<br>last at the edge: {escape((point.edge_layers or ('nothing',))[-1])}"

@@ -23,7 +23,12 @@ EDGE, CHOSEN, SERVER, WAIT, LINK, _, _, GREY = PALETTE
 """What a colour stands for in every picture."""
 FRONTS = tuple(colour for colour in PALETTE if colour not in (CHOSEN, GREY))
 """Several fronts in one picture, in turn."""
-HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx", GREY: "---"}
+_BETWEEN = ("#CC79A7", "#56B4E9", "#666666")
+"""Places between the first and the last, in turn."""
+_HOPS = (LINK, "#F0E442", "#A6761D")
+"""Hops, in turn."""
+HATCHES = {EDGE: "", LINK: "///", SERVER: "...", WAIT: "xxx", GREY: "---", "#56B4E9": "++", "#666666": "oo", "#F0E442": "\\\\\\",
+           "#A6761D": "||"}  # fmt: skip
 """A second mark for areas that lie on each other, for prints without colour."""
 _SCALES = {"s": (1.0, "s"), "B": (1e-6, "MB"), "J": (1.0, "J")}
 _DPI = 150
@@ -33,6 +38,16 @@ _LETTER_POINTS, _LEAST_LETTERS = 6.5, 20
 """How wide a letter of a title is, about; and how many at least stand in a line of a small picture's title."""
 _VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 """Without it telephones take a page for a wide one, and show it small."""
+
+
+def place_colours(n: int) -> list[str]:
+    """A colour for each of n places along a path: the first is EDGE, the last SERVER."""
+    return [EDGE, *(_BETWEEN[k % len(_BETWEEN)] for k in range(n - 2)), SERVER]
+
+
+def hop_colours(n: int) -> list[str]:
+    """A colour for each of n hops: of one LINK."""
+    return [_HOPS[k % len(_HOPS)] for k in range(n)]
 
 
 def new_axes(width: float = 7, height: float = 4.5) -> Axes:

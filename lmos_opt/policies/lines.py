@@ -1,8 +1,8 @@
-"""Latency against s = 1/B: every split is a line, and where a choice between lines changes is found exactly.
+"""Latency against s = 1/B of one hop: every split is a line, and where a choice between lines changes is found exactly.
 
-The latency of a split is `a + b * s`, b its crossing bytes, a its compute times, the exchange's fixed cost and the way back,
-which has a rate of its own. All numbers of an instance are doubles, so all of this is done in rational arithmetic, and a
-place where something changes is the root of a polynomial of degree one or two.
+The latency of a split is `a + b * s`, b the bytes that cross the hop, a all else: compute times, the other hops, exchanges' fixed
+costs and the way back, which has a rate of its own. All numbers of an instance are doubles, so all of this is done in rational
+arithmetic, and a place where something changes is the root of a polynomial of degree one or two.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain
 from math import isqrt
 from typing import Generic, TypeVar
 
-from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
@@ -33,9 +33,9 @@ ROOT_BITS = 160
 
 @dataclass(frozen=True)
 class LatencyLine:
-    """A split's latency `fixed_s + crossing_bytes * s` (s in seconds a byte), exactly, and its edge memory."""
+    """A split's latency `fixed_s + crossing_bytes * s` (s in seconds a byte of one hop), exactly, and the first place's memory."""
 
-    edge: frozenset[str]
+    split: Split
     fixed_s: Fraction
     crossing_bytes: int
     memory_bytes: int
@@ -45,29 +45,55 @@ class LatencyLine:
         return self.fixed_s + self.crossing_bytes * s
 
 
-def lines_of(instance: Instance, edge_sets: Iterable[frozenset[str]], memory_model: MemoryModel) -> list[LatencyLine]:
-    """The lines of down-closed edge sets, in their order.
+def lines_of(splits: Sequence[Split], hop: int = 1) -> list[LatencyLine]:
+    """The lines of an instance's splits over one hop's bandwidth, in their order; hops are counted from 1.
 
     Fixed times of lines with as many crossing bytes that differ by less than ONE_VALUE of the largest of all are one value,
     the least of them: they are what 0.1 + 0.2 is to 0.3.
     """
-    times = [(layer.name, Fraction(layer.t_edge_s), Fraction(layer.t_server_s)) for layer in instance.layers]
-    codec_s = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in instance.tensors}
-    fixed = Fraction(instance.rtt_s)
-    scale = max(t.denominator for t in (fixed, *codec_s.values(), *(t for _, *pair in times for t in pair)))  # powers of two
-    whole = [(name, int(t_edge * scale), int(t_server * scale)) for name, t_edge, t_server in times]
-    s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
-    found = []
-    for edge in edge_sets:
-        split = Split(instance, edge, memory_model)
-        total = sum(t_edge if name in edge else t_server for name, t_edge, t_server in whole)
-        exchange = int(Fraction(rtt_s(instance, edge)) * scale)
-        crossing = instance.crossing(edge)
-        total += sum(int(codec_s[name] * scale) for name in crossing)
-        sent = sum(instance.sent_bytes(name) for name in crossing)
-        back = back_bytes(instance, edge) * s_back
-        found.append(LatencyLine(edge, Fraction(total + exchange, scale) + back, sent, split.memory_bytes))
-    return _without_rounding(found)
+    if not splits:
+        return []
+    fixed = _FixedTimes.of(splits[0].instance, hop)
+    return _without_rounding([LatencyLine(split, *fixed.of_split(split), split.memory_bytes) for split in splits])
+
+
+@dataclass(frozen=True)
+class _FixedTimes:
+    """What does not depend on one hop's bandwidth, in whole multiples of 1/scale where it can be: sums of those are quick."""
+
+    instance: Instance
+    hop: int
+    scale: int
+    times: dict[str, tuple[int, ...]]
+    coding: dict[str, int]
+    exchanges: tuple[int, ...]
+
+    @classmethod
+    def of(cls, instance: Instance, hop: int) -> _FixedTimes:
+        times = {layer.name: tuple(map(Fraction, layer.t_s)) for layer in instance.layers}
+        coding = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in instance.tensors}
+        exchanges = [Fraction(one.rtt_s) for one in instance.hops]
+        scale = max(t.denominator for t in (*exchanges, *coding.values(), *chain(*times.values())))  # powers of two
+        return cls(instance, hop, scale, {name: tuple(int(t * scale) for t in row) for name, row in times.items()},
+                   {name: int(t * scale) for name, t in coding.items() if t}, tuple(int(t * scale) for t in exchanges))
+
+    def of_split(self, split: Split) -> tuple[Fraction, int]:
+        """The time (s) of all but the hop's crossing bytes, and these."""
+        instance = self.instance
+        whole = sum(self.times[name][p] for p, names in enumerate(split.places) for name in names)
+        if self.coding:
+            whole += sum(self.coding.get(name, 0) for name in instance.crossing(split.edge))
+        rest, crossing = Fraction(0), 0
+        for h, (one, before) in enumerate(zip(instance.hops, split.upto, strict=True), 1):
+            whole += self.exchanges[h - 1] if rtt_s(instance, before, h) else 0
+            n_bytes = sum(map(instance.sent_bytes, instance.crossing(before)))
+            if h == self.hop:
+                crossing = n_bytes
+            else:
+                rest += n_bytes / Fraction(one.bandwidth_bytes_per_s)
+            if one.back_bytes_per_s is not None:
+                rest += back_bytes(instance, before) / Fraction(one.back_bytes_per_s)
+        return Fraction(whole, self.scale) + rest, crossing
 
 
 def _without_rounding(lines: list[LatencyLine]) -> list[LatencyLine]:

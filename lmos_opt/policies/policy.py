@@ -1,9 +1,11 @@
-"""`Policy`: the split that a rule chooses as a function of the bandwidth, or of the edge's memory; exact, not sampled."""
+"""`Policy`: the split that a rule chooses as a function of a hop's bandwidth, or of a place's memory; exact, not sampled."""
 
 from __future__ import annotations
 
 import os
 from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -31,22 +33,53 @@ from lmos_opt.files import (
 )
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.imports import late
-from lmos_opt.places import from_counts, with_counts
-from lmos_opt.units import parse_rate, parse_size
+from lmos_opt.places import from_placed, to_placed
+from lmos_opt.units import counted, parse_rate, parse_size
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-Over = Literal["bandwidth", "memory"]
+KINDS: tuple[Literal["bandwidth", "memory"], ...] = ("bandwidth", "memory")
 SUFFIXES = (".json", ".csv")
+
+
+@dataclass(frozen=True)
+class Over:
+    """What a policy varies: the bandwidth of a hop, or the memory limit of a place; both are counted from 1."""
+
+    kind: Literal["bandwidth", "memory"]
+    number: int = 1
+
+    @classmethod
+    def parse(cls, text: str, option: str = "over") -> Over:
+        """What `bandwidth`, `bandwidth:HOP`, `memory` or `memory:PLACE` says; InputError for anything else."""
+        name, colon, number = text.partition(":")
+        kind = next((kind for kind in KINDS if kind == name), None)
+        if kind is None or (colon and not (number.isdecimal() and number.isascii() and int(number) >= 1)):
+            raise InputError(option, f"{text!r:.60} is not one of bandwidth, bandwidth:HOP, memory, memory:PLACE (numbers from 1)")
+        return cls(kind, int(number or 1))
+
+    def of(self, instance: str, n_places: int) -> Over:
+        """Itself; InputError where the instance has no such hop or place."""
+        what, most = ("hop", n_places - 1) if self.kind == "bandwidth" else ("place", n_places)
+        if not 1 <= self.number <= most:
+            raise InputError(what, f"got {self.number}, but {instance} has {counted(most, what)}; expected "
+                                   f"{'1' if most == 1 else f'1 to {most}'}")
+        return self
+
+    def __str__(self) -> str:
+        """As a file has it: the first has no number."""
+        return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
 
 
 class Stretch(Record):
     """Where one split is chosen: from `low` on and below `high` (the last stretch: `high` included).
 
-    At bandwidth B the split takes `fixed_s + crossing_bytes / B` seconds. Where the rule admits no split (a latency
-    budget below the least latency), everything of the split is None.
+    `edge_layers` are the first place's layers, of more than two places `later_layers` those of each further one, in place of
+    `n_layers`. At bandwidth B of the policy's hop the split takes `fixed_s + crossing_bytes / B` seconds: the hop's that varies,
+    else the first one's. `memory_bytes` is the first place's. Where the rule admits no split (a latency budget below the least
+    latency), everything of the split is None.
     """
 
     low: Value
@@ -56,24 +89,26 @@ class Stretch(Record):
     fixed_s: Amount | None
     crossing_bytes: Count | None
     memory_bytes: Count | None
+    later_layers: tuple[tuple[Name, ...], ...] | None = None
 
     @property
     def x1(self) -> int | None:
-        """How many of the layers run at the edge; None where there is no split."""
-        return None if self.edge_layers is None else len(self.edge_layers)
+        """How many layers the first place has; None where there is no split."""
+        return self.counts[0] if self.counts else None
 
     @property
     def x2(self) -> int | None:
-        """How many of the layers run at the server; None where there is no split."""
-        return None if self.n_layers is None else self.n_layers - len(self.edge_layers or ())
+        """How many layers the second place has; None where there is no split."""
+        return self.counts[1] if self.counts else None
 
     @model_serializer(mode="wrap")
-    def _with_counts(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return with_counts(serialise(self))
+    def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return to_placed(serialise(self))
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
-        split = (self.edge_layers, self.n_layers, self.fixed_s, self.crossing_bytes, self.memory_bytes)
+        rest = self.later_layers if self.n_layers is None else self.n_layers
+        split = (self.edge_layers, rest, self.fixed_s, self.crossing_bytes, self.memory_bytes)
         if None in split and any(value is not None for value in split):
             raise InvalidError([Problem("edge_layers", "expected a whole split, or null for all that it consists of")])
         return self
@@ -81,7 +116,15 @@ class Stretch(Record):
     @model_validator(mode="wrap")
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
-        return from_counts(data, handler, info.context)
+        return from_placed(data, handler, info.context)
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many layers each place has; none where there is no split."""
+        n_edge = len(self.edge_layers or ())
+        if self.later_layers is not None:
+            return (n_edge, *map(len, self.later_layers))
+        return () if self.n_layers is None else (n_edge, self.n_layers - n_edge)
 
     def latency_s(self, bandwidth: float) -> float:
         """The split's latency (s) at a bandwidth (B/s); infinite where there is no split."""
@@ -94,15 +137,16 @@ class Policy(Document):
     """A rule's choice over a range: `stretches` adjoin in ascending order, and neighbours differ.
 
     `over` is what varies: `bandwidth` (B/s; then `bandwidth_bytes_per_s` is None) or `memory` (the limit in whole bytes;
-    then `memory_limit_bytes` is None). Breakpoints of a bandwidth are the doubles nearest to the exact ones; at the
-    very place two splits are equally good to the rule, and the one of the larger bandwidth stands.
+    then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`. Breakpoints of a bandwidth
+    are the doubles nearest to the exact ones; at the very place two splits are equally good to the rule, and the one of the
+    larger bandwidth stands.
     """
 
     SCHEMA: ClassVar[str] = "lmos.policy/1"
     schema_: Literal["lmos.policy/1"] = Field("lmos.policy/1", alias="schema")
     instance: Name
     rule: Text
-    over: Over
+    over: Text
     memory_model: MemoryModel
     proper_split: Flag
     bandwidth_bytes_per_s: Rate | None
@@ -121,7 +165,12 @@ class Policy(Document):
                      for k, one in enumerate(self.stretches) if one.high < one.low or (one.high == one.low and k < last)]
         if self.stretches[0].low < 0:
             problems.append(Problem("stretches[0].low", "is negative"))
-        if (self.over == "bandwidth") != (self.bandwidth_bytes_per_s is None):
+        try:
+            over = Over.parse(self.over)
+        except InputError:
+            raise InvalidError([Problem("over", f'got "{self.over}", expected bandwidth, bandwidth:HOP, memory or memory:PLACE')]
+                               ) from None
+        if (over.kind == "bandwidth") != (self.bandwidth_bytes_per_s is None):
             problems.append(Problem("bandwidth_bytes_per_s", "expected null where the policy is over bandwidth, and only there"))
         if problems:
             raise InvalidError(problems)
@@ -138,9 +187,14 @@ class Policy(Document):
         return self.stretches[-1].high
 
     @property
+    def varied(self) -> Over:
+        """What varies, with its number."""
+        return Over.parse(self.over)
+
+    @property
     def unit(self) -> str:
         """`B/s` or `B`."""
-        return "B/s" if self.over == "bandwidth" else "B"
+        return "B/s" if self.varied.kind == "bandwidth" else "B"
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
@@ -152,7 +206,7 @@ class Policy(Document):
 
         Raises InputError outside the range, InfeasibleError where the rule admits no split.
         """
-        number = parse_rate(value, self.over) if self.over == "bandwidth" else parse_size(value, self.over)
+        number = parse_rate(value, self.over) if self.varied.kind == "bandwidth" else parse_size(value, self.over)
         if not self.low <= number <= self.high:
             raise InputError(self.over, f"{value} lies outside the policy's range, {self.low!r} to {self.high!r} {self.unit}")
         found = self.stretches[bisect_right(self.breakpoints, number)]
@@ -161,26 +215,32 @@ class Policy(Document):
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each stretch and the columns of `Stretch`; values of a stretch without a split are
-        NA."""
+        """A pandas DataFrame with a row for each stretch and the columns of `Stretch`, of more than two places `x3` and so on
+        too; values of a stretch without a split are NA."""
         import pandas as pd
 
         frame = pd.DataFrame([stretch.model_dump() for stretch in self.stretches])
-        counts = ["x1", "x2", "crossing_bytes", "memory_bytes"]
+        counts = [column for column in frame if str(column).removeprefix("x").isdecimal() or str(column).endswith("_bytes")]
         return frame.astype(dict.fromkeys(counts, "Int64"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the number of edge layers as steps; returns the matplotlib Axes."""
+        """Draw the number of layers up to each place but the last as steps; returns the matplotlib Axes."""
         axes: Axes = late("lmos_opt.plots.policy:draw_policy")(self, ax)
         return axes
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the policy by suffix: `.json` (reads back equal) or `.csv` (`edge_layers` joined with spaces)."""
+        """Write the policy by suffix: `.json` (reads back equal) or `.csv` (layers joined with spaces, places with bars)."""
         suffix = checked_suffix(path, SUFFIXES)
         if suffix == ".json":
             super().save(path)
             return
         frame = self.to_frame()
-        frame["edge_layers"] = [None if stretch.edge_layers is None else " ".join(stretch.edge_layers)
-                                for stretch in self.stretches]
+        for column, between in (("edge_layers", " "), ("places", " | ")):
+            if column in frame:
+                frame[column] = [between.join(map(_words, found)) if isinstance(found, tuple | list) else None
+                                 for found in frame[column]]
         write_atomically(path, frame.to_csv(index=False).encode())
+
+
+def _words(layers: str | Sequence[str]) -> str:
+    return layers if isinstance(layers, str) else " ".join(layers)

@@ -1,24 +1,28 @@
 """The two entries to policies: `bandwidth_policy` and `memory_policy`.
 
 A rule chooses from the front, so the splits that matter are those that are on a front at some place of the range. For
-few splits (a chain has L + 1) all are taken. For a graph with many they come from one front with three objectives.
+few splits (a chain has L + 1, along a hop) all are taken. For a graph with many they come from one front with three objectives.
 
-Over bandwidth: a (everything but the bytes), b (crossing bytes), both least, and memory, most. *Every vector on a front at
-some bandwidth is attained by a split of that front.* For if p is on the front at s = 1/B > 0, some split q of the
+Over a hop's bandwidth: a (everything but the bytes that cross it), b (these bytes), both least, and memory, most. *Every vector on
+a front at some bandwidth is attained by a split of that front.* For if p is on the front at s = 1/B > 0, some split q of the
 three-objective front has a(q) <= a(p), b(q) <= b(p), memory(q) >= memory(p). Latency is a + b s, a combination with
 non-negative weights, so q is nowhere worse than p in latency and memory; p being non-dominated, q has the same vector.
 
-Over memory: latency least, memory most *and* memory least, since a limit takes away what used to dominate. If p is on
-the front under the limit M, some split q of the three-objective front has latency(q) <= latency(p) and the same memory.
-So q is within the limit, and as p is non-dominated there, q has the same vector.
+Over a place's memory limit: latency least, memory most *and* the place's own memory least, since a limit takes away what used to
+dominate. If p is on the front under the limit M, some split q of the three-objective front has latency(q) <= latency(p),
+memory(q) >= memory(p), and needs no more of the place. So q is within the limit, and as p is non-dominated there, q has the same
+vector. The first place's own memory is `memory` itself.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from math import fsum
+from typing import Any
 
 from lmos_opt import rules, solvers
 from lmos_opt.errors import InfeasibleError, InputError, SolverError
@@ -28,17 +32,15 @@ from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, get
 from lmos_opt.policies.lines import LatencyLine, Piece, ever_needed, front_at, lines_of, one_value, pieces
-from lmos_opt.policies.policy import Over, Policy, Stretch
+from lmos_opt.policies.policy import KINDS, Over, Policy, Stretch
 from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial
 from lmos_opt.solvers import Solver
-from lmos_opt.split import down_closed_sets
+from lmos_opt.split import Split, down_closed_sets, nested
 from lmos_opt.units import parse_rate, parse_size
 
 MOST_SPLITS = 50_000
-"""Splits of a graph that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
-MOST_LAYERS = 800
-"""Layers of a graph whose splits are listed: the listing is as deep as the graph is long, and Python ends at 1000."""
+"""Splits that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
 
 
 def bandwidth_policy(
@@ -47,25 +49,23 @@ def bandwidth_policy(
     low: str | float = "1Mbps",
     high: str | float = "200Mbps",
     *,
+    hop: int = 1,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
     solver: str | Solver = "highs",
 ) -> Policy:
-    """The split that a selection rule chooses from the front of latency and memory, for every bandwidth of a range.
+    """The split that a selection rule chooses from the front of latency and memory, for every bandwidth of a hop in a range.
 
-    `low` and `high` are B/s or text such as `10Mbps`; the instance's own bandwidth plays no part. Breakpoints are exact:
-    see `Policy`. Raises InputError for an unknown rule or an empty range, InfeasibleError where the rule admits no split
-    at any bandwidth, SolverError where a graph's candidates could not all be found.
+    `low` and `high` are B/s or text such as `10Mbps`; the hop's own bandwidth plays no part. Hops are counted from 1.
+    Breakpoints are exact: see `Policy`. Raises InputError for an unknown rule or hop or an empty range, InfeasibleError where the
+    rule admits no split at any bandwidth, SolverError where a graph's candidates could not all be found.
     """
+    over = Over("bandwidth", hop).of(instance.name, len(instance.places))
     start, end = parse_rate(low, "low"), parse_rate(high, "high")
     if not start < end:
         raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher bandwidth")
     asked, argument = rules.get(rule)
-    limit = instance.memory_limit_bytes
-    lines = [line for line in _lines(instance, "bandwidth", memory_model, proper_split, solver)
-             if limit is None or line.memory_bytes <= limit]
-    if not lines:
-        raise InfeasibleError(instance.name, (f"memory limit {limit} B", "proper split (1 <= x1 <= L-1)"))
+    lines = _lines(instance, over, memory_model, proper_split, solver)
     slow, fast = 1 / Fraction(start), 1 / Fraction(end)  # in seconds a byte, the other way round
     lines = ever_needed(lines, fast, slow)
     found: list[Piece[int | None]] = []
@@ -79,7 +79,7 @@ def bandwidth_policy(
 
         found += pieces(part.low, part.high, look)
     ends = [(1 / piece.high, piece.label) for piece in reversed(found)]
-    return _policy(instance, rule, "bandwidth", memory_model, proper_split, lines, _merged(ends, float), (start, end))
+    return _policy(instance, _Asked(rule, over, memory_model, proper_split), lines, _merged(ends, float), (start, end))
 
 
 def memory_policy(
@@ -88,78 +88,99 @@ def memory_policy(
     low: str | float = 0,
     high: str | float | None = None,
     *,
+    place: int = 1,
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
     solver: str | Solver = "highs",
 ) -> Policy:
-    """The split that a selection rule chooses, for every memory limit M of a range in whole bytes.
+    """The split that a selection rule chooses, for every memory limit M of a place in a range of whole bytes.
 
-    `high` None is the most that any split uses; the instance's own limit plays no part. Raises as `bandwidth_policy`.
+    `high` None is the most that any split uses there; the place's own limit plays no part, those of others do. Places are counted
+    from 1. Raises as `bandwidth_policy`.
     """
+    over = Over("memory", place).of(instance.name, len(instance.places))
     asked, argument = rules.get(rule)
-    lines = _lines(instance, "memory", memory_model, proper_split, solver)
+    lines = _lines(instance, over, memory_model, proper_split, solver)
+    needs = [line.split.memory_at(place) for line in lines]
     start = parse_size(low, "low")
-    end = max(start, *(line.memory_bytes for line in lines)) if high is None else parse_size(high, "high")
+    end = max(start, *needs) if high is None else parse_size(high, "high")
     if start > end:
         raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher limit")
-    s = 1 / Fraction(instance.bandwidth_bytes_per_s)
+    s = 1 / Fraction(instance.hops[0].bandwidth_bytes_per_s)
     latencies = one_value([line.at(s) for line in lines])
+    vectors = [(latency, line.memory_bytes) for latency, line in zip(latencies, lines, strict=True)]
     front: list[int] = []
     steps: list[tuple[Fraction, int | None]] = [(Fraction(start), None)]
-    for k in sorted(range(len(lines)), key=lambda k: (lines[k].memory_bytes, -latencies[k], -k)):
-        if lines[k].memory_bytes > end:
-            break
-        while front and latencies[front[-1]] >= latencies[k]:
-            front.pop()  # more memory in no more time: dominated from this limit on
-        front.append(k)
-        chosen = _select(instance, asked, argument, [(latencies[i], lines[i].memory_bytes) for i in front])
-        steps.append((Fraction(max(start, lines[k].memory_bytes)), None if chosen is None else front[chosen]))
-    return _policy(instance, rule, "memory", memory_model, proper_split, lines, _merged(steps, int), (start, end))
+    order = sorted((k for k, need in enumerate(needs) if need <= end), key=lambda k: (needs[k], k))
+    for need, admitted in groupby(order, key=lambda k: needs[k]):
+        grown = front
+        for k in admitted:
+            grown = _with(grown, k, vectors)
+        if grown is not front:
+            front = grown
+            chosen = _select(instance, asked, argument, [vectors[i] for i in front])
+            steps.append((Fraction(max(start, need)), None if chosen is None else front[chosen]))
+    return _policy(instance, _Asked(rule, over, memory_model, proper_split), lines, _merged(steps, int), (start, end))
+
+
+def _with(front: list[int], k: int, vectors: Sequence[tuple[Fraction, int]]) -> list[int]:
+    """The front, least latency first and so least memory, with one more split: itself where one of it is as good."""
+    latency, memory = vectors[k]
+    at = bisect_right(front, latency, key=lambda i: vectors[i][0])
+    if at and vectors[front[at - 1]][1] >= memory:
+        return front
+    first = bisect_left(front, latency, key=lambda i: vectors[i][0])  # one as fast with less memory, if any, goes too
+    last = next((j for j in range(first, len(front)) if vectors[front[j]][1] > memory), len(front))
+    return [*front[:first], k, *front[last:]]
 
 
 def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
            solver: str | Solver) -> list[LatencyLine]:  # fmt: skip
-    """The lines of all splits, or of those that are on a front at some place; see the module's text."""
-    instance.check_two("policies are made")
+    """The lines of all admitted splits, or of those that are on a front at some place; see the module's text.
+
+    A limit that is what varies admits all.
+    """
     solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
-    whole = frozenset(instance.names)
-    if instance.is_chain:
-        sets = [frozenset(instance.names[:n]) for n in range(len(whole) + 1)]
-    elif len(whole) <= MOST_LAYERS:
-        sets = list(islice(down_closed_sets(instance), MOST_SPLITS + 1))
-    else:
-        sets = []
-    if not 0 < len(sets) <= max(MOST_SPLITS, len(whole) + 1):
-        sets = _on_a_front(instance, over, memory_model, proper_split, solver)
-    sets = [edge for edge in sets if instance.keeps_together(edge)]
-    if proper_split:
-        sets = [edge for edge in sets if 0 < len(edge) < len(whole)]
-    if not sets:
-        raise InfeasibleError(instance.name, ("proper split (1 <= x1 <= L-1)",))
-    return lines_of(instance, sets, memory_model)
+    if over.kind == "memory":
+        instance = instance.with_place(over.number, memory_limit_bytes=None)
+    sets = list(islice(down_closed_sets(instance), MOST_SPLITS + 1))
+    splits = list(islice(nested(instance, sets, memory_model), MOST_SPLITS + 1))
+    if len(splits) > MOST_SPLITS:
+        splits = _on_a_front(instance, over, memory_model, proper_split, solver)
+    splits = [split for split in splits if split.exceeds is None and (split.is_proper or not proper_split)]
+    if not splits:
+        limits = [f"memory limit {place.memory_limit_bytes} B" + ("" if p == 1 else f" at {place.name}")
+                  for p, place in enumerate(instance.places, 1) if place.memory_limit_bytes is not None]
+        raise InfeasibleError(instance.name, (*limits, *(["proper split (1 <= x1 <= L-1)"] if proper_split else [])))
+    return lines_of(splits, over.number if over.kind == "bandwidth" else 1)
 
 
-FIXED = Objective(
-    "fixed", "s", "min",
-    lambda m, inst: sum([*stages.stages(m, inst)[::2], stages.exchange_time(m, inst, 1), stages.back_time(m, inst, 1)]),
-    lambda split: fsum([split.times.t_edge_s, split.times.t_server_s, split.times.rtt_s, split.times.t_back_s]),
-)  # fmt: skip
-"""Latency less the time of the bytes that cross."""
-ROOM = Objective("room", "B", "min", lambda m, inst: m.memory, lambda split: split.memory_bytes, get("memory").granule)
-"""Edge memory as something to spare."""
+def _fixed(h: int) -> Objective:
+    """Latency less the time of the bytes that cross hop h."""
+    def expression(m: Any, instance: Instance) -> Any:
+        places = (stages.place_time(m, instance, p) for p in range(1, len(instance.places) + 1))
+        others = (stages.bytes_time(m, instance, g) for g in range(1, len(instance.places)) if g != h)
+        rest = (part(m, instance, g) for g in range(1, len(instance.places)) for part in (stages.exchange_time, stages.back_time))
+        return sum([*places, *others, *rest])
+
+    def value(split: Split) -> float:
+        hops = [time for g, hop in enumerate(split.times.hops, 1)
+                for time in (hop.rtt_s, hop.t_back_s, *([hop.t_bytes_s] if g != h else []))]
+        return fsum([*split.times.t_place_s, *hops])
+
+    return Objective("fixed", "s", "min", expression, value)
 
 
 def _on_a_front(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
-                solver: str | Solver) -> list[frozenset[str]]:  # fmt: skip
+                solver: str | Solver) -> list[Split]:  # fmt: skip
     from lmos_opt.api import pareto_front
 
-    asked: list[str | Objective] = [FIXED, "tx_bytes", "memory"] if over == "bandwidth" else ["latency", "memory", ROOM]
-    if over == "memory":
-        instance = instance.replace(memory_limit_bytes=None)
+    asked: list[str | Objective] = ([_fixed(over.number), f"tx_bytes:{over.number}", "memory"] if over.kind == "bandwidth" else
+                                    ["latency", "memory", f"footprint:{over.number}"])  # fmt: skip
     front = pareto_front(instance, asked, memory_model=memory_model, proper_split=proper_split, solver=solver)
     if not front.complete:
         raise SolverError(front.solver.name, f"not all splits that may be chosen were found: {front.reason}")
-    return [frozenset(point.edge_layers or ()) for point in front.points]
+    return [Split.at(instance, point.places, memory_model) for point in front.points]
 
 
 _BY_HAND = SolverInfo(name="none", version="")
@@ -202,26 +223,35 @@ def _merged(
     return kept
 
 
-def _policy(instance: Instance, rule: str, over: Over, memory_model: MemoryModel, proper_split: bool,
-            lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]],
+@dataclass(frozen=True)
+class _Asked:
+    """What a policy is of."""
+
+    rule: str
+    over: Over
+    memory_model: MemoryModel
+    proper_split: bool
+
+
+def _policy(instance: Instance, asked: _Asked, lines: Sequence[LatencyLine], steps: Sequence[tuple[float, int | None]],
             ends: tuple[float, float]) -> Policy:  # fmt: skip
     low, high = ends
     if all(label is None for _, label in steps):
-        raise InfeasibleError(instance.name, (f"rule {rule} at every {over} from {low:g} to {high:g}",))
-    found = []
+        raise InfeasibleError(instance.name, (f"rule {asked.rule} at every {asked.over} from {low:g} to {high:g}",))
     starts = [(low, steps[0][1]), *steps[1:], (high, None)]
-    for (start, label), (end, _) in pairwise(starts):
-        line = None if label is None else lines[label]
-        layers = None if line is None else tuple(name for name in instance.names if name in line.edge)
-        found.append(Stretch(
-            low=start, high=end, edge_layers=layers,
-            n_layers=None if layers is None else len(instance.layers),
-            fixed_s=None if line is None else float(line.fixed_s),
-            crossing_bytes=None if line is None else line.crossing_bytes,
-            memory_bytes=None if line is None else line.memory_bytes,
-        ))  # fmt: skip
-    bandwidth = None if over == "bandwidth" else instance.bandwidth_bytes_per_s
-    limit = None if over == "memory" else instance.memory_limit_bytes
-    return Policy(schema="lmos.policy/1", instance=instance.name, rule=rule, over=over, memory_model=memory_model,
-                  proper_split=proper_split, bandwidth_bytes_per_s=bandwidth, memory_limit_bytes=limit,
-                  stretches=tuple(found))
+    found = tuple(_stretch(start, end, None if label is None else lines[label]) for (start, label), (end, _) in pairwise(starts))
+    over = asked.over
+    hop, place = (over.number if over.kind == kind else 1 for kind in KINDS)
+    bandwidth = None if over.kind == "bandwidth" else instance.hops[hop - 1].bandwidth_bytes_per_s
+    limit = None if over.kind == "memory" else instance.places[place - 1].memory_limit_bytes
+    return Policy(schema="lmos.policy/1", instance=instance.name, rule=asked.rule, over=str(over), memory_model=asked.memory_model,
+                  proper_split=asked.proper_split, bandwidth_bytes_per_s=bandwidth, memory_limit_bytes=limit, stretches=found)
+
+
+def _stretch(low: float, high: float, line: LatencyLine | None) -> Stretch:
+    if line is None:
+        return Stretch(low=low, high=high, edge_layers=None, n_layers=None, fixed_s=None, crossing_bytes=None, memory_bytes=None)
+    first, *later = line.split.places
+    return Stretch(low=low, high=high, edge_layers=first, n_layers=len(line.split.instance.layers) if len(later) == 1 else None,
+                   fixed_s=float(line.fixed_s), crossing_bytes=line.crossing_bytes, memory_bytes=line.memory_bytes,
+                   later_layers=tuple(later) if len(later) > 1 else None)  # fmt: skip

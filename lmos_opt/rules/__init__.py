@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from lmos_opt.front import Front
     from lmos_opt.rules.moving import MovingFront, Polynomial
 
-_SHARED = frozenset({"baselines", "min_cut", "moving", "selection", "values"})
+_SHARED = frozenset({"baselines", "even", "min_cut", "moving", "pairs", "selection", "values"})
 """Modules beside the rules that hold none."""
 
 

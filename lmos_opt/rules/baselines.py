@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InfeasibleError, InputError
+from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
+from lmos_opt.rules import even, pairs
 from lmos_opt.split import Split
 from lmos_opt.units import counted
 
-BASELINES = ("ECO", "SCO", "RS:SEED", "DADS", "Neurosurgeon", "cut:N")
-"""Of more than two places `cut:N1,N2`: how many layers run up to each place but the last."""
+BASELINES = ("ECO", "SCO", "at:P", "RS:SEED", "DADS", "Neurosurgeon", "pair", "even:layers", "even:time", "cut:N")
+"""Of more than two places `cut:N1,N2`: how many layers run up to each place but the last; DADS, Neurosurgeon and pair may say
+which two places, `DADS:1,2`."""
 
 MEANINGS = {
     "ECO": "everything at the edge",
     "SCO": "everything at the server",
+    "at": "everything at one place",
     "RS": "drawn at random",
     "cut": "the number of layers that was asked for",
-    "DADS": "the least latency by a minimum cut, whatever the memory limit",
-    "Neurosurgeon": "the least latency of a chain, whatever the memory limit",
+    "DADS": "the least latency by a minimum cut between two places, whatever the memory limits",
+    "Neurosurgeon": "the least latency of a chain between two places, whatever the memory limits",
+    "pair": "the least latency of two places within their memory limits",
+    "even": "an even share for each place, as an expert would cut by hand",
 }
 """What each chooses in a few words, for pages."""
 
@@ -32,6 +38,13 @@ def eco(instance: Instance) -> tuple[str, ...]:
 def sco(instance: Instance) -> tuple[str, ...]:
     """Server computation only: x1 = 0."""
     return instance.names[:0]
+
+
+def all_at(instance: Instance, p: int) -> Split:
+    """Everything at place p, counted from 1; InputError where there is no such place."""
+    if not 1 <= p <= len(instance.places):
+        raise InputError("rule", f"at:{p}: {instance.name} has {len(instance.places)} places; expected 1 to {len(instance.places)}")
+    return Split.of(instance, [frozenset(instance.names if h >= p else ()) for h in range(1, len(instance.places))])
 
 
 def random_splits(instance: Instance, seed: int) -> list[tuple[str, ...]]:
@@ -47,49 +60,76 @@ def cut(instance: Instance, n: int) -> tuple[str, ...]:
     return instance.names[:n]
 
 
-def dads(instance: Instance) -> tuple[str, ...]:
-    """DADS (Hu et al., INFOCOM 2019): the least latency of any graph, by a minimum cut that knows no memory limit."""
-    from lmos_opt.rules.min_cut import min_cut
+def every(instance: Instance) -> tuple[str, ...]:
+    """The rules of all baselines that an instance has, each place and each two places once, RS with one seed."""
+    k = len(instance.places)
+    two = [f":{p},{q}" for p in range(1, k) for q in range(p + 1, k + 1)]
+    others = ("DADS", "Neurosurgeon", "pair") if instance.is_chain else ("DADS", "pair")
+    ends = ("ECO", "SCO") if k == 2 else tuple(f"at:{p}" for p in range(1, k + 1))
+    return (*ends, *(name + which for name in others for which in (two if k > 2 else [""])), "even:layers", "even:time", "RS:0")
 
-    return min_cut(instance).edge_layers
 
+def baseline(instance: Instance, rule: str, memory_model: MemoryModel = "sum") -> Split | None:
+    """The split of a baseline's rule, one of BASELINES; None for any other rule.
 
-def neurosurgeon(instance: Instance) -> tuple[str, ...]:
-    """Neurosurgeon (Kang et al., ASPLOS 2017): the least latency of a chain, all its L+1 cuts tried in order.
-
-    It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
+    Only `pair` looks at memory limits. InputError for a number that is none, InfeasibleError where `pair` has no split.
     """
-    instance.check_two("Neurosurgeon's cuts are defined")
-    if not instance.is_chain:
-        before = [set(instance.inputs), *({name} for name in instance.names)]
-        branch = next(layer.name for k, layer in enumerate(instance.layers) if set(layer.inputs) != before[k])
-        raise InputError("Neurosurgeon", f"cuts chains only, and {instance.name} branches at layer {branch!r}; DADS cuts graphs")
-    cuts = [Split(instance, frozenset(cut(instance, n))) for n in range(len(instance.layers) + 1)]
-    return min(cuts, key=lambda split: split.times.latency_s).edge_layers
-
-
-def baseline(instance: Instance, rule: str) -> Split | None:
-    """The split of a baseline's rule, one of BASELINES; None for any other rule."""
-    name, _, argument = rule.partition(":")
-    hops = len(instance.hops)
+    name, colon, argument = rule.partition(":")
     if name in _PLAIN and not argument:
-        return Split.of(instance, (frozenset(_PLAIN[name](instance)),) * hops)
-    if name not in ("RS", "cut"):
+        found = Split.of(instance, [frozenset(_PLAIN[name](instance))] * len(instance.hops))
+    elif name in pairs.CHOOSE:
+        found = pairs.CHOOSE[name](instance, pairs.named(instance, argument, rule) if colon else None, memory_model)
+    elif name == "even":
+        found = Split.of(instance, _prefixes(instance, even.get(argument, rule)(instance)))
+    elif name == "RS":
+        found = Split.of(instance, [frozenset(before) for before in random_splits(instance, _whole(argument or "0", rule)[0])])
+    elif name == "at":
+        found = all_at(instance, _whole(argument, rule)[0])
+    elif name == "cut":
+        found = Split.of(instance, _prefixes(instance, _cut_numbers(instance, argument, rule)))
+    else:
         return None
+    return Split(instance, found.edge, memory_model, found.beyond)
+
+
+def check_admitted(split: Split, rule: str, proper_split: bool = False) -> None:
+    """InfeasibleError where a rule's split exceeds a memory limit, parts layers that stay together, or is no proper split."""
+    instance, p = split.instance, split.exceeds
+    what = f"{instance.name}, {rule}"
+    if p is not None:
+        place = instance.places[p - 1]
+        where = "" if p == 1 else f" at {place.name}"
+        raise InfeasibleError(what, (f"memory limit {place.memory_limit_bytes} B{where} (the split needs {split.memory_at(p)} B)",))
+    if not split.is_ordered:
+        raise InfeasibleError(what, ("layers that have to stay together",))
+    if proper_split and not split.is_proper:
+        raise InfeasibleError(what, ("proper split (1 <= x1 <= L-1)",))
+
+
+def _prefixes(instance: Instance, numbers: Sequence[int]) -> list[frozenset[str]]:
+    return [frozenset(cut(instance, number)) for number in numbers]
+
+
+def _whole(argument: str, rule: str, most: int = 1) -> list[int]:
+    """The whole numbers of an argument, `most` at most."""
     try:
-        numbers = [int(part) for part in (argument or "0" if name == "RS" else argument).split(",")]
+        found = [int(part) for part in argument.split(",")]
     except ValueError:
-        raise InputError("rule", f"{rule!r}: {argument!r} is not {'a whole number' if hops == 1 else 'whole numbers'}") from None
-    if name == "RS":
-        return Split.of(instance, [frozenset(before) for before in random_splits(instance, numbers[0])])
+        found = []
+    if not found or (most == 1 and len(found) > 1):
+        raise InputError("rule", f"{rule!r}: {argument!r} is not {'a whole number' if most == 1 else 'whole numbers'}")
+    return found
+
+
+def _cut_numbers(instance: Instance, argument: str, rule: str) -> list[int]:
+    hops = len(instance.hops)
+    numbers = _whole(argument, rule, hops)
     if len(numbers) != hops:
         raise InputError("rule", f"{rule!r}: expected {counted(hops, 'number')} for {hops + 1} places, as in "
                                  f"cut:{','.join(map(str, range(1, hops + 1)))}")
     if sorted(numbers) != numbers:
         raise InputError("rule", f"{rule!r}: the numbers fall; each counts the layers up to a place, those before it included")
-    return Split.of(instance, [frozenset(cut(instance, number)) for number in numbers])
+    return numbers
 
 
-_PLAIN: dict[str, Callable[[Instance], tuple[str, ...]]] = {
-    "ECO": eco, "SCO": sco, "DADS": dads, "Neurosurgeon": neurosurgeon,
-}  # fmt: skip
+_PLAIN: dict[str, Callable[[Instance], tuple[str, ...]]] = {"ECO": eco, "SCO": sco}

@@ -1,4 +1,4 @@
-"""The least latency without a memory limit as a minimum cut (DADS): polynomial, and exact.
+"""The least latency between two places without a memory limit as a minimum cut (DADS): polynomial, and exact.
 
 C. Hu, W. Bao, D. Wang, F. Liu, "Dynamic Adaptive DNN Surgery for Inference Acceleration on the Edge", INFOCOM 2019. A layer
 on the source's side runs at the edge. What is cut is what is paid:
@@ -11,6 +11,9 @@ on the source's side runs at the edge. What is cut is what is paid:
 - between layers of a group of `together`, both ways, without limit;
 - each input is the source itself.
 
+Between two places of a path a byte takes the sum of the times over all hops between them, and an exchange that of all theirs. What
+is paid before the first of the two is the same whatever the cut.
+
 `rtt` is paid by every split but the one with all layers at the edge, and no arc can say that: so the least cut, with it,
 is compared with that one split. No other needs to be looked at, since each costs at least the least cut and `rtt`.
 """
@@ -21,44 +24,57 @@ from fractions import Fraction
 from math import lcm
 from typing import Any
 
+from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.split import Split
 
+Pair = tuple[int, int]
+"""Two places of a path, the earlier one first, counted from 1."""
 _EDGE, _SERVER = ("edge",), ("server",)
 
 
-def min_cut(instance: Instance) -> Split:
-    """A split of least latency; the memory limit is not looked at. Of equals one with as many edge layers as can be.
+def min_cut(instance: Instance, pair: Pair | None = None, memory_model: MemoryModel = "sum") -> Split:
+    """A split of least latency between two places, None: the first and the last; memory limits are not looked at.
 
-    Capacities are whole numbers, scaled from the exact values of the instance's doubles, so nothing is rounded.
+    Of equals one with as many layers at the first of the two as can be. Capacities are whole numbers, scaled from the exact
+    values of the instance's doubles, so nothing is rounded.
     """
     import networkx
 
-    instance.check_two("a minimum cut is the least latency")
-    graph, scale = _network(instance)
+    p, q = pair = (1, len(instance.places)) if pair is None else pair
+    graph, scale = _network(instance, pair)
     cut, (edge_side, _) = networkx.minimum_cut(graph, _EDGE, _SERVER)
     edge = frozenset(v for v in instance.names if (v, "layer") in edge_side)
-    with_rtt = Fraction(cut, scale) + Fraction(instance.rtt_s)
-    if with_rtt >= sum(Fraction(layer.t_edge_s) for layer in instance.layers):
+    rtt = sum(Fraction(hop.rtt_s) for hop in instance.hops[p - 1 : q - 1])
+    if Fraction(cut, scale) + rtt >= sum(Fraction(layer.t_s[p - 1]) for layer in instance.layers):
         edge = frozenset(instance.names)
-    return Split(instance, edge)
+    return split_between(instance, pair, edge, memory_model)
 
 
-def _network(instance: Instance) -> tuple[Any, int]:
+def split_between(instance: Instance, pair: Pair, first: frozenset[str], memory_model: MemoryModel = "sum") -> Split:
+    """The split with these layers at the first of two places, and all others at the second."""
+    p, q = pair
+    whole = frozenset(instance.names)
+    return Split.of(instance, [frozenset() if h < p else first if h < q else whole for h in range(1, len(instance.places))],
+                    memory_model)  # fmt: skip
+
+
+def _network(instance: Instance, pair: Pair) -> tuple[Any, int]:
     """The graph, capacities multiplied by the number that makes them whole."""
     import networkx
 
-    bandwidth = Fraction(instance.bandwidth_bytes_per_s)
-    s_back = Fraction(0) if instance.back_bytes_per_s is None else 1 / Fraction(instance.back_bytes_per_s)
+    (p, q), between = pair, instance.hops[pair[0] - 1 : pair[1] - 1]
+    byte_s = sum(1 / Fraction(hop.bandwidth_bytes_per_s) for hop in between)
+    s_back = sum(1 / Fraction(hop.back_bytes_per_s) for hop in between if hop.back_bytes_per_s is not None)
     priced: list[tuple[Any, Any, Fraction]] = []
     graph = networkx.DiGraph()
     graph.add_nodes_from([_EDGE, _SERVER])
     for layer in instance.layers:
-        priced.append((_EDGE, (layer.name, "layer"), Fraction(layer.t_server_s) + layer.returned * layer.output_bytes * s_back))
-        priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_edge_s)))
+        priced.append((_EDGE, (layer.name, "layer"), Fraction(layer.t_s[q - 1]) + layer.returned * layer.output_bytes * s_back))
+        priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_s[p - 1])))
     for u, readers in instance.consumers.items():
         if readers:
-            price = instance.sent_bytes(u) / bandwidth + Fraction(instance.encode_s(u)) + Fraction(instance.decode_s(u))
+            price = instance.sent_bytes(u) * byte_s + Fraction(instance.encode_s(u)) + Fraction(instance.decode_s(u))
             priced.append((_EDGE if u in instance.inputs else (u, "layer"), (u, "tensor"), price))
         for v in readers:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit

@@ -54,6 +54,20 @@ def diamond_data(**changes: Any) -> dict[str, Any]:
                          layer("d", "b", "c", "input", out=10), **changes)  # fmt: skip
 
 
+def path_data(*layers: dict[str, Any], rates: tuple[float, ...] = (1e6, 1e6), **changes: Any) -> dict[str, Any]:
+    """An instance file's content along a path with these rates (B/s): an image of 4000 bytes, no rtt, free ways back, no limits."""
+    names = ("phone", "box", "cloud", "archive")[: len(rates) + 1]
+    return {"schema": "lmos.instance/2", "name": "toy", "inputs": {"input": 4000},
+            "places": [{"name": name, "memory_limit_bytes": None} for name in names],
+            "hops": [{"bandwidth_bytes_per_s": rate, "back_bytes_per_s": None, "rtt_s": 0.0} for rate in rates],
+            "layers": list(layers), **changes}  # fmt: skip
+
+
+def placed(name: str, *inputs: str, t: tuple[float, ...], weights: int = 1000, out: int = 2000, **extra: float) -> dict[str, Any]:
+    """A layer as an instance file of places has it; `t` are its times (s) at each."""
+    return {"name": name, "inputs": list(inputs), "t_s": list(t), "weight_bytes": weights, "output_bytes": out, **extra}
+
+
 def profile_data() -> dict[str, Any]:
     """A profile file's content: two layers, the first with two outputs."""
     def spec(*shape: int) -> dict[str, Any]:

@@ -15,7 +15,6 @@ from lmos_opt import Front, InfeasibleError, InputError, Instance, Objective, pa
 from lmos_opt.formulation import build_model
 from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.objectives import get
-from lmos_opt.policies.policy_maps import bandwidth_policy
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import baseline
 from lmos_opt.split import Split, all_splits
@@ -252,14 +251,14 @@ def test_cuts_by_number_and_everything_at_one_end(example):
     drawn = {baseline(example, f"RS:{seed}").places for seed in range(40)}
     assert len(drawn) > 5
     for rule, message in (("cut:1", "expected 2 numbers for 3 places"), ("cut:2,1", "the numbers fall"),
-                          ("cut:1,9", "9 is not between 0 and"), ("DADS", "has 3 places"), ("Neurosurgeon", "has 3 places")):
+                          ("cut:1,9", "9 is not between 0 and"), ("Neurosurgeon", "branches at layer 'head'")):
         with pytest.raises(InputError, match=message):
             baseline(example, rule)
 
 
 def test_what_knows_two_places_says_so(example):
     layer = example.layers[0]
-    for ask in (lambda: bandwidth_policy(example, "knee"), lambda: example.bandwidth_bytes_per_s, lambda: layer.t_server_s):
+    for ask in (lambda: example.bandwidth_bytes_per_s, lambda: layer.t_server_s):
         with pytest.raises(InputError, match="has 3 "):
             ask()
 

@@ -17,8 +17,8 @@ from lmos_opt.instance import Instance
 from lmos_opt.objectives import get, names
 from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.policies.lines import lines_of
-from lmos_opt.rules.baselines import neurosurgeon
 from lmos_opt.rules.min_cut import min_cut
+from lmos_opt.rules.pairs import neurosurgeon
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split, down_closed_sets
 
@@ -86,8 +86,8 @@ def test_the_minimum_cut_is_the_least_latency(seed: int) -> None:
 
 
 def test_neurosurgeon_sees_the_way_back() -> None:
-    assert neurosurgeon(_with_map(back_bytes_per_s=2.5e6)) == ("map", "pool")
-    assert neurosurgeon(_with_map(back_bytes_per_s=None)) == ()
+    assert neurosurgeon(_with_map(back_bytes_per_s=2.5e6)).edge_layers == ("map", "pool")
+    assert neurosurgeon(_with_map(back_bytes_per_s=None)).edge_layers == ()
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -99,7 +99,7 @@ def test_a_policy_over_bandwidth_leaves_the_way_back_its_own_rate(seed: int) -> 
             here = instance.replace(bandwidth_bytes_per_s=bandwidth)
             least = min(Split(here, edge).times.latency_s for edge in down_closed_sets(here))
             assert stretch.latency_s(bandwidth) == pytest.approx(least, rel=1e-9)
-    for edge, line in zip(sets := _some_sets(instance), lines_of(instance, sets, "sum"), strict=True):
+    for edge, line in zip(sets := _some_sets(instance), lines_of([Split(instance, edge) for edge in sets]), strict=True):
         there = _by_hand(instance, edge)["latency"]
         assert float(line.at(1 / Fraction(instance.bandwidth_bytes_per_s))) == pytest.approx(float(there), rel=1e-9)
 

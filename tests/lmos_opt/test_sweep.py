@@ -11,10 +11,11 @@ import pandas as pd
 import pytest
 
 from lmos.bench.random_instances import random_instance
-from lmos_opt import InputError, pareto_front
+from lmos_opt import InputError, Instance, pareto_front
 from lmos_opt.cache import Cache
 from lmos_opt.split import Split
 from lmos_opt.sweep import COLUMNS, ClusterError, SweepError, SweepKeywords, SweepOptions, sweep
+from tests.lmos_opt.documents import chain_data, path_data, placed
 from tests.processes import started
 
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:20", "budget:0.5", "ECO", "SCO", "RS:4", "DADS", "Neurosurgeon", "cut:3")
@@ -176,3 +177,36 @@ def test_baselines_alone_trace_no_front(instances, monkeypatch):
 def test_keywords_are_the_options():
     assert {field.name for field in fields(SweepOptions)} == set(SweepKeywords.__annotations__)
     assert get_type_hints(SweepOptions) == get_type_hints(SweepKeywords)
+
+
+def test_places_and_hops_of_a_path_have_columns_of_their_own():
+    """The second hop and the second place's limit vary; what a row says is the split's own."""
+    path = Instance.from_dict(path_data(placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25))))
+    cases = [(rate, limit) for rate in (2000.0, 1e6) for limit in (5500, None)]
+    instances = [path.with_hop(2, bandwidth_bytes_per_s=rate).with_place(2, memory_limit_bytes=limit) for rate, limit in cases]
+    found = sweep(instances, ["min_latency", "pair", "at:2"], jobs=1, labels=[{"rate": r, "limit": m or 0} for r, m in cases])
+    assert list(found.columns) == [
+        "rate", "limit", "instance", "rule", "x1", "x2", "x3", "latency_s", "memory_bytes", "t_place_1_s", "t_hop_1_s",
+        "crossing_1_bytes", "t_place_2_s", "t_hop_2_s", "crossing_2_bytes", "t_place_3_s", "memory_2_bytes", "memory_3_bytes",
+        "front_points", "complete", "reason"]
+    for _, row in found.iterrows():
+        if row["rule"] == "at:2" and row["limit"]:
+            assert row["reason"] == "toy, at:2: infeasible: memory limit 5500 B at box (the split needs 9000 B)"
+            continue
+        instance = instances[row["instance"]]
+        split = Split.at(instance, [instance.names[: row["x1"]], instance.names[row["x1"] : row["x1"] + row["x2"]]])
+        assert [len(layers) for layers in split.places] == [row["x1"], row["x2"], row["x3"]]
+        assert (row["latency_s"], row["t_hop_2_s"], row["memory_2_bytes"]) == (
+            split.times.latency_s, split.times.hops[1].t_s, split.memory_at(2))
+    slow = found[(found["rate"] == 2000.0) & (found["limit"] == 5500) & (found["rule"] == "pair")].iloc[0]
+    assert (slow["x1"], slow["x2"], slow["x3"]) == (1, 1, 0)
+    best = found[found["rule"] == "min_latency"]
+    assert (best["latency_s"].to_numpy() <= found[found["rule"] == "pair"]["latency_s"].to_numpy()).all()
+
+
+def test_two_and_three_places_in_one_table():
+    two, three = Instance.from_dict(chain_data()), Instance.from_dict(path_data(placed("a", "input", t=(1.0, 2.0, 3.0))))
+    found = sweep([two, three], ["ECO"], jobs=1)
+    assert found["x3"].isna().tolist() == [True, False]
+    assert found["t_edge_s"].isna().tolist() == [False, True]
+    assert found["t_place_1_s"].tolist()[1] == 1.0

@@ -10,15 +10,18 @@ from typing import TYPE_CHECKING, Any
 import lmos_opt
 from lmos.pages.summary.seen import seen_of
 from lmos.pages.summary.subject import Subject
-from lmos_opt.errors import MissingExtraError
+from lmos_opt import objectives
+from lmos_opt.errors import InfeasibleError, MissingExtraError
 from lmos_opt.files import Document, write_atomically
+from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
+from lmos_opt.instance import Instance
 from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
 from lmos_opt.rules import find_rule
-from lmos_opt.rules.baselines import MEANINGS
+from lmos_opt.rules.baselines import MEANINGS, baseline, check_admitted, every
 from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_rows
 
@@ -70,11 +73,11 @@ def parts(subject: Subject) -> dict[str, Any]:
     if front is not None and len(front.names) > 1:
         pictures["front"] = _picture(draw_front(front, None, chosen, cuts=cuts, rules=PLAIN_RULES), "the front")
     if instance is not None:
-        is_prefix = subject.edge_layers == instance.names[: len(subject.edge_layers or ())]
-        x1 = len(subject.edge_layers or ()) if subject.edge_layers is not None and is_prefix else None
-        pictures["cuts"] = _picture(draw_cuts(instance, chosen=x1), "every cut and its parts")
-        if subject.edge_layers is not None:
-            pictures["graph"] = _picture(draw_graph(instance, subject.edge_layers), "the network and its cut")
+        split = subject.split
+        is_cut = split is not None and all(before == frozenset(instance.names[: len(before)]) for before in split.upto)
+        pictures["cuts"] = _picture(draw_cuts(instance, chosen=split if is_cut else None), "every cut and its parts")
+        if split is not None:
+            pictures["graph"] = _picture(draw_graph(instance, split.places), "the network and its cut")
     if subject.report is not None:
         pictures |= _run_pictures(subject.report)
     return {
@@ -87,6 +90,7 @@ def parts(subject: Subject) -> dict[str, Any]:
         "front": front,
         "points": None if front is None else _points(front, chosen),
         "rules": None if front is None else _rules(front),
+        "others": None if front is None or instance is None else _others(front, instance, subject.memory_model),
         "why": _why(subject),
         "crossing": None if plan is None else _crossing(subject),
         "stages": _stages(subject),
@@ -141,16 +145,48 @@ def _points(front: Front, chosen: Point | None) -> Table:
     rows = []
     for point in front.points:
         last = (point.edge_layers or ("(none)",))[-1] if point.solution is None else ""
-        rows.append(("chosen" if point is chosen else "", "" if point.x1 is None else str(point.x1),
+        rows.append(("chosen" if point is chosen else "", *_counts(point),
                      *(_value(o.unit, point.values[o.name]) for o in front.objectives), last))  # fmt: skip
-    columns = ("", "x1", *(f"{o.name} ({o.sense})" for o in front.objectives), "last layer at the edge")
-    return Table(columns, tuple(rows), tuple(range(1, 2 + len(front.names))))
+    counts = _count_names(front)
+    columns = ("", *counts, *(f"{o.name} ({o.sense})" for o in front.objectives), "last layer at the edge")
+    return Table(columns, tuple(rows), tuple(range(1, 1 + len(counts) + len(front.names))))
+
+
+def _count_names(front: Front) -> list[str]:
+    """The columns of numbers of layers: x1, of more than two places all."""
+    most = max((len(point.counts) for point in front), default=2)
+    return ["x1"] if most <= 2 else [f"x{p}" for p in range(1, most + 1)]
+
+
+def _counts(point: Point) -> list[str]:
+    """What stands in them."""
+    return [*map(str, point.counts)] if len(point.counts) > 2 else ["" if point.x1 is None else str(point.x1)]
 
 
 def _rules(front: Front) -> Table:
-    rows = [(", ".join(names), "" if point.x1 is None else str(point.x1),
+    rows = [(", ".join(names), *_counts(point),
              *(_value(o.unit, point.values[o.name]) for o in front.objectives)) for names, point in choices(front, PLAIN_RULES)]
-    return Table(("rule", "x1", *front.names), tuple(rows), tuple(range(1, 2 + len(front.names))))
+    columns = ("rule", *_count_names(front), *front.names)
+    return Table(columns, tuple(rows), tuple(range(1, len(columns))))
+
+
+def _others(front: Front, instance: Instance, memory_model: MemoryModel) -> Table | None:
+    """What the baselines choose, those that the limits admit; None where an objective is the user's own."""
+    if not set(front.names) <= set(objectives.names()):
+        return None
+    rows = []
+    for rule in every(instance):
+        try:
+            split = baseline(instance, rule, memory_model)
+            assert split is not None  # these are baselines
+            check_admitted(split, rule)
+        except InfeasibleError:
+            continue
+        values = [(o.unit, own(split)) for o in front.objectives if (own := objectives.get(o.name).value) is not None]
+        counts = [str(len(layers)) for layers in split.places]
+        rows.append((rule, *(counts if len(counts) > 2 else counts[:1]), *(_value(*value) for value in values)))
+    columns = ("rule", *_count_names(front), *front.names)
+    return Table(columns, tuple(rows), tuple(range(1, len(columns))))
 
 
 def _why(subject: Subject) -> list[str]:

@@ -53,11 +53,13 @@ class Subject:
         return self.front.select(self.rule) if self.rule is not None else None
 
     @property
-    def edge_layers(self) -> tuple[str, ...] | None:
-        """The layers at the edge that the page draws the cut after."""
+    def split(self) -> Split | None:
+        """The split that the page draws; None where none was chosen, or its layers are not known."""
+        if self.instance is None:
+            return None
         if self.plan is not None:
-            return self.plan.edge_layers
-        return self.chosen.edge_layers if self.chosen is not None else None
+            return Split.at(self.instance, (self.plan.edge_layers,), self.memory_model)
+        return None if self.chosen is None else Split.at(self.instance, self.chosen.named_places, self.memory_model)
 
 
 def gather(file: Path, source: str | None, options: Options, memory_model: MemoryModel, rule: str | None) -> Subject:
@@ -89,7 +91,7 @@ def _of_front(file: Path, front: Front, source: str | None, options: Options, me
     for k, point in enumerate(front.points):
         if point.edge_layers is None:
             raise InputError(str(file), f"points[{k}] is no split; --source is for fronts of splits")
-        split = Split(instance, instance.edge_set(point.edge_layers), memory_model)
+        split = Split.at(instance, point.named_places, memory_model)
         for name, found in (("latency", split.times.latency_s), ("memory", float(split.memory_bytes))):
             _hold(f"points[{k}].values.{name}", point.values.get(name), found, source)
     return Subject(file, front, None, None, instance, memory_model, rule)

@@ -82,7 +82,7 @@ def test_pictures(folder, capsys):
     ("arguments", "message"),
     [
         (["--select", "best"], "'best' is not a selection rule"),
-        (["--select", "knee", "--over", "rtt"], "--over: 'rtt' is not one of bandwidth, memory"),
+        (["--select", "knee", "--over", "rtt"], "--over: 'rtt' is not one of bandwidth, bandwidth:HOP, memory"),
         (["--select", "knee", "--range", "1Mbps"], "--range: '1Mbps' is not a range; expected LOW..HIGH"),
         (["--select", "knee", "--range", "1Mbps..2Mbps..3Mbps"], "is not a range"),
         (["--select", "knee", "--range", "1..2"], "low: '1' is not a rate"),

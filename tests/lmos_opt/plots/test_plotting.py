@@ -232,11 +232,11 @@ def test_a_profile_shows_its_outputs_and_its_image():
 def test_the_cut_meets_every_tensor_that_crosses_and_nothing_else(data):
     instance = Instance.from_dict(data)
     for edge in down_closed_sets(instance):
-        layout = lay_out(instance, edge)
-        left = {name for name, (x, _) in layout.places.items() if x < layout.cut}
+        layout = lay_out(Split(instance, edge))
+        left = {name for name, (x, _) in layout.nodes.items() if x < layout.cuts[0]}
         assert left == {INPUT, *edge}
-        assert len({*layout.places.values()}) == len(layout.places)  # no two in one place
-        assert all(layout.places[u][0] < layout.places[v][0] for u, v in instance.arcs)
+        assert len({*layout.nodes.values()}) == len(layout.nodes)  # no two in one place
+        assert all(layout.nodes[u][0] < layout.nodes[v][0] for u, v in instance.arcs)
         notes = [text.get_text() for text in draw_graph(instance, edge).texts]
         shown = sorted(note for note in notes if note.endswith("B"))
         assert shown == sorted(format_size(instance.tensor_bytes(name)) for name in instance.crossing(edge))

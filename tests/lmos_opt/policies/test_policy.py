@@ -20,6 +20,7 @@ from lmos_opt.policies.policy import Stretch
 from lmos_opt.rules import shipped
 from lmos_opt.rules.selection import select
 from lmos_opt.sources import Options, instance_of, load_source
+from lmos_opt.split import Split
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
 
 OBJECTIVES = [get("latency"), get("memory")]
@@ -36,8 +37,7 @@ def bundled(name: str) -> Instance:
 
 def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = False) -> Front:
     """The front of all splits, without what only rounding keeps there."""
-    points = [Point(values={"latency": latency, "memory": memory}, edge_layers=split.edge_layers, x1=len(split.edge),
-                    x2=len(instance.layers) - len(split.edge))
+    points = [Point.at({"latency": latency, "memory": memory}, split.places)
               for (latency, memory), split in enumerate_front(instance, OBJECTIVES, memory_model, proper)]  # fmt: skip
     largest = points[-1].values["latency"] if points else 0.0
     points = [point for point, following in zip(points, [*points[1:], None], strict=False)
@@ -47,8 +47,10 @@ def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = Fal
                  solver=SolverInfo(name="enumeration", version=""), constrained="latency")  # fmt: skip
 
 
-def with_bandwidth(instance: Instance, bandwidth: float) -> Instance:
-    return instance.model_copy(update={"hops": (instance.hops[0].model_copy(update={"bandwidth_bytes_per_s": bandwidth}),)})
+def with_bandwidth(instance: Instance, bandwidth: float, hop: int = 1) -> Instance:
+    hops = [*instance.hops]
+    hops[hop - 1] = hops[hop - 1].model_copy(update={"bandwidth_bytes_per_s": bandwidth})
+    return instance.model_copy(update={"hops": tuple(hops)})
 
 
 def choice(front: Front, rule: str) -> Point | None:
@@ -89,7 +91,7 @@ def tied(front: Front, rule: str, bandwidth: float, found: Stretch, chosen: Poin
 
 def splits_of(chain: Instance) -> list[LatencyLine]:
     """The latency and memory of every split of a chain."""
-    return lines_of(chain, [frozenset(chain.names[:n]) for n in range(len(chain.names) + 1)], "sum")
+    return lines_of([Split(chain, frozenset(chain.names[:n])) for n in range(len(chain.names) + 1)])
 
 
 def knee_by_definition(lines: list[LatencyLine], bandwidth: float) -> tuple[Fraction, int]:
@@ -336,7 +338,6 @@ def test_candidates_from_a_front_are_enough(make, seed, monkeypatch):
     instance = random_instance(8100 + seed, 6, shape="dag", style="realistic")
     expected = {rule: make(instance, rule) for rule in rules(instance)[:4]}
     monkeypatch.setattr(policy_maps, "MOST_SPLITS", 0)
-    monkeypatch.setattr(policy_maps, "MOST_LAYERS", 0)
     for rule, policy in expected.items():
         found = make(instance, rule)
         assert [s.memory_bytes for s in found.stretches] == [s.memory_bytes for s in policy.stretches]
@@ -347,7 +348,7 @@ def test_a_front_cut_short_makes_no_policy(monkeypatch):
     from lmos_opt import SolverError, api
 
     partial = enumerated(Instance.from_dict(diamond_data())).model_copy(update={"complete": False, "reason": "interrupted"})
-    monkeypatch.setattr(policy_maps, "MOST_LAYERS", 0)
+    monkeypatch.setattr(policy_maps, "MOST_SPLITS", 0)
     monkeypatch.setattr(api, "pareto_front", lambda *_, **__: partial)
     with pytest.raises(SolverError, match="interrupted"):
         bandwidth_policy(Instance.from_dict(diamond_data()), "knee")
@@ -470,7 +471,7 @@ def test_what_only_rounding_tells_apart_is_one_value():
               layer("b", "a", edge=0.2, server=0.0, weights=10, out=0),
               layer("c", "input", edge=0.3, server=0.0, weights=21, out=0)]  # fmt: skip
     instance = Instance.from_dict(instance_data(*layers))
-    a, ab, c = lines_of(instance, [frozenset("a"), frozenset("ab"), frozenset("c")], "sum")
+    a, ab, c = lines_of([Split(instance, frozenset(edge)) for edge in ("a", "ab", "c")])
     assert (a.fixed_s, ab.fixed_s, c.fixed_s) == (Fraction(0.1), Fraction(0.3), Fraction(0.3))
     assert (ab.crossing_bytes, c.crossing_bytes, c.memory_bytes - ab.memory_bytes) == (4000, 4000, 1)
     budget = bandwidth_policy(instance, f"budget:{0.3 + 4000 / 1e6!r}", 1e3, 1e7)

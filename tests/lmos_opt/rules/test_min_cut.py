@@ -95,6 +95,10 @@ def test_neurosurgeon_refuses_a_graph():
         baseline(Instance.from_dict(diamond_data()), "Neurosurgeon")
 
 
-@pytest.mark.parametrize("rule", ["DADS:1", "Neurosurgeon:x", "dads"])
-def test_neither_takes_an_argument(rule):
-    assert baseline(Instance.from_dict(chain_data()), rule) is None
+@pytest.mark.parametrize("rule", ["DADS:1", "Neurosurgeon:x", "DADS:2,1", "DADS:1,3"])
+def test_either_takes_two_places_alone(rule):
+    chain = Instance.from_dict(chain_data())
+    with pytest.raises(InputError, match="expected two places of 1 to 2"):
+        baseline(chain, rule)
+    assert baseline(chain, "DADS:1,2").places == baseline(chain, "DADS").places
+    assert baseline(chain, "dads") is None

@@ -1,0 +1,106 @@
+"""Commands along a path of three places: each works, or says in one line what it knows of two alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lmos.cli import main
+from lmos_opt import Front, Instance, Policy
+from tests.lmos_opt.documents import path_data, placed
+
+PATH = "rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700"
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where commands run: the path of two layers in `toy.json`."""
+    Instance.from_dict(path_data(placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25)))
+                       ).save(tmp_path / "toy.json")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    return tmp_path
+
+
+def table(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[list[str]]:
+    """The cells of what a command prints."""
+    assert main([*arguments]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    return [[cell.strip() for cell in line.strip("│┃").replace("┃", "│").split("│")] for line in lines if line[:1] in "│┃"]
+
+
+def test_a_fronts_table_and_files_have_the_places(capsys, folder):
+    header, *rows = table(capsys, "front", "toy.json", "-o", "front.csv")
+    assert header == ["x1", "x2", "x3", "latency", "memory", "crosses hop 1", "crosses hop 2", "last at place 1", "last at place 2"]
+    assert [row[:3] for row in rows] == [["0", "0", "2"], ["1", "0", "1"], ["2", "0", "0"]]
+    assert rows[1][5:] == ["1.0 kB", "1.0 kB", "a", "(none)"]
+    assert (folder / "front.csv").read_text().splitlines()[0] == "latency,memory,x1,x2,x3,edge_layers,places"
+    assert main(["front", "toy.json", "--json"]) == 0
+    assert [point.places for point in Front.from_dict(json.loads(capsys.readouterr().out))][1] == (("a",), (), ("b",))
+
+
+def test_a_front_of_a_network_names_its_way(capsys):
+    assert main(["front", "alexnet", "--path", PATH, "--memory", "3MB"]) == 0
+    assert "along rpi4 > 20 Mbps > jetson-orin-nano-cpu > 1 Gbps > i7-8700" in capsys.readouterr().out
+
+
+def test_baselines_stand_beside_the_front(capsys):
+    rows = table(capsys, "front", "toy.json", "--baselines")
+    rows = rows[rows.index(["rule", "x1", "x2", "x3", "latency", "memory", "beside the front"]) + 1 :]
+    assert {row[0]: row[-1] for row in rows} | {"RS:0": ""} == {
+        "at:1": "on the front", "at:2": "dominated by 1 point", "at:3": "on the front", "DADS:1,2": "dominated by 1 point",
+        "DADS:1,3": "on the front", "DADS:2,3": "on the front", "Neurosurgeon:1,2": "dominated by 1 point",
+        "Neurosurgeon:1,3": "on the front", "Neurosurgeon:2,3": "on the front", "pair:1,2": "dominated by 1 point",
+        "pair:1,3": "on the front", "pair:2,3": "on the front", "even:layers": "on the front",
+        "even:time": "dominated by 1 point", "RS:0": ""}  # fmt: skip
+    assert main(["front", "toy.json", "--baselines", "--json"]) == 2
+    assert "--baselines: is a table" in capsys.readouterr().err
+
+
+def test_a_page_of_a_front_has_every_place(folder):
+    pytest.importorskip("jinja2")
+    assert main(["front", "toy.json", "-o", "front.json"]) == 0
+    assert main(["report", "front.json", "--source", "toy.json", "--select", "min_latency", "-o", "page.html"]) == 0
+    page = (folder / "page.html").read_text()
+    assert "What others would choose" in page
+    for text in ("even:layers", "DADS:2,3", "<th class=\"n\">x3</th>", "0 at phone, 0 at box, 2 at cloud"):
+        assert text in page
+
+
+def test_a_plan_of_a_path_draws_its_graph_and_has_no_policy_yet(folder, capsys):
+    assert main(["plan", "toy.json", "--select", "cut:1,1", "--plot", "graph.svg"]) == 0
+    assert "at cloud (1)" in (folder / "graph.svg").read_text() or (folder / "graph.svg").stat().st_size > 5000
+    capsys.readouterr()
+    assert main(["plan", "toy.json", "--select", "knee", "--policy", "1Mbps..2Mbps"]) == 2
+    assert "--policy: is of two places, here are 3" in capsys.readouterr().err
+
+
+def test_a_policy_over_the_second_hop_and_over_the_third_places_limit(capsys):
+    asked = ("--select", "min_latency", "--over", "bandwidth:2", "--range", "1kbps..1Mbps", "-o", "policy.json")
+    header, *rows = table(capsys, "policy", "toy.json", *asked)
+    assert header == ["from", "to", "x1", "x2", "x3", "latency there", "and there", "memory", "crosses hop 2"]
+    assert Policy.load("policy.json").over == "bandwidth:2"
+    assert [row[2:5] for row in rows] == [["0", "2", "0"], ["0", "1", "1"], ["0", "0", "2"]]
+    assert main(["policy", "toy.json", "--select", "knee", "--over", "memory:3", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["over"] == "memory:3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["policy", "toy.json", "--select", "knee", "--over", "bandwidth:3"], "hop: got 3, but toy has 2 hops; expected 1 to 2"),
+        (["policy", "toy.json", "--select", "knee", "--over", "memory:x"], "--over: 'memory:x' is not one of bandwidth, "),
+        (["policy", "alexnet", "--select", "knee", "--over", "bandwidth:2"], "hop: got 2, but alexnet has 1 hop; expected 1"),
+        (["front", "toy.json", "--path", PATH], "--path: is for networks and profiles; the instance file of toy"),
+        (["front", "alexnet", "--path", PATH, "--codec", "fp16"], "codec: is known of two places; here are 3"),
+        (["front", "toy.json", "--server", "i7-8700"], "--server: is of two places; the instance file of toy has 3"),
+        (["front", "toy.json", "--objectives", "latency,place_time:4"], "objective place_time:4: toy has 3; expected 1 to 3"),
+    ],
+)
+def test_what_is_of_two_places_says_so_in_one_line(arguments, message, capsys):
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert message in err

@@ -1,0 +1,94 @@
+"""Paths as text: what is wrong is said of the part that is wrong."""
+
+from __future__ import annotations
+
+import pytest
+
+from lmos_opt import InputError, Instance
+from lmos_opt.paths import HopOptions, Path, parse_path
+from lmos_opt.profile import NetworkProfile
+from tests.lmos_opt.documents import path_data, placed, profile_data
+
+
+def test_a_path_is_devices_and_hops_in_turn():
+    found = parse_path(" rpi4 > 20Mbps , 5ms>jetson-orin-nano-cpu > 1Gbps,1ms,100Mbps > i7-8700 ")
+    assert found.devices == ("rpi4", "jetson-orin-nano-cpu", "i7-8700")
+    assert found.hops == (HopOptions("20Mbps", "5ms"), HopOptions("1Gbps", "1ms", "100Mbps"))
+    assert parse_path(found) is found
+    profile = NetworkProfile.from_dict(profile_data())
+    assert Instance.from_profile(profile, path="rpi4 > 20Mbps > rpi4 > 1Gbps > i7-8700") == Instance.from_profile(
+        profile, path=Path(("rpi4", "rpi4", "i7-8700"), (HopOptions(2.5e6), HopOptions(1.25e8))))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rpi4", "path: 'rpi4' is not a path; expected devices with hops between them, such as 'rpi4 > 20Mbps,5ms > "),
+        ("", "path: '' is not a path"),
+        ("rpi4 > 20Mbps", "ends with hop 1, '20Mbps'; expected a device after it"),
+        ("rpi4 > 20Mbps > i7-8700 > 1Gbps", "ends with hop 2, '1Gbps'; expected a device after it"),
+        ("rpi4 > 20Mbps > ", "place 2 of 'rpi4 > 20Mbps > ' is empty; expected a device"),
+        (" > 20Mbps > rpi4", "place 1 of ' > 20Mbps > rpi4' is empty; expected a device"),
+        ("rpi4 >> i7-8700", "hop 1 of 'rpi4 >> i7-8700' is empty; expected RATE or RATE,RTT"),
+        ("rpi4 > 20 > i7-8700", "hop 1, '20': bandwidth: '20' is not a rate; expected a number with a unit"),
+        ("rpi4 > 1Gbps > rpi4 > 20Mbps,soon > i7-8700", "hop 2, '20Mbps,soon': rtt: 'soon' is not a time"),
+        ("rpi4 > 20Mbps,5ms,x > i7-8700", "hop 1, '20Mbps,5ms,x': back: 'x' is not a rate"),
+        ("rpi4 > 20Mbps,,1Mbps > i7-8700", "hop 1, '20Mbps,,1Mbps': expected RATE, RATE,RTT or RATE,RTT,BACK"),
+        ("rpi4 > 1Mbps,1ms,1Mbps,4 > i7-8700", "hop 1, '1Mbps,1ms,1Mbps,4': expected RATE"),
+        ("rpi4 > i7-8700 > 20Mbps", "hop 1, 'i7-8700': bandwidth: 'i7-8700' is not a rate"),
+        ("rpi4 > 20Mbps > abacus", "place 2, 'abacus': abacus: is neither a file nor a bundled device"),
+        (["rpi4", "i7-8700"], "path: got ['rpi4', 'i7-8700']; expected text such as"),
+    ],
+)
+def test_the_wrong_part_of_a_path_is_named(text, message):
+    with pytest.raises(InputError) as caught:
+        Instance.from_profile(NetworkProfile.from_dict(profile_data()), path=text)
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("places",), [{"name": "a", "memory_limit_bytes": None}], "places: are 1; expected two or more"),
+        (("hops",), [], "hops: are 0; expected 2, one between each place and the next"),
+        (("hops", 1, "bandwidth_bytes_per_s"), float("nan"), "hops[1].bandwidth_bytes_per_s: got nan, expected a finite number"),
+        (("places", 1, "memory_limit_bytes"), -5, "places[1].memory_limit_bytes: got -5"),
+        (("layers", 0, "t_s"), [1.0, 2.0], "layers[0].t_s: has 2 times; expected 3, one each"),
+        (("layers", 0, "t_s"), [1.0, -2.0, float("nan")], "layers[0].t_s[1]: got -2.0"),
+        (("together",), [["a", "b"]], "together[0][1]: 'b' names no layer"),
+        (("memory_limit_bytes",), 5, "memory_limit_bytes: is not a key of this schema"),
+    ],
+)
+def test_a_wrong_file_of_places_is_one_line_with_the_path_inside(path, value, message):
+    data = path_data(placed("a", "input", t=(1.0, 2.0, 3.0)))
+    at = data
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    with pytest.raises(InputError) as caught:
+        Instance.from_dict(data, "toy.json")
+    assert str(caught.value).startswith("toy.json: ")
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_a_file_of_places_lacks_is_named():
+    for key, message in (("hops", "hops: is missing"), ("inputs", "inputs: is missing")):
+        data = path_data(placed("a", "input", t=(1.0, 2.0, 3.0)))
+        del data[key]
+        with pytest.raises(InputError, match=message):
+            Instance.from_dict(data, "toy.json")
+    data = path_data(placed("a", "input", t=(1.0, 2.0, 3.0)))
+    del data["layers"][0]["t_s"]
+    with pytest.raises(InputError, match=r"layers\[0\].t_s: is missing"):
+        Instance.from_dict(data, "toy.json")
+
+
+def test_one_hop_or_place_changes_alone():
+    path = Instance.from_dict(path_data(placed("a", "input", t=(1.0, 2.0, 3.0))))
+    moved = path.with_hop(2, bandwidth_bytes_per_s=5.0).with_place(3, memory_limit_bytes=7)
+    assert [hop.bandwidth_bytes_per_s for hop in moved.hops] == [1e6, 5.0]
+    assert [place.memory_limit_bytes for place in moved.places] == [None, None, 7]
+    for change in (lambda: path.with_hop(3, rtt_s=1.0), lambda: path.with_place(0, memory_limit_bytes=1)):
+        with pytest.raises(InputError, match="expected 1 to"):
+            change()
