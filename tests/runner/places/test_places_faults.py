@@ -1,0 +1,108 @@
+"""Three places of which one is killed, frozen or away in the middle of a run: every image has its class, as undisturbed."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from lmos_opt.plan import Plan
+from runner.client.remote import PATIENT
+from runner.places.edge import run_plan
+from runner.watching.report import RunReport
+from tests.runner.places.test_middle import planned
+from tests.runner.running import BRANCHED, Plans, ServerProcess, server_process
+
+N = 60
+pytestmark = pytest.mark.process
+
+
+class Places:
+    """The second and the third place, each of which can be killed and started again where it was."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._stack, self._starts = folder, stack, 0
+        self.third = self._start(None, 0)
+        self.second = self._start(self.third.port, 0)
+
+    def kill(self, place: str) -> None:
+        server: ServerProcess = getattr(self, place)
+        server.stop(signal.SIGKILL)
+
+    def restart(self, place: str) -> None:
+        self.kill(place)
+        onward = self.third.port if place == "second" else None
+        setattr(self, place, self._start(onward, getattr(self, place).port))
+
+    def _start(self, onward: int | None, port: int) -> ServerProcess:
+        self._starts += 1
+        log = self._folder / f"{self._starts}.log"
+        return self._stack.enter_context(server_process(log, [BRANCHED], port, onward))
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> Iterator[Places]:
+    with ExitStack() as stack:
+        yield Places(tmp_path, stack)
+        assert all("Traceback" not in log.read_text() for log in tmp_path.glob("*.log"))
+
+
+@pytest.fixture(scope="module")
+def plan(plans: Plans) -> Plan:
+    return planned(plans, [2, 4])
+
+
+@pytest.fixture(scope="module")
+def classes(plans: Plans, one_torch_thread: None) -> list[int | None]:
+    alone = planned(plans, [len(plans.instance.names)] * 2)
+    return [image.class_ for image in run_plan(alone, ("127.0.0.1", 1), networks=[BRANCHED], n=N).per_image]
+
+
+def run(plan: Plan, places: Places, deeds: dict[int, Callable[[], None]], result_s: float = 20.0) -> RunReport:
+    """The run of N images with each deed done when so many of them are."""
+
+    def watch(what: str, done: int, total: int) -> None:
+        if what == "running" and (deed := deeds.pop(done, None)) is not None:
+            deed()
+
+    report = run_plan(plan, places.second.address, networks=[BRANCHED], n=N, pipelined=True, progress=watch,
+                      timeouts=replace(PATIENT, result_s=result_s))  # fmt: skip
+    assert not deeds
+    return report
+
+
+def test_killed_places_that_come_back_lose_no_image(plan: Plan, places: Places, classes: list[int | None]) -> None:
+    report = run(plan, places, {15: lambda: places.restart("third"), 35: lambda: places.restart("second")})
+    assert (report.images, report.lost) == (N, 0)
+    assert [image.class_ for image in report.per_image] == classes
+    assert report.retries > 0
+    assert report.per_image[-1].finished_at == "plan"
+
+
+def test_frozen_places_lose_no_image(plan: Plan, places: Places, classes: list[int | None]) -> None:
+    def freeze(server: ServerProcess) -> None:
+        server.process.send_signal(signal.SIGSTOP)
+        thaw = threading.Timer(0.5, server.process.send_signal, [signal.SIGCONT])
+        thaw.start()
+        thawing.append(thaw)
+
+    thawing: list[threading.Timer] = []
+    report = run(plan, places, {10: lambda: freeze(places.third), 30: lambda: freeze(places.second)})
+    for thaw in thawing:
+        thaw.join()
+    assert (report.images, report.lost, report.fallbacks) == (N, 0, 0)
+    assert [image.class_ for image in report.per_image] == classes
+    assert max(image.latency_s for image in report.per_image) > 0.25  # it was frozen
+
+
+def test_what_the_last_place_leaves_is_finished_at_the_first(plan: Plan, places: Places, classes: list[int | None]) -> None:
+    report = run(plan, places, {20: lambda: places.kill("third")}, result_s=1.0)
+    assert (report.images, report.lost) == (N, 0)
+    assert [image.class_ for image in report.per_image] == classes
+    assert 0 < report.fallbacks <= N - 20
+    assert report.per_image[-1].finished_at == "edge"
