@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import bench_engines, bench_fronts, planning, running, trying
+from lmos.cli import bench_engines, bench_fronts, bench_places, planning, running, trying
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app = typer.Typer(
 bench.command("exactness")(bench_fronts.exactness)
 bench.command("placement")(bench_fronts.placement)
 bench.command("gpu")(bench_engines.gpu)
+bench.command("places")(bench_places.places)
 app.add_typer(bench, name="bench")
 
 

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 NETWORK, X1 = "squeezenet1_1", 35
 """Trained, so that its classes mean something; 32 kB cross after 35 of its 66 layers."""
+X2, PATH = 50, "rpi4 > 10Mbps > jetson-orin-nano-cpu > 10Mbps > i7-8700"
+"""Over three places."""
 REFUSALS = "refusals"
 
 
@@ -60,14 +62,15 @@ def _names(only: str | None) -> list[str]:
 def _play(names: Sequence[str], n: int, pipelined: bool, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:
     from lmos.bench.faults.disk import DISK, NotHere, play_disk
     from lmos.bench.faults.scenes import SCENES, play, undisturbed
-    from lmos.bench.faults.stage import planned
+    from lmos.bench.faults.stage import planned, planned_over
 
     scenes = [scene for scene in SCENES if scene.name in names]
     if not scenes and DISK.name not in names:
         return []
     plan, _ = planned(NETWORK, X1)
+    over_three = planned_over(NETWORK, PATH, (X1, X2))
     expected = undisturbed(planned(NETWORK, None)[0], n)
-    found = [play(scene, plan, n, expected, folder, pipelined, tell) for scene in scenes]
+    found = [play(scene, plan if scene.place is None else over_three, n, expected, folder, pipelined, tell) for scene in scenes]
     if DISK.name in names:
         tell(DISK.name)
         try:

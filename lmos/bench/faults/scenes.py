@@ -9,9 +9,10 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lmos.bench.faults.proxy import Proxy, Trouble
 from lmos.bench.faults.stage import ServerProcess, networks_of
@@ -22,6 +23,9 @@ from runner.places.edge import run_plan
 from runner.watching.report import RunReport
 from runner.wire.shaping import Shape
 
+PLACES: dict[Literal[2, 3], str] = {2: "second", 3: "third"}
+SLOWLY_S, SLOW_TURNS = (0.05, 0.2), 40
+"""How long a slow place goes on, and stops, in turn."""
 AWAY_S = 2.0
 FROZEN_S = 20.0
 ALL_OF_IT = Trouble(flip_every=1000, drop_every_s=2.0, delay_s=0.25)
@@ -54,13 +58,14 @@ class Outcome:
 @dataclass(frozen=True)
 class Scene:
     """`deed` is done to the server when a third of the images is, and says what it did; `trouble` is the link's, from the
-    beginning, as is its `shape`."""
+    beginning, as is its `shape`. Over three places, `place` says which of the two servers it is done to."""
 
     name: str
     what: str
     deed: Callable[[ServerProcess], str] | None = None
     trouble: Trouble | None = None
     shape: Shape | None = None
+    place: Literal[2, 3] | None = None
 
 
 def _kill(server: ServerProcess) -> str:
@@ -80,6 +85,18 @@ def _freeze(server: ServerProcess) -> str:
     return f"stopped for {FROZEN_S:g} s"
 
 
+def _slow(server: ServerProcess) -> str:
+    """Most of the time stopped."""
+
+    def turn(stops: int) -> None:
+        server.signal(signal.SIGSTOP if stops % 2 else signal.SIGCONT)
+        if stops > 0:
+            server.later(SLOWLY_S[stops % 2], lambda: turn(stops - 1))
+
+    turn(2 * SLOW_TURNS - 1)
+    return f"stopped for {SLOWLY_S[1]:g} s of every {sum(SLOWLY_S):g} s, {SLOW_TURNS} times"
+
+
 SCENES = (
     Scene("nothing", "nothing happens"),
     Scene("restart", f"the server is killed (-9), and started again after {AWAY_S:g} s", _restart),
@@ -92,7 +109,13 @@ SCENES = (
     Scene("all", "one byte in 1,000, drops every 2 s, 250 ms each way", trouble=ALL_OF_IT),
     Scene("dark", "connections go dark every 8 s: open, but nothing comes through", trouble=Trouble(swallow_every_s=8.0),
           shape=SLOW),
-)
+    *(Scene(f"place-{p}-{name}", f"of three places the {ordinal} is {what}", deed, place=p)
+      for p, ordinal in PLACES.items() for name, what, deed in (
+          ("restart", f"killed (-9), and started again after {AWAY_S:g} s", _restart),
+          ("kill", "killed (-9) for good", _kill),
+          ("freeze", f"stopped (SIGSTOP) for {FROZEN_S:g} s", _freeze),
+          ("slow", f"stopped for most of {SLOW_TURNS * sum(SLOWLY_S):g} s", _slow))),
+)  # fmt: skip
 
 
 def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: Path, pipelined: bool = False,
@@ -101,7 +124,11 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
     events: list[str] = []
     networks = networks_of(plan)
     log = folder / f"{scene.name}.log"
-    with ServerProcess(log, networks) as server, _link(server, scene.trouble) as (address, proxy):
+    with ExitStack() as stack:
+        beyond = None if scene.place is None else stack.enter_context(ServerProcess(log.with_suffix(".last.log"), networks))
+        nearest = stack.enter_context(ServerProcess(log, networks, None if beyond is None else beyond.address))
+        address, proxy = stack.enter_context(_link(nearest, scene.trouble))
+        server = beyond if scene.place == 3 and beyond is not None else nearest
 
         def watch(what: str, done: int, total: int) -> None:
             tell(f"{scene.name}: {what} ({done} of {counted(total, 'image')})")
@@ -114,7 +141,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
         if proxy is not None:
             events.append(f"{counted(proxy.connections, 'connection')}, {proxy.flipped} bytes changed, {proxy.dropped} dropped, "
                           f"{proxy.swallowed} gone dark")  # fmt: skip
-        elif not server.is_running and scene.name != "kill":
+        elif not server.is_running and scene.deed is not _kill:
             raise RunnerError("the server", f"is gone; see {server.log}")
     return outcome(scene, report, expected, seconds, "; ".join(events))
 

@@ -15,11 +15,13 @@ from types import TracebackType
 from typing import Self
 
 from lmos_opt.errors import InputError
+from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
 from lmos_opt.profile import NetworkProfile
-from lmos_opt.rules.baselines import cut
+from lmos_opt.rules.baselines import baseline, cut
 from lmos_opt.sources import Options, instance_of, load_source
 from runner.errors import RunnerError
+from runner.wire.connecting import format_address
 
 LMOS = (sys.executable, "-m", "lmos")
 _START_S = 60.0
@@ -39,16 +41,29 @@ def planned(network: str, x1: int | None) -> tuple[Plan, PlannedNetwork]:
     return plan, check_runnable(plan, network)
 
 
+def planned_over(network: str, path: str, cuts: Sequence[int]) -> Plan:
+    """A plan of a bundled network along a path of devices, with so many layers up to each place but the last."""
+    profile = load_source(network)
+    assert isinstance(profile, NetworkProfile)
+    instance = Instance.from_profile(profile, path=path)
+    rule = f"cut:{','.join(map(str, cuts))}"
+    split = baseline(instance, rule)
+    assert split is not None
+    return make_plan(instance, split.edge_layers, later_layers=split.places[1:], profile=profile,
+                     setting=Setting.of(instance, edge="", server="", rule=rule))  # fmt: skip
+
+
 def networks_of(plan: Plan) -> list[str]:
     """The code that both sides may run to build the plan's network: it is this machine's own."""
     return [plan.network.builder] if plan.network is not None else []
 
 
 class ServerProcess:
-    """`python -m runner.places.server` at a port of this machine; ended with the block."""
+    """`python -m runner.places.server` at a port of this machine; ended with the block. A middle place asks the one at `onward`."""
 
-    def __init__(self, log: Path, arguments: Sequence[str] = ()) -> None:
+    def __init__(self, log: Path, arguments: Sequence[str] = (), onward: tuple[str, int] | None = None) -> None:
         self.log, self._arguments, self._port = log, arguments, 0
+        self._onward = "" if onward is None else f">{format_address(onward)}"
         self._process: subprocess.Popen[str] | None = None
         self._later: threading.Timer | None = None
 
@@ -81,7 +96,7 @@ class ServerProcess:
 
     def start(self) -> None:
         """Return when it listens. RunnerError where it does not."""
-        command = [sys.executable, "-m", "runner.places.server", f"127.0.0.1:{self._port}", *self._arguments]
+        command = [sys.executable, "-m", "runner.places.server", f"127.0.0.1:{self._port}{self._onward}", *self._arguments]
         with self.log.open("a") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
         assert self._process.stdout is not None
