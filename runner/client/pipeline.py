@@ -28,7 +28,7 @@ from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback
 from runner.images import Images
-from runner.parts.network import class_of, flat_outputs, in_words, logits_of
+from runner.parts.network import class_in, flat_outputs, in_words, logits_of
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.watching.report import FailedImage, ImageResult
@@ -369,8 +369,9 @@ class Pipeline:
         return f"{connection.name}: no answer within {time.monotonic() - image.asked_at:.1f} s"
 
     def _class(self, outputs: Mapping[str, Tensor]) -> Seen:
-        found, logits = class_of(outputs), logits_of(outputs)
-        if found is None or logits is None:
+        logits = logits_of(outputs)
+        if logits is None:
             return {"class_": None, "class_name": None, "returns": in_words(outputs)[:MOST_WORDS]}
+        found = class_in(logits)
         known = 0 < len(self.class_names) == logits.numel()
         return {"class_": found, "class_name": self.class_names[found] if known else None, "returns": None}

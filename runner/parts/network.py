@@ -210,11 +210,14 @@ def class_of(outputs: Mapping[str, Tensor]) -> int | None:
     """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none, None
     where the result is no classification."""
     logits = logits_of(outputs)
-    if logits is None:
-        return None
+    return None if logits is None else class_in(logits)
+
+
+def class_in(logits: Tensor) -> int:
+    """The same of logits that were found."""
     if logits.is_complex():
         logits = logits.abs()
-    return int(logits.flatten().argmax()) if logits.numel() else 0
+    return int(logits.argmax()) if logits.numel() else 0
 
 
 def in_words(outputs: Mapping[str, Tensor]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
@@ -50,6 +51,9 @@ from runner.wire.shaping import as_pacer
 MOST_REPORTED = 10_000
 """Inputs that a report is of: a loop over a camera may run for weeks."""
 
+Keep = Callable[[ImageResult, Mapping[str, Tensor]], None]
+"""Takes an image's result and the network's outputs by path."""
+
 
 @dataclass(frozen=True)
 class Source:
@@ -61,7 +65,7 @@ class Source:
     n: int | None = None
     pipelined: bool = False
     tell: Callable[[str], None] = lambda what: None
-    keep: Callable[[ImageResult, Mapping[str, Tensor]], None] | None = None
+    keep: Keep | None = None
 
 
 UNKNOWN = Source()
@@ -94,6 +98,7 @@ class ConnectedSplit:
         self._names = count(1)
         self._stack = ExitStack()
         self._closing = threading.Lock()
+        self._dropped = weakref.finalize(self, _end, self._stack, self._connections, politely=False)  # where nobody closes it
         self._is_open = False
         self._reason: str | None = None
         self._threads = 0
@@ -219,11 +224,6 @@ class ConnectedSplit:
         self._look.see(name, image)
         return name, image
 
-    def _looked(self, result: ImageResult, outputs: Mapping[str, Tensor]) -> ImageResult:
-        if self._source.keep is not None:
-            self._source.keep(result, outputs)
-        return self._look(result, outputs)
-
     def _check_open(self) -> None:
         if not self._is_open:
             raise RunnerError(self.network.name, "the connection is closed")
@@ -260,7 +260,7 @@ class ConnectedSplit:
         for route in reversed(self._routes):  # each way once; the pipeline is left on the first
             self.pipeline.route = route
             self.pipeline.warm_up(self._pictures)
-        self.pipeline.look = self._looked
+        self.pipeline.look = _looking(self._look, self._source.keep)
         if self._source.n is None:
             self.pipeline.most_kept = MOST_REPORTED
         if self._link is not None:
@@ -280,9 +280,8 @@ class ConnectedSplit:
         self.pipeline.start()
 
     def _let_go(self, politely: bool) -> None:
-        with self._stack:
-            for connection in filter(None, self._connections):
-                connection.close(politely)
+        self._dropped.detach()
+        _end(self._stack, self._connections, politely)
 
     @property
     def _connection(self) -> ServerConnection | None:
@@ -303,3 +302,22 @@ class ConnectedSplit:
             images=pictures.what if pictures else "given from Python",
             preprocessing=pictures.preprocessing if pictures else None,
         )
+
+
+def _end(stack: ExitStack, connections: Sequence[ServerConnection | None], politely: bool) -> None:
+    """End the connections, and leave the process as it was."""
+    with stack:
+        for connection in filter(None, connections):
+            connection.close(politely)
+
+
+def _looking(look: Look, keep: Keep | None) -> Callable[[ImageResult, Mapping[str, Tensor]], ImageResult]:
+    """Each image's outputs are kept, where they are to be, and then looked at. (No method: the split would be held by its own part,
+    and what the collector leaves alone would never go.)"""
+
+    def looked(result: ImageResult, outputs: Mapping[str, Tensor]) -> ImageResult:
+        if keep is not None:
+            keep(result, outputs)
+        return look(result, outputs)
+
+    return looked

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 
 import torch
@@ -22,6 +23,8 @@ DTYPES: dict[str, torch.dtype] = {
     "bool": torch.bool, "complex64": torch.complex64, "complex128": torch.complex128,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_HEADERS = 4096
+"""That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
 _PADDING = memoryview(bytes(64))
 
 
@@ -32,8 +35,12 @@ def describe(name: str, tensor: Tensor) -> TensorHeader:
         raise LocalProtocolError(f"tensor {name!r} has dtype {tensor.dtype}, which cannot be sent")
     if tensor.nbytes > LARGEST_PAYLOAD_BYTES:
         raise LocalProtocolError(f"tensor {name!r} has {tensor.nbytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
-    return TensorHeader(name=name, dtype=_NAMES[tensor.dtype],
-                        shape=tuple(tensor.shape), strides=tensor.stride())
+    return _header(name, _NAMES[tensor.dtype], tuple(tensor.shape), tensor.stride())
+
+
+@lru_cache(_HEADERS)
+def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
+    return TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides)
 
 
 def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:

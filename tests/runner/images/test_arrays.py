@@ -61,6 +61,27 @@ def test_an_input_without_a_batch_is_an_item(tmp_path: Path) -> None:
     assert items.load(1)["input"].tolist() == [4, 5, 6, 7]
 
 
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors"])
+@pytest.mark.parametrize(("dtype", "shape"), [("float16", (1, 4)), ("uint8", (1, 4)), ("int32", (4,)), ("bool", (1, 4)),
+                                              ("float64", ()), ("int64", ()), ("float32", (1, 0)), ("bool", (0,))])  # fmt: skip
+def test_items_of_every_dtype_without_dimensions_and_without_elements(
+    tmp_path: Path, suffix: str, dtype: str, shape: tuple[int, ...]
+) -> None:
+    array = (np.arange(3 * np.prod(shape, dtype=int)).reshape(3, *shape) % 5).astype(dtype)
+    path = tmp_path / f"x{suffix}"
+    if suffix == ".npy":
+        np.save(path, array)
+    elif suffix == ".npz":
+        np.savez(path, input=array)
+    else:
+        save_file({"input": torch.from_numpy(array)}, path)
+    items = open_arrays(path, {"input": TensorSpec.model_validate({"shape": shape, "dtype": dtype})})
+    assert items.n == 3
+    found = items.load(2)["input"]
+    assert (found.shape, found.dtype) == (shape, getattr(torch, dtype))
+    assert torch.equal(found, torch.from_numpy(array)[2])
+
+
 def test_a_long_file_is_not_read_into_memory(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2000, 3, 40, 50), np.float32))  # 48 MB
     tracemalloc.start()

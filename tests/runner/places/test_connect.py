@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import json
 import signal
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from lmos_opt import InputError, Plan
+from measurement import trace
 from runner import connect, connect_async, memory
 from runner.client.remote import Timeouts
 from runner.errors import RunnerError, Unreachable
@@ -25,9 +28,11 @@ from runner.parts.network import DigestError
 from runner.places.connected import ConnectedSplit
 from runner.watching.events import Event, ImageEnded, RunBegan, RunEnded, ServerLost, ServerReady
 from runner.watching.report import RunReport
+from tests import warm
 from tests.runner.running import BRANCHED, NETWORKS, TWO_OUTPUTS, Plans, ServerProcess, server_process, whole
 
 SHORT = Timeouts(connect_s=5, ready_s=30, result_s=10)
+ROOT = Path(__file__).parents[3]
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
 
@@ -206,6 +211,34 @@ def test_the_report_is_a_runs_of_what_went_through_so_far(server: ServerProcess,
     assert told[-1].images == 4
 
 
+def test_reports_say_what_outputs_are_and_show_the_pictures(server: ServerProcess, squeezenet: Plans) -> None:
+    given = inputs(3, (1, 3, 224, 224))
+    with connect(squeezenet(21), server.address, timeouts=SHORT, shown=2) as split:
+        split(given[0])
+        list(split.map(given[1:], depth=2))
+        report = split.report()
+    assert [one.result.task for one in report.per_image if one.result] == ["classes"] * 3
+    assert [one.file for one in report.shown] == ["input:1", "input:2"]
+    assert RunReport.from_dict(report.to_dict()) == report
+
+
+def test_a_network_that_was_traced_is_not_traced_again(server: ServerProcess, monkeypatch: pytest.MonkeyPatch) -> None:
+    plans = Plans(TWO_OUTPUTS)
+    mine, (one,) = whole(plans(0)), inputs(1)
+    network, other = trace(mine, torch.zeros(1, 3, 8, 8)), trace(mine, torch.zeros(1, 3, 16, 8))
+    plan, wanted = plans(2), mine(one)["logits"]
+    with connect(plan, server.address, module=other, timeouts=SHORT) as split:  # of another shape: once more
+        assert torch.equal(split(one)["logits"], wanted)
+    monkeypatch.setattr("runner.parts.network.trace_network", None)
+    for cut in (2, -1):
+        with connect(plans(cut), server.address, module=network, timeouts=SHORT) as split:
+            assert torch.equal(split(one)["logits"], wanted)
+    with torch.no_grad():
+        next(mine.parameters()).add_(1)
+    with pytest.raises(DigestError):
+        connect(plan, server.address, module=network, timeouts=SHORT)
+
+
 def test_codecs_and_shaped_links_hold_for_ones_own_tensors(server: ServerProcess, squeezenet: Plans) -> None:
     from runner.wire.shaping import Shape
 
@@ -302,6 +335,30 @@ def test_an_interrupted_loop_leaves_a_split_that_goes_on(split: ConnectedSplit, 
     with pytest.raises(KeyboardInterrupt):
         list(split.map(source(), depth=4))
     assert torch.equal(split(given[5]), outputs(module, given)[5])
+
+
+@pytest.mark.process
+def test_ctrl_c_in_the_middle_of_a_map_leaves_nothing_in_the_process(server: ServerProcess) -> None:
+    command = [sys.executable, "-m", "tests.runner.interrupted", str(server.port)]
+    with warm.begun(command, cwd=ROOT, stdout=warm.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "mapping\n"
+        process.send_signal(signal.SIGINT)
+        left = json.loads(process.stdout.read())
+        assert process.wait(30) == 0
+    assert left.pop("images") >= 4
+    assert left.pop("lost") <= 3
+    assert left.pop("reasons") in ([], ["interrupted"])
+    assert left == {"threads": [], "children": 0, "connections": 0, "files": 0}
+
+
+def test_a_split_that_nobody_closes_goes_with_its_last_reference(server: ServerProcess, plans: Plans,
+                                                                 nothing_is_left: None) -> None:  # fmt: skip
+    split = connect(plans(2), server.address, networks=NETWORKS, timeouts=SHORT)
+    list(split.map(inputs(3), depth=2))
+    gone = weakref.ref(split)
+    del split
+    assert gone() is None
 
 
 def test_after_the_block_nothing_goes_through(server: ServerProcess, plans: Plans, nothing_is_left: None) -> None:

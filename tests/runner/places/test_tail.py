@@ -46,6 +46,17 @@ def test_a_network_of_a_users_own_code_is_built_only_where_it_is_named(plan: Pla
         assert Networks([BRANCHED]).open(request(plan)).request_bytes > 0
 
 
+def test_who_comes_back_does_not_wait_for_the_network_to_be_traced(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    networks, other = Networks([BRANCHED]), Plans(BRANCHED)(3)
+    with one_thread():
+        networks.open(request(plan))
+        monkeypatch.setattr("runner.places.tail.trace_checked", None)  # nobody calls it
+        networks.open(request(plan))
+        networks.open(request(other))
+        wrong = network_of(plan).model_copy(update={"digest": "sha256:" + "0" * 64})
+        assert refused(networks, opening(plan, wrong))[0] == "refused"  # another digest is looked at again
+
+
 def test_other_digests_than_those_of_the_servers_plans_are_refused_before_anything_is_built(plan: Plan) -> None:
     code, reason = refused(Networks([BRANCHED], digests=["sha256:" + "0" * 64]), request(plan))
     assert code == "digest"
