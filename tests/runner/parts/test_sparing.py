@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from torch import fx, nn
 
 from measurement.networks.seeding import seeded_fills
 from runner.parts.sparing import spare_copies
+from tests import warm
 from tests.runner.running import one_thread
 
 IMAGE = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
@@ -87,7 +87,7 @@ with returned_at_once(), torch.inference_mode():
 
 
 def test_joined_convolutions_hold_no_further_copies() -> None:
-    done = subprocess.run([sys.executable, "-c", PEAKS], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    apart, joined = map(int, done.stdout.split())  # the model says 25.7 MB
+    done = warm.run([sys.executable, "-c", PEAKS], cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
+    apart, joined = map(int, done.stdout.split())
     assert apart > 36 * MB
     assert joined < 29 * MB
