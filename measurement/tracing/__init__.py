@@ -89,6 +89,12 @@ class TracedNetwork:
         held = set(next(iter(reversed(self.graph_module.graph.nodes))).all_input_nodes)
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
+    @cached_property
+    def called(self) -> dict[fx.Node, nn.Module]:
+        """The module that each `call_module` node calls."""
+        return {node: self.graph_module.get_submodule(str(node.target)) for node in self.graph_module.graph.nodes
+                if node.op == "call_module"}  # fmt: skip
+
     def profile(self, *, name: str | None = None, network: NetworkSource | None = None) -> NetworkProfile:
         """The network's profile; `name` and `network` as in `profile_network`. The graph is not traced again."""
         found: NetworkProfile = late("measurement.profiling:profile_traced")(self, name=name, network=network)

@@ -79,9 +79,8 @@ class Half:
 
     def _sources(self, node: fx.Node, facts: NodeFacts) -> set[fx.Node]:
         """The arguments whose memory the node's value may share: as seen, or as it could be for other strides."""
-        word = str(getattr(node.target, "__name__", node.target)).lower()
-        if node.op == "call_module":
-            word = type(self._traced.graph_module.get_submodule(str(node.target))).__name__.lower()
+        called = self._traced.called.get(node)
+        word = (str(getattr(node.target, "__name__", node.target)) if called is None else type(called).__name__).lower()
         return set(node.all_input_nodes if word in _COPIES_IF_NEEDED else facts.shares)
 
     def _emit(self, node: fx.Node, copies: Mapping[fx.Node, fx.Node]) -> None:
@@ -97,7 +96,7 @@ class Half:
         if node.op == "call_module":
             target = str(node.target)
             if target not in self._attributes:
-                self._attributes[target] = eval_copy(self._traced.graph_module.get_submodule(target))
+                self._attributes[target] = eval_copy(self._traced.called[node])
         self._values[node] = copied
 
     def _value(self, node: fx.Node) -> Any:
