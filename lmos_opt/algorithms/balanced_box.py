@@ -6,9 +6,8 @@ is best in i is looked for in the half nearer to the best j, then what is best i
 that. So a run that is cut short has points all along the front, where Algorithm 1 has one end of it.
 
 For real values (our addition): the height at which a box is halved decides only the order of the points, because it does not
-bound the second search; where the halves of a box would be smaller than the values' resolution, only the second search is done.
-Every search
-has an end of its box for a witness, so none is infeasible, and a solver that says so is not believed.
+bound the second search; where the halves of a box would be smaller than the values' resolution, only the second search is
+done. Every search has an end of its box for a witness, so none is infeasible, and a solver that says so is not believed.
 """
 
 from __future__ import annotations
