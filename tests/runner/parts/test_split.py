@@ -7,6 +7,7 @@ import gc
 import random
 import warnings
 import weakref
+from functools import cache
 
 import pytest
 import torch
@@ -258,20 +259,24 @@ TRACED = [InPlaceOnInput, NeededBeforeItChanges, SharedWeights, Chunks, Tuples, 
 EXPORTED = [StaleView, Aliased, SetItem, ShapeControl, OneTensorInPieces]
 
 
-@pytest.mark.parametrize("network", [*TRACED, *EXPORTED])
-def test_every_cut_of_a_nasty_network(network):
+@cache
+def nasty(network):
+    """Such a network, an input of it, and the network traced with that."""
     torch.manual_seed(3)
     module, x = network().eval(), torch.randn(3, 4)
-    traced = trace_network(module, x)
+    return module, x, trace_network(module, x)
+
+
+@pytest.mark.parametrize("network", [*TRACED, *EXPORTED])
+def test_every_cut_of_a_nasty_network(network):
+    module, x, traced = nasty(network)
     assert (traced.shape_range is not None) == (network in EXPORTED)
     check(module, traced, every_set(traced), x)
 
 
 @pytest.mark.parametrize("network", [*TRACED, *EXPORTED])
 def test_every_cut_at_another_batch_size(network):
-    torch.manual_seed(3)
-    module = network().eval()
-    traced = trace_network(module, torch.randn(3, 4))
+    module, _, traced = nasty(network)
     for batch in (2, 5) if network in EXPORTED else (1, 5):
         check(module, traced, every_set(traced), torch.randn(batch, 4))
 
