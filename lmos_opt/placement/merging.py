@@ -5,8 +5,9 @@ Each step keeps a best answer, also where places differ in speed (a block's time
 - A block with one successor moves there, if its time and all that it reads take no longer than what it sends: neither the
   place it leaves nor the one it comes to has more to do, and data still flows forward.
 - A block with one predecessor moves there, if its time and all that it sends take no longer than what it alone reads.
-- A block that takes no time and reads nothing, as a weight or a mask, goes where its first reader is: there it costs what
-  receiving it would. It is no block any more, and its tensors are made where the first of its readers is.
+- A block that takes no time and reads nothing, as a weight or a mask, goes where its first reader is, if each of its readers
+  reads all of it: there it costs what receiving it would. It is no block any more, and its tensors are made where the first of
+  its readers is.
 """
 
 from __future__ import annotations
@@ -79,6 +80,12 @@ class _Graph:
             return before[0]
         return None
 
+    def is_free(self, k: int) -> bool:
+        """Whether block k goes where its first reader is: then every successor has to read all that it makes."""
+        after = {*self.graph.successors(k)}
+        is_weight = not self.graph.in_degree(k) and bool(after) and not self.times[k].any()
+        return is_weight and all(readers == after for readers, _ in self.made[k])
+
     def merge(self, k: int, other: int) -> None:
         """Make block k part of its neighbour."""
         around = {*self.graph.successors(k), *self.graph.predecessors(k)} - {other}
@@ -107,7 +114,7 @@ def reduced(blocks: Blocks) -> Reduction:
         if k in graph.graph and (other := graph.partner(k)) is not None:
             graph.merge(k, other)
             waiting += [*graph.graph.predecessors(other), *graph.graph.successors(other), other]
-    free = [k for k in graph.graph if not graph.graph.in_degree(k) and graph.graph.out_degree(k) and not graph.times[k].any()]
+    free = [k for k in graph.graph if graph.is_free(k)]
     first = {k: [*graph.graph.successors(k)] for k in free}
     graph.graph.remove_nodes_from(free)
     order = [*nx.lexicographical_topological_sort(graph.graph)]

@@ -52,5 +52,15 @@ def test_a_weight_goes_with_the_first_of_its_readers():
     assert Tensor(0b11, 0b11, 0.5) in smaller.blocks.tensors
 
 
+def test_a_weight_of_which_readers_take_different_parts_is_kept():
+    """Beside the first reader, the other's part would be sent from there, where nothing of it was needed."""
+    times = np.array([[0.0, 1.0, 0.4]] * 3)
+    blocks = Blocks(times, (0, 1, 0b11), (Tensor(1, 4, 0.5), Tensor(1, 2, 0.1)))
+    smaller = reduced(blocks)
+    assert smaller.followers == ()
+    found = LeastLoad(smaller.blocks, down_sets(smaller.blocks.needs, 100)).least(np.inf)
+    assert found.load_s == pytest.approx(least_by_looking(blocks)) == pytest.approx(1.1)
+
+
 def test_what_is_connected_with_nothing_stays_a_block():
     assert reduced(Blocks(np.zeros((2, 2)), (0, 0), ())).wholes == (1, 2)
