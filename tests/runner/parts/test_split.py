@@ -255,8 +255,8 @@ class OneTensorInPieces(nn.Module):
 
 
 TRACED = [InPlaceOnInput, NeededBeforeItChanges, SharedWeights, Chunks, Tuples, NamedTuple, NumberFromTensor,
-          OutArgument, DetachedAlias]  # fmt: skip
-EXPORTED = [StaleView, Aliased, SetItem, ShapeControl, OneTensorInPieces]
+          OutArgument, DetachedAlias, OneTensorInPieces]  # fmt: skip
+EXPORTED = [StaleView, Aliased, SetItem, ShapeControl]
 
 
 @cache
