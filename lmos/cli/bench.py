@@ -98,7 +98,7 @@ def bench_predictions(
 @bench.command("runner")
 def bench_runner(
     sizes: Annotated[
-        str | None, typer.Option(metavar="SIZES", help="Sizes of the tensor. [default: 4 KiB to 16 MiB, and 12.8 MB]")
+        str | None, typer.Option("--sizes", metavar="SIZES", help="Sizes of the tensor. [default: 4 KiB to 16 MiB, and 12.8 MB]")
     ] = None,
     peers: Annotated[
         str | None, typer.Option(metavar="NAMES", help="Libraries to compare with. [default: all that are installed]")
@@ -216,7 +216,7 @@ def bench_networks(
 @bench.command("codecs")
 def bench_codecs(
     network: Annotated[
-        str, typer.Option(metavar="NETWORK", help="A torchvision model, or code of your own.")
+        str, typer.Option("--network", metavar="NETWORK", help="A torchvision model, or code of your own.")
     ] = "squeezenet1_1",
     codecs: Annotated[
         str, typer.Option("--codecs", metavar="NAMES", help="Codecs to compare.")
@@ -327,7 +327,7 @@ def bench_adapt(
 @bench.command("zoo")
 def bench_zoo(
     names: Annotated[
-        str | None, typer.Option(metavar="NAMES", help="These networks only, with * for any text: 'hf:*,resnet50'.")
+        str | None, typer.Option("--names", metavar="NAMES", help="These networks only, with * for any text: 'hf:*,resnet50'.")
     ] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="What one network may take.")] = "10min",
     output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,

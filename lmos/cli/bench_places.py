@@ -16,7 +16,7 @@ def places(
     cuts: Annotated[int, typer.Option(min=0, metavar="N", help="Number of random cuts of each.")] = 5,
     timed: Annotated[str, typer.Option(metavar="NAMES", help="Networks that are timed and run.")] = "resnet18,mobilenet_v2",
     rates: Annotated[
-        str, typer.Option(metavar="RATES", help="Rates of the hops between places; they take turns.")
+        str, typer.Option("--rates", metavar="RATES", help="Rates of the hops between places; they take turns.")
     ] = "100Mbps,40Mbps",
     images: Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")] = 12,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the cuts.")] = 0,

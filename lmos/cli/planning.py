@@ -77,7 +77,7 @@ def profile(
     ] = "float32",
     weights: Annotated[
         str | None,
-        typer.Option(metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
+        typer.Option("--weights", metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
     ] = None,
     preprocess: Preprocess = None,
     labels: LabelsFile = None,
@@ -305,7 +305,7 @@ def report(
     file: Annotated[Path, typer.Argument(metavar="PLAN|REPORT|FRONT", help="A file that lmos wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page (.html).")],
     source: Annotated[
-        str | None, typer.Option(metavar="SOURCE", help="What the file was made from, if not from a bundled network.")
+        str | None, typer.Option("--source", metavar="SOURCE", help="What the file was made from, if not from a bundled network.")
     ] = None,
     select: Annotated[
         str | None, typer.Option(metavar="RULE", help="The rule whose choice to show, if the file is a front.")

@@ -244,7 +244,7 @@ def probe(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the link (.json).")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Name of the link. [default: the server's address]")
+        str | None, typer.Option("--name", metavar="NAME", help="Name of the link. [default: the server's address]")
     ] = None,
     budget: Annotated[str, typer.Option(metavar="TIME", help="Time for measuring.")] = "5s",
     volume: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes to send for measuring.")] = "32MB",

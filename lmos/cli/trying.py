@@ -35,7 +35,7 @@ def emulate(
     select: Annotated[
         str, typer.Option(metavar="RULE", help="A rule, as for lmos plan. Edge and server each get at least one layer.")
     ] = "min_latency",
-    rate: Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the link.")] = "10Mbps",
+    rate: Annotated[str, typer.Option("--rate", metavar="RATE", help="Bandwidth of the link.")] = "10Mbps",
     cpus: Annotated[float, typer.Option(metavar="SHARE", help="Share of one processor for the edge.")] = 0.5,
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the edge, with torch in it.")] = "1GB",
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,

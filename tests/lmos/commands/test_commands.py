@@ -348,5 +348,5 @@ def test_every_bundled_profile_loads_and_every_one_is_a_problem():
     for name in bundled_names("profiles"):
         instance = Instance.from_profile(load_source(name))
         assert instance.layers
-        assert instance.crossing(frozenset()) == ("input",)
+        assert instance.crossing(frozenset()) == tuple(instance.inputs)
         assert instance.crossing(frozenset(instance.names)) == ()

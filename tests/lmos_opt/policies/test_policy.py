@@ -359,7 +359,7 @@ def test_files(chain, tmp_path):
     found.save(tmp_path / "policy.json")
     assert Policy.load(tmp_path / "policy.json") == found
     found.save(tmp_path / "policy.csv")
-    frame = pd.read_csv(tmp_path / "policy.csv", keep_default_na=False)
+    frame = pd.read_csv(tmp_path / "policy.csv", keep_default_na=False, float_precision="round_trip")
     assert list(frame["x1"]) == ["", "0", "1"]
     assert list(frame["edge_layers"]) == ["", "", "a"]
     assert list(frame["low"]) == [100.0, *found.breakpoints]
