@@ -11,10 +11,12 @@ import torch
 from lmos.cli import main
 from lmos_opt import InputError, Instance, Plan
 from lmos_opt.plan import make_plan
+from measurement import trace
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from runner import connect
+from runner.errors import RunnerError
 from runner.parts.exporting import export_plan
 from runner.places.edge import run_plan
 from tests.runner.input_networks import NETWORKS
@@ -57,6 +59,29 @@ def test_an_input_of_several_that_is_wrong_is_named(server: ServerProcess) -> No
                               ({"other": 1}, "input: cannot be called with the example: .*other")):
             with pytest.raises(InputError, match=reason):
                 split(**{**good, **wrong})
+
+
+def test_fault_17_what_fails_at_the_server_and_here_is_one_input_with_both_reasons(
+    server: ServerProcess, one_torch_thread: None
+) -> None:
+    """A word that the vocabulary does not have: the network itself raises, wherever it runs."""
+    builder = "input_networks:gru"
+    module = build_network(builder, "seeded:0", allow_code=True)
+    ids = NETWORKS["gru"]()[1]
+    network = trace(module, ids)
+    instance = Instance.from_profile(profile := profile_built(builder, "seeded:0", module, network))
+    plan = make_plan(instance, [], setting=SETTING, profile=profile)
+    with connect(plan, server.address, module=network, timeouts=SHORT) as split:
+        stream = split.map([ids, torch.full_like(ids, 99), ids], depth=2)
+        with torch.inference_mode():
+            assert torch.equal(next(stream), module(ids))
+        with pytest.raises(RunnerError, match=r"the tail failed: IndexError.*; and at the edge: .*out of range"):
+            next(stream)
+        with torch.inference_mode():
+            assert torch.equal(split(ids), module(ids))
+        report = split.report()
+    assert report.lost >= 1
+    assert report.failed[0].file == "input:2"
 
 
 @pytest.mark.parametrize("name", ["gru", "clip"])
