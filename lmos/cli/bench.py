@@ -296,12 +296,13 @@ def bench_hostile(
     concurrent: Annotated[int, typer.Option(min=1, metavar="N", help="Number of connections at once.")] = 32,
     rate: Annotated[float, typer.Option(min=0.1, metavar="N", help="Most new connections per second.")] = 1e6,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what the connections do.")] = 0,
+    middle: Annotated[bool, typer.Option("--middle", help="Attack the second of three places, which asks the third.")] = False,
     as_json: Json = False,
 ) -> None:
     """Attack a server while an honest edge uses it. Exit code 1 if this harms the server or the edge."""
     from lmos.commands import bench_hostile as command
 
-    command.run(n, rounds, concurrent, rate, seed, as_json)
+    command.run(n, rounds, concurrent, rate, seed, middle, as_json)
 
 
 @bench.command("adapt")

@@ -17,7 +17,7 @@ class Harmed(LmosError):
     """Hostile connections did what they must not."""
 
 
-def run(n: int, rounds: int, concurrent: int, rate_per_s: float, seed: int, as_json: bool) -> None:
+def run(n: int, rounds: int, concurrent: int, rate_per_s: float, seed: int, middle: bool, as_json: bool) -> None:
     """Attack and print; Harmed where that did harm, RunnerError where an honest edge was not served at all."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of hostile connections", "torch")
@@ -25,7 +25,7 @@ def run(n: int, rounds: int, concurrent: int, rate_per_s: float, seed: int, as_j
 
     with activity("attacking") as tell, TemporaryDirectory() as folder:
         found = withstand(n, rounds, concurrent, rate_per_s, Path(folder), seed,
-                          lambda done: tell(f"{done} of {counted(n, 'hostile connection')}"))  # fmt: skip
+                          lambda done: tell(f"{done} of {counted(n, 'hostile connection')}"), middle)  # fmt: skip
     if as_json:
         print_json(json.dumps({**vars(found), "p95_s": found.p95_s, "ratio": found.ratio, "faults": found.faults}, indent=1)
                    + "\n")  # fmt: skip

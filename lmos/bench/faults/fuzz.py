@@ -38,6 +38,7 @@ from runner.wire.protocol import (
     Ready,
     Result,
     Role,
+    Span,
     TensorHeader,
     Welcome,
 )
@@ -231,11 +232,12 @@ _NOTHING = memoryview(bytes(LARGEST_PROBE_BYTES))
 _HELLO = Hello(software="lmos", capabilities=("codec:raw", "probe"), token="a token of sixteen")
 _WELCOME = Welcome(software="lmos", capabilities=("codec:raw",), window=2, idle_s=60.0)
 _PROBE = Probe(id=1, probe_bytes=5, echo_bytes=3)
-_READY = Ready(result_bytes=PAYLOAD_BYTES, machine=this_machine(1))
+_READY = Ready(result_bytes=PAYLOAD_BYTES, machine=this_machine(1), beyond=(this_machine(1),))
 _OPEN = Open(
     session="0123456789abcdef" * 2,
     network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
     granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), edge_layers=("a", "b"), codec="raw",
+    later_layers=(("c",), (), ("d", "e")),
 )  # fmt: skip
 CODECS = ("raw", "fp16", "int8", "jpeg:75", "zstd")
 _CROSSING = {"a": torch.arange(24.0).reshape(2, 3, 4).transpose(0, 2), "b": torch.tensor([True, False]),
@@ -255,7 +257,8 @@ def _infer(number: int, codec: str = "raw") -> Said:
 
 def _result(number: int) -> Said:
     headers, payload = _PACKED_OUTPUTS
-    return Result(id=number, tensors=headers, t_server_s=0.25), payload
+    beyond = (Span(t_tx_s=0.125, t_server_s=0.25), Span(t_tx_s=0.125, t_server_s=0.0, t_queue_s=0.125))
+    return Result(id=number, tensors=headers, t_server_s=0.25, beyond=beyond), payload
 
 
 def _conversation(codec: str) -> list[tuple[Role, Message, list[memoryview]]]:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from lmos.bench.faults.stage import descriptors_of, planned, resident_bytes_of, serving, threads_of
+from lmos.bench.faults.stage import descriptors_of, planned, planned_over, resident_bytes_of, serving, threads_of
+from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from runner.client.remote import PATIENT, opening
@@ -32,6 +33,8 @@ from runner.parts.split import split_module
 from runner.wire.connecting import parse_address
 
 NETWORK, X1 = "squeezenet1_1", 35
+X2, PATH = 50, "rpi4 > 10Mbps > jetson-orin-nano-cpu > 10Mbps > i7-8700"
+"""Over three places."""
 LARGEST_GROWTH_BYTES = 100_000_000
 LARGEST_RATIO = 2.0
 ALONE = 100
@@ -89,8 +92,8 @@ class Withstood:
 class _Honest:
     """An edge that asks the same question over and over, and knows the answer."""
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.plan, self._network = planned(NETWORK, X1)
+    def __init__(self, address: tuple[str, int], plan: Plan) -> None:
+        self.plan, self._network = plan, check_runnable(plan, NETWORK)
         self._address = address
         module = build(self._network.builder, self._network.weights, ())
         image = torch.rand(only_input(self._network).shape, generator=torch.Generator().manual_seed(0))
@@ -114,13 +117,20 @@ class _Honest:
 
 
 def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float, folder: Path, seed: int = 0,
-              tell: Callable[[int], None] = lambda done: None) -> Withstood:  # fmt: skip
-    """Make so many hostile connections, in rounds. RunnerError where an honest edge is not served at all."""
+              tell: Callable[[int], None] = lambda done: None, middle: bool = False) -> Withstood:  # fmt: skip
+    """Make so many hostile connections, in rounds, to a server or to the `middle` of three places. RunnerError where an honest edge
+    is not served at all."""
     found = Withstood()
     plan_file, log = folder / "plan.json", folder / "hostile.log"
-    planned(NETWORK, X1)[0].save(plan_file)
-    with serving(log, ["--plan", plan_file]) as (address, pid), _attacker(address, plan_file, concurrent, rate_per_s) as attack:
-        honest = _Honest(parse_address(address))
+    plan = planned_over(NETWORK, PATH, (X1, X2)) if middle else planned(NETWORK, X1)[0]
+    plan.save(plan_file)
+    with ExitStack() as stack:
+        options: list[object] = ["--plan", plan_file]
+        if middle:
+            options += ["--next", stack.enter_context(serving(folder / "last.log", options))[0]]
+        address, pid = stack.enter_context(serving(log, options))
+        attack = stack.enter_context(_attacker(address, plan_file, concurrent, rate_per_s))
+        honest = _Honest(parse_address(address), plan)
         connection = honest.connection()
         for _ in range(20):  # not counted
             honest.ask(connection)
