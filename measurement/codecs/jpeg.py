@@ -90,7 +90,7 @@ class Jpeg(Codec):
                 pixels = torch.from_numpy(np.array(picture)).reshape(height, width, channels)
         except UnidentifiedImageError:
             raise CodecError("not a JPEG") from None
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:  # what Pillow's decoders raise
+        except (OSError, SyntaxError, ValueError, ImportError, Image.DecompressionBombError) as error:  # what decoders raise
             raise CodecError(f"not a JPEG that can be read: {error}") from None
         values: Tensor = self._normalisation(pixels.permute(2, 0, 1)).contiguous()
         return values.flatten()

@@ -30,8 +30,9 @@ FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 MOST_PIXELS = 2**26
 """A header may promise no more. A pixel takes up to 4 bytes, and while a picture is turned it is there twice: 0.6 GB."""
 
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError, LookupError, TypeError, MemoryError, struct.error)
-"""What Pillow's decoders raise on broken files."""
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError, LookupError, TypeError, MemoryError, struct.error,
+           ImportError)  # fmt: skip
+"""What Pillow's decoders raise on broken files, and what other packages put in their place."""
 
 _SIXTEEN = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}

@@ -55,6 +55,7 @@ def made(monkeypatch) -> list[str]:
 def own(monkeypatch):
     """A function that writes a module of the user's, as if it was there before this process."""
     monkeypatch.setattr(lmos.kept, "_BEGAN_S", float("inf"))
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)  # or a file of the same second and size is taken for the old one
 
     def write(classes: int) -> None:
         sys.modules.pop("own_small_network", None)

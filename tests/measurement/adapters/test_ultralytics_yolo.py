@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 from torchvision.ops import batched_nms, box_convert
@@ -34,10 +37,14 @@ class Detector(nn.Module):
 
 
 @pytest.fixture(scope="module")
-def yolo() -> nn.Module:
+def yolo() -> Iterator[nn.Module]:
+    """The package puts functions of its own in place of others', which no test after this one may meet."""
+    replaced = [(Image, "open", Image.open), (torch, "load", torch.load), (torch, "save", torch.save)]
     tasks = pytest.importorskip("ultralytics.nn.tasks")
     torch.manual_seed(0)
-    return tasks.DetectionModel("yolo11n.yaml", verbose=False).eval()
+    yield tasks.DetectionModel("yolo11n.yaml", verbose=False).eval()
+    for owner, name, function in replaced:
+        setattr(owner, name, function)
 
 
 def test_backbone_and_neck_are_layers_and_the_head_is_one(yolo):
