@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, is_dataclass, replace
 from functools import cached_property, partial
@@ -120,6 +121,11 @@ def trace(module: nn.Module, example: Example, granularity: Granularity = "modul
     return trace_network(module, example, granularity, opaque=opaque)
 
 
+_ALONE = threading.RLock()
+"""torch's tracers change classes of torch for a while: two threads that trace at once would each take the other's change for
+torch's own, and leave it there."""
+
+
 def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module", *,
                   opaque: Collection[str] = (), document: Document | None = None) -> TracedNetwork:  # fmt: skip
     """The layers of `module` in eval mode, which is left as it was.
@@ -134,7 +140,7 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
     """
     name = snake_case(type(module).__name__)
     call, example = call_of(module, example_input, name)
-    with undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
+    with _ALONE, undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
         probe = _Probe(module, call, [_probe(tensor) for tensor in example])
         expected = _run(probe, name, watch)
         seen, whole = adapted(module) or (module, frozenset[str]())
