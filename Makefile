@@ -33,7 +33,7 @@ check: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(FOR_TESTS) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
-	  --ignore=lmos/bench/pyaugmecon_worker.py  # runs in an environment of its own
+	  --ignore=lmos/bench/pyaugmecon_worker.py --ignore=measurement/adapters/ultralytics_yolo.py  # of environments of their own
 	$(FOR_TESTS) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup
