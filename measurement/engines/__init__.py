@@ -16,8 +16,6 @@ from torch.utils._pytree import tree_leaves
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
 
-PRECISIONS = ("float32", "tf32", "float16", "bfloat16")
-"""How fractions are kept and multiplied: `tf32` keeps them as float32 and rounds the factors of products to 10 bits."""
 DEFAULT = "torch:cpu"
 
 

@@ -25,7 +25,7 @@ _WARM_UP = 3
 
 
 class TorchCuda(TorchDevice):
-    """`tf32` is what torch calls `allow_tf32`; float32 is computed without it."""
+    """`tf32` is what torch calls `allow_tf32`: factors of products are rounded to 10 bits; float32 is computed without it."""
 
     name: ClassVar[str] = "torch:cuda"
     where: ClassVar[str] = "cuda"
