@@ -21,7 +21,7 @@ from measurement import engines
 from measurement.codecs import Codec
 from measurement.engines import Engine
 from measurement.tracing import TracedNetwork
-from measurement.tracing.calls import given_by, random_input
+from measurement.tracing.calls import Example, given_by, random_input
 from runner.faults.refusal import Refusal, refusing
 from runner.parts.network import Graphs, build, builder_here, example_input, example_of, trace_checked, varying_outputs
 from runner.parts.split import split_traced
@@ -102,7 +102,7 @@ class Networks:
         key = request.model_dump_json(exclude={"session", "codec"})
         part = self._parts.get(key)
         if part is None:
-            drawn = given_by(request, {name: random_input(spec, 0) for name, spec in request.input_tensors.items()})
+            drawn = None if self.engine.precision == "float32" else _drawn(request)
             part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
             self._parts[key] = part
         return part, self._shared(request, head, part.module, codec)
@@ -169,3 +169,8 @@ class Networks:
         if not _NAMED_WEIGHTS.fullmatch(weights):
             raise Refusal("refused", f"weights {weights!r} are not taken here")
         return [weights]
+
+
+def _drawn(request: Open) -> Example:
+    """An input of random numbers, on which an engine that rounds is looked at."""
+    return given_by(request, {name: random_input(spec, 0) for name, spec in request.input_tensors.items()})
