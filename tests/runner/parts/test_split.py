@@ -45,6 +45,11 @@ def equal(a, b):
     )
 
 
+def same_bits(a, b):
+    """Bits are compared, not numbers: memory that no layer has written yet may hold NaN, which equals nothing."""
+    return a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
+
+
 def prefixes(traced, step=1):
     names = [layer.name for layer in traced.layers]
     return [frozenset(names[:k]) for k in sorted({*range(0, len(names) + 1, step), len(names)})]
@@ -85,7 +90,7 @@ def check(module, traced, sets, x, strict=True):
             assert equal(tail(crossing), whole), sorted(edge)
             assert equal(tail(crossing), whole), sorted(edge)
             assert torch.equal(image, x)
-            assert all(torch.equal(tensor, crossing[name]) for name, tensor in sent.items())
+            assert all(same_bits(tensor, crossing[name]) for name, tensor in sent.items())
             if strict and len(edge) < len(traced.layers):
                 layers = {layer.name for layer in traced.layers} | {"input"}
                 names = {name if name in layers else name.rpartition("[")[0] for name in crossing}
