@@ -58,7 +58,7 @@ def emulate(trial: Trial, folder: Path, tell: Tell = lambda what: None) -> Outco
     machine or this user cannot, RunnerError where a process fails, InputError for a network or rule that is none.
     """
     if os.geteuid() != 0:
-        raise CannotEmulate("cannot emulate here: that takes root, for namespaces and control groups")
+        raise CannotEmulate("cannot emulate here: root is needed, for namespaces and control groups")
     for program in ("ip", "tc"):
         find(program)
     name = f"lmos-edge-{os.getpid()}"

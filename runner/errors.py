@@ -41,7 +41,7 @@ class PeerError(RunnerError):
 
 
 class ProtocolError(LmosError):
-    """The conversation left the protocol."""
+    """The peer broke the protocol."""
 
 
 class LocalProtocolError(ProtocolError):

@@ -14,7 +14,7 @@ from lmos_opt.units import counted, format_size
 def run(what: str | None, as_json: bool) -> None:
     """Raises InputError for a word other than `clear`, and where files cannot be removed or nothing is kept."""
     if what not in (None, "clear"):
-        raise InputError("cache", f"{what!r} is not clear; expected clear, or nothing")
+        raise InputError("cache", f"{what!r} is not a command of the cache; expected clear, or nothing")
     cache = shared_cache()
     if cache is None:
         raise InputError(VARIABLE, "is empty, or there is no home: nothing is kept")

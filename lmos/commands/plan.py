@@ -73,7 +73,7 @@ def _policy(request: FrontRequest, instance: Instance, select: str, between: str
     if len(instance.places) > 2:
         raise InputError("--policy", f"is of two places, here are {len(instance.places)}; lmos policy --over bandwidth:N does more")
     if request.constraints or request.variables:
-        raise InputError("--policy", "knows no constraints of your own; leave out --constraint and --variables")
+        raise InputError("--policy", "cannot hold constraints of your own; leave out --constraint and --variables")
     is_rule = find_rule(select) is not None
     if is_rule and (set(request.names) != {"latency", "memory"} or request.constrain not in (None, "latency")):
         raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "

@@ -39,7 +39,7 @@ class Fp16(Codec):
         import torch
 
         if tensor.dtype not in _WIDER or payload.nbytes != 2 * _elements(tensor):
-            raise CodecError(f"{payload.nbytes} bytes are no {tensor.dtype}{list(tensor.shape)} in half precision")
+            raise CodecError(f"{payload.nbytes} bytes are not the length of {tensor.dtype}{list(tensor.shape)} in half precision")
         dtype: torch.dtype = getattr(torch, tensor.dtype)
         return torch.frombuffer(payload, dtype=torch.float16).to(dtype)
 

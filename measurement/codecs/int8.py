@@ -87,7 +87,7 @@ class Int8(Codec):
 
         layout = _Layout.of(tensor.shape)
         if tensor.dtype not in _FLOATS or payload.nbytes != layout.bytes:
-            raise CodecError(f"{payload.nbytes} bytes are no {tensor.dtype}{list(tensor.shape)} in 8 bits")
+            raise CodecError(f"{payload.nbytes} bytes are not the length of {tensor.dtype}{list(tensor.shape)} in 8 bits")
         lows, steps, levels = _parts(np.frombuffer(payload, np.uint8), layout)
         with np.errstate(all="ignore"):
             if not (np.isfinite(lows + 255 * steps).all() and (steps >= 0).all()):

@@ -41,7 +41,7 @@ class Engine(ABC):
 
     def __init__(self, precision: str = "float32") -> None:
         if precision not in self.precisions:
-            raise InputError("precision", f"{precision!r} is none that {self.name} has; expected {', '.join(self.precisions)}")
+            raise InputError("precision", f"{precision!r} is not a precision of {self.name}; expected {', '.join(self.precisions)}")
         self.precision = precision
         self.check()
 

@@ -58,7 +58,7 @@ class Call:
         if self.signature is None:
             values = [*args, *options.values()]
             if len(values) != 1 or not isinstance(values[0], Tensor):
-                raise InputError(INPUT, "is one tensor; the call has something else, or more")
+                raise InputError(INPUT, "must be one tensor; the call passes something else, or more than one")
             return values
         found = dict(_bound(self.signature, args, options, INPUT))
         for key, parameter in self.signature.parameters.items():

@@ -354,7 +354,7 @@ class ServerConnection:
 
     def _give_up(self, error: RunnerError | ProtocolError) -> None:
         """The stream is of no use any more; try another one later, unless that cannot help."""
-        failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server left the protocol: {error}")
+        failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server broke the protocol: {error}")
         self.reason = str(failure)
         self.was_greeted = self.was_greeted or (self._remote is not None and self._remote.was_greeted)
         self._hang_up(politely=False)

@@ -120,7 +120,7 @@ def _of_arrays(network: PlannedNetwork, path: Path, most: int | None) -> Images:
 
 def _of_video(path: Path, most: int | None, how: Preprocessing, prepare: Callable[[Any], Tensor | ByParameter]) -> Images:
     if video.is_camera(path) and most is None:
-        raise InputError(str(path), "goes on for ever; -n says how many frames are taken")
+        raise InputError(str(path), "never ends; say with -n how many frames to take")
     frames = video.Video(path)
     n = most if video.is_camera(path) and most is not None else frames.count(most)
     name = path.name.replace("{", "{{").replace("}", "}}")

@@ -58,7 +58,7 @@ class Responder:
             while len(self._sessions) > SESSIONS:
                 self._forget_oldest()
             if (entry := entries.get(number)) is not None and entry.seal != seal:
-                raise Refusal("tensors", f"the id {number} was another image's in this session")
+                raise Refusal("tensors", f"the id {number} belongs to another image of this session")
             self._changed.wait_for(lambda: number not in entries or entries[number].answer is not None, _MOST_COMPUTING_S)
             if (entry := entries.get(number)) is not None and entry.answer is not None:
                 return entry.answer

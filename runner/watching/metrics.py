@@ -89,7 +89,7 @@ class EdgeMetrics(_Metrics):
         self._retries = self._counter("retries", "Questions that were sent again, of images that have an end.")
         self._lost = self._counter("connections_lost", "Connections given up.")
         self._reconnects = self._counter("reconnects", "Times that the server was ready again.")
-        self._refusals = self._counter("refusals", "Times that the server said why it goes no further.", "code")
+        self._refusals = self._counter("refusals", "Times that the server refused, with the reason as code.", "code")
         self._up = self._gauge("connected", "1 while the server takes questions.")
         self._under_way = self._gauge("images_under_way", "Images that have begun and have no end.")
         self._cut = self._gauge("cut_layers", "Layers that run at the edge (x1).")
@@ -151,7 +151,7 @@ class ServerMetrics(_Metrics):
         self._queue, self._server, self._decode = map(self._stages.labels, ("queue", "server", "decode"))
         self._open_s = self._histogram("open_seconds", "Building, checking and warming a peer's tail.")
         self._greeted = self._counter("peers", "Peers that were let in.")
-        self._refusals = self._counter("refusals", "Times that the server said why it goes no further.", "code")
+        self._refusals = self._counter("refusals", "Times that the server refused, with the reason as code.", "code")
         for code in get_args(ErrorCode):
             self._refusals.labels(code)
         self._connections = self._gauge("connections", "Connections: of peers that were let in, of strangers.", "kind")

@@ -31,7 +31,7 @@ def draw_report(report: RunReport, ax: Axes | None = None, kind: str | None = No
     if kind is None:
         kind = "gantt" if report.pipelined and _is_timed(report) else "stages"
     if kind not in KINDS:
-        raise InputError("plot", f"{kind!r} is no picture of a report; there are {', '.join(KINDS)}")
+        raise InputError("plot", f"{kind!r} is not a picture of a report; there are {', '.join(KINDS)}")
     return draw_gantt(report, ax) if kind == "gantt" else draw_stages(report, ax)
 
 

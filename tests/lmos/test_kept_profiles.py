@@ -173,7 +173,7 @@ def test_what_is_kept_is_listed_and_cleared(made, kept, capsys):
     assert capsys.readouterr().out == f"{kept}: 1 file removed\n"
     assert list(kept.iterdir()) == []
     assert main(["cache", "empty"]) == 2
-    assert "'empty' is not clear" in capsys.readouterr().err
+    assert "'empty' is not a command of the cache" in capsys.readouterr().err
 
 
 def test_a_source_with_a_colon_is_a_network_unless_it_is_a_file():

@@ -234,7 +234,7 @@ def seeds(names: list[str], first: int, n: int) -> list[int]:
     """n seeds from the `first` on, of these families in turn. Raises InputError for an unknown family, or too many seeds."""
     for name in names:
         if name not in FAMILIES:
-            raise InputError("--family", f"{name!r} is none; expected one of {', '.join(FAMILIES)}")
+            raise InputError("--family", f"{name!r} is not a family; expected one of {', '.join(FAMILIES)}")
     if first + n > APART:
         raise InputError("--seed", f"expected the last seed below {APART}")
     bases = [list(FAMILIES).index(name) * APART for name in names]

@@ -60,7 +60,7 @@ def names() -> list[str]:
 def get(name: str) -> Peer:
     """The peer of that name; InputError lists what there is."""
     if name not in names():
-        raise InputError("--peers", f"{name!r} is none; there are {', '.join(names())}")
+        raise InputError("--peers", f"{name!r} is not a peer; there are {', '.join(names())}")
     found: Peer = import_module(f"{__name__}.{name}").PEER
     return found
 

@@ -107,7 +107,7 @@ class PeerBytesMoved(BytesMoved):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerRefused(_AtServer):
-    """The server goes no further with a peer, for the `reason`; `number` is the question's that it is about."""
+    """The server refuses a peer for `reason`; `number` is the number of the question that this is about."""
 
     name = "peer_refused"
     peer: str

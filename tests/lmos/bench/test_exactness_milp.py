@@ -325,7 +325,7 @@ def test_too_many_incomplete_fronts_end_with_1(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["--kind", "lp"], "--kind: 'lp': expected split or milp"),
-    (["--kind", "milp", "--family", "cones"], "'cones' is none; expected one of integers, big-m"),
+    (["--kind", "milp", "--family", "cones"], "'cones' is not a family; expected one of integers, big-m"),
     (["--kind", "milp", "--only", "5000000"], "expected a seed below 5000000"),
     (["--kind", "milp", "--seed", "999999"], "expected the last seed below 1000000"),
     (["--kind", "milp", "-o", "x.txt"], "expected one of .csv"),

@@ -305,7 +305,7 @@ def test_a_damaged_frame_is_no_answer_and_the_question_is_asked_again(place: int
     assert isinstance(answer, torch.Tensor)
     assert answer[0, 0] == 2  # the honest server's
     assert infers(played) == [[1], [1]]
-    assert "192.0.2.1:7070: the server left the protocol" in str(
+    assert "192.0.2.1:7070: the server broke the protocol" in str(
         next(event.reason for event in played.told if isinstance(event, ServerLost)))  # fmt: skip
 
 

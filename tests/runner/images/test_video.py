@@ -70,7 +70,7 @@ def test_a_camera_gives_the_next_frame_and_needs_a_number(plans: Plans, monkeypa
 
     monkeypatch.setattr(cv2, "VideoCapture", Camera)
     network = network_of(plans(0))
-    with pytest.raises(InputError, match=r"camera:1: goes on for ever; -n says how many frames are taken"):
+    with pytest.raises(InputError, match=r"camera:1: never ends; say with -n how many frames to take"):
         find_images(network, Path("camera:1"))
     with pytest.raises(InputError, match=r"camera:0: there is no such camera"):
         find_images(network, Path("camera:0"), 3)

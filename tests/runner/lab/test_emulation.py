@@ -101,7 +101,7 @@ def test_without_root_or_tc_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert main(["emulate", "squeezenet1_1"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("lmos: cannot emulate here: that takes root")
+    assert line.startswith("lmos: cannot emulate here: root is needed")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr("shutil.which", lambda *_, **__: None)
     assert main(["emulate", "squeezenet1_1"]) == 1

@@ -30,7 +30,7 @@ def test_an_id_that_was_used_for_other_bytes_is_refused() -> None:
     responder = Responder()
     responder.claim("a", 7, SEAL)
     responder.keep("a", 7, stored())
-    with pytest.raises(Refusal, match="the id 7 was another image's in this session") as caught:
+    with pytest.raises(Refusal, match="the id 7 belongs to another image of this session") as caught:
         responder.claim("a", 7, (3, 4))
     assert caught.value.code == "tensors"
 

@@ -398,7 +398,7 @@ def test_a_reused_id_is_refused_by_name(server: ServerProcess, plans: Plans) -> 
     refusal = answer_to(server.address, (opening(plan), []), first, (first[0], other))
     assert isinstance(refusal, Error)
     assert (refusal.code, refusal.id) == ("tensors", 1)
-    assert "the id 1 was another image's in this session" in refusal.message
+    assert "the id 1 belongs to another image of this session" in refusal.message
 
 
 def test_peers_that_say_nothing_are_sent_away() -> None:

@@ -63,7 +63,7 @@ def test_a_run_without_begins_is_drawn_by_its_stages_alone(report: RunReport) ->
     assert found.plot().get_ylabel() == "time (s)"
     with pytest.raises(InputError, match="does not say when its images began"):
         found.plot(kind="gantt")
-    with pytest.raises(InputError, match="'pie' is no picture of a report; there are stages, gantt"):
+    with pytest.raises(InputError, match="'pie' is not a picture of a report; there are stages, gantt"):
         found.plot(kind="pie")
 
 

@@ -494,7 +494,7 @@ def test_an_encoded_tensor_takes_its_own_place_in_the_payload() -> None:
         assert float((back[name] - tensors[name]).abs().max()) < 0.02
     with pytest.raises(CodecError, match="tensor 'a' comes encoded, and tensors travel as they are here"):
         unpack(headers, event.payload)
-    with pytest.raises(CodecError, match="tensor 'a': 1224 bytes are no float32"):
+    with pytest.raises(CodecError, match="tensor 'a': 1224 bytes are not the length of float32"):
         unpack(headers, event.payload, codecs.get("fp16"))
 
 
