@@ -295,7 +295,7 @@ def export(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Write a plan's two halves as programs for other runtimes, and compare their outputs with torch's."""
+    """Write a plan's parts, one a place, as programs for other runtimes, and compare their outputs with torch's."""
     from lmos.commands import export as command
 
     command.run(plan, output, to, networks or [], weights, as_json)

@@ -1,4 +1,4 @@
-"""`lmos export`: the halves of a plan for other runtimes."""
+"""`lmos export`: the parts of a plan for other runtimes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lmos_opt.errors import LmosError
 from lmos_opt.plan import Plan
 from lmos_opt.units import format_size
 from measurement.networks import parse_builder
-from runner.parts.exporting import ExportedHalf, export_plan
+from runner.parts.exporting import ExportedPart, export_plan
 
 WORST = 1e-4
 """Relative difference to torch above which an export is not to be trusted: float32 sums in another order stay far below."""
@@ -23,20 +23,20 @@ class Differs(LmosError):
 
 def run(plan: Path, output: Path, to: str, networks: Sequence[str], weights: Path | None, as_json: bool) -> None:
     """Raises what `export_plan` raises, and Differs, after the files are written."""
-    with activity(f"exporting the halves of {plan}"):
+    with activity(f"exporting the parts of {plan}"):
         written = export_plan(Plan.load(plan), output, to, networks=[parse_builder(name) for name in networks],
                               weights=None if weights is None else f"file:{weights}")
     if as_json:
-        print_json(json.dumps([_record(half) for half in written], indent=1) + "\n")
+        print_json(json.dumps([_record(part) for part in written], indent=1) + "\n")
     else:
-        rows = [[half.path.name, ", ".join(half.inputs), ", ".join(half.outputs), format_size(half.path.stat().st_size),
-                 f"{half.difference:.1e}"] for half in written]
+        rows = [[part.path.name, ", ".join(part.inputs), ", ".join(part.outputs), format_size(part.path.stat().st_size),
+                 f"{part.difference:.1e}"] for part in written]
         out().print(table(str(output), ["file", "takes", "returns", "size", "differs from torch by"], rows, left=[0, 1, 2]))
-    for half in written:
-        if not half.difference <= WORST:
-            raise Differs(f"{half.path}: differs from torch by {half.difference:.1e} of the largest output, more than {WORST:g}")
+    for part in written:
+        if not part.difference <= WORST:
+            raise Differs(f"{part.path}: differs from torch by {part.difference:.1e} of the largest output, more than {WORST:g}")
 
 
-def _record(half: ExportedHalf) -> dict[str, object]:
-    return {"half": half.half, "file": str(half.path), "inputs": half.inputs, "outputs": half.outputs,
-            "difference": half.difference}  # fmt: skip
+def _record(part: ExportedPart) -> dict[str, object]:
+    return {"half": part.part, "file": str(part.path), "inputs": part.inputs, "outputs": part.outputs,
+            "difference": part.difference}  # fmt: skip

@@ -1,8 +1,10 @@
-"""The halves of a plan as programs of other runtimes: ONNX, or `torch.export`. Checked against torch where that can be.
+"""The parts of a plan as programs of other runtimes: ONNX, or `torch.export`. Checked against torch where that can be.
 
-`head` takes the image and returns the plan's crossing tensors under their names, and behind them what it makes of the network's
-result, which stays there; `tail` takes what crosses and returns the rest of the result. Shapes are the plan's. A plan with
-nothing at one side has no file for that side.
+The first part takes the image and returns what it makes of the plan's crossing tensors under their names, and behind them what it
+makes of the network's result, which stays there. Each further part takes what crosses the hop before it and likewise returns what
+it makes, the last one the rest of the result. A tensor that a part does not read, and that goes on, is neither among its inputs nor
+among its outputs. Two parts are called `head` and `tail`, more `place_1`, `place_2` and so on. Shapes are the plan's. A place
+without layers has no file.
 """
 
 from __future__ import annotations
@@ -28,31 +30,33 @@ from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
-from runner.parts.part import Head, Tail
-from runner.parts.split import split_traced
+from runner.parts.part import Head, Middle, Tail
+from runner.parts.split import split_along
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 IMAGE = "image"
+TWO = ("head", "tail")
+"""What two parts are called."""
 SEED = 0
 """Of the random image that both are compared on: zeros would hide what weights do."""
 
 
 class ExportError(LmosError):
-    """A half could not be written in a format: `half` names it."""
+    """A part could not be written in a format: `part` names it."""
 
-    def __init__(self, half: str, reason: str) -> None:
-        self.half = half
-        super().__init__(f"the {half} cannot be exported: {reason}")
+    def __init__(self, part: str, reason: str) -> None:
+        self.part = part
+        super().__init__(f"{f'the {part}' if part in TWO else part} cannot be exported: {reason}")
 
 
 @dataclass(frozen=True)
-class ExportedHalf:
+class ExportedPart:
     """A written file, the names of its inputs and outputs, and by how much it differs from torch.
 
     `difference` is the largest over its outputs of max |theirs - torch's| / max |torch's|.
     """
 
-    half: str
+    part: str
     path: Path
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
@@ -73,56 +77,58 @@ class _Whole(nn.Module):
 
 
 class _Program(nn.Module):
-    """A half that takes and returns tensors in a fixed order, as programs do."""
+    """A part that takes and returns tensors in a fixed order, as programs do."""
 
     def __init__(self, part: nn.Module, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         super().__init__()
         self.part, self.inputs, self.outputs = part, tuple(inputs), tuple(outputs)
 
     def forward(self, *tensors: Tensor) -> tuple[Tensor, ...]:
-        """The half's outputs in their order."""
+        """The part's outputs in their order."""
         named = _named(self.part, dict(zip(self.inputs, tensors, strict=True)))
         return tuple(named[name] for name in self.outputs)
 
 
 def _named(part: nn.Module, arguments: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-    """A half's outputs by name: a tail takes its arguments by name, a head the network's inputs in order."""
+    """A part's outputs by name: the first one takes the network's inputs in order, others their arguments by name."""
     if isinstance(part, Tail):
         return part.made(arguments)
-    if not isinstance(part, Head):
+    if isinstance(part, Middle):
+        found = part.made(arguments)
+    elif isinstance(part, Head):
+        found = part.on([*arguments.values()])
+    else:
         return flat_outputs(part(*arguments.values()))
-    found = part.on([*arguments.values()])
     return {**found, **{_free(path, found): tensor for path, tensor in found.kept.items()}}
 
 
 def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequence[str] = (),
-                weights: str | None = None) -> list[ExportedHalf]:  # fmt: skip
-    """Write `plan.json` and the halves of a plan into a folder, and compare them with torch on a random image.
+                weights: str | None = None) -> list[ExportedPart]:  # fmt: skip
+    """Write `plan.json` and the parts of a plan into a folder, and compare them with torch on a random image.
 
     `to` is one of FORMATS; `networks` are the builders beyond torchvision's that may run here. Raises InputError for a
-    plan of numbers alone or an unknown format, MissingExtraError where ONNX is not installed, ExportError where a half
+    plan of numbers alone or an unknown format, MissingExtraError where ONNX is not installed, ExportError where a part
     has an operation that the format does not know.
     """
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")
     network = check_runnable(plan, "plan")
-    plan.check_two("plan", "exports are made")
     if to == "onnx":
         _need_onnx()
     module = build(network.builder, weights or network.weights, networks)
     traced = trace_checked(network.builder, module, network, network, network.granularity)
     images = _image(module, traced)
-    halves = split_traced(traced, plan.edge_layers) if plan.x2 else (_Whole(module, traced.call), None)
+    parts = split_along(traced, plan.edge_layers, plan.later_layers) if plan.offloads else (_Whole(module, traced.call),)
     make_folder(folder)
     with torch.no_grad():
-        written = [export_half(name, part, arguments, folder, to)
-                   for name, part, arguments in _parts(plan, halves, traced.call, images)]
+        written = [export_part(name, part, arguments, folder, to)
+                   for name, part, arguments in _with_arguments(plan, parts, traced.call, images)]
     plan.save(folder / "plan.json")
     return written
 
 
-def export_half(name: str, part: nn.Module, arguments: Mapping[str, Tensor], folder: Path, to: str) -> ExportedHalf:
-    """Write one half and compare it with torch on these arguments; gradients must be off."""
+def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], folder: Path, to: str) -> ExportedPart:
+    """Write one part and compare it with torch on these arguments; gradients must be off."""
     outputs = _named(part, arguments)
     program = _Program(part, tuple(arguments), tuple(outputs)).eval()
     tensors = tuple(arguments.values())
@@ -135,7 +141,7 @@ def export_half(name: str, part: nn.Module, arguments: Mapping[str, Tensor], fol
     write_atomically(path, data)
     with _quiet(), _failing(name):
         found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
-    return ExportedHalf(name, path, program.inputs, names, largest_difference(found, outputs.values()))
+    return ExportedPart(name, path, program.inputs, names, largest_difference(found, outputs.values()))
 
 
 def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
@@ -182,21 +188,27 @@ def _image(module: nn.Module, traced: TracedNetwork) -> list[Tensor]:
     return tensors
 
 
-def _check_known(half: str, to: str, tensors: Mapping[str, Tensor]) -> None:
+def _check_known(part: str, to: str, tensors: Mapping[str, Tensor]) -> None:
     for name, tensor in tensors.items():
         if to == "onnx" and tensor.is_complex():
-            raise ExportError(half, f"the tensor {name!r} is complex, which ONNX does not know; use --to torch")
+            raise ExportError(part, f"the tensor {name!r} is complex, which ONNX does not know; use --to torch")
 
 
-def _parts(plan: Plan, halves: tuple[nn.Module, nn.Module | None],
-           call: Call, images: Sequence[Tensor]) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
-    head, tail = halves
-    crossing = dict(head.on(images)) if isinstance(head, Head) else {}
-    if plan.x1:
-        names = [IMAGE] if call.names == (INPUT,) else call.names
-        yield "head", head, {_free(name, crossing): image for name, image in zip(names, images, strict=True)}
-    if tail is not None:
-        yield "tail", tail, crossing
+def _with_arguments(plan: Plan, parts: Sequence[nn.Module], call: Call,
+                    images: Sequence[Tensor]) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
+    """The parts that have layers, with their names and what they take."""
+    names = TWO if plan.n_places == 2 else [f"place_{p}" for p in range(1, plan.n_places + 1)]
+    first = parts[0]
+    crossing: Mapping[str, Tensor] = first.on(images) if isinstance(first, Head) else {}
+    inputs = [IMAGE] if call.names == (INPUT,) else call.names
+    if plan.edge_layers:
+        yield names[0], first, {_free(name, crossing): image for name, image in zip(inputs, images, strict=True)}
+    for name, part, count in zip(names[1:], parts[1:], plan.counts[1:], strict=False):
+        untouched = part.untouched if isinstance(part, Middle) else ()
+        if count:
+            yield name, part, {name: tensor for name, tensor in crossing.items() if name not in untouched}
+        if isinstance(part, Middle):
+            crossing = part(crossing)
 
 
 def _free(name: str, crossing: Collection[str]) -> str:
@@ -247,9 +259,9 @@ def _quiet() -> Iterator[None]:
 
 
 @contextmanager
-def _failing(half: str) -> Iterator[None]:
+def _failing(part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # exporters raise anything
         first = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
-        raise ExportError(half, first) from error
+        raise ExportError(part, first) from error

@@ -56,6 +56,10 @@ class Incoming:
         missing = [name for name in self.tensors if name not in crossing]
         if missing:
             raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self.tensors)}")
+        return self.read_from(crossing)
+
+    def read_from(self, crossing: Mapping[str, Tensor]) -> list[Any]:
+        """The same, where tensors that its layers do not read may be missing."""
         given = crossing.scalars if isinstance(crossing, Crossing) else {}
         return [*(crossing[name] for name in self.read),
                 *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
@@ -76,17 +80,27 @@ class Outgoing:
         """The paths of the result's leaves that stay."""
         return frozenset(leaf.path for leaf in self.kept)
 
+    @property
+    def passing(self) -> frozenset[str]:
+        """The names of the tensors that are sent on as they came."""
+        return frozenset(name for names, is_relayed in zip(self.names, self.relayed, strict=True) if is_relayed for name in names)
+
+    def fresh(self, values: Sequence[Any], made: Sequence[Any]) -> Crossing:
+        """What the part itself made, from what its graph returned: of what crosses, and in `kept` of the network's result."""
+        fresh = [names for names, is_relayed in zip(self.names, self.relayed, strict=True) if not is_relayed]
+        tensors = {name: tensor for names, value in zip(fresh, values, strict=True)
+                   for name, tensor in zip(names, _tensors(value), strict=True)}  # fmt: skip
+        return Crossing(tensors, kept={leaf.path: tree_leaves(value)[leaf.place]
+                                       for leaf, value in zip(self.kept, made, strict=True)})  # fmt: skip
+
     def crossing(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any],
                  before: Mapping[str, Tensor] | None = None) -> Crossing:  # fmt: skip
         """What crosses, from what the part's graph returned and from what it was given."""
-        before, fresh = {} if before is None else before, iter(values)
-        tensors: dict[str, Tensor] = {}
-        for names, is_relayed in zip(self.names, self.relayed, strict=True):
-            found = [before[name] for name in names] if is_relayed else _tensors(next(fresh))
-            tensors.update(zip(names, found, strict=True))
-        kept = {leaf.path: tree_leaves(value)[leaf.place] for leaf, value in zip(self.kept, made, strict=True)}
+        fresh, before = self.fresh(values, made), {} if before is None else before
+        tensors = {name: before[name] if is_relayed else fresh[name]
+                   for names, is_relayed in zip(self.names, self.relayed, strict=True) for name in names}  # fmt: skip
         return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)},
-                        {**getattr(before, "kept", {}), **kept})  # fmt: skip
+                        {**getattr(before, "kept", {}), **fresh.kept})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -179,6 +193,16 @@ class Middle(nn.Module):
         """
         values, scalars, made = self.body(*self.incoming.arguments(crossing))
         return self._outgoing.crossing(values, scalars, made, crossing)
+
+    @property
+    def untouched(self) -> frozenset[str]:
+        """The names of the tensors that only pass."""
+        return self._outgoing.passing.difference(self.incoming.read)
+
+    def made(self, crossing: Mapping[str, Tensor]) -> Crossing:
+        """What this part alone makes of the tensors that its layers read; `untouched` ones may be missing."""
+        values, _, made = self.body(*self.incoming.read_from(crossing))
+        return self._outgoing.fresh(values, made)
 
 
 class Tail(nn.Module):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -11,12 +13,21 @@ from torch import nn
 
 from lmos.cli import main
 from lmos_opt import InputError, Instance, Plan
+from lmos_opt.plan import Setting, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
-from runner.parts.exporting import IMAGE, ExportError, export_plan, largest_difference, random_image, run_onnx
+from runner.parts.exporting import (
+    IMAGE,
+    ExportedPart,
+    ExportError,
+    export_plan,
+    largest_difference,
+    random_image,
+    run_onnx,
+)
 from runner.parts.network import flat_outputs
-from tests.runner.running import FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
+from tests.runner.running import BRANCHED, FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
 
 pytest.importorskip("onnxruntime")
 WORST = 1e-4
@@ -53,7 +64,7 @@ def through_both(folder: Path, plan: Plan) -> float:
 def test_onnx_computes_what_torch_does_on_the_plans_crossing_tensors(plans: Plans, cut: int, tmp_path: Path) -> None:
     plan = plans(cut)
     written = export_plan(plan, tmp_path, networks=NETWORKS)
-    assert {half.half for half in written} == ({"head"} if plan.x1 else set()) | ({"tail"} if plan.x2 else set())
+    assert {half.part for half in written} == ({"head"} if plan.x1 else set()) | ({"tail"} if plan.x2 else set())
     assert max(half.difference for half in written) < WORST
     assert through_both(tmp_path, plan) < WORST
     assert Plan.load(tmp_path / "plan.json") == plan
@@ -82,6 +93,63 @@ def test_torch_export_gives_torchs_bits(plans: Plans, tmp_path: Path) -> None:
     image = random_image(network_of(plan).input)
     head, tail = (torch.export.load(tmp_path / f"{half}.pt2").module() for half in ("head", "tail"))
     assert torch.equal(tail(*head(image))[0], whole(plan)(image))
+
+
+PATH = "rpi4 > 10Mbps > jetson-orin-nano-cpu > 1Gbps > i7-8700 > 1Gbps > i7-8700"
+
+
+def along(plans: Plans, *numbers: int) -> Plan:
+    """The first of so many layers up to each place but the last."""
+    instance = Instance.from_profile(plans.profile, path=" > ".join(PATH.split(" > ")[: 2 * len(numbers) + 1]))
+    ends = [0, *numbers, len(instance.names)]
+    first, *later = (instance.names[low:high] for low, high in pairwise(ends))
+    setting = Setting.of(instance, edge="rpi4", server="i7-8700", rule="cut")
+    return make_plan(instance, first, later_layers=later, setting=setting, profile=plans.profile)
+
+
+def through_all(written: Sequence[ExportedPart], plan: Plan, run: Callable[[Path, dict[str, torch.Tensor]], Sequence[torch.Tensor]]
+                ) -> dict[str, torch.Tensor]:  # fmt: skip
+    """The network's result from the files alone: each takes what the image and the files before it are known by."""
+    image, known = random_image(network_of(plan).input), dict[str, torch.Tensor]()
+    for part in written:
+        given = {name: known.get(name, image) for name in part.inputs}
+        assert given.keys() - known.keys() <= {IMAGE, "input"}
+        known |= zip(part.outputs, run(part.path, given), strict=True)
+    return known
+
+
+@pytest.mark.parametrize(("network", "numbers", "parts"), [
+    (BRANCHED, (1, 3), ("place_1", "place_2", "place_3")),
+    (BRANCHED, (0, 2, 2), ("place_2", "place_4")),
+    (TWO_OUTPUTS, (2, 3, -1), ("place_1", "place_2", "place_3")),
+    (SKIPPED, (1, 2), ("place_1", "place_2", "place_3")),
+    (FOUR_CHANNELS, (-1, -1), ("place_1",)),
+])  # fmt: skip
+def test_each_place_of_more_than_two_has_a_file_and_together_they_are_the_network(
+        network: str, numbers: tuple[int, ...], parts: tuple[str, ...], tmp_path: Path) -> None:
+    shape = (1, 4, 8, 8) if network == FOUR_CHANNELS else (1, 3, 8, 8)
+    plans = Plans(network, shape=shape)
+    n_layers = len(plans.instance.names)
+    plan = along(plans, *(number if number >= 0 else n_layers for number in numbers))
+    written = export_plan(plan, tmp_path, "torch", networks=[network])
+    assert tuple(part.part for part in written) == parts
+    found = through_all(written, plan, lambda path, given: torch.export.load(path).module()(*given.values()))
+    with torch.no_grad():
+        expected = flat_outputs(whole(plan)(random_image(network_of(plan).input)))
+    assert all(torch.equal(found[path], tensor) for path, tensor in expected.items())
+    assert Plan.load(tmp_path / "plan.json") == plan
+
+
+def test_onnx_of_three_places_hands_on_what_passes_the_second(tmp_path: Path) -> None:
+    plan = along(Plans(SKIPPED), 1, 2)
+    assert [[tensor.name for tensor in hop] for hop in plan.hops] == [["input", "conv"], ["input", "relu"]]
+    first, second, third = export_plan(plan, tmp_path, networks=[SKIPPED])
+    assert (second.inputs, second.outputs) == (("conv",), ("relu",))
+    assert third.inputs == ("input", "relu")
+    assert max(part.difference for part in (first, second, third)) < WORST
+    with torch.no_grad():
+        expected = whole(plan)(random_image(network_of(plan).input))
+    assert largest_difference([through_all((first, second, third), plan, run_onnx)["output"]], [expected]) < WORST
 
 
 def test_an_operation_without_a_translation_is_one_clear_line(plans: Plans, tmp_path: Path,
@@ -162,7 +230,7 @@ def test_fault_16_a_network_of_indices_is_exported(tmp_path: Path) -> None:
     network = f"{__name__}:words"
     module = build_network(network, "seeded:0", allow_code=True)
     written = export_plan(_plan_of("words", module, torch.zeros(1, 5, dtype=torch.int64), 1), tmp_path, networks=[network])
-    assert [half.half for half in written] == ["head", "tail"]
+    assert [half.part for half in written] == ["head", "tail"]
     assert max(half.difference for half in written) < WORST
 
 
