@@ -9,13 +9,14 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, requires, version
+from importlib.metadata import PackageNotFoundError, requires
 from importlib.util import find_spec
 from pathlib import Path
 
 import lmos_opt
 from lmos_opt import solvers
 from lmos_opt.errors import LmosError
+from runner.machine import installed_version
 
 EXTRAS = {
     "torch": "profile, serve, run, demo, export --to torch",
@@ -58,13 +59,13 @@ def findings() -> Iterator[Finding]:
 
 
 def _packages() -> Iterator[Finding]:
-    missing = [name for name in _required(None) if _version(name) is None]
+    missing = [name for name in _required(None) if installed_version(name) is None]
     yield Finding("package", "required packages", not missing, _listed(missing) or "all there", "everything")
     for extra, use in EXTRAS.items():
         names = _required(extra)
         if not names:  # installed from metadata of another version
             continue
-        missing = [name for name in names if _version(name) is None]
+        missing = [name for name in names if installed_version(name) is None]
         detail = f"missing: {', '.join(missing)}; pip install 'lmos[{extra}]'" if missing else _listed(names)
         yield Finding("extra", extra, not missing, detail, use)
 
@@ -133,12 +134,5 @@ def _why(command: str) -> str:
     return "the kernel or this user's rights do not admit it" if shutil.which(command) else f"there is no command {command}"
 
 
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
-
-
 def _listed(names: list[str]) -> str:
-    return ", ".join(f"{name} {_version(name) or 'missing'}" for name in names)
+    return ", ".join(f"{name} {installed_version(name) or 'missing'}" for name in names)

@@ -11,13 +11,13 @@ import sys
 import sysconfig
 import time
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from stat import S_ISREG
 from types import ModuleType
 from typing import Any
 
 from lmos_opt.cache import SharedCache, source_digest
+from runner.machine import installed_versions
 
 VARIABLE = "LMOS_CACHE"
 """The environment variable that names the folder; empty, nothing is kept."""
@@ -45,14 +45,7 @@ def shared_cache() -> SharedCache | None:
 
 def versions() -> dict[str, Any]:
     """Of Python, of this project's code, and of the packages that networks come from."""
-    return {"python": sys.version, "source": source_digest(*_OWN), "versions": {name: _version(name) for name in _PACKAGES}}
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    return {"python": sys.version, "source": source_digest(*_OWN), "versions": installed_versions(_PACKAGES)}
 
 
 def runs_code(network: str) -> bool:

@@ -1,4 +1,5 @@
-"""Modules that stand elsewhere now: their old names go on working for one minor version, with a DeprecationWarning.
+"""What a package's `__init__` does beyond naming: public names are imported when they are first used, and modules that stand
+elsewhere now are found by their old names for one minor version, with a DeprecationWarning.
 
 Each package keeps its own table, beside its public names. An old name gives the very same module as the new one, so that
 objects of both are of the same classes, and pickles of before are read.
@@ -7,13 +8,24 @@ objects of both are of the same classes, and pickles of before are read.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from importlib.abc import InspectLoader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from importlib.util import find_spec
 from types import CodeType, ModuleType
-from typing import cast
+from typing import Any, cast
+
+
+def when_used(package: str, home: Mapping[str, str]) -> Callable[[str], Any]:
+    """A package's `__getattr__`: its public names are imported from the modules of `home` when they are first used."""
+
+    def find(name: str) -> Any:
+        if name not in home:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"{package}.{home[name]}"), name)
+
+    return find
 
 
 class Moved(MetaPathFinder, InspectLoader):

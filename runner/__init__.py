@@ -6,10 +6,9 @@ The public names are imported when they are first used: `import runner` alone lo
 from __future__ import annotations
 
 import sys
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from lmos_opt.moved import Moved
+from lmos_opt.moved import Moved, when_used
 
 if TYPE_CHECKING:
     from runner.parts.part import Crossing
@@ -48,9 +47,4 @@ _MOVED = {
 __all__ = ["Crossing", "connect", "connect_async", "split", "split_module"]
 
 sys.meta_path.insert(0, Moved(__name__, _MOVED))
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+__getattr__ = when_used(__name__, _HOME)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Machine(Record):
 def this_machine(threads: int, engine: str | None = None) -> Machine:
     """This machine, with `threads` used by torch; `engine` says what computes, where it is not torch on the processor."""
     return Machine(
-        versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **_versions(),
+        versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **installed_versions(_PACKAGES),
                   **({} if engine is None else {"engine": engine})},
         system=platform.platform(),
         cpu=cpu_name(),
@@ -41,14 +42,17 @@ def this_machine(threads: int, engine: str | None = None) -> Machine:
     )
 
 
-def _versions() -> dict[str, str]:
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+def installed_version(package: str) -> str | None:
+    """The version of an installed distribution; None where it is not installed."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def installed_versions(packages: Iterable[str]) -> dict[str, str]:
+    """The versions of those distributions that are installed."""
+    return {name: found for name in packages if (found := installed_version(name)) is not None}
 
 
 def _commit() -> str | None:

@@ -7,7 +7,6 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -15,7 +14,7 @@ from typing import Any
 from lmos.bench.contest import Run
 from lmos_opt.errors import InputError
 from lmos_opt.files import write_atomically
-from runner.machine import this_machine
+from runner.machine import installed_versions, this_machine
 
 PEER = "raw_highspy"
 """The contestant that the others' times are divided by."""
@@ -86,11 +85,7 @@ def row(run: Run) -> tuple[Any, ...]:
 def machine(settings: dict[str, Any]) -> dict[str, Any]:
     """The machine, the versions that the times depend on, and how the benchmark was asked for."""
     found = this_machine(threads=1).model_dump(mode="json")
-    for name in _PACKAGES:
-        try:
-            found["versions"][name] = version(name)
-        except PackageNotFoundError:
-            continue
+    found["versions"].update(installed_versions(_PACKAGES))
     return {**found, "settings": settings}
 
 

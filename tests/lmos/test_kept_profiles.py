@@ -89,7 +89,7 @@ def test_other_options_are_another_profile(made, other):
 
 def test_another_version_of_what_traces_is_another_profile(made, monkeypatch):
     kept_profile(Asked(network="timm:resnet18"))
-    monkeypatch.setattr(lmos.kept, "version", lambda package: "99")
+    monkeypatch.setattr(lmos.kept, "installed_versions", lambda packages: dict.fromkeys(packages, "99"))
     kept_profile(Asked(network="timm:resnet18"))
     assert len(made) == 2
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from lmos_opt import solvers
 from lmos_opt.cache import source_digest
 from lmos_opt.data import data_dir
 from lmos_opt.files import write_atomically
-from runner.machine import this_machine
+from runner.machine import installed_versions, this_machine
 
 _PACKAGES = ("highspy", "pyomo", "numpy", "pandas", "networkx", "joblib", "distributed", "matplotlib", "jinja2", "torch",
              "torchvision", "scikit-learn", "pillow")  # fmt: skip
@@ -40,10 +39,4 @@ def save(account: dict[str, Any], path: Path) -> None:
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that results depend on."""
-    found = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    return installed_versions(_PACKAGES)
