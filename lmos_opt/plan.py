@@ -23,6 +23,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.objectives import NUMBERED
 from lmos_opt.places import Hop, Place, from_counts, with_counts
 from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, setting_from_places, setting_to_places, to_places
+from lmos_opt.plans.mistakes import repeated_names, wrong_policies
 from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
 from lmos_opt.policies.policy import Policy
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
@@ -161,14 +162,15 @@ class Setting(Record):
 class Plan(Document):
     """A chosen split: `edge_layers` out of `n_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
-    Of more than two places, `edge_layers` and `crossing` are those of the first place and hop, `later_layers` and `later_crossing`
-    those of each further one. Files have `places` and `crossing` for all of them.
+    Of more than two places, `edge_layers`, `crossing` and `policy` are those of the first place and hop, `later_layers`,
+    `later_crossing` and `later_policies` those of each further one. Files have `places`, `crossing` and `policies` for all of them.
 
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
     `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
-    between which stages lie, for those that were predicted from measured times with intervals. A `policy` over bandwidth says
-    what a run that adapts may change to. `solution` holds the chosen point's values of variables that the user added;
-    `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
+    between which stages lie, for those that were predicted from measured times with intervals. A `policy` over a hop's bandwidth
+    says what a run that adapts may change to, where the other hops are as in the setting. `solution` holds the chosen point's
+    values of variables that the user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge
+    set alone does not decide it.
     """
 
     SCHEMA: ClassVar[str] = TWO
@@ -187,6 +189,7 @@ class Plan(Document):
     unpredicted: dict[Name, Text] = Field(default_factory=dict)
     later_layers: tuple[tuple[Name, ...], ...] = ()
     later_crossing: tuple[tuple[CrossingTensor, ...], ...] = ()
+    later_policies: tuple[Policy | None, ...] = ()
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
@@ -213,6 +216,11 @@ class Plan(Document):
     def hops(self) -> tuple[tuple[CrossingTensor, ...], ...]:
         """For each hop what crosses it."""
         return (self.crossing, *self.later_crossing)
+
+    @property
+    def policies(self) -> tuple[Policy | None, ...]:
+        """For each hop the policy over its bandwidth; None where the plan has none."""
+        return (self.policy, *(self.later_policies or [None] * len(self.later_crossing)))
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -250,9 +258,8 @@ class Plan(Document):
         problems = [Problem(f"predicted.{stage}", "is missing") for stage in self.stages
                     if stage not in self.predicted and stage not in self.unpredicted]
         problems += self._wrong_places()
-        problems += self._repeated_names()
-        if self.policy is not None and self.policy.over != "bandwidth":
-            problems.append(Problem("policy.over", f"got {self.policy.over!r}, expected 'bandwidth'"))
+        problems += repeated_names([[tensor.name for tensor in hop] for hop in self.hops])
+        problems += wrong_policies(self.policies, self.n_places)
         if problems:
             raise InvalidError(problems)
         return self
@@ -272,23 +279,14 @@ class Plan(Document):
             yield Problem("schema", f"got {self.schema_!r}, which is not that of a plan of {self.n_places} places")
         if self.n_places > 2 and self.codec != RAW:
             yield Problem("codec", f"got {self.codec!r}; over {self.n_places} places tensors travel as they are, {RAW!r}")
-        if self.n_places > 2 and self.policy is not None:
-            yield Problem("policy", f"is of two places; this plan has {self.n_places}")
-
-    def _repeated_names(self) -> Iterator[Problem]:
-        for h, crossing in enumerate(self.hops):
-            first: dict[str, int] = {}
-            where = f"later_crossing[{h - 1}]" if h else "crossing"
-            for k, tensor in enumerate(crossing):
-                if first.setdefault(tensor.name, k) != k:
-                    yield Problem(f"{where}[{k}].name", f"{tensor.name!r} is the name of {where}[{first[tensor.name]}] too, so the "
-                                                        "plan does not say which tensor is which; make the plan again")
+        if self.later_policies and len(self.later_policies) != len(self.later_crossing):
+            yield Problem("later_policies", f"are {len(self.later_policies)}, later_crossing has {len(self.later_crossing)} hops")
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = to_places(with_counts(serialise(self)))
-        for key in ("policy", "solution", "unpredicted"):
-            if not getattr(self, key):
+        for key in ("policy", "policies", "solution", "unpredicted"):
+            if not getattr(self, key) or (key == "policies" and not any(self.policies)):
                 found.pop(key, None)
         return found
 

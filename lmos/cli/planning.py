@@ -204,8 +204,9 @@ def plan(
         str | None,
         typer.Option(
             "--policy",
-            metavar="LOW..HIGH",
-            help="Add what RULE chooses at every bandwidth of this range, for lmos run --adapt.",
+            metavar="LOW..HIGH,...",
+            help="Add what RULE chooses at every bandwidth of this range, for lmos run --adapt; along a path a range for each hop, "
+            "or nothing between commas.",
         ),
     ] = None,
     edge: Edge = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from runner.watching.report import decided
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `lmos plan` is asked for, as typed; `between` is the range of the policy that the plan is to hold."""
+    """What `lmos plan` is asked for, as typed; `between` has the ranges of the policies that the plan is to hold, one a hop."""
 
     front: FrontRequest
     select: str
@@ -49,7 +50,8 @@ def run(request: Request) -> None:
     elif request.told != Told():
         raise InputError(request.front.source, "is made of numbers alone: no picture goes through it, and it has no classes")
     if request.between is not None:
-        plan = plan.model_copy(update={"policy": _policy(request.front, asked.instance, request.select, request.between)})
+        first, *later = _policies(request.front, asked.instance, request.select, request.between)
+        plan = plan.model_copy(update={"policy": first, "later_policies": tuple(later)})
     if plan.network is not None:
         tell_assumed(plan.network)
         if (why := not_sendable(plan)) is not None:
@@ -68,20 +70,25 @@ def run(request: Request) -> None:
         err().print("nothing was written; name a file with -o")
 
 
-def _policy(request: FrontRequest, instance: Instance, select: str, between: str) -> Policy:
-    """The policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
-    if len(instance.places) > 2:
-        raise InputError("--policy", f"is of two places, here are {len(instance.places)}; lmos policy --over bandwidth:N does more")
+def _policies(request: FrontRequest, instance: Instance, select: str, between: str) -> list[Policy | None]:
+    """For each hop the policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
+    ranges, n_hops = between.split(","), len(instance.hops)
+    if len(ranges) > n_hops:
+        raise InputError("--policy", f"names {len(ranges)} ranges, but there {'is 1 hop' if n_hops == 1 else f'are {n_hops} hops'}")
+    if not any(ranges):
+        raise InputError("--policy", f"{between!r} names no range; expected LOW..HIGH such as 1Mbps..200Mbps, one a hop")
     if request.constraints or request.variables:
         raise InputError("--policy", "cannot hold constraints of your own; leave out --constraint and --variables")
     is_rule = find_rule(select) is not None
     if is_rule and (set(request.names) != {"latency", "memory"} or request.constrain not in (None, "latency")):
         raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "
                                      "--objectives and --constrain")
-    low, high = ends_of(between, "--policy", "1Mbps..200Mbps")
+    ends = [ends_of(one, "--policy", "1Mbps..200Mbps") if one else None for one in (*ranges, *[""] * (n_hops - len(ranges)))]
     with activity("finding where the choice changes"):
-        return bandwidth_policy(instance, select if is_rule else "min_latency", low, high, memory_model=request.model,
-                                proper_split=request.proper_split, solver=request.solver)  # fmt: skip
+        return [None if found is None else
+                bandwidth_policy(instance, select if is_rule else "min_latency", *found, hop=h, memory_model=request.model,
+                                 proper_split=request.proper_split, solver=request.solver)
+                for h, found in enumerate(ends, 1)]  # fmt: skip
 
 
 def plan_table(plan: Plan, instance: Instance) -> object:
@@ -92,7 +99,8 @@ def plan_table(plan: Plan, instance: Instance) -> object:
         *([key, format_time(predicted[key]) if key in predicted else f"not predicted: {plan.unpredicted[key]}"]
           for key in plan.stages if key.endswith("_s")),
         *([["own variables", decided(plan)]] if plan.solution else []),
-        *([["adapts", _changes(plan.policy)]] if plan.policy is not None else []),
+        *(["adapts" if plan.n_places == 2 else f"adapts to hop {h}", _changes(policy)]
+          for h, policy in enumerate(plan.policies, 1) if policy is not None),
         *([["pictures", how.in_words + (", assumed" if how.origin == "assumed" else "")]] if how is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
@@ -125,7 +133,12 @@ def _crossing(tensor: CrossingTensor) -> str:
     return f"{tensor.name} {list(tensor.shape)} {format_size(tensor.bytes)}{under}"
 
 
+def _cut(counts: Sequence[int]) -> str:
+    if len(counts) > 2:
+        return f"{', '.join(map(str, counts))} layers"
+    return counted(counts[0], "edge layer") if counts else "no cut"
+
+
 def _changes(policy: Policy) -> str:
-    found = [f"{'no cut' if one.x1 is None else counted(one.x1, 'edge layer')} from {format_rate(one.low)}"
-             for one in policy.stretches]
+    found = [f"{_cut(one.counts)} from {format_rate(one.low)}" for one in policy.stretches]
     return f"{policy.rule}: {', '.join(found)} to {format_rate(policy.high)}"

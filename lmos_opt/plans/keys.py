@@ -10,7 +10,7 @@ from lmos_opt.errors import InvalidError, Problem
 
 TWO, PLACES = "lmos.plan/1", "lmos.plan/2"
 _OF_TWO = ("edge_layers", "x1", "x2")
-_FIELDS = ("n_layers", "later_layers", "later_crossing")
+_FIELDS = ("n_layers", "later_layers", "later_crossing", "policy", "later_policies")
 _LINK = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
 
 
@@ -25,29 +25,35 @@ def from_places(data: Any) -> Any:
     elif not _are_lists(crossing) or len(crossing or ()) != len(places or ()) - 1:
         problems.append(Problem("crossing", "is missing" if crossing is None else
                                 f"expected a list of tensors for each of {len(places or ()) - 1} hops"))
+    policies = data.get("policies", ())
+    if not isinstance(policies, list | tuple) or (policies and len(policies) != len(crossing or ())):
+        problems.append(Problem("policies", "expected a policy, or null, for each hop"))
     if problems:
         raise InvalidError(problems)
     assert isinstance(places, Sequence)
     assert isinstance(crossing, Sequence)
-    rest = {key: value for key, value in data.items() if key not in ("places", "crossing")}
+    rest = {key: value for key, value in data.items() if key not in ("places", "crossing", "policies")}
+    if policies:
+        rest |= {"policy": policies[0], "later_policies": policies[1:]}
     return {**rest, "edge_layers": places[0], "n_layers": sum(map(len, places)), "later_layers": places[1:],
             "crossing": crossing[0], "later_crossing": crossing[1:]}  # fmt: skip
 
 
 def to_places(found: dict[str, Any]) -> dict[str, Any]:
     """The keys of a plan's file for its fields: of two places without a word of others."""
-    later, beyond = found.pop("later_layers", ()), found.pop("later_crossing", ())
+    later, beyond, policies = (found.pop(key, ()) for key in _FIELDS if key.startswith("later_"))
     if not later:
         return found
-    spelled = {"edge_layers": ("places", [found["edge_layers"], *later]), "crossing": ("crossing", [found["crossing"], *beyond])}
+    spelled = {"edge_layers": ("places", [found["edge_layers"], *later]), "crossing": ("crossing", [found["crossing"], *beyond]),
+               "policy": ("policies", [found["policy"], *(policies or [None] * len(beyond))])}  # fmt: skip
     return dict(spelled.get(key, (key, value)) for key, value in found.items() if key not in _OF_TWO[1:])
 
 
 def in_places(path: str) -> str:
     """Where in a file of any number of places something stands that has this path among a plan's fields."""
-    for field, key in (("edge_layers", "places"), ("crossing", "crossing")):
+    for field, key in (("edge_layers", "places"), ("crossing", "crossing"), ("policy", "policies")):
         path = re.sub(rf"^{field}(?=\W|$)", f"{key}[0]", path)
-    for field, key in (("later_layers", "places"), ("later_crossing", "crossing")):
+    for field, key in (("later_layers", "places"), ("later_crossing", "crossing"), ("later_policies", "policies")):
         path = re.sub(rf"^{field}\[(\d+)\]", lambda found, key=key: f"{key}[{int(found[1]) + 1}]", path)  # type: ignore[misc]
     return path
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmos.cli import main
-from lmos_opt import Front, Instance, Policy
+from lmos_opt import Front, Instance, Plan, Policy
 from tests.lmos_opt.documents import path_data, placed
 
 PATH = "rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700"
@@ -69,12 +69,19 @@ def test_a_page_of_a_front_has_every_place(folder):
         assert text in page
 
 
-def test_a_plan_of_a_path_draws_its_graph_and_has_no_policy_yet(folder, capsys):
+def test_a_plan_of_a_path_draws_its_graph_and_has_a_policy_for_each_hop_that_has_a_range(folder, capsys):
     assert main(["plan", "toy.json", "--select", "cut:1,1", "--plot", "graph.svg"]) == 0
     assert "at cloud (1)" in (folder / "graph.svg").read_text() or (folder / "graph.svg").stat().st_size > 5000
     capsys.readouterr()
-    assert main(["plan", "toy.json", "--select", "knee", "--policy", "1Mbps..2Mbps"]) == 2
-    assert "--policy: is of two places, here are 3" in capsys.readouterr().err
+    ranges = ",1kbps..1Mbps"
+    assert main(["plan", "toy.json", "--select", "min_latency", "--policy", ranges, "-o", "plan.json"]) == 0
+    assert "adapts to hop 2" in capsys.readouterr().out
+    first, second = Plan.load("plan.json").policies
+    assert (first, second and second.over) == (None, "bandwidth:2")
+    for ranges, message in (("1Mbps..2Mbps,,1Mbps..2Mbps", "names 3 ranges, but there are 2 hops"), (",", "',' names no range"),
+                            (",1Mbps", "'1Mbps' is not a range")):  # fmt: skip
+        assert main(["plan", "toy.json", "--select", "knee", "--policy", ranges]) == 2
+        assert f"--policy: {message}" in capsys.readouterr().err
 
 
 def test_a_policy_over_the_second_hop_and_over_the_third_places_limit(capsys):

@@ -24,7 +24,6 @@ def test_a_plan_over_three_places_is_written_and_shown(tmp_path: Path, capsys: p
 
 
 @pytest.mark.parametrize(("arguments", "complaint"), [
-    (["plan", "vgg19", "--path", PATH, "--select", "knee", "--policy", "1Mbps..9Mbps"], "--policy: is of two places, here are 3"),
     (["plan", "vgg19", "--path", PATH, "--select", "cut:5,20", "--codec", "fp16"], "codec: is known of two places"),
 ])  # fmt: skip
 def test_what_knows_two_places_alone_says_so(arguments: list[str], complaint: str, tmp_path: Path,

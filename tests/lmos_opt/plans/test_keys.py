@@ -12,6 +12,8 @@ from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, Setting, make_plan, not_sendable
 from lmos_opt.plans.keys import in_places
+from lmos_opt.policies.policy import Stretch
+from lmos_opt.policies.policy_maps import bandwidth_policy
 
 PATH = ({"name": "phone", "memory_limit_bytes": 900}, {"name": "box", "memory_limit_bytes": None},
         {"name": "cloud", "memory_limit_bytes": None})  # fmt: skip
@@ -68,6 +70,36 @@ def test_a_stage_that_the_users_own_decide_is_the_points_own() -> None:
     plan = made(values={"latency": 9.0, "place_time:2": 3.0})
     assert plan.predicted["t_place_2_s"] == 3.0
     assert set(plan.unpredicted) == {"t_place_1_s", "t_hop_1_s", "t_hop_2_s", "t_place_3_s"}
+
+
+def test_a_policy_for_each_hop_stands_in_the_file(tmp_path: Path) -> None:
+    plan = made()
+    instance = Instance.from_dict(json.loads(json.dumps(INSTANCE)))
+    second = bandwidth_policy(instance, "min_latency", 100.0, 1e6, hop=2)
+    plan = plan.model_copy(update={"later_policies": (second,)})
+    assert plan.policies == (None, second)
+    data = plan.to_dict()
+    assert [policy and policy["over"] for policy in data["policies"]] == [None, "bandwidth:2"]
+    assert "policies" not in made().to_dict()
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+    for policies, message in (([data["policies"][1], None], "policies[0].over: got 'bandwidth:2', expected 'bandwidth'"),
+                              ([None], "policies: expected a policy, or null, for each hop"),
+                              ({}, "policies: expected a policy, or null, for each hop")):  # fmt: skip
+        with pytest.raises(InputError) as caught:
+            Plan.from_dict({**data, "policies": policies})
+        assert message in str(caught.value)
+    with pytest.raises(InputError, match="policy: is not a key of this schema"):
+        Plan.from_dict({**data, "policy": data["policies"][1]})
+    one = {**data["policies"][1], "over": "bandwidth", "stretches": [two_places(second.stretches[0])]}
+    with pytest.raises(InputError, match=r"policies\[0\]\.stretches\[0\]: is of 2 places; this plan has 3"):
+        Plan.from_dict({**data, "policies": [one, None]})
+
+
+def two_places(stretch: Stretch) -> dict[str, Any]:
+    """A stretch as a file of two places has it."""
+    keys = ("low", "high", "fixed_s", "crossing_bytes", "memory_bytes")
+    return {**{key: getattr(stretch, key) for key in keys}, "edge_layers": ["a"], "x1": 1, "x2": 2}
 
 
 def test_two_places_are_written_as_before() -> None:
