@@ -23,9 +23,9 @@ from lmos_opt.instance import Instance
 from lmos_opt.objectives import NUMBERED
 from lmos_opt.places import Hop, Place, from_counts, with_counts
 from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, setting_from_places, setting_to_places, to_places
-from lmos_opt.plans.mistakes import repeated_names, wrong_policies
+from lmos_opt.plans.mistakes import repeated_names
 from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
-from lmos_opt.policies.policy import Policy
+from lmos_opt.policies.policy import Policy, wrong_policies
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.split import Split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
@@ -240,6 +240,19 @@ class Policy(Document):
                 frame[column] = [between.join(map(_words, found)) if isinstance(found, tuple | list) else None
                                  for found in frame[column]]
         write_atomically(path, frame.to_csv(index=False).encode())
+
+
+def wrong_policies(policies: Sequence[Policy | None], n_places: int) -> Iterator[Problem]:
+    """Policies, one a hop, that are not over their hop's bandwidth, or choose splits of another number of places."""
+    for h, policy in enumerate(policies, 1):
+        where = "policy" if h == 1 else f"later_policies[{h - 2}]"
+        if policy is None:
+            continue
+        if policy.over != str(over := Over("bandwidth", h)):
+            yield Problem(f"{where}.over", f"got {policy.over!r}, expected '{over}'")
+        for k, stretch in enumerate(policy.stretches):
+            if stretch.counts and len(stretch.counts) != n_places:
+                yield Problem(f"{where}.stretches[{k}]", f"is of {len(stretch.counts)} places; this plan has {n_places}")
 
 
 def _words(layers: str | Sequence[str]) -> str:
