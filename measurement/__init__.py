@@ -31,9 +31,10 @@ _HOME = {
 }
 
 _MOVED = {
-    "measurement": "coding=codec_effects",
+    "measurement": "coding=codec_effects networks.pictures=pictures",
     "measurement.calibration": "microbenchmarks power this_machine",
-    "measurement.networks": "convert_squeezenet hollow labels libtiff mapped pictures preprocessing seeding weights",
+    "measurement.networks": "convert_squeezenet hollow labels mapped preprocessing seeding weights",
+    "measurement.pictures": "libtiff networks.libtiff=libtiff",
     "measurement.timing": "held stepping",
     "measurement.tracing": "aliasing capture costs=layer_work grouping stored undisturbed work",
 }

@@ -104,8 +104,8 @@ def serve(
     With --next it is a middle place: it computes its own part, and asks the next place for the rest.
     """
     from lmos.commands import serve as command
-    from lmos.commands.credentials import Credentials
     from lmos.commands.watching import Watch
+    from runner.wire.access import Credentials
 
     command.run(command.Request(
         listen=listen, networks=networks or [], weights=weights or [], plans=plans or [], tls_cert=tls_cert, tls_key=tls_key,
@@ -224,8 +224,8 @@ def run(
         spin_briefly()  # before torch is loaded
     from lmos.commands import run as command
     from lmos.commands.conventions import Told
-    from lmos.commands.credentials import Credentials
     from lmos.commands.watching import Watch
+    from runner.wire.access import Credentials
 
     command.run(command.Request(
         plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels, task), n=n,
@@ -264,7 +264,7 @@ def probe(
 ) -> None:
     """Measure the link to a server: its bandwidth and the fixed time of an exchange, each with a confidence interval."""
     from lmos.commands import probe as command
-    from lmos.commands.credentials import Credentials
+    from runner.wire.access import Credentials
 
     command.run(command.Request(
         server=server, output=output, name=name, budget=budget, volume=volume, shape=shape, as_json=as_json,

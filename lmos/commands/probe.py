@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lmos.commands.credentials import Credentials
 from lmos.output import activity, out, print_json, table
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
@@ -21,6 +20,7 @@ from runner.client.remote import PATIENT
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import fit_link
 from runner.lab.probing.serialising import serialising_bytes_per_s
+from runner.wire.access import Credentials
 from runner.wire.connecting import format_address, parse_address
 from runner.wire.shaping import parse_shape
 

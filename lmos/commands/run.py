@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmos.commands.conventions import Told, tell_assumed
-from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
@@ -26,6 +25,7 @@ from runner.watching.live import REFRESHES_PER_S, LiveView
 from runner.watching.logs import log_event
 from runner.watching.report import STAGE_COLUMNS, RunReport, memory_note, stage_rows
 from runner.watching.timeline import save_timeline
+from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
 

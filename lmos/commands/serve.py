@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.commands.credentials import Credentials
 from lmos.commands.watching import Watch, logged, server_metrics, shown_at, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos_opt.errors import InputError
@@ -16,7 +15,7 @@ from measurement.networks import parse_builder
 from runner.faults.limits import ORDINARY
 from runner.places.onward import Next
 from runner.places.server import serve
-from runner.wire.access import read_token
+from runner.wire.access import Credentials, read_token
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import Shape, parse_shape
 from runner.wire.tls import Tls, server_tls

@@ -73,8 +73,8 @@ def _squeezenet(lab: Lab) -> Subject:
     from lmos.paper.making.accuracy import subject
     from measurement.networks import build_network
     from measurement.networks.labels import imagenet_classes
-    from measurement.networks.pictures import read_picture
     from measurement.networks.preprocessing import preprocessing_for
+    from measurement.pictures import read_picture
 
     lab.data("weights", "squeezenet1_1.safetensors")
     prepare = preprocessing_for("torchvision:squeezenet1_1", "bundled:squeezenet1_1", (3, 224, 224))

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -20,12 +19,8 @@ from lmos_opt.preprocessing import (
 )
 from lmos_opt.profile import TensorSpec
 from measurement.networks.conventions import conventions_of
-
-_ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0), "L": (0,)}
-
-LONGEST = 16
-"""A picture that is longer than so many times its shorter side loses its ends before it is resized: what is cropped later shows
-none of them, and 4000x1 pixels would become a gigabyte."""
+from measurement.pictures.cropping import ORDERS
+from measurement.pictures.values import values_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +35,7 @@ class Normalisation:
     @classmethod
     def of(cls, how: Preprocessing) -> Normalisation:
         """The last step of a pre-processing."""
-        return cls(_ORDERS[how.channels], how.scale, how.mean, how.std)
+        return cls(ORDERS[how.channels], how.scale, how.mean, how.std)
 
     def __call__(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels, uint8 and C x H x W, to values, float32 and as many."""
@@ -76,14 +71,8 @@ def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int], dty
 
 def preparing(how: Preprocessing) -> Callable[[Image.Image], torch.Tensor]:
     """What turns a picture into a network's input, of the shape and dtype that the pre-processing says."""
-    normalise, mode, dtype = Normalisation.of(how), "L" if how.channels == "L" else "RGB", getattr(torch, how.dtype)
-
-    def prepare(picture: Image.Image) -> torch.Tensor:
-        pixels = np.array(_crop(picture.convert(mode), how))
-        found = normalise(torch.from_numpy(pixels.reshape(*how.crop, -1)).permute(2, 0, 1)).to(dtype)
-        return (found if how.layout in {"NCHW", "CHW"} else found.permute(1, 2, 0)).reshape(how.shape).contiguous()
-
-    return prepare
+    dtype = getattr(torch, how.dtype)
+    return lambda picture: torch.from_numpy(values_of(picture, how)).to(dtype)
 
 
 def pixels_of(values: torch.Tensor, how: Preprocessing) -> torch.Tensor:
@@ -100,25 +89,3 @@ def preprocessing_for(builder: str, weights: str, input_shape: Sequence[int]) ->
 def normalisation_for(builder: str, weights: str, input_shape: Sequence[int]) -> Normalisation:
     """What `preprocessing_for` does to the pixels of the cropped picture, in the end."""
     return Normalisation.of(preprocessing_of(builder, weights, input_shape))
-
-
-def _crop(picture: Image.Image, how: Preprocessing) -> Image.Image:
-    height, width = how.crop
-    if isinstance(how.resize, int):
-        picture = _without_ends(picture)
-        shorter = min(picture.size)
-        wide, high = (how.resize if side == shorter else int(how.resize * side / shorter) for side in picture.size)
-    else:
-        high, wide = how.resize
-    resized = picture.resize((wide, high), Image.Resampling[how.interpolation.upper()])
-    left, top = round((wide - width) / 2), round((high - height) / 2)
-    return resized.crop((left, top, left + width, top + height))
-
-
-def _without_ends(picture: Image.Image) -> Image.Image:
-    wide, high = picture.size
-    kept = LONGEST * min(picture.size)
-    if max(picture.size) <= kept:
-        return picture
-    begin = (max(picture.size) - kept) // 2
-    return picture.crop((begin, 0, begin + kept, high) if wide > high else (0, begin, wide, begin + kept))

@@ -19,6 +19,7 @@ from measurement import codecs
 from measurement.codecs import RAW
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.machine import SOFTWARE, Machine
+from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
 from runner.wire.protocol import (
@@ -42,7 +43,6 @@ from runner.wire.protocol import (
 )
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.stream import Wake
-from runner.wire.tls import Tls
 from runner.wire.transport import Channel
 
 _SIGNS_OF_LIFE = 3
@@ -64,17 +64,6 @@ class Timeouts:
 
 
 PATIENT = Timeouts()
-
-
-@dataclass(frozen=True)
-class Access:
-    """What the edge needs to be let in: a token, and TLS. Neither for a server on loopback."""
-
-    token: str | None = None
-    tls: Tls | None = None
-
-
-OPEN_DOOR = Access()
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
@@ -100,7 +89,7 @@ class Remote:
         self._timeouts, self._shape, self._token = timeouts, shape, access.token
         self._clock = streams or Sockets(access.tls)
         self._dialing = self._clock.dial(address, timeouts.connect_s)
-        self._channel: Channel | None = None
+        self._channel: Channel[Connection] | None = None
         self._opening: Open | None = None
         self._can: tuple[str, ...] = ()
         self._quiet_since = self._stepped_at = self._clock.now()
@@ -204,7 +193,7 @@ class Remote:
             self._channel.begin(self._opening)
             self._due = self._clock.now() + self._timeouts.ready_s
 
-    def _check_silence(self, channel: Channel) -> None:
+    def _check_silence(self, channel: Channel[Connection]) -> None:
         now, limits = self._clock.now(), self._timeouts
         if self.state in {State.START, State.GREETED, State.OPENING} and now > self._due:
             what = "ready" if self.state is State.OPENING else "greet"

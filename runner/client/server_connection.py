@@ -27,7 +27,7 @@ from enum import Enum, auto
 
 from lmos_opt.profile import TensorSpec
 from runner.client.exchange import Exchange, check_outputs, checked_answer
-from runner.client.remote import OPEN_DOOR, PATIENT, Access, Remote, Timeouts
+from runner.client.remote import PATIENT, Remote, Timeouts
 from runner.errors import (
     LocalProtocolError,
     NotOurProtocol,
@@ -40,6 +40,7 @@ from runner.errors import (
 from runner.machine import Machine
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Asked, BytesMoved, Events, ServerLost, ServerReady
+from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
@@ -49,8 +50,7 @@ from runner.wire.shaping import Pacer, Shape
 from runner.wire.stream import Wake
 from runner.wire.tensors import unpack
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
-_STEP_S = 0.5
+FIRST_PAUSE_S, LONGEST_PAUSE_S, _STEP_S = 0.1, 5.0, 0.5
 
 
 class State(Enum):

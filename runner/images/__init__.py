@@ -15,20 +15,11 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.preprocessing import Preprocessing, takes_pictures
 from lmos_opt.units import counted
-from measurement.networks.pictures import read_picture
 from measurement.networks.preprocessing import preparing, preprocessing_of
+from measurement.pictures import read_picture
+from measurement.pictures.folders import Skipped, picture_files, usable
 from measurement.tracing.calls import ByParameter, given_by, random_input
 from runner.images import arrays, video
-
-SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"})
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file that is no picture that can be used, and why."""
-
-    file: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -102,7 +93,7 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
 
     if path is not None and (video.is_camera(path) or (path.suffix.lower() in video.SUFFIXES and not path.is_dir())):
         return _of_video(path, most, how, prepare)
-    files, skipped = _usable(picture_files(path if path is not None else data_dir() / "pictures"), most, skip_bad)
+    files, skipped = usable(picture_files(path if path is not None else data_dir() / "pictures"), most, skip_bad)
     if not files:
         raise InputError(str(path), f"has no picture that can be read; the first, {skipped[0].file}: {skipped[0].reason}")
     what = f"{counted(len(files), 'picture')} of {path}" if path is not None else f"{counted(len(files), 'bundled picture')}"
@@ -125,38 +116,6 @@ def _of_video(path: Path, most: int | None, how: Preprocessing, prepare: Callabl
     n = most if video.is_camera(path) and most is not None else frames.count(most)
     name = path.name.replace("{", "{{").replace("}", "}}")
     return Images(f"{counted(n, 'frame')} of {path}", Numbered(f"{name} frame {{}}", n), lambda k: prepare(frames.frame(k)), how)
-
-
-def _usable(files: Sequence[Path], most: int | None, skip_bad: bool) -> tuple[list[Path], list[Skipped]]:
-    """The first `most` that can be read, and those before them that cannot."""
-    found: list[Path] = []
-    skipped = []
-    for file in files:
-        if most is not None and len(found) == most:
-            break
-        try:
-            read_picture(file)
-        except InputError as error:
-            if not skip_bad:
-                raise
-            skipped.append(Skipped(file.name, error.reason))
-        else:
-            found.append(file)
-    return found, skipped
-
-
-def picture_files(path: Path) -> list[Path]:
-    """The pictures in a folder, by name, or the one picture that this is; InputError where there is neither."""
-    if path.is_file() and path.suffix.lower() in SUFFIXES:
-        return [path]
-    if not path.is_dir():
-        suffixes = ", ".join(sorted(arrays.SUFFIXES))
-        raise InputError(str(path), f"is not a folder, a picture, a video or a file of arrays ({suffixes})" if path.exists() else
-                         "no such folder")  # fmt: skip
-    files = sorted(found for found in path.iterdir() if found.suffix.lower() in SUFFIXES and found.is_file())
-    if not files:
-        raise InputError(str(path), f"has no pictures ({', '.join(sorted(SUFFIXES))})")
-    return files
 
 
 def _picture(network: PlannedNetwork) -> str | None:

@@ -8,11 +8,11 @@ from typing import Unpack
 
 from lmos_opt.plan import Plan
 from runner.client.pipeline import PIPELINE_DEPTH
-from runner.client.remote import Access
 from runner.parts.loading import OwnNetwork
 from runner.places.asynchronous import AsyncSplit
 from runner.places.connected import ConnectedSplit
 from runner.places.options import ConnectKeywords, ConnectOptions
+from runner.wire.access import Access
 from runner.wire.connecting import parse_address
 from runner.wire.tls import Tls
 

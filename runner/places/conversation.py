@@ -89,7 +89,7 @@ class _Begun:
 class Conversation:
     """Talks with one peer, to the end; `run` is the reading thread's."""
 
-    def __init__(self, channel: Channel, connection: Connection, buffers: Buffers, shared: Shared) -> None:
+    def __init__(self, channel: Channel[Connection], connection: Connection, buffers: Buffers, shared: Shared) -> None:
         self.channel, self._connection, self._buffers, self._shared = channel, connection, buffers, shared
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None

@@ -14,13 +14,14 @@ from lmos_opt.tensors import inputs_of
 from lmos_opt.units import counted
 from measurement.codecs import RAW
 from runner.client.exchange import Exchange, ServerAnswer
-from runner.client.remote import OPEN_DOOR, PATIENT, Access, Timeouts
+from runner.client.remote import PATIENT, Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import PeerError
 from runner.faults.refusal import Refusal
 from runner.machine import Machine
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events
+from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.protocol import ErrorCode, Open, TensorHeader
 from runner.wire.shaping import Pacer, Shape, as_pacer
 

@@ -9,12 +9,13 @@ from typing import TypedDict
 
 from measurement.engines import DEFAULT
 from runner.client.pipeline import Progress
-from runner.client.remote import OPEN_DOOR, Access, Timeouts
+from runner.client.remote import Timeouts
 from runner.faults.limits import ORDINARY, Limits, Load
 from runner.parts.network import Graphs
 from runner.places.comparing import COMPARED
 from runner.places.onward import Next
 from runner.watching.events import Observer
+from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.tls import Tls
 

@@ -9,10 +9,10 @@ import math
 import ssl
 import threading
 from collections.abc import Sequence
+from typing import Any, Generic, Protocol, TypeVar
 
 from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
 from runner.wire.connecting import reason_of
-from runner.wire.protocol import Connection, Event, Message
 from runner.wire.shaping import Pacer
 from runner.wire.stream import MACHINE, Clock, Stream, Wake
 
@@ -61,15 +61,32 @@ class _Progress:
         return self._clock.now() > self._end
 
 
-class Channel:
-    """A stream and the conversation over it.
+class Side(Protocol):
+    """One side of a conversation, which knows no sockets (`runner.wire.protocol.Connection`): bytes from messages, and events from
+    bytes."""
+
+    def send(self, message: Any, payload: Sequence[memoryview] = ()) -> list[bytes | memoryview]:
+        """The buffers to write, in order."""
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes belong."""
+
+    def received(self, n_bytes: int) -> Any:
+        """The event that so many bytes in `buffer()` complete, or None; 0 bytes are the end of the stream."""
+
+
+Talks = TypeVar("Talks", bound=Side)
+
+
+class Channel(Generic[Talks]):
+    """A stream and the `connection` over it, a side of a conversation.
 
     `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape. `moved_at` is when bytes
     last came or went (on the clock).
     Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
-    def __init__(self, stream: Stream, connection: Connection, *, pacer: Pacer | None = None, clock: Clock = MACHINE) -> None:
+    def __init__(self, stream: Stream, connection: Talks, *, pacer: Pacer | None = None, clock: Clock = MACHINE) -> None:
         self._stream, self.connection, self._pacer, self._clock = stream, connection, pacer, clock
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
@@ -94,7 +111,7 @@ class Channel:
 
     # one thread reads, others write ----------------------------------------------------------------------------------
 
-    def send(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
+    def send(self, message: Any, payload: Sequence[memoryview] = ()) -> None:
         """Write one message; ConnectionLost where the peer is gone or does not read."""
         with self._sending:
             self.begin(message, payload)
@@ -105,7 +122,7 @@ class Channel:
                     self._stream.wait(GRACE_S, reading=False, writing=True)
                     self._check_outgoing()
 
-    def receive(self, timeout_s: float) -> Event:
+    def receive(self, timeout_s: float) -> Any:
         """The next event: its first byte within `timeout_s`, the rest at LEAST_BYTES_PER_S or faster.
 
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
@@ -122,7 +139,7 @@ class Channel:
 
     # one thread does both --------------------------------------------------------------------------------------------
 
-    def begin(self, message: Message, payload: Sequence[memoryview] = ()) -> None:
+    def begin(self, message: Any, payload: Sequence[memoryview] = ()) -> None:
         """Put a message behind those that are being sent; `pump` sends them. The payload must stay as it is."""
         with self._talking:
             parts = self.connection.send(message, payload)
@@ -132,7 +149,7 @@ class Channel:
                 self._pacer.begin()
         self._out += (memoryview(part) for part in parts)
 
-    def pump(self, timeout_s: float, wake: Wake | None = None) -> Event | None:
+    def pump(self, timeout_s: float, wake: Wake | None = None) -> Any:
         """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is set.
 
         Returns, too, when all that was begun is sent: the next message may wait for that.
@@ -169,7 +186,7 @@ class Channel:
 
     # the stream ------------------------------------------------------------------------------------------------------
 
-    def _read(self) -> Event | None:
+    def _read(self) -> Any:
         """Take what is there until it completes an event; None where more must come."""
         while True:
             space = self.connection.buffer()

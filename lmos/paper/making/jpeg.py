@@ -30,7 +30,7 @@ def jpeg_bytes(path: Path) -> int:
 
 def lines() -> Iterator[str]:
     """The CSV's lines."""
-    from runner.images import picture_files
+    from measurement.pictures.folders import picture_files
 
     yield "picture,side,quality,bytes"
     for path in picture_files(data_dir() / "pictures"):

@@ -1,30 +1,39 @@
-"""The protocol between edge and server: bytes and events, no sockets, no torch. docs/protocol.md specifies it."""
+"""The protocol between edge and server: bytes and events, no sockets, no torch. docs/protocol.md specifies it.
+
+The names are imported when they are first used: frames alone need the standard library and nothing else.
+"""
 
 from __future__ import annotations
 
-from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
-from runner.wire.protocol.messages import (
-    CAPABILITIES,
-    PLACES,
-    TRANSIENT,
-    Bye,
-    Echo,
-    Error,
-    ErrorCode,
-    Hello,
-    Infer,
-    Message,
-    Open,
-    Ping,
-    Pong,
-    Probe,
-    Ready,
-    Result,
-    Span,
-    TensorHeader,
-    Welcome,
-    offsets,
-)
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
+    from runner.wire.protocol.messages import (
+        CAPABILITIES,
+        PLACES,
+        TRANSIENT,
+        Bye,
+        Echo,
+        Error,
+        ErrorCode,
+        Hello,
+        Infer,
+        Message,
+        Open,
+        Ping,
+        Pong,
+        Probe,
+        Ready,
+        Result,
+        Span,
+        TensorHeader,
+        Welcome,
+        offsets,
+    )
+
+_OF_CONNECTION = frozenset({"Closed", "Connection", "Event", "Received", "Role", "State"})
 
 __all__ = [
     "CAPABILITIES",
@@ -54,3 +63,9 @@ __all__ = [
     "Welcome",
     "offsets",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{'connection' if name in _OF_CONNECTION else 'messages'}"), name)

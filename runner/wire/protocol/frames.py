@@ -27,6 +27,8 @@ from runner.wire.protocol.checksum import crc32
 
 MAGIC = b"LMOS"
 VERSION = 2
+LARGEST_TOKEN = 1000
+"""Characters of the token in a HELLO."""
 _FIELDS = struct.Struct("<4sBBHIQII")
 _CRC = struct.Struct("<I")
 PREFIX_BYTES = _FIELDS.size + _CRC.size

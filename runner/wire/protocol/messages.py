@@ -19,13 +19,12 @@ from lmos_opt.profile import Granularity, NetworkSource
 from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, brief_inputs, settle_inputs
 from runner.errors import one_line
 from runner.machine import Machine
-from runner.wire.protocol.frames import FrameType
+from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
 
 ALIGNMENT = 64
 """Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
 LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 LARGEST_PROBE_BYTES = 2**22
-LARGEST_TOKEN = 1000
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 MOST_UNANSWERED = 64

@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 import torch
 
-from lmos.commands.credentials import Credentials
 from lmos.commands.serve import Onward as AskedOnward
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
-from runner.client.remote import Access, Timeouts, opening
+from runner.client.remote import Timeouts, opening
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY
 from runner.places.connect import connect
 from runner.places.onward import Next, Onwards, onward_request
 from runner.places.server import Server
 from runner.places.tail import Networks
+from runner.wire.access import Access, Credentials
 from runner.wire.certs import make_certificates
 from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Hello, Open

@@ -11,8 +11,9 @@ from PIL import Image
 from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from lmos_opt.units import format_time
-from measurement.networks.pictures import read_picture
-from runner.images import find_images, picture_files
+from measurement.pictures import read_picture
+from measurement.pictures.folders import picture_files
+from runner.images import find_images
 from runner.machine import this_machine
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.watching.report import (

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from lmos_opt import InputError
-from measurement.networks import pictures
-from measurement.networks.pictures import read_picture
+from measurement import pictures
 from measurement.networks.preprocessing import preprocessing_for
+from measurement.pictures import read_picture
 
 GREY = np.arange(0, 65536, 16, dtype=np.uint16).reshape(64, 64)
 OF_8_BITS = np.rint(GREY / 257).astype(np.uint8)

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lmos_opt.errors import InputError
-from measurement.networks import libtiff
+from measurement.pictures import libtiff
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is tried, whatever a file's name says: Pillow knows stranger ones, some of which start programs."""
