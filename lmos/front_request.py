@@ -25,6 +25,7 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
 from lmos_opt.rules.selection import RULES
+from lmos_opt.solvers.settings import Option, parsed
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
 from lmos_opt.split import Split
 from lmos_opt.units import counted, parse_time
@@ -45,6 +46,7 @@ class FrontRequest:
     constraints: tuple[str, ...] = ()
     codec: str | None = None
     variables: tuple[str, ...] = ()
+    solver_options: tuple[str, ...] = ()
 
     @property
     def model(self) -> MemoryModel:
@@ -72,6 +74,11 @@ class FrontRequest:
     def added(self) -> list[Variables]:
         """The functions of variables, likewise."""
         return _functions(self.variables)
+
+    @property
+    def settings_of_solver(self) -> dict[str, Option]:
+        """The solver's options, read."""
+        return dict(parsed(text, "--solver-option") for text in self.solver_options)
 
     @property
     def setting(self) -> dict[str, Any]:
@@ -143,8 +150,9 @@ def _say_what_is_unknown(options: Options) -> None:
         err().print(f"link {link.name}: its round trip is not known and counts as 0; --rtt gives one", soft_wrap=True)
 
 
-def trace(request: FrontRequest, instance: Instance, time_limit: str | None = None, resume: Path | None = None) -> Front:
-    """The request's front, gone on from that of a file if there is one; progress on standard error."""
+def trace(request: FrontRequest, instance: Instance, time_limit: str | None = None, resume: Path | None = None,
+          log: Path | None = None) -> Front:  # fmt: skip
+    """The request's front, gone on from that of a file if there is one; progress on standard error, each subproblem in the log."""
     from lmos_opt import Front, pareto_front
 
     begun = None if resume is None else Front.load(resume)
@@ -153,7 +161,7 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
     with activity("finding the front") as tell:
         return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
                             proper_split=request.proper_split, variables=request.added, constraints=request.asked,
-                            solver=request.solver,
+                            solver=request.solver, solver_options=request.settings_of_solver, log=log,
                             time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"finding the front: {counted(next(counter), 'point')}"))
 

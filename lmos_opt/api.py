@@ -17,7 +17,7 @@ from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
-from lmos_opt.fronts.growing import GrowingFront, Meaning
+from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
@@ -25,6 +25,7 @@ from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
+from lmos_opt.solvers import Solver
 from lmos_opt.units import format_size
 
 T = TypeVar("T", Objective, ObjectiveInfo)
@@ -102,13 +103,13 @@ class _Asked:
 def _split_front(instance: Instance, objectives: Sequence[str | Objective], options: FrontOptions) -> GrowingFront:
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
-    start = perf_counter()
     if not isinstance(instance, Instance):
         raise InputError("instance", f"got {instance!r:.60}; expected an Instance, as Instance.load reads it from a file")
     _check_several(objectives)
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
+    solver, start = _ready(options)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
     model = build_model(instance, memory_model=options.memory_model, proper_split=options.proper_split,
                         variables=options.variables, constraints=options.constraints, exact_memory=own)  # fmt: skip
@@ -134,7 +135,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         solution = evaluate.solution(candidate.x)
         return Point.at(values, split.places, None if solution is None else {name: _tidy(x) for name, x in solution.items()})
 
-    problem = _problem(milp, goals, options, evaluate, [granule_of(o, instance) for o in chosen])
+    problem = _problem(milp, goals, solver, options, evaluate, [granule_of(o, instance) for o in chosen])
     if not own and names == ["load"]:
         problem.placing = evaluate.placing()
     if problem.placing is None:
@@ -142,14 +143,14 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     return GrowingFront(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
-                        _algorithm(options.algorithm, problem), Meaning(point, infeasible, lambda cost: _tidy(signs[0] * cost)),
-                        constrained, start)  # fmt: skip
+                        _algorithm(options.algorithm, problem), Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost)),
+                        Run(constrained, start, options.log))  # fmt: skip
 
 
 def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:
     from lmos_opt.own_code import check_objectives
 
-    start = perf_counter()
+    solver, start = _ready(options)
     objectives = check_objectives(model, objectives)
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
     names = [info.name for info in infos]
@@ -164,11 +165,17 @@ def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) 
         values = {name: _tidy(form.at(candidate.x)) for name, form in zip(names, forms, strict=True)}
         return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
 
-    problem = _problem(milp, replace(goals, forms=variable), options)
+    problem = _problem(milp, replace(goals, forms=variable), solver, options)
     if options.resume is not None:
         problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(options.resume, names)]
-    meaning = Meaning(point, lambda: InfeasibleError(milp.name, ()), lambda cost: _tidy(signs[0] * cost + forms[0].constant))
-    return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), meaning, constrained, start)
+    meaning = Meaning(point, lambda: InfeasibleError(milp.name, ()), lambda k, cost: _tidy(signs[k] * cost + forms[k].constant))
+    return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), meaning,
+                        Run(constrained, start, options.log))  # fmt: skip
+
+
+def _ready(options: SearchOptions) -> tuple[Solver, float]:
+    """The solver, imported and given its options, and when all imports were done: how long a front took does not count them."""
+    return solvers.get(options.solver, options.solver_options), perf_counter()
 
 
 def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorithm:
@@ -178,14 +185,14 @@ def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorith
     return algorithms.get(asked or own, problem.p)
 
 
-def _problem(milp: Milp, asked: _Asked, options: SearchOptions, evaluate: Evaluation | None = None,
+def _problem(milp: Milp, asked: _Asked, solver: Solver, options: SearchOptions, evaluate: Evaluation | None = None,
              granules: Sequence[float | None] = ()) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
     limit_s, step = options.time_limit_s, _steps(options.step, asked.names)
     if not (limit_s is None or (isinstance(limit_s, int | float) and limit_s >= 0)):
         raise InputError("time_limit_s", f"{limit_s!r} is not a number of seconds of at least zero")
     j = asked.names.index(asked.constrained) if asked.constrained else 0
-    return FrontProblem(milp, asked.costs, solvers.get(options.solver), evaluate.costs if evaluate else None, granules,
+    return FrontProblem(milp, asked.costs, solver, evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
                         1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s, names=asked.names, step=step)
 

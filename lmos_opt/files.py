@@ -27,7 +27,7 @@ from pydantic import (
     ValidationError,
 )
 
-from lmos_opt.errors import DiskFullError, InputError, InvalidError, Problem
+from lmos_opt.errors import DiskFullError, InputError, InvalidError, LmosError, Problem
 
 LARGEST_WHOLE = 2**53
 """Counts above this are not exact in a double, which every solver computes in."""
@@ -283,13 +283,37 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, mode: int | N
         Path(temporary).replace(target)
         temporary = None
     except OSError as error:
-        reason = f"cannot be written: {(error.strerror or str(error)).lower()}"
-        if error.errno in _FULL:
-            raise DiskFullError(str(path), reason) from None
-        raise InputError(str(path), reason) from None
+        raise _unwritable(path, error) from None
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
+
+
+class LineLog:
+    """A file that grows by whole lines and can be followed meanwhile; what it held before is gone.
+
+    Raises InputError where it cannot be written, DiskFullError where the disk is full, at the start and at each line.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self._path = Path(path)
+        self._append("", "w")
+
+    def write(self, line: str) -> None:
+        """Add a line."""
+        self._append(f"{line}\n", "a")
+
+    def _append(self, text: str, mode: str) -> None:
+        try:
+            with self._path.open(mode, encoding="utf-8") as file:
+                file.write(text)
+        except OSError as error:
+            raise _unwritable(self._path, error) from None
+
+
+def _unwritable(path: str | os.PathLike[str], error: OSError) -> LmosError:
+    reason = f"cannot be written: {(error.strerror or str(error)).lower()}"
+    return DiskFullError(str(path), reason) if error.errno in _FULL else InputError(str(path), reason)
 
 
 def _is_stream(path: Path) -> bool:

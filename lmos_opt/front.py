@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import (
     Amount,
@@ -141,7 +142,8 @@ class Front(Document):
     `complete` is False, with a `reason`, where a solver failure or an interruption cut the run short: the points are
     then attained, but others may be missing. Of one objective, whose only point is then the best that was found, `bound` is what
     is proved: no solution's value is better. `constrained` is the objective that Algorithm 1 bounded (its f_j),
-    `solves` how many integer programs were solved, `seconds` the wall time including the model's building.
+    `solves` how many integer programs were solved, `seconds` the wall time including the model's building, but no imports.
+    `statistics` is what the search took; None of a front put together from others, or read from a file without it.
     """
 
     SCHEMA: ClassVar[str] = "lmos.front/1"
@@ -156,6 +158,7 @@ class Front(Document):
     reason: Text | None = None
     constrained: Name | None = None
     bound: Value | None = None
+    statistics: Statistics | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -175,12 +178,12 @@ class Front(Document):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; of a point only what it has, `reason`, `constrained` and `bound` only where they say something."""
+        """The file's keys; of a point only what it has; `reason`, `constrained`, `bound`, `statistics` only where there is one."""
         found = super().to_dict()
         for point in found["points"]:
             for key in [key for key, value in point.items() if value is None]:
                 del point[key]
-        for key in ("reason", "constrained", "bound"):
+        for key in ("reason", "constrained", "bound", "statistics"):
             if found[key] is None:
                 del found[key]
         return found

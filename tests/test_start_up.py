@@ -46,3 +46,21 @@ def test_a_front_needs_neither_torch_nor_sockets_nor_pictures():
                        "pareto_front(instance_of(load_source('alexnet'), Options()))")
     assert "pyomo" in loaded
     assert not loaded & {"torch", "torchvision", "matplotlib", "plotly", "pandas"}
+
+
+def test_the_seconds_of_a_front_leave_out_what_it_imports():
+    """What is loaded after the clock has started is this package's own, small and pure Python."""
+    program = """
+import sys, time
+import lmos_opt.api as api
+loaded = []
+def clock():
+    loaded.append(set(sys.modules))
+    return time.perf_counter()
+api.perf_counter = clock
+from lmos_opt.sources import Options, instance_of, load_source
+api.pareto_front(instance_of(load_source('alexnet'), Options()))
+later = {name for name in set(sys.modules) - loaded[0] if not name.startswith('lmos_opt.')}
+assert not later, later
+"""
+    assert "highspy" in loaded_after(program)

@@ -78,6 +78,10 @@ OwnVariables = Annotated[
     typer.Option("--variables", metavar="MODULE:NAME", help="A function that adds variables of your own (repeatable)."),
 ]
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The solver to use.")]
+SolverOptions = Annotated[
+    list[str] | None,
+    typer.Option("--solver-option", metavar="NAME=VALUE", help="An option of the solver, as threads=2 (repeatable)."),
+]
 Codec = Annotated[
     str | None,
     typer.Option(

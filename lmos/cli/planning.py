@@ -33,6 +33,7 @@ from lmos.cli.options import (
     Rtt,
     Server,
     SolverName,
+    SolverOptions,
     Source,
     TaskName,
     Threads,
@@ -171,10 +172,17 @@ def front(
     variables: OwnVariables = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
+    solver_options: SolverOptions = None,
     time_limit: Annotated[
         str | None, typer.Option(metavar="TIME", help="Stop after this time and keep the points found so far.")
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Continue an incomplete front.")] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="Show what the search took; FILE and --json have it too.")
+    ] = False,
+    log: Annotated[
+        Path | None, typer.Option("--log", metavar="FILE", help="Write each subproblem as it ends, a JSON object a line.")
+    ] = None,
     codec: Codec = None,
     as_json: Json = False,
 ) -> None:
@@ -182,7 +190,8 @@ def front(
     from lmos.commands import front as command
 
     command.run(command.Request(front=_request(locals()), output=output, plot=plot, select=select, time_limit=time_limit,
-                                resume=resume, baselines=baselines, as_json=as_json))  # fmt: skip
+                                resume=resume, baselines=baselines, statistics=statistics, log=log,
+                                as_json=as_json))  # fmt: skip
 
 
 def plan(
@@ -368,5 +377,5 @@ def _request(given: Mapping[str, Any]) -> FrontRequest:
 
     options = Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given})
     asked = {one.name: given[one.name] for one in fields(FrontRequest) if given.get(one.name) is not None}
-    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints")}
+    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "solver_options")}
     return FrontRequest(**asked | several | {"options": options})

@@ -9,6 +9,7 @@ import typer
 
 from lmos.front_request import FrontRequest, baseline_point, read, trace
 from lmos.output import err, last_layers, last_of, out, print_json, table
+from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
@@ -29,6 +30,8 @@ class Request:
     time_limit: str | None
     resume: Path | None
     baselines: bool
+    statistics: bool
+    log: Path | None
     as_json: bool
 
 
@@ -44,7 +47,10 @@ def run(request: Request) -> None:
 
         check_plot(plot, len(request.front.names))
     asked = read(request.front)
-    found = trace(request.front, asked.instance, request.time_limit, request.resume)
+    found = trace(request.front, asked.instance, request.time_limit, request.resume, request.log)
+    statistics = found.statistics
+    if not request.statistics:
+        found = found.model_copy(update={"statistics": None})
     chosen = found.select(request.select) if request.select is not None else None
     if output is not None:
         found.save(output)
@@ -59,6 +65,8 @@ def run(request: Request) -> None:
         out().print(front_table(found, asked.instance, chosen))
         if request.baselines:
             out().print(baselines_table(request.front, found, asked.instance))
+        if request.statistics and statistics is not None:
+            out().print(statistics_table(statistics))
     if not found.complete:
         err().print(f"lmos: the front is incomplete: {found.reason}", soft_wrap=True)
         raise typer.Exit(1)
@@ -83,6 +91,27 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
                *(format_size(hop.n_bytes) for hop in split.times.hops), *last_of(split.places)]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
     return table(title, columns, rows, left=range(len(columns) - len(lasts), len(columns)))
+
+
+def statistics_table(took: Statistics) -> object:
+    """What the search took, a line for each thing; its subproblems stand in the log and in files."""
+    subproblems = len(took.subproblems)
+    rows = [
+        ["algorithm", took.algorithm],
+        ["solves", f"{took.solves} in {counted(subproblems, 'subproblem')}"],
+        ["linear programs, nodes", f"{took.lps}, {took.nodes}"],
+        ["building", format_time(took.build_s)],
+        ["searching", f"{format_time(took.search_s)}, of these {format_time(took.lp_s)} in linear programs"],
+        ["certified", "yes" if took.certified else "no: answers rest on the solver's own word"],
+        ["seed, threads", f"{_known(took.seed)}, {_known(took.threads)}"],
+        ["tolerances", ", ".join(f"{name}={value:g}" for name, value in took.tolerances.items()) or "-"],
+        ["solver options", ", ".join(f"{name}={value}" for name, value in took.solver_options.items()) or "-"],
+    ]
+    return table("statistics", ["", ""], rows, left=[0, 1])
+
+
+def _known(value: int | None) -> str:
+    return "-" if value is None else str(value)
 
 
 def baselines_table(request: FrontRequest, front: Front, instance: Instance) -> object:

@@ -17,7 +17,8 @@ from lmos_opt.imports import modules_of
 if TYPE_CHECKING:
     from lmos_opt.algorithms.driver import Candidate, FrontProblem
 
-_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "refinement", "scaling"})
+_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "recording", "refinement", "scaling", "statistics",
+                     "subproblems"})
 """Modules beside the algorithms that hold none."""
 
 

@@ -25,12 +25,16 @@ from numpy.typing import NDArray
 from lmos_opt.algorithms.belief import disbelief, unbounded
 from lmos_opt.algorithms.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
+from lmos_opt.algorithms.recording import Counted, Recorder
 from lmos_opt.algorithms.refinement import Refinement
 from lmos_opt.algorithms.scaling import SPREAD, indistinct, scale_of
+from lmos_opt.algorithms.subproblems import Candidate, Limit, at_most, below
 from lmos_opt.errors import InputError
 from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
+
+__all__ = ["Candidate", "FrontProblem", "Limit", "at_most", "below"]
 
 NODE_LIMIT = 200_000
 """Nodes of a certified search on a general model before it is given up; a split has no limit."""
@@ -47,32 +51,6 @@ class _Footing(Enum):
     """The integer solver's word, none of it yet that a region is empty: what it cannot answer is searched, from then on."""
     RELIED = auto()
     """The integer solver's word for an empty region too, or for what no search could prove: there is no way back."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A solution: its variables with rounded integers, and its exact costs (every sense turned to min)."""
-
-    x: Array
-    costs: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """An upper limit on a cost: at most the value, or strictly below it."""
-
-    value: float
-    strict: bool
-
-
-def below(value: float) -> Limit:
-    """Strictly below the value."""
-    return Limit(value, True)
-
-
-def at_most(value: float) -> Limit:
-    """The value or below."""
-    return Limit(value, False)
 
 
 @dataclass
@@ -103,7 +81,8 @@ class FrontProblem:
     names: Sequence[str] = ()
     step: Sequence[float] | None = None
     placing: Placing | None = None
-    solves: int = field(default=0, init=False)
+    recorder: Recorder = field(default_factory=Recorder, init=False)
+    """What has been done so far; `solver` is counted in it."""
     doubt: str | None = field(default=None, init=False)
     """Why the answers so far do not make a whole front, though each was given."""
     bound: float | None = field(default=None, init=False)
@@ -113,6 +92,7 @@ class FrontProblem:
 
     def __post_init__(self) -> None:
         self._start = perf_counter()
+        self.solver = counted = Counted(self.solver, self.recorder)
         granules = self.granules or [None] * self.p
         names = self.names or [str(k) for k in range(self.p)]
         steps: Sequence[float | None] = self.step or [None] * self.p
@@ -121,6 +101,8 @@ class FrontProblem:
         self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
         self._program = self.milp.scaled(SPREAD)
         self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
+        if self._disbelief is None and (given := counted.settings.decisive):
+            self._disbelief = f"the solver's options {', '.join(given)} may change what it calls best"
         proved = self.deciders is not None or self._disbelief is not None
         self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
         self._footing = _Footing.PROOF if proved and self._certifiable else _Footing.WORD
@@ -176,6 +158,15 @@ class FrontProblem:
         """Raise SubproblemError after the time limit."""
         if self.time_limit_s is not None and perf_counter() - self._start > self.time_limit_s:
             raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached")
+
+    def _each_node(self) -> None:
+        self.recorder.nodes += 1
+        self.check_time()
+
+    @property
+    def solves(self) -> int:
+        """How many integer programs have been solved."""
+        return self.recorder.solves
 
     @property
     def p(self) -> int:
@@ -234,6 +225,12 @@ class FrontProblem:
                witness: Candidate | None) -> Candidate | None:  # fmt: skip
         self.check_time()
         limits = {k: limit for k, limit in limits.items() if isfinite(limit.value)}
+        with self.recorder.step(judged, limits) as answer:
+            answer.append(self._answer(objective, judged, limits, witness))
+        return answer[0]
+
+    def _answer(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
+                witness: Candidate | None) -> Candidate | None:  # fmt: skip
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         if self._footing is _Footing.PROOF:
             try:
@@ -251,12 +248,13 @@ class FrontProblem:
             if ended or self._footing is _Footing.RELIED or not self._certifiable:
                 raise
         self._footing = _Footing.PROOF  # what no setting answered may yet be proved
-        return self._solve(objective, judged, limits, witness)
+        return self._answer(objective, judged, limits, witness)
 
     def _climbed(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit], bounds: dict[int, float],
                  witness: Candidate | None) -> Candidate | None:  # fmt: skip
         """The integer solver's answer on the first setting that gives one which nothing contradicts."""
         infeasible = 0
+        self.recorder.words += self._disbelief is not None and not self.solver.exact
         outcome = Outcome(Status.FAILED)
         for attempt in range(self.solver.attempts):
             outcome = self._solve_with(objective, limits, bounds, attempt)
@@ -296,9 +294,9 @@ class FrontProblem:
         met: list[float] = [] if known is None else [known.cost]
         gap = min(self._scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else inf
-        self.solves += 1
+        self.recorder.solves += 1
         try:
-            found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self.check_time)
+            found = self._tree.search(objective, bounds, evaluate, gap, known, limit, self._each_node)
         except (SubproblemError, KeyboardInterrupt):
             self._note_bound(min([self._tree.bound_left, *(cost - gap for cost in met[-1:])]))
             raise
@@ -352,7 +350,6 @@ class FrontProblem:
         excluded: list[Array] = []
         while True:
             outcome = self._session.solve(objective, bounds, excluded, attempt)
-            self.solves += 1
             if outcome.status is not Status.OPTIMAL or outcome.x is None:
                 return outcome
             x = outcome.x.copy()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,19 +12,32 @@ from lmos_opt.algorithms import Algorithm
 from lmos_opt.algorithms.dominance import non_dominated
 from lmos_opt.algorithms.driver import Candidate, FrontProblem
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
+from lmos_opt.algorithms.recording import Step
+from lmos_opt.algorithms.statistics import Bound, Relation, Statistics, Subproblem
 from lmos_opt.errors import SolverError
-from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
+from lmos_opt.files import LineLog
+from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
+from lmos_opt.solvers.settings import settings_of
 
 UNFINISHED = "stopped before the end"
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What answers mean to a user: a candidate as a point, no candidate as an error, an only objective's cost as its value."""
+    """What answers mean to a user: a candidate as a point, no candidate as an error, the k-th objective's cost as its value."""
 
     point: Callable[[Candidate], Point]
     infeasible: Callable[[], Exception]
-    value: Callable[[float], float]
+    value: Callable[[int, float], float]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What belongs to one run: Algorithm 1's constrained objective, when it began, the file that it is logged to."""
+
+    constrained: str | None
+    start: float
+    log: str | os.PathLike[str] | None = None
 
 
 class GrowingFront:
@@ -33,10 +47,13 @@ class GrowingFront:
     """
 
     def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem, algorithm: Algorithm,
-                 meaning: Meaning, constrained: str | None, start: float) -> None:  # fmt: skip
+                 meaning: Meaning, run: Run) -> None:  # fmt: skip
         self._name, self._objectives, self._problem, self._algorithm = name, objectives, problem, algorithm
-        self._meaning, self._constrained = meaning, constrained
-        self._start, self._seconds = start, perf_counter() - start
+        self._meaning, self._constrained, self._start = meaning, run.constrained, run.start
+        self._told: list[Subproblem] = []
+        self._log = None if run.log is None else LineLog(run.log)
+        problem.recorder.on_step = self._tell
+        self._build_s = self._seconds = perf_counter() - self._start
         self._found = list(problem.known)
         self._made: dict[int, Point] = {}
         self._reason: str | None = UNFINISHED
@@ -69,7 +86,32 @@ class GrowingFront:
         return Front(schema="lmos.front/1", instance=self._name or "model", objectives=tuple(self._objectives), points=points,
                      solves=self._problem.solves, seconds=self._seconds, solver=solver, complete=self._reason is None,
                      reason=self._reason, constrained=self._constrained,
-                     bound=None if bound is None else self._meaning.value(bound))  # fmt: skip
+                     bound=None if bound is None else self._meaning.value(0, bound), statistics=self._statistics())  # fmt: skip
+
+    def _statistics(self) -> Statistics:
+        done, settings = self._problem.recorder.totals, settings_of(self._problem.solver)
+        return Statistics(algorithm=self._algorithm.name, solves=done.solves, lps=done.lps, nodes=done.nodes, build_s=self._build_s,
+                          lp_s=done.lp_s, search_s=self._seconds - self._build_s, certified=not done.words, seed=settings.seed,
+                          threads=settings.threads, tolerances=dict(settings.tolerances), solver_options=dict(settings.options),
+                          subproblems=tuple(self._told))  # fmt: skip
+
+    def _tell(self, step: Step) -> None:
+        """Take note of a subproblem in the user's senses, and write it into the log."""
+        def value(k: int, cost: float) -> float:
+            return self._meaning.value(k, cost)
+
+        names, took = [objective.name for objective in self._objectives], step.took
+        relations = {k: _relation(self._objectives[k].sense, limit.strict) for k, limit in step.limits.items()}
+        bounds = tuple(Bound(objective=names[k], relation=relations[k], value=value(k, limit.value))
+                       for k, limit in sorted(step.limits.items()))
+        values = None if step.found is None else {name: value(k, step.found.costs[k]) for k, name in enumerate(names)}
+        self._told.append(Subproblem(
+            number=len(self._told) + 1, optimised=names[step.judged[0]] if len(step.judged) == 1 else None, bounds=bounds,
+            outcome=step.outcome, values=values, solves=took.solves, lps=took.lps, nodes=took.nodes, lp_s=took.lp_s,
+            seconds=step.seconds, certified=not took.words,
+        ))  # fmt: skip
+        if self._log is not None:
+            self._log.write(self._told[-1].model_dump_json())
 
     def _fall_back(self) -> None:
         """Of one objective whose search was ended, the best solution met is the front so far."""
@@ -103,6 +145,12 @@ class GrowingFront:
         self._stop()
         if not self._found and self._reason is None:
             raise self._meaning.infeasible()
+
+
+def _relation(sense: Sense, is_strict: bool) -> Relation:
+    if sense == "min":
+        return "<" if is_strict else "<="
+    return ">" if is_strict else ">="
 
 
 def __getattr__(name: str) -> type[GrowingFront]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypedDict
 
 from lmos_opt.algorithms import Algorithm
@@ -11,6 +12,7 @@ from lmos_opt.formulation import Constraint, Variables
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
 from lmos_opt.solvers import Solver
+from lmos_opt.solvers.settings import Options
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,9 @@ class SearchOptions:
     `constrain` names Algorithm 1's constrained objective; it decides how the front is traced and what the rule `lmos` returns,
     not which points there are. `algorithm` and `solver` are names or one's own. After `time_limit_s` (looked at between
     solves) the front has the points found so far; `resume` takes such a front, and only its gaps are searched. `step` says how
-    far apart points are to be, a number for each objective, where continuous variables trade objectives off.
+    far apart points are to be, a number for each objective, where continuous variables trade objectives off. `solver_options` are
+    the solver's, by its own names (`{"threads": 2}`); `log` is a file to which each subproblem is written as it ends, a JSON
+    object a line.
     """
 
     constrain: str | None = None
@@ -29,6 +33,8 @@ class SearchOptions:
     time_limit_s: float | None = None
     resume: Front | None = None
     step: Sequence[float] | None = None
+    solver_options: Options = field(default_factory=dict)
+    log: str | os.PathLike[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ class SearchKeywords(TypedDict, total=False):
     time_limit_s: float | None
     resume: Front | None
     step: Sequence[float] | None
+    solver_options: Options
+    log: str | os.PathLike[str] | None
 
 
 class FrontKeywords(SearchKeywords, total=False):

@@ -11,6 +11,7 @@ from typing import Protocol
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
 from lmos_opt.programs.milp import Array, LinearForm, Milp
+from lmos_opt.solvers.settings import NOTHING, Configurable, Options, checked, no_options
 
 
 class Status(Enum):
@@ -134,13 +135,23 @@ class Solver(Protocol):
 
 def names() -> list[str]:
     """The shipped solvers."""
-    return [name for name in modules_of(*__path__) if name != "exports"]
+    return [name for name in modules_of(*__path__) if name not in {"exports", "settings"}]
 
 
-def get(solver: str | Solver) -> Solver:
-    """The solver of a name; a Solver is returned unchanged."""
-    if not isinstance(solver, str):
-        return solver
+def get(solver: str | Solver, options: Options = NOTHING) -> Solver:
+    """The solver of a name, with options by its own names of them; a Solver is returned unchanged where there are none.
+
+    Raises InputError for an unknown name, and for options that the solver does not take.
+    """
+    found = _named(solver) if isinstance(solver, str) else solver
+    if not checked(options):
+        return found
+    if not isinstance(found, Configurable):
+        raise no_options(found.name)
+    return found.with_options(options)
+
+
+def _named(solver: str) -> Solver:
     if solver not in names():
         raise InputError("solver", f"{solver!r} is not a solver; there are {', '.join(names())}")
     found: Solver = import_module(f"{__name__}.{solver}").SOLVER

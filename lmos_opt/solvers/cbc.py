@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
-from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession, SolverAnswer, find_command, run_command
+from lmos_opt.solvers.exports import (
+    ANSWER,
+    MODEL,
+    FileRelaxation,
+    FileSession,
+    SolverAnswer,
+    as_arguments,
+    find_command,
+    run_command,
+)
+from lmos_opt.solvers.settings import Options, Settings
 
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
+_OPTIONS = {"primalTolerance": 1e-9, "dualTolerance": 1e-9, "integerTolerance": 1e-9, "allowableGap": 0.0, "ratioGap": 0.0}
+"""The tolerances among _TIGHT and _EXACT."""
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
 """Without gaps, and without an amount by which every next solution must be better."""
 _SETTINGS = (
@@ -59,6 +71,17 @@ class Cbc:
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
+    options: Options = field(default_factory=dict, hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """See `Configurable.settings`."""
+        used = {"randomCbcSeed": None, **_OPTIONS, **self.options}
+        return Settings.read(used, self.options, "randomCbcSeed", "threads", tuple(_OPTIONS))
+
+    def with_options(self, options: Options) -> Cbc:
+        """See `Configurable.with_options`: what is none of the command's options it says itself when it runs."""
+        return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
         """CBC's version."""
@@ -81,7 +104,9 @@ class Cbc:
         options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
         if attempt is not None:
             options = [*_TIGHT, *_EXACT, *_SETTINGS[attempt], "-sec", str(self.limit_s), "-branchAndCut"]
-        command = [self._command(), MODEL, *options, "-saveSolution", ANSWER, "-solution", "stdout"]
+        *setting, solve = options
+        own = as_arguments(self.options, "-")
+        command = [self._command(), MODEL, *setting, *own, solve, "-saveSolution", ANSWER, "-solution", "stdout"]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from pathlib import Path
@@ -155,6 +155,12 @@ class FileRelaxation:
             return None
         rows: NDArray[np.int64] = np.array([side.row for side in self._sides], dtype=np.int64)
         return np.bincount(rows, duals, len(self._program.rows)).astype(np.float64)
+
+
+def as_arguments(options: Mapping[str, object], dashes: str) -> list[str]:
+    """A user's options as a command's arguments: the name after dashes, then its value; True stands for the name alone."""
+    return [word for name, value in options.items() if value is not False
+            for word in (f"{dashes}{name}", *(() if value is True else (str(value),)))]
 
 
 def find_command(solver: str, command: str, package: str) -> str:

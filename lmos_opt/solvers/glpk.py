@@ -9,14 +9,24 @@ same tolerances before anything can be checked. (The linear one is off throughou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import ceil
 
 import numpy as np
 
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
-from lmos_opt.solvers.exports import ANSWER, MODEL, FileRelaxation, FileSession, SolverAnswer, find_command, run_command
+from lmos_opt.solvers.exports import (
+    ANSWER,
+    MODEL,
+    FileRelaxation,
+    FileSession,
+    SolverAnswer,
+    as_arguments,
+    find_command,
+    run_command,
+)
+from lmos_opt.solvers.settings import Options, Settings
 
 _LP = ("--nomip", "--nopresol", "--noscale")
 """Rows come scaled; scaled again, the duals are rougher, and VGG19's front takes twice the time."""
@@ -59,6 +69,16 @@ class Glpk:
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
+    options: Options = field(default_factory=dict, hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """See `Configurable.settings`. The tolerances are glpsol's own, but for the gap."""
+        return Settings.read({"tolint": 1e-5, "mipgap": 0.0, **self.options}, self.options, "seed", "", ("tolint", "mipgap"))
+
+    def with_options(self, options: Options) -> Glpk:
+        """See `Configurable.with_options`: what is none of the command's options it says itself when it runs."""
+        return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
         """GLPK's version."""
@@ -78,7 +98,8 @@ class Glpk:
     def ask(self, text: str, attempt: int | None) -> SolverAnswer:
         """Solve a file; see `Ask`."""
         options = _LP if attempt is None else _SETTINGS[attempt]
-        command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options]
+        command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options,
+                   *as_arguments(self.options, "--")]
         done = run_command(self.name, command, text, self.limit_s)
         return read_solution(*done) if done is not None else SolverAnswer(Status.TIME_LIMIT, message="time limit")
 

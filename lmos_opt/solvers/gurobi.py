@@ -7,7 +7,7 @@ Presolve is off in the first two sets of settings, as with the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import wraps
 from importlib import import_module
 from typing import Any, ParamSpec, TypeVar
@@ -17,6 +17,7 @@ import numpy as np
 from lmos_opt.errors import SolverError
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
+from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -40,6 +41,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 )
 _LP: dict[str, Any] = {"Presolve": 0, "Method": 1, "InfUnbdInfo": 1}
 """Dual simplex, which goes on from the last basis when bounds change; the last keeps rays."""
+_TOLERANCES = ("FeasibilityTol", "OptimalityTol", "IntFeasTol", "MIPGap", "MIPGapAbs")
 _STATUS = {
     "OPTIMAL": Status.OPTIMAL,
     "INFEASIBLE": Status.INFEASIBLE,
@@ -124,8 +126,8 @@ class _Loaded:
 class GurobiRelaxation(_Loaded):
     """The linear relaxation, warm from one node of a search tree to the next."""
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float) -> None:
-        super().__init__(milp, extra_rows, _LP | {"TimeLimit": limit_s}, integer=False)
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float, options: Options = NOTHING) -> None:
+        super().__init__(milp, extra_rows, {**_LP, "TimeLimit": limit_s, **options}, integer=False)
 
     @_explained
     def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
@@ -158,14 +160,14 @@ class GurobiRelaxation(_Loaded):
 class GurobiSession(_Loaded):
     """The integer program."""
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float) -> None:
-        super().__init__(milp, extra_rows, _INTEGER | _SETTINGS[0] | {"TimeLimit": limit_s}, integer=True)
-        self._milp = milp
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float, options: Options = NOTHING) -> None:
+        super().__init__(milp, extra_rows, {**_INTEGER, **_SETTINGS[0], "TimeLimit": limit_s, **options}, integer=True)
+        self._milp, self._options = milp, options
 
     @_explained
     def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
         """See `Session.solve`."""
-        self._set(_SETTINGS[attempt])
+        self._set({**_SETTINGS[attempt], **self._options})
         self._pose(objective, row_upper)
         columns = self._milp.integer_columns
         cuts = []
@@ -191,6 +193,25 @@ class Gurobi:
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
+    options: Options = field(default_factory=dict, hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """See `Configurable.settings`."""
+        used = {**_BASE, **_INTEGER, **_SETTINGS[0], **self.options}
+        return Settings.read(used, self.options, "Seed", "Threads", _TOLERANCES)
+
+    @_explained
+    def with_options(self, options: Options) -> Gurobi:
+        """See `Configurable.with_options`."""
+        package = _package()
+        model = package.Model(env=package.Env(params={"OutputFlag": 0}))
+        for name, value in options.items():
+            try:
+                model.setParam(name, value)
+            except (package.GurobiError, TypeError, ValueError) as error:
+                raise refused("Gurobi", name, value, str(error)) from error
+        return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
         """Gurobi's version."""
@@ -198,11 +219,11 @@ class Gurobi:
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> GurobiSession:
         """See `Solver.open`."""
-        return GurobiSession(milp, extra_rows, self.limit_s)
+        return GurobiSession(milp, extra_rows, self.limit_s, self.options)
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> GurobiRelaxation:
         """See `Solver.relax`."""
-        return GurobiRelaxation(milp, extra_rows, self.limit_s)
+        return GurobiRelaxation(milp, extra_rows, self.limit_s, self.options)
 
 
 SOLVER = Gurobi()

@@ -7,7 +7,7 @@ Presolve is off in the first set of settings: HiGHS's presolve calls feasible su
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import highspy
@@ -16,6 +16,7 @@ from highspy._core import _Highs
 
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
+from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Rows are scaled to about 1e4: this is 1e-13 of their size. At 1e-10, the smallest HiGHS takes, it loses points."""
@@ -47,6 +48,8 @@ _LP: dict[str, Any] = {
     "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
     "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
 }
+_TOLERANCES = tuple(name for name in _BASE if name.endswith(("tolerance", "gap")))
+_KINDS = {"kBool": "True or False", "kInt": "a whole number", "kDouble": "a number", "kString": "a text"}
 _STATUS = {
     highspy.HighsModelStatus.kOptimal: Status.OPTIMAL,
     highspy.HighsModelStatus.kModelEmpty: Status.OPTIMAL,  # no entry in any row: see _Loaded._values
@@ -85,8 +88,8 @@ def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any],
 class _Loaded:
     """What both sessions share: a model in HiGHS of which objective and extra rows change."""
 
-    def __init__(self, highs: Any, milp: Milp, n_extra: int) -> None:
-        self._highs, self._milp = highs, milp
+    def __init__(self, highs: Any, milp: Milp, n_extra: int, options: Options) -> None:
+        self._highs, self._milp, self._options = highs, milp, options
         self._n, self._n_rows = len(milp.variables), len(milp.rows) + n_extra
         self._columns = np.arange(self._n, dtype=np.int32)
         self._bounded: set[int] = set()
@@ -109,17 +112,21 @@ class _Loaded:
         return np.array(self._highs.getSolution().col_value)
 
     def _run(self) -> None:
-        """Run, on the threads that HiGHS has if it has begun with more: a process cannot have two numbers of them."""
+        """Run, on the threads that HiGHS has if it has begun with others: a process cannot have two numbers of them. Where a user
+        says how many, HiGHS begins again."""
         if self._highs.run() == highspy.HighsStatus.kError:
-            self._highs.setOptionValue("threads", 0)
+            if "threads" in self._options:
+                _Highs.resetGlobalScheduler(True)
+            else:
+                self._highs.setOptionValue("threads", 0)
             self._highs.run()
 
 
 class HighsRelaxation(_Loaded):
     """The linear relaxation, warm from one node of a search tree to the next."""
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        super().__init__(_load(milp, extra_rows, _LP, integer=False), milp, len(extra_rows))
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING) -> None:
+        super().__init__(_load(milp, extra_rows, {**_LP, **options}, integer=False), milp, len(extra_rows), options)
 
     def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
         """See `Relaxation.pose`."""
@@ -148,8 +155,9 @@ class HighsRelaxation(_Loaded):
 class HighsSession(_Loaded):
     """The integer program."""
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
-        super().__init__(_load(milp, extra_rows, _BASE | _SETTINGS[0], integer=True), milp, len(extra_rows))
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING) -> None:
+        highs = _load(milp, extra_rows, {**_BASE, **_SETTINGS[0], **options}, integer=True)
+        super().__init__(highs, milp, len(extra_rows), options)
         self._setting = 0
 
     def _set(self, options: dict[str, Any]) -> None:
@@ -160,7 +168,7 @@ class HighsSession(_Loaded):
         """See `Session.solve`."""
         highs = self._highs
         if attempt != self._setting:
-            self._set(_BASE | _SETTINGS[attempt])
+            self._set({**_BASE, **_SETTINGS[attempt], **self._options})
             self._setting = attempt
         self._pose(objective, row_upper)
         for known in excluded:
@@ -183,12 +191,32 @@ class HighsSession(_Loaded):
 
 @dataclass(frozen=True)
 class Highs:
-    """The default solver; highspy is a dependency of this package."""
+    """The default solver; highspy is a dependency of this package. `options` are set for programs and for relaxations."""
 
     name: str = "highs"
     attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
+    options: Options = field(default_factory=dict, hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """See `Configurable.settings`."""
+        used = {**_BASE, **_SETTINGS[0], **self.options}
+        return Settings.read(used, self.options, "random_seed", "threads", _TOLERANCES)
+
+    def with_options(self, options: Options) -> Highs:
+        """See `Configurable.with_options`."""
+        highs = _Highs()
+        highs.setOptionValue("output_flag", False)
+        highs.setOptionValue("log_to_console", False)
+        for name, value in options.items():
+            status, kind = highs.getOptionType(name)
+            if status != highspy.HighsStatus.kOk:
+                raise unknown("HiGHS", name)
+            if highs.setOptionValue(name, value) != highspy.HighsStatus.kOk:
+                raise refused("HiGHS", name, value, f"expected {_KINDS.get(kind.name, 'another value')} within the option's range")
+        return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
         """HiGHS's version."""
@@ -196,11 +224,11 @@ class Highs:
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsSession:
         """See `Solver.open`."""
-        return HighsSession(milp, extra_rows)
+        return HighsSession(milp, extra_rows, self.options)
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsRelaxation:
         """See `Solver.relax`."""
-        return HighsRelaxation(milp, extra_rows)
+        return HighsRelaxation(milp, extra_rows, self.options)
 
 
 SOLVER = Highs()

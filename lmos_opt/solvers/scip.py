@@ -6,7 +6,7 @@ Presolving is off in the first two sets of settings, as with the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,6 +17,7 @@ from lmos_opt.errors import SolverError
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status
 from lmos_opt.solvers.exports import MODEL, FileSession, SolverAnswer
+from lmos_opt.solvers.settings import Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Of relaxations: SCIP's own epsilon, below which it takes numbers for equal."""
@@ -34,6 +35,8 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
     {**_NO_PRESOLVE, "separating/maxrounds": 0, "separating/maxroundsroot": 0, "randomization/randomseedshift": 1},
     {"randomization/randomseedshift": 2},
 )
+_TOLERANCES = ("numerics/feastol", "numerics/dualfeastol", "limits/gap", "limits/absgap")
+_SEED = "randomization/randomseedshift"
 _STATUS = {
     "optimal": Status.OPTIMAL,
     "infeasible": Status.INFEASIBLE,
@@ -110,13 +113,34 @@ class ScipRelaxation:
 
 @dataclass(frozen=True)
 class Scip:
-    """The SCIP optimization suite; `limit_s` is the time that one solve may take."""
+    """The SCIP optimization suite; `limit_s` is the time that one solve may take. `options` are SCIP's parameters, of programs
+    with integers: relaxations go to its LP solver alone, which has none."""
 
     name: str = "scip"
     attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     limit_s: float = 600.0
+    options: Options = field(default_factory=dict, hash=False)
+
+    @property
+    def settings(self) -> Settings:
+        """See `Configurable.settings`."""
+        used = {_SEED: 0, **_BASE, **_SETTINGS[0], **self.options}
+        return Settings.read(used, self.options, _SEED, "parallel/maxnthreads", _TOLERANCES)
+
+    def with_options(self, options: Options) -> Scip:
+        """See `Configurable.with_options`."""
+        model = _scip().Model()
+        model.hideOutput()
+        for name, value in options.items():
+            if name not in model.getParams():
+                raise unknown("SCIP", name)
+            try:
+                model.setParam(name, value)
+            except Exception as error:  # pyscipopt has no class of its own for this
+                raise refused("SCIP", name, value, "expected a value of its type within its range") from error
+        return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
         """SCIP's version."""
@@ -136,7 +160,7 @@ class Scip:
         """Solve a file; see `Ask`."""
         model = _scip().Model()
         model.hideOutput()
-        model.setParams(_BASE | _SETTINGS[attempt or 0] | {"limits/time": self.limit_s})
+        model.setParams({**_BASE, **_SETTINGS[attempt or 0], "limits/time": self.limit_s, **self.options})
         with TemporaryDirectory(prefix="lmos-scip-") as folder:
             path = Path(folder) / MODEL
             path.write_text(text)

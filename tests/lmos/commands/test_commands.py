@@ -70,6 +70,21 @@ def test_the_json_on_standard_output_is_the_file(folder, capsys):
     assert listed(folder) == ["front.json", "toy.json"]
 
 
+def test_statistics_a_log_and_options_of_the_solver(folder, capsys):
+    found = front_of(capsys, "toy.json", "--statistics", "--log", "log.jsonl", "--solver-option", "random_seed=3",
+                     "--solver-option", "presolve=off", "-o", "front.json")  # fmt: skip
+    assert Front.load("front.json") == found
+    assert (found.statistics.seed, found.statistics.solver_options) == (3, {"random_seed": 3, "presolve": "off"})
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert lines == [one.model_dump(mode="json") for one in found.statistics.subproblems]
+    table = printed(capsys, "front", "toy.json", "--statistics")
+    assert "linear programs, nodes" in table
+    assert "certified" in table
+    for option, complaint in (("speed=1", "'speed' is not an option of HiGHS"), ("threads", "'threads': expected NAME=VALUE")):
+        assert main(["front", "toy.json", "--solver-option", option]) == 2
+        assert complaint in capsys.readouterr().err
+
+
 def test_the_table_for_people(folder, capsys):
     """Scaled: (0, 1), (0.146, 0.808), (0.428, 0.793), (1, 0): only the second is below the line, the third is farther off."""
     lines = printed(capsys, "front", "toy.json", "-o", "front.csv", "--select", "knee").splitlines()

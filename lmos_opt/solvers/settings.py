@@ -1,0 +1,92 @@
+"""What a solver works with: the options that a user gives it, by its own names of them, its seed, threads and tolerances."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Protocol, Self, runtime_checkable
+
+from lmos_opt.errors import InputError
+
+Option = bool | int | float | str
+Options = Mapping[str, Option]
+NOTHING: Options = MappingProxyType({})
+_WHERE = "solver_options"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The seed and the threads (None: the solver knows no such thing, or decides by itself), the tolerances by the solver's own
+    names, and the options that a user gave. `decisive` names those of the options that may change what the solver calls best."""
+
+    seed: int | None = None
+    threads: int | None = None
+    tolerances: Mapping[str, float] = field(default_factory=dict)
+    options: Options = field(default_factory=dict, hash=False)
+    decisive: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, used: Mapping[str, Any], given: Options, seed: str, threads: str, tolerances: Sequence[str]) -> Settings:
+        """Of the options that are in use, by the solver's names of them; `given` are those of the user among them."""
+        found = {name: float(used[name]) for name in tolerances if isinstance(used.get(name), int | float)}
+        whole = {name: used[name] for name in (seed, threads) if isinstance(used.get(name), int)}
+        return cls(whole.get(seed), whole.get(threads), found, given, tuple(n for n in given if n not in (seed, threads)))
+
+
+@runtime_checkable
+class Configurable(Protocol):
+    """A solver that takes options."""
+
+    @property
+    def settings(self) -> Settings:
+        """What it works with."""
+
+    def with_options(self, options: Options) -> Self:
+        """The solver with these options, which take the place of its own. InputError for those that it refuses."""
+
+
+def settings_of(solver: object) -> Settings:
+    """A solver's settings; nothing is known of one that takes no options."""
+    found = getattr(solver, "settings", None)
+    return found if isinstance(found, Settings) else Settings()
+
+
+def checked(options: Options) -> Options:
+    """The options; InputError for what is no mapping of names to values."""
+    if not isinstance(options, Mapping):
+        raise InputError(_WHERE, f"got {options!r:.60}; expected names to values, such as {{'threads': 2}}")
+    for name, value in options.items():
+        if not (isinstance(name, str) and isinstance(value, Option)):
+            raise InputError(_WHERE, f"got {name!r:.60}: {value!r:.60}; expected a name and a number, a text, or True or False")
+    return options
+
+
+def refused(solver: str, name: str, value: object, reason: str) -> InputError:
+    """The error about one option."""
+    return InputError(f"{_WHERE}, {name}", f"{solver} does not take {value!r:.60}: {reason}")
+
+
+def unknown(solver: str, name: str) -> InputError:
+    """The error about an option that the solver does not have."""
+    return InputError(_WHERE, f"{name!r} is not an option of {solver}")
+
+
+def no_options(solver: str) -> InputError:
+    """The error where a solver takes none."""
+    return InputError(_WHERE, f"solver {solver} takes no options")
+
+
+def parsed(text: str, where: str) -> tuple[str, Option]:
+    """`NAME=VALUE` as typed: a value is a whole number, a number, true or false, or else a text."""
+    name, equals, value = text.partition("=")
+    if not (name.strip() and equals and value.strip()):
+        raise InputError(where, f"{text!r}: expected NAME=VALUE, such as threads=2")
+    word = value.strip()
+    readers: tuple[Callable[[str], Option], ...] = (int, float)
+    for read in readers:
+        try:
+            return name.strip(), read(word)
+        except ValueError:
+            continue
+    return name.strip(), {"true": True, "false": False}.get(word.lower(), word)
