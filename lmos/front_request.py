@@ -222,11 +222,12 @@ def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     """The plan of the split that the rule chooses, with the request's objectives predicted."""
     instance = asked.instance
     point = baseline_point(request, instance, select) or trace(request, instance).select(select)
-    edge, *_, server = request.options.devices
+    edge, *between, server = request.options.devices
     if asked.profile is None:
         edge, server = request.options.edge or "instance file", request.options.server or "instance file"
+    along = {"devices": (edge, *between, server)} if between else {}
     setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model,
-                         **request.setting)
+                         **request.setting, **along)
     plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
                      profile=asked.profile, values=dict(point.values), solution=point.solution)
     if request.codec is not None:

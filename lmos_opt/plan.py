@@ -16,15 +16,14 @@ from pydantic import (
 
 from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Rate, Record, Text, Value, input_errors
-from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.files import Amount, Count, Document, Name, Record, Text, Value, input_errors
 from lmos_opt.graph import tensor_names
 from lmos_opt.instance import Instance
-from lmos_opt.objectives import NUMBERED
-from lmos_opt.places import Hop, Place, from_counts, with_counts
-from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, setting_from_places, setting_to_places, to_places
+from lmos_opt.places import from_counts, with_counts
+from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, to_places
 from lmos_opt.plans.mistakes import repeated_names
 from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
+from lmos_opt.plans.setting import Setting as Setting
 from lmos_opt.policies.policy import Policy, wrong_policies
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
@@ -100,65 +99,6 @@ def picture_or_first(record: TakesInputs) -> InputSpec:
     return next(iter(record.input_tensors.values())) if found is None else found[1]
 
 
-class Setting(Record):
-    """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time.
-
-    Of more than two places it has `places` and `hops` as the instance does; `edge` and `server` are then the first and the last of
-    them, and the link's keys are the first hop's. A file says each once.
-
-    The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own. `objectives` is None in plans that do not say.
-    """
-
-    edge: Text
-    server: Text
-    bandwidth_bytes_per_s: Rate
-    rtt_s: Amount
-    back_bytes_per_s: Rate | None = None
-    memory_limit_bytes: Count | None
-    memory_model: MemoryModel
-    rule: Text
-    objectives: tuple[Text, ...] | None = None
-    constrain: Text | None = None
-    proper_split: Flag = False
-    variables: tuple[Text, ...] = ()
-    constraints: tuple[Text, ...] = ()
-    solver: Text | None = None
-    places: tuple[Place, ...] = ()
-    hops: tuple[Hop, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _of_places(cls, data: Any) -> Any:
-        return setting_from_places(data)
-
-    @model_serializer(mode="wrap")
-    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = setting_to_places(serialise(self))
-        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver"):
-            if not found.get(key):
-                found.pop(key, None)
-        return found
-
-    @property
-    def own(self) -> tuple[str, ...]:
-        """The names `module:NAME` of the user's own code among the objectives, variables and constraints."""
-        objectives = [name for name in self.objectives or () if name.partition(":")[0] not in NUMBERED]
-        return tuple(name for name in (*objectives, *self.variables, *self.constraints) if ":" in name)
-
-    @classmethod
-    def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum",
-           **asked: Any) -> Self:  # fmt: skip
-        """The setting of a split of this instance, whose devices go by these names; `asked` are the keys from `objectives` on."""
-        if len(instance.places) > 2:
-            path = {"places": [place.model_dump(exclude={"power"}) for place in instance.places],
-                    "hops": [hop.model_dump() for hop in instance.hops]}  # fmt: skip
-            return cls.model_validate({**path, "memory_model": memory_model, "rule": rule, **asked})
-        return cls(edge=edge, server=server, bandwidth_bytes_per_s=instance.bandwidth_bytes_per_s, rtt_s=instance.rtt_s,
-                   back_bytes_per_s=instance.back_bytes_per_s, memory_limit_bytes=instance.memory_limit_bytes,
-                   memory_model=memory_model, rule=rule, **asked)  # fmt: skip
-
-
 class Plan(Document):
     """A chosen split: `edge_layers` out of `n_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
@@ -232,6 +172,11 @@ class Plan(Document):
         """How many layers each place has."""
         n_edge = len(self.edge_layers)
         return (n_edge, *map(len, self.later_layers)) if self.later_layers else (n_edge, self.n_layers - n_edge)
+
+    @property
+    def named_places(self) -> tuple[tuple[str, ...], ...]:
+        """The layers of each place that it names, of two places the first one's alone: what `Split.at` takes."""
+        return (self.edge_layers, *self.later_layers)
 
     @property
     def offloads(self) -> bool:

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError
 from lmos_opt.plots import style
 from lmos_opt.units import counted
+from runner.watching.report import ImageResult, RunReport, stage_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from runner.watching.report import ImageResult, RunReport
+    from lmos_opt.plan import Plan
 
 KINDS = ("stages", "gantt")
-_STAGES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image"}
-_WAY = (("t_edge_s", "edge", style.EDGE), ("t_queue_s", "waiting to be sent", style.WAIT),
-        ("t_tx_s", "link, with the answer's way back", style.LINK),
-        ("t_server_queue_s", "waiting at the server", style.GREY), ("t_server_s", "server", style.SERVER))  # fmt: skip
+_LETTERS = 14
+"""Of a line beneath a bar."""
+_Way = tuple[str, str, Callable[[ImageResult], float]]
+"""Of a part of an image's way: its name, its colour, its time (s)."""
 _MOST_ROWS = 60
 """Images that a Gantt chart shows; of more, the first ones."""
 
@@ -38,7 +42,8 @@ def draw_report(report: RunReport, ax: Axes | None = None, kind: str | None = No
 def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
     """Draw each stage's predicted time beside the measured median, whiskers up to the 95th percentile; returns the Axes."""
     ax = style.new_axes() if ax is None else ax
-    keys = [key for key in _STAGES if key in report.measured]
+    names = stage_names(report.plan)
+    keys = [key for key in names if key in report.measured and key.endswith("_s")]
     if not keys:
         raise InputError("plot", "no image got through in this run, so there are no measured stages to draw")
     predicted = [report.predicted.get(key, 0.0) for key in keys]
@@ -50,7 +55,7 @@ def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
            label="measured: median, up to the 95th percentile")
     style.label(ax, _title(report), "", "time (s)")
     ax.grid(visible=False, axis="x")
-    ax.set_xticks(places, [_STAGES[key] for key in keys])
+    ax.set_xticks(places, [textwrap.fill(names[key], _LETTERS) for key in keys], parse_math=False)
     ax.legend(loc="best", fontsize=8)
     return ax
 
@@ -63,8 +68,8 @@ def draw_gantt(report: RunReport, ax: Axes | None = None) -> Axes:
     images = _timed(report)
     ax = style.new_axes(9.5, min(1.8 + 0.28 * len(images), 12)) if ax is None else ax
     ends = [image.began_s or 0.0 for image in images]
-    for key, name, colour in _WAY:
-        spans = [getattr(image, key) for image in images]
+    for name, colour, seconds in _way(report.plan):
+        spans = list(map(seconds, images))
         ax.barh(range(len(images)), spans, 0.75, left=ends, color=colour, hatch=style.HATCHES[colour], edgecolor="white",
                 linewidth=0, label=name)
         ends = [end + span for end, span in zip(ends, spans, strict=True)]
@@ -76,6 +81,29 @@ def draw_gantt(report: RunReport, ax: Axes | None = None) -> Axes:
     ax.set_xlim(left=0)
     ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.12 if len(images) > 12 else -0.3), ncols=4, fontsize=8, frameon=False)
     return ax
+
+
+def _way(plan: Plan) -> list[_Way]:
+    """The parts of an image's way, in their order."""
+    places, hops = style.place_colours(plan.n_places), style.hop_colours(plan.n_places - 1)
+    names = ["edge", "server"] if plan.n_places == 2 else list(plan.setting.place_names)
+    links = ["link"] if plan.n_places == 2 else [f"hop {h}" for h in range(1, plan.n_places)]
+    found: list[_Way] = [(names[0], places[0], lambda image: image.t_edge_s),
+                         ("waiting to be sent", style.WAIT, lambda image: image.t_queue_s),
+                         (f"{links[0]}, with the answer's way back", hops[0], lambda image: image.t_tx_s),
+                         (f"waiting at the {names[1]}" if plan.n_places == 2 else f"waiting at {names[1]}", style.GREY,
+                          lambda image: image.t_server_queue_s),
+                         (names[1], places[1], lambda image: image.t_server_s)]  # fmt: skip
+    for k, (name, link) in enumerate(zip(names[2:], links[1:], strict=True)):
+        found += [(link, hops[k + 1], partial(_beyond, k, "t_tx_s")),
+                  (f"waiting at {name}", style.GREY, partial(_beyond, k, "t_queue_s")),
+                  (name, places[k + 2], partial(_beyond, k, "t_server_s"))]  # fmt: skip
+    return found
+
+
+def _beyond(k: int, key: str, image: ImageResult) -> float:
+    """What a further hop or place took of an image (s), 0 where it did not get there."""
+    return float(getattr(image.beyond[k], key)) if k < len(image.beyond) else 0.0
 
 
 def _timed(report: RunReport) -> list[ImageResult]:
@@ -91,4 +119,5 @@ def _is_timed(report: RunReport) -> bool:
 def _title(report: RunReport) -> str:
     name = report.plan.network.name if report.plan.network else "network"
     manner = ", pipelined" if report.pipelined else ""
-    return f"{name}, x1 = {report.plan.x1}: {counted(report.images, 'image')}{manner}"
+    cut = f"x1 = {report.plan.x1}" if report.plan.n_places == 2 else f"{', '.join(map(str, report.plan.counts))} layers"
+    return f"{name}, {cut}: {counted(report.images, 'image')}{manner}"

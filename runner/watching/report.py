@@ -337,6 +337,14 @@ def memory_note(plan: Plan) -> str | None:
     return "edge memory: predicted by sum, the paper's count, as if every output were kept; peak predicts what a head takes"
 
 
+def stage_names(plan: Plan) -> dict[str, str]:
+    """For people, what the stages are called, by their keys."""
+    names = plan.setting.place_names
+    ways = ["edge", "link", "server"] if plan.n_places == 2 else [
+        word for p, name in enumerate(names, 1) for word in (f"place {p}, {name}", f"hop {p}")][:-1]  # fmt: skip
+    return dict(zip(plan.stages, [*ways, "whole image", "edge memory"], strict=True))
+
+
 def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
     """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
     the 95th percentile, and how far off the prediction was (empty for what was not measured)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lmos_opt
+from lmos.output import last_layers, last_of
 from lmos.pages.summary.seen import seen_of
 from lmos.pages.summary.subject import Subject
 from lmos_opt import objectives
@@ -16,6 +17,8 @@ from lmos_opt.files import Document, write_atomically
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.places import Hop
+from lmos_opt.plan import Setting
 from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
@@ -23,7 +26,7 @@ from lmos_opt.plots.graph import draw_graph
 from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import MEANINGS, baseline, check_admitted, every
 from lmos_opt.units import counted, format_rate, format_size, format_time
-from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_rows
+from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_names, stage_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
     from runner.watching.report import RunReport
 
 _HERE = Path(__file__).parent
-_STAGE_NAMES = {"t_edge_s": "edge", "t_tx_s": "link", "t_server_s": "server", "latency_s": "whole image",
-                "edge_memory_bytes": "edge memory"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -106,10 +107,14 @@ def parts(subject: Subject) -> dict[str, Any]:
 
 
 def _title(subject: Subject) -> str:
-    if subject.plan is not None and subject.plan.network is not None:
-        return f"{subject.plan.network.name}, cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
-    if subject.plan is not None:
-        return f"A cut after {subject.plan.x1} of {counted(subject.plan.x1 + subject.plan.x2, 'layer')}"
+    plan = subject.plan
+    if plan is not None:
+        name = "A network" if plan.network is None else plan.network.name
+        if plan.n_places > 2:
+            *first, last = map(str, plan.counts)
+            return f"{name} over {plan.n_places} places: {', '.join(first)} and {last} layers"
+        cut = f"cut after {plan.x1} of {counted(plan.n_layers, 'layer')}"
+        return f"A {cut}" if plan.network is None else f"{name}, {cut}"
     return f"{subject.front.instance}: its Pareto front" if subject.front else subject.file.name
 
 
@@ -118,12 +123,7 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
     plan, front = subject.plan, subject.front
     if plan is not None:
         setting = plan.setting
-        limit = setting.memory_limit_bytes
-        found += [("network", plan.network.builder if plan.network else "numbers alone"), ("edge", setting.edge),
-                  ("server", setting.server), ("bandwidth", format_rate(setting.bandwidth_bytes_per_s)),
-                  ("fixed cost of an exchange", format_time(setting.rtt_s)),
-                  ("way back of results", "free" if setting.back_bytes_per_s is None else format_rate(setting.back_bytes_per_s)),
-                  ("edge memory limit", "none" if limit is None else format_size(limit)),
+        found += [("network", plan.network.builder if plan.network else "numbers alone"), *_along(setting),
                   ("edge memory is counted by", setting.memory_model), ("selection rule", setting.rule)]  # fmt: skip
         asked = {"constrained": [setting.constrain or ""], "proper split": ["yes"] * setting.proper_split,
                  "functions of variables": setting.variables, "constraints": setting.constraints,
@@ -141,14 +141,37 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
     return found
 
 
+def _along(setting: Setting) -> list[tuple[str, str]]:
+    """The places and hops, and the memory limits that there are."""
+    if not setting.places:
+        return [("edge", setting.edge), ("server", setting.server), *_hop("", setting.every_hop[0]),
+                ("edge memory limit", _limit(setting.memory_limit_bytes))]  # fmt: skip
+    names = [(f"place {p}", name) for p, name in enumerate(setting.place_names, 1)]
+    hops = [row for h, hop in enumerate(setting.hops, 1) for row in _hop(f"hop {h}: ", hop)]
+    limits = [(f"memory limit of place {p}", _limit(limit)) for p, limit in enumerate(setting.limits, 1)
+              if p == 1 or limit is not None]
+    return [*names, *hops, *limits]
+
+
+def _hop(which: str, hop: Hop) -> list[tuple[str, str]]:
+    back = "free" if hop.back_bytes_per_s is None else format_rate(hop.back_bytes_per_s)
+    return [(f"{which}bandwidth", format_rate(hop.bandwidth_bytes_per_s)),
+            (f"{which}fixed cost of an exchange", format_time(hop.rtt_s)), (f"{which}way back of results", back)]
+
+
+def _limit(limit: int | None) -> str:
+    return "none" if limit is None else format_size(limit)
+
+
 def _points(front: Front, chosen: Point | None) -> Table:
     rows = []
     for point in front.points:
-        last = (point.edge_layers or ("(none)",))[-1] if point.solution is None else ""
+        last = last_of(point.places) if len(point.counts) > 2 else [(point.edge_layers or ("(none)",))[-1]]
         rows.append(("chosen" if point is chosen else "", *_counts(point),
-                     *(_value(o.unit, point.values[o.name]) for o in front.objectives), last))  # fmt: skip
+                     *(_value(o.unit, point.values[o.name]) for o in front.objectives),
+                     *(last if point.solution is None else [""] * len(last))))  # fmt: skip
     counts = _count_names(front)
-    columns = ("", *counts, *(f"{o.name} ({o.sense})" for o in front.objectives), "last layer at the edge")
+    columns = ("", *counts, *(f"{o.name} ({o.sense})" for o in front.objectives), *last_layers(max(len(counts), 2)))
     return Table(columns, tuple(rows), tuple(range(1, 1 + len(counts) + len(front.names))))
 
 
@@ -223,23 +246,28 @@ def _meaning(rule: str) -> str:
 
 
 def _crossing(subject: Subject) -> Table:
-    assert subject.plan is not None
-    rows = tuple((t.name, "x".join(map(str, t.shape)), t.dtype, format_size(t.bytes)) for t in subject.plan.crossing)
-    return Table(("tensor", "shape", "type", "size"), rows, (3,))
+    plan = subject.plan
+    assert plan is not None
+    rows = [(f"hop {h}", t.name, "x".join(map(str, t.shape)), t.dtype, format_size(t.bytes))
+            for h, hop in enumerate(plan.hops, 1) for t in hop]  # fmt: skip
+    columns = ("over", "tensor", "shape", "type", "size")
+    return Table(columns, tuple(rows), (4,)) if plan.n_places > 2 else Table(columns[1:], tuple(row[1:] for row in rows), (3,))
 
 
 def _stages(subject: Subject) -> Table | None:
     plan, report = subject.plan, subject.report
     if plan is None:
         return None
-    rows = tuple((_STAGE_NAMES[key], *cells) for key, *cells in stage_rows(plan, report))
+    names = stage_names(plan)
+    rows = tuple((names[key], *cells) for key, *cells in stage_rows(plan, report))
     columns = STAGE_COLUMNS if report is not None else STAGE_COLUMNS[:3]
     return Table(columns, rows, tuple(range(1, len(columns))))
 
 
 def _images(report: RunReport) -> Table:
+    last = "server" if report.plan.n_places == 2 else report.plan.setting.place_names[-1]
     rows = tuple((Path(image.file).name, image.in_words, format_time(image.latency_s),
-                  "server" if image.finished_at == "plan" else f"edge: {image.reason}") for image in report.per_image)
+                  last if image.finished_at == "plan" else f"edge: {image.reason}") for image in report.per_image)
     rows += tuple((skipped.file, "skipped", "", skipped.reason) for skipped in report.skipped)
     return Table(("picture", "class", "took", "finished at"), rows, (2,))
 
@@ -260,7 +288,8 @@ def _machines(report: RunReport) -> Table:
     environment = report.environment
     machines: list[tuple[str, Machine]] = [("edge", environment.edge)]
     if environment.server is not None:
-        machines.append(("server", environment.server))
+        machines.append(("server" if report.plan.n_places == 2 else "place 2", environment.server))
+    machines += [(f"place {p}", machine) for p, machine in enumerate(environment.beyond, 3)]
     rows = [("processor", *(m.cpu for _, m in machines)),
             ("cores, torch's threads", *(f"{m.cores}, {m.threads}" for _, m in machines)),
             ("system", *(m.system for _, m in machines)),

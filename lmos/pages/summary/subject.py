@@ -6,10 +6,11 @@ network, from its profile. Whatever is found again is held against the file: a p
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import dataclass
 from math import isclose
-from pathlib import Path
 
+from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled_names
 from lmos_opt.device import LOCAL
 from lmos_opt.errors import InputError, LmosError, Problem
@@ -17,6 +18,7 @@ from lmos_opt.files import read_json
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.paths import HopOptions, Path
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
@@ -33,7 +35,7 @@ _SAME = 1e-9
 class Subject:
     """`missing` says, where there is no instance, why there is none and how to get one; `note` what a plan's front is not."""
 
-    file: Path
+    file: pathlib.Path
     front: Front | None
     plan: Plan | None
     report: RunReport | None
@@ -58,11 +60,11 @@ class Subject:
         if self.instance is None:
             return None
         if self.plan is not None:
-            return Split.at(self.instance, (self.plan.edge_layers,), self.memory_model)
+            return Split.at(self.instance, self.plan.named_places, self.memory_model)
         return None if self.chosen is None else Split.at(self.instance, self.chosen.named_places, self.memory_model)
 
 
-def gather(file: Path, source: str | None, options: Options, memory_model: MemoryModel, rule: str | None) -> Subject:
+def gather(file: pathlib.Path, source: str | None, options: Options, memory_model: MemoryModel, rule: str | None) -> Subject:
     """The subject of a front's, plan's or report's file.
 
     `source`, `options` and `memory_model` are those of `lmos front`; a plan knows its own options. Raises InputError for
@@ -82,7 +84,7 @@ def gather(file: Path, source: str | None, options: Options, memory_model: Memor
     raise InputError(str(file), [Problem("schema", f"got {schema!r:.60}, expected one of {expected}")])
 
 
-def _of_front(file: Path, front: Front, source: str | None, options: Options, memory_model: MemoryModel,
+def _of_front(file: pathlib.Path, front: Front, source: str | None, options: Options, memory_model: MemoryModel,
               rule: str | None) -> Subject:  # fmt: skip
     if source is None:
         return Subject(file, front, None, None, None, memory_model, rule,
@@ -97,8 +99,7 @@ def _of_front(file: Path, front: Front, source: str | None, options: Options, me
     return Subject(file, front, None, None, instance, memory_model, rule)
 
 
-def _of_plan(file: Path, plan: Plan, report: RunReport | None, source: str | None) -> Subject:
-    plan.check_two(str(file), "pages are made")
+def _of_plan(file: pathlib.Path, plan: Plan, report: RunReport | None, source: str | None) -> Subject:
     setting, model = plan.setting, plan.setting.memory_model
     found = source if source is not None else _bundled(plan)
     if found is None:
@@ -107,7 +108,7 @@ def _of_plan(file: Path, plan: Plan, report: RunReport | None, source: str | Non
                        f"the plan holds no layers and {why}; --source names the profile or instance that it was made from")
     try:
         instance = _instance(plan, load_source(found))
-        split = Split(instance, instance.edge_set(plan.edge_layers), model)
+        split = Split.at(instance, plan.named_places, model)
         if not setting.own:  # a latency of the user's may be another
             _hold("predicted.latency_s", plan.predicted.get("latency_s"), split.times.latency_s, found)
             _hold("predicted.edge_memory_bytes", plan.predicted.get("edge_memory_bytes"), float(split.memory_bytes), found)
@@ -147,10 +148,10 @@ def _front_of(plan: Plan, instance: Instance) -> tuple[Front | None, str | None]
 
 
 def _point_of(plan: Plan, front: Front) -> Point | None:
-    """The plan's point of a front: the one with its edge set, or with all its values, which several edge sets may have."""
+    """The plan's point of a front: the one with its places, or with all its values, which several splits may have."""
     stages = {"latency": "latency_s", "memory": "edge_memory_bytes"}
     for point in front.points:
-        if point.edge_layers == plan.edge_layers:
+        if point.named_places == plan.named_places:
             return point
     for point in front.points:
         said = {name: plan.predicted.get(stages.get(name, name)) for name in point.values}
@@ -162,15 +163,20 @@ def _point_of(plan: Plan, front: Front) -> Point | None:
 def _instance(plan: Plan, source: Instance | NetworkProfile) -> Instance:
     """The instance of a plan's setting."""
     setting = plan.setting
+    devices = setting.devices or setting.place_names
     if isinstance(source, Instance):
-        changes = {"bandwidth_bytes_per_s": setting.bandwidth_bytes_per_s, "rtt_s": setting.rtt_s,
-                   "back_bytes_per_s": setting.back_bytes_per_s}
-        return source.replace(**changes, memory_limit_bytes=setting.memory_limit_bytes)
-    if LOCAL in (setting.edge, setting.server) and not source.is_timed:
-        raise InputError(source.name, "holds no measured times, and the plan was made from some")
-    return Instance.from_profile(source, edge=setting.edge, server=setting.server, bandwidth=setting.bandwidth_bytes_per_s,
-                                 rtt=setting.rtt_s, back=setting.back_bytes_per_s, memory=setting.memory_limit_bytes,
-                                 codec=codecs.get(plan.codec))
+        if len(source.places) != plan.n_places:
+            raise InputError(source.name, f"has {len(source.places)} places; the plan has {plan.n_places}")
+        instance = source.replace(hops=[hop.model_dump() for hop in setting.every_hop])
+    else:
+        if LOCAL in devices and not source.is_timed:
+            raise InputError(source.name, "holds no measured times, and the plan was made from some")
+        hops = (HopOptions(hop.bandwidth_bytes_per_s, hop.rtt_s, hop.back_bytes_per_s) for hop in setting.every_hop)
+        codec = None if plan.codec == RAW else codecs.get(plan.codec)
+        instance = Instance.from_profile(source, path=Path(devices, tuple(hops)), codec=codec)
+    for p, limit in enumerate(setting.limits, 1):
+        instance = instance.with_place(p, memory_limit_bytes=limit)
+    return instance
 
 
 def _bundled(plan: Plan) -> str | None:

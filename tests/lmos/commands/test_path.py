@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 from lmos.cli import main
+from lmos.pages.summary.subject import gather
 from lmos_opt import Front, Instance, Plan, Policy
-from tests.lmos_opt.documents import path_data, placed
+from lmos_opt.sources import Options, load_source
+from tests.lmos_opt.documents import chain_data, path_data, placed
 
 PATH = "rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700"
 
@@ -67,6 +69,36 @@ def test_a_page_of_a_front_has_every_place(folder):
     assert "What others would choose" in page
     for text in ("even:layers", "DADS:2,3", "<th class=\"n\">x3</th>", "0 at phone, 0 at box, 2 at cloud"):
         assert text in page
+
+
+def test_a_page_of_a_plan_has_every_place_and_hop(folder):
+    pytest.importorskip("jinja2")
+    assert main(["plan", "toy.json", "--select", "cut:1,1", "-o", "plan.json"]) == 0
+    assert main(["report", "plan.json", "--source", "toy.json", "-o", "page.html"]) == 0
+    page = (folder / "page.html").read_text()
+    for text in ("A network over 3 places: 1, 0 and 1 layers", "<dt>hop 2: bandwidth</dt>", "<td>hop 2</td><td>a</td>",
+                 "What crosses each hop", "<td>place 2, box</td>", "last at place 2", "1 at phone, 0 at box, 1 at cloud"):
+        assert text in page
+
+
+def test_a_page_of_a_plan_of_a_network_finds_its_devices_again(folder):
+    pytest.importorskip("jinja2")
+    twice = "rpi4 > 20Mbps,5ms > i7-8700 > 1Gbps,1ms,1Gbps > i7-8700"
+    assert main(["plan", "alexnet", "--path", twice, "--memory", "9MB", "--select", "cut:3,9", "-o", "plan.json"]) == 0
+    plan = Plan.load("plan.json")
+    assert plan.setting.devices == ("rpi4", "i7-8700", "i7-8700")
+    subject = gather(Path("plan.json"), None, Options(), "sum", None)
+    assert subject.instance == Instance.from_profile(load_source("alexnet"), path=twice, memory="9MB")
+    assert subject.split is not None
+    assert subject.split.times.latency_s == plan.predicted["latency_s"]
+    assert subject.split.places == plan.named_places
+
+
+def test_a_source_of_other_places_is_no_plans(folder, capsys):
+    assert main(["plan", "toy.json", "--select", "cut:1,1", "-o", "plan.json"]) == 0
+    Instance.from_dict(chain_data()).save("two.json")
+    assert main(["report", "plan.json", "--source", "two.json", "-o", "page.html"]) == 2
+    assert "has 2 places; the plan has 3" in capsys.readouterr().err
 
 
 def test_a_plan_of_a_path_draws_its_graph_and_has_a_policy_for_each_hop_that_has_a_range(folder, capsys):

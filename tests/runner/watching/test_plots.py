@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from lmos_opt import InputError
+from lmos_opt import InputError, Instance
+from lmos_opt.plan import Setting, make_plan
 from runner.machine import this_machine
 from runner.watching.report import Environment, ImageResult, Outcome, RunReport, make_report
+from runner.wire.protocol.messages import Span
 from tests.runner.running import BRANCHED, Plans
 
 pytest.importorskip("matplotlib")
@@ -53,6 +55,22 @@ def test_stages_stand_beside_what_was_predicted(report: RunReport) -> None:
     assert predicted == [report.predicted[key] for key in keys]
     assert measured == [report.measured[key].p50 for key in keys]
     assert ax.get_ylabel() == "time (s)"
+
+
+def test_a_run_over_three_places_has_a_bar_and_a_colour_for_each_place_and_hop(report: RunReport) -> None:
+    plans = Plans(BRANCHED)
+    instance = Instance.from_profile(plans.profile, path="rpi4 > 10Mbps > jetson-orin-nano-cpu > 1Gbps > i7-8700")
+    first, *later = instance.names[:1], instance.names[1:2], instance.names[2:]
+    plan = make_plan(instance, first, later_layers=later, setting=Setting.of(instance, edge="", server="", rule="cut"))
+    further = Span(t_tx_s=0.125, t_server_s=0.5, t_queue_s=0.25)
+    images = [image(k).model_copy(update={"beyond": (further,) if k else ()}) for k in range(2)]
+    run = make_report(plan, Outcome(images, [1], pipelined=True, elapsed_s=4.0), report.environment)
+    bars = {str(c.get_label()): [bar.get_width() for bar in c] for c in run.plot().containers}
+    assert {name: bars[name] for name in ("hop 2", "waiting at i7-8700", "i7-8700")} == {
+        "hop 2": [0.0, 0.125], "waiting at i7-8700": [0.0, 0.25], "i7-8700": [0.0, 0.5]}  # fmt: skip
+    stages = run.plot(kind="stages")
+    assert [label.get_text().replace("\n", " ") for label in stages.get_xticklabels()] == [
+        "place 1, rpi4", "hop 1", "place 2, jetson-orin- nano-cpu", "hop 2", "place 3, i7-8700", "whole image"]  # fmt: skip
 
 
 def test_a_run_without_begins_is_drawn_by_its_stages_alone(report: RunReport) -> None:
