@@ -23,7 +23,7 @@ from lmos_opt.places import from_counts, with_counts
 from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, to_places
 from lmos_opt.plans.mistakes import repeated_names
 from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
-from lmos_opt.plans.setting import Setting as Setting
+from lmos_opt.plans.setting import Setting as Setting  # noqa: PLC0414 - public here
 from lmos_opt.policies.policy import Policy, wrong_policies
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
