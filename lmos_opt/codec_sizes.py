@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Name, Record
@@ -19,16 +19,35 @@ CodecName = Annotated[Name, Field(pattern=r"^[a-z][a-z0-9_]*(:[A-Za-z0-9.,_-]+)?
 """A codec's name, and its argument after a colon: `int8`, `jpeg:75`."""
 
 
-class Sent(Record):
-    """A layer's output under a codec: its bytes on the way, and the time (s) that encoding and decoding it takes.
+class Ends(Record):
+    """The time (s) that encoding and decoding a tensor takes."""
+
+    encode_s: Amount = 0.0
+    decode_s: Amount = 0.0
+
+
+class Sent(Ends):
+    """A layer's output under a codec: its bytes on the way, and the time (s) that encoding and decoding it takes, at each place as
+    `at_places` say, where there are any.
 
     `parts` are the bytes of each tensor, where the layer has several.
     """
 
     bytes: Count
-    encode_s: Amount = 0.0
-    decode_s: Amount = 0.0
     parts: tuple[Count, ...] = ()
+    at_places: tuple[Ends, ...] = ()
+
+    def at(self, p: int) -> Ends:
+        """What the ends take at place p, counted from 1."""
+        return self.at_places[p - 1] if self.at_places else self
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        for key in ("encode_s", "decode_s") if self.at_places else ("at_places",):
+            found.pop(key)
+        order = ("bytes", "encode_s", "decode_s", "parts", "at_places")
+        return {key: found[key] for key in order if key in found}
 
 
 class Coding(Record):

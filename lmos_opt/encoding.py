@@ -1,7 +1,8 @@
-"""What a codec makes of a profiled network between two devices."""
+"""What a codec makes of a profiled network along a path of devices."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lmos_opt.device import LOCAL, CodecTimes, TimesLayers
@@ -9,7 +10,7 @@ from lmos_opt.errors import InputError
 
 if TYPE_CHECKING:
     from lmos_opt.profile import NetworkProfile, TensorSpec
-from lmos_opt.codec_sizes import RAW, Coding, Sent
+from lmos_opt.codec_sizes import RAW, Coding, Ends, Sent
 
 
 class SizesTensors(Protocol):
@@ -21,8 +22,8 @@ class SizesTensors(Protocol):
         """The bytes that a tensor takes; None where they depend on its numbers."""
 
 
-def coding_of(profile: NetworkProfile, codec: SizesTensors, edge: TimesLayers, server: TimesLayers) -> Coding | None:
-    """What a codec makes of a profiled network between two devices; None for the codec that changes nothing.
+def coding_of(profile: NetworkProfile, codec: SizesTensors, devices: Sequence[TimesLayers]) -> Coding | None:
+    """What a codec makes of a profiled network along a path of devices; None for the codec that changes nothing.
 
     Bytes are exact where they follow from shapes, and else those that the profile measured. Times are those that the
     profile measured where a device is `local`, for other devices what their files say (`codecs`), and 0 where they say nothing.
@@ -36,7 +37,7 @@ def coding_of(profile: NetworkProfile, codec: SizesTensors, edge: TimesLayers, s
     for name, specs in {**tensors, **{layer.name: layer.outputs for layer in profile.layers}}.items():
         sizes = [codec.sent_bytes(spec) for spec in specs]
         known = None if measured is None else measured.sent.get(name)
-        if measured is None and (None in sizes or LOCAL in (_name(edge), _name(server))):
+        if measured is None and (None in sizes or LOCAL in map(_name, devices)):
             what = "sizes, which depend on the tensors' numbers," if None in sizes else "times"
             raise InputError(profile.name, f"holds no measured {what} under the codec {codec.name}; make a profile with: "
                                            f"lmos profile NETWORK --codec {codec.name} -o profile.json")
@@ -44,13 +45,23 @@ def coding_of(profile: NetworkProfile, codec: SizesTensors, edge: TimesLayers, s
             continue  # it travels as it is
         sizes = [] if None in sizes else sizes
         raw = sum(spec.bytes for spec in specs)
+        ends = [_ends(device, codec.name, raw, known) for device in devices]
         found[name] = Sent(
             bytes=sum(filter(None, sizes)) if sizes or known is None else known.bytes,
-            encode_s=known.encode_s if known and _name(edge) == LOCAL else _times(edge, codec.name).encode_s_per_byte * raw,
-            decode_s=known.decode_s if known and _name(server) == LOCAL else _times(server, codec.name).decode_s_per_byte * raw,
+            encode_s=ends[0].encode_s,
+            decode_s=ends[-1].decode_s,
             parts=() if len(specs) == 1 else tuple(n for n in sizes if n is not None) or (known.parts if known else ()),
+            at_places=tuple(ends) if len(ends) > 2 else (),
         )
     return Coding(codec=codec.name, sent=found)
+
+
+def _ends(device: TimesLayers, codec: str, raw_bytes: int, known: Sent | None) -> Ends:
+    """What encoding and decoding a tensor of so many bytes takes on a device."""
+    if known is not None and _name(device) == LOCAL:
+        return Ends(encode_s=known.encode_s, decode_s=known.decode_s)
+    times = _times(device, codec)
+    return Ends(encode_s=times.encode_s_per_byte * raw_bytes, decode_s=times.decode_s_per_byte * raw_bytes)
 
 
 def _name(device: TimesLayers) -> object:

@@ -115,8 +115,9 @@ class Instance(Document):
             yield Problem("places", f"are {len(names)}; expected two or more, in the order in which data flows")
         elif len(self.hops) != len(names) - 1:
             yield Problem("hops", f"are {len(self.hops)}; expected {len(names) - 1}, one between each place and the next")
-        if self.coding is not None and len(names) > 2:
-            yield Problem("coding", f"is known of two places; here are {len(names)}")
+        for name, sent in self._sent.items():
+            if sent.at_places and len(sent.at_places) != len(names):
+                yield Problem(f"coding.sent.{name}.at_places", f"are {len(sent.at_places)}; expected {len(names)}, one each")
 
     def _wrong_layers(self) -> Iterator[Problem]:
         for k, layer in enumerate(self.layers):
@@ -156,8 +157,6 @@ class Instance(Document):
         if path.has_results() and not any(layer.returned for layer in profile.layers):
             raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
                                      "with lmos profile")  # fmt: skip
-        if codec is not None and len(path.devices) > 2:
-            raise InputError("codec", f"is known of two places; here are {len(path.devices)}")
         devices = path.loaded()
         places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": None} for name in path.names]
         places[0] |= {"memory_limit_bytes": None if memory is None else parse_size(memory, "memory"), "power": devices[0].power}
@@ -166,7 +165,7 @@ class Instance(Document):
             "inputs": {name: spec.bytes for name, spec in profile.input_tensors.items()},
             "places": places,
             "hops": path.parsed_hops(profile.exchange_s),
-            "coding": None if codec is None else coding_of(profile, codec, devices[0], devices[-1]),
+            "coding": None if codec is None else coding_of(profile, codec, devices),
             "layers": [
                 {
                     "name": layer.name,
@@ -311,15 +310,15 @@ class Instance(Document):
         sent = self._sent.get(name)
         return self.tensor_bytes(name) if sent is None else sent.bytes
 
-    def encode_s(self, name: str) -> float:
-        """The time (s) at the edge of encoding what crosses; 0 where nothing is."""
+    def encode_s(self, name: str, p: int = 1) -> float:
+        """The time (s) at place p of encoding what is made there and crosses; 0 where nothing is."""
         sent = self._sent.get(name)
-        return 0.0 if sent is None else sent.encode_s
+        return 0.0 if sent is None else sent.at(p).encode_s
 
-    def decode_s(self, name: str) -> float:
-        """The time (s) at the server of decoding it."""
+    def decode_s(self, name: str, p: int | None = None) -> float:
+        """The time (s) at place p (default: the last) of decoding what came from before and is read there."""
         sent = self._sent.get(name)
-        return 0.0 if sent is None else sent.decode_s
+        return 0.0 if sent is None else sent.at(p or len(self.places)).decode_s
 
     def back_s(self, name: str, hop: int = 1) -> float:
         """The time (s) that a layer's output takes back over a hop if it is made beyond it: 0 unless it is returned."""

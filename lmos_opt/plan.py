@@ -222,8 +222,6 @@ class Plan(Document):
             yield Problem("later_crossing", f"has {len(self.later_crossing)} hops, later_layers {len(self.later_layers)} places")
         if bool(self.later_layers) != (self.schema_ == PLACES):
             yield Problem("schema", f"got {self.schema_!r}, which is not that of a plan of {self.n_places} places")
-        if self.n_places > 2 and self.codec != RAW:
-            yield Problem("codec", f"got {self.codec!r}; over {self.n_places} places tensors travel as they are, {RAW!r}")
         if self.later_policies and len(self.later_policies) != len(self.later_crossing):
             yield Problem("later_policies", f"are {len(self.later_policies)}, later_crossing has {len(self.later_crossing)} hops")
 

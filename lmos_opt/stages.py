@@ -5,7 +5,7 @@ And how sure they are, where layers' measured times come with intervals.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import fsum
@@ -88,16 +88,18 @@ def stage_times(instance: Instance, *upto: frozenset[str]) -> StageTimes:
     """Equations (1) to (4): the places' times, and between them the hops'.
 
     `upto` has a down-closed set for each hop: the layers that run before it. Of two places it is the edge set. What is made
-    beyond a hop of the network's result comes back over it. What crosses is encoded at the edge and decoded at the server, where
-    a codec takes time. Sums go through `math.fsum`, so that equal sums compare equal whatever the order of their terms.
+    beyond a hop of the network's result comes back over it. What crosses is encoded where it is made and decoded at each place
+    that reads it, where a codec takes time. Sums go through `math.fsum`, so that equal sums compare equal whatever the order of
+    their terms.
     """
     sets = (frozenset[str](), *upto, frozenset(instance.names))
     parts = [[layer.t_s[p] for layer in instance.layers if layer.name in here]
              for p, here in enumerate(to - before for before, to in pairwise(sets))]
     hops = tuple(_hop_times(instance, h, before) for h, before in enumerate(upto, 1))
     if instance.coding is not None:
-        parts[0] += [instance.encode_s(name) for name in instance.crossing(upto[0])]
-        parts[-1] += [instance.decode_s(name) for name in instance.crossing(upto[0])]
+        for p, part in enumerate(parts, 1):
+            part += [instance.encode_s(name, p) for name in encoded(instance, upto, p)]
+            part += [instance.decode_s(name, p) for name in decoded(instance, upto, p)]
     ways = [time for hop in hops for time in (hop.t_bytes_s, hop.rtt_s, hop.t_back_s)]
     return StageTimes(tuple(map(fsum, parts)), hops, fsum([*(time for part in parts for time in part), *ways]))
 
@@ -107,6 +109,22 @@ def _hop_times(instance: Instance, h: int, before: frozenset[str]) -> HopTimes:
     n_bytes = sum(instance.sent_bytes(name) for name in instance.crossing(before))
     back = back_bytes(instance, before) / hop.back_bytes_per_s if hop.back_bytes_per_s is not None else 0.0
     return HopTimes(n_bytes, n_bytes / hop.bandwidth_bytes_per_s, rtt_s(instance, before, h), back)
+
+
+def encoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple[str, ...]:
+    """What place p, counted from 1, makes and sends on: what a codec encodes there."""
+    if p > len(upto):
+        return ()
+    relayed = set(instance.crossing(upto[p - 2])) if p > 1 else set()
+    return tuple(u for u in instance.crossing(upto[p - 1]) if u not in relayed)
+
+
+def decoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple[str, ...]:
+    """What comes to place p and is read there: what a codec decodes there."""
+    if p == 1:
+        return ()
+    here = (upto[p - 1] if p <= len(upto) else frozenset(instance.names)) - upto[p - 2]
+    return tuple(u for u in instance.crossing(upto[p - 2]) if not here.isdisjoint(instance.consumers[u]))
 
 
 def rtt_s(instance: Instance, before: frozenset[str], hop: int = 1) -> float:

@@ -5,17 +5,17 @@ Places and hops count from 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
+from lmos_opt.formulation import add_block
 from lmos_opt.instance import Instance
 
 
 def place_time(m: Any, instance: Instance, p: int) -> Any:
-    """Sum of t[p, v] * at[p, v] (s); at the first place also of encoding what crosses, at the last of decoding it."""
+    """Sum of t[p, v] * at[p, v] (s), and of the times of encoding what is made there and crosses, and of decoding what comes and is
+    read there."""
     layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
-    coded = {1: instance.encode_s, len(instance.places): instance.decode_s}.get(p)
-    return layers if coded is None else layers + _over_sent(m, instance, coded)
+    return layers if instance.coding is None else layers + _coding_time(m, instance, p)
 
 
 def bytes_time(m: Any, instance: Instance, h: int) -> Any:
@@ -47,6 +47,8 @@ def stages(m: Any, instance: Instance) -> list[Any]:
     return found
 
 
-def _over_sent(m: Any, instance: Instance, seconds: Callable[[str], float]) -> Any:
-    """Sum of seconds[v] * sent[v] (s), without the tensors that take no time: an instance without a codec has no such terms."""
-    return sum(seconds(name) * m.sent[1, name] for name in instance.tensors if seconds(name))
+def _coding_time(m: Any, instance: Instance, p: int) -> Any:
+    """Sum of encode[p, v] * encoded[p, v] and decode[p, v] * decoded[p, v] (s), without the tensors that take no time."""
+    add_block(m, instance, "coded")
+    found = sum(instance.encode_s(name, p) * m.encoded[p, name] for name in instance.tensors if (p, name) in m.encoded)
+    return found + sum(instance.decode_s(name, p) * m.decoded[p, name] for name in instance.tensors if (p, name) in m.decoded)

@@ -26,7 +26,8 @@ def _longest(instance: Instance) -> float:
     sizes = sum(instance.sent_bytes(name) for name in instance.tensors)
     ways = [sizes / hop.bandwidth_bytes_per_s + hop.rtt_s + sum(instance.back_s(name, h) for name in instance.names)
             for h, hop in enumerate(instance.hops, 1)]
-    codec_s = sum(max(instance.encode_s(name), instance.decode_s(name)) for name in instance.tensors)
+    places = range(1, len(instance.places) + 1)
+    codec_s = sum(max(instance.encode_s(name, p) + instance.decode_s(name, p) for p in places) for name in instance.tensors)
     return layers + max(ways) + codec_s + 1e-6
 
 

@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 from lmos_opt.instance import Instance
 from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
-from lmos_opt.stages import back_bytes, rtt_s
+from lmos_opt.stages import back_bytes, decoded, encoded, rtt_s
 
 Label = TypeVar("Label")
 
@@ -65,24 +65,28 @@ class _FixedTimes:
     hop: int
     scale: int
     times: dict[str, tuple[int, ...]]
-    coding: dict[str, int]
+    coding: dict[tuple[int, str, int], int]
     exchanges: tuple[int, ...]
 
     @classmethod
     def of(cls, instance: Instance, hop: int) -> _FixedTimes:
         times = {layer.name: tuple(map(Fraction, layer.t_s)) for layer in instance.layers}
-        coding = {name: Fraction(instance.encode_s(name)) + Fraction(instance.decode_s(name)) for name in instance.tensors}
+        both = [(instance.encode_s, 0), (instance.decode_s, 1)]
+        coding = {(end, name, p): Fraction(seconds(name, p)) for seconds, end in both for name in instance.tensors
+                  for p in range(1, len(instance.places) + 1) if instance.coding is not None}  # fmt: skip
         exchanges = [Fraction(one.rtt_s) for one in instance.hops]
         scale = max(t.denominator for t in (*exchanges, *coding.values(), *chain(*times.values())))  # powers of two
         return cls(instance, hop, scale, {name: tuple(int(t * scale) for t in row) for name, row in times.items()},
-                   {name: int(t * scale) for name, t in coding.items() if t}, tuple(int(t * scale) for t in exchanges))
+                   {key: int(t * scale) for key, t in coding.items() if t}, tuple(int(t * scale) for t in exchanges))
 
     def of_split(self, split: Split) -> tuple[Fraction, int]:
         """The time (s) of all but the hop's crossing bytes, and these."""
         instance = self.instance
         whole = sum(self.times[name][p] for p, names in enumerate(split.places) for name in names)
         if self.coding:
-            whole += sum(self.coding.get(name, 0) for name in instance.crossing(split.edge))
+            for p in range(1, len(instance.places) + 1):
+                ends = (encoded(instance, split.upto, p), decoded(instance, split.upto, p))
+                whole += sum(self.coding.get((end, name, p), 0) for end, names in enumerate(ends) for name in names)
         rest, crossing = Fraction(0), 0
         for h, (one, before) in enumerate(zip(instance.hops, split.upto, strict=True), 1):
             whole += self.exchanges[h - 1] if rtt_s(instance, before, h) else 0

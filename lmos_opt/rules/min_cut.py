@@ -74,7 +74,7 @@ def _network(instance: Instance, pair: Pair) -> tuple[Any, int]:
         priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_s[p - 1])))
     for u, readers in instance.consumers.items():
         if readers:
-            price = instance.sent_bytes(u) * byte_s + Fraction(instance.encode_s(u)) + Fraction(instance.decode_s(u))
+            price = instance.sent_bytes(u) * byte_s + Fraction(instance.encode_s(u, p)) + Fraction(instance.decode_s(u, q))
             priced.append((_EDGE if u in instance.inputs else (u, "layer"), (u, "tensor"), price))
         for v in readers:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit

@@ -19,13 +19,15 @@ from runner.wire.tensors import pack
 
 @dataclass(frozen=True)
 class ServerAnswer:
-    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's; how long
-    the question waited for the server to begin, how many bytes came back, and what the places beyond the server took."""
+    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's, decoding
+    and encoding; how long the question waited for the server to begin, how many bytes came back, and what the places beyond the
+    server took."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
     t_server_s: float
     t_decode_s: float = 0.0
+    t_encode_s: float = 0.0
     t_queue_s: float = 0.0
     received_bytes: int = 0
     beyond: tuple[Span, ...] = ()
@@ -43,14 +45,14 @@ class Exchange:
     `t_encode_s` is what it took, before the exchange `began_at`.
     """
 
-    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None) -> None:
+    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None, as_they_are: bool = False) -> None:
         begin = self.began_at = time.perf_counter()
-        headers, self.payload = pack(crossing, codec)
+        headers, self.payload = pack(crossing, codec, crossing.encoded)
         if codec is not None:
             self.began_at = time.perf_counter()
         self.t_encode_s = self.began_at - begin
         self.kept = crossing.kept
-        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent())
+        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent(), as_they_are=as_they_are)
         self._packed_at = time.perf_counter()
         self.t_queue_s = 0.0
         self.sent = 0
@@ -113,9 +115,9 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
                    kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
     """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
     kept = kept or {}
-    if not (result.t_decode_s <= result.t_server_s and result.span_s <= exchange_s) or not (outputs or kept):
+    if not (result.t_decode_s + result.t_encode_s <= result.t_server_s and result.span_s <= exchange_s) or not (outputs or kept):
         raise RunnerError(where, f"the server reports {counted(len(outputs), 'output')} and {result.span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
     received_bytes = sum(tensor.nbytes for tensor in outputs.values())
-    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_queue_s, received_bytes,
-                        result.beyond)  # fmt: skip
+    return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_encode_s,
+                        result.t_queue_s, received_bytes, result.beyond)  # fmt: skip

@@ -315,6 +315,7 @@ class Pipeline:
             beyond=answer.beyond,
             t_encode_s=image.exchange.t_encode_s,
             t_decode_s=answer.t_decode_s,
+            t_server_encode_s=answer.t_encode_s,
             sent_bytes=image.exchange.sent_bytes,
             received_bytes=answer.received_bytes,
             began_s=self._began_s(image.begin),

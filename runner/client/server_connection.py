@@ -111,6 +111,7 @@ class ServerConnection:
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
         self._streams = streams or Sockets(access.tls)
         self._codec = codec_for(request)
+        self.has_codec = self._codec is not None
         self._random = random.Random(seed)
         self._remote: Remote | None = None
         self._exchanges: dict[int, Exchange] = {}
@@ -140,11 +141,6 @@ class ServerConnection:
         remote = self._remote
         return self.state in {State.OPENING, State.READY} and remote is not None and not remote.is_sending
 
-    @property
-    def has_codec(self) -> bool:
-        """Whether tensors are not sent as they are."""
-        return self._codec is not None
-
     # from any thread -------------------------------------------------------------------------------------------------
 
     def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
@@ -152,7 +148,8 @@ class ServerConnection:
 
         The tensors must stay as they are. LocalProtocolError where a question with this number waits for its answer.
         """
-        exchange = Exchange(number, crossing, None if as_they_are else self._codec)
+        tells = as_they_are and len(self._request.later_layers) > 1  # the last place sends nothing on
+        exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells)
         with self._changed:
             if number in self._exchanges:
                 raise LocalProtocolError(f"question {number} is asked while it waits for its answer")

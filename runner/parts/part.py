@@ -17,6 +17,7 @@ from lmos_opt.profile import TensorSpec
 from measurement.tracing import ShapeRange
 from measurement.tracing.calls import Call
 from runner.parts.network import Leaf, flat_outputs
+from runner.wire.tensors import Encoded
 
 Scalar = int | float | tuple[Any, ...]
 ShapeRanges = Mapping[str, ShapeRange]
@@ -27,16 +28,19 @@ class Crossing(dict[str, Tensor]):
 
     A layer with several tensors gives `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (sizes, mostly)
     that later parts need and cannot read off these tensors: ints, floats, or tuples of them. `kept` is what the places so far
-    made of the network's result, by its path in it (`runner.parts.network.flat_outputs`): it stays where it was made.
+    made of the network's result, by its path in it (`runner.parts.network.flat_outputs`): it stays where it was made. `encoded`
+    has tensors as they came under a codec: where they go on, they do so as they are, and those that nothing here reads have
+    shapes alone.
     """
 
     scalars: dict[str, Scalar]
     kept: dict[str, Tensor]
+    encoded: dict[str, Encoded]
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, scalars: Mapping[str, Scalar] | None = None,
-                 kept: Mapping[str, Tensor] | None = None) -> None:  # fmt: skip
+                 kept: Mapping[str, Tensor] | None = None, encoded: Mapping[str, Encoded] | None = None) -> None:  # fmt: skip
         super().__init__(tensors or {})
-        self.scalars, self.kept = dict(scalars or {}), dict(kept or {})
+        self.scalars, self.kept, self.encoded = dict(scalars or {}), dict(kept or {}), dict(encoded or {})
 
     def as_sent(self) -> dict[str, Any]:
         """The scalars as a message holds them: lists in place of tuples."""
@@ -99,8 +103,9 @@ class Outgoing:
         fresh, before = self.fresh(values, made), {} if before is None else before
         tensors = {name: before[name] if is_relayed else fresh[name]
                    for names, is_relayed in zip(self.names, self.relayed, strict=True) for name in names}  # fmt: skip
+        encoded = {name: one for name, one in getattr(before, "encoded", {}).items() if name in tensors}
         return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)},
-                        {**getattr(before, "kept", {}), **fresh.kept})  # fmt: skip
+                        {**getattr(before, "kept", {}), **fresh.kept}, encoded)  # fmt: skip
 
 
 @dataclass(frozen=True)

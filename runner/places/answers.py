@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from runner.faults.refusal import Refusal
 from runner.wire.protocol import Span, TensorHeader
@@ -17,15 +18,21 @@ MOST_KEPT_BYTES = 2**26
 _MOST_COMPUTING_S = 600.0
 
 
+class Took(NamedTuple):
+    """The time (s) that a place's part took, and of that the codec's: undoing it, and encoding what goes on."""
+
+    t_server_s: float
+    t_decode_s: float = 0.0
+    t_encode_s: float = 0.0
+
+
 @dataclass(frozen=True)
 class Stored:
-    """An answer: its tensors' headers, their bytes, the time (s) that computing them took, of that the codec's, and what the places
-    beyond took."""
+    """An answer: its tensors' headers, their bytes, what computing them took, and what the places beyond took."""
 
     tensors: tuple[TensorHeader, ...]
     payload: bytes
-    t_server_s: float
-    t_decode_s: float = 0.0
+    took: Took
     beyond: tuple[Span, ...] = ()
 
 

@@ -23,7 +23,8 @@ def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
     tensor of the picture itself: it knows the network, not the plan."""
     check_sendable(plan, "plan")
     codec, how = codecs.get(plan.codec), network.preprocessing
-    codec.check_crossing(tensor.name for tensor in plan.crossing)
+    for hop in plan.hops:
+        codec.check_crossing(tensor.name for tensor in hop)
     if how is None or not plan.offloads or not codec.only_input:
         return
     other = preprocessing_of(network.builder, network.weights, only_input(network).shape)

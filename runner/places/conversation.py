@@ -301,21 +301,18 @@ class Conversation:
             try:
                 found = begun.answer()
                 waited_s += found.waited_s
-                headers, parts, times, beyond = found.tensors, found.parts, (found.t_server_s, found.t_decode_s), found.beyond
+                headers, parts, took, beyond = found.tensors, found.parts, found.took, found.beyond
                 if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
-                    stored = Stored(headers, b"".join(parts), *times, beyond)
+                    stored = Stored(headers, b"".join(parts), took, beyond)
             finally:
                 self._shared.answers.keep(self._session, number, stored)
         if stored is not None:
-            headers, parts, beyond = stored.tensors, [memoryview(stored.payload)], stored.beyond
-            times = stored.t_server_s, stored.t_decode_s
-        t_server_s, t_decode_s = times
-        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if again else t_server_s), 0.0)
-        self.channel.send(Result(id=number, tensors=headers, t_server_s=t_server_s, t_decode_s=t_decode_s,
-                                 t_queue_s=waited_s, beyond=beyond), parts)  # fmt: skip
+            headers, parts, took, beyond = stored.tensors, [memoryview(stored.payload)], stored.took, stored.beyond
+        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if again else took.t_server_s), 0.0)
+        self.channel.send(Result(id=number, tensors=headers, **took._asdict(), t_queue_s=waited_s, beyond=beyond), parts)
         self._shared.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._session), number=number, again=again, t_queue_s=t_queue_s,
-            t_server_s=t_server_s, t_decode_s=t_decode_s, received_bytes=begun.event.payload.nbytes,
+            t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=begun.event.payload.nbytes,
             sent_bytes=sum(part.nbytes for part in parts),
         ))  # fmt: skip
         self._tell_moved()

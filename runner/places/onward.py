@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
 from lmos_opt.units import counted
-from measurement.codecs import RAW
 from runner.client.exchange import Exchange, ServerAnswer
 from runner.client.remote import PATIENT, Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import PeerError
-from runner.faults.refusal import Refusal
+from runner.faults.refusal import Refusal, refusing
 from runner.machine import Machine
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events
@@ -81,9 +80,9 @@ class Onward:
                     raise refusal
                 time.sleep(_PAUSE_S)
 
-    def ask(self, number: int, crossing: Crossing) -> Exchange:
-        """Send what crosses, now or as soon as it can be sent."""
-        return self._connection.ask(number, crossing)
+    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
+        """Send what crosses, now or as soon as it can be sent, if need be without the codec."""
+        return self._connection.ask(number, crossing, as_they_are=as_they_are)
 
     def answer(self, exchange: Exchange) -> ServerAnswer:
         """The answer, with what was kept here in it."""
@@ -146,9 +145,7 @@ class Onwards:
         if self._to is None:
             after = counted(len(request.later_layers) - 1, "place")
             raise Refusal("refused", f"the plan has {after} after this one, and this server was told of none (--next HOST:PORT)")
-        if request.codec != RAW:
-            raise Refusal("refused", f"over more than two places tensors travel as they are, not as {request.codec}")
-        with self._changing:
+        with self._changing, refusing("refused", f"the codec {request.codec} cannot be used"):
             asked = onward_request(request)
             key = asked.model_dump_json()
             found, users = self._open.get(key) or (Onward(self._to, asked, self._pacer, self._events), 0)

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
 
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
@@ -26,11 +25,12 @@ from runner.parts.loading import load_planned
 from runner.parts.network import Graphs, builder_here, example_input, outputs_of, varying_outputs
 from runner.parts.part import Crossing, Head, Middle, Tail, made_by
 from runner.parts.split import split_along
+from runner.places.answers import Took
 from runner.places.batching import Batches
 from runner.places.onward import Onward
 from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
 from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES
-from runner.wire.tensors import pack, unpack
+from runner.wire.tensors import pack, unpack, unpack_read
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class OwnPart:
     places make among them. `error` is what the engine's rounding changes, where it rounds; of the results that are `varying` nobody
     knows the sizes before."""
 
-    module: nn.Module
+    module: Middle | Tail
     expected: tuple[TensorHeader, ...]
     scalars: Mapping[str, Any]
     results: tuple[TensorHeader, ...]
@@ -106,13 +106,12 @@ def _as_sent(scalars: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class TailAnswer(NamedTuple):
-    """Outputs as they are sent, the time (s) that the part took, what undoing the codec took of it, how long the question waited
-    for others', and what the places beyond took."""
+    """Outputs as they are sent, what the part took, how long (s) the question waited for others', and what the places beyond
+    took."""
 
     tensors: tuple[TensorHeader, ...]
     parts: list[memoryview]
-    t_server_s: float
-    t_decode_s: float
+    took: Took
     waited_s: float
     beyond: tuple[Span, ...] = ()
 
@@ -151,37 +150,41 @@ class ServedPlan:
         asked = time.perf_counter()
         with refusing("failed", "the part failed"), self._computing, torch.inference_mode():
             begin = time.perf_counter()
-            crossing = self._part.module(Crossing(unpack(request.tensors, payload), self._part.scalars))
-            t_server_s = compute_s(self._part.module)
-        exchange = onward.ask(request.id, crossing)
+            came, t_decode_s = self._decoded(request, payload)
+            crossing = self._part.module(came)
+            exchange = onward.ask(request.id, crossing, as_they_are=request.as_they_are)
+            took = Took(t_decode_s + compute_s(self._part.module) + exchange.t_encode_s, t_decode_s, exchange.t_encode_s)
 
         def answer() -> TailAnswer:
             found = onward.answer(exchange)
             with refusing("failed", "the part failed"), torch.inference_mode():
                 headers, parts = pack(found.outputs)
-            span = Span(t_tx_s=max(found.t_tx_s, 0.0), t_server_s=found.t_server_s, t_queue_s=found.t_queue_s)
-            return TailAnswer(headers, parts, t_server_s, 0.0, begin - asked + exchange.t_queue_s, (span, *found.beyond))
+            span = Span(t_tx_s=max(found.t_tx_s, 0.0), t_server_s=found.t_server_s, t_queue_s=found.t_queue_s,
+                        t_decode_s=found.t_decode_s, t_encode_s=found.t_encode_s,
+                        sent_bytes=exchange.sent_bytes if self._codec else None)  # fmt: skip
+            return TailAnswer(headers, parts, took, begin - asked + exchange.t_queue_s, (span, *found.beyond))
 
         return answer
+
+    def _decoded(self, request: Infer, payload: memoryview) -> tuple[Crossing, float]:
+        """What came, those tensors decoded that are read here, and what that took (s): nothing where there is no codec."""
+        begin, incoming = time.perf_counter(), self._part.module.incoming
+        with refusing("tensors", "the tensors cannot be decoded"):
+            tensors, encoded = unpack_read(request.tensors, payload, self._codec, incoming.read)
+        return Crossing(tensors, self._part.scalars, encoded=encoded), time.perf_counter() - begin if self._codec else 0.0
 
     def _infer(self, request: Infer, payload: memoryview) -> TailAnswer:
         asked = time.perf_counter()
         if self._batches is not None:
             with refusing("failed", "the tail failed"), torch.inference_mode():
                 outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._part.scalars))
-                return TailAnswer(*pack(outputs), t_server_s, 0.0, max(time.perf_counter() - asked - t_server_s, 0.0))
+                return TailAnswer(*pack(outputs), Took(t_server_s), max(time.perf_counter() - asked - t_server_s, 0.0))
         with refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
-            begin = time.perf_counter()
-            waited_s = begin - asked
-            with refusing("tensors", "the tensors cannot be decoded"):
-                crossing = Crossing(unpack(request.tensors, payload, self._codec), self._part.scalars)
-            if self._codec is None:  # nothing was computed yet
-                begin = time.perf_counter()
-            decoded = time.perf_counter()
+            waited_s = time.perf_counter() - asked
+            crossing, t_decode_s = self._decoded(request, payload)
             headers, parts = pack(made_by(self._part.module, crossing))
-            t_decode_s = decoded - begin if self._codec else 0.0
-            t_server_s = t_decode_s + compute_s(self._part.module)
-        return TailAnswer(headers, parts, t_server_s, t_decode_s, waited_s)
+            took = Took(t_decode_s + compute_s(self._part.module), t_decode_s)
+        return TailAnswer(headers, parts, took, waited_s)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}

@@ -85,13 +85,13 @@ class Networks:
                                          f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
         if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
             raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
+        with refusing("refused", f"the codec {request.codec} cannot be used"):
+            codec = codec_for(request)
         if request.later_layers:
             with self._building:
-                return ServedPlan(self._own_part(request), self._computing, onward=onward)
+                return ServedPlan(self._own_part(request), self._computing, codec, onward=onward)
         with self._building:
             traced = self._with_weights(request, self._checked)
-            with refusing("refused", f"the codec {request.codec} cannot be used"):
-                codec = codec_for(request)
             with self._computing, refusing("split", "the network cannot be split there"):
                 part, batches = self._tail(request, traced, codec)
                 return ServedPlan(part, self._computing, codec, batches)

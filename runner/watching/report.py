@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import numpy as np
@@ -51,8 +52,8 @@ class ImageResult(Record):
     it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
     image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
     `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that
-    adapts. Over more than two places, `t_server_s` is the second place's, `t_tx_s` the first hop's, and `beyond` has what each
-    further hop and place took.
+    adapts. Over more than two places, `t_server_s` is the second place's, with `t_server_encode_s` in it, `t_tx_s` the first
+    hop's, and `beyond` has what each further hop and place took.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -71,6 +72,7 @@ class ImageResult(Record):
     t_tail_s: Amount = 0.0
     t_encode_s: Amount = 0.0
     t_decode_s: Amount = 0.0
+    t_server_encode_s: Amount = 0.0
     sent_bytes: Count | None = None
     received_bytes: Count | None = None
     retries: Count = 0
@@ -155,9 +157,10 @@ class Compared(Record):
 
 
 class CodecReport(Record):
-    """What the plan's codec did: bytes an image, the times of both ends, and what became of the outputs, if that was looked at.
+    """What the plan's codec did: bytes an image over all hops, the times of encoding and decoding at all places, and what became of
+    the outputs, if that was looked at.
 
-    The times are parts of `t_edge_s` and `t_server_s`.
+    The times are parts of the places'.
     """
 
     codec: CodecName
@@ -304,13 +307,14 @@ def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunRe
 
 def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared | None) -> CodecReport | None:
     coded = [result for result in results if result.finished_at == "plan" and result.sent_bytes is not None]
-    raw_bytes = sum(tensor.bytes for tensor in plan.crossing)
+    raw_bytes = sum(tensor.bytes for hop in plan.hops for tensor in hop)
     if plan.codec == RAW or not coded or not raw_bytes:
         return None
-    sent = _spread([result.sent_bytes or 0 for result in coded])
+    sent = _spread([sum(n or 0 for n in (result.sent_bytes, *(span.sent_bytes for span in result.beyond))) for result in coded])
+    encode = [fsum([result.t_encode_s, result.t_server_encode_s, *(span.t_encode_s for span in result.beyond)]) for result in coded]
+    decode = [fsum([result.t_decode_s, *(span.t_decode_s for span in result.beyond)]) for result in coded]
     return CodecReport(codec=plan.codec, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
-                       t_encode_s=_spread([result.t_encode_s for result in coded]),
-                       t_decode_s=_spread([result.t_decode_s for result in coded]), compared=compared)  # fmt: skip
+                       t_encode_s=_spread(encode), t_decode_s=_spread(decode), compared=compared)  # fmt: skip
 
 
 def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:

@@ -6,9 +6,11 @@ Under a codec, what it makes of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from itertools import pairwise
+from types import MappingProxyType
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -28,6 +30,16 @@ _HEADERS = 4096
 _PADDING = memoryview(bytes(64))
 
 
+class Encoded(NamedTuple):
+    """A tensor as it travels: its header, and its bytes."""
+
+    header: TensorHeader
+    part: memoryview
+
+
+NOTHING_ENCODED: Mapping[str, Encoded] = MappingProxyType({})
+
+
 def describe(name: str, tensor: Tensor) -> TensorHeader:
     """The header of a tensor whose elements lie densely. LocalProtocolError for a dtype that has no name, and for one that is
     larger than what is carried."""
@@ -43,15 +55,16 @@ def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, .
     return TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides)
 
 
-def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
+def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None,
+         encoded: Mapping[str, Encoded] = NOTHING_ENCODED) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:  # fmt: skip
     """Headers and payload parts (with the padding between them) of tensors in main memory.
 
     A view into the tensor's own memory wherever its elements lie densely, in any order of dimensions; a copy otherwise.
-    What a `codec` encodes are its bytes.
+    What a `codec` encodes are its bytes; what came `encoded` goes on as it came.
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    sent = [_sent(name, _dense(tensor), codec) for name, tensor in tensors.items()]
+    sent = [encoded.get(name) or _sent(name, _dense(tensor), codec) for name, tensor in tensors.items()]
     headers = tuple(header for header, _ in sent)
     parts, end = [], 0
     for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
@@ -65,18 +78,31 @@ def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | 
 
     Raises CodecError for bytes that are not what the codec's other side would have sent.
     """
-    begins, _ = offsets(headers)
-    return {header.name: _tensor(header, payload, begin, codec) for header, begin in zip(headers, begins, strict=True)}
+    return unpack_read(headers, payload, codec, [header.name for header in headers])[0]
 
 
-def _sent(name: str, tensor: Tensor, codec: Codec | None) -> tuple[TensorHeader, memoryview]:
+def unpack_read(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | None,
+                read: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Encoded]]:  # fmt: skip
+    """As `unpack`, and what came encoded as it came; of that only what is `read` here is decoded, the others have shapes alone."""
+    tensors, encoded = {}, {}
+    for header, begin in zip(headers, offsets(headers)[0], strict=True):
+        if header.encoded_bytes is not None:
+            encoded[header.name] = Encoded(header, payload[begin : begin + header.encoded_bytes])
+            if codec is not None and header.name not in read:
+                tensors[header.name] = torch.empty_strided(header.shape, header.strides, dtype=DTYPES[header.dtype], device="meta")
+                continue
+        tensors[header.name] = _tensor(header, payload, begin, codec)
+    return tensors, encoded
+
+
+def _sent(name: str, tensor: Tensor, codec: Codec | None) -> Encoded:
     """A dense tensor's header, and its bytes."""
     if codec is not None:
         laid_out = tensor if codec.is_lossless else tensor.contiguous()
         encoded = codec.encode(name, laid_out)
         if encoded is not None and 0 < (part := memoryview(encoded)).nbytes < laid_out.nbytes:
-            return describe(name, laid_out).model_copy(update={"encoded_bytes": part.nbytes}), part
-    return describe(name, tensor), _bytes(tensor)
+            return Encoded(describe(name, laid_out).model_copy(update={"encoded_bytes": part.nbytes}), part)
+    return Encoded(describe(name, tensor), _bytes(tensor))
 
 
 def _dense(tensor: Tensor) -> Tensor:

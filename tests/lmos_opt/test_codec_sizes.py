@@ -8,7 +8,7 @@ from math import fsum
 
 import pytest
 
-from lmos.bench.random_instances import random_instance
+from lmos.bench.random_instances import random_instance, with_places
 from lmos_opt import InputError, Instance, bandwidth_policy, memory_policy, pareto_front
 from lmos_opt.device import Device
 from lmos_opt.fronts.enumeration import enumerate_front
@@ -116,6 +116,52 @@ def test_files_without_a_coding_are_what_they_were(tmp_path):
         plain.replace(coding={"codec": "int8", "sent": {"z": {"bytes": 1}}})
     with pytest.raises(InputError, match="codec"):
         plain.replace(coding={"codec": "Int 8", "sent": {}})
+
+
+def coded_along(seed: int, k: int) -> Instance:
+    """Along k places, each with its own costs of coding."""
+    rng, instance = random.Random(seed), with_places(random_instance(6300 + seed, 5, "dag"), seed, k)
+    sent = {name: {"bytes": instance.tensor_bytes(name) // 2, "at_places": [
+        {"encode_s": rng.choice([0.0, 0.01, 0.1]) * rng.random(), "decode_s": rng.choice([0.0, 0.02]) * rng.random()}
+        for _ in range(k)]} for name in instance.tensors if rng.random() < 0.8}  # fmt: skip
+    return instance.replace(coding={"codec": "int8", "sent": sent})
+
+
+@pytest.mark.parametrize("objectives", [("latency", "memory"), ("throughput", "tx_bytes:2"), ("place_time:2", "latency")],
+                         ids=",".join)  # fmt: skip
+@pytest.mark.parametrize(("seed", "k"), [(0, 3), (1, 3), (2, 4)])
+def test_fronts_along_places_equal_enumeration(seed, k, objectives):
+    instance = coded_along(seed, k)
+    truth = enumerate_front(instance, [get(name) for name in objectives])
+    found = pareto_front(instance, list(objectives))
+    assert found.complete
+    assert [tuple(point.values.values()) for point in found.points] == [
+        pytest.approx(values, rel=1e-9, abs=1e-12) for values, _ in truth]
+    if "latency" in objectives:
+        least = min(point.values["latency"] for point in found.points)
+        bandwidth = instance.hops[1].bandwidth_bytes_per_s
+        policy = bandwidth_policy(instance, "min_latency", bandwidth / 3, bandwidth * 3, hop=2)
+        assert policy.at(bandwidth).latency_s(bandwidth) == pytest.approx(least, rel=1e-9)
+
+
+def test_places_encode_what_they_make_and_decode_what_they_read():
+    """Of input -> a -> b -> c where c reads a too: a is made at place 1, relayed by 2 where b reads it, and read at 3."""
+    layers = [{"name": name, "inputs": inputs, "t_s": [1.0, 1.0, 1.0], "weight_bytes": 0, "output_bytes": 1000}
+              for name, inputs in (("a", ["input"]), ("b", ["a"]), ("c", ["a", "b"]), ("d", ["c"]))]  # fmt: skip
+    ends = [{"encode_s": 0.01, "decode_s": 0.1}, {"encode_s": 0.02, "decode_s": 0.2}, {"encode_s": 0.04, "decode_s": 0.4}]
+    sent = {name: {"bytes": 100, "at_places": ends} for name in ("a", "b")}
+    instance = Instance.from_dict({
+        "schema": "lmos.instance/2", "name": "relay", "inputs": {"input": 10}, "layers": layers,
+        "places": [{"name": name, "memory_limit_bytes": None} for name in ("p", "q", "r")],
+        "hops": [{"bandwidth_bytes_per_s": 1000.0, "rtt_s": 0.0}] * 2, "coding": {"codec": "fp16", "sent": sent},
+    })  # fmt: skip
+    a, ab = frozenset("a"), frozenset("ab")
+    times = Split.at(instance, [a, "b", "cd"]).times
+    assert times.t_place_s == pytest.approx((1.01, 1.0 + 0.2 + 0.02, 2.0 + 0.4 + 0.4))
+    assert [hop.n_bytes for hop in times.hops] == [100, 200]
+    assert Split.at(instance, [a, "", "bcd"]).times.t_place_s == pytest.approx((1.01, 0.0, 3.0 + 0.4))  # passed on as it came
+    assert Split.at(instance, [ab, "", "cd"]).times.t_place_s == pytest.approx((2.02, 0.0, 2.0 + 0.8))
+    assert Instance.from_dict(instance.to_dict()) == instance
 
 
 def profile() -> NetworkProfile:

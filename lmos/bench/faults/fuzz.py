@@ -45,7 +45,7 @@ from runner.wire.protocol import (
 from runner.wire.protocol.checksum import crc32_of
 from runner.wire.protocol.frames import encode_prefix
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
-from runner.wire.tensors import pack, unpack
+from runner.wire.tensors import pack, unpack, unpack_read
 
 MOST_CRASHES = 20
 """The run ends after so many: they will be the same few, over and over."""
@@ -199,6 +199,8 @@ class _ServerSide(_Side):
         elif isinstance(message, Probe):
             self.say(Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0), [_NOTHING[: message.echo_bytes]])
         elif isinstance(message, Infer):
+            found, encoded = unpack_read(message.tensors, payload, self.codec, [header.name for header in message.tensors[1::2]])
+            pack(found, self.codec, encoded)  # a middle place reads some, and sends all on
             found = unpack(message.tensors, payload, self.codec)
             for header in message.tensors:
                 if found[header.name].shape != header.shape:

@@ -13,7 +13,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.files import Amount, Count, Name, Record, Text
+from lmos_opt.files import Amount, Count, Flag, Name, Record, Text
 from lmos_opt.plan import LARGEST_CROSSING_BYTES
 from lmos_opt.profile import Granularity, NetworkSource
 from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, brief_inputs, settle_inputs
@@ -202,19 +202,33 @@ class _WithTensors(Message):
 
 
 class Infer(_WithTensors):
-    """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs."""
+    """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs. Where
+    tensors come `as_they_are`, later places send theirs so too."""
 
     TYPE = FrameType.INFER
     scalars: dict[Name, JsonValue]
+    as_they_are: Flag = False
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_empty(serialise(self), "as_they_are")
 
 
 class Span(Record):
     """What a further hop and the place that it leads to took of a question (s): the hop, with the answer's way back, the place's
-    part, and how long the question waited there."""
+    part, and how long the question waited there. Under a codec, `t_decode_s` and `t_encode_s` are parts of the place's, and
+    `sent_bytes` went over the hop."""
 
     t_tx_s: Amount
     t_server_s: Amount
     t_queue_s: Amount = 0.0
+    t_decode_s: Amount = 0.0
+    t_encode_s: Amount = 0.0
+    sent_bytes: Count | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        return _without_empty(serialise(self), "t_decode_s", "t_encode_s", "sent_bytes")
 
     @property
     def t_s(self) -> float:
@@ -225,13 +239,15 @@ class Span(Record):
 class Result(_WithTensors):
     """Server: what it makes of the network's output, as it is, and the time that the tail took (s), the first time it was asked.
 
-    `t_decode_s`, the time that undoing the codec took, is part of it; `t_queue_s` passed from the question's last byte until the
-    tail began. `beyond` says the same of each place after this one.
+    `t_decode_s`, the time that undoing the codec took, is part of it, and `t_encode_s`, that of encoding what goes on to the next
+    place; `t_queue_s` passed from the question's last byte until the tail began. `beyond` says the same of each place after this
+    one.
     """
 
     TYPE = FrameType.RESULT
     t_server_s: Amount
     t_decode_s: Amount = 0.0
+    t_encode_s: Amount = 0.0
     t_queue_s: Amount = 0.0
     beyond: Annotated[tuple[Span, ...], Field(max_length=MOST_PLACES)] = ()
 
@@ -242,7 +258,7 @@ class Result(_WithTensors):
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return _without_empty(serialise(self), "beyond")
+        return _without_empty(serialise(self), "beyond", "t_encode_s")
 
     @model_validator(mode="after")
     def _as_they_are(self) -> Self:
@@ -317,10 +333,11 @@ class Bye(Message):
     TYPE = FrameType.BYE
 
 
-def _without_empty(found: dict[str, object], key: str) -> dict[str, object]:
-    """A message without a key that says nothing: peers that know two places alone do not know the key."""
-    if not found.get(key):
-        found.pop(key, None)
+def _without_empty(found: dict[str, object], *keys: str) -> dict[str, object]:
+    """A message without keys that say nothing: peers that know two places alone do not know them."""
+    for key in keys:
+        if not found.get(key):
+            found.pop(key, None)
     return found
 
 

@@ -133,7 +133,6 @@ def test_a_policy_over_the_second_hop_and_over_the_third_places_limit(capsys):
         (["policy", "toy.json", "--select", "knee", "--over", "memory:x"], "--over: 'memory:x' is not one of bandwidth, "),
         (["policy", "alexnet", "--select", "knee", "--over", "bandwidth:2"], "hop: got 2, but alexnet has 1 hop; expected 1"),
         (["front", "toy.json", "--path", PATH], "--path: is for networks and profiles; the instance file of toy"),
-        (["front", "alexnet", "--path", PATH, "--codec", "fp16"], "codec: is known of two places; here are 3"),
         (["front", "toy.json", "--server", "i7-8700"], "--server: is of two places; the instance file of toy has 3"),
         (["front", "toy.json", "--objectives", "latency,place_time:4"], "objective place_time:4: toy has 3; expected 1 to 3"),
     ],

@@ -123,7 +123,6 @@ def test_two_places_are_written_as_before() -> None:
     ({"crossing": [[], [{"name": "b"}]]}, r"crossing\[1\]\[0\].shape: is missing"),
     ({"crossing": [[{"name": "b"}], []]}, r"crossing\[0\]\[0\].shape: is missing"),
     ({"edge_layers": ["a"]}, "edge_layers: is not a key of this schema"),
-    ({"codec": "fp16"}, "over 3 places tensors travel as they are"),
     ({"predicted": {"latency_s": 1.0}}, "predicted.t_place_1_s: is missing"),
     ({"schema": "lmos.plan/1"}, "places: is not a key of this schema"),
 ])  # fmt: skip

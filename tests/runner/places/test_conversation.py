@@ -12,7 +12,7 @@ from runner.errors import ConnectionLost, PeerTooSlow, RemoteProtocolError
 from runner.faults.limits import Budget, Buffers, Limits
 from runner.faults.refusal import Refusal
 from runner.machine import this_machine
-from runner.places.answers import Responder
+from runner.places.answers import Responder, Took
 from runner.places.conversation import Conversation, Shared
 from runner.places.served import TailAnswer
 from runner.watching.events import AnswerSent, Event, Events, PeerGreeted, PeerLeft, PeerOpened, PeerRefused
@@ -93,7 +93,7 @@ class Tail:
         self.computed.append(request.id)
         if request.id == 13:
             raise Refusal("failed", "the tail failed")
-        return lambda: TailAnswer((), [], 0.5, 0.25, 0.0)
+        return lambda: TailAnswer((), [], Took(0.5, 0.25), 0.0)
 
 
 class Opening:

@@ -14,11 +14,15 @@ from lmos_opt import Instance, Plan
 from lmos_opt.paths import parse_path
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.rules.baselines import baseline
+from measurement import codecs
 from measurement.tracing.calls import call
 from runner.errors import RunnerError
 from runner.parts.network import example_of, flat_outputs
+from runner.parts.part import Crossing
+from runner.parts.split import split_module
 from runner.places.connect import connect
 from runner.places.edge import run_plan
+from runner.wire.tensors import pack, unpack_read
 from tests.runner.running import BRANCHED, TWO_OUTPUTS, Plans, ServerProcess, network_of, server_process, whole
 
 DEVICES = ("rpi4", "jetson-orin-nano-cpu", "i7-8700", "paper-server")
@@ -47,10 +51,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             assert "Traceback" not in server.log.read_text()
 
 
-def planned(plans: Plans, cuts: list[int]) -> Plan:
+def planned(plans: Plans, cuts: list[int], codec: str = "raw") -> Plan:
     """A plan over one more place than there are cuts, at these numbers of layers."""
     path = parse_path(" > 1Gbps > ".join(DEVICES[: len(cuts) + 1]))
-    instance = Instance.from_profile(plans.profile, path=path)
+    instance = Instance.from_profile(plans.profile, path=path, codec=codecs.get(codec))
     split = baseline(instance, f"cut:{','.join(map(str, cuts))}")
     assert split is not None
     setting = Setting.of(instance, edge="", server="", rule="cut")
@@ -74,6 +78,43 @@ def test_outputs_are_those_of_the_whole_network(builder: str, chain: Chain, one_
             found = flat_outputs(split(example))
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[path], expected[path]) for path in expected), cuts
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("codec", "cuts"), [("int8", [1, 3]), ("int8", [1, 1, 4]), ("fp16", [0, 2])])
+def test_tensors_are_encoded_once_where_they_are_made(codec: str, cuts: list[int], chain: Chain, plans: Plans,
+                                                      one_torch_thread: None) -> None:  # fmt: skip
+    """Encoding what a middle place relays a second time would end in other bits."""
+    plan, image = planned(plans, cuts, codec), torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    layers, used = [plan.edge_layers, *plan.later_layers], codecs.get(codec)
+    with torch.inference_mode():
+        first, *later = split_module(whole(plan), places=layers, example_input=torch.zeros(1, 3, 8, 8))
+        crossing = first(image)
+        for part in later:
+            headers, parts = pack(crossing, used, crossing.encoded)
+            payload = memoryview(bytearray(b"".join(parts)))
+            tensors, encoded = unpack_read(headers, payload, used, [header.name for header in headers])
+            crossing = part(Crossing(tensors, crossing.scalars, crossing.kept, encoded))
+    with connect(plan, chain.of(len(cuts) + 1), networks=[BRANCHED]) as split:
+        assert torch.equal(split(image), crossing)
+        report = split.report()
+    assert report.codec is not None
+    assert report.codec.raw_bytes == sum(tensor.bytes for hop in plan.hops for tensor in hop)
+    (result,) = report.per_image
+    assert report.codec.sent_bytes.p50 == (result.sent_bytes or 0) + sum(span.sent_bytes or 0 for span in result.beyond)
+    for span, crosses in zip(result.beyond, plan.hops[1:], strict=True):
+        padding_bytes = (span.sent_bytes or 0) - sum(tensor.wire_bytes or 0 for tensor in crosses)
+        assert 0 <= padding_bytes < 64 * len(crosses)  # each tensor begins at a multiple of 64
+        assert span.t_decode_s + span.t_encode_s <= span.t_server_s
+
+
+@pytest.mark.process
+def test_what_a_codec_changes_along_places_is_told(chain: Chain, plans: Plans) -> None:
+    report = run_plan(planned(plans, [1, 3], "int8"), chain.of(3), networks=[BRANCHED], n=2, compared=2)
+    assert report.codec is not None
+    assert report.codec.compared is not None
+    assert report.codec.compared.pictures == 2
+    assert 0 < report.codec.compared.max_logit_difference < 1
 
 
 @pytest.mark.process

@@ -94,7 +94,7 @@ class TestServedPlan:
             tensors, parts = pack(head(image))
             answer = served.begin(Infer(id=1, tensors=tensors, scalars={}), memoryview(b"".join(parts)))()
             assert b"".join(answer.parts) == network(image).numpy().tobytes()
-        assert answer.t_server_s > 0
+        assert answer.took.t_server_s > 0
         assert (served.request_bytes, served.result_bytes) == (288, 288)
 
     def test_other_tensors_or_sizes_than_the_cuts_are_refused(self, halves: tuple[nn.Module, Head, Tail]) -> None:

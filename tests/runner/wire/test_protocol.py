@@ -44,7 +44,7 @@ from runner.wire.protocol import (
 from runner.wire.protocol.connection import TRANSITIONS
 from runner.wire.protocol.frames import PREFIX_BYTES, encode_prefix
 from runner.wire.protocol.messages import ANSWERS, LARGEST_PAYLOAD_BYTES, MESSAGES
-from runner.wire.tensors import DTYPES, describe, pack, unpack
+from runner.wire.tensors import DTYPES, describe, pack, unpack, unpack_read
 
 HELLO = Hello(software="lmos test", capabilities=("codec:raw", "of another time"), token="a token")
 WELCOME = Welcome(software="lmos test", window=2, idle_s=60.0)
@@ -511,3 +511,16 @@ def test_outputs_are_not_encoded_and_headers_say_nothing_of_codecs_where_there_i
         Result(id=1, tensors=headers, t_server_s=0.0)
     plain, _ = pack({"output": torch.randn(1, 1000)})
     assert "encoded_bytes" not in Infer(id=1, tensors=plain, scalars={}).model_dump_json()
+
+
+def test_what_is_only_relayed_is_not_decoded() -> None:
+    """Bytes that mean nothing pass a place that does not read them, and are refused where they are read."""
+    used = codecs.get("int8")
+    headers, parts = pack({"a": torch.ones(4, 4), "b": torch.ones(8)}, used)
+    payload = memoryview(bytearray(b"\xff" * sum(part.nbytes for part in parts)))
+    tensors, encoded = unpack_read(headers, payload, used, [])
+    assert all(tensor.is_meta for tensor in tensors.values())
+    assert pack(tensors, used, encoded)[0] == headers
+    assert b"".join(pack({"a": tensors["a"]}, used, encoded)[1]) == bytes(payload[: headers[0].sent_bytes])
+    with pytest.raises(CodecError, match="tensor 'b'"):
+        unpack_read(headers, payload, used, ["b"])
