@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from lmos.bench.faults.attack import HANG_S
 from lmos.bench.faults.stage import descriptors_of, planned, planned_over, resident_bytes_of, serving, threads_of
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.tensors import only_input
@@ -146,7 +147,9 @@ def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float,
                 _exchange(honest, connection, found, found.meanwhile_s)
             found.growth_bytes = max(found.growth_bytes, resident_bytes_of(pid) - before)
             tell(found.connections)
-        time.sleep(2.0)  # the last of them are being let go
+        end = time.monotonic() + HANG_S  # the last of them are being let go; what is leaked stays open for good
+        while descriptors_of(pid) > descriptors and time.monotonic() < end:
+            time.sleep(0.2)
         found.descriptors, found.threads = (descriptors, descriptors_of(pid)), (threads, threads_of(pid))
         connection.close(politely=True)
     found.tracebacks = log.read_text().count("Traceback")
