@@ -1,9 +1,9 @@
-"""Times against size, both logarithmic: chains as lines, graphs as hollow marks, one colour and one mark a contestant."""
+"""Times against size, one colour and one mark a contestant, and performance profiles, one line an engine."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from statistics import median
@@ -53,6 +53,33 @@ def save_times(summary: Sequence[Summary], path: Path) -> None:
     ax.grid(visible=True, which="major", alpha=0.3)
     if ax.has_data():
         ax.legend(loc="upper left", fontsize=8)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    write_atomically(path, buffer.getvalue())
+
+
+def save_profiles(steps: Mapping[str, Sequence[tuple[float, float]]], path: Path) -> None:
+    """Write the performance profiles of engines (.png): the share of problems against the ratio to the fastest."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MissingExtraError("plotting", "plots") from None
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    ax = figure.add_subplot()
+    farthest = max(4.0, *(step[0] * 1.1 for found in steps.values() for step in found))
+    dashes = ("-", "--", "-.", ":")
+    for k, (engine, found) in enumerate(steps.items()):
+        ax.step([tau for tau, _ in found] + [farthest], [share for _, share in found] + [found[-1][1]], where="post", label=engine,
+                color=PALETTE[k % len(PALETTE)], linestyle=dashes[k % len(dashes)], linewidth=1.8)  # fmt: skip
+    ax.set_xscale("log", base=2)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xlim(1.0, farthest)
+    ax.set_ylim(-0.02, 1.02)
+    ax.set_xlabel("time over the fastest engine's")
+    ax.set_ylabel("share of problems")
+    ax.set_title("Performance profiles: on how many problems an engine is within a ratio of the fastest", fontsize=10)
+    ax.grid(visible=True, alpha=0.3)
+    ax.legend(loc="lower right", fontsize=9)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)
     write_atomically(path, buffer.getvalue())

@@ -109,12 +109,12 @@ def made_folder(path: Path) -> Path:
 def save(runs: Sequence[Run], folder: Path, settings: dict[str, Any]) -> None:
     """Write results.csv (a row a run), summary.csv (a row a contestant and instance) and machine.json."""
     rows = summarize(runs)
-    write_atomically(folder / "results.csv", _csv(COLUMNS, map(row, runs)))
-    write_atomically(folder / "summary.csv", _csv(Summary.__dataclass_fields__, (asdict(s).values() for s in rows)))
+    write_atomically(folder / "results.csv", csv_of(COLUMNS, map(row, runs)))
+    write_atomically(folder / "summary.csv", csv_of(Summary.__dataclass_fields__, (asdict(s).values() for s in rows)))
     write_atomically(folder / "machine.json", (json.dumps(machine(settings), indent=1) + "\n").encode())
 
 
-def _csv(columns: Any, rows: Any) -> bytes:
+def csv_of(columns: Any, rows: Any) -> bytes:
     """Absent values are empty, truth values `true` and `false`, as in JSON."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

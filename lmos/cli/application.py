@@ -20,6 +20,7 @@ app = typer.Typer(
 )
 bench.command("exactness")(bench_fronts.exactness)
 bench.command("placement")(bench_fronts.placement)
+bench.command("engines")(bench_fronts.engines)
 bench.command("gpu")(bench_engines.gpu)
 bench.command("places")(bench_places.places)
 app.add_typer(bench, name="bench")

@@ -94,3 +94,40 @@ def placement(
     command.run(command.Request(
         workloads=workloads or [], places=places, time_limit=time_limit, raw_limit=raw_limit, output=output, as_json=as_json,
     ))  # fmt: skip
+
+
+def engines(
+    sources: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SOURCE",
+            help="Bundled networks, profile or instance files, or package.module:callable, a function that gives a Pyomo model and "
+            "a list of its objectives. [default: alexnet vgg19 mobilenet_v2]",
+        ),
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--engine",
+            metavar="SOLVER[,OPTION=VALUE...]",
+            help="A solver, with options of its own if need be (repeatable). [default: each that is installed]",
+        ),
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds on each problem.")] = 5,
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="TIME", help="Time limit of one front.")
+    ] = "60s",
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of the order in which engines take their turns.")] = 0,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Write results.csv, profiles.csv, profiles.png, machine.json."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Time this engine's search with one solver or another, and draw their performance profiles."""
+    from lmos.commands import bench_engines as command
+
+    command.run(command.Request(
+        sources=sources or ["alexnet", "vgg19", "mobilenet_v2"], engines=engine or [], repeats=repeats, time_limit=time_limit,
+        seed=seed, output=output, as_json=as_json,
+    ))  # fmt: skip
