@@ -43,6 +43,7 @@ class FrontRequest:
     constrain: str | None = None
     proper_split: bool = False
     solver: str = "highs"
+    algorithm: str | None = None
     constraints: tuple[str, ...] = ()
     codec: str | None = None
     variables: tuple[str, ...] = ()
@@ -161,7 +162,7 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
     with activity("finding the front") as tell:
         return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
                             proper_split=request.proper_split, variables=request.added, constraints=request.asked,
-                            solver=request.solver, solver_options=request.settings_of_solver, log=log,
+                            solver=request.solver, solver_options=request.settings_of_solver, algorithm=request.algorithm, log=log,
                             time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"finding the front: {counted(next(counter), 'point')}"))
 

@@ -11,15 +11,20 @@ from typing import Any, TypeVar, Unpack
 import numpy as np
 
 from lmos_opt import algorithms, solvers
-from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms import Algorithm, enumeration
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.listed import ListedProblem
+from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
+from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
+from lmos_opt.fronts.listed import Columns, beside_model, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.instance import Instance
+from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
@@ -101,16 +106,20 @@ class _Asked:
 
 
 def _split_front(instance: Instance, objectives: Sequence[str | Objective], options: FrontOptions) -> GrowingFront:
-    from lmos_opt.fronts.own_objectives import expression_of, granule_of
-
     if not isinstance(instance, Instance):
         raise InputError("instance", f"got {instance!r:.60}; expected an Instance, as Instance.load reads it from a file")
     _check_several(objectives)
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
-    solver, start = _ready(options)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
+    listed = options.algorithm is not None and algorithms.get(options.algorithm, len(names)) == enumeration.ALGORITHM
+    if listed and not own:
+        begun = perf_counter()
+        return listed_front(Splits.of(instance, checked_model(options.memory_model)), names, options, begun)
+    from lmos_opt.fronts.own_objectives import expression_of, granule_of
+
+    solver, start = _ready(options)
     model = build_model(instance, memory_model=options.memory_model, proper_split=options.proper_split,
                         variables=options.variables, constraints=options.constraints, exact_memory=own)  # fmt: skip
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
@@ -121,7 +130,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     def infeasible() -> InfeasibleError:
         return InfeasibleError(instance.name, _blame(instance, options))
 
-    if own:  # ours have nothing to tighten
+    if own and not listed:  # ours have nothing to tighten
         try:
             milp = presolve(milp, goals.costs)
         except InfeasibleError as error:
@@ -138,13 +147,59 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     problem = _problem(milp, goals, solver, options, evaluate, [granule_of(o, instance) for o in chosen])
     if not own and names == ["load"]:
         problem.placing = evaluate.placing()
-    if problem.placing is None:
+    if listed:
+        of_model = Columns(model, milp, columns, Splits.of(instance, options.memory_model))
+        problem.listing = beside_model(of_model, chosen, forms, _exactly(of_model.splits, evaluate, problem), problem.resolution,
+                                       options.proper_split)  # fmt: skip
+    elif problem.placing is None:
         problem.hints = evaluate.prefixes()
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
-    return GrowingFront(instance.name, [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen], problem,
-                        _algorithm(options.algorithm, problem), Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost)),
-                        Run(constrained, start, options.log))  # fmt: skip
+    return GrowingFront(instance.name, _infos(chosen), problem, _algorithm(options.algorithm, problem),
+                        Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost)), Run(constrained, start, options.log))
+
+
+def _exactly(splits: Splits, evaluate: Evaluation, problem: FrontProblem) -> Callable[[int], Candidate | None]:
+    """A listed split as a candidate. InputError where variables of the user's are decided beside it."""
+    if evaluate.users:
+        raise InputError("algorithm", f"enumeration looks at where layers run, and variable {evaluate.users[0]} is decided beside "
+                                      "that; leave it out, or name another algorithm")
+    return lambda k: problem.candidate(evaluate.at(splits.shape.upto(k)))
+
+
+def _infos(chosen: Sequence[Objective]) -> list[ObjectiveInfo]:
+    return [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen]
+
+
+def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOptions = ORDINARY_FRONT,
+                 begun: float | None = None) -> GrowingFront:  # fmt: skip
+    """The front of shipped objectives by enumeration of splits that are listed already, without a model.
+
+    `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these. Its
+    seconds are counted from `begun` on (of `time.perf_counter`; None: from now on).
+    """
+    solver, start = _ready(options)
+    start = start if begun is None else begun
+    instance = splits.instance
+    chosen = _distinct([find_objective(o) for o in objectives])
+    names = [o.name for o in chosen]
+    for what in ("step", "variables", "constraints"):
+        if getattr(options, what):
+            raise InputError(what, "is for a model; enumeration of shipped objectives has none")
+    if options.resume is not None:
+        _resumed(options.resume, names)  # whatever is known, all are looked at
+    signs = [1.0 if o.sense == "min" else -1.0 for o in chosen]
+    listing = without_model(splits, chosen, options.proper_split)
+    problem = ListedProblem(listing, listing.resolution, solver, _limit_s(options))
+
+    def point(candidate: Candidate) -> Point:
+        values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
+        return Point.at(values, splits.split(int(candidate.x[0])).places)
+
+    meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
+                      lambda k, cost: _tidy(signs[k] * cost))  # fmt: skip
+    return GrowingFront(instance.name, _infos(chosen), problem, enumeration.ALGORITHM, meaning,
+                        Run(_constrained(names, options.constrain), start, options.log))  # fmt: skip
 
 
 def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:
@@ -188,13 +243,19 @@ def _algorithm(asked: str | Algorithm | None, problem: FrontProblem) -> Algorith
 def _problem(milp: Milp, asked: _Asked, solver: Solver, options: SearchOptions, evaluate: Evaluation | None = None,
              granules: Sequence[float | None] = ()) -> FrontProblem:  # fmt: skip
     """The problem with every sense turned to min."""
-    limit_s, step = options.time_limit_s, _steps(options.step, asked.names)
-    if not (limit_s is None or (isinstance(limit_s, int | float) and limit_s >= 0)):
-        raise InputError("time_limit_s", f"{limit_s!r} is not a number of seconds of at least zero")
+    limit_s, step = _limit_s(options), _steps(options.step, asked.names)
     j = asked.names.index(asked.constrained) if asked.constrained else 0
     return FrontProblem(milp, asked.costs, solver, evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
                         1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s, names=asked.names, step=step)
+
+
+def _limit_s(options: SearchOptions) -> float | None:
+    """The time limit (s), checked."""
+    limit_s = options.time_limit_s
+    if not (limit_s is None or (isinstance(limit_s, int | float) and limit_s >= 0)):
+        raise InputError("time_limit_s", f"{limit_s!r} is not a number of seconds of at least zero")
+    return limit_s
 
 
 def _steps(step: Sequence[float] | None, names: Sequence[str]) -> Sequence[float] | None:

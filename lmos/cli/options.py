@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 import measurement
+from lmos_opt import algorithms
 from lmos_opt.imports import modules_of
 
 _CODECS = ", ".join(modules_of(*(f"{folder}/codecs" for folder in measurement.__path__)))
@@ -81,6 +82,14 @@ SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The s
 SolverOptions = Annotated[
     list[str] | None,
     typer.Option("--solver-option", metavar="NAME=VALUE", help="An option of the solver, as threads=2 (repeatable)."),
+]
+AlgorithmName = Annotated[
+    str | None,
+    typer.Option(
+        "--algorithm",
+        metavar="NAME",
+        help=f"How to find the front: {', '.join(algorithms.names())}. [default: by the objectives]",
+    ),
 ]
 Codec = Annotated[
     str | None,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lmos.cli.options import (
+    AlgorithmName,
     AlongPath,
     Back,
     Bandwidth,
@@ -173,6 +174,7 @@ def front(
     constraints: Constraints = None,
     solver: SolverName = "highs",
     solver_options: SolverOptions = None,
+    algorithm: AlgorithmName = None,
     time_limit: Annotated[
         str | None, typer.Option(metavar="TIME", help="Stop after this time and keep the points found so far.")
     ] = None,

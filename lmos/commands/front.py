@@ -76,8 +76,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.codec}" if instance.coding else ""
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} "
-             f"{_way(instance)}{coded}; {counted(front.solves, 'solve')} in {front.seconds:.2f} s, "
-             f"{front.solver.name} {front.solver.version}{_proved(front)}")
+             f"{_way(instance)}{coded}; {_work(front)}{_proved(front)}")
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
     lasts = last_layers(len(places))
@@ -99,6 +98,7 @@ def statistics_table(took: Statistics) -> object:
     rows = [
         ["algorithm", took.algorithm],
         ["solves", f"{took.solves} in {counted(subproblems, 'subproblem')}"],
+        *([] if took.splits is None else [["splits looked at", str(took.splits)]]),
         ["linear programs, nodes", f"{took.lps}, {took.nodes}"],
         ["building", format_time(took.build_s)],
         ["searching", f"{format_time(took.search_s)}, of these {format_time(took.lp_s)} in linear programs"],
@@ -141,6 +141,13 @@ def _way(instance: Instance) -> str:
         return f"at {rates[0]}"
     first, *later = instance.places
     return f"along {first.name}" + "".join(f" > {rate} > {place.name}" for rate, place in zip(rates, later, strict=True))
+
+
+def _work(front: Front) -> str:
+    """What the front took, and who did it."""
+    if front.statistics is not None and front.statistics.splits is not None:
+        return f"{counted(front.statistics.splits, 'split')} looked at in {front.seconds:.2f} s"
+    return f"{counted(front.solves, 'solve')} in {front.seconds:.2f} s, {front.solver.name} {front.solver.version}"
 
 
 def _proved(front: Front) -> str:

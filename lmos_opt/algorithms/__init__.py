@@ -15,10 +15,11 @@ from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
-    from lmos_opt.algorithms.driver import Candidate, FrontProblem
+    from lmos_opt.algorithms.driver import FrontProblem
+    from lmos_opt.algorithms.subproblems import Candidate
 
-_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "recording", "refinement", "scaling", "statistics",
-                     "subproblems"})
+_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "listed", "recording", "refinement", "scaling",
+                     "statistics", "subproblems"})  # fmt: skip
 """Modules beside the algorithms that hold none."""
 
 

@@ -17,7 +17,8 @@ from heapq import heapify, heappop, heappush
 from itertools import count, pairwise
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, Limit, below
+from lmos_opt.algorithms.driver import FrontProblem, Limit, below
+from lmos_opt.algorithms.subproblems import Candidate
 
 Box = tuple[float, int, Candidate, Candidate]
 """Its area, negative (the heap's least is the widest), a number for ties, and its ends: better in i, better in j."""

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.listed import ListedProblem
+from lmos_opt.algorithms.subproblems import Candidate
 
 
-def non_dominated(problem: FrontProblem, found: Sequence[Candidate]) -> list[Candidate]:
+def non_dominated(problem: FrontProblem | ListedProblem, found: Sequence[Candidate]) -> list[Candidate]:
     """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
     ordered = sorted(found, key=lambda c: c.costs)
     costs = np.array([c.costs for c in ordered]).reshape(-1, problem.p)

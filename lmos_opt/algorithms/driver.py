@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from lmos_opt.algorithms.belief import disbelief, unbounded
 from lmos_opt.algorithms.branching import BranchAndBound, Found, UnsettledError
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
+from lmos_opt.algorithms.listed import Listing, check_time
 from lmos_opt.algorithms.recording import Counted, Recorder
 from lmos_opt.algorithms.refinement import Refinement
 from lmos_opt.algorithms.scaling import SPREAD, indistinct, scale_of
@@ -61,7 +62,7 @@ class FrontProblem:
     costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
     the columns to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and
     `constrained` are Algorithm 1's i and j, `known` points that an earlier run found, `hints` vectors to start from.
-    `placing` is the same problem for algorithms that place blocks, where it is of that kind.
+    `placing` is the same problem for algorithms that place blocks, `listing` for those that look at every split, where it can be.
     `names` are those of the costs, for messages. With `step`, a number for each cost, points nearer than that are left out.
     After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
     """
@@ -81,6 +82,7 @@ class FrontProblem:
     names: Sequence[str] = ()
     step: Sequence[float] | None = None
     placing: Placing | None = None
+    listing: Listing | None = None
     recorder: Recorder = field(default_factory=Recorder, init=False)
     """What has been done so far; `solver` is counted in it."""
     doubt: str | None = field(default=None, init=False)
@@ -156,8 +158,7 @@ class FrontProblem:
 
     def check_time(self) -> None:
         """Raise SubproblemError after the time limit."""
-        if self.time_limit_s is not None and perf_counter() - self._start > self.time_limit_s:
-            raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {self.time_limit_s:g} s is reached")
+        check_time(self._start, self.time_limit_s)
 
     def _each_node(self) -> None:
         self.recorder.nodes += 1

@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, at_most, below
+from lmos_opt.algorithms.driver import FrontProblem, at_most, below
+from lmos_opt.algorithms.subproblems import Candidate
 
 
 def trace(problem: FrontProblem) -> Iterator[Candidate]:

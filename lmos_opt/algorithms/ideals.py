@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lmos_opt.algorithms import Algorithm, local_upper_bounds
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
 from lmos_opt.placement.down_sets import down_sets
 from lmos_opt.placement.merging import reduced

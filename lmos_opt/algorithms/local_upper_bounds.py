@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from math import inf
 
 from lmos_opt.algorithms import Algorithm
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, below
+from lmos_opt.algorithms.driver import FrontProblem, below
+from lmos_opt.algorithms.subproblems import Candidate
 
 Bound = tuple[float, ...]
 

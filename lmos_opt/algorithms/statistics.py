@@ -54,6 +54,7 @@ class Statistics(Record):
     `build_s` is the time to build the model, `search_s` all that follows, of which `lp_s` went into linear programs (s; imports
     are left out). `certified` is True where no answer rests on an integer solver's own word. `seed` and `threads` are the
     solver's, None where it has no such thing; `tolerances` and `solver_options`, those that a user gave, are by its own names.
+    `splits` is how many splits an enumeration looked at; None where there was a search.
     """
 
     algorithm: Name
@@ -68,6 +69,7 @@ class Statistics(Record):
     threads: Count | None
     tolerances: dict[Name, Value]
     solver_options: dict[Name, Flag | Detail] = Field(default_factory=dict)
+    splits: Count | None = None
     subproblems: tuple[Subproblem, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:

@@ -77,10 +77,9 @@ def build_model(
     import pyomo.environ as pyo
 
     from lmos_opt import own_code
-    from lmos_opt.formulation.memory import MEMORY_MODELS
+    from lmos_opt.formulation.memory import checked_model
 
-    if memory_model not in MEMORY_MODELS:
-        raise InputError("memory model", f"{memory_model!r} is not one of {', '.join(MEMORY_MODELS)}")
+    memory_model = checked_model(memory_model)
     own_variables, own_constraints = (_several(given, what) for given, what in
                                       ((variables, "variables"), (constraints, "constraints")))
     m = pyo.ConcreteModel(instance.name)

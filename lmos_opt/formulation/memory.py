@@ -6,11 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lmos_opt.errors import InputError
+
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
 
 MemoryModel = Literal["sum", "peak"]
 MEMORY_MODELS: tuple[MemoryModel, ...] = ("sum", "peak")
+
+
+def checked_model(name: str) -> MemoryModel:
+    """The memory model of that name; InputError where there is none."""
+    found = next((model for model in MEMORY_MODELS if model == name), None)
+    if found is None:
+        raise InputError("memory model", f"{name!r} is not one of {', '.join(MEMORY_MODELS)}")
+    return found
 
 
 @dataclass(frozen=True)

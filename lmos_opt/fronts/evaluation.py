@@ -13,8 +13,8 @@ from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Point
 from lmos_opt.fronts.agreement import attainable
-from lmos_opt.fronts.placing import Layers
 from lmos_opt.instance import Instance
+from lmos_opt.listing.layers import Layers
 from lmos_opt.objectives import Objective
 from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
@@ -54,6 +54,7 @@ class Evaluation:
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
         if not self._has_own_rows and all(o.value is not None for o in chosen):
             own = []  # they follow from where layers run
+        self._undecided = np.array(own, dtype=np.int64)
         whole = [k for k in own if milp.integer[k]]
         self.deciders, self.decisive = np.append(assigned, whole).astype(np.int64), whole == own
         follows = milp.lower < milp.upper
@@ -137,13 +138,19 @@ class Evaluation:
         if self._proper_split or instance.coding is not None or any(p.memory_limit_bytes is not None for p in instance.places):
             return None
         layers = Layers(instance)
+        return Placing(layers.blocks, lambda upto: self.at([layers.of(before) for before in upto]))
 
-        def vector(upto: Sequence[int]) -> Array:
-            x = np.zeros(len(self._milp.variables))
-            x[self._upto] = [[v in before for v in instance.names] for before in map(layers.of, upto)]
-            return x
+    def at(self, upto: Sequence[frozenset[str]]) -> Array:
+        """The vector with the layers that run before each hop; what does not follow from them is NaN."""
+        x = np.zeros(len(self._milp.variables))
+        x[self._undecided] = np.nan
+        x[self._upto] = [[v in before for v in self._instance.names] for before in upto]
+        return x
 
-        return Placing(layers.blocks, vector)
+    @property
+    def users(self) -> list[str]:
+        """The user's own variables."""
+        return [self._milp.variables[k] for k in self._users]
 
     def _completed(self, x: Array, split: Split) -> Array:
         """The vector with everything that follows from where layers run recomputed from it."""

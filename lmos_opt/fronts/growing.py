@@ -7,13 +7,16 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
+from typing import cast
 
 from lmos_opt.algorithms import Algorithm
 from lmos_opt.algorithms.dominance import non_dominated
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
+from lmos_opt.algorithms.listed import ListedProblem
 from lmos_opt.algorithms.recording import Step
 from lmos_opt.algorithms.statistics import Bound, Relation, Statistics, Subproblem
+from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import SolverError
 from lmos_opt.files import LineLog
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
@@ -46,7 +49,7 @@ class GrowingFront:
     Raises InfeasibleError at the end where nothing is feasible. A solver that fails ends the iteration, and `front` says why.
     """
 
-    def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem, algorithm: Algorithm,
+    def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem | ListedProblem, algorithm: Algorithm,
                  meaning: Meaning, run: Run) -> None:  # fmt: skip
         self._name, self._objectives, self._problem, self._algorithm = name, objectives, problem, algorithm
         self._meaning, self._constrained, self._start = meaning, run.constrained, run.start
@@ -93,6 +96,7 @@ class GrowingFront:
         return Statistics(algorithm=self._algorithm.name, solves=done.solves, lps=done.lps, nodes=done.nodes, build_s=self._build_s,
                           lp_s=done.lp_s, search_s=self._seconds - self._build_s, certified=not done.words, seed=settings.seed,
                           threads=settings.threads, tolerances=dict(settings.tolerances), solver_options=dict(settings.options),
+                          splits=None if self._problem.listing is None else len(self._problem.listing),
                           subproblems=tuple(self._told))  # fmt: skip
 
     def _tell(self, step: Step) -> None:
@@ -129,7 +133,8 @@ class GrowingFront:
 
     def _traced(self) -> Iterator[Point]:
         try:
-            for candidate in self._algorithm.trace(self._problem):
+            problem = cast(FrontProblem, self._problem)  # a listed one is given to an enumeration alone
+            for candidate in self._algorithm.trace(problem):
                 self._found.append(candidate)
                 self._stop()
                 yield self._point_of(candidate)

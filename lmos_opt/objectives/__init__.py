@@ -13,6 +13,7 @@ from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
+    from lmos_opt.listing.splits import Listed, Splits
     from lmos_opt.split import Split
 
 
@@ -24,7 +25,8 @@ class Objective:
     places `m.upto[hop, name]`, `m.at[place, name]`, `m.sent[hop, name]` and `m.offload[hop]`, and `m.memory` and
     `m.layers`. `value(split)`, where given, is the same from where layers run alone, exactly summed; without it the
     expression is evaluated at the edge set. `granule(instance)`, where given, is a number of which all differences of
-    values are whole multiples; it makes bounds exact where the expression alone does not prove it.
+    values are whole multiples; it makes bounds exact where the expression alone does not prove it. `each(splits)`, where given, is
+    the value of all splits at once, in an array: an enumeration need not ask for one after another then.
     """
 
     name: str
@@ -33,6 +35,7 @@ class Objective:
     expression: Callable[[Any, Instance], Any]
     value: Callable[[Split], float] | None = None
     granule: Callable[[Instance], float] | None = None
+    each: Callable[[Splits], Listed] | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or self.name != self.name.strip():
@@ -45,7 +48,7 @@ class Objective:
         if not callable(self.expression):
             raise InputError(what, f"expression is {self.expression!r:.60}; expected a function (m, instance) that gives a linear "
                                    "expression")
-        for part, argument in (("value", "split"), ("granule", "instance")):
+        for part, argument in (("value", "split"), ("granule", "instance"), ("each", "splits")):
             if not (getattr(self, part) is None or callable(getattr(self, part))):
                 raise InputError(what, f"{part} is {getattr(self, part)!r:.60}; expected a function ({argument}), or None")
 

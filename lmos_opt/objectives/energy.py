@@ -13,6 +13,8 @@ from lmos_opt.device import Power
 from lmos_opt.errors import InputError
 from lmos_opt.formulation import stages
 from lmos_opt.instance import Instance
+from lmos_opt.listing.splits import Listed, Splits
+from lmos_opt.listing.sums import total
 from lmos_opt.objectives import Objective
 from lmos_opt.split import Split
 
@@ -40,4 +42,11 @@ def _value(split: Split) -> float:
     return fsum([power.compute_w * times.t_edge_s, power.transmit_w * first.t_bytes_s, *(power.idle_w * t for t in waits)])
 
 
-OBJECTIVE = Objective("energy", "J", "min", _expression, _value)
+def _each(splits: Splits) -> Listed:
+    power, n = _power(splits.instance), len(splits.instance.places)
+    waits = total([*(splits.place_time(p) for p in range(2, n + 1)), splits.exchange_time(1), splits.back_time(1),
+                   *(splits.hop_time(h) for h in range(2, n))])  # fmt: skip
+    return splits.listed(power.compute_w * splits.place_time(1) + power.transmit_w * splits.bytes_time(1) + power.idle_w * waits)
+
+
+OBJECTIVE = Objective("energy", "J", "min", _expression, _value, each=_each)

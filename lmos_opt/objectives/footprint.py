@@ -29,7 +29,8 @@ def _later(m: Any, instance: Instance, p: int) -> Any:
     return needed
 
 
-OBJECTIVE = Objective("footprint", "B", "min", _first, lambda split: split.memory_bytes, memory_granule)
+OBJECTIVE = Objective("footprint", "B", "min", _first, lambda split: split.memory_bytes, memory_granule,
+                      lambda splits: splits.memory(1))  # fmt: skip
 
 
 def objective(argument: str) -> Objective:
@@ -40,4 +41,5 @@ def objective(argument: str) -> Objective:
         p = n.of(instance.name, instance.places)
         return _first(m, instance) if p == 1 else _later(m, instance, p)
 
-    return Objective(f"footprint:{n.number}", "B", "min", expression, lambda split: split.memory_at(n.number), memory_granule)
+    return Objective(f"footprint:{n.number}", "B", "min", expression, lambda split: split.memory_at(n.number), memory_granule,
+                     lambda splits: splits.memory(n.of(splits.instance.name, splits.instance.places)))  # fmt: skip

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from lmos_opt.formulation.stages import stages
+from lmos_opt.listing.sums import total
 from lmos_opt.objectives import Objective
 
-OBJECTIVE = Objective("latency", "s", "min", lambda m, inst: sum(stages(m, inst)), lambda split: split.times.latency_s)
+OBJECTIVE = Objective("latency", "s", "min", lambda m, inst: sum(stages(m, inst)), lambda split: split.times.latency_s,
+                      each=lambda splits: splits.listed(total(splits.stages)))  # fmt: skip

@@ -10,10 +10,12 @@ from __future__ import annotations
 from math import fsum
 from typing import Any
 
+import numpy as np
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import derive
 from lmos_opt.instance import Instance
+from lmos_opt.listing.splits import EPSILON, Listed, Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.split import Split
 
@@ -31,8 +33,7 @@ def _expression(m: Any, instance: Instance) -> Any:
     m.moved = pyo.Var(places, list(port_s), bounds=(0, 1))
     derive(m, [m.moved[p, u] for p in places for u in port_s],
            lambda upto: [u in moved for moved in _moved(instance, upto) for u in port_s])
-    most = sum(max(layer.t_s) for layer in instance.layers) + sum(port_s.values()) + 1e-6
-    m.heaviest = pyo.Var(bounds=(0, most))
+    m.heaviest = pyo.Var(bounds=(0, _most(instance, port_s)))
     m.moving, m.loads = pyo.ConstraintList(), pyo.ConstraintList()
     for p in places:
         for u in port_s:
@@ -42,6 +43,11 @@ def _expression(m: Any, instance: Instance) -> Any:
         layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
         m.loads.add(m.heaviest >= layers + sum(seconds * m.moved[p, u] for u, seconds in port_s.items()))
     return m.heaviest
+
+
+def _most(instance: Instance, port_s: dict[str, float]) -> float:
+    """No load is larger: every layer at its slowest place, and every tensor."""
+    return sum(max(layer.t_s) for layer in instance.layers) + sum(port_s.values()) + 1e-6
 
 
 def _moves(m: Any, p: int, u: str, v: str, last: int) -> list[Any]:
@@ -69,4 +75,13 @@ def _value(split: Split) -> float:
                for p, layers in enumerate(split.places))
 
 
-OBJECTIVE = Objective("load", "s", "min", _expression, _value)
+def _each(splits: Splits) -> Listed:
+    instance, port_s, loads = splits.instance, _port_s(splits.instance), []
+    for p in range(1, len(instance.places) + 1):
+        layers = splits.listed(splits.layers_time(p))
+        moved = sum((seconds * splits.moves(p, u) for u, seconds in port_s.items()), start=np.zeros(len(splits)))
+        loads.append(Listed(layers.values + moved, layers.off + 4 * len(port_s) * EPSILON * sum(port_s.values()), 0.0))
+    return Listed(np.max([one.values for one in loads], axis=0), max(one.off for one in loads), _most(instance, port_s))
+
+
+OBJECTIVE = Objective("load", "s", "min", _expression, _value, each=_each)

@@ -4,4 +4,5 @@ from __future__ import annotations
 
 from lmos_opt.objectives import Objective, memory_granule
 
-OBJECTIVE = Objective("memory", "B", "max", lambda m, inst: m.memory, lambda split: split.memory_bytes, memory_granule)
+OBJECTIVE = Objective("memory", "B", "max", lambda m, inst: m.memory, lambda split: split.memory_bytes, memory_granule,
+                      lambda splits: splits.memory(1))  # fmt: skip

@@ -7,6 +7,7 @@ from math import gcd
 from typing import Any
 
 from lmos_opt.instance import Instance
+from lmos_opt.listing.sums import total
 from lmos_opt.objectives import Objective, numbered
 
 
@@ -19,11 +20,13 @@ def _granule(instance: Instance) -> float:
 
 
 OBJECTIVE = Objective("tx_bytes", "B", "min", lambda m, inst: _expression(m, inst, range(1, len(inst.places))),
-                      lambda split: sum(hop.n_bytes for hop in split.times.hops), _granule)  # fmt: skip
+                      lambda split: sum(hop.n_bytes for hop in split.times.hops), _granule,
+                      lambda splits: splits.listed(total([splits.sent_bytes(h + 1) for h in range(len(splits.instance.hops))])))
 
 
 def objective(argument: str) -> Objective:
     """The objective of the hop with that number; InputError where it is none."""
     n = numbered("tx_bytes", argument)
     return Objective(f"tx_bytes:{n.number}", "B", "min", lambda m, inst: _expression(m, inst, [n.of(inst.name, inst.hops)]),
-                     lambda split: split.times.hops[n.number - 1].n_bytes, _granule)  # fmt: skip
+                     lambda split: split.times.hops[n.number - 1].n_bytes, _granule,
+                     lambda splits: splits.listed(splits.sent_bytes(n.of(splits.instance.name, splits.instance.hops))))  # fmt: skip

@@ -131,6 +131,14 @@ class Milp:
         return ((activity >= self.row_lower - slack) & (activity <= self.row_upper + slack),
                 (x >= self.lower - near) & (x <= self.upper + near))
 
+    @cached_property
+    def loosest(self) -> Array:
+        """By how much each row may be missed, whatever it adds up, and still count as satisfied."""
+        row, column, value = self.entries
+        most = np.maximum(np.abs(self.lower), np.abs(self.upper))[column]
+        share, least, at_most = self._row_slacks
+        return np.fmin(np.maximum(least, share * np.bincount(row, np.abs(value) * most, len(self.rows))), at_most)
+
     def spread(self, form: LinearForm) -> float:
         """How far the form can move at most, over finite bounds; a variable without them counts as one unit."""
         width = self.upper[form.columns] - self.lower[form.columns]

@@ -8,7 +8,8 @@ import numpy as np
 
 from lmos_opt import solvers
 from lmos_opt.algorithms.balanced_box import ALGORITHM
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.subproblems import Candidate
 from tests.lmos_opt.algorithms.arrays import binaries, form
 
 LINE = [(float(n), float(-n)) for n in range(8)]

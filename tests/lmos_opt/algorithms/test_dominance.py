@@ -7,7 +7,8 @@ import pytest
 
 from lmos_opt import solvers
 from lmos_opt.algorithms.dominance import non_dominated
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.subproblems import Candidate
 from tests.lmos_opt.algorithms.arrays import binaries, form
 
 PROBLEM = FrontProblem(binaries(2), [form(1, 2), form(3, 1)], solvers.get("highs"))

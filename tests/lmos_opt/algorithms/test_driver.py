@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lmos_opt import InputError, solvers
-from lmos_opt.algorithms.driver import Candidate, FrontProblem, at_most, below
+from lmos_opt.algorithms.driver import FrontProblem, at_most, below
 from lmos_opt.algorithms.errors import SubproblemError
+from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.solvers import Outcome, Status
 from tests.lmos_opt.algorithms.arrays import binaries, form
 

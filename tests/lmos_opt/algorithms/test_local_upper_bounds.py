@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lmos_opt import solvers
-from lmos_opt.algorithms.driver import Candidate, FrontProblem
+from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.local_upper_bounds import ALGORITHM, split_zones
+from lmos_opt.algorithms.subproblems import Candidate
 from tests.lmos_opt.algorithms.arrays import binaries, form
 
 

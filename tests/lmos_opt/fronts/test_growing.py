@@ -15,6 +15,8 @@ from lmos_opt.data import data_dir
 from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 
 PUBLISHED = sorted((data_dir() / "published").glob("*.json"))
+SEARCHES = [name for name in algorithms.names(2) if name != "enumeration"]
+"""Algorithms for any program; an enumeration is one of splits."""
 QUICK = {"moa_issue58_mixed", "moa_kp10_p2", "moa_kp10_p3", "moa_kp17_p2", "symphony114_2kp9"}
 
 
@@ -40,7 +42,7 @@ def _published(path):
     return m, objectives, sorted(map(tuple, data["front"]))
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names(2))
+@pytest.mark.parametrize("algorithm", SEARCHES)
 @pytest.mark.parametrize("path", [p for p in PUBLISHED if p.stem in QUICK], ids=lambda p: p.stem)
 def test_published_fronts(path, algorithm):
     model, objectives, expected = _published(path)
@@ -54,7 +56,7 @@ def test_published_fronts(path, algorithm):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("algorithm", algorithms.names(2))
+@pytest.mark.parametrize("algorithm", SEARCHES)
 def test_published_front_of_fifty_items(algorithm):
     model, objectives, expected = _published(next(p for p in PUBLISHED if p.stem not in QUICK))
     front = trace_front(model, objectives, algorithm=algorithm)
@@ -89,7 +91,7 @@ def _non_dominated(points, k):
 
 
 @pytest.mark.parametrize("real", [False, True])
-@pytest.mark.parametrize(("p", "algorithm"), [*((2, name) for name in algorithms.names(2)), (3, None)])
+@pytest.mark.parametrize(("p", "algorithm"), [*((2, name) for name in SEARCHES), (3, None)])
 @pytest.mark.parametrize("seed", range(5))
 def test_mixed_senses_offsets_negative_and_real_values(seed, p, algorithm, real):
     model, points = _knapsack(seed, real)
@@ -214,7 +216,7 @@ class _Failing(highs.Highs):
         return _Relaxation(super().relax(*arguments), self)
 
 
-@pytest.mark.parametrize("algorithm", algorithms.names(2))
+@pytest.mark.parametrize("algorithm", SEARCHES)
 @pytest.mark.parametrize("status", [Status.FAILED, Status.TIME_LIMIT, Status.INFEASIBLE])
 @pytest.mark.parametrize("real", [False, True])
 def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(status, real, algorithm):

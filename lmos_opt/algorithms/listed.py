@@ -1,0 +1,64 @@
+"""Problems that are solved by looking at everything there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Protocol
+
+from lmos_opt.algorithms.errors import SubproblemError
+from lmos_opt.algorithms.recording import Recorder
+from lmos_opt.algorithms.subproblems import Candidate
+from lmos_opt.programs.milp import Array
+from lmos_opt.solvers import Solver, Status
+
+
+class Listing(Protocol):
+    """All solutions of a problem, few enough to be looked at."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
+        """All that may be non-dominated, with their exact costs; `check_time` is called now and then and may raise to end it."""
+        ...
+
+
+@dataclass
+class ListedProblem:
+    """A problem that is a listing and nothing else: it has no integer program. `resolution` has an entry a cost: by how much two
+    must differ to be different. After `time_limit_s` it raises SubproblemError."""
+
+    listing: Listing
+    resolution: Array
+    solver: Solver
+    time_limit_s: float | None = None
+    known: Sequence[Candidate] = ()
+    solves: int = 0
+    recorder: Recorder = field(default_factory=Recorder)
+    doubt: str | None = None
+    bound: float | None = None
+    incumbent: Candidate | None = None
+
+    def __post_init__(self) -> None:
+        self._start = perf_counter()
+
+    @property
+    def p(self) -> int:
+        """The number of objectives."""
+        return len(self.resolution)
+
+    def check_time(self) -> None:
+        """Raise SubproblemError after the time limit."""
+        check_time(self._start, self.time_limit_s)
+
+    def check_trade_off(self, candidate: Candidate) -> None:
+        """Nothing: it has no continuous variables."""
+
+
+def check_time(start: float, limit_s: float | None) -> None:
+    """Raise SubproblemError where more time than the limit is over since the start."""
+    if limit_s is not None and perf_counter() - start > limit_s:
+        raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {limit_s:g} s is reached")

@@ -1,0 +1,201 @@
+"""Problems of splits that are solved by looking at all: of shipped objectives without a model, of a user's own beside one."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.algorithms.scaling import RESOLUTION, SPREAD
+from lmos_opt.algorithms.subproblems import Candidate
+from lmos_opt.errors import InputError
+from lmos_opt.listing.dominance import apart, may_be_best
+from lmos_opt.listing.splits import EPSILON, Listed, Splits
+from lmos_opt.objectives import Objective
+from lmos_opt.programs.milp import Array, LinearForm, Milp
+from lmos_opt.split import Split
+
+MOST_ONE_BY_ONE = 20_000
+"""More splits than these are not evaluated one after another, as what is not known in arrays has to be: it would take minutes."""
+
+MANY = 500
+"""Splits that are evaluated one after another in no time, whether they are equal or not."""
+
+Costs = Callable[[int], Candidate | None]
+"""The k-th split with its exact costs; None where it breaks a constraint."""
+
+
+@dataclass(eq=False)
+class ListedSplits:
+    """The splits whose `rough` costs, one an objective (every sense turned to min), are to be compared. `admitted` are those that
+    may satisfy all constraints, `exact` says what each really is, and `resolution` by how much different costs differ at least.
+
+    Of a network with equal parts thousands may be on the front by the same values. Where there are MANY, one of those is evaluated
+    that the arrays do not tell apart, if they tell more than the resolution does.
+    """
+
+    rough: Sequence[Listed]
+    admitted: NDArray[np.bool_]
+    exact: Costs
+    resolution: Array
+
+    def __post_init__(self) -> None:
+        self._off = np.array([one.off for one in self.rough])
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.admitted)
+
+    def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
+        """All that may be non-dominated. What a split had left out that turns out to break a constraint is looked at then."""
+        left, known = np.flatnonzero(self.admitted), dict[int, Candidate]()
+        while len(left):
+            costs = np.array([one.values[left] for one in self.rough], dtype=float)
+            best = may_be_best(costs, self._off, check_time)
+            if len(best) > MANY and np.all(4 * self._off <= self.resolution):
+                best = best[apart(costs[:, best], 2 * self._off)]
+            best = left[best]
+            broken = []
+            for k in best.tolist():
+                if k not in known:
+                    check_time()
+                    found = self.exact(k)
+                    if found is None:
+                        broken.append(k)
+                    else:
+                        known[k] = found
+            if not broken:
+                yield from (known[k] for k in best.tolist())
+                return
+            left = np.setdiff1d(left, broken)
+
+
+def _admitted(splits: Splits, proper_split: bool) -> NDArray[np.bool_]:
+    """Which splits keep all memory limits, and are proper ones where that is asked for."""
+    found = np.ones(len(splits), dtype=bool)
+    for p, place in enumerate(splits.instance.places, 1):
+        if place.memory_limit_bytes is not None:
+            found &= splits.memory(p).values <= place.memory_limit_bytes
+    if proper_split:
+        found &= splits.offloads(1) & splits.uses(1)
+    return found
+
+
+def _in_arrays(objective: Objective, splits: Splits) -> Listed:
+    """A shipped objective's cost of all splits."""
+    assert objective.each is not None
+    return _turned(objective, objective.each(splits))
+
+
+def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
+    """By how much two values of the objective differ at least: as in a search, so that both find the same points."""
+    granule = None if objective.granule is None else objective.granule(splits.instance)
+    return RESOLUTION * one.spread / SPREAD if granule is None else granule / 4
+
+
+def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool) -> ListedSplits:
+    """The problem of shipped objectives: a candidate's only number is its split's."""
+    rough = [_in_arrays(o, splits) for o in chosen]
+
+    def exact(k: int) -> Candidate:
+        split = splits.split(k)
+        costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in chosen)
+        return Candidate(np.array([float(k)]), costs)
+
+    differ = np.array([_resolution(o, one, splits) for o, one in zip(chosen, rough, strict=True)])
+    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ)
+
+
+def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,
+                 proper_split: bool) -> ListedSplits:  # fmt: skip
+    """The problem with a user's own objectives or constraints, linear forms over columns that follow from where layers run."""
+    splits = columns.splits
+    rough = [_turned(o, o.each(splits) if o.each is not None else columns.listed(form))
+             for o, form in zip(chosen, forms, strict=True)]
+    return ListedSplits(rough, _admitted(splits, proper_split) & columns.satisfying(), exact, resolution)
+
+
+def _value(objective: Objective, split: Split) -> float:
+    assert objective.value is not None  # it is a shipped one
+    return objective.value(split)
+
+
+def _turned(objective: Objective, one: Listed) -> Listed:
+    """As a cost to minimise."""
+    return one if objective.sense == "min" else Listed(-one.values, one.off, one.spread)
+
+
+@dataclass(eq=False)
+class Columns:
+    """A model's columns in all splits."""
+
+    model: Any
+    milp: Milp
+    by_id: dict[int, int]
+    splits: Splits
+    _known: dict[int, Array] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        m, splits = self.model, self.splits
+        instance = splits.instance
+        self._arrays: dict[int, Callable[[], NDArray[np.bool_]]] = {}
+        for h in range(1, len(instance.hops) + 1):
+            self._add(m.offload[h], splits.offloads, h)
+            for v in instance.names:
+                self._add(m.upto[h, v], splits.runs_before, h, v)
+            for u in instance.tensors:
+                self._add(m.sent[h, u], splits.crosses, h, u)
+
+    def listed(self, form: LinearForm) -> Listed:
+        """A form's value of all splits."""
+        values, size = np.full(len(self.splits), form.constant), abs(form.constant)
+        for column, coefficient in zip(form.columns.tolist(), form.coefficients.tolist(), strict=True):
+            x = self._column(column)
+            values += coefficient * x
+            size += abs(coefficient) * float(np.abs(x).max(initial=0.0))
+        return Listed(values, EPSILON * (len(form.columns) + 8) * size, self.milp.spread(form))
+
+    def satisfying(self) -> NDArray[np.bool_]:
+        """Which splits may satisfy all rows that the formulation did not make."""
+        found = np.ones(len(self.splits), dtype=bool)
+        for row, low, high, name, slack in zip(self.milp.rows, self.milp.row_lower, self.milp.row_upper, self.milp.row_names,
+                                               self.milp.loosest, strict=True):  # fmt: skip
+            component = re.split(r"[.\[]", name, maxsplit=1)[0]
+            if component == "user" or component not in self.model.formulated:
+                one = self.listed(row)
+                found &= (one.values >= low - slack - one.off) & (one.values <= high + slack + one.off)
+        return found
+
+    def _add(self, variable: Any, array: Callable[..., NDArray[np.bool_]], *which: object) -> None:
+        self._arrays[self.by_id[id(variable)]] = lambda: array(*which)
+
+    def _column(self, column: int) -> Array:
+        """A column's value in all splits."""
+        if column in self._arrays:
+            return self._arrays[column]().astype(float)
+        if column not in self._known:
+            self._derive(column)
+        return self._known[column]
+
+    def _derive(self, column: int) -> None:
+        """The columns of the block that one belongs to, split by split."""
+        for block in self.model.derived:
+            of_block = [self.by_id[id(variable)] for variable in block.variables]
+            if column in of_block:
+                check_few(self.splits, f"variable {self.milp.variables[column]}")
+                values = np.array([block.values(self.splits.shape.upto(k)) for k in range(len(self.splits))], dtype=float)
+                self._known |= dict(zip(of_block, values.T, strict=True))
+                return
+        raise InputError("algorithm", f"enumeration looks at where layers run, and variable {self.milp.variables[column]} does not "
+                                      "follow from that")  # fmt: skip
+
+
+def check_few(splits: Splits, what: str) -> None:
+    """InputError where what is evaluated split by split would take minutes."""
+    if len(splits) > MOST_ONE_BY_ONE:
+        raise InputError("algorithm", f"enumeration evaluates {what} split by split, and {splits.instance.name} has {len(splits)} "
+                                      f"of them; expected {MOST_ONE_BY_ONE} at most")  # fmt: skip

@@ -1,0 +1,133 @@
+"""`Shape`: which splits an instance has. That follows from its graph alone: numbers can be exchanged without listing them again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.errors import InputError
+from lmos_opt.instance import Instance
+from lmos_opt.listing.layers import Layers
+from lmos_opt.placement.down_sets import WORD, Words, down_sets, n_words, words
+
+Flags = NDArray[np.bool_]
+Indices = NDArray[np.int64]
+MOST_SPLITS = 1_000_000
+"""More splits than these are not listed: they would take minutes, and gigabytes."""
+
+Graph = tuple[object, ...]
+"""What of an instance decides which splits there are; equal where they are the same."""
+
+
+def graph_of(instance: Instance) -> Graph:
+    """The instance's names, arcs, groups and number of places."""
+    return instance.tensors, instance.arcs, instance.groups, len(instance.places)
+
+
+@dataclass(frozen=True, eq=False)
+class Shape:
+    """All splits of a graph: `sets` are the sets of layers that may run before a hop, as bits in the layers' order, of shape
+    (words, sets); `chosen` has for each hop the position there of each split's set, of shape (splits,).
+
+    Sets are ordered by their last layer: those of the first layers alone come first.
+    """
+
+    graph: Graph
+    names: tuple[str, ...]
+    sets: Words
+    chosen: tuple[Indices, ...]
+
+    @classmethod
+    def of(cls, instance: Instance) -> Shape:
+        """The splits of an instance. InputError where they are more than MOST_SPLITS."""
+        most = MOST_SPLITS
+        layers = Layers(instance)
+        found = down_sets(layers.blocks.needs, most)
+        if found is None:
+            raise _too_many(instance, most)
+        if instance.groups:
+            found = _spread(found, layers, instance.names)
+        chosen: tuple[Indices, ...] = (np.arange(found.shape[1]),)
+        for _ in instance.hops[1:]:
+            further = _continued(found, chosen, most)
+            if further is None:
+                raise _too_many(instance, most)
+            chosen = further
+        return cls(graph_of(instance), instance.names, found, chosen)
+
+    def __len__(self) -> int:
+        """How many splits there are."""
+        return len(self.chosen[0])
+
+    @cached_property
+    def position(self) -> dict[str, int]:
+        """Where each layer stands in the order."""
+        return {name: k for k, name in enumerate(self.names)}
+
+    def bits(self, names: object) -> Words:
+        """Some layers as bits, of shape (words,); other names are left out."""
+        assert isinstance(names, tuple | list | set | frozenset)
+        return words([sum(1 << self.position[name] for name in names if name in self.position)], len(self.names))[:, 0]
+
+    def upto(self, split: int) -> tuple[frozenset[str], ...]:
+        """For each hop the layers that run before it, of one split."""
+        return tuple(self._named(self.sets[:, chosen[split]]) for chosen in self.chosen)
+
+    def _named(self, found: Words) -> frozenset[str]:
+        bits = np.unpackbits(np.ascontiguousarray(found).view(np.uint8), bitorder="little")
+        return frozenset(self.names[k] for k in np.flatnonzero(bits).tolist())
+
+
+def holds(sets: Words, k: int) -> Flags:
+    """Which of the sets hold layer k."""
+    found: Flags = (sets[k // WORD] >> np.uint64(k % WORD) & np.uint64(1)).astype(bool)
+    return found
+
+
+def holds_all(sets: Words, asked: Words) -> Flags:
+    """Which of the sets hold all that is asked, of shape (words,)."""
+    found = np.ones(sets.shape[1], dtype=bool)
+    for word in np.flatnonzero(asked).tolist():
+        found &= (sets[word] & asked[word]) == asked[word]
+    return found
+
+
+def holds_any(sets: Words, asked: Words) -> Flags:
+    """Which of the sets hold any of what is asked."""
+    found = np.zeros(sets.shape[1], dtype=bool)
+    for word in np.flatnonzero(asked).tolist():
+        found |= (sets[word] & asked[word]) != 0
+    return found
+
+
+def _too_many(instance: Instance, most: int) -> InputError:
+    return InputError("algorithm", f"enumeration looks at every split, and {instance.name} has more than {most}; "
+                                   "leave it out, or name another algorithm")
+
+
+def _spread(found: Words, layers: Layers, names: tuple[str, ...]) -> Words:
+    """Sets of blocks as sets of layers."""
+    spread = np.zeros((n_words(len(names)), found.shape[1]), dtype=np.uint64)
+    for block, members in enumerate(layers.names):
+        has = holds(found, block).astype(np.uint64)
+        for k in (names.index(name) for name in members):
+            spread[k // WORD] |= has << np.uint64(k % WORD)
+    return spread
+
+
+def _continued(sets: Words, chosen: tuple[Indices, ...], most: int) -> tuple[Indices, ...] | None:
+    """For each split so far every set that holds its last one; None where they become more than `most`."""
+    wider: dict[int, Indices] = {}
+    total, found = 0, []
+    for k in chosen[-1].tolist():
+        if k not in wider:
+            wider[k] = np.flatnonzero(holds_all(sets, sets[:, k]))
+        total += len(wider[k])
+        if total > most:
+            return None
+        found.append(wider[k])
+    sizes = [len(one) for one in found]
+    return (*(np.repeat(one, sizes) for one in chosen), np.concatenate(found))

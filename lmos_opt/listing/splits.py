@@ -1,0 +1,192 @@
+"""`Splits`: all splits of an instance, and what each of them takes, in arrays with an entry a split.
+
+Values are sums of doubles, and so a little off; each comes with what it may be off by. Sizes in bytes are exact. They say which
+splits may be on a front: the values of those are then computed from where their layers run, as everywhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.instance import Instance
+from lmos_opt.listing.place_memory import most_alive, stays_at, summed
+from lmos_opt.listing.shapes import Flags, Shape, graph_of, holds, holds_all, holds_any
+from lmos_opt.listing.sums import Array, Sum, Term, total
+from lmos_opt.split import Split
+
+T = TypeVar("T")
+EPSILON = float(np.finfo(float).eps)
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """A quantity of all splits: `values`, by how much each may be `off`, and how far the model's form of it can move (`spread`)."""
+
+    values: NDArray[np.floating[Any]] | NDArray[np.int64]
+    off: float
+    spread: float
+
+
+@dataclass(eq=False)
+class Splits:
+    """The splits of `shape` with the numbers of `instance`. What was added up once is kept for instances with the same numbers."""
+
+    instance: Instance
+    memory_model: MemoryModel
+    shape: Shape
+    _kept: dict[Hashable, tuple[Hashable, Any]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
+        """All splits of an instance. InputError where they are too many."""
+        return cls(instance, memory_model, Shape.of(instance))
+
+    def of_another(self, instance: Instance) -> Splits:
+        """Those of an instance with other numbers; listed again only where its graph is another one."""
+        if instance is not self.instance and graph_of(instance) != self.shape.graph:
+            return Splits.of(instance, self.memory_model)
+        return Splits(instance, self.memory_model, self.shape, self._kept)
+
+    def __len__(self) -> int:
+        """How many they are."""
+        return len(self.shape)
+
+    def split(self, k: int) -> Split:
+        """The k-th of them."""
+        return Split.of(self.instance, self.shape.upto(k), self.memory_model)
+
+    def listed(self, one: Sum) -> Listed:
+        """A linear quantity of all splits."""
+        values = np.full(len(self), one.constant)
+        for term in one.terms:
+            values += term.factor * self._term(term)
+        entries = sum(len(term.weights) for term in one.terms)
+        return Listed(values, EPSILON * (entries + 8) * one.size, one.spread)
+
+    def largest(self, parts: Sequence[Sum], spread: float) -> Listed:
+        """The largest of several quantities, of each split."""
+        found = [self.listed(part) for part in parts]
+        return Listed(np.max([one.values for one in found], axis=0), max(one.off for one in found), spread)
+
+    def memory(self, p: int) -> Listed:
+        """The bytes that place p needs under the memory model."""
+        layers, instance = self.instance.layers, self.instance
+        key = tuple((one.weight_bytes, one.output_bytes, one.returned) for one in layers), tuple(instance.inputs.values())
+
+        needed = summed if self.memory_model == "sum" else most_alive
+        found = self._remembered(("memory", self.memory_model, p), key, lambda: needed(instance, self.shape, p))
+        return Listed(found, 0.0, 0.0)
+
+    def layers_time(self, p: int) -> Sum:
+        """The time of place p's layers (s)."""
+        times = np.array([layer.t_s[p - 1] for layer in self.instance.layers])
+        all_of_them = Sum((), float(times.sum()))
+        upto = Sum((Term("upto", p, times),)) if p < len(self.instance.places) else all_of_them
+        return upto if p == 1 else upto + Sum((Term("upto", p - 1, times, -1.0),))
+
+    def place_time(self, p: int) -> Sum:
+        """The time of place p (s); at the first also of encoding what crosses, at the last of decoding it."""
+        instance = self.instance
+        if instance.coding is None or p not in (1, len(instance.places)):
+            return self.layers_time(p)
+        coded = instance.encode_s if p == 1 else instance.decode_s
+        return self.layers_time(p) + Sum((Term("sent", 1, self._of_tensors(coded)),))
+
+    def sent_bytes(self, h: int) -> Sum:
+        """The bytes that cross hop h."""
+        return Sum((Term("sent", h, self._of_tensors(self.instance.sent_bytes)),))
+
+    def bytes_time(self, h: int) -> Sum:
+        """What these take (s)."""
+        return 1 / self.instance.hops[h - 1].bandwidth_bytes_per_s * self.sent_bytes(h)
+
+    def exchange_time(self, h: int) -> Sum:
+        """The fixed cost of hop h's exchange (s)."""
+        return Sum((Term("offload", h, np.ones(1), self.instance.hops[h - 1].rtt_s),))
+
+    def back_time(self, h: int) -> Sum:
+        """The way back over hop h of the result's part that is made beyond it (s)."""
+        rate = self.instance.hops[h - 1].back_bytes_per_s
+        if rate is None:
+            return Sum()
+        returned = np.array([float(layer.output_bytes if layer.returned else 0) for layer in self.instance.layers])
+        return Sum((Term("upto", h, returned, -1 / rate),), float(returned.sum()) / rate)
+
+    def hop_time(self, h: int) -> Sum:
+        """All that hop h takes (s)."""
+        return total([self.bytes_time(h), self.exchange_time(h), self.back_time(h)])
+
+    @property
+    def stages(self) -> list[Sum]:
+        """All stages' times (s) in the data's order: place 1, hop 1, place 2, and so on."""
+        found = [self.place_time(1)]
+        for h in range(1, len(self.instance.places)):
+            found += [self.hop_time(h), self.place_time(h + 1)]
+        return found
+
+    def _of_tensors(self, share: Callable[[str], float]) -> Array:
+        """A number for each tensor that any layer reads; no other crosses."""
+        readers = self.instance.consumers
+        return np.array([share(name) if readers[name] else 0.0 for name in self.instance.tensors], dtype=float)
+
+    def runs_before(self, h: int, name: str) -> Flags:
+        """Which splits run a layer before hop h."""
+        return holds(self.shape.sets, self.shape.position[name])[self.shape.chosen[h - 1]]
+
+    def crosses(self, h: int, name: str) -> Flags:
+        """In which splits an input or a layer's output crosses hop h."""
+        return self._crosses(name)[self.shape.chosen[h - 1]]
+
+    def moves(self, p: int, name: str) -> Flags:
+        """In which splits place p makes a layer's output that is read elsewhere, or reads it where it was made elsewhere."""
+        stays, k, readers = stays_at(self.instance, self.shape, p), self.shape.position[name], self.instance.consumers[name]
+        bits = self.shape.bits(readers)
+        sends = holds(stays.here, k) & ~holds_all(stays.upto, bits)
+        found: Flags = sends | (holds(stays.before, k) & holds_any(stays.here, bits))
+        return found
+
+    def offloads(self, h: int) -> Flags:
+        """Which splits run anything beyond hop h."""
+        return ~holds_all(self.shape.sets, self.shape.bits(self.shape.names))[self.shape.chosen[h - 1]]
+
+    def uses(self, h: int) -> Flags:
+        """Which splits run anything before hop h."""
+        return holds_any(self.shape.sets, self.shape.bits(self.shape.names))[self.shape.chosen[h - 1]]
+
+    def _crosses(self, name: str) -> Flags:
+        """Which sets a tensor crosses from."""
+        sets, readers = self.shape.sets, self.instance.consumers[name]
+        found = ~holds_all(sets, self.shape.bits(readers))
+        return found if name in self.instance.inputs else found & holds(sets, self.shape.position[name])
+
+    def _term(self, term: Term) -> Array:
+        """A term of all splits, but for its factor."""
+        def added() -> Array:
+            sets = self.shape.sets
+            found = np.zeros(sets.shape[1])
+            if term.kind == "offload":
+                found += term.weights[0] * ~holds_all(sets, self.shape.bits(self.shape.names))
+                return found
+            names = self.shape.names if term.kind == "upto" else self.instance.tensors
+            for k in np.flatnonzero(term.weights).tolist():
+                found += term.weights[k] * (holds(sets, k) if term.kind == "upto" else self._crosses(names[k]))
+            return found
+
+        of_sets: Array = self._remembered((term.kind, term.hop), term.weights.tobytes(), added)
+        if len(self.shape.chosen) == 1:
+            return of_sets
+        of_splits: Array = of_sets[self.shape.chosen[term.hop - 1]]
+        return of_splits
+
+    def _remembered(self, what: Hashable, key: Hashable, find: Callable[[], T]) -> T:
+        """What was found with these numbers the last time, or is found now."""
+        if what not in self._kept or self._kept[what][0] != key:
+            self._kept[what] = key, find()
+        found: T = self._kept[what][1]
+        return found
