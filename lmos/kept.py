@@ -22,7 +22,7 @@ from runner.machine import installed_versions
 VARIABLE = "LMOS_CACHE"
 """The environment variable that names the folder; empty, nothing is kept."""
 MOST_BYTES = 256 * 2**20
-_PACKAGES = ("lmos", "torch", "torchvision", "timm", "transformers", "safetensors", "numpy")
+_PACKAGES = ("lmos", "torch", "torchvision", "timm", "transformers", "safetensors", "numpy", "onnx", "onnxruntime")
 _OWN = ("lmos", "lmos_opt", "measurement", "runner")
 _READ_BYTES = 64 * 2**20
 """Larger files are known by their size and times, smaller ones by what they hold."""
@@ -50,7 +50,7 @@ def versions() -> dict[str, Any]:
 
 def runs_code(network: str) -> bool:
     """Whether the network comes from code that has no version: none of the sources'."""
-    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf")
+    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf", "onnx")
 
 
 def unchanged(files: object) -> bool:

@@ -35,7 +35,7 @@ class Asked:
 
 
 def is_network(text: str) -> bool:
-    """Whether a source is `timm:NAME`, `hf:DIRECTORY`, `package.module:callable` or `torchvision:NAME`, and no file."""
+    """Whether a source is a network by name: `timm:NAME`, `package.module:callable` and the like, and no file."""
     return _NETWORK.fullmatch(text) is not None and not text.endswith(".json") and not _is_file(text)
 
 
@@ -109,6 +109,8 @@ def _ingredients(asked: Asked) -> dict[str, Any]:
     place, _, name = asked.network.partition(":")
     if place == "hf":
         found["folder"] = {path.name: signature(path) for path in _files(Path(name))}
+    if place == "onnx":
+        found["file"] = signature(Path(name))
     if asked.weights is not None:
         found["weights_file"] = signature(Path(asked.weights.removeprefix("file:")))
     if runs_code(asked.network):

@@ -29,10 +29,10 @@ Granularity = Literal["module", "paper"]
 class NetworkSource(Record):
     """How to build a network again, and the digest that proves it is the same one.
 
-    `builder` is `torchvision:NAME`, `timm:NAME`, `hf:DIRECTORY` or `package.module:callable`. `weights` is `seeded:N` (the
-    builder's own initialisation, drawn from a generator that gives the same bits everywhere), `bundled:NAME` (weights in this
-    package), `torchvision:NAME` (published weights), `hf:safetensors` (those in DIRECTORY), or `file:PATH` (a state dict in
-    safetensors or torch format). `digest` is SHA-256 over architecture and weights.
+    `builder` is `torchvision:NAME`, `timm:NAME`, `hf:DIRECTORY`, `onnx:FILE` or `package.module:callable`. `weights` is `seeded:N`
+    (the builder's own initialisation, drawn from a generator that gives the same bits everywhere), `bundled:NAME` (weights in this
+    package), `torchvision:NAME` (published weights), `hf:safetensors` (those in DIRECTORY), `onnx:initializers` (those in FILE), or
+    `file:PATH` (a state dict in safetensors or torch format). `digest` is SHA-256 over architecture and weights.
     The rest are the conventions that go with the network
     (`lmos_opt.preprocessing.Conventions`): how pictures become its input, what its classes are called, what its outputs are; None
     where nobody says. `opaque` names parts that stay whole, each as one layer, beside those that have to.

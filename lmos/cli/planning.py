@@ -49,7 +49,9 @@ _RULES = f"{', '.join(rules.names())} (as budget:SECONDS, slack:PERCENT)"
 
 
 def profile(
-    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model, timm:NAME, hf:DIRECTORY, or code.")],
+    network: Annotated[
+        str, typer.Argument(metavar="NETWORK", help="A torchvision model, timm:NAME, hf:DIRECTORY, onnx:FILE, or code.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")
     ] = None,

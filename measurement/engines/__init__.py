@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -76,6 +77,16 @@ class Engine(ABC):
         """Seconds of each of so many calls that compute on the device, apart from what the calls themselves cost the host where
         the engine can leave that out."""
 
+
+
+def seconds_of_calls(function: Callable[[], object], repeats: int) -> list[float]:
+    """Seconds of each of so many calls, by the clock of this machine."""
+    found = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        function()
+        found.append(time.perf_counter() - begin)
+    return found
 
 
 def worst_error(found: Any, wanted: Any) -> float:

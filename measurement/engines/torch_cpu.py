@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import fx
 
-from measurement.engines import Engine, Loaded
+from measurement.engines import Engine, Loaded, seconds_of_calls
 from measurement.processor import cpu_name
 
 
@@ -35,12 +35,7 @@ class TorchCpu(Engine):
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
         """By the clock."""
-        found = []
-        for _ in range(repeats):
-            begin = time.perf_counter()
-            function()
-            found.append(time.perf_counter() - begin)
-        return found
+        return seconds_of_calls(function, repeats)
 
 
 class _Timed(Loaded):

@@ -54,9 +54,10 @@ def is_open(builder: str) -> bool:
 def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn.Module:
     """The network in eval mode, on the CPU.
 
-    `builder` is `torchvision:NAME`, `timm:NAME`, `hf:DIRECTORY` or, with `allow_code`, `package.module:callable`: a callable
-    without arguments that returns an nn.Module (modules in the current directory count). `weights` is `seeded:N`, `bundled:NAME`,
-    `torchvision:NAME` (published weights, downloaded once by torchvision), `hf:safetensors` (those in DIRECTORY), or `file:PATH`.
+    `builder` is `torchvision:NAME`, `timm:NAME`, `hf:DIRECTORY`, `onnx:FILE` or, with `allow_code`, `package.module:callable`: a
+    callable without arguments that returns an nn.Module (modules in the current directory count). `weights` is `seeded:N`,
+    `bundled:NAME`, `torchvision:NAME` (published weights, downloaded once by torchvision), `hf:safetensors` (those in DIRECTORY),
+    `onnx:initializers` (those in FILE), or `file:PATH`.
     Raises InputError for names, code or weights that cannot be used, DownloadError without a network, MissingExtraError where a
     package is not installed.
     """

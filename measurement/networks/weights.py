@@ -13,7 +13,7 @@ from torch import nn
 from lmos_opt.data import data_dir
 from lmos_opt.errors import InputError, first_line
 
-OF_A_SOURCE = ("torchvision", "hf")
+OF_A_SOURCE = ("torchvision", "hf", "onnx")
 """Kinds of weights that only networks of one source have, which is called so."""
 KINDS = ("seeded", "bundled", "file", *OF_A_SOURCE)
 LARGEST_SEED = 2**63 - 1
@@ -26,8 +26,8 @@ def parse_weights(weights: str) -> tuple[str, str]:
     """The kind (one of KINDS) and what follows its colon; InputError for anything else."""
     kind, _, value = weights.partition(":")
     if kind not in KINDS or not value:
-        raise InputError(weights, "names no weights; expected seeded:N, bundled:NAME, torchvision:NAME, hf:safetensors "
-                                  "or file:PATH")  # fmt: skip
+        raise InputError(weights, "names no weights; expected seeded:N, bundled:NAME, torchvision:NAME, hf:safetensors, "
+                                  "onnx:initializers or file:PATH")  # fmt: skip
     return kind, value
 
 

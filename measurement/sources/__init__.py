@@ -108,8 +108,8 @@ def get(builder: str) -> tuple[Source, str]:
         place, name = OTHERS, builder
     source: Source = import_module(f"{__name__}.{place}").SOURCE
     if not colon or not re.fullmatch(source.pattern, name):
-        raise InputError(builder, "is no network; expected a torchvision model such as alexnet, timm:NAME, hf:DIRECTORY or "
-                                  "package.module:callable")  # fmt: skip
+        raise InputError(builder, "is no network; expected a torchvision model such as alexnet, timm:NAME, hf:DIRECTORY, "
+                                  "onnx:FILE or package.module:callable")  # fmt: skip
     return source, name
 
 

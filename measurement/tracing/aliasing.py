@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 
 from lmos_opt.profile import DTYPE_BYTES, TensorSpec, Work
+from measurement.onnx_files.operators import Operator
 from measurement.tracing.layer_work import macs
 from measurement.tracing.stored import plain
 from measurement.tracing.work import VIEW, kind_of, together
@@ -142,6 +143,15 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.work.append(Work(kind=kind, operations=1, macs=count or 0, bytes=moved))
         return result
 
+    def count(self, layer: Operator, args: Any, value: Any) -> None:
+        """What a layer did that torch cannot look into."""
+        op, like = layer.likeness()
+        count = macs(op, like, layer.program.outputs[0].shape)
+        if count is None:
+            self.unknown[op] = None
+        moved = _bytes((args, list(layer.weights().values()))) + _bytes(value)
+        self.macs, self.work = count or 0, [Work(kind=kind_of(op, like), operations=1, macs=count or 0, bytes=moved)]
+
 
 @dataclass(frozen=True)
 class _Region:
@@ -174,6 +184,8 @@ class _Watcher(fx.Interpreter):
                                 "them as input")  # fmt: skip
         with _WorkSeen() as seen:
             value = getattr(self, n.op)(n.target, args, kwargs)
+        if n.op == "call_module" and isinstance(layer := self.fetch_attr(str(n.target)), Operator):
+            seen.count(layer, args, value)
         present = {a: self._now.get(a, a) for a in read}
         self._rewire(n, present)
         changed = {self._storage(t) for tensors in read.values() for t in tensors if _version(t) != before[id(t)]}

@@ -35,7 +35,7 @@ from runner.wire.protocol.messages import MOST_DIMENSIONS
 LARGEST_INPUT_BYTES = 2**24
 """Strangers choose the input's size, and a network's activations are a multiple of it (VGG: 21 times)."""
 CACHED_NETWORKS = 2
-_NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:[A-Za-z0-9_]+|hf:safetensors)")
+_NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:[A-Za-z0-9_]+|hf:safetensors|onnx:initializers)")
 
 Built = TypeVar("Built")
 

@@ -1,0 +1,92 @@
+"""onnxruntime on the processor: a part becomes one ONNX model, whose operations it joins and reorders."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from typing import Any, ClassVar
+
+from torch import Tensor, fx
+
+from lmos_opt.errors import InputError, first_line
+from measurement.engines import Engine, Loaded, seconds_of_calls
+from measurement.onnx_files.joining import Joined, exported, joined
+from measurement.onnx_files.operators import run, session_of
+from measurement.processor import cpu_name
+
+
+class OnnxruntimeCpu(Engine):
+    """Computes with as many threads as torch has here; the last bits of its outputs differ from torch's."""
+
+    name: ClassVar[str] = "onnxruntime:cpu"
+
+    def check(self) -> None:
+        """InputError where the packages are missing."""
+        missing = [package for package in ("onnxruntime", "onnx", "onnxscript") if find_spec(package) is None]
+        if missing:
+            raise InputError(self.name, f"{missing[0]} is not installed: pip install 'lmos[export]'")
+
+    @property
+    def device(self) -> str:
+        """The processor's model."""
+        return cpu_name()
+
+    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+        """The part as a session, run once. A part that only passes on what it takes, or cuts numbers, stays as it is."""
+        try:
+            found = joined(part, example) or _of_torch(part, example)
+            loaded: Loaded = _AsItIs(part) if found is None else _InSession(part, found)
+            loaded(*example)
+        except Exception as error:
+            raise InputError(self.name, f"the network cannot be computed there: {first_line(error)}") from error
+        return loaded
+
+    def held_bytes(self) -> int | None:
+        """The processor's memory is the process's."""
+        return None
+
+    def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
+        """By the clock."""
+        return seconds_of_calls(function, repeats)
+
+
+class _InSession(Loaded):
+    """The part's arguments in, its nested result out, as the part itself would give it."""
+
+    def __init__(self, part: fx.GraphModule, found: Joined) -> None:
+        super().__init__()
+        self._placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
+        self._result = next(iter(reversed(part.graph.nodes))).args[0]
+        self._inputs, self._outputs = found.inputs, found.outputs
+        self._session = session_of(found.model)
+        self._order = {name: k for k, name in enumerate(one.name for one in self._session.get_outputs())}
+
+    def forward(self, *args: Any) -> Any:
+        given = dict(zip(self._placeholders, args, strict=True))
+        begin = time.perf_counter()
+        found = run(self._session, {name: given[node] for node, name in self._inputs.items()})
+        self.compute_s = time.perf_counter() - begin
+        given.update({node: found[self._order[name]] for node, name in self._outputs.items()})
+        return fx.node.map_arg(self._result, given.__getitem__)
+
+
+class _AsItIs(Loaded):
+    def __init__(self, part: fx.GraphModule) -> None:
+        super().__init__()
+        self._part = part
+
+    def forward(self, *args: Any) -> Any:
+        return self._part(*args)
+
+
+def _of_torch(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
+    """None where the part computes no tensor. Raises what torch's exporter raises."""
+    if not any(node.op.startswith("call_") for node in part.graph.nodes):
+        return None
+    if not all(isinstance(argument, Tensor) for argument in example):
+        raise ValueError("the part takes numbers that it needs to know the sizes of tensors, which a file of ONNX would fix")
+    return exported(part, example)
+
+
+ENGINE = OnnxruntimeCpu

@@ -1,0 +1,129 @@
+"""A part of a network as one ONNX model: operators of a file joined again, or what torch's exporter makes of a part of torch's."""
+
+from __future__ import annotations
+
+import logging
+import operator
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from measurement.onnx_files.operators import Operator, Value, model_of, subgraphs
+
+
+@dataclass(frozen=True)
+class Joined:
+    """`model` (ModelProto) takes the part's tensors under `inputs`, one for each of its arguments that is read, and gives what its
+    nodes are called in `outputs`."""
+
+    model: Any
+    inputs: Mapping[fx.Node, str]
+    outputs: Mapping[fx.Node, str]
+
+
+def joined(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
+    """The operators of a part of an ONNX file as one model; None where something in it is torch's own.
+
+    The example are the part's arguments. A part without any operator has no model either.
+    """
+    values: dict[fx.Node, tuple[str, ...]] = {}
+    nodes, weights = list[Any](), dict[int, tuple[str, Tensor]]()
+    inputs, outputs, versions = dict[fx.Node, Value](), dict[fx.Node, str](), dict[str, int]()
+    kinds: dict[fx.Node, tuple[Value, ...]] = {}
+    arguments = iter(example)
+    for node in part.graph.nodes:
+        if node.op == "placeholder":
+            argument = next(arguments)
+            if isinstance(argument, Tensor):
+                inputs[node] = Value(f"in/{node.name}", tuple(argument.shape), argument.dtype)
+                values[node] = (inputs[node].name,)
+        elif node.op == "call_function" and node.target is operator.getitem and node.args[0] in kinds:
+            place = int(node.args[1])
+            values[node], kinds[node] = (values[node.args[0]][place],), (kinds[node.args[0]][place],)
+        elif node.op == "call_module" and isinstance(layer := part.get_submodule(str(node.target)), Operator):
+            if any(len(values.get(source, ())) != 1 for source in node.args):
+                return None
+            names = {value.name: values[source][0] for value, source in zip(layer.program.inputs, node.args, strict=True)}
+            for name, tensor in layer.weights().items():
+                names[name] = weights.setdefault(id(tensor), (f"weights/{len(weights)}", tensor))[0]
+            nodes += _renamed(layer.program.nodes, names, f"{node.name}/")
+            values[node] = tuple(names[value.name] for value in layer.program.outputs)
+            kinds[node] = layer.program.outputs
+            versions.update(layer.program.versions)
+        elif node.op != "output":
+            return None
+    if not nodes:
+        return None
+    read = next(iter(reversed(part.graph.nodes))).all_input_nodes
+    outputs = {node: values[node][0] for node in read if node in kinds}
+    known = [Value(name, kinds[node][0].shape, kinds[node][0].dtype) for node, name in outputs.items()]
+    model = model_of(nodes, list(inputs.values()), known, dict(weights.values()), versions)
+    return Joined(model, {node: value.name for node, value in inputs.items()}, outputs)
+
+
+def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
+    """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
+    arguments = [node for node in part.graph.nodes if node.op == "placeholder"]
+    read = [node for node in next(iter(reversed(part.graph.nodes))).all_input_nodes if node.op != "placeholder"]
+    with _quiet(), torch.no_grad():
+        made = torch.onnx.export(torch.export.export(_only(part, read), tuple(example)), dynamo=True, verbose=False)
+    assert made is not None
+    model = made.model_proto
+    tensors = [node for node, argument in zip(arguments, example, strict=True) if isinstance(argument, Tensor)]
+    return Joined(model, dict(zip(tensors, (one.name for one in model.graph.input), strict=True)),
+                  dict(zip(read, (one.name for one in model.graph.output), strict=True)))  # fmt: skip
+
+
+def _only(part: fx.GraphModule, read: Sequence[fx.Node]) -> fx.GraphModule:
+    """The part that returns these nodes' values in a row."""
+    graph = fx.Graph()
+    copied: dict[fx.Node, fx.Node] = {}
+    graph.graph_copy(part.graph, copied)
+    graph.output(tuple(copied[node] for node in read))
+    return fx.GraphModule(part, graph)
+
+
+def _renamed(nodes: Sequence[Any], names: dict[str, str], prefix: str) -> list[Any]:
+    """Copies of the nodes in which `names` stand in place of the file's own; a name that is not among them gets one there."""
+    found = []
+    for node in nodes:
+        copy = type(node)()
+        copy.CopyFrom(node)
+        for name in node.output:
+            if name:
+                names.setdefault(name, prefix + name)
+        _rename(copy, names)
+        copy.name = prefix + node.name
+        found.append(copy)
+    return found
+
+
+def _rename(node: Any, names: Mapping[str, str]) -> None:
+    for texts in (node.input, node.output):
+        for k, name in enumerate(texts):
+            texts[k] = names.get(name, name)
+    for graph in subgraphs(node):
+        own = {one.name for one in (*graph.input, *graph.initializer)} | {name for one in graph.node for name in one.output}
+        outer = {name: to for name, to in names.items() if name not in own}
+        for inner in graph.node:
+            _rename(inner, outer)
+        for one in graph.output:
+            one.name = outer.get(one.name, one.name)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter tells its developers much that a user can do nothing about."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

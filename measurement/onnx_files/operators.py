@@ -1,0 +1,193 @@
+"""A layer of an ONNX file: one node with the nodes that make its constants, as a module that onnxruntime computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+Array = npt.NDArray[Any]
+Shape = tuple[int, ...]
+
+_LIKE = {
+    "AveragePool": "avg_pool2d", "BatchNormalization": "native_batch_norm", "Concat": "cat", "ConstantOfShape": "full",
+    "DequantizeLinear": "_to_copy", "Einsum": None, "Elu": "elu", "Erf": "erf", "Exp": "exp", "Flatten": "clone",
+    "GRU": None, "Gather": "index_select", "Gelu": "gelu", "GlobalAveragePool": "mean", "GlobalMaxPool": "adaptive_max_pool2d",
+    "GroupNormalization": "native_group_norm", "HardSigmoid": "hardsigmoid", "HardSwish": "hardswish",
+    "InstanceNormalization": "native_batch_norm", "LSTM": None, "LayerNormalization": "native_layer_norm", "Log": "log",
+    "LogSoftmax": "_log_softmax", "MaxPool": "max_pool2d_with_indices", "Mish": "mish", "Pad": "constant_pad_nd", "Pow": "pow",
+    "QuantizeLinear": "_to_copy", "RNN": None, "ReduceMean": "mean", "ReduceSum": "sum", "Reshape": "clone", "Selu": "selu",
+    "Sigmoid": "sigmoid", "Softmax": "_softmax", "Sqrt": "sqrt", "Squeeze": "clone", "Tanh": "tanh", "Transpose": "clone",
+    "Unsqueeze": "clone",
+}  # fmt: skip
+"""Operations of torch that cost alike; whatever is not here costs as an addition does. None: its work has no formula."""
+_CONVOLUTIONS = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}
+"""Which of their inputs are the weights."""
+_PRODUCTS = {"MatMul": 1, "MatMulInteger": 1, "QLinearMatMul": 3}
+"""Which of their inputs is the second factor."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor between two nodes: its name in the file, its shape, and torch's word for its dtype."""
+
+    name: str
+    shape: Shape
+    dtype: torch.dtype
+
+    def empty(self) -> Tensor:
+        """Its shape without its numbers."""
+        return torch.empty(self.shape, dtype=self.dtype, device="meta")
+
+
+@dataclass(frozen=True)
+class Program:
+    """What an operator computes.
+
+    `nodes` are the file's (NodeProto): the last one is the operator's own, those before it make its constants. `inputs` are the
+    tensors that earlier layers put out, `outputs` its own, `shapes` those of all that its own node reads, in order. `versions` are
+    the operator sets, by domain.
+    """
+
+    nodes: tuple[Any, ...]
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    shapes: tuple[Shape, ...]
+    versions: Mapping[str, int]
+
+    @property
+    def text(self) -> str:
+        """The nodes as text without their weights: equal texts compute alike."""
+        return "; ".join(" ".join(str(node).split()) for node in self.nodes)
+
+
+@dataclass
+class _Compiled:
+    """onnxruntime's form of a program; a copy of the module makes its own."""
+
+    session: Any = None
+
+    def __deepcopy__(self, memo: object) -> _Compiled:
+        return _Compiled()
+
+
+class Operator(nn.Module):
+    """One layer. Its weights are parameters and buffers with the names that `constants` maps to those of the file.
+
+    On torch's `meta` device it gives shapes alone.
+    """
+
+    def __init__(self, program: Program, constants: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        self.program, self.constants = program, {}
+        for k, (name, tensor) in enumerate(constants.items()):
+            key = f"constant_{k}"
+            self.constants[key] = name
+            if tensor.is_floating_point():
+                shared = tensor if isinstance(tensor, nn.Parameter) else nn.Parameter(tensor, requires_grad=False)
+                self.register_parameter(key, shared)
+            else:
+                self.register_buffer(key, tensor)
+        self._compiled = _Compiled()
+
+    def extra_repr(self) -> str:
+        """What it computes: part of the network's digest."""
+        return self.program.text
+
+    def forward(self, *tensors: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """The outputs of these inputs, a tensor where it is one."""
+        if any(tensor.is_meta for tensor in (*tensors, *self.parameters(), *self.buffers())):
+            found = [value.empty() for value in self.program.outputs]
+        else:
+            found = run(self._session(), dict(zip((value.name for value in self.program.inputs), tensors, strict=True)))
+        return found[0] if len(found) == 1 else tuple(found)
+
+    def likeness(self) -> tuple[str, Sequence[Any]]:
+        """An operation of torch that does as much, and its arguments with shapes in place of tensors; an unknown one's own name."""
+        node, shapes = self.program.nodes[-1], self.program.shapes
+        out = self.program.outputs[0].shape
+        given = {one.name: one for one in node.attribute}
+        if node.domain not in ("", "ai.onnx"):
+            return f"{node.domain}.{node.op_type}", ()
+        if node.op_type in _CONVOLUTIONS:
+            groups = given["group"].i if "group" in given else 1
+            weight = shapes[_CONVOLUTIONS[node.op_type]]
+            return "aten.convolution", (shapes[0], weight, None, (), (), (), node.op_type == "ConvTranspose", (), groups)
+        if node.op_type == "Gemm":
+            inner = shapes[0][0 if "transA" in given and given["transA"].i else 1]
+            return "aten.mm", ((out[0], inner), (inner, out[1]))
+        if node.op_type in _PRODUCTS:
+            second = shapes[_PRODUCTS[node.op_type]]
+            rows, inner, columns = prod(out[:-1]), shapes[0][-1], out[-1] if len(second) > 1 else 1
+            return "aten.mm" if len(second) < 3 else "aten.bmm", ((rows, inner), (inner, columns))
+        like = _LIKE.get(node.op_type, "add")
+        return f"onnx.{node.op_type}" if like is None else f"aten.{like}", ()
+
+    def weights(self) -> dict[str, Tensor]:
+        """Its constants by their names in the file."""
+        return {name: getattr(self, key) for key, name in self.constants.items()}
+
+    def _session(self) -> Any:
+        if self._compiled.session is None:
+            program = self.program
+            model = model_of(program.nodes, program.inputs, program.outputs, self.weights(), program.versions)
+            self._compiled.session = session_of(model)
+        return self._compiled.session
+
+
+def model_of(nodes: Sequence[Any], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, Tensor],
+             versions: Mapping[str, int]) -> Any:  # fmt: skip
+    """An ONNX model (ModelProto) of these nodes."""
+    import onnx
+    from onnx import helper, numpy_helper
+
+    graph = helper.make_graph(nodes, "part", [_typed(value) for value in inputs], [_typed(value) for value in outputs],
+                              [numpy_helper.from_array(array_of(tensor), name) for name, tensor in weights.items()])  # fmt: skip
+    operator_sets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
+    made = helper.make_model(graph, opset_imports=operator_sets)
+    made.ir_version = min(made.ir_version, onnx.IR_VERSION, _IR_VERSION)
+    return made
+
+
+_IR_VERSION = 10
+"""Of the models that are made here: every onnxruntime from 1.18 on reads it."""
+
+
+def session_of(model: Any, threads: int | None = None) -> Any:
+    """onnxruntime's session of a model, on the processor."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads or torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def run(session: Any, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    """What a session makes of these tensors."""
+    return [torch.from_numpy(np.asarray(array)) for array in session.run(None, {k: array_of(v) for k, v in tensors.items()})]
+
+
+def array_of(tensor: Tensor) -> Array:
+    """A tensor's numbers as numpy has them, densely; not copied where they lie so already."""
+    found: Array = tensor.detach().contiguous().numpy()
+    return found
+
+
+def _typed(value: Value) -> Any:
+    from onnx import helper
+
+    dtype = helper.np_dtype_to_tensor_dtype(array_of(torch.empty(0, dtype=value.dtype)).dtype)
+    return helper.make_tensor_value_info(value.name, dtype, value.shape)
+
+
+def subgraphs(node: Any) -> list[Any]:
+    """The graphs inside a node: branches, the body of a loop."""
+    return [graph for one in node.attribute for graph in ([one.g] if one.HasField("g") else one.graphs)]
