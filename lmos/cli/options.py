@@ -104,7 +104,7 @@ Threads = Annotated[
 ]
 Engine = Annotated[
     str,
-    typer.Option(metavar="NAME", help="What computes: torch (the processor), torch:cuda or torch:mps (a GPU)."),
+    typer.Option(metavar="NAME", help="What computes: torch or onnxruntime (the processor), torch:cuda or torch:mps (a GPU)."),
 ]
 Precision = Annotated[
     str,

@@ -48,7 +48,7 @@ def test_each_file_is_an_engine_by_its_name():
 
 
 @pytest.mark.parametrize(("name", "precision", "said"), [
-    ("tensorrt", "float32", "'tensorrt' is unknown; there are torch:cpu"),
+    ("tensorrt", "float32", "'tensorrt' is unknown; there are onnxruntime:cpu, torch:cpu"),
     ("torch:tpu", "float32", "'torch:tpu' is unknown"),
     ("torch", "float16", "'float16' is not a precision of torch:cpu; expected float32"),
     pytest.param("torch:cuda", "float32", "torch sees no GPU here",

@@ -66,8 +66,9 @@ def branching(tmp_path_factory):
 def scaled(tmp_path_factory):
     """Integers of 8 bits with their scales, as static quantization leaves them."""
     whole = numpy_helper.from_array(WEIGHTS.integers(-127, 128, (4, 3, 3, 3)).astype(np.int8), "whole")
+    of_weights = [0.01, 0.02, 0.03, 0.04]
     numbers = [numpy_helper.from_array(np.array(value, dtype), name) for name, value, dtype in (
-        ("scale", 0.02, np.float32), ("zero", 3, np.uint8), ("by", [0.01, 0.02, 0.03, 0.04], np.float32), ("none", [0] * 4, np.int8))]
+        ("scale", 0.02, np.float32), ("zero", 3, np.uint8), ("by", of_weights, np.float32), ("none", [0] * 4, np.int8))]
     nodes = [
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
