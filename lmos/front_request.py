@@ -12,6 +12,7 @@ from typing import Any, cast, get_args
 from lmos.kept_profiles import Asked, is_network, kept_profile
 from lmos.output import activity, err
 from lmos_opt import objectives
+from lmos_opt.device import NO_POWER
 from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
 from lmos_opt.formulation import Constraint, Variables, describe
 from lmos_opt.formulation.memory import MemoryModel
@@ -138,8 +139,7 @@ def read(request: FrontRequest) -> ReadSource:
 def _powered(request: FrontRequest, instance: Instance, edge: str) -> Instance:
     """The instance; InputError names the device at the edge where energy is asked for and the device has no powers."""
     if "energy" in request.names and instance.power is None:
-        raise InputError(edge, "the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there "
-                               "is no power data for this device")
+        raise InputError(edge, NO_POWER)
     return instance
 
 

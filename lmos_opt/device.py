@@ -12,6 +12,7 @@ from lmos_opt import costs
 from lmos_opt.costs import CostModel, Layer, Rates
 from lmos_opt.costs.paper import Paper
 from lmos_opt.data import bundled
+from lmos_opt.errors import InputError
 from lmos_opt.files import Amount, Count, Document, Name, Rate, Record, Text
 
 LOCAL = "local"
@@ -24,6 +25,24 @@ class Power(Record):
     compute_w: Amount
     transmit_w: Amount
     idle_w: Amount
+
+
+NO_POWER = ("the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there is no power data for "
+            "this device; --power COMPUTE,TRANSMIT,IDLE gives them in watts, as in --power 6.4,5.1,2.7")  # fmt: skip
+"""What is said where energy is asked for without them."""
+
+
+def parse_power(text: str, what: str = "power") -> Power:
+    """The powers of `COMPUTE,TRANSMIT,IDLE` in watts.
+
+    >>> parse_power("6.4,5.1W,2.7")
+    Power(compute_w=6.4, transmit_w=5.1, idle_w=2.7)
+    """
+    parts = [part.strip().removesuffix("W").strip() for part in text.split(",")]
+    try:
+        return Power.model_validate(dict(zip(Power.model_fields, map(float, parts), strict=True)))
+    except ValueError:
+        raise InputError(what, f"{text!r:.60} is not COMPUTE,TRANSMIT,IDLE in watts, such as 6.4,5.1,2.7") from None
 
 
 class CodecTimes(Record):

@@ -10,7 +10,7 @@ from typing import Any
 
 from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled
-from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of
+from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of, parse_power
 from lmos_opt.encoding import SizesTensors
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
@@ -39,6 +39,8 @@ class Options:
     """The rate of the results' way back; None: an instance file's own, else it is free."""
     path: str | None = None
     """Devices and hops in the place of all of these but `memory`: `DEVICE > RATE,RTT > DEVICE ...`."""
+    power: str | None = None
+    """What the first place draws, `COMPUTE,TRANSMIT,IDLE` in watts, in the place of its device's powers."""
 
     @property
     def rate(self) -> str | float | None:
@@ -93,6 +95,11 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
 
     `codec` is what crossing tensors are sent with. InputError for a codec of which an instance file has no numbers.
     """
+    found = _without_power(source, options, codec)
+    return found if options.power is None else found.with_place(1, power=parse_power(options.power, "--power").model_dump())
+
+
+def _without_power(source: Instance | NetworkProfile, options: Options, codec: SizesTensors | None) -> Instance:
     if isinstance(source, NetworkProfile):
         return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
     if options.path is not None:

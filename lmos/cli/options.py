@@ -58,6 +58,14 @@ Memory = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="Memory that the edge may use, for example 512MiB. [default: no limit]"),
 ]
+Powers = Annotated[
+    str | None,
+    typer.Option(
+        "--power",
+        metavar="COMPUTE,TRANSMIT,IDLE",
+        help="Watts that the edge draws while it computes, sends and waits, for example 6.4,5.1,2.7. [default: the device's]",
+    ),
+]
 MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How to count edge memory.")]
 Objectives = Annotated[
     str, typer.Option(metavar="NAMES", help="The objectives, separated by commas. One of your own is module:NAME.")

@@ -29,6 +29,7 @@ from lmos.cli.options import (
     MemoryModel,
     Objectives,
     OwnVariables,
+    Powers,
     Preprocess,
     ProperSplit,
     Rtt,
@@ -168,6 +169,7 @@ def front(
     link: Link = None,
     path: AlongPath = None,
     memory: Memory = None,
+    power: Powers = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
@@ -230,6 +232,7 @@ def plan(
     link: Link = None,
     path: AlongPath = None,
     memory: Memory = None,
+    power: Powers = None,
     memory_model: MemoryModel = "sum",
     objectives: Objectives = "latency,memory",
     constrain: Constrain = None,
@@ -305,6 +308,7 @@ def ui(
     link: Link = None,
     path: AlongPath = None,
     memory: Memory = None,
+    power: Powers = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
@@ -332,13 +336,14 @@ def report(
     link: Link = None,
     path: AlongPath = None,
     memory: Memory = None,
+    power: Powers = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
     """Write one page to send: the problem, the front, the choice and its reason, the cut, predicted and measured times."""
     from lmos.commands import report as command
     from lmos_opt.sources import Options
 
-    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back, path), memory_model, select)
+    command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back, path, power), memory_model, select)
 
 
 def model(
@@ -363,6 +368,7 @@ def model(
     link: Link = None,
     path: AlongPath = None,
     memory: Memory = None,
+    power: Powers = None,
     memory_model: MemoryModel = "sum",
     proper_split: ProperSplit = False,
     variables: OwnVariables = None,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import fsum
 from typing import Any
 
-from lmos_opt.device import Power
+from lmos_opt.device import NO_POWER, Power
 from lmos_opt.errors import InputError
 from lmos_opt.formulation import stages
 from lmos_opt.instance import Instance
@@ -21,8 +21,7 @@ from lmos_opt.split import Split
 
 def _power(instance: Instance) -> Power:
     if instance.power is None:
-        raise InputError(instance.name, "the objective energy needs the edge device's powers (compute_w, transmit_w, "
-                                        "idle_w), and there is no power data for this device")
+        raise InputError(instance.name, NO_POWER)
     return instance.power
 
 

@@ -46,4 +46,17 @@ def test_a_front_of_latency_and_energy(capsys):
 @pytest.mark.parametrize("name", [name for name in bundled_names("devices") if load_device(name).power is None])
 def test_a_device_without_powers_is_named(capsys, name):
     assert main(["front", "alexnet", "--edge", name, "--objectives", "latency,energy"]) == 2
-    assert f"lmos: {name}: the objective energy needs the edge device's powers" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert f"lmos: {name}: the objective energy needs the edge device's powers" in err
+    assert "--power COMPUTE,TRANSMIT,IDLE gives them" in err
+
+
+def test_powers_from_the_command_line_are_the_first_places(capsys):
+    path = ("--path", "jetson-orin-nano-cpu > 20Mbps > rpi4 > 1Gbps > i7-8700")
+    assert main(["plan", "alexnet", *path, "--power", "6,4W,1", "--select", "cut:9,12", "--objectives", "energy", "--json"]) == 0
+    predicted = json.loads(capsys.readouterr().out)["predicted"]
+    waits = sum(predicted[key] for key in ("t_place_2_s", "t_hop_2_s", "t_place_3_s"))
+    assert predicted["energy"] == pytest.approx(6 * predicted["t_place_1_s"] + 4 * predicted["t_hop_1_s"] + waits)
+    for text in ("6,4", "6,4,x", "6,4,-1", "6,4,nan"):
+        assert main(["front", "alexnet", "--power", text, "--objectives", "latency,energy"]) == 2
+        assert f"--power: '{text}' is not COMPUTE,TRANSMIT,IDLE in watts" in capsys.readouterr().err
