@@ -29,7 +29,6 @@ from measurement.tracing import TracedNetwork, trace_network
 from runner.errors import RunnerError
 from runner.parts.computed import compute_s, computed_on
 from runner.parts.network import flat_outputs
-from runner.parts.part import Crossing
 from runner.parts.split import split_traced
 from runner.places.edge import run_plan
 from runner.wire.connecting import parse_address
@@ -90,7 +89,7 @@ def survey(name: str, engine: TorchDevice, address: str, tell: Callable[[str], N
 def _whole(name: str, engine: TorchDevice, traced: TracedNetwork, module: torch.nn.Module, example: Tensor) -> EngineWhole:
     _, tail = split_traced(traced, [])
     with torch.inference_mode():
-        on_engine = computed_on(engine, tail, Crossing({"input": example}))
+        on_engine = computed_on(engine, tail, tail.incoming.arguments({"input": example}))
         seconds = []
         for _ in range(_WHOLE):
             on_engine({"input": example})

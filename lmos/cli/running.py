@@ -215,6 +215,8 @@ def run(
     save_outputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every output tensor there: a .safetensors file for each image.")
     ] = None,
+    engine: Engine = "torch",
+    precision: Precision = "float32",
     as_json: Json = False,
 ) -> None:
     """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
@@ -232,7 +234,7 @@ def run(
         output=output, shape=shape, networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
         trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, shown=shown,
-        save_outputs=save_outputs, as_json=as_json,
+        save_outputs=save_outputs, engine=engine, precision=precision, as_json=as_json,
     ))  # fmt: skip
 
 

@@ -54,6 +54,8 @@ class Request:
     compared: int
     shown: int
     save_outputs: Path | None
+    engine: str
+    precision: str
     as_json: bool
 
 
@@ -124,6 +126,8 @@ def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOption
         compared=request.compared,
         shown=request.shown,
         save_outputs=request.save_outputs,
+        engine=request.engine,
+        precision=request.precision,
         graphs=KeptGraphs.here(),
         skip_bad_images=request.skip_bad_images,
     )

@@ -60,6 +60,11 @@ class Engine(ABC):
         """Name, precision and device in one line."""
         return f"{self.name} {self.precision} on {self.device}"
 
+    @property
+    def told(self) -> str | None:
+        """What reports say of it: its text; None of the one that is there always."""
+        return None if self.name == DEFAULT else self.text
+
     @abstractmethod
     def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part, its weights where the engine computes, and run on the example: what comes first and takes long is over.

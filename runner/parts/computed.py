@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from torch import fx, nn
 
 from measurement.engines import Engine, Loaded
-from runner.parts.part import Crossing, Middle, Tail
+from runner.parts.part import Head, Middle, Tail
 
-Later = TypeVar("Later", bound=Middle | Tail)
+Part = TypeVar("Part", bound=Head | Middle | Tail)
 
 
-def computed_on(engine: Engine, part: Later, crossing: Crossing) -> Later:
-    """The part with its layers where the engine computes them. Another engine than the processor runs it once on what it takes.
+def computed_on(engine: Engine, part: Part, arguments: Sequence[Any]) -> Part:
+    """The part with its layers where the engine computes them. Another engine than torch on the processor runs it once.
 
-    InputError where the engine cannot compute it.
+    The arguments are what its graph takes (`Head.arguments`, `Incoming.arguments`). InputError where the engine cannot compute it.
     """
     assert isinstance(part.body, fx.GraphModule)
     found = copy(part)
-    found._modules = {**part._modules, "body": engine.load(part.body, part.incoming.arguments(crossing))}
+    found._modules = {**part._modules, "body": engine.load(part.body, arguments)}
     return found
 
 

@@ -153,10 +153,14 @@ class Head(nn.Module):
 
     def on(self, tensors_in: Sequence[Tensor]) -> Crossing:
         """The same from the call's tensors alone, in the order of `call.names`."""
+        return self._outgoing.crossing(*self.body(*self.arguments(tensors_in)))
+
+    def arguments(self, tensors_in: Sequence[Tensor]) -> list[Any]:
+        """What the part's graph is called with. InputError for tensors of shapes that this cut was not made for."""
         self._check_shapes(tensors_in)
         find = self._sizes.find
         foreign = () if find is None else find(*(torch.empty_like(t, device="meta") for t in tensors_in))[0]
-        return self._outgoing.crossing(*self.body(*tensors_in, *foreign))
+        return [*tensors_in, *foreign]
 
     def _check_shapes(self, tensors: Sequence[Tensor]) -> None:
         shape_range = self._sizes.shape_range

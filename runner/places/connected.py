@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
+from measurement import engines
 from measurement.networks.conventions import conventions_for
 from measurement.networks.labels import names_of
 from measurement.timing import torch_threads
@@ -40,7 +41,7 @@ from runner.memory import release, settled
 from runner.parts.loading import OwnNetwork
 from runner.places.arguments import arguments_of, as_inputs
 from runner.places.checked import about_weights, check_crossing, patient_with, seed_of, weights_of
-from runner.places.head import build_routes, head_memory
+from runner.places.head import build_routes, head_memory, place_heads
 from runner.places.looking import Look
 from runner.places.options import ConnectOptions
 from runner.watching.events import Events, RunBegan, RunEnded, shown
@@ -86,6 +87,7 @@ class ConnectedSplit:
         self._weights = weights_of(self.network.weights, options.weights_file)
         check_crossing(plan, self.network)
         self._timeouts = options.timeouts or patient_with(plan)
+        self._engine = engines.get(options.engine, options.precision)
         self._pictures = source.pictures or random_inputs(self.network)
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._recorder, self._link = Recorder(), as_pacer(options.shape)
@@ -250,6 +252,7 @@ class ConnectedSplit:
         tell(f"building {network.builder}")
         built = build_routes(self._plans, self._connections, network, self._weights, self._options.networks, self._pictures,
                              self._module, self._options.graphs)  # fmt: skip
+        built = place_heads(built, self._engine, network)
         self._routes, self._call, self._form = built.routes, built.call, built.form
         fallback = self.route.fallback
         tell("waiting for the server")
@@ -292,7 +295,7 @@ class ConnectedSplit:
         connection, shape, pictures = self._connection, self._options.shape, self._source.pictures
         return Environment(
             started=self._started,
-            edge=this_machine(self._threads),
+            edge=this_machine(self._threads, self._engine.told),
             server=connection.machine if connection else None,
             server_address=connection.name if connection else None,
             beyond=connection.beyond if connection else (),

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
 
+from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork
+from measurement.engines import DEFAULT, Engine
 from measurement.tracing.calls import Call, call
 from runner.adaptation.cuts import check_memory
 from runner.client.pipeline import Route
@@ -21,8 +23,9 @@ from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
+from runner.parts.computed import computed_on
 from runner.parts.loading import OwnNetwork, load_planned
-from runner.parts.network import Graphs, OutputForm, example_of, outputs_of, varying_outputs
+from runner.parts.network import Graphs, OutputForm, example_input, example_of, outputs_of, varying_outputs
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_along
@@ -78,6 +81,20 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)
     return BuiltRoutes(routes, program_bytes, calling, form)
+
+
+@torch.inference_mode()
+def place_heads(built: BuiltRoutes, engine: Engine, network: PlannedNetwork) -> BuiltRoutes:
+    """The same, each head where the engine computes it. InputError where it cannot, or a head is the whole network."""
+    if engine.name == DEFAULT:
+        return built
+    tensors = [example_input(network.input_tensors[name]) for name in built.call.names]
+    routes = []
+    for route in built.routes:
+        if not isinstance(route.head, Head):
+            raise InputError("--engine", f"{engine.name} computes the edge's part of a plan; this one sends nothing to a server")
+        routes.append(replace(route, head=computed_on(engine, route.head, route.head.arguments(tensors))))
+    return replace(built, routes=routes)
 
 
 @torch.inference_mode()

@@ -31,7 +31,8 @@ class ConnectOptions:
     `weights_file` the state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long
     is waited (default: `patient_with` the plan), `access` what the server wants to see. With `adapt`, the cut follows the link by
     the plan's policy. `observers` are told what happens (`runner.watching.events`). `graphs` are of networks traced
-    before. The first `shown` pictures are kept, smaller, in the report, for its page.
+    before. The first `shown` pictures are kept, smaller, in the report, for its page. The `engine` computes this side's part
+    (`measurement.engines`), in its `precision`.
     """
 
     shape: Shape | Pacer | None = None
@@ -44,6 +45,8 @@ class ConnectOptions:
     observers: Sequence[Observer] = ()
     graphs: Graphs | None = None
     shown: int = SHOWN
+    engine: str = DEFAULT
+    precision: str = "float32"
 
 
 class ConnectKeywords(TypedDict, total=False):
@@ -59,6 +62,8 @@ class ConnectKeywords(TypedDict, total=False):
     observers: Sequence[Observer]
     graphs: Graphs | None
     shown: int
+    engine: str
+    precision: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -54,7 +54,7 @@ def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Ex
     """
     with torch.inference_mode():
         crossing = call(head, example)
-        placed = computed_on(engine, tail, crossing)
+        placed = computed_on(engine, tail, tail.incoming.arguments(crossing))
         expected, _ = pack(crossing)
         results, _ = pack(placed.made(crossing))
         error = None if drawn is None else _error(call(head, drawn), placed, tail)
@@ -86,7 +86,7 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         del loaded, first
         hollow.fill(part)
         zeros = Crossing({name: example_input(spec) for name, spec in part.incoming.tensors.items()})
-        placed = computed_on(engine, part, zeros)
+        placed = computed_on(engine, part, part.incoming.arguments(zeros))
         with suppress(Exception):  # zeros in place of what comes may be anything to a layer
             placed(zeros)
     return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), varying=varying)

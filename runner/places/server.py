@@ -16,7 +16,6 @@ import torch
 
 from lmos_opt.errors import InputError
 from measurement import engines
-from measurement.engines import Engine
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.machine import this_machine
@@ -74,11 +73,6 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
     events.tell(Stopped())
 
 
-def _told(engine: Engine) -> str | None:
-    """What reports say of it; nothing of the one that is there always."""
-    return None if engine.name == engines.DEFAULT else engine.text
-
-
 @contextlib.contextmanager
 def _until_signal(stop: Callable[[], None]) -> Iterator[None]:
     """SIGTERM and SIGINT call `stop` inside the block; a second one ends the process as it would without it."""
@@ -110,7 +104,7 @@ class Server:
         onwards = self._onwards = onwards or Onwards()
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
         self._shared = Shared(networks, Responder(), Budget(limits.memory_bytes), limits,
-                            this_machine(torch.get_num_threads(), _told(networks.engine)), token, self._enter, self._take_over,
+                            this_machine(torch.get_num_threads(), networks.engine.told), token, self._enter, self._take_over,
                             events, onwards)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}

@@ -67,7 +67,7 @@ def test_the_processor_gives_the_bits_of_the_whole_network_and_its_time(traced):
     with torch.inference_mode():
         crossing = head(given)
         wanted = tail(crossing)
-        found = computed_on(engines.get("torch"), tail, crossing)
+        found = computed_on(engines.get("torch"), tail, tail.incoming.arguments(crossing))
         assert all(torch.equal(one, other) for one, other in zip(found(crossing), wanted, strict=True))
     assert compute_s(found) > 0
     assert compute_s(tail) == 0
@@ -79,7 +79,7 @@ def test_a_device_gives_the_same_numbers_in_main_memory(traced, make):
     head, tail = split(traced, [])
     with torch.inference_mode():
         first, second = head(torch.randn(2, 8)), head(torch.randn(2, 8))
-        found = computed_on(engine, tail, first)
+        found = computed_on(engine, tail, tail.incoming.arguments(first))
         for crossing in (first, second, first):
             wanted, got = tensors_in(tail(crossing)), tensors_in(found(crossing))
             assert all(one.device.type == "cpu" for one in got)
@@ -93,7 +93,7 @@ def test_answers_have_memory_of_their_own(traced, make):
     head, tail = split(traced, [])
     with torch.inference_mode():
         one, other = head(torch.ones(2, 8)), head(torch.zeros(2, 8))
-        found = computed_on(make(), tail, one)
+        found = computed_on(make(), tail, tail.incoming.arguments(one))
         kept = tensors_in(found(one))
         copies = [tensor.clone() for tensor in kept]
         found(other)
@@ -107,7 +107,7 @@ def test_short_numbers_come_back_long_and_nearly_right(traced, make):
     with torch.inference_mode():
         crossing = head(torch.randn(2, 8))
         wanted = tail(crossing)
-        got = computed_on(engine, tail, crossing)(crossing)
+        got = computed_on(engine, tail, tail.incoming.arguments(crossing))(crossing)
     for one, other in zip(tensors_in(got), tensors_in(wanted), strict=True):
         assert one.dtype is torch.float32
         assert 0 < float((one - other).abs().max() / other.abs().max()) < 0.05

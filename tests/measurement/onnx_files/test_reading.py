@@ -140,7 +140,7 @@ def test_onnxruntime_computes_a_part_as_a_whole(file, request):
     for edge in every_cut(traced):
         head, tail = runner.split(traced, edge)
         crossing = head(x)
-        found, wanted = computed_on(engine, tail, crossing)(crossing), tail(crossing)
+        found, wanted = computed_on(engine, tail, tail.incoming.arguments(crossing))(crossing), tail(crossing)
         leaves = zip(found.values(), wanted.values(), strict=True) if isinstance(found, dict) else [(found, wanted)]
         assert all(torch.allclose(one, other, atol=1e-4) for one, other in leaves), edge
 
@@ -151,7 +151,7 @@ def test_onnxruntime_computes_a_part_of_torchs():
     x = torch.randn(1, 3, 5, 5)
     head, tail = runner.split_module(net, ["0"], x)
     crossing = head(x)
-    part = computed_on(get("onnxruntime"), tail, crossing)
+    part = computed_on(get("onnxruntime"), tail, tail.incoming.arguments(crossing))
     with torch.inference_mode():
         assert torch.allclose(part(crossing), net(x), atol=1e-5)
     assert compute_s(part) > 0
@@ -190,7 +190,7 @@ def test_branches_of_the_files_own_are_one_layer(tmp_path):
             head, tail = runner.split(traced, edge)
             crossing = head(x)
             assert np.allclose(tail(crossing).numpy(), wanted)
-            assert np.allclose(computed_on(get("onnxruntime"), tail, crossing)(crossing).numpy(), wanted)
+            assert np.allclose(computed_on(get("onnxruntime"), tail, tail.incoming.arguments(crossing))(crossing).numpy(), wanted)
 
 
 def refused(path):

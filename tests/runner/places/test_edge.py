@@ -149,6 +149,17 @@ def test_threads_are_recorded_and_put_back(server: ServerProcess, plans: Plans) 
     assert torch.get_num_threads() == before
 
 
+def test_another_engine_computes_the_edges_part(server: ServerProcess, plans: Plans) -> None:
+    own, other = (run_plan(plans(3), server.address, n=2, networks=NETWORKS, timeouts=SHORT, engine=engine)
+                  for engine in ("torch", "onnxruntime"))  # fmt: skip
+    assert other.environment.edge.versions["engine"].startswith("onnxruntime:cpu float32 on ")
+    assert "engine" not in own.environment.edge.versions
+    assert [one.class_ for one in other.per_image] == [one.class_ for one in own.per_image]
+    assert (other.lost, other.fallbacks) == (0, 0)
+    with pytest.raises(InputError, match="--engine: onnxruntime:cpu computes the edge's part of a plan; this one sends nothing"):
+        run_plan(plans(-1), NOBODY, n=1, networks=NETWORKS, timeouts=SHORT, engine="onnxruntime")
+
+
 def test_nothing_is_asked_of_a_server_that_has_nothing_to_do(plans: Plans) -> None:
     assert run_plan(plans(-1), NOBODY, n=2, networks=NETWORKS).images == 2
 
