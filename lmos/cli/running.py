@@ -257,6 +257,9 @@ def probe(
             help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
         ),
     ] = None,
+    hop: Annotated[
+        int, typer.Option("--hop", min=1, max=16, metavar="N", help="Hop to measure: 1 leads to the server, 2 to its next place.")
+    ] = 1,
     ca: Authority = None,
     cert: Certificate = None,
     key: PrivateKey = None,
@@ -269,7 +272,7 @@ def probe(
     from runner.wire.access import Credentials
 
     command.run(command.Request(
-        server=server, output=output, name=name, budget=budget, volume=volume, shape=shape, as_json=as_json,
+        server=server, output=output, name=name, budget=budget, volume=volume, shape=shape, hop=hop, as_json=as_json,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected),
     ))  # fmt: skip
 

@@ -38,6 +38,7 @@ class Request:
     budget: str
     volume: str
     shape: str | None
+    hop: int
     credentials: Credentials
     as_json: bool
 
@@ -54,13 +55,14 @@ def run(request: Request) -> None:
     with activity(f"reaching {request.server}") as tell:
         timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))
         with ProbeClient(address, held, timeouts, request.credentials.at(address)) as remote:
+            remote.hop = request.hop
             exchanges = measure(remote, allowed, tell=lambda n: tell(f"{counted(n, 'exchange')} with {request.server}"))
-    seconds = time.perf_counter() - begin
+    seconds, hop = time.perf_counter() - begin, f" hop {request.hop}" if request.hop > 1 else ""
     fit = fit_link(exchanges, remote.name)
     told = (f"lmos probe on {started:%Y-%m-%d %H:%M} UTC, from {socket.gethostname()} to {format_address(address)}"
-            + (f", held to {held}" if held else "") + f": {counted(len(exchanges), 'exchange')}, "
+            + (hop and f",{hop}") + (f", held to {held}" if held else "") + f": {counted(len(exchanges), 'exchange')}, "
             f"{format_size(sum(one.n_bytes for one in exchanges))} in {seconds:.1f} s")  # fmt: skip
-    link = _link(request.name or format_address(address), fit, told)
+    link = _link(request.name or f"{format_address(address)}{hop}", fit, told)
     if output is not None:
         link.save(output)
     packing = serialising_bytes_per_s()

@@ -23,7 +23,7 @@ from runner.places.options import RunOptions
 from runner.watching.events import Observer
 from runner.watching.live import REFRESHES_PER_S, LiveView
 from runner.watching.logs import log_event
-from runner.watching.report import STAGE_COLUMNS, RunReport, memory_note, stage_rows
+from runner.watching.report import STAGE_COLUMNS, Adapted, CutChange, RunReport, memory_note, stage_rows
 from runner.watching.timeline import save_timeline
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
@@ -172,15 +172,27 @@ def comparison(report: RunReport) -> object:
 def changes(report: RunReport) -> object:
     """Each change of the cut, and why."""
     assert report.adapted is not None
-    rows = [[str(one.at_image), f"{one.at_s:.1f} s", f"{one.x1_before} to {one.x1_after}", format_rate(one.bandwidth_bytes_per_s),
+    rows = [[str(one.at_image), f"{one.at_s:.1f} s", _layers(one), format_rate(one.bandwidth_bytes_per_s),
              format_time(one.predicted_before_s), format_time(one.predicted_after_s), one.reason] for one in report.adaptation]
-    title = (f"{counted(len(rows), 'change')} of the cut between {', '.join(map(str, report.adapted.cuts))} edge "
-             f"layers, "
+    title = (f"{counted(len(rows), 'change')} of the cut between {_cuts(report.adapted)}, "
              f"rule {report.adapted.rule}; {counted(report.adapted.probes, 'probe')}, {format_size(report.adapted.probed_bytes)}")
     if not rows:
         return title
-    columns = ["from image", "after", "edge layers", "link", "predicted before", "predicted now", "why"]
+    what = "layers at each place" if report.adapted.counts else "edge layers"
+    columns = ["from image", "after", what, "link", "predicted before", "predicted now", "why"]
     return table(title, columns, rows, left=[6])
+
+
+def _layers(change: CutChange) -> str:
+    before, after = change.counts_before or [change.x1_before], change.counts_after or [change.x1_after]
+    return f"{', '.join(map(str, before))} to {', '.join(map(str, after))}"
+
+
+def _cuts(adapted: Adapted) -> str:
+    """The cuts in words, by their numbers of layers."""
+    if adapted.counts:
+        return "; ".join(", ".join(map(str, counts)) for counts in adapted.counts) + " layers"
+    return f"{', '.join(map(str, adapted.cuts))} edge layers"
 
 
 def classes(report: RunReport) -> object:

@@ -24,11 +24,20 @@ BAND = 0.1
 
 @dataclass(frozen=True)
 class Cut:
-    """A split: at bandwidth B it is predicted to take `fixed_s + crossing_bytes / B` seconds."""
+    """A split: with bandwidth B of a hop it is predicted to take `fixed_s + crossing_bytes / B` seconds.
+
+    `edge_layers` are those of the first place; of more than two places, `later_layers` those of each further one.
+    """
 
     edge_layers: tuple[str, ...]
     fixed_s: float
     crossing_bytes: int
+    later_layers: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def places(self) -> tuple[tuple[str, ...], ...]:
+        """Where its layers run: the same split over another hop's bandwidth has the same."""
+        return (self.edge_layers, *self.later_layers)
 
     @property
     def x1(self) -> int:
@@ -42,30 +51,45 @@ class Cut:
 
 @dataclass(frozen=True)
 class Choice:
-    """A policy's stretches as cuts; None where the rule admits none."""
+    """A policy's stretches as cuts; None where the rule admits none. It is over the bandwidth of a `hop`, which the plan's setting
+    has at `bandwidth` (B/s), where the other hops are as in the setting."""
 
     policy: Policy
     planned: Cut
     cuts: tuple[Cut | None, ...]
+    hop: int = 1
+    bandwidth: float = 1.0
 
     @classmethod
     def of(cls, plan: Plan) -> Choice:
-        """A plan's policy, and the plan's own cut. InputError where the plan has no policy, or one of too many cuts."""
-        plan.check_two("--adapt", "policies are made")
-        policy = plan.policy
-        if policy is None:
+        """Of a plan over two places, its policy. Raises as `all_of`."""
+        (choice,) = cls.all_of(plan)
+        return choice
+
+    @classmethod
+    def all_of(cls, plan: Plan) -> list[Choice]:
+        """A plan's policies, and the plan's own cut. InputError where the plan has no policy, or too many cuts."""
+        found = [cls._of(plan, h, policy) for h, policy in enumerate(plan.policies, 1) if policy is not None]
+        if not found:
             raise InputError("--adapt", "the plan has no policy to follow; lmos plan --policy 1Mbps..200Mbps writes one into it")
-        cuts = tuple(None if one.edge_layers is None or one.fixed_s is None or one.crossing_bytes is None
-                     else Cut(one.edge_layers, one.fixed_s, one.crossing_bytes) for one in policy.stretches)  # fmt: skip
-        same = (cut for cut in cuts if cut is not None and cut.edge_layers == plan.edge_layers)
         if "latency_s" in plan.unpredicted:
             raise InputError("--adapt", f"the plan predicts no latency to compare with: {plan.unpredicted['latency_s']}")
-        fixed_s = float(plan.predicted["latency_s"]) - _bytes(plan) / plan.setting.bandwidth_bytes_per_s
-        found = cls(policy, next(same, Cut(plan.edge_layers, max(fixed_s, 0.0), _bytes(plan))), cuts)
-        if len(found.different()) > MOST_CUTS:
-            raise InputError("--adapt", f"the policy changes between {counted(len(found.different()), 'cut')}, and at most "
+        if (n := len(different(found))) > MOST_CUTS:
+            raise InputError("--adapt", f"the policy changes between {counted(n, 'cut')}, and at most "
                                         f"{MOST_CUTS} are held ready; make it over a narrower range of bandwidths")
         return found
+
+    @classmethod
+    def _of(cls, plan: Plan, hop: int, policy: Policy) -> Choice:
+        cuts = tuple(None if one.edge_layers is None or one.fixed_s is None or one.crossing_bytes is None
+                     else Cut(one.edge_layers, one.fixed_s, one.crossing_bytes, one.later_layers or ())
+                     for one in policy.stretches)  # fmt: skip
+        bandwidth = plan.setting.hops[hop - 1].bandwidth_bytes_per_s if plan.setting.hops else plan.setting.bandwidth_bytes_per_s
+        n_bytes = _bytes(plan, hop)
+        fixed_s = float(plan.predicted.get("latency_s", 0.0)) - n_bytes / bandwidth
+        planned = Cut(plan.edge_layers, max(fixed_s, 0.0), n_bytes, plan.later_layers)
+        same = (cut for cut in cuts if cut is not None and cut.places == planned.places)
+        return cls(policy, next(same, planned), cuts, hop, bandwidth)
 
     def different(self) -> list[Cut]:
         """Every cut once, the plan's own first."""
@@ -74,6 +98,13 @@ class Choice:
     def at(self, bandwidth: float) -> Cut | None:
         """The rule's choice, at the nearest end where the bandwidth lies outside the policy's range."""
         return self.cuts[bisect_right(self.policy.breakpoints, bandwidth)]
+
+    def as_here(self, cut: Cut, other: Choice, n_bytes: int | None) -> Cut | None:
+        """Another choice's cut over this one's hop, which `n_bytes` of it cross; None where nobody knows how many."""
+        known = next((one for one in self.different() if one.places == cut.places), None)
+        if other is self or known is not None or n_bytes is None:
+            return cut if other is self else known
+        return Cut(cut.edge_layers, max(cut.latency_s(other.bandwidth) - n_bytes / self.bandwidth, 0.0), n_bytes, cut.later_layers)
 
     def better(self, current: Cut, bandwidth: float) -> Cut | None:
         """The cut to change to from the current one, if there is one and it is worth it."""
@@ -88,10 +119,20 @@ class Choice:
         return chosen if current not in around else None
 
 
-def plans_of(plan: Plan, choice: Choice) -> list[Plan]:
+def different(choices: Sequence[Choice]) -> list[Cut]:
+    """Every cut of several choices once, the plan's own first."""
+    found: dict[tuple[tuple[str, ...], ...], Cut] = {}
+    for choice in choices:
+        for cut in choice.different():
+            found.setdefault(cut.places, cut)
+    return list(found.values())
+
+
+def plans_of(plan: Plan, choices: Sequence[Choice]) -> list[Plan]:
     """A plan for each cut, the plan itself first. What crosses, and what is predicted, is filled in only there."""
-    others = [cut for cut in choice.different() if cut != choice.planned]
-    return [plan, *(plan.model_copy(update={"edge_layers": cut.edge_layers, "crossing": ()}) for cut in others)]
+    others = [cut for cut in different(choices) if cut.places != choices[0].planned.places]
+    return [plan, *(plan.model_copy(update={"edge_layers": cut.edge_layers, "later_layers": cut.later_layers, "crossing": ()})
+                    for cut in others)]  # fmt: skip
 
 
 def check_memory(plans: Sequence[Plan], traced: TracedNetwork) -> None:
@@ -105,5 +146,5 @@ def check_memory(plans: Sequence[Plan], traced: TracedNetwork) -> None:
                                     f"{format_size(limit)}")  # fmt: skip
 
 
-def _bytes(plan: Plan) -> int:
-    return sum(tensor.bytes if tensor.wire_bytes is None else tensor.wire_bytes for tensor in plan.crossing)
+def _bytes(plan: Plan, hop: int) -> int:
+    return sum(tensor.bytes if tensor.wire_bytes is None else tensor.wire_bytes for tensor in plan.hops[hop - 1])

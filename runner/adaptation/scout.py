@@ -25,14 +25,15 @@ _WITHIN_S = 5.0
 class Scout:
     """`ask` sends one probe, `take` gives the exchanges that have come back. Neither of them blocks.
 
-    `sent` and `sent_bytes` count all that were asked.
+    Probes go over the first hop, or another one. `sent` and `sent_bytes` count all that were asked.
     """
 
-    def __init__(self, address: tuple[str, int], link: Shape | Pacer | None, timeouts: Timeouts, access: Access) -> None:
-        self._address, self._link, self._timeouts, self._access = address, link, timeouts, access
+    def __init__(self, address: tuple[str, int], link: Shape | Pacer | None, timeouts: Timeouts, access: Access,
+                 hop: int = 1) -> None:  # fmt: skip
+        self._address, self._link, self._timeouts, self._access, self._hop = address, link, timeouts, access, hop
         self._asked: queue.SimpleQueue[int | None] = queue.SimpleQueue()
         self._came: queue.SimpleQueue[ProbeTime | None] = queue.SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="scout", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"scout {hop}", daemon=True)
         self._stop = threading.Event()
         self.is_busy = False
         self.sent = self.sent_bytes = 0
@@ -78,6 +79,7 @@ class Scout:
             found = None
             try:
                 remote = remote or ProbeClient(self._address, self._link, self._timeouts, self._access)
+                remote.hop = self._hop
                 seconds, t_server_s = remote.probe(n_bytes or 0, 0, _WITHIN_S)
                 found = ProbeTime(n_bytes or 0, max(seconds - t_server_s, 0.0))
             except (RunnerError, RemoteProtocolError):

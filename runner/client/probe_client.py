@@ -12,7 +12,7 @@ from typing import Self
 from runner.client.remote import Remote
 from runner.errors import PeerTooSlow, RunnerError
 from runner.wire.protocol import Echo, Probe, Received, State
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, ONWARD
 
 
 @cache
@@ -22,7 +22,10 @@ def _noise() -> memoryview:
 
 
 class ProbeClient(Remote):
-    """A Remote whose caller waits for each answer; the end of a `with` block closes it."""
+    """A Remote whose caller waits for each answer; the end of a `with` block closes it. What it measures is the first hop, or the
+    one that it is told, over which the place before it is asked to send probes."""
+
+    hop = 1
 
     def __enter__(self) -> Self:
         return self
@@ -32,19 +35,24 @@ class ProbeClient(Remote):
         self.close(politely=error is None)
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
-        """The time (s) of one exchange of so many bytes there and back, and the server's own span in it.
+        """The time (s) of one exchange of so many bytes there and back over the hop, and the span in it of the place behind it.
 
         PeerTooSlow where it takes longer than `within_s` (None: than an image may), RunnerError where the server cannot do that.
         """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
         if "probe" not in self._can:
             raise RunnerError(self.name, "the server does not answer probes")
-        payload = [_noise()[:probe_bytes]]
+        if self.hop > 1 and ONWARD not in self._can:
+            raise RunnerError(self.name, f"the server is no middle place (--next): it knows no way to measure hop {self.hop}")
+        payload = [_noise()[:probe_bytes]] if self.hop == 1 else []
         begin = time.perf_counter()
-        self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes), payload)
+        self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes, hop=self.hop), payload)
         received = self._answer(self._timeouts.result_s if within_s is None else within_s)
         assert isinstance(received.message, Echo)
-        return time.perf_counter() - begin, received.message.t_server_s
+        t_hop_s = received.message.t_hop_s
+        if (t_hop_s is None) != (self.hop == 1):
+            raise RunnerError(self.name, f"the server answered for another hop than {self.hop}")
+        return time.perf_counter() - begin if t_hop_s is None else t_hop_s, received.message.t_server_s
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
         end = self._clock.now() + timeout_s

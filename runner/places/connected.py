@@ -28,6 +28,7 @@ from measurement.networks.labels import names_of
 from measurement.timing import torch_threads
 from measurement.tracing.calls import ByParameter
 from runner.adaptation.cuts import Choice, plans_of
+from runner.adaptation.hop import WatchedHop
 from runner.adaptation.scout import Scout
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import PIPELINE_DEPTH, Ended, Pipeline, Progress, Route, Underway
@@ -92,7 +93,7 @@ class ConnectedSplit:
         self._started = datetime.now(UTC).isoformat(timespec="seconds")
         self._recorder, self._link = Recorder(), as_pacer(options.shape)
         self._steering = self._make_steering(server)
-        self._plans = [plan] if self._steering is None else plans_of(plan, self._steering.choice)
+        self._plans = [plan] if self._steering is None else plans_of(plan, self._steering.choices)
         self._events = Events([self._recorder, *([self._steering] if self._steering else []), *options.observers])
         self._connections = [ServerConnection(server, opening(one, self.network), self._link, self._timeouts, options.access,
                                               events=self._events) if one.offloads else None for one in self._plans]  # fmt: skip
@@ -243,8 +244,12 @@ class ConnectedSplit:
             return None
         if self._source.pipelined:
             raise InputError("--adapt", "takes one image after another; leave out --pipeline")
-        scout = Scout(server, self._link, self._timeouts, options.access)
-        return Steering(Choice.of(self.plan), scout, self.plan.setting.back_bytes_per_s)
+        hops = self.plan.setting.hops or [self.plan.setting]
+        return Steering([
+            WatchedHop(choice, Scout(server, self._link, self._timeouts, options.access, choice.hop),
+                       hops[choice.hop - 1].back_bytes_per_s)
+            for choice in Choice.all_of(self.plan)
+        ])  # fmt: skip
 
     def _make_ready(self) -> None:
         tell, network, timeouts = self._source.tell, self.network, self._timeouts
@@ -277,7 +282,7 @@ class ConnectedSplit:
                                    pipelined=self._source.pipelined))  # fmt: skip
         self._stack.enter_context(settled())
         if self._steering is not None:
-            self._stack.enter_context(self._steering.scout)
+            self._stack.enter_context(self._steering)
             self._steering.begin(self.pipeline, self._routes)
         self._threads, self._began_at = torch.get_num_threads(), time.perf_counter()
         self.pipeline.start()

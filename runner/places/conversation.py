@@ -17,7 +17,7 @@ from runner.faults.limits import Budget, Buffers, Limits, Throttle
 from runner.faults.refusal import Refusal
 from runner.machine import SOFTWARE, Machine
 from runner.places.answers import LARGEST_KEPT_BYTES, Responder, Stored
-from runner.places.onward import Onward, Onwards
+from runner.places.onward import Onward, Onwards, Surveyor
 from runner.places.served import ServedPlan, TailAnswer
 from runner.places.tail import Networks
 from runner.watching.events import (
@@ -49,6 +49,7 @@ from runner.wire.protocol import (
     State,
     Welcome,
 )
+from runner.wire.protocol.messages import ONWARD
 from runner.wire.transport import LINGER_S, Channel
 
 _NOTHING = memoryview(bytes(2**22))
@@ -96,6 +97,8 @@ class Conversation:
         self._begun: queue.SimpleQueue[_Begun | None] = queue.SimpleQueue()
         self._finisher: threading.Thread | None = None
         self._onward: Onward | None = None
+        self._prober: threading.Thread | None = None
+        self._surveyor: Surveyor | None = None
         self._session = ""
         self._stopping = False
 
@@ -106,10 +109,7 @@ class Conversation:
                 self._read()
             finally:
                 self._work.put(None)
-                if self._worker is not None:
-                    self._worker.join()  # what was asked is answered, or kept for when it is asked again
-                if self._onward is not None:
-                    self._shared.onwards.release(self._onward)
+                self._let_go()
             if self._stopping:
                 self._say_why(Refusal("stopping", "the server is being stopped"))
         except Refusal as refusal:
@@ -128,6 +128,16 @@ class Conversation:
             self.channel.close(linger_s=LINGER_S)
             self._buffers.close()
             self._tell_moved()
+
+    def _let_go(self) -> None:
+        """What was asked is answered, or kept for when it is asked again; the next place is asked nothing more."""
+        for thread in (self._worker, self._prober):
+            if thread is not None:
+                thread.join()
+        if self._onward is not None:
+            self._shared.onwards.release(self._onward)
+        if self._surveyor is not None:
+            self._surveyor.close()
 
     @property
     def waiting(self) -> int:
@@ -180,14 +190,25 @@ class Conversation:
         if not self._shared.enter(self):
             raise Refusal("busy", f"{self._shared.limits.connections} peers are being served; try again later")
         self._shared.events.tell(PeerGreeted(peer=self.channel.name, software=hello.software))
-        self.channel.send(Welcome(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()),
+        capabilities = (*CAPABILITIES, *([ONWARD] if self._shared.onwards.is_known else []), *codecs.capabilities())
+        self.channel.send(Welcome(software=SOFTWARE, capabilities=capabilities,
                                   window=self._shared.limits.window, idle_s=self._shared.limits.idle_s))  # fmt: skip
 
     def _echo(self, probe: Probe, event: Received) -> None:
+        if probe.hop > 1:
+            self._prober = self._started(lambda: self._probe_onward(probe), "probing")
+            return
         begin = time.perf_counter()
         self._buffers.give_back(event.payload)
         self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=time.perf_counter() - begin),
                           [_NOTHING[: probe.echo_bytes]])  # fmt: skip
+
+    def _probe_onward(self, probe: Probe) -> None:
+        """In a thread of its own: the peer is heard meanwhile. The protocol allows it one at a time."""
+        with self._told_of(None):
+            self._surveyor = self._surveyor or self._shared.onwards.surveyor()
+            t_hop_s, t_server_s = self._surveyor.probe(probe)
+            self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=t_server_s, t_hop_s=t_hop_s))
 
     # the computing thread --------------------------------------------------------------------------------------------
 

@@ -13,15 +13,16 @@ from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
 from lmos_opt.units import counted
 from runner.client.exchange import Exchange, ServerAnswer
+from runner.client.probe_client import ProbeClient
 from runner.client.remote import PATIENT, Timeouts
 from runner.client.server_connection import ServerConnection
-from runner.errors import PeerError
+from runner.errors import PeerError, RemoteProtocolError, RunnerError
 from runner.faults.refusal import Refusal, refusing
 from runner.machine import Machine
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events
 from runner.wire.access import OPEN_DOOR, Access
-from runner.wire.protocol import ErrorCode, Open, TensorHeader
+from runner.wire.protocol import TRANSIENT, ErrorCode, Open, Probe, TensorHeader
 from runner.wire.shaping import Pacer, Shape, as_pacer
 
 _STEP_S, _PAUSE_S = 0.5, 0.05
@@ -123,6 +124,35 @@ class Onward:
         return Refusal(code, f"the next place: {refused}")
 
 
+class Surveyor:
+    """Measures the hops after this place for one peer, over a connection of its own; one exchange at a time, whoever asks."""
+
+    def __init__(self, to: Next, pacer: Pacer | None, measuring: threading.Lock) -> None:
+        self._to, self._pacer, self._measuring = to, pacer, measuring
+        self._remote: ProbeClient | None = None
+
+    def probe(self, asked: Probe) -> tuple[float, float]:
+        """What the exchange took (s) that a peer wants to be made over a later hop, and the span in it of the place behind it.
+
+        Refusal where it cannot be made.
+        """
+        with self._measuring:
+            remote = self._remote = self._remote or ProbeClient(self._to.address, self._pacer, self._to.timeouts, self._to.access)
+            remote.hop = asked.hop - 1
+            try:
+                return remote.probe(asked.probe_bytes, asked.echo_bytes)
+            except (RunnerError, RemoteProtocolError) as error:
+                self.close()
+                is_final = isinstance(error, PeerError) and error.code not in TRANSIENT
+                raise Refusal("refused" if is_final else "next", f"the next place: {error}") from None
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        remote, self._remote = self._remote, None
+        if remote is not None:
+            remote.close(politely=True)
+
+
 class Onwards:
     """The ways to the next place, one a session, shared by the connections on which its edge comes back. `to` is where the operator
     said that it listens; None: this server is the last place of every plan."""
@@ -131,7 +161,18 @@ class Onwards:
         self._to, self._events = to, events
         self._pacer = None if to is None else as_pacer(to.shape)
         self._open: dict[str, tuple[Onward, int]] = {}
-        self._changing = threading.Lock()
+        self._changing, self._measuring = threading.Lock(), threading.Lock()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a next place."""
+        return self._to is not None
+
+    def surveyor(self) -> Surveyor:
+        """What measures later hops for one peer; Refusal where there is no next place. To be closed."""
+        if self._to is None:
+            raise Refusal("refused", "later hops cannot be measured: this server was told of no next place (--next HOST:PORT)")
+        return Surveyor(self._to, self._pacer, self._measuring)
 
     def start(self) -> None:
         """The time of the next hop's shape counts from now on."""

@@ -161,7 +161,7 @@ class ServedPlan:
                 headers, parts = pack(found.outputs)
             span = Span(t_tx_s=max(found.t_tx_s, 0.0), t_server_s=found.t_server_s, t_queue_s=found.t_queue_s,
                         t_decode_s=found.t_decode_s, t_encode_s=found.t_encode_s,
-                        sent_bytes=exchange.sent_bytes if self._codec else None)  # fmt: skip
+                        sent_bytes=exchange.sent_bytes)  # fmt: skip
             return TailAnswer(headers, parts, took, begin - asked + exchange.t_queue_s, (span, *found.beyond))
 
         return answer

@@ -95,7 +95,8 @@ class ImageResult(Record):
 
 class CutChange(Record):
     """A change of the cut: from the image `at_image` on, `at_s` after the run began, `x1_after` layers ran at the edge in place of
-    `x1_before`; what was predicted of both at the bandwidth that was estimated, and why."""
+    `x1_before`; what was predicted of both at the bandwidth that was estimated for the `hop`, and why. Over more than two places,
+    `counts_before` and `counts_after` are the layers of each."""
 
     at_image: Count
     at_s: Amount
@@ -105,14 +106,18 @@ class CutChange(Record):
     predicted_before_s: Amount
     predicted_after_s: Amount
     reason: Text
+    hop: Count = 1
+    counts_before: tuple[Count, ...] = ()
+    counts_after: tuple[Count, ...] = ()
 
 
 class Adapted(Record):
-    """What a run could adapt to: its policy's rule, the cuts by their number of edge layers, the plan's own first; and the probes
-    that were sent to know the link."""
+    """What a run could adapt to: its policy's rule, the cuts by their number of edge layers, the plan's own first (`counts` has the
+    layers of each place, of more than two); and the probes that were sent to know the link."""
 
     rule: Text
     cuts: tuple[Count, ...]
+    counts: tuple[tuple[Count, ...], ...] = ()
     probes: Count
     probed_bytes: Count
 

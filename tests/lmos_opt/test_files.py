@@ -136,7 +136,8 @@ def test_negative_times_and_sizes_are_refused_with_their_path(document):
 OPTIONAL = {
     "power", "ops_per_cycle_by_kind", "unknown_operations", "timing", "t_local_s", "t_local_low_s",
     "t_local_high_s", "peak_local_bytes", "errors", "low", "high", "predicted_interval", "complete", "reason", "constrained",
-    "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts", "at_places", "t_server_encode_s",
+    "codec", "codecs", "coding", "wire_bytes", "encode_s", "decode_s", "parts", "at_places", "t_server_encode_s", "hop", "counts",
+    "counts_before", "counts_after",
     "schema", "retries", "t_queue_s", "finished_at", "failed", "pipelined", "elapsed_s", "goodput_images_per_s", "began_s",
     "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
     "t_encode_s", "t_decode_s", "sent_bytes", "compared", "returned", "back_bytes_per_s",

@@ -49,7 +49,7 @@ class _Fixed:
     def __init__(self, course: Course, plan: Plan, link: Pacer) -> None:
         self._course = course
         network = check_runnable(plan, course.plan)
-        plans = plans_of(plan, Choice.of(plan))
+        plans = plans_of(plan, Choice.all_of(plan))
         connections = [ServerConnection(course.server, opening(one, network), link, PATIENT) if one.x2 else None for one in plans]
         self._connections = [connection for connection in connections if connection is not None]
         self._pictures = find_images(network, None, 1)

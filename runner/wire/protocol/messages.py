@@ -28,10 +28,10 @@ LARGEST_PROBE_BYTES = 2**22
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 MOST_UNANSWERED = 64
-PLACES = "places"
+PLACES, ONWARD = "places", "onward"
 CAPABILITIES = ("probe", "resend", PLACES)
-"""What this side can do, beside its codecs. Neither side uses what the other did not name; names that it does not know it
-ignores."""
+"""What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
+what the other did not name; names that it does not know it ignores."""
 
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
@@ -284,33 +284,52 @@ class Pong(Message):
 
 
 class Probe(Message):
-    """Edge: take these bytes, which mean nothing, and send as many back as `echo_bytes` says. Measures a link."""
+    """Edge: take these bytes, which mean nothing, and send as many back as `echo_bytes` says. Measures a link.
+
+    For a later `hop` than the first nothing goes along: the place before that hop is to send them over it, and says what that took.
+    """
 
     TYPE = FrameType.PROBE
     LARGEST_HEADER_BYTES = 2**8
     id: Count
     probe_bytes: ProbeBytes
     echo_bytes: ProbeBytes
+    hop: Annotated[Count, Field(ge=1, le=MOST_PLACES)] = 1
 
     @property
     def payload_bytes(self) -> int:
         """Length of the payload."""
-        return self.probe_bytes
+        return self.probe_bytes if self.hop == 1 else 0
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        return found if self.hop > 1 else {key: value for key, value in found.items() if key != "hop"}
 
 
 class Echo(Message):
-    """Server: the answer to a PROBE; `t_server_s` lay between the probe's last byte and this message (s)."""
+    """Server: the answer to a PROBE; `t_server_s` lay between the probe's last byte and this message (s).
+
+    Of a later hop than the first, it lay there, and `t_hop_s` is the exchange over that hop, with `t_server_s` in it; nothing comes
+    along.
+    """
 
     TYPE = FrameType.ECHO
     LARGEST_HEADER_BYTES = 2**8
     id: Count
     echo_bytes: ProbeBytes
     t_server_s: Amount
+    t_hop_s: Amount | None = None
 
     @property
     def payload_bytes(self) -> int:
         """Length of the payload."""
-        return self.echo_bytes
+        return self.echo_bytes if self.t_hop_s is None else 0
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        return found if self.t_hop_s is not None else {key: value for key, value in found.items() if key != "t_hop_s"}
 
 
 class Error(Message):
@@ -335,10 +354,7 @@ class Bye(Message):
 
 def _without_empty(found: dict[str, object], *keys: str) -> dict[str, object]:
     """A message without keys that say nothing: peers that know two places alone do not know them."""
-    for key in keys:
-        if not found.get(key):
-            found.pop(key, None)
-    return found
+    return {key: value for key, value in found.items() if value or key not in keys}
 
 
 MESSAGES: dict[FrameType, type[Message]] = {

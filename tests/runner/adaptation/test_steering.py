@@ -19,6 +19,7 @@ from lmos_opt import InputError, Plan
 from lmos_opt.policies.policy import Policy
 from runner.adaptation.cuts import Choice, check_memory, plans_of
 from runner.adaptation.estimate import LEAST_NOISE_S, LinkEstimate
+from runner.adaptation.hop import WatchedHop
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
 from runner.client.remote import PATIENT, Timeouts
@@ -131,8 +132,8 @@ def test_the_memory_limit_holds_for_all_cuts_together(plans: Plans) -> None:
     traced = trace_network(build_network(BRANCHED, "seeded:0", allow_code=True), example_input(network_of(plan).input))
     limited = plan.model_copy(update={"setting": plan.setting.model_copy(update={"memory_limit_bytes": 1000})})
     with pytest.raises(InputError, match=r"all cuts of the policy together need .* at the edge, the plan's limit is 1\.0 kB"):
-        check_memory(plans_of(limited, Choice.of(limited)), traced)
-    check_memory(plans_of(plan, Choice.of(plan)), traced)
+        check_memory(plans_of(limited, Choice.all_of(limited)), traced)
+    check_memory(plans_of(plan, Choice.all_of(plan)), traced)
 
 
 @dataclass
@@ -165,14 +166,14 @@ class Link:
 def steered(plans: Plans, rates: dict[int, float], n: int, noise_s: float = 0.0006) -> Steering:
     """n images by formula over a link that has a rate from some images on."""
     link = Link(rates[1], noise_s)
-    steering = Steering(Choice.of(adaptive(plans)), link)  # type: ignore[arg-type]
+    steering = Steering([WatchedHop(Choice.of(adaptive(plans)), link)])  # type: ignore[arg-type]
     pipeline = Pipeline(Route(nn.Identity(), None, None), (), PATIENT)
     steering.begin(pipeline, [Route(nn.Identity(), None, None) for _ in range(2)])
     for number in range(1, n + 1):
         link.rate = rates.get(number, link.rate)
+        steering.hops[0].probe_at = 0.0  # time stands still here
         assert pipeline.before is not None
         pipeline.before(number)
-        steering._probe_at = 0.0  # time stands still here
         n_bytes = steering.current.crossing_bytes
         if n_bytes:
             steering(Asked(peer="", number=number, attempt=1, sent_bytes=n_bytes))
@@ -204,8 +205,9 @@ def test_noise_alone_changes_next_to_nothing(plans: Plans, rate: float, noise_s:
 def test_a_link_that_became_slow_is_not_held_up_by_what_tells_a_fast_one(plans: Plans) -> None:
     steering = steered(plans, {1: 6e6, 50: 6e4}, 100)
     assert [change.at_image for change in steering.changes[1:]] == [51]
-    assert isinstance(steering.scout, Link)
-    assert steering.scout.longest_s < 24_000 / 6e4 + 0.1  # one in the background; of those that look, each took twice as long
+    link = steering.hops[0].scout
+    assert isinstance(link, Link)
+    assert link.longest_s < 24_000 / 6e4 + 0.1  # one in the background; of those that look, each took twice as long
 
 
 def test_a_link_that_is_already_another_is_noticed_before_the_first_image(plans: Plans) -> None:

@@ -15,6 +15,7 @@ import torch
 from lmos.commands.serve import Onward as AskedOnward
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
+from runner.client.probe_client import ProbeClient
 from runner.client.remote import Timeouts, opening
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY
@@ -27,6 +28,7 @@ from runner.wire.certs import make_certificates
 from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Hello, Open
 from runner.wire.protocol.frames import FrameType, encode_prefix
+from runner.wire.shaping import Shape
 from runner.wire.tls import edge_tls, server_tls
 from tests.runner.places.test_middle import planned
 from tests.runner.running import BRANCHED, Plans, network_of, whole
@@ -127,3 +129,25 @@ def test_options_for_the_next_place_are_read_with_it_alone(tmp_path: Path, monke
         AskedOnward.given(None, "10Mbps", Credentials(**none))
     with pytest.raises(InputError, match="--next-ca: is missing; --next-cert and --next-key need it"):
         Credentials(**{**none, "cert": tmp_path}).at(("127.0.0.1", 1))
+
+
+def test_a_later_hop_is_measured_by_the_place_before_it() -> None:
+    timeouts = Timeouts(result_s=5.0)
+    with served() as last, ExitStack() as stack:
+        second = stack.enter_context(served(Next(address=last, shape=Shape(1e6))))
+        first = stack.enter_context(served(Next(address=second, shape=Shape(1e5))))
+        for hop, address, rate in ((2, second, 1e6), (2, first, 1e5), (3, first, 1e6)):
+            with ProbeClient(address, None, timeouts) as remote:
+                remote.hop = hop
+                (empty_s, _), (full_s, t_server_s) = remote.probe(0, 0), remote.probe(40_000, 10)
+            assert 40_000 / rate <= full_s
+            assert empty_s < full_s
+            assert t_server_s < full_s
+
+
+@pytest.mark.parametrize("hop", [2, 3])
+def test_who_has_no_next_place_measures_no_later_hop(hop: int) -> None:
+    with served() as last, served(Next(address=last)) as middle, ProbeClient(last if hop == 2 else middle, None) as remote:
+        remote.hop = hop
+        with pytest.raises(RunnerError, match="is no middle place"):
+            remote.probe(0, 0)
