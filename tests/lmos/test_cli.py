@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from lmos.cli import main
+from lmos.cli import command_line, main
+from lmos.cli.application import app
 from tests import warm
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
@@ -294,6 +295,16 @@ def test_every_command_explains_itself(command, option, capsys):
     assert out.startswith(f"Usage: lmos {command} ")
     assert "--help" in out
     assert err == ""
+
+
+def test_a_command_alone_is_the_one_among_all():
+    """Only what is named is made ready to be read."""
+    every = command_line._command(app, None).commands
+    assert set(every) == set(COMMANDS)
+    for name in COMMANDS:
+        (alone,) = command_line._command(app, name).commands.items()
+        assert (alone[0], [one.name for one in alone[1].params]) == (name, [one.name for one in every[name].params])
+        assert getattr(alone[1], "commands", {}).keys() == getattr(every[name], "commands", {}).keys()
 
 
 @pytest.mark.parametrize("command", ["front", "plan"])

@@ -17,13 +17,11 @@ import shutil
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-import typer
 from PIL import Image
 
 from lmos.cli import main
@@ -252,7 +250,6 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     monkeypatch.setitem(SOUND, "plan", [plan.to_dict() for plan in map(Plans(BRANCHED), (0, 1, 3, -1))])
-    monkeypatch.setattr(typer.main, "get_command", cache(typer.main.get_command))  # half the time went into making it anew
     default = torch.get_default_dtype()
     with one_thread():
         yield tmp_path
