@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from runner import memory
+from tests import warm
 from tests.browser import Browser, browser
 from tests.processes import none_left
 
@@ -37,6 +38,13 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_finish() -> None:
     gc.enable()
     _leave_alone()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> None:
+    """Processes that tests start are copies of this one as it is now; not of the one that only shares tests out."""
+    if hasattr(session.config, "workerinput") or not session.config.getoption("numprocesses", None):
+        warm.keep_a_copy()
 
 
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:

@@ -41,6 +41,33 @@ def end_session(process: subprocess.Popen[Any]) -> None:
 
 
 @contextmanager
+def ended_session() -> Iterator[None]:
+    """Ends all that is in the session which this process leads, with the block (Linux)."""
+    try:
+        yield
+    finally:
+        while left := [pid for pid in _session(os.getpid()) if pid != os.getpid()]:
+            _kill(left)
+
+
+def _session(leader: int) -> list[int]:
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            state, _, _, session = (folder / "stat").read_text().rpartition(")")[2].split()[:4]
+            if int(session) == leader and state != "Z":
+                found.append(int(folder.name))
+    return found
+
+
+def _kill(found: list[int]) -> None:
+    for pid in found:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    time.sleep(0.01)
+
+
+@contextmanager
 def none_left() -> Iterator[None]:
     """Ends all that this process started inside the block, with the block or with this process, however it ends (Linux).
 
@@ -77,10 +104,7 @@ def marked(mark: str) -> list[int]:
 def _watch(mark: str) -> None:
     sys.stdin.read()
     while left := marked(mark):  # again: one may have been starting another
-        for pid in left:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-        time.sleep(0.01)
+        _kill(left)
 
 
 def read_terminal(ours: int, until: str | None = None) -> str:

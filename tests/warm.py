@@ -1,21 +1,28 @@
 """Processes of ours that begin at once: each is a copy of one that has imported torch, torchvision and the commands.
 
-To import them takes a process 3 to 7 s, and on a busy machine many times that; nearly no test is about it.
+To import them takes a process 3 to 7 s, and on a busy machine many times that; nearly no test is about it. What is copied is itself
+a copy of the run of tests as it was before the first of them (`keep_a_copy`): what tests import is not imported again for it.
 `commands` gives shells an `lmos` and a `python` that begin so.
 """
 
 from __future__ import annotations
 
+import faulthandler
+import gc
+import importlib
 import json
+import logging
 import os
 import runpy
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import forkserver, get_context, resource_tracker, util
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerContext
 from multiprocessing.reduction import DupFd
@@ -25,14 +32,74 @@ from threading import Thread
 from types import ModuleType, SimpleNamespace, TracebackType
 from typing import IO, Any, Self
 
+from runner import memory
+from tests.processes import ended_session
+
 PIPE, DEVNULL = subprocess.PIPE, subprocess.DEVNULL
 _LOST_S = 120
+_TOLD: list[int] = []
+"""The end of a pipe at which the kept copy waits to be told what to import."""
+
+
+def keep_a_copy() -> None:
+    """Let a copy of this process as it is now be what `context` copies, when it is asked for. It ends with this process."""
+    resource_tracker.ensure_running()
+    told, telling = os.pipe()
+
+    def fork(path: str, arguments: list[str], fds: list[int]) -> int:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)  # of threads: there is one, which reads for xdist, here alone
+            pid = os.fork()
+        if pid == 0:
+            try:
+                _serve_copies(told, arguments[-1], {told, *fds})
+            finally:
+                os._exit(0)
+        return pid
+
+    started, util.spawnv_passfds = util.spawnv_passfds, fork
+    try:
+        forkserver.ensure_running()
+    finally:
+        util.spawnv_passfds = started
+    os.close(told)
+    _TOLD.append(telling)
+
+
+def _serve_copies(told: int, program: str, used: set[int]) -> None:
+    """Leave everything that is the tests' alone; import what is said first, and then be `multiprocessing`'s server of copies."""
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    faulthandler.disable()
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for link in [*Path("/proc/self/fd").iterdir()]:
+        if (fd := int(link.name)) not in {*used, nothing, 2} and link.is_symlink():
+            os.dup2(nothing, fd)  # not closed: whoever has it here would some day close what has its number then
+    sys.stdin, sys.stdout, sys.stderr = sys.__stdin__, sys.__stdout__, sys.__stderr__ = tuple(
+        open(fd, mode, closefd=False) for fd, mode in ((0, "r"), (1, "w"), (2, "w")))  # noqa: SIM115
+    sys.unraisablehook, threading.excepthook = sys.__unraisablehook__, threading.__excepthook__
+    sys.meta_path[:] = [one for one in sys.meta_path if not type(one).__module__.startswith("_pytest")]
+    logging.root.handlers.clear()
+    memory._SETTLED.clear()
+    said = os.read(told, 1000).decode()
+    if not said:
+        return
+    with ended_session():
+        importlib.import_module(said)
+        gc.enable()
+        memory.release()
+        gc.freeze()
+        exec(program, {})
 
 
 def context(preloaded: str = "tests.preloaded") -> ForkServerContext:
-    """Makes processes that have imported a module, and nothing else: the one that this process named first."""
+    """Makes processes that have imported a module, the one that this process named first, and what `keep_a_copy` found."""
     found = get_context("forkserver")
     found.set_forkserver_preload([preloaded])
+    while _TOLD:
+        telling = _TOLD.pop()
+        os.write(telling, preloaded.encode())
+        os.close(telling)
     return found
 
 
