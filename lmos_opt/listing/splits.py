@@ -6,7 +6,7 @@ splits may be on a front: the values of those are then computed from where their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -21,6 +21,8 @@ from lmos_opt.listing.sums import Array, Sum, Term, total
 from lmos_opt.split import Split
 
 T = TypeVar("T")
+MOST_KEPT = 100
+"""Arrays that are kept for the next instance."""
 EPSILON = float(np.finfo(float).eps)
 
 
@@ -40,7 +42,7 @@ class Splits:
     instance: Instance
     memory_model: MemoryModel
     shape: Shape
-    _kept: dict[Hashable, tuple[Hashable, Any]] = field(default_factory=dict)
+    _kept: dict[Hashable, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
@@ -91,12 +93,16 @@ class Splits:
         return upto if p == 1 else upto + Sum((Term("upto", p - 1, times, -1.0),))
 
     def place_time(self, p: int) -> Sum:
-        """The time of place p (s); at the first also of encoding what crosses, at the last of decoding it."""
+        """The time of place p (s): of its layers, of encoding what it makes and sends on, of decoding what comes and is read there."""
         instance = self.instance
-        if instance.coding is None or p not in (1, len(instance.places)):
+        if instance.coding is None:
             return self.layers_time(p)
-        coded = instance.encode_s if p == 1 else instance.decode_s
-        return self.layers_time(p) + Sum((Term("sent", 1, self._of_tensors(coded)),))
+        found = self.layers_time(p)
+        if p < len(instance.places):
+            found += Sum((Term("encoded", p, self._of_tensors(lambda name: instance.encode_s(name, p))),))
+        if p > 1:
+            found += Sum((Term("decoded", p, self._of_tensors(lambda name: instance.decode_s(name, p))),))
+        return found
 
     def sent_bytes(self, h: int) -> Sum:
         """The bytes that cross hop h."""
@@ -167,26 +173,41 @@ class Splits:
 
     def _term(self, term: Term) -> Array:
         """A term of all splits, but for its factor."""
-        def added() -> Array:
-            sets = self.shape.sets
-            found = np.zeros(sets.shape[1])
-            if term.kind == "offload":
-                found += term.weights[0] * ~holds_all(sets, self.shape.bits(self.shape.names))
-                return found
-            names = self.shape.names if term.kind == "upto" else self.instance.tensors
-            for k in np.flatnonzero(term.weights).tolist():
-                found += term.weights[k] * (holds(sets, k) if term.kind == "upto" else self._crosses(names[k]))
-            return found
+        found: Array = self._remembered((term.kind, term.at), term.weights.tobytes(), lambda: self._added(term))
+        is_of_splits = term.kind in ("encoded", "decoded") or len(self.shape.chosen) == 1
+        return found if is_of_splits else found[self.shape.chosen[term.at - 1]]
 
-        of_sets: Array = self._remembered((term.kind, term.hop), term.weights.tobytes(), added)
-        if len(self.shape.chosen) == 1:
-            return of_sets
-        of_splits: Array = of_sets[self.shape.chosen[term.hop - 1]]
-        return of_splits
+    def _added(self, term: Term) -> Array:
+        """A term of all sets, or, where it is a place's, of all splits."""
+        shape, tensors, used = self.shape, self.instance.tensors, np.flatnonzero(term.weights).tolist()
+        if term.kind == "upto":
+            parts: Iterator[Flags] = (holds(shape.sets, k) for k in used)
+        elif term.kind == "sent":
+            parts = (self._crosses(tensors[k]) for k in used)
+        elif term.kind == "offload":
+            parts = iter([~holds_all(shape.sets, shape.bits(shape.names))])
+        elif term.kind == "encoded":
+            parts = (self._encoded(term.at, tensors[k]) for k in used)
+        else:
+            here = stays_at(self.instance, shape, term.at).here
+            parts = (self.crosses(term.at - 1, u) & holds_any(here, shape.bits(self.instance.consumers[u]))
+                     for u in (tensors[k] for k in used))
+        n = len(shape) if term.kind in ("encoded", "decoded") else shape.sets.shape[1]
+        found = np.zeros(n)
+        for k, part in zip(used if term.kind != "offload" else [0], parts, strict=True):
+            found += term.weights[k] * part
+        return found
+
+    def _encoded(self, p: int, name: str) -> Flags:
+        """In which splits place p makes a tensor and sends it on."""
+        sent_on = self.crosses(p, name)
+        return sent_on if p == 1 else sent_on & ~self.crosses(p - 1, name)
 
     def _remembered(self, what: Hashable, key: Hashable, find: Callable[[], T]) -> T:
-        """What was found with these numbers the last time, or is found now."""
-        if what not in self._kept or self._kept[what][0] != key:
-            self._kept[what] = key, find()
-        found: T = self._kept[what][1]
+        """What was found with these numbers before, or is found now."""
+        if (what, key) not in self._kept:
+            if len(self._kept) == MOST_KEPT:
+                self._kept.clear()
+            self._kept[what, key] = find()
+        found: T = self._kept[what, key]
         return found

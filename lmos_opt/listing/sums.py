@@ -1,5 +1,6 @@
 """`Sum`: a linear quantity of splits in numbers alone: a share for each layer that runs before a hop, for each tensor that crosses
-it, and for the hop's use. It is what an objective's expression says on the model, without a model."""
+it, for the hop's use, and for each tensor that a place encodes or decodes. It is what an objective's expression says on the model,
+without a model."""
 
 from __future__ import annotations
 
@@ -11,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
-Kind = Literal["upto", "sent", "offload"]
+Kind = Literal["upto", "sent", "offload", "encoded", "decoded"]
+"""The first three are variables of a hop, the last two of a place."""
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """`factor * sum(weights[k] * x[k])`, x being a hop's variables of one kind: of layers, of tensors, or the only one."""
+    """`factor * sum(weights[k] * x[k])`, x being a hop's or place's variables of a kind: of layers, tensors, or the only one."""
 
     kind: Kind
-    hop: int
+    at: int
     weights: Array
     factor: float = 1.0
 
@@ -47,7 +49,7 @@ class Sum:
         """How far it can move if all its variables are free: the widths of the model's form."""
         joined: dict[tuple[Kind, int], Array] = {}
         for term in self.terms:
-            joined[term.kind, term.hop] = joined.get((term.kind, term.hop), 0.0) + term.factor * term.weights
+            joined[term.kind, term.at] = joined.get((term.kind, term.at), 0.0) + term.factor * term.weights
         return sum(float(np.abs(weights).sum()) for weights in joined.values())
 
 

@@ -1,11 +1,9 @@
 """Every quantity of all splits in arrays, beside what each split says of itself."""
 
 import numpy as np
-import pytest
 
 from lmos.bench.random_instances import random_instance, with_inputs, with_places, with_results
 from lmos_opt import Instance, objectives
-from lmos_opt.codec_sizes import Coding
 from lmos_opt.listing.splits import Splits
 from lmos_opt.split import all_splits
 from tests.lmos_opt.documents import chain_data
@@ -48,15 +46,16 @@ def test_values_are_those_of_each_split():
                 assert found.off <= 1e-11 * max(1.0, np.abs(true).max()) or name == "energy"
 
 
-def test_encoding_and_decoding_take_their_time():
-    data = chain_data() | {"codecs": None}
-    one = Instance.from_dict({key: value for key, value in data.items() if key != "codecs"})
-    sent = {name: {"bytes": 10, "encode_s": 0.25, "decode_s": 0.5} for name in one.tensors}
-    coded = one.replace(coding=Coding.model_validate({"codec": "fp16", "sent": sent}))
-    listed = Splits.of(coded)
-    latency = objectives.get("latency")
-    assert latency.each(listed).values == pytest.approx([latency.value(listed.split(k)) for k in range(len(listed))])
-    assert latency.each(listed).values[0] > latency.each(Splits.of(one)).values[0]
+def test_encoding_and_decoding_take_their_time_at_every_place():
+    for seed in range(6):
+        one = with_places(random_instance(seed, 6), seed, 2 + seed % 3)
+        sent = {name: {"bytes": 10, "encode_s": 0.25, "decode_s": 0.5} for name in one.tensors[1:]}
+        listed = Splits.of(one.replace(coding={"codec": "fp16", "sent": sent}))
+        for name in ("latency", "throughput", "place_time:2"):
+            objective = objectives.get(name)
+            found = objective.each(listed)
+            true = np.array([objective.value(listed.split(k)) for k in range(len(listed))])
+            assert np.all(np.abs(found.values - true) <= found.off)
 
 
 def test_numbers_are_exchanged_and_splits_are_not_listed_again():
