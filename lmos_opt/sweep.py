@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
 
 from lmos_opt import solvers
 from lmos_opt.api import pareto_front
@@ -29,6 +29,8 @@ COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_
            "crossing_bytes", "front_points", "complete", "reason")  # fmt: skip
 """Of a sweep's table over two places, after the labels. Times in s, sizes in B. Of more places see `columns`."""
 
+T = TypeVar("T")
+A = TypeVar("A")
 _CONNECT_S = "10s"
 _BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
 _STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "crossing_bytes")
@@ -134,7 +136,7 @@ def sweep(
     cache = options.cache
     if labels is not None and len(labels) != len(instances):
         raise InputError("labels", f"there are {len(labels)} for {len(instances)} instances")
-    chosen = _checked(rules)
+    chosen = checked_rules(rules)
     tasks = [_Task(k, instance, chosen, options.memory_model, options.proper_split, options.solver, cache is not None)
              for k, instance in enumerate(instances)]
     engine = [solvers.get(options.solver).name, solvers.get(options.solver).version()]
@@ -154,7 +156,7 @@ def sweep(
             todo.append(task)
             if cache is not None:
                 twins[keys[task.k]] = []
-    for answer in _answers(todo, options.jobs, options.dask):
+    for answer in answers(_work, todo, options.jobs, options.dask):
         if answer.failure is not None:
             raise SweepError(instances[answer.k].name, answer.k, answer.failure)
         if cache is not None and answer.front is not None:
@@ -172,7 +174,7 @@ def _ingredients(task: _Task, engine: list[str]) -> dict[str, Any]:
             "solver": engine, "code": source_digest()}
 
 
-def _checked(rules: Sequence[str]) -> tuple[str, ...]:
+def checked_rules(rules: Sequence[str]) -> tuple[str, ...]:
     """The rules, each once; a wrong word is a wrong word before hours of work.
 
     Whether a baseline can be had is the instance's matter (`cut:30` of 21 layers) and ends as a `reason` in the table.
@@ -188,16 +190,19 @@ def _checked(rules: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(rules))
 
 
-def _answers(tasks: list[_Task], jobs: int | None, dask: str | None) -> Iterator[_Found]:
-    """The tasks' answers as they come."""
+def answers(work: Callable[[T], A], tasks: Sequence[T], jobs: int | None, dask: str | None) -> Iterator[A]:
+    """What a function gives for each task, as it comes: from `jobs` processes here, or the workers of a Dask scheduler.
+
+    Raises ClusterError where no scheduler or worker answers.
+    """
     if dask is None and (jobs == 1 or len(tasks) <= 1):
-        yield from map(_work, tasks)
+        yield from map(work, tasks)
         return
     import joblib
 
     with _backend(jobs, dask):
         try:
-            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(_work)(task) for task in tasks)
+            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(work)(task) for task in tasks)
         except TimeoutError as error:
             raise ClusterError(dask or "", f"no worker: {str(error).partition('.')[0]}") from None
 

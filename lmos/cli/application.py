@@ -67,5 +67,6 @@ for _command in (
     trying.doctor,
     trying.cache,
     trying.reproduce,
+    trying.sweep,
 ):
     app.command()(_command)

@@ -69,6 +69,24 @@ def cache(
     command.run(what, as_json)
 
 
+def sweep(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to vary, and what to look for (.toml).")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="The table (.parquet). [default: FILE.parquet]")
+    ] = None,
+    jobs: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Number of processes. [default: one for each processor]")
+    ] = None,
+    dask: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
+    ] = None,
+) -> None:
+    """Find thousands of fronts, or what rules choose on them, into one table. A run that is ended goes on where it was."""
+    from lmos.commands import sweep as command
+
+    command.run(file, output, jobs, dask)
+
+
 def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")

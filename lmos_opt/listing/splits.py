@@ -93,7 +93,7 @@ class Splits:
         return upto if p == 1 else upto + Sum((Term("upto", p - 1, times, -1.0),))
 
     def place_time(self, p: int) -> Sum:
-        """The time of place p (s): of its layers, of encoding what it makes and sends on, of decoding what comes and is read there."""
+        """The time of place p (s): of its layers, of encoding what it makes and sends on, and of decoding what it reads."""
         instance = self.instance
         if instance.coding is None:
             return self.layers_time(p)

@@ -1,0 +1,143 @@
+"""`run_sweep`: all fronts of a grid into one Parquet file, part by part: a run that is killed goes on where it was.
+
+Parts stand beside the file, in the folder FILE.parts, until they are joined; each can be read as it is. The file does not depend on
+how many workers there were, nor on how often a run was ended.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from lmos_opt import solvers
+from lmos_opt.cache import Cache, source_digest
+from lmos_opt.errors import InputError, LmosError
+from lmos_opt.files import checked_suffix, make_folder, write_atomically
+from lmos_opt.instance import Instance
+from lmos_opt.sweep import answers, checked_rules
+from lmos_opt.sweeps.chunks import Chunk, schema, work
+from lmos_opt.sweeps.grids import Grid
+
+_KEY = b"lmos.sweep"
+"""Where a file's metadata say which sweep it is of."""
+
+
+class SweepFailedError(LmosError):
+    """A front of a sweep that could not be traced; the message says which, and why."""
+
+
+@dataclass(frozen=True)
+class Swept:
+    """What a run did: fronts in all, those that it found, and those that were there."""
+
+    fronts: int
+    found: int
+    kept: int
+
+
+def run_sweep(grid: Grid, output: str | os.PathLike[str], *, jobs: int | None = None, dask: str | None = None,
+              on_part: Callable[[int, int], None] = lambda done, all_: None) -> Swept:  # fmt: skip
+    """Find all fronts of a grid (or what its rules choose) and write them to a Parquet file, a row a point (or rule).
+
+    `jobs` processes run on this machine (None: one a processor), or those of the Dask scheduler at `dask`. `on_part` is called with
+    the fronts done so far, and all. Parts of the same sweep that are there are kept; a file that is whole is left as it is.
+    Raises InputError for a grid that cannot be used and for parts of another sweep, ClusterError, SweepFailedError.
+    """
+    output = Path(output)
+    checked_suffix(output, (".parquet",))
+    if grid.rules:
+        checked_rules(grid.rules)
+    instances = grid.instances()
+    places = max(len(instance.places) for _, instance in instances)
+    key = _key(grid, instances)
+    chunks = list(_chunks(grid, instances, places))
+    n = sum(len(chunk.cases) for chunk in chunks)
+    if _key_of(output) == key:
+        return Swept(n, 0, n)
+    parts = Path(f"{output}.parts")
+    _claim(parts, key)
+    todo = [chunk for chunk in chunks if not _part(parts, chunk.number).exists()]
+    done = kept = n - sum(len(chunk.cases) for chunk in todo)
+    on_part(done, n)
+    sizes = {chunk.number: len(chunk.cases) for chunk in todo}
+    for found in answers(work, todo, jobs, dask):
+        if found.failure is not None:
+            raise SweepFailedError(found.failure)
+        _write(_part(parts, found.number), found.table)
+        done += sizes[found.number]
+        on_part(done, n)
+    _join(output, parts, len(chunks), schema(grid, places).with_metadata({_KEY: key.encode()}))
+    return Swept(n, n - kept, kept)
+
+
+def _chunks(grid: Grid, instances: list[tuple[dict[str, str], Instance]], places: int) -> Iterator[Chunk]:
+    cases, number = grid.cases(len(instances)), 0
+    while some := tuple(islice(cases, grid.chunk)):
+        used = {case.instance: instances[case.instance] for case in some}
+        yield Chunk(number, grid, some, used, places)
+        number += 1
+
+
+def _key(grid: Grid, instances: list[tuple[dict[str, str], Instance]]) -> str:
+    """What tells one sweep from another: all that its fronts are made from."""
+    solver = solvers.get(grid.solver)
+    ingredients = {"grid": grid.model_dump(mode="json", by_alias=True), "solver": [solver.name, solver.version()],
+                   "instances": [[labels, instance.to_dict()] for labels, instance in instances], "code": source_digest()}
+    return Cache(".").key("sweep", ingredients)
+
+
+def _claim(parts: Path, key: str) -> None:
+    """Make the folder of parts this sweep's; InputError where it is another's."""
+    mark = parts / "sweep"
+    if mark.exists() and mark.read_text() != key:
+        raise InputError(str(parts), "holds parts of another sweep, or of another version; remove it, or name another file")
+    make_folder(parts)
+    write_atomically(mark, key.encode())
+
+
+def _part(parts: Path, number: int) -> Path:
+    return parts / f"part-{number:06}.parquet"
+
+
+def _write(path: Path, table: Any) -> None:
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    write_atomically(path, buffer.getvalue())
+
+
+def _join(output: Path, parts: Path, n: int, columns: Any) -> None:
+    """All parts as one file, a row group each, in their order; then they are removed."""
+    import pyarrow.parquet as pq
+
+    joined = output.with_name(f".{output.name}.part")
+    try:
+        with pq.ParquetWriter(joined, columns) as writer:
+            for number in range(n):
+                writer.write_table(pq.read_table(_part(parts, number)).cast(columns))
+        joined.replace(output)
+    except OSError as error:
+        raise InputError(str(output), f"cannot be written: {error.strerror or error}") from None
+    finally:
+        joined.unlink(missing_ok=True)
+    shutil.rmtree(parts)
+
+
+def _key_of(path: Path) -> str | None:
+    """The sweep that a file is of; None where there is none, or no such file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        metadata = pq.read_schema(path).metadata or {}
+    except (OSError, pa.ArrowInvalid):
+        return None
+    found = metadata.get(_KEY)
+    return None if found is None else found.decode()
