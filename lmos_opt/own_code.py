@@ -73,7 +73,7 @@ def add_variables(m: Any, instance: Instance, function: Own, where: str) -> None
     for name, component in found.items():
         if not (isinstance(name, str) and name.isidentifier() and hasattr(component, "ctype")):
             raise InputError(where, f"gave {name!r}: {_shown(component)}; expected a name and a Pyomo component such as a Var")
-        if m.component(name) is not None or hasattr(m, name):
+        if m.is_taken(name):
             raise InputError(where, f"gives the name {name!r}, which is there already; expected another name")
 
         def attach(m: Any, _: Instance, name: str = name, component: Any = component) -> None:

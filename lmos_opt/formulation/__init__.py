@@ -45,7 +45,7 @@ def derive(m: Any, variables: Iterable[Any], values: Values) -> None:
 
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
-    return [name for name in modules_of(*__path__) if name not in {"indices", "memory", "stages"}]
+    return [name for name in modules_of(*__path__) if name not in {"indices", "memory", "named", "stages"}]
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
@@ -71,18 +71,21 @@ def build_model(
     `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
     `m.layers` are the names in topological order, `m.upto[h, v]`, `m.sent[h, u]`, `m.offload[h]` the variables of hop h, from 1
     (where there is one hop also `m.edge[v]`, `m.sent[u]`, `m.offload`), `m.at[p, v]` an expression for place p, from 1, and
-    `m.memory` the first place's memory (B) under the memory model. `variables` come before `constraints`; `m.formulated` are
-    the names of what is none of the user's, `m.derived` the variables that follow from where layers run, block by block.
+    `m.memory` the first place's memory (B) under the memory model. Each shipped objective's expression stands there by its
+    name, `m.latency`, `m.energy`, `m.tx_bytes` and so on; `m.memory_used` is `m.memory`. `variables` come before `constraints`;
+    `m.formulated` are the names of what is none of the user's, `m.derived` the variables that follow from where layers run,
+    block by block.
     """
     import pyomo.environ as pyo
 
     from lmos_opt import own_code
     from lmos_opt.formulation.memory import checked_model
+    from lmos_opt.formulation.named import SplitModel
 
     memory_model = checked_model(memory_model)
     own_variables, own_constraints = (_several(given, what) for given, what in
                                       ((variables, "variables"), (constraints, "constraints")))
-    m = pyo.ConcreteModel(instance.name)
+    m = SplitModel(instance)
     m.derived, m.blocks = [], set()
     for block in ("assignment", "crossing", f"memory_{memory_model}"):
         add_block(m, instance, block)

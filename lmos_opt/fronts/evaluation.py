@@ -54,6 +54,7 @@ class Evaluation:
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
         if not self._has_own_rows and all(o.value is not None for o in chosen):
             own = []  # they follow from where layers run
+        self._has_own_rows |= bool(own)  # an objective of the user's may stand on a shipped one's variables, and so on its rows
         self._undecided = np.array(own, dtype=np.int64)
         whole = [k for k in own if milp.integer[k]]
         self.deciders, self.decisive = np.append(assigned, whole).astype(np.int64), whole == own

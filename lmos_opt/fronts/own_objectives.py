@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pyomo.core.expr.numvalue import NumericValue
 
 from lmos_opt.errors import THEIR_ERRORS, InputError
+from lmos_opt.formulation.named import shipped_expression
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -18,10 +19,7 @@ from lmos_opt.own_code import _EXPRESSION, _check_linear, _is_finite, _is_number
 def expression_of(objective: Objective, m: Any, instance: Instance, *, is_shipped: bool) -> Any:
     """An objective's linear expression on the model; what a shipped one adds belongs to the formulation."""
     if is_shipped:
-        before = set(m.component_map())
-        found = objective.expression(m, instance)
-        m.formulated |= set(m.component_map()) - before
-        return found
+        return shipped_expression(m, instance, objective)
     where = describe(f"objective {objective.name}", objective.expression)
     found = call(objective.expression, where, m, instance)
     if _is_number(found) and found == 0:  # a sum without terms

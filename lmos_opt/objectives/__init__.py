@@ -89,6 +89,13 @@ def names() -> list[str]:
     return [name for name in modules_of(*__path__) if name != NUMBERED[0]]
 
 
+def __getattr__(name: str) -> Any:
+    """A shipped objective's module, as in `objectives.latency.expression`, imported when it is asked for."""
+    if name not in modules_of(*__path__):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return import_module(f"{__name__}.{name}")
+
+
 def get(objective: str | Objective) -> Objective:
     """The objective of a name; an Objective is returned unchanged."""
     if isinstance(objective, Objective):

@@ -7,3 +7,4 @@ from lmos_opt.objectives import Objective
 
 OBJECTIVE = Objective("edge_time", "s", "min", lambda m, inst: place_time(m, inst, 1), lambda split: split.times.t_edge_s,
                       each=lambda splits: splits.listed(splits.place_time(1)))  # fmt: skip
+expression = OBJECTIVE.expression

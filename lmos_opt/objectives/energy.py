@@ -49,3 +49,4 @@ def _each(splits: Splits) -> Listed:
 
 
 OBJECTIVE = Objective("energy", "J", "min", _expression, _value, each=_each)
+expression = OBJECTIVE.expression

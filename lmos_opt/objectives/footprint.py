@@ -31,6 +31,7 @@ def _later(m: Any, instance: Instance, p: int) -> Any:
 
 OBJECTIVE = Objective("footprint", "B", "min", _first, lambda split: split.memory_bytes, memory_granule,
                       lambda splits: splits.memory(1))  # fmt: skip
+expression = OBJECTIVE.expression
 
 
 def objective(argument: str) -> Objective:

@@ -8,3 +8,4 @@ from lmos_opt.objectives import Objective
 
 OBJECTIVE = Objective("latency", "s", "min", lambda m, inst: sum(stages(m, inst)), lambda split: split.times.latency_s,
                       each=lambda splits: splits.listed(total(splits.stages)))  # fmt: skip
+expression = OBJECTIVE.expression

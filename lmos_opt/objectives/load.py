@@ -85,3 +85,4 @@ def _each(splits: Splits) -> Listed:
 
 
 OBJECTIVE = Objective("load", "s", "min", _expression, _value, each=_each)
+expression = OBJECTIVE.expression

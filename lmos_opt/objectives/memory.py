@@ -6,3 +6,4 @@ from lmos_opt.objectives import Objective, memory_granule
 
 OBJECTIVE = Objective("memory", "B", "max", lambda m, inst: m.memory, lambda split: split.memory_bytes, memory_granule,
                       lambda splits: splits.memory(1))  # fmt: skip
+expression = OBJECTIVE.expression

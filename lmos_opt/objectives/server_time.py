@@ -8,3 +8,4 @@ from lmos_opt.objectives import Objective
 OBJECTIVE = Objective("server_time", "s", "min", lambda m, inst: place_time(m, inst, len(inst.places)),
                       lambda split: split.times.t_server_s,
                       each=lambda splits: splits.listed(splits.place_time(len(splits.instance.places))))  # fmt: skip
+expression = OBJECTIVE.expression

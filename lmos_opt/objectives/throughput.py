@@ -34,3 +34,4 @@ def _longest(instance: Instance) -> float:
 OBJECTIVE = Objective("throughput", "s", "min", _expression,
                       lambda split: max(*split.times.t_place_s, *(hop.t_s for hop in split.times.hops)),
                       each=lambda splits: splits.largest(splits.stages, _longest(splits.instance)))  # fmt: skip
+expression = OBJECTIVE.expression

@@ -22,6 +22,7 @@ def _granule(instance: Instance) -> float:
 OBJECTIVE = Objective("tx_bytes", "B", "min", lambda m, inst: _expression(m, inst, range(1, len(inst.places))),
                       lambda split: sum(hop.n_bytes for hop in split.times.hops), _granule,
                       lambda splits: splits.listed(total([splits.sent_bytes(h + 1) for h in range(len(splits.instance.hops))])))
+expression = OBJECTIVE.expression
 
 
 def objective(argument: str) -> Objective:

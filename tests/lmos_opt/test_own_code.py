@@ -207,7 +207,7 @@ MISTAKES = {
     "layer": (_constraint(lambda m, inst: m.edge["aa"] <= 1), "there is no layer 'aa' (m.edge) in toy; did you mean 'a'?"),
     "tensor": (_constraint(lambda m, inst: m.sent["inptu"] <= 1), "there is no tensor 'inptu' (m.sent) in toy; expected 'input'"),
     "second item": (_constraint(_several), "there is no layer 'zz' (m.edge) in toy"),
-    "attribute": (_constraint(lambda m, inst: m.edges["a"] <= 1), "failed with AttributeError: 'ConcreteModel' object has no"),
+    "attribute": (_constraint(lambda m, inst: m.edges["a"] <= 1), "the model has no 'edges'; did you mean 'edge'"),
     "arguments": (_constraint(lambda m: m.edge["a"] <= 1), "takes 1 positional argument but 2 were given"),
     "product": (_constraint(lambda m, inst: m.edge["a"] * m.edge["b"] <= 1), "which is not linear in edge[a], edge[b]"),
     "not a number": (_constraint(lambda m, inst: NAN * m.edge["a"] <= 1), "holds a number that is not finite"),
