@@ -11,7 +11,7 @@ from torch import Tensor, fx
 
 from lmos_opt.errors import InputError, first_line
 from measurement.engines import Engine, Loaded, seconds_of_calls
-from measurement.onnx_files.joining import Joined, exported, joined
+from measurement.onnx_files.joining import Joined, exported, joined, output_node
 from measurement.onnx_files.operators import run, session_of
 from measurement.processor import cpu_name
 
@@ -57,7 +57,7 @@ class _InSession(Loaded):
     def __init__(self, part: fx.GraphModule, found: Joined) -> None:
         super().__init__()
         self._placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
-        self._result = next(iter(reversed(part.graph.nodes))).args[0]
+        self._result = output_node(part).args[0]
         self._inputs, self._outputs = found.inputs, found.outputs
         self._session = session_of(found.model)
         self._order = {name: k for k, name in enumerate(one.name for one in self._session.get_outputs())}
@@ -67,7 +67,9 @@ class _InSession(Loaded):
         begin = time.perf_counter()
         found = run(self._session, {name: given[node] for node, name in self._inputs.items()})
         self.compute_s = time.perf_counter() - begin
-        given.update({node: found[self._order[name]] for node, name in self._outputs.items()})
+        for node, names in self._outputs.items():
+            tensors = tuple(found[self._order[name]] for name in names)
+            given[node] = tensors if len(tensors) > 1 else tensors[0]
         return fx.node.map_arg(self._result, given.__getitem__)
 
 

@@ -7,7 +7,7 @@ import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,30 +18,36 @@ from measurement.onnx_files.operators import Operator, Value, model_of, subgraph
 
 @dataclass(frozen=True)
 class Joined:
-    """`model` (ModelProto) takes the part's tensors under `inputs`, one for each of its arguments that is read, and gives what its
-    nodes are called in `outputs`."""
+    """`model` (ModelProto) takes the part's tensors under `inputs`, and gives what the nodes in `outputs` put out, under a name for
+    each tensor."""
 
     model: Any
     inputs: Mapping[fx.Node, str]
-    outputs: Mapping[fx.Node, str]
+    outputs: Mapping[fx.Node, tuple[str, ...]]
 
 
-def joined(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
+def joined(part: fx.GraphModule, example: Sequence[Any], takes: Sequence[str] = (),
+           gives: Mapping[str, tuple[fx.Node, int]] | None = None) -> Joined | None:  # fmt: skip
     """The operators of a part of an ONNX file as one model; None where something in it is torch's own.
 
-    The example are the part's arguments. A part without any operator has no model either.
+    The example are the part's arguments. A part without any operator has no model either. `takes` are the model's names of the
+    first arguments, `gives` those of what it is asked for, each with the node and which of its tensors it is (default: names of its
+    own, for all that the part returns).
     """
+    named = iter(takes)
+    from onnx import helper
+
     values: dict[fx.Node, tuple[str, ...]] = {}
     nodes, weights = list[Any](), dict[int, tuple[str, Tensor]]()
-    inputs, outputs, versions = dict[fx.Node, Value](), dict[fx.Node, str](), dict[str, int]()
+    inputs, versions = dict[fx.Node, Value](), dict[str, int]()
     kinds: dict[fx.Node, tuple[Value, ...]] = {}
     arguments = iter(example)
     for node in part.graph.nodes:
         if node.op == "placeholder":
             argument = next(arguments)
             if isinstance(argument, Tensor):
-                inputs[node] = Value(f"in/{node.name}", tuple(argument.shape), argument.dtype)
-                values[node] = (inputs[node].name,)
+                inputs[node] = Value(next(named, f"%{node.name}"), tuple(argument.shape), argument.dtype)
+                values[node], kinds[node] = (inputs[node].name,), (inputs[node],)
         elif node.op == "call_function" and node.target is operator.getitem and node.args[0] in kinds:
             place = int(node.args[1])
             values[node], kinds[node] = (values[node.args[0]][place],), (kinds[node.args[0]][place],)
@@ -50,8 +56,8 @@ def joined(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
                 return None
             names = {value.name: values[source][0] for value, source in zip(layer.program.inputs, node.args, strict=True)}
             for name, tensor in layer.weights().items():
-                names[name] = weights.setdefault(id(tensor), (f"weights/{len(weights)}", tensor))[0]
-            nodes += _renamed(layer.program.nodes, names, f"{node.name}/")
+                names[name] = weights.setdefault(id(tensor), (f"%weights/{len(weights)}", tensor))[0]
+            nodes += _renamed(layer.program.nodes, names, f"%{node.name}/")
             values[node] = tuple(names[value.name] for value in layer.program.outputs)
             kinds[node] = layer.program.outputs
             versions.update(layer.program.versions)
@@ -59,24 +65,36 @@ def joined(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
             return None
     if not nodes:
         return None
-    read = next(iter(reversed(part.graph.nodes))).all_input_nodes
-    outputs = {node: values[node][0] for node in read if node in kinds}
-    known = [Value(name, kinds[node][0].shape, kinds[node][0].dtype) for node, name in outputs.items()]
+    outputs = {node: values[node] for node in output_node(part).all_input_nodes if node in kinds and node not in inputs}
+    known = [value for node in outputs for value in _called(kinds[node], values[node])]
+    if gives is not None:
+        nodes += [helper.make_node("Identity", [values[node][place]], [name]) for name, (node, place) in gives.items()]
+        known = [replace(kinds[node][place], name=name) for name, (node, place) in gives.items()]
     model = model_of(nodes, list(inputs.values()), known, dict(weights.values()), versions)
     return Joined(model, {node: value.name for node, value in inputs.items()}, outputs)
+
+
+def _called(kinds: Sequence[Value], names: Sequence[str]) -> list[Value]:
+    return [replace(value, name=name) for value, name in zip(kinds, names, strict=True)]
 
 
 def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
     """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
     arguments = [node for node in part.graph.nodes if node.op == "placeholder"]
-    read = [node for node in next(iter(reversed(part.graph.nodes))).all_input_nodes if node.op != "placeholder"]
+    read = [node for node in output_node(part).all_input_nodes if node.op != "placeholder"]
     with _quiet(), torch.no_grad():
         made = torch.onnx.export(torch.export.export(_only(part, read), tuple(example)), dynamo=True, verbose=False)
     assert made is not None
     model = made.model_proto
     tensors = [node for node, argument in zip(arguments, example, strict=True) if isinstance(argument, Tensor)]
     return Joined(model, dict(zip(tensors, (one.name for one in model.graph.input), strict=True)),
-                  dict(zip(read, (one.name for one in model.graph.output), strict=True)))  # fmt: skip
+                  dict(zip(read, ((one.name,) for one in model.graph.output), strict=True)))  # fmt: skip
+
+
+def output_node(part: fx.GraphModule) -> fx.Node:
+    """The node whose arguments are what the part returns."""
+    found: fx.Node = next(iter(reversed(part.graph.nodes)))
+    return found
 
 
 def _only(part: fx.GraphModule, read: Sequence[fx.Node]) -> fx.GraphModule:

@@ -14,18 +14,21 @@ import logging
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy as copy_of
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
+from torch.utils._pytree import tree_leaves, tree_structure
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.files import make_folder, write_atomically
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.profile import TensorSpec
+from measurement.onnx_files.joining import joined, output_node
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
@@ -135,8 +138,10 @@ def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], fol
     names = tuple(_free(output, arguments) for output in outputs)
     _check_known(name, to, {**arguments, **outputs})
     with _quiet(), _failing(name):
-        exported = torch.export.export(program, tensors)
-        data = _onnx(exported, [*arguments, *names]) if to == "onnx" else _pt2(exported)
+        data = _of_operators(part, arguments, outputs, names) if to == "onnx" else None
+        if data is None:
+            exported = torch.export.export(program, tensors)
+            data = _onnx(exported, [*arguments, *names]) if to == "onnx" else _pt2(exported)
     path = folder / f"{name}{FORMATS[to]}"
     write_atomically(path, data)
     with _quiet(), _failing(name):
@@ -216,6 +221,48 @@ def _free(name: str, crossing: Collection[str]) -> str:
     while name in crossing:
         name += "_"
     return name
+
+
+def _of_operators(part: nn.Module, arguments: Mapping[str, Tensor], outputs: Mapping[str, Tensor],
+                  names: Sequence[str]) -> bytes | None:  # fmt: skip
+    """The file's bytes where the part is one of an ONNX file: its operators as they are; None of torch's parts.
+
+    Which of the part's values is which output shows in a run: they are the same tensors.
+    """
+    body = getattr(part, "body", None)
+    if not isinstance(body, fx.GraphModule):
+        return None
+    assert isinstance(part, Head | Middle | Tail)
+    given = part.arguments([*arguments.values()]) if isinstance(part, Head) else part.incoming.read_from(arguments)
+    takes = tuple(arguments) if isinstance(part, Head) else part.incoming.read
+    seen = _Kept(body)
+    copy = copy_of(part)
+    copy._modules = {**part._modules, "body": seen}
+    found = _named(copy, arguments)
+    nodes = {id(leaf): (node, place) for node, place, leaf in seen.tensors()}
+    made = joined(body, given, takes, {name: nodes[id(found[output])] for output, name in zip(outputs, names, strict=True)})
+    return None if made is None else bytes(made.model.SerializeToString())
+
+
+class _Kept(nn.Module):
+    """Runs a part's graph and keeps what it returned."""
+
+    def __init__(self, body: fx.GraphModule) -> None:
+        super().__init__()
+        self.body = body
+        self.found: Any = None
+
+    def forward(self, *args: Any) -> Any:
+        self.found = self.body(*args)
+        return self.found
+
+    def tensors(self) -> Iterator[tuple[fx.Node, int, Tensor]]:
+        """What the nodes that the graph returns put out in the last run: node, which of its tensors, and the tensor."""
+        result = output_node(self.body).args[0]
+        for node, value in zip(tree_leaves(result), tree_structure(result).flatten_up_to(self.found), strict=True):
+            for place, leaf in enumerate(tree_leaves(value)):
+                if isinstance(node, fx.Node) and isinstance(leaf, Tensor):
+                    yield node, place, leaf
 
 
 def _onnx(exported: Any, names: Sequence[str]) -> bytes:

@@ -82,7 +82,7 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
         other, theirs = get(allowed)
         if other is source and source.stands_for(theirs, name):
             return allowed
-    what = "code to run" if source.runs_code else f"a network that torchvision does not have ({source.extra}'s)"
+    what = "code to run" if source.runs_code else f"a network of {builder.partition(':')[0]}"
     raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} does")
 
 

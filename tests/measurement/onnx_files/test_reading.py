@@ -19,6 +19,7 @@ from measurement.networks import build_network, network_digest
 from measurement.onnx_files.reading import inputs_of, read_onnx
 from measurement.sources import example_of
 from runner.parts.computed import compute_s, computed_on
+from runner.parts.exporting import export_part
 
 WEIGHTS = np.random.default_rng(0)
 VERSION = helper.make_opsetid("", 17)
@@ -140,6 +141,9 @@ def test_onnxruntime_computes_a_part_as_a_whole(file, request):
     for edge in every_cut(traced):
         head, tail = runner.split(traced, edge)
         crossing = head(x)
+        there = computed_on(engine, head, head.arguments([x]))(x)
+        assert list(there) == list(crossing)
+        assert all(torch.allclose(there[name].float(), crossing[name].float(), atol=1e-4) for name in crossing)
         found, wanted = computed_on(engine, tail, tail.incoming.arguments(crossing))(crossing), tail(crossing)
         leaves = zip(found.values(), wanted.values(), strict=True) if isinstance(found, dict) else [(found, wanted)]
         assert all(torch.allclose(one, other, atol=1e-4) for one, other in leaves), edge
@@ -155,6 +159,24 @@ def test_onnxruntime_computes_a_part_of_torchs():
     with torch.inference_mode():
         assert torch.allclose(part(crossing), net(x), atol=1e-5)
     assert compute_s(part) > 0
+
+
+@pytest.mark.parametrize("file", ["branching", "scaled"])
+def test_parts_are_exported_as_the_files_own_operators(file, request, tmp_path):
+    path = request.getfixturevalue(file)
+    traced = trace(read_onnx(path), torch.randn(1, 3, 5, 5))
+    x = torch.randn(1, 3, 5, 5)
+    with torch.no_grad():
+        for edge in list(every_cut(traced))[1:-1]:
+            head, tail = runner.split(traced, edge)
+            crossing = dict(head(x))
+            names = {"image": x}, crossing
+            for name, part, arguments in zip(("head", "tail"), (head, tail), names, strict=True):
+                found = export_part(name, part, arguments, tmp_path, "onnx")
+                assert found.difference < 1e-5
+            assert [one.name for one in onnx.load(str(tmp_path / "head.onnx")).graph.output][: len(crossing)] == list(crossing)
+            kinds = {node.op_type for half in ("head", "tail") for node in onnx.load(str(tmp_path / f"{half}.onnx")).graph.node}
+            assert kinds - {"Identity"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
 
 
 def test_a_source_like_any_other(branching, tmp_path):
