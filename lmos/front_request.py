@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from lmos.kept_profiles import Asked, is_network, kept_profile
-from lmos.output import activity, err
+from lmos.output import activity, err, say
 from lmos_opt import objectives
 from lmos_opt.device import NO_POWER
 from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
@@ -25,7 +25,7 @@ from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
-from lmos_opt.rules.selection import RULES
+from lmos_opt.rules.selection import RULES, latency_taken
 from lmos_opt.solvers.settings import Option, parsed
 from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
 from lmos_opt.split import Split
@@ -167,6 +167,14 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
                             on_point=lambda _: tell(f"finding the front: {counted(next(counter), 'point')}"))
 
 
+def chosen_of(front: Front, rule: str) -> Point:
+    """The front's point that a rule chooses; where the rule took its latency from another objective, that is said."""
+    point = front.select(rule)
+    if (name := latency_taken(front, rule)) is not None:
+        say(f"{rule}: the latency is the objective {name}")
+    return point
+
+
 def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Point | None:
     """A baseline's split under the request's constraints, with its objectives; None if the rule is not a baseline's.
 
@@ -222,7 +230,7 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
 def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     """The plan of the split that the rule chooses, with the request's objectives predicted."""
     instance = asked.instance
-    point = baseline_point(request, instance, select) or trace(request, instance).select(select)
+    point = baseline_point(request, instance, select) or chosen_of(trace(request, instance), select)
     edge, *between, server = request.options.devices
     if asked.profile is None:
         edge, server = request.options.edge or "instance file", request.options.server or "instance file"

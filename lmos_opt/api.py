@@ -23,6 +23,7 @@ from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
 from lmos_opt.fronts.listed import Columns, beside_model, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
+from lmos_opt.fronts.single import why_one_point
 from lmos_opt.instance import Instance
 from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import Objective
@@ -155,8 +156,17 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         problem.hints = evaluate.prefixes()
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
-    return GrowingFront(instance.name, _infos(chosen), problem, _algorithm(options.algorithm, problem),
-                        Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost)), Run(constrained, start, options.log))
+    meaning = Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost),
+                      _why_one(instance, chosen, options, is_free=not own))  # fmt: skip
+    return GrowingFront(instance.name, _infos(chosen), problem, _algorithm(options.algorithm, problem), meaning,
+                        Run(constrained, start, options.log))  # fmt: skip
+
+
+def _why_one(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, *, is_free: bool) -> Callable[[Point], str]:
+    def why_one(point: Point) -> str:
+        return why_one_point(point, chosen, instance, options.memory_model, proper_split=options.proper_split, is_free=is_free)
+
+    return why_one
 
 
 def _exactly(splits: Splits, evaluate: Evaluation, problem: FrontProblem) -> Callable[[int], Candidate | None]:
@@ -197,7 +207,7 @@ def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOption
         return Point.at(values, splits.split(int(candidate.x[0])).places)
 
     meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
-                      lambda k, cost: _tidy(signs[k] * cost))  # fmt: skip
+                      lambda k, cost: _tidy(signs[k] * cost), _why_one(instance, chosen, options, is_free=True))  # fmt: skip
     return GrowingFront(instance.name, _infos(chosen), problem, enumeration.ALGORITHM, meaning,
                         Run(_constrained(names, options.constrain), start, options.log))  # fmt: skip
 

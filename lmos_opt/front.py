@@ -143,6 +143,7 @@ class Front(Document):
     then attained, but others may be missing. Of one objective, whose only point is then the best that was found, `bound` is what
     is proved: no solution's value is better. `constrained` is the objective that Algorithm 1 bounded (its f_j),
     `solves` how many integer programs were solved, `seconds` the wall time including the model's building, but no imports.
+    `remark` says why a complete front has one point only, and which objectives would show a trade-off.
     `statistics` is what the search took; None of a front put together from others, or read from a file without it.
     """
 
@@ -159,6 +160,7 @@ class Front(Document):
     constrained: Name | None = None
     bound: Value | None = None
     statistics: Statistics | None = None
+    remark: Text | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -183,7 +185,7 @@ class Front(Document):
         for point in found["points"]:
             for key in [key for key, value in point.items() if value is None]:
                 del point[key]
-        for key in ("reason", "constrained", "bound", "statistics"):
+        for key in ("reason", "constrained", "bound", "statistics", "remark"):
             if found[key] is None:
                 del found[key]
         return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from lmos.front_request import FrontRequest, baseline_point, read, trace
+from lmos.front_request import FrontRequest, baseline_point, chosen_of, read, trace
 from lmos.output import err, last_layers, last_of, out, print_json, table
 from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InfeasibleError, InputError
@@ -51,7 +51,7 @@ def run(request: Request) -> None:
     statistics = found.statistics
     if not request.statistics:
         found = found.model_copy(update={"statistics": None})
-    chosen = found.select(request.select) if request.select is not None else None
+    chosen = chosen_of(found, request.select) if request.select is not None else None
     if output is not None:
         found.save(output)
     if plot is not None:
@@ -63,6 +63,8 @@ def run(request: Request) -> None:
         print_json(found.to_json())
     else:
         out().print(front_table(found, asked.instance, chosen))
+        if found.remark is not None:
+            out().print(f"one point only: {found.remark}")
         if request.baselines:
             out().print(baselines_table(request.front, found, asked.instance))
         if request.statistics and statistics is not None:

@@ -32,6 +32,8 @@ class Meaning:
     point: Callable[[Candidate], Point]
     infeasible: Callable[[], Exception]
     value: Callable[[int, float], float]
+    why_one: Callable[[Point], str] | None = None
+    """Why there is no other point than this one."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,14 @@ class GrowingFront:
         Of one objective it has the proved bound where it is not complete.
         """
         bound = None if self._reason is None else self._problem.bound
+        why_one = self._meaning.why_one if self._reason is None and len(self._objectives) > 1 else None
         solver = SolverInfo(name=self._problem.solver.name, version=self._problem.solver.version())
         points = tuple(map(self._point_of, non_dominated(self._problem, self._found)))
         return Front(schema="lmos.front/1", instance=self._name or "model", objectives=tuple(self._objectives), points=points,
                      solves=self._problem.solves, seconds=self._seconds, solver=solver, complete=self._reason is None,
                      reason=self._reason, constrained=self._constrained,
-                     bound=None if bound is None else self._meaning.value(0, bound), statistics=self._statistics())  # fmt: skip
+                     bound=None if bound is None else self._meaning.value(0, bound), statistics=self._statistics(),
+                     remark=why_one(points[0]) if why_one is not None and len(points) == 1 else None)  # fmt: skip
 
     def _statistics(self) -> Statistics:
         done, settings = self._problem.recorder.totals, settings_of(self._problem.solver)

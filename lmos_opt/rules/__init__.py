@@ -33,6 +33,7 @@ class Rule:
     `changes(moving, argument)` gives the breakpoints: polynomials of which one changes its sign before the rule, on a front
     that stays, chooses another point than `moving.chosen`. None refuses them: then no policy over bandwidth is made.
     `least_latency` says that the rule chooses by latency alone, so that a run may change its cut for what that saves.
+    `takes_latency` says that it needs a latency, which a front may have under another name (`lmos_opt.rules.values.latency_name`).
     Lists have rules by `rank`, then by name.
     """
 
@@ -42,6 +43,7 @@ class Rule:
     changes: Callable[[MovingFront, str], list[Polynomial]] | None = None
     argument: str = ""
     least_latency: bool = False
+    takes_latency: bool = False
     rank: int = 100
 
     @property

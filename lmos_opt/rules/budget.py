@@ -23,4 +23,4 @@ def _changes(moving: MovingFront, argument: str) -> list[Polynomial]:
 
 
 RULE = Rule("budget", _choose, lambda argument: f"the most edge memory within a latency of {format_time(parse_time(argument))}",
-            _changes, "SECONDS", rank=5)
+            _changes, "SECONDS", takes_latency=True, rank=5)

@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING
 
 from lmos_opt import rules
 from lmos_opt.errors import InfeasibleError
+from lmos_opt.rules.values import latency_name
 
 if TYPE_CHECKING:
     from lmos_opt.front import Front, Point
 
 RULES = tuple(rule.written for rule in rules.shipped())
 """How users write the shipped rules, in the order of lists."""
+
+
+def latency_taken(front: Front, rule: str) -> str | None:
+    """The objective that the rule took its latency from, where that is not `latency`; None where it is, or where it needs none."""
+    if not rules.get(rule)[0].takes_latency:
+        return None
+    name = latency_name(front)
+    return None if name == "latency" else name
 
 
 def select(front: Front, rule: str) -> Point:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial, combined
-from lmos_opt.rules.values import most_memory, values
+from lmos_opt.rules.values import latency_name, most_memory, values
 from lmos_opt.units import parse_percent
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _choose(front: Front, argument: str) -> int:
-    most = min(values(front, "latency")) * (1 + parse_percent(argument) / 100)
+    most = min(values(front, latency_name(front))) * (1 + parse_percent(argument) / 100)
     return most_memory(front, most, f"slack {argument} %")
 
 
@@ -26,4 +26,4 @@ def _changes(moving: MovingFront, argument: str) -> list[Polynomial]:
 
 
 RULE = Rule("slack", _choose, lambda argument: f"the most edge memory within {parse_percent(argument):g} % over the least latency",
-            _changes, "PERCENT", rank=6)
+            _changes, "PERCENT", takes_latency=True, rank=6)

@@ -4,10 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lmos_opt import objectives
 from lmos_opt.errors import InfeasibleError, InputError
 
 if TYPE_CHECKING:
     from lmos_opt.front import Front
+
+
+def latency_name(front: Front) -> str:
+    """The objective that is the front's latency: `latency`, or else its only objective of a user's own in seconds to be minimised.
+
+    InputError where there is none, or more than one.
+    """
+    if "latency" in front.names:
+        return "latency"
+    shipped = objectives.names()
+    times = [o.name for o in front.objectives if o.unit == "s" and o.sense == "min" and o.name.partition(":")[0] not in shipped]
+    if len(times) == 1:
+        return times[0]
+    several = f"; {' and '.join(times)} are times (s), and none of them is called so" if times else ""
+    raise InputError("rule", f"the front has no objective 'latency'; it has {', '.join(front.names)}{several}")
 
 
 def values(front: Front, name: str) -> list[float]:
@@ -27,7 +43,7 @@ def scaled(front: Front) -> list[tuple[float, ...]]:
 
 def most_memory(front: Front, most_latency_s: float, what: str) -> int:
     """The place of the point with the most memory within a latency; InfeasibleError about `what` where there is none."""
-    latency, memory = values(front, "latency"), values(front, "memory")
+    latency, memory = values(front, latency_name(front)), values(front, "memory")
     within = [k for k in range(len(latency)) if latency[k] <= most_latency_s]
     if not within:
         raise InfeasibleError(front.instance, (f"{what} (the least latency is {min(latency):.6g} s)",))

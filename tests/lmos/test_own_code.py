@@ -171,3 +171,13 @@ def test_fault_17_a_bound_may_be_of_ones_own(capsys):
 def test_a_policy_of_another_front_is_refused(capsys):
     assert main(["plan", "chain.json", "--select", "ideal", "--objectives", "latency,tx_bytes", "--policy", "1Mbps..9Mbps"]) == 2
     assert "--policy: is of fronts of latency and memory" in capsys.readouterr().err
+
+
+def test_a_rule_says_which_objective_its_latency_is(capsys):
+    own = ["--objectives", "mine:seconds,memory"]
+    added = '\nseconds = Objective("seconds", "s", "min", get("latency").expression)\n'
+    Path("mine.py").write_text(Path("mine.py").read_text() + added)
+    sys.modules.pop("mine", None)
+    for command in ("plan", "front"):
+        assert main([command, "chain.json", "--select", "slack:50", *own, "-o", "found.json"]) == 0
+        assert "lmos: slack:50: the latency is the objective seconds\n" in capsys.readouterr().err

@@ -8,12 +8,13 @@ from fractions import Fraction
 import pytest
 
 from lmos_opt import Front, InfeasibleError, InputError, pareto_front
-from lmos_opt.rules.selection import RULES, select
+from lmos_opt.rules.selection import RULES, latency_taken, select
 from lmos_opt.sources import Options, instance_of, load_source
 from tests.lmos_opt.documents import front_data
 
 PAPER = [(1.0, 0), (2.0, 6), (4.0, 7), (8.0, 8)]
-INFO = {"latency": ("s", "min"), "memory": ("B", "max"), "energy": ("J", "min")}
+INFO = {"latency": ("s", "min"), "memory": ("B", "max"), "energy": ("J", "min"),
+        **dict.fromkeys(("seconds", "wait", "edge_time"), ("s", "min"))}  # fmt: skip
 
 
 def front(points: list[tuple[float, ...]], names: tuple[str, ...] = ("latency", "memory"),
@@ -175,3 +176,25 @@ def test_a_rules_number_is_checked(rule):
 def test_a_rule_about_latency_needs_latency(rule):
     with pytest.raises(InputError, match="the front has no objective 'latency'; it has energy, memory"):
         front([(1.0, 2)], ("energy", "memory"), constrained=None).select(rule)
+
+
+@pytest.mark.parametrize(
+    ("rule", "place"), [("min_latency", 0), ("budget:3s", 1), ("slack:300", 2), ("knee", None), ("lmos", None)]
+)
+def test_a_latency_of_ones_own_is_taken_and_named(rule, place):
+    found = front(PAPER, ("seconds", "memory"), constrained="seconds")
+    assert latency_taken(found, rule) == (None if place is None else "seconds")
+    assert latency_taken(front(PAPER), rule) is None
+    if place is not None:
+        assert found.select(rule) is found[place]
+        assert found.select(rule).values["seconds"] == front(PAPER).select(rule).values["latency"]
+
+
+def test_of_two_times_neither_is_the_latency_nor_is_a_part_of_it():
+    two = front([(1.0, 5.0, 2), (2.0, 3.0, 6)], ("seconds", "wait", "memory"), constrained=None)
+    with pytest.raises(InputError, match=r"memory; seconds and wait are times \(s\), and none of them is called so"):
+        two.select("min_latency")
+    with pytest.raises(InputError, match=r"the front has no objective 'latency'; it has edge_time, memory$"):
+        front(PAPER, ("edge_time", "memory"), constrained=None).select("min_latency")
+    with_one = front([(1.0, 5.0, 2)], ("seconds", "latency", "memory"), constrained=None)
+    assert latency_taken(with_one, "min_latency") is None
