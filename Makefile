@@ -32,7 +32,7 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(FOR_TESTS) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos \
+	$(FOR_TESTS) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos_edge lmos \
 	  --ignore=lmos/bench/pyaugmecon_worker.py --ignore=measurement/adapters/ultralytics_yolo.py  # of environments of their own
 	$(FOR_TESTS) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
@@ -44,11 +44,14 @@ pictures: setup
 
 wheel: setup
 	rm -rf dist
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
-	$(BIN)/twine check --strict dist/lmos-*.whl
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . ./lmos_edge
+	$(BIN)/twine check --strict dist/*.whl
 	$(PYTHON) -m venv --clear build/empty
 	build/empty/bin/python -m pip install --quiet --disable-pip-version-check dist/lmos-*.whl
 	cd build && empty/bin/lmos front vgg19 --select knee && empty/bin/lmos doctor
+	$(PYTHON) -m venv --clear build/edge
+	build/edge/bin/python -m pip install --quiet --disable-pip-version-check dist/lmos_edge-*.whl
+	cd build && edge/bin/lmos-edge --version && edge/bin/lmos-edge run --help
 
 # Kept from version to version in benchmarks/results; `asv compare OLD NEW` and `asv publish` (in benchmarks/) read them.
 bench: setup

@@ -22,7 +22,7 @@ EXTRAS = {
     "torch": "profile, serve, run, demo, export --to torch",
     "plots": "pictures, report",
     "ui": "ui",
-    "export": "export to ONNX",
+    "export": "export to ONNX, run --head",
     "tls": "certs, and TLS between edge and server",
     "codecs": "compressed tensors",
     "metrics": "figures of a server for Prometheus",

@@ -1,4 +1,4 @@
-"""The wheel: three packages with the data inside, and a front without torch from an empty folder."""
+"""The wheel: five packages with the data inside, and a front without torch from an empty folder."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ def names(wheel):
     return set(zipfile.ZipFile(wheel).namelist())
 
 
-def test_it_holds_the_four_packages_and_nothing_beside_them(names):
+def test_it_holds_the_five_packages_and_nothing_beside_them(names):
     tops = {name.partition("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"lmos_opt", "measurement", "runner", "lmos"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"lmos_opt", "measurement", "runner", "lmos_edge", "lmos"}
     assert not any(name.endswith(".pyc") for name in names)
 
 
 def test_it_holds_all_code_and_data(names):
-    for package in ("lmos_opt", "measurement", "runner", "lmos"):
+    for package in ("lmos_opt", "measurement", "runner", "lmos_edge", "lmos"):
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.py")} <= names
         assert f"{package}/py.typed" in names
         assert {str(path.relative_to(ROOT)) for path in (ROOT / package).rglob("*.html")} <= names

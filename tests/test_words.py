@@ -21,7 +21,8 @@ PRIVATE = {
 WORDS = re.compile(rf"\b({'|'.join(map(re.escape, PRIVATE))})s?\b", re.IGNORECASE)
 PAGES = sorted([*ROOT.glob("docs/**/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md", *ROOT.glob("data/**/README.md")])
 NOTEBOOKS = sorted(ROOT.glob("docs/notebooks/*.ipynb"))
-MODULES = sorted(file for package in ("lmos_opt", "measurement", "runner", "lmos") for file in (ROOT / package).rglob("*.py"))
+PACKAGES = ("lmos_opt", "measurement", "runner", "lmos_edge", "lmos")
+MODULES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 
 
 def found(text: str) -> list[str]:

@@ -22,6 +22,7 @@ bench.command("exactness")(bench_fronts.exactness)
 bench.command("placement")(bench_fronts.placement)
 bench.command("engines")(bench_fronts.engines)
 bench.command("gpu")(bench_engines.gpu)
+bench.command("edge")(bench_engines.edge)
 bench.command("places")(bench_places.places)
 app.add_typer(bench, name="bench")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -21,3 +22,20 @@ def gpu(
     from lmos.commands import bench_gpu as command
 
     command.run([name for name in networks.split(",") if name], engine, precision, as_json)
+
+
+def edge(
+    networks: Annotated[
+        str, typer.Option("--networks", metavar="NAMES", help="torchvision's names, separated by commas.")
+    ] = "squeezenet1_1,mobilenet_v2",
+    repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number of runs of each edge.")] = 5,
+    python: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="The Python that runs the edge without torch. [default: this one]"),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Start-up and memory of the edge without torch beside the edge with torch. Exit code 1 if it takes over a quarter."""
+    from lmos.commands import bench_edge as command
+
+    command.run([name for name in networks.split(",") if name], repeats, python, as_json)

@@ -138,6 +138,10 @@ def run(
     server: Annotated[
         str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
     ] = "127.0.0.1:7070",
+    head: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Run this head.onnx, which 'lmos export' wrote, or that of its folder, without torch."),
+    ] = None,
     images: Annotated[
         Path | None,
         typer.Option(
@@ -220,6 +224,21 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
+    from runner.wire.access import Credentials
+
+    credentials = Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)
+    if head is not None:
+        from lmos.commands import run_head
+
+        run_head.run(
+            run_head.Request(plan=plan, head=head, server=server, credentials=credentials, images=images, n=n, output=output,
+                             skip_bad_images=skip_bad_images, shape=shape, threads=threads, deadline=deadline, as_json=as_json),
+            {"--preprocess": preprocess, "--labels": labels, "--task": task, "--network": networks, "--weights": weights,
+             "--pipeline": pipeline, "--adapt": adapt, "--trace": trace, "--log-format": log_format, "--log-level": log_level,
+             "--metrics": metrics, "--save-outputs": save_outputs, "--engine": engine not in {"torch", "onnxruntime"},
+             "--precision": precision != "float32"},
+        )  # fmt: skip
+        return
     from runner.wire.spinning import shares_cores, spin_briefly
 
     if shares_cores(server, shape is not None, pipeline):
@@ -227,12 +246,11 @@ def run(
     from lmos.commands import run as command
     from lmos.commands.conventions import Told
     from lmos.commands.watching import Watch
-    from runner.wire.access import Credentials
 
     command.run(command.Request(
         plan=plan, server=server, images=images, skip_bad_images=skip_bad_images, told=Told(preprocess, labels, task), n=n,
         output=output, shape=shape, networks=networks or [], weights=weights, pipelined=pipeline, adapt=adapt, deadline=deadline,
-        credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), threads=threads,
+        credentials=credentials, threads=threads,
         trace=trace, watch=Watch(log_format, log_level, metrics), compared=compared, shown=shown,
         save_outputs=save_outputs, engine=engine, precision=precision, as_json=as_json,
     ))  # fmt: skip
@@ -298,9 +316,12 @@ def export(
         Path | None,
         typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
     ] = None,
+    whole: Annotated[
+        bool, typer.Option("--whole", help="Write the whole network too: 'lmos run --head' uses it where the server is away.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a plan's parts, one a place, as programs for other runtimes, and compare their outputs with torch's."""
     from lmos.commands import export as command
 
-    command.run(plan, output, to, networks or [], weights, as_json)
+    command.run(plan, output, to, networks or [], weights, whole=whole, as_json=as_json)

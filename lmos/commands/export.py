@@ -11,7 +11,8 @@ from lmos_opt.errors import LmosError
 from lmos_opt.plan import Plan
 from lmos_opt.units import format_size
 from measurement.networks import parse_builder
-from runner.parts.exporting import ExportedPart, export_plan
+from runner.parts.exported import ExportedPart
+from runner.parts.exporting import export_plan
 
 WORST = 1e-4
 """Relative difference to torch above which an export is not to be trusted: float32 sums in another order stay far below."""
@@ -21,11 +22,12 @@ class Differs(LmosError):
     """What was written computes something else than torch."""
 
 
-def run(plan: Path, output: Path, to: str, networks: Sequence[str], weights: Path | None, as_json: bool) -> None:
+def run(plan: Path, output: Path, to: str, networks: Sequence[str], weights: Path | None, *,
+        whole: bool = False, as_json: bool = False) -> None:  # fmt: skip
     """Raises what `export_plan` raises, and Differs, after the files are written."""
     with activity(f"exporting the parts of {plan}"):
         written = export_plan(Plan.load(plan), output, to, networks=[parse_builder(name) for name in networks],
-                              weights=None if weights is None else f"file:{weights}")
+                              weights=None if weights is None else f"file:{weights}", whole=whole)
     if as_json:
         print_json(json.dumps([_record(part) for part in written], indent=1) + "\n")
     else:

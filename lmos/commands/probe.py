@@ -16,13 +16,13 @@ from lmos_opt.errors import InputError
 from lmos_opt.link import Link
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
 from runner.client.probe_client import ProbeClient
-from runner.client.remote import PATIENT
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import fit_link
 from runner.lab.probing.serialising import serialising_bytes_per_s
 from runner.wire.access import Credentials
 from runner.wire.connecting import format_address, parse_address
 from runner.wire.shaping import parse_shape
+from runner.wire.timeouts import PATIENT
 
 if TYPE_CHECKING:
     from runner.lab.probing.fit import LinkFit, ProbeTime

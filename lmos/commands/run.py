@@ -16,7 +16,6 @@ from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
-from runner.client.remote import Timeouts
 from runner.places.checked import patient_with
 from runner.places.edge import run_plan
 from runner.places.options import RunOptions
@@ -28,6 +27,7 @@ from runner.watching.timeline import save_timeline
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
+from runner.wire.timeouts import Timeouts
 
 
 @dataclass(frozen=True, kw_only=True)

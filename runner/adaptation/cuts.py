@@ -12,7 +12,7 @@ from lmos_opt.policies.policy import Policy
 from lmos_opt.rules import find_rule
 from lmos_opt.units import counted, format_size
 from measurement.tracing import TracedNetwork
-from runner.faults.fallback import memory_here
+from runner.parts.network import memory_here
 
 MOST_CUTS = 8
 """Each has a connection of its own to the server, which by default takes 16 connections from all edges together."""

@@ -8,12 +8,12 @@ from types import TracebackType
 from typing import Self
 
 from runner.client.probe_client import ProbeClient
-from runner.client.remote import Timeouts
 from runner.errors import RemoteProtocolError, RunnerError
 from runner.lab.probing.fit import ProbeTime
 from runner.wire.access import Access
 from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.timeouts import Timeouts
 
 _PAUSE_S = 2.0
 """After a connection that failed."""

@@ -24,7 +24,6 @@ from lmos_opt.errors import THEIR_ERRORS, first_line
 from lmos_opt.units import counted
 from measurement.tracing.calls import ByParameter, call
 from runner.client.exchange import Exchange
-from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback
 from runner.images import Images
@@ -32,6 +31,7 @@ from runner.parts.network import class_in, flat_outputs, in_words, logits_of
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.watching.report import FailedImage, ImageResult
+from runner.wire.timeouts import Timeouts
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many images are done, and of how many."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Sequence
 from typing import Literal
 
-from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import Unreachable
+from runner.wire.timeouts import Timeouts
 
 ATTEMPTS = 5
 """How often a server that never greeted is tried before it is given up."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import secrets
-from dataclasses import dataclass
 
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
@@ -43,27 +42,11 @@ from runner.wire.protocol import (
 )
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.stream import Wake
+from runner.wire.timeouts import PATIENT, Timeouts
 from runner.wire.transport import Channel
 
 _SIGNS_OF_LIFE = 3
 """A connection that has nothing to ask says so this often before the server would take it for gone."""
-
-
-@dataclass(frozen=True)
-class Timeouts:
-    """Seconds that the server has: to be reached and to greet, to be ready (building a large network takes a while),
-    for an image's exchange with everything that goes wrong in it, and for a sign of life (asked for after `heartbeat_s`
-    without one). Without another server to turn to, images wait `give_up_s` at most."""
-
-    connect_s: float = 10.0
-    ready_s: float = 300.0
-    result_s: float = 30.0
-    heartbeat_s: float = 2.0
-    silence_s: float = 10.0
-    give_up_s: float = 120.0
-
-
-PATIENT = Timeouts()
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:

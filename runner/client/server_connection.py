@@ -27,7 +27,7 @@ from enum import Enum, auto
 
 from lmos_opt.profile import TensorSpec
 from runner.client.exchange import Exchange, check_outputs, checked_answer
-from runner.client.remote import PATIENT, Remote, Timeouts
+from runner.client.remote import Remote
 from runner.errors import (
     LocalProtocolError,
     NotOurProtocol,
@@ -49,6 +49,7 @@ from runner.wire.protocol import State as Talk
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.stream import Wake
 from runner.wire.tensors import unpack
+from runner.wire.timeouts import PATIENT, Timeouts
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, _STEP_S = 0.1, 5.0, 0.5
 
@@ -118,9 +119,8 @@ class ServerConnection:
         self._changed = threading.Condition()
         self._leading = threading.Lock()  # held by the thread that goes on with the connection
         self._wake: Wake | None = None
-        self._is_closing = False
+        self._is_closing, self._again_at = False, 0.0
         self._crash: BaseException | None = None
-        self._again_at = 0.0
         self._strange: str | None = None
         self.state = State.AWAY
         self.was_greeted = False

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from lmos_opt.formulation.memory import edge_memory
-from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.units import format_size
-from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork
 from runner.parts.loading import OwnNetwork, load_planned
-from runner.parts.network import Graphs, flat_outputs
+from runner.parts.network import Graphs, flat_outputs, memory_here
 from runner.parts.split import split_traced
 
 
@@ -28,12 +25,6 @@ def why_not_here(plan: Plan, traced: TracedNetwork) -> str | None:
     if needed <= limit:
         return None
     return f"the whole network needs {format_size(needed)} at the edge, the plan's limit is {format_size(limit)}"
-
-
-def memory_here(plan: Plan, traced: TracedNetwork, edge_layers: Iterable[str]) -> int:
-    """What these layers need at the edge (B), by the plan's own model."""
-    instance = Instance.from_profile(profile_traced(traced, name="whole"))
-    return edge_memory(instance, frozenset(edge_layers), plan.setting.memory_model)
 
 
 @dataclass

@@ -3,8 +3,9 @@
 The first part takes the image and returns what it makes of the plan's crossing tensors under their names, and behind them what it
 makes of the network's result, which stays there. Each further part takes what crosses the hop before it and likewise returns what
 it makes, the last one the rest of the result. A tensor that a part does not read, and that goes on, is neither among its inputs nor
-among its outputs. Two parts are called `head` and `tail`, more `place_1`, `place_2` and so on. Shapes are the plan's. A place
-without layers has no file.
+among its outputs. Two parts are called `head` and `tail`, more `place_1`, `place_2` and so on, and the whole network, where that is
+asked for, `whole`. Shapes are the plan's. A place without layers has no file. What the files are stands in `export.json`
+(`runner.parts.exported`).
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy as copy_of
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from measurement.onnx_files.joining import joined, output_node
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
+from runner.parts.exported import WHOLE, ExportedPart, write_index
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
 from runner.parts.part import Head, Middle, Tail
 from runner.parts.split import split_along
@@ -49,21 +50,8 @@ class ExportError(LmosError):
 
     def __init__(self, part: str, reason: str) -> None:
         self.part = part
-        super().__init__(f"{f'the {part}' if part in TWO else part} cannot be exported: {reason}")
-
-
-@dataclass(frozen=True)
-class ExportedPart:
-    """A written file, the names of its inputs and outputs, and by how much it differs from torch.
-
-    `difference` is the largest over its outputs of max |theirs - torch's| / max |torch's|.
-    """
-
-    part: str
-    path: Path
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    difference: float
+        name = "the whole network" if part == WHOLE else f"the {part}" if part in TWO else part
+        super().__init__(f"{name} cannot be exported: {reason}")
 
 
 class _Whole(nn.Module):
@@ -94,22 +82,32 @@ class _Program(nn.Module):
 
 def _named(part: nn.Module, arguments: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
     """A part's outputs by name: the first one takes the network's inputs in order, others their arguments by name."""
+    return _together(*_made(part, arguments))
+
+
+def _together(crossing: Mapping[str, Tensor], result: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {**crossing, **{_free(path, crossing): tensor for path, tensor in result.items()}}
+
+
+def _made(part: nn.Module, arguments: Mapping[str, Tensor]) -> tuple[Mapping[str, Tensor], Mapping[str, Tensor]]:
+    """What a part makes of what crosses, by name, and of the network's result, by path."""
     if isinstance(part, Tail):
-        return part.made(arguments)
+        return {}, part.made(arguments)
     if isinstance(part, Middle):
         found = part.made(arguments)
     elif isinstance(part, Head):
         found = part.on([*arguments.values()])
     else:
-        return flat_outputs(part(*arguments.values()))
-    return {**found, **{_free(path, found): tensor for path, tensor in found.kept.items()}}
+        return {}, flat_outputs(part(*arguments.values()))
+    return found, found.kept
 
 
 def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequence[str] = (),
-                weights: str | None = None) -> list[ExportedPart]:  # fmt: skip
-    """Write `plan.json` and the parts of a plan into a folder, and compare them with torch on a random image.
+                weights: str | None = None, whole: bool = False) -> list[ExportedPart]:  # fmt: skip
+    """Write `plan.json`, the parts of a plan and `export.json` into a folder, and compare them with torch on a random image.
 
-    `to` is one of FORMATS; `networks` are the builders beyond torchvision's that may run here. Raises InputError for a
+    `to` is one of FORMATS; `networks` are the builders beyond torchvision's that may run here; `whole` writes the whole network
+    too, for an edge whose server is away. Raises InputError for a
     plan of numbers alone or an unknown format, MissingExtraError where ONNX is not installed, ExportError where a part
     has an operation that the format does not know.
     """
@@ -126,13 +124,17 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     with torch.no_grad():
         written = [export_part(name, part, arguments, folder, to)
                    for name, part, arguments in _with_arguments(plan, parts, traced.call, images)]
+        if whole:
+            written.append(export_part(WHOLE, _Whole(module, traced.call), _inputs(traced.call, images), folder, to))
     plan.save(folder / "plan.json")
+    write_index(plan, traced, to, written, folder)
     return written
 
 
 def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], folder: Path, to: str) -> ExportedPart:
     """Write one part and compare it with torch on these arguments; gradients must be off."""
-    outputs = _named(part, arguments)
+    crossing, result = _made(part, arguments)
+    outputs = _together(crossing, result)
     program = _Program(part, tuple(arguments), tuple(outputs)).eval()
     tensors = tuple(arguments.values())
     names = tuple(_free(output, arguments) for output in outputs)
@@ -146,7 +148,7 @@ def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], fol
     write_atomically(path, data)
     with _quiet(), _failing(name):
         found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
-    return ExportedPart(name, path, program.inputs, names, largest_difference(found, outputs.values()))
+    return ExportedPart(name, path, program.inputs, names, largest_difference(found, outputs.values()), tuple(result))
 
 
 def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
@@ -205,15 +207,20 @@ def _with_arguments(plan: Plan, parts: Sequence[nn.Module], call: Call,
     names = TWO if plan.n_places == 2 else [f"place_{p}" for p in range(1, plan.n_places + 1)]
     first = parts[0]
     crossing: Mapping[str, Tensor] = first.on(images) if isinstance(first, Head) else {}
-    inputs = [IMAGE] if call.names == (INPUT,) else call.names
     if plan.edge_layers:
-        yield names[0], first, {_free(name, crossing): image for name, image in zip(inputs, images, strict=True)}
+        yield names[0], first, _inputs(call, images, crossing)
     for name, part, count in zip(names[1:], parts[1:], plan.counts[1:], strict=False):
         untouched = part.untouched if isinstance(part, Middle) else ()
         if count:
             yield name, part, {name: tensor for name, tensor in crossing.items() if name not in untouched}
         if isinstance(part, Middle):
             crossing = part(crossing)
+
+
+def _inputs(call: Call, images: Sequence[Tensor], crossing: Collection[str] = ()) -> dict[str, Tensor]:
+    """The network's inputs by the names that a file has for them."""
+    names = [IMAGE] if call.names == (INPUT,) else call.names
+    return {_free(name, crossing): image for name, image in zip(names, images, strict=True)}
 
 
 def _free(name: str, crossing: Collection[str]) -> str:

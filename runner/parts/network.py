@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -11,9 +11,13 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import MappingKey, TreeSpec, tree_flatten_with_path, tree_leaves, tree_unflatten
 
 from lmos_opt.errors import InputError
+from lmos_opt.formulation.memory import edge_memory
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan
 from lmos_opt.profile import Granularity, NetworkSource, TensorSpec
 from lmos_opt.tensors import InputSpec, TakesInputs
 from measurement.networks import build_network, network_digest
+from measurement.profiling import profile_traced
 from measurement.sources import get
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.aliasing import Slot
@@ -124,6 +128,12 @@ def flat_outputs(output: object) -> dict[str, Tensor]:
         if isinstance(leaf, Tensor):
             found[_path(path)] = leaf
     return found
+
+
+def memory_here(plan: Plan, traced: TracedNetwork, edge_layers: Iterable[str]) -> int:
+    """What these layers need at the edge (B), by the plan's own model."""
+    instance = Instance.from_profile(profile_traced(traced, name="whole"))
+    return edge_memory(instance, frozenset(edge_layers), plan.setting.memory_model)
 
 
 class Leaf(NamedTuple):

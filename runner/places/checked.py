@@ -10,7 +10,7 @@ from lmos_opt.plan import Plan, PlannedNetwork, check_sendable
 from lmos_opt.tensors import only_input
 from measurement import codecs
 from measurement.networks.preprocessing import preprocessing_of
-from runner.client.remote import PATIENT, Timeouts
+from runner.wire.timeouts import PATIENT, Timeouts
 
 
 def patient_with(plan: Plan) -> Timeouts:

@@ -15,12 +15,12 @@ from torch import Tensor
 from measurement.tracing.calls import call
 from runner.client.exchange import ServerAnswer
 from runner.client.pipeline import Route
-from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.images import Images
 from runner.parts.network import class_of, logits_of
 from runner.parts.part import Crossing
 from runner.watching.report import Compared
+from runner.wire.timeouts import Timeouts
 
 COMPARED = 8
 """Pictures, unless another number is asked for: on a slow link, tensors as they are take their time."""

@@ -14,7 +14,6 @@ from lmos_opt.tensors import inputs_of
 from lmos_opt.units import counted
 from runner.client.exchange import Exchange, ServerAnswer
 from runner.client.probe_client import ProbeClient
-from runner.client.remote import PATIENT, Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import PeerError, RemoteProtocolError, RunnerError
 from runner.faults.refusal import Refusal, refusing
@@ -24,6 +23,7 @@ from runner.watching.events import NOBODY, Events
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.protocol import TRANSIENT, ErrorCode, Open, Probe, TensorHeader
 from runner.wire.shaping import Pacer, Shape, as_pacer
+from runner.wire.timeouts import PATIENT, Timeouts
 
 _STEP_S, _PAUSE_S = 0.5, 0.05
 GRACE_S = 10.0

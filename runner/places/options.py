@@ -9,7 +9,6 @@ from typing import TypedDict
 
 from measurement.engines import DEFAULT
 from runner.client.pipeline import Progress
-from runner.client.remote import Timeouts
 from runner.faults.limits import ORDINARY, Limits, Load
 from runner.parts.network import Graphs
 from runner.places.comparing import COMPARED
@@ -17,6 +16,7 @@ from runner.places.onward import Next
 from runner.watching.events import Observer
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.timeouts import Timeouts
 from runner.wire.tls import Tls
 
 SHOWN = 12

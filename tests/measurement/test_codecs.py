@@ -15,8 +15,8 @@ from torch import Tensor
 from lmos_opt import InputError
 from lmos_opt.data import data_dir
 from lmos_opt.profile import NetworkSource, TensorSpec
-from measurement import codecs
-from measurement.codecs import Codec, CodecError, int8
+from measurement import codecs, levels
+from measurement.codecs import Codec, CodecError
 from measurement.networks.preprocessing import preprocessing_for
 
 SQUEEZENET = NetworkSource(builder="torchvision:squeezenet1_1", weights="bundled:squeezenet1_1", digest="sha256:" + "0" * 64)
@@ -83,13 +83,13 @@ def test_int8_is_off_by_half_a_step_of_its_channel_at_most(shape: tuple[int, ...
     if len(shape) > 2:
         tensor *= torch.logspace(-6, 6, shape[1]).reshape(1, -1, *[1] * (len(shape) - 2))
     found, n_bytes = there_and_back(codecs.get("int8"), tensor)
-    layout = int8._Layout.of(shape)
+    layout = levels.Layout.of(shape)
     sizes = [layout.length] * layout.groups + [layout.rest] * (layout.rest > 0)
     assert sum(sizes) == tensor.numel()
     for row, back in zip(tensor.flatten().split(sizes), found.flatten().split(sizes), strict=True):
         step = float(row.max() - row.min()) / 255
         assert float((back - row).abs().max()) <= 0.501 * step + 1e-6 * float(row.abs().max())
-    if tensor.numel() >= int8.GROUP:
+    if tensor.numel() >= levels.GROUP:
         assert n_bytes <= 0.27 * tensor.nbytes
 
 

@@ -16,13 +16,14 @@ from pathlib import Path
 from lmos_opt.plan import Plan, check_runnable
 from runner.adaptation.cuts import Choice, plans_of
 from runner.client.pipeline import Pipeline, Route
-from runner.client.remote import PATIENT, opening
+from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.images import find_images
 from runner.places.edge import run_plan
 from runner.places.head import build_routes
 from runner.watching.events import Event, RunBegan
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.timeouts import PATIENT
 
 CHUNK = 8
 BEGAN = "began"

@@ -26,12 +26,13 @@ from lmos.bench.faults.stage import descriptors_of, planned, planned_over, resid
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
-from runner.client.remote import PATIENT, opening
+from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.parts.network import build, example_input
 from runner.parts.split import split_module
 from runner.wire.connecting import parse_address
+from runner.wire.timeouts import PATIENT
 
 NETWORK, X1 = "squeezenet1_1", 35
 X2, PATH = 50, "rpi4 > 10Mbps > jetson-orin-nano-cpu > 10Mbps > i7-8700"

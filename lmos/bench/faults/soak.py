@@ -14,11 +14,12 @@ from torch import Tensor
 
 from lmos.bench.faults.stage import ServerProcess, descriptors_of, planned, resident_bytes_of, threads_of
 from lmos_opt.tensors import only_input
-from runner.client.remote import PATIENT, opening
+from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.parts.network import build, example_input
 from runner.parts.split import split_module
+from runner.wire.timeouts import PATIENT
 
 SAMPLES = 100
 LARGEST_GROWTH = 0.05

@@ -22,12 +22,13 @@ from measurement.profiling import profile_built
 from measurement.tracing import TracedNetwork, trace_network
 from runner.client.pipeline import Pipeline, Route
 from runner.client.reaching import reach
-from runner.client.remote import PATIENT, opening
+from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
 from runner.parts.split import split_traced
 from runner.wire.connecting import parse_address
+from runner.wire.timeouts import PATIENT
 
 NAME = "ours"
 PARCEL = f"{__name__}:parcel"

@@ -5,8 +5,9 @@ The names are imported when they are first used: frames alone need the standard 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lmos_opt.moved import when_used
 
 if TYPE_CHECKING:
     from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
@@ -64,8 +65,4 @@ __all__ = [
     "offsets",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{'connection' if name in _OF_CONNECTION else 'messages'}"), name)
+__getattr__ = when_used(__name__, {name: "connection" if name in _OF_CONNECTION else "messages" for name in __all__})

@@ -16,7 +16,6 @@ from runner.adaptation.cuts import Choice, different, plans_of
 from runner.adaptation.hop import WatchedHop
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
-from runner.client.remote import PATIENT
 from runner.faults.limits import ORDINARY
 from runner.places.edge import run_plan
 from runner.places.onward import Next, Onwards
@@ -27,6 +26,7 @@ from runner.watching.report import ImageResult
 from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Span
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.timeouts import PATIENT
 from tests.runner.adaptation.test_steering import SHORT, Link
 from tests.runner.places.test_middle import planned
 from tests.runner.running import BRANCHED, Plans

@@ -22,12 +22,12 @@ from runner.adaptation.estimate import LEAST_NOISE_S, LinkEstimate
 from runner.adaptation.hop import WatchedHop
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
-from runner.client.remote import PATIENT, Timeouts
 from runner.lab.probing.fit import ProbeTime
 from runner.places.edge import run_plan
 from runner.watching.events import Asked, CutChanged, Event, ImageEnded
 from runner.watching.report import ImageResult, RunReport
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.timeouts import PATIENT, Timeouts
 from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess, server_process
 
 SHORT = Timeouts(connect_s=3.0, ready_s=30.0, result_s=3.0, heartbeat_s=0.3, silence_s=1.5, give_up_s=5.0)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from lmos_opt.profile import NetworkSource, TensorSpec
-from runner.client.remote import Timeouts
 from runner.client.server_connection import ServerConnection
 from runner.errors import Unreachable
 from runner.machine import this_machine
@@ -34,6 +33,7 @@ from runner.wire.protocol import (
 )
 from runner.wire.stream import Wake
 from runner.wire.tensors import pack, unpack
+from runner.wire.timeouts import Timeouts
 
 ADDRESS = ("192.0.2.1", 7070)
 TIMEOUTS = Timeouts(connect_s=10, ready_s=300, result_s=30, heartbeat_s=2, silence_s=10)

@@ -9,12 +9,12 @@ from lmos.commands.run import how_it_went
 from lmos_opt import InputError, Plan
 from measurement import codecs
 from runner.client import remote as remotes
-from runner.client.remote import Timeouts
 from runner.errors import PeerError
 from runner.parts.part import Crossing
 from runner.places.edge import run_plan
 from runner.wire.protocol import Infer
 from runner.wire.tensors import pack
+from runner.wire.timeouts import Timeouts
 from tests.runner.asking import AskingClient
 from tests.runner.running import BRANCHED, Plans, ServerProcess, network_of
 

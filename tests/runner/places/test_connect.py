@@ -22,12 +22,12 @@ from torch.utils.data import DataLoader, TensorDataset
 from lmos_opt import InputError, Plan
 from measurement import trace
 from runner import connect, connect_async, memory
-from runner.client.remote import Timeouts
 from runner.errors import RunnerError, Unreachable
 from runner.parts.network import DigestError
 from runner.places.connected import ConnectedSplit
 from runner.watching.events import Event, ImageEnded, RunBegan, RunEnded, ServerLost, ServerReady
 from runner.watching.report import RunReport
+from runner.wire.timeouts import Timeouts
 from tests import warm
 from tests.runner.running import BRANCHED, NETWORKS, TWO_OUTPUTS, Plans, ServerProcess, server_process, whole
 

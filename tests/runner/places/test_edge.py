@@ -17,7 +17,6 @@ from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
 from measurement.networks import build_network
 from measurement.tracing import trace_network
-from runner.client.remote import Timeouts
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import this_machine
 from runner.parts.network import DigestError, flat_outputs, outputs_of
@@ -27,6 +26,7 @@ from runner.wire.connecting import listen
 from runner.wire.protocol import Connection, Ready, Result, Role, Welcome
 from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
+from runner.wire.timeouts import Timeouts
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 from tests.runner.asking import AskingClient

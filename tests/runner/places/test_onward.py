@@ -16,7 +16,7 @@ from lmos.commands.serve import Onward as AskedOnward
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
 from runner.client.probe_client import ProbeClient
-from runner.client.remote import Timeouts, opening
+from runner.client.remote import opening
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY
 from runner.places.connect import connect
@@ -29,6 +29,7 @@ from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Hello, Open
 from runner.wire.protocol.frames import FrameType, encode_prefix
 from runner.wire.shaping import Shape
+from runner.wire.timeouts import Timeouts
 from runner.wire.tls import edge_tls, server_tls
 from tests.runner.places.test_middle import planned
 from tests.runner.running import BRANCHED, Plans, network_of, whole

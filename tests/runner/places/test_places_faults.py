@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from lmos_opt.plan import Plan
-from runner.client.remote import PATIENT
 from runner.places.edge import run_plan
 from runner.watching.report import RunReport
+from runner.wire.timeouts import PATIENT
 from tests.runner.places.test_middle import planned
 from tests.runner.running import BRANCHED, Plans, ServerProcess, server_process
 

@@ -17,7 +17,6 @@ import torch
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkSource, TensorSpec
-from runner.client.remote import Timeouts
 from runner.client.remote import opening as open_request
 from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
 from runner.faults.limits import Limits
@@ -47,6 +46,7 @@ from runner.wire.protocol import (
 )
 from runner.wire.protocol.frames import FrameType, encode_prefix
 from runner.wire.tensors import pack
+from runner.wire.timeouts import Timeouts
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 from tests.runner.asking import AskingClient, expect

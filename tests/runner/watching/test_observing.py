@@ -20,7 +20,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from lmos.cli import main
 from lmos_opt import InputError
 from lmos_opt.plan import Plan
-from runner.client.remote import Timeouts
 from runner.faults.limits import Limits
 from runner.places.edge import run_plan
 from runner.watching.events import Event
@@ -28,6 +27,7 @@ from runner.watching.logs import log_event
 from runner.watching.metrics import MOST_SCRAPES, EdgeMetrics, ServerMetrics, check_metrics_address, serve_metrics
 from runner.watching.report import RunReport
 from runner.wire.access import Access
+from runner.wire.timeouts import Timeouts
 from tests import warm
 from tests.runner.running import BRANCHED, HERE, NETWORKS, Plans
 

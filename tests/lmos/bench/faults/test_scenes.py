@@ -25,9 +25,9 @@ from lmos.cli import main
 from lmos.commands.bench_faults import NETWORK, PATH, X1, X2
 from lmos_opt.plan import Plan
 from lmos_opt.preprocessing import usual_preprocessing
-from runner.client.remote import Timeouts
 from runner.places.edge import run_plan
 from runner.wire.connecting import listen
+from runner.wire.timeouts import Timeouts
 from tests.runner import running
 from tests.runner.running import Plans
 

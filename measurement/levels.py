@@ -1,0 +1,120 @@
+"""Numbers in 8 bits, from each channel's least value to its largest, as arrays: the arithmetic of the codec `int8`.
+
+A channel's values become `low + step * (0..255)`, `step = (high - low) / 255`, so none is off by more than half a step. Channels
+are dimension 1, as in N x C x H x W. Low and step take 8 bytes; where a channel has fewer than GROUP elements, as many channels
+in a row share them as have so many together (the last ones, and what is left over).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+GROUP = 128
+"""Elements that share low and step at least: with 8 bytes for 128 the whole stays below 0.266 of float32."""
+_LEAST_STEP = 1e-37
+"""Below it a step is next to the end of float32's range, and a channel all of one value as near as anyone can tell."""
+_BLOCK = 2**16
+"""Elements that are worked on at a time: they stay in the processor's cache from the first operation to the last."""
+
+Floats = npt.NDArray[np.float32]
+Levels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """`groups` of `length` consecutive elements each, then one more of the `rest`, if there is any."""
+
+    groups: int
+    length: int
+    rest: int
+
+    @classmethod
+    def of(cls, shape: tuple[int, ...]) -> Layout:
+        """That of an array of this shape."""
+        n = math.prod(shape)
+        channel = math.prod(shape[2:])
+        length = channel * -(-GROUP // channel) if channel else 1
+        groups, rest = divmod(n, length)
+        return cls(groups - 1, length, length + rest) if groups and rest else cls(groups, length, rest)
+
+    @property
+    def pairs(self) -> int:
+        """How many lows and steps there are."""
+        return self.groups + bool(self.rest)
+
+    @property
+    def bytes(self) -> int:
+        """What all of it takes."""
+        return 8 * self.pairs + self.groups * self.length + self.rest
+
+
+def encoded(values: Floats, shape: tuple[int, ...]) -> Levels | None:
+    """All lows, all steps, all levels of the elements of an array of this shape, in their order; None where one is not finite."""
+    layout = Layout.of(shape)
+    found = np.empty(layout.bytes, np.uint8)
+    lows, steps, levels = _parts(found, layout)
+    whole = layout.groups * layout.length
+    is_finite = _quantise(values[:whole].reshape(-1, layout.length), lows[: layout.groups], steps[: layout.groups],
+                          levels[:whole].reshape(-1, layout.length))  # fmt: skip
+    if is_finite and layout.rest:
+        is_finite = _quantise(values[whole:].reshape(1, -1), lows[-1:], steps[-1:], levels[whole:].reshape(1, -1))
+    return found if is_finite else None
+
+
+def decoded(data: Levels, shape: tuple[int, ...]) -> Floats | None:
+    """The values that lows, steps and levels stand for, in their order; None where not all would be finite.
+
+    There are as many bytes as `Layout.of(shape)` says.
+    """
+    layout = Layout.of(shape)
+    lows, steps, levels = _parts(data, layout)
+    with np.errstate(all="ignore"):
+        if not (np.isfinite(lows + 255 * steps).all() and (steps >= 0).all()):
+            return None
+    values = np.empty(len(levels), np.float32)
+    whole = layout.groups * layout.length
+    _restore(levels[:whole].reshape(-1, layout.length), lows[: layout.groups], steps[: layout.groups],
+             values[:whole].reshape(-1, layout.length))  # fmt: skip
+    if layout.rest:
+        _restore(levels[whole:].reshape(1, -1), lows[-1:], steps[-1:], values[whole:].reshape(1, -1))
+    return values
+
+
+def _parts(encoded: Levels, layout: Layout) -> tuple[Floats, Floats, Levels]:
+    end = 8 * layout.pairs
+    pairs: Floats = encoded[:end].view(np.float32)
+    return pairs[: layout.pairs], pairs[layout.pairs :], encoded[end:]
+
+
+def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels) -> bool:
+    """Fill lows, steps and levels, a row a group; False where a value is not finite (or a range not)."""
+    rows = max(1, _BLOCK // values.shape[1])
+    scratch = np.empty((min(rows, len(values)), values.shape[1]), np.float32)
+    with np.errstate(all="ignore"):
+        for k in range(0, len(values), rows):
+            block = values[k : k + rows]
+            low = block.min(axis=1)
+            step = (block.max(axis=1) - low) / np.float32(255)
+            if not np.isfinite(step).all():
+                return False
+            step[step < _LEAST_STEP] = 0
+            per_step = np.divide(1, step, out=np.zeros_like(step), where=step > 0)
+            lows[k : k + rows], steps[k : k + rows] = low, step
+            work = np.subtract(block, low[:, None], out=scratch[: len(block)])
+            work *= per_step[:, None]
+            np.rint(work, out=work)
+            np.minimum(work, 255, out=work)  # the inverse is rounded
+            levels[k : k + rows] = work
+    return True
+
+
+def _restore(levels: Levels, lows: Floats, steps: Floats, values: Floats) -> None:
+    rows = max(1, _BLOCK // levels.shape[1])
+    for k in range(0, len(levels), rows):
+        block = values[k : k + rows]
+        np.multiply(levels[k : k + rows], steps[k : k + rows, None], out=block)
+        block += lows[k : k + rows, None]

@@ -1,0 +1,200 @@
+"""Runs without torch against a real server: outputs, reports, and every image's end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lmos.cli import main as lmos
+from lmos_edge import command, running
+from lmos_edge.plans import Plan
+from lmos_edge.running import Options, run_plan
+from runner.places.edge import run_plan as run_with_torch
+from runner.watching.report import RunReport
+from runner.wire.connecting import format_address
+from runner.wire.timeouts import Timeouts
+from tests.lmos_edge.conftest import Export
+from tests.lmos_edge.test_plans import changed
+from tests.runner.running import NETWORKS, ServerProcess, server_process, whole
+
+NOBODY = ("127.0.0.1", 1)
+SOON = Timeouts(connect_s=0.5, ready_s=1.0, result_s=0.2, give_up_s=0.5)
+HEAVY = ("torch", "pyomo", "pandas", "pydantic", "safetensors")
+LISTING = "import sys\nsys.stderr.write(' '.join(name for name in {heavy!r} if sys.modules.get(name)))\nsys.exit(code)"
+
+
+@pytest.fixture
+def inputs(tmp_path: Path) -> Path:
+    np.save(tmp_path / "inputs.npy", np.random.default_rng(0).normal(size=(4, 3, 8, 8)).astype(np.float32))
+    return tmp_path / "inputs.npy"
+
+
+def test_the_report_is_the_runners_and_classes_the_whole_networks(one_server: ServerProcess, export: Export, inputs: Path) -> None:
+    found = run_plan(Plan.load(export.file), one_server.address, Options(export.head, inputs, n=5, threads=1))
+    report = RunReport.from_dict(json.loads(json.dumps(found)))
+    values = torch.from_numpy(np.load(inputs))
+    with torch.no_grad():
+        expected = [int(whole(export.plan)(image[None]).argmax()) for image in values]
+    assert [image.class_ for image in report.per_image] == [*expected, expected[0]]
+    assert [image.file for image in report.per_image][-2:] == ["inputs.npy[3]", "inputs.npy[0]"]
+    assert (report.images, report.lost, report.retries, report.fallbacks, report.complete) == (5, 0, 0, 0, True)
+    assert report.plan == export.plan
+    assert {*report.measured} == {*report.predicted} == {*report.errors}
+    assert report.environment.edge.versions["engine"] == "onnxruntime"
+    assert report.environment.server is not None
+    assert report.environment.server.versions["torch"]
+    for image in report.per_image:
+        total = image.t_edge_s + image.t_tx_s + image.t_server_s
+        assert 0 < total <= image.latency_s
+        assert image.result is not None
+        assert image.sent_bytes == sum(tensor.bytes for tensor in export.plan.crossing)
+    with_torch = run_with_torch(export.plan, one_server.address, images=inputs, networks=NETWORKS)
+    assert [image.class_ for image in with_torch.per_image] == expected
+    assert [image.returns for image in with_torch.per_image] == [image.returns for image in report.per_image[:4]]
+
+
+def test_pictures_are_what_the_runner_makes_of_them(one_server: ServerProcess, export: Export) -> None:
+    found = run_plan(Plan.load(export.file), one_server.address, Options(export.folder, threads=1))
+    theirs = run_with_torch(export.plan, one_server.address, networks=NETWORKS)
+    report = RunReport.from_dict(json.loads(json.dumps(found)))
+    assert [(i.file, i.class_) for i in report.per_image] == [(i.file, i.class_) for i in theirs.per_image]
+    assert report.environment.images == theirs.environment.images
+    assert report.environment.preprocessing == theirs.environment.preprocessing
+
+
+@pytest.mark.parametrize(("codec", "least", "most"), [("fp16", 0.5, 0.5), ("int8", 0.25, 0.35)])
+def test_fewer_bytes_are_sent_where_the_plan_says_it(one_server: ServerProcess, export: Export, inputs: Path, tmp_path: Path,
+                                                    codec: str, least: float, most: float) -> None:  # fmt: skip
+    plan = Plan.load(changed(export.file, tmp_path / "plan.json", codec=codec))
+    report = RunReport.from_dict(run_plan(plan, one_server.address, Options(export.head, inputs, threads=1)))
+    assert report.lost == 0
+    assert report.codec is not None
+    assert report.codec.codec == codec
+    assert least <= report.codec.ratio <= most
+
+
+def test_without_a_server_images_are_finished_by_the_whole_network(export: Export, inputs: Path,
+                                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(running, "PATIENT", SOON)
+    plan = Plan.load(export.file)
+    found = run_plan(plan, NOBODY, Options(export.head, inputs, threads=1, deadline_s=0.2))
+    report = RunReport.from_dict(json.loads(json.dumps(found)))
+    assert (report.images, report.lost, report.fallbacks) == (4, 0, 4)
+    with torch.no_grad():
+        expected = [int(whole(export.plan)(image[None]).argmax()) for image in torch.from_numpy(np.load(inputs))]
+    assert [image.class_ for image in report.per_image] == expected
+    assert all(image.finished_at == "edge" and "connection refused" in (image.reason or "") for image in report.per_image)
+
+
+@pytest.mark.parametrize(("limit", "said"), [(1, "the plan's limit is 1 B"), (10**9, None)])
+def test_the_whole_network_runs_here_only_within_the_plans_limit(export: Export, inputs: Path, tmp_path: Path,
+                                                                monkeypatch: pytest.MonkeyPatch, limit: int,
+                                                                said: str | None) -> None:  # fmt: skip
+    monkeypatch.setattr(running, "PATIENT", SOON)
+    plan = Plan.load(changed(export.file, tmp_path / "plan.json", **{"setting.memory_limit_bytes": limit}))
+    options = Options(export.head, inputs, n=1, threads=1, deadline_s=0.2)
+    if said is None:
+        assert run_plan(plan, NOBODY, options)["fallbacks"] == 1
+    else:
+        with pytest.raises(Exception, match="connection refused; is 'lmos serve' running there"):
+            run_plan(plan, NOBODY, options)
+
+
+@pytest.mark.process
+def test_a_server_that_goes_and_comes_back_loses_nothing(export: Export, inputs: Path, tmp_path: Path) -> None:
+    with server_process(tmp_path / "first.log") as first:
+        port, told = first.port, []
+
+        def tell(what: str) -> None:
+            told.append(what)
+            if what == "2 of 6":
+                first.stop(signal.SIGKILL)
+                second.append(stack.enter_context(server_process(tmp_path / "second.log", port=port)))
+
+        second: list[ServerProcess] = []
+        with ExitStack() as stack:
+            (tmp_path / "alone").mkdir()
+            index = changed(export.folder / "export.json", tmp_path / "alone" / "export.json", **{"parts.whole": None})
+            (index.parent / "head.onnx").write_bytes(export.head.read_bytes())
+            found = run_plan(Plan.load(export.file), first.address, Options(index.parent, inputs, n=6, threads=1, tell=tell))
+    report = RunReport.from_dict(json.loads(json.dumps(found)))
+    assert (report.images, report.lost, report.fallbacks) == (6, 0, 0)
+    assert "server_lost" in {one.event for one in report.happened}
+
+
+def edge(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """A command of the edge in a process of its own; at the end it says which large packages it has."""
+    module = "lmos.cli" if arguments[0] == "lmos" else "lmos_edge.command"
+    program = f"from {module} import main\ncode = main({[str(one) for one in arguments[1:]]!r})\n" + LISTING.format(heavy=HEAVY)
+    return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, env={**os.environ})
+
+
+@pytest.mark.parametrize("name", ["lmos", "lmos-edge"])
+def test_the_commands_import_no_large_package(one_server: ServerProcess, export: Export, inputs: Path, tmp_path: Path,
+                                             name: str) -> None:  # fmt: skip
+    report = tmp_path / "report.json"
+    done = edge(name, "run", export.file, "--head", export.head, "--server", format_address(one_server.address), "--images", inputs,
+                "-o", report, "--threads", 1)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    loaded = {*done.stderr.split()}
+    assert loaded <= ({"pydantic"} if name == "lmos" else set())
+    assert "4 images of" in done.stdout
+    assert RunReport.load(report).images == 4
+
+
+def test_options_that_need_torch_are_refused_by_name(export: Export, capfd: pytest.CaptureFixture[str]) -> None:
+    assert lmos(["run", str(export.file), "--head", str(export.head), "--pipeline"]) == 2
+    assert capfd.readouterr().err == "lmos: --pipeline: does not go with --head, which runs without torch\n"
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (["none.json"], "none.json: no such file or directory"),
+    (["{plan}"], "--head: is missing: the plan has layers at the edge, which 'lmos export' writes into a file"),
+    (["{plan}", "--head", "none/head.onnx"], "none/head.onnx: no such folder"),
+    (["{plan}", "--head", "{head}", "--images", "none"], "none: no such folder"),
+    (["{plan}", "--head", "{head}", "-o", "report.txt"], "report.txt: has the suffix '.txt'; a report is written as .json"),
+    (["{plan}", "--head", "{head}", "--server", "here:x"], "address: 'here:x' is not HOST:PORT"),
+    (["{plan}", "--head", "{head}", "--shape", "fast"], "shape: 'fast' is not a rate"),
+    (["{plan}", "--head", "{head}", "--cert", "c.pem"], "--ca: is missing; --cert and --key need it"),
+])  # fmt: skip
+def test_what_cannot_be_used_is_one_line(export: Export, capfd: pytest.CaptureFixture[str], arguments: list[str],
+                                        said: str) -> None:  # fmt: skip
+    code = command.main(["run", *(one.format(plan=export.file, head=export.head) for one in arguments)])
+    err = capfd.readouterr().err
+    assert (code, err.count("\n")) == (2, 1)
+    assert err.startswith(f"lmos-edge: {said}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_end_by_signal_still_writes_the_report(one_server: ServerProcess, export: Export, inputs: Path, tmp_path: Path,
+                                                 monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+                                                 number: signal.Signals) -> None:  # fmt: skip
+    def told(what: str) -> None:
+        if what.startswith("3 of "):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(command, "_tell", told)
+    report, address = tmp_path / "report.json", format_address(one_server.address)
+    line = ["run", export.file, "--head", export.head, "--server", address, "--images", inputs, "-n", "1000", "-o", report]
+    assert command.main([*map(str, line)]) == 1
+    assert capfd.readouterr().err == "lmos-edge: interrupted after 3 images\n"
+    found = RunReport.load(report)
+    assert (found.images, found.complete, found.reason) == (3, False, "interrupted")
+
+
+def test_a_missing_onnxruntime_is_one_line(export: Export, monkeypatch: pytest.MonkeyPatch,
+                                          capfd: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert command.main(["run", str(export.file), "--head", str(export.head)]) == 1
+    assert capfd.readouterr().err == (
+        "lmos-edge: running an exported head (onnxruntime) needs the extra 'export': pip install 'lmos[export]'\n"
+    )
