@@ -2,20 +2,56 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path as FilePath
+from pathlib import PurePath
 from typing import TypedDict
 
-from lmos_opt.device import LocalDevice, TimesLayers, load_device
+from lmos_opt.costs import Layer
+from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.places import EDGE, SERVER
+from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_time
 
 DeviceName = TimesLayers | str | os.PathLike[str]
-"""A device, a bundled one's name, or a device file."""
+"""A device, a bundled one's name, a device file, or the profile of a network that was timed on the machine."""
 EXAMPLE = "'rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700'"
+
+
+class TimedMachine:
+    """A machine whose times a profile has, made there or by `lmos profile NETWORK --at`: layer by layer, by their names."""
+
+    power: Power | None = None
+
+    def __init__(self, file: str, profile: NetworkProfile) -> None:
+        """InputError where the profile has no times."""
+        if not profile.is_timed:
+            raise InputError(file, "holds no measured times; make it with: lmos profile NETWORK --time, or --at HOST:PORT")
+        self.name = PurePath(file).stem
+        self._file, self._t_s = file, {layer.name: layer.t_local_s for layer in profile.layers}
+
+    def layer_time_s(self, layer: Layer) -> float:
+        """The layer's time there; InputError where the profile is of other layers."""
+        found = self._t_s.get(layer.name)
+        if found is None:
+            raise InputError(self._file, f"holds no time of the layer {layer.name!r}: it is the profile of another network")
+        return found
+
+
+def load_place(device: DeviceName) -> TimesLayers:
+    """As `load_device`, and for the file of a profile the machine that it was timed on."""
+    data = None
+    if isinstance(device, str | os.PathLike) and str(device).endswith(".json"):
+        with suppress(OSError, ValueError):
+            data = json.loads(FilePath(device).read_text(encoding="utf-8"))
+    if isinstance(data, dict) and data.get("schema") == NetworkProfile.SCHEMA:
+        return TimedMachine(str(device), NetworkProfile.from_dict(data, str(device)))
+    return load_device(device)
 
 
 @dataclass(frozen=True)
@@ -61,7 +97,7 @@ class Path:
 
     def loaded(self) -> tuple[TimesLayers, ...]:
         """The devices; InputError for an unknown one."""
-        return tuple(map(load_device, self.devices))
+        return tuple(map(load_place, self.devices))
 
     @property
     def names(self) -> list[str]:
@@ -101,7 +137,7 @@ def parse_path(text: str | Path, option: str = "path") -> Path:
     for k, device in enumerate(parts):
         if k % 2 == 0:
             with _part(f"{_called(k)}, {device!r:.60}", option):
-                load_device(device)
+                load_place(device)
     return Path(tuple(parts[::2]), hops)
 
 

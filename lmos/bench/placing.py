@@ -19,13 +19,14 @@ from lmos.bench.pipelining import LEAST_SHARE, steady_images_per_s
 from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.device import LOCAL
 from lmos_opt.instance import Instance
-from lmos_opt.plan import Plan, Setting, check_runnable, make_plan
+from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import baseline
 from lmos_opt.split import Split
 from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from measurement.networks import build_network
+from measurement.tracing import trace
 from measurement.tracing.calls import call, random_input
 from runner.client.pipeline import depth_for
 from runner.errors import RunnerError
@@ -103,12 +104,13 @@ def equality(network: str, n_places: int, cuts: int, seed: int, tell: Callable[[
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
+        whole = _Whole(profile)
         with TemporaryDirectory() as folder, servers(Path(folder), [None] * (n_places - 2)) as address:
             for k in range(cuts):
                 tell(f"{network}: cut {k + 1} of {cuts} over {n_places} places")
                 numbers = sorted(rng.randint(0, len(profile.layers)) for _ in range(n_places - 1))
                 rule = f"cut:{','.join(map(str, numbers))}"
-                if not _is_equal(_plan(profile, rule, ["1Gbps"] * (n_places - 1)), address):
+                if not whole.is_given_by(_plan(profile, rule, ["1Gbps"] * (n_places - 1)), address):
                     differing.append(rule)
     finally:
         torch.set_num_threads(before)
@@ -155,18 +157,28 @@ def _plan(profile: NetworkProfile, rule: str, rates: Sequence[str]) -> Plan:
     return make_plan(instance, split.edge_layers, later_layers=split.places[1:], setting=setting, profile=profile)
 
 
-@torch.inference_mode()
-def _is_equal(plan: Plan, address: str) -> bool:
-    network = check_runnable(plan, "plan")
-    module = build_network(network.builder, network.weights)
-    example = random_input(only_input(network), 0)
-    expected = flat_outputs(call(module, example))
-    with connect(plan, address) as split:
-        found = flat_outputs(split(example))
-        report = split.report()
-    if report.fallbacks or report.retries:
-        raise RunnerError(address, f"{counted(report.fallbacks, 'image')} did not come back")
-    return found.keys() == expected.keys() and all(torch.equal(found[path], tensor) for path, tensor in expected.items())
+class _Whole:
+    """A network that is built and traced once, and what it makes of an input."""
+
+    @torch.inference_mode()
+    def __init__(self, profile: NetworkProfile) -> None:
+        source = profile.network
+        assert source is not None
+        module = build_network(source.builder, source.weights)
+        self._example = random_input(only_input(profile), 0)
+        self._traced = trace(module, self._example, granularity=profile.granularity)
+        self._expected = flat_outputs(call(module, self._example))
+
+    @torch.inference_mode()
+    def is_given_by(self, plan: Plan, address: str) -> bool:
+        """Whether the plan's places together give the same, bit for bit."""
+        with connect(plan, address, module=self._traced) as split:
+            found = flat_outputs(split(self._example))
+            report = split.report()
+        if report.fallbacks or report.retries:
+            raise RunnerError(address, f"{counted(report.fallbacks, 'image')} did not come back")
+        expected = self._expected
+        return found.keys() == expected.keys() and all(torch.equal(found[path], tensor) for path, tensor in expected.items())
 
 
 def _run(folder: Path, address: str, n: int, rate: str, *options: str) -> RunReport:

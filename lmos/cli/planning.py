@@ -15,8 +15,10 @@ import typer
 from lmos.cli.options import (
     AlgorithmName,
     AlongPath,
+    Authority,
     Back,
     Bandwidth,
+    Certificate,
     Codec,
     Constrain,
     Constraints,
@@ -31,6 +33,7 @@ from lmos.cli.options import (
     OwnVariables,
     Powers,
     Preprocess,
+    PrivateKey,
     ProperSplit,
     Rtt,
     Server,
@@ -39,6 +42,8 @@ from lmos.cli.options import (
     Source,
     TaskName,
     Threads,
+    TokenFile,
+    Unprotected,
 )
 from lmos_opt import rules
 
@@ -72,6 +77,15 @@ def profile(
         ),
     ] = None,
     time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option("--at", metavar="HOST:PORT", help="Measure that on the machine where this 'lmos serve' listens, instead."),
+    ] = None,
+    ca: Authority = None,
+    cert: Certificate = None,
+    key: PrivateKey = None,
+    token_file: TokenFile = None,
+    unprotected: Unprotected = False,
     precision: Annotated[
         str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")
     ] = "5%",
@@ -113,9 +127,12 @@ def profile(
     from lmos.commands import profile as command
     from lmos.commands.conventions import Told
     from lmos_opt.sources import Options
+    from runner.wire.access import Credentials
 
     command.run(command.Request(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
+        at=None if at is None else command.At(
+            at, Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)),
         budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
         threads=threads,
         codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json,

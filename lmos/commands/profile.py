@@ -9,7 +9,7 @@ from pathlib import Path
 from lmos.commands.conventions import Told
 from lmos.commands.profile_tables import profile_tables
 from lmos.kept_profiles import Asked, kept_profile
-from lmos.output import err, out, print_json
+from lmos.output import activity, err, out, print_json
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError
 from lmos_opt.plan import picture_or_first
@@ -17,6 +17,15 @@ from lmos_opt.plots.style import check
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import format_time, parse_percent, parse_time
+from runner.wire.access import Credentials
+
+
+@dataclass(frozen=True)
+class At:
+    """A server whose machine is asked for its times."""
+
+    server: str
+    credentials: Credentials
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +37,7 @@ class Request:
     granularity: str | None
     inputs: Sequence[str]
     time: bool
+    at: At | None
     precision: str
     budget: str
     engine: str
@@ -55,7 +65,9 @@ def run(request: Request) -> None:
                                inputs=tuple(request.inputs), opaque=tuple(request.opaque)))  # fmt: skip
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
-    if request.time:
+    if request.at is not None:
+        found = _timed_at(found, request.at, seconds, request.time)
+    elif request.time:
         from lmos.profiles import time_profile  # here, as below: torch takes seconds to import
         from measurement.engines import get
 
@@ -78,6 +90,24 @@ def run(request: Request) -> None:
         layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
         where = f" in {layers}" if layers else ""
         err().print(f"lmos: no cost formula for {operation}{where}: its work counts as 0", soft_wrap=True)
+
+
+def _timed_at(profile: NetworkProfile, at: At, budget_s: float, is_timed_here: bool) -> NetworkProfile:
+    """The profile with the times of a server's machine in place of this one's."""
+    from lmos_opt.plan import PlannedNetwork
+    from lmos_opt.tensors import inputs_of
+    from runner.client.measuring import timed_at
+    from runner.wire.connecting import parse_address
+
+    if is_timed_here:
+        raise InputError("--at", "measures on another machine, and --time on this one; choose one of them")
+    if profile.network is None:
+        raise InputError(profile.name, "names no network to build, so nobody can time it")
+    address = parse_address(at.server)
+    network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
+                             **inputs_of(profile))  # fmt: skip
+    with activity(f"timing {profile.name} at {at.server}"):
+        return timed_at(profile, network, address, at.credentials.at(address), budget_s)
 
 
 def _some(names: Sequence[str], most: int = 4) -> str:

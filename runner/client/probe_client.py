@@ -1,4 +1,4 @@
-"""One conversation with a server whose caller waits for each answer: probes of a link."""
+"""One conversation with a server whose caller waits for each answer: probes of a link, times of a network."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from functools import cache
 from types import TracebackType
 from typing import Self
 
+from lmos_opt.plan import PlannedNetwork
+from lmos_opt.profile import NetworkSource
+from lmos_opt.tensors import inputs_of
 from runner.client.remote import Remote
 from runner.errors import PeerTooSlow, RunnerError
-from runner.wire.protocol import Echo, Probe, Received, State
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, ONWARD
+from runner.wire.protocol import Echo, Measure, Measured, Probe, Received, State
+from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, MEASURE, ONWARD
 
 
 @cache
@@ -53,6 +56,20 @@ class ProbeClient(Remote):
         if (t_hop_s is None) != (self.hop == 1):
             raise RunnerError(self.name, f"the server answered for another hop than {self.hop}")
         return time.perf_counter() - begin if t_hop_s is None else t_hop_s, received.message.t_server_s
+
+    def measured(self, network: PlannedNetwork, budget_s: float) -> Measured:
+        """The times of a network's layers on the server's machine, measured for so long at most.
+
+        PeerError where the server refuses, RunnerError where it cannot do that or answers something else.
+        """
+        self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
+        if MEASURE not in self._can:
+            raise RunnerError(self.name, "the server does not measure networks")
+        source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest, opaque=network.opaque)
+        self.ask(Measure(id=0, budget_s=budget_s, network=source, granularity=network.granularity, **inputs_of(network)), [])
+        received = self._answer(self._timeouts.ready_s + 2 * budget_s)
+        assert isinstance(received.message, Measured)
+        return received.message
 
     def _until(self, done: Callable[[], bool], timeout_s: float) -> None:
         end = self._clock.now() + timeout_s

@@ -30,6 +30,7 @@ from runner.wire.protocol import (
     Error,
     Hello,
     Infer,
+    Measure,
     Open,
     Ping,
     Pong,
@@ -116,7 +117,7 @@ class Remote:
         self._opening = request
         self._open_if_greeted()
 
-    def ask(self, message: Infer | Probe, payload: list[memoryview]) -> None:
+    def ask(self, message: Infer | Probe | Measure, payload: list[memoryview]) -> None:
         """Send a question; its answer comes out of `step`. The payload must stay as it is."""
         assert self._channel is not None
         self._quiet_since = self._clock.now()

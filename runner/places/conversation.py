@@ -39,6 +39,8 @@ from runner.wire.protocol import (
     Error,
     Hello,
     Infer,
+    Measure,
+    Measured,
     Open,
     Ping,
     Pong,
@@ -243,6 +245,8 @@ class Conversation:
             with self._told_of(event.message.id if isinstance(event.message, Infer) else None) as is_over:
                 if isinstance(event.message, Open):
                     tail = self._open(event.message)
+                elif isinstance(event.message, Measure):
+                    self._measure(event.message)
                 elif isinstance(event.message, Infer):
                     assert tail is not None
                     begun = self._begin(tail, event.message, event, came_at)
@@ -281,6 +285,10 @@ class Conversation:
             over.append(True)
             if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
                 raise
+
+    def _measure(self, request: Measure) -> None:
+        layers, timing = self._shared.networks.measure(request)
+        self.channel.send(Measured(id=request.id, layers=layers, timing=timing, machine=self._shared.machine))
 
     def _open(self, request: Open) -> ServedPlan:
         begin = time.perf_counter()

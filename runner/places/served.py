@@ -29,7 +29,7 @@ from runner.places.answers import Took
 from runner.places.batching import Batches
 from runner.places.onward import Onward
 from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
-from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
 from runner.wire.tensors import pack, unpack, unpack_read
 
 

@@ -17,9 +17,14 @@ from weakref import WeakValueDictionary
 
 from torch import nn
 
+from lmos_opt.profile import Timing
 from measurement import engines
 from measurement.codecs import Codec
 from measurement.engines import Engine
+from measurement.engines.devices import TorchDevice
+from measurement.profiling import profile_traced
+from measurement.timing import timed_profile
+from measurement.timing.on_engine import timed_on
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Example, given_by, random_input
 from runner.faults.refusal import Refusal, refusing
@@ -29,8 +34,9 @@ from runner.places.batching import Batches, sizes_that_pay
 from runner.places.onward import Onward
 from runner.places.served import OwnPart, ServedPlan, own_part, run_once
 from runner.wire.agreed_codec import codec_for
-from runner.wire.protocol import Open
-from runner.wire.protocol.messages import MOST_DIMENSIONS
+from runner.wire.protocol import Measure, Open
+from runner.wire.protocol.headers import MOST_DIMENSIONS
+from runner.wire.protocol.messages import LayerTime
 
 LARGEST_INPUT_BYTES = 2**24
 """Strangers choose the input's size, and a network's activations are a multiple of it (VGG: 21 times)."""
@@ -38,6 +44,7 @@ CACHED_NETWORKS = 2
 _NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:[A-Za-z0-9_]+|hf:safetensors|onnx:initializers)")
 
 Built = TypeVar("Built")
+Asked = TypeVar("Asked", Open, Measure)
 
 
 class _Kept(NamedTuple):
@@ -76,15 +83,7 @@ class Networks:
         Of two places the network is kept whole, so that another cut of it is there at once; over more, a place has the weights of
         its own layers alone, and those after it are asked `onward`.
         """
-        if self._digests is not None and request.network.digest not in self._digests:
-            raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
-        specs = request.input_tensors.values()
-        for spec in specs:
-            if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
-                raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "
-                                         f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
-        if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
-            raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
+        self._check(request)
         with refusing("refused", f"the codec {request.codec} cannot be used"):
             codec = codec_for(request)
         if request.later_layers:
@@ -95,6 +94,33 @@ class Networks:
             with self._computing, refusing("split", "the network cannot be split there"):
                 part, batches = self._tail(request, traced, codec)
                 return ServedPlan(part, self._computing, codec, batches)
+
+    def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:
+        """The times of a network's layers on this machine, and how they were measured; Refusal where that cannot be."""
+        self._check(request)
+        with self._building:
+            traced = self._with_weights(request, self._checked)
+        with refusing("failed", "the network cannot be timed"), self._computing:
+            profile = profile_traced(traced, name=request.network.builder)
+            example = _drawn(request)
+            timed = (timed_on(profile, traced.module, example, self.engine, request.budget_s)
+                     if isinstance(self.engine, TorchDevice) else
+                     timed_profile(profile, traced.module, example, budget_s=request.budget_s))  # fmt: skip
+        layers = tuple(LayerTime(name=one.name, t_s=one.t_local_s or 0.0, low_s=one.t_local_low_s, high_s=one.t_local_high_s,
+                                 peak_bytes=one.peak_local_bytes) for one in timed.layers)  # fmt: skip
+        return layers, timed.timing or Timing()
+
+    def _check(self, request: Open | Measure) -> None:
+        """Refusal for a network that is none of the plans', and for inputs that are too large."""
+        if self._digests is not None and request.network.digest not in self._digests:
+            raise Refusal("digest", f"the digest {request.network.digest[:19]} is of none of the plans that this server runs")
+        specs = request.input_tensors.values()
+        for spec in specs:
+            if len(spec.shape) > MOST_DIMENSIONS or spec.bytes > LARGEST_INPUT_BYTES or math.prod(spec.shape) == 0:
+                raise Refusal("refused", f"an input of shape {spec.shape} is not taken here: "
+                                         f"up to {LARGEST_INPUT_BYTES} bytes are")  # fmt: skip
+        if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
+            raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
 
     def _tail(self, request: Open, traced: TracedNetwork, codec: Codec | None) -> tuple[OwnPart, Batches | None]:
         """The tail where the engine computes it: one for all peers that ask for the same."""
@@ -131,7 +157,7 @@ class Networks:
         with self._computing:
             return own_part(request, weights, self._networks, self._graphs, self.engine)
 
-    def _with_weights(self, request: Open, built: Callable[[Open, str], Built]) -> Built:
+    def _with_weights(self, request: Asked, built: Callable[[Asked, str], Built]) -> Built:
         """What is built of the first weights that are the plan's."""
         refusal = Refusal("refused", "the plan's weights are a file; start the server with that file too")
         for weights in self._candidates(request.network.weights):
@@ -141,7 +167,7 @@ class Networks:
                 refusal = error
         raise refusal
 
-    def _checked(self, request: Open, weights: str) -> TracedNetwork:
+    def _checked(self, request: Open | Measure, weights: str) -> TracedNetwork:
         """The network with these weights, from the cache or built, in the cache from now on if it is the plan's."""
         network, builder = request.network, request.network.builder
         asked = (request.granularity, network.opaque, request.input_tensors, request.arguments)
@@ -171,6 +197,6 @@ class Networks:
         return [weights]
 
 
-def _drawn(request: Open) -> Example:
-    """An input of random numbers, on which an engine that rounds is looked at."""
+def _drawn(request: Open | Measure) -> Example:
+    """An input of random numbers, on which an engine that rounds is looked at, and times are taken."""
     return given_by(request, {name: random_input(spec, 0) for name, spec in request.input_tensors.items()})

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.messages import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,

@@ -13,7 +13,7 @@ import torch
 
 from lmos.bench.faults.mutations import tampered
 from lmos_opt.errors import InputError
-from lmos_opt.profile import NetworkSource, TensorSpec
+from lmos_opt.profile import NetworkSource, TensorSpec, Timing
 from measurement.codecs import Codec, CodecError
 from runner.client.exchange import checked_answer
 from runner.errors import RemoteProtocolError, RunnerError, one_line
@@ -30,6 +30,8 @@ from runner.wire.protocol import (
     Event,
     Hello,
     Infer,
+    Measure,
+    Measured,
     Message,
     Open,
     Ping,
@@ -44,7 +46,7 @@ from runner.wire.protocol import (
 )
 from runner.wire.protocol.checksum import crc32_of
 from runner.wire.protocol.frames import encode_prefix
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, LayerTime
 from runner.wire.tensors import pack, unpack, unpack_read
 
 MOST_CRASHES = 20
@@ -197,7 +199,10 @@ class _ServerSide(_Side):
         elif isinstance(message, Ping):
             self.say(Pong(id=message.id))
         elif isinstance(message, Probe):
-            self.say(Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0), [_NOTHING[: message.echo_bytes]])
+            echo = Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0, t_hop_s=None if message.hop == 1 else 0.0)
+            self.say(echo, [_NOTHING[: echo.payload_bytes]] if echo.payload_bytes else [])
+        elif isinstance(message, Measure):
+            self.say(Measured(id=message.id, layers=(), timing=Timing(), machine=_READY.machine))
         elif isinstance(message, Infer):
             found, encoded = unpack_read(message.tensors, payload, self.codec, [header.name for header in message.tensors[1::2]])
             pack(found, self.codec, encoded)  # a middle place reads some, and sends all on
@@ -218,6 +223,7 @@ class _EdgeSide(_Side):
     def answer(self, message: Message, payload: memoryview) -> None:
         if isinstance(message, Welcome):
             self.say(_PROBE, [_NOTHING[: _PROBE.probe_bytes]])
+            self.say(_MEASURE)
             self.say(_OPEN)
             self.say(Ping(id=1))
         elif isinstance(message, Ready):
@@ -234,6 +240,8 @@ _NOTHING = memoryview(bytes(LARGEST_PROBE_BYTES))
 _HELLO = Hello(software="lmos", capabilities=("codec:raw", "probe"), token="a token of sixteen")
 _WELCOME = Welcome(software="lmos", capabilities=("codec:raw",), window=2, idle_s=60.0)
 _PROBE = Probe(id=1, probe_bytes=5, echo_bytes=3)
+_MEASURE = Measure(id=1, network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
+                   granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), budget_s=1.0)  # fmt: skip
 _READY = Ready(result_bytes=PAYLOAD_BYTES, machine=this_machine(1), beyond=(this_machine(1),))
 _OPEN = Open(
     session="0123456789abcdef" * 2,
@@ -266,9 +274,14 @@ def _result(number: int) -> Said:
 def _conversation(codec: str) -> list[tuple[Role, Message, list[memoryview]]]:
     """One that uses every message; both sides ask as `_EdgeSide` does."""
     echo = Echo(id=1, echo_bytes=3, t_server_s=0.0)
+    later = Echo(id=2, echo_bytes=3, t_server_s=0.0, t_hop_s=0.25)
+    layers = (LayerTime(name="a", t_s=0.5, peak_bytes=3),)
+    measured = Measured(id=1, layers=layers, timing=Timing(threads=1), machine=this_machine(1))
     return [
         (Role.EDGE, _HELLO, []), (Role.SERVER, _WELCOME, []),
         (Role.EDGE, _PROBE, [_NOTHING[:5]]), (Role.SERVER, echo, [_NOTHING[:3]]),
+        (Role.EDGE, _PROBE.model_copy(update={"id": 2, "hop": 2}), []), (Role.SERVER, later, []),
+        (Role.EDGE, _MEASURE, []), (Role.SERVER, measured, []),
         (Role.EDGE, _OPEN.model_copy(update={"codec": codec}), []), (Role.EDGE, Ping(id=1), []),
         (Role.SERVER, Pong(id=1), []), (Role.SERVER, _READY, []),
         *((Role.EDGE, *_infer(number, codec)) for number in (3, 4)), *((Role.SERVER, *_result(number)) for number in (3, 4)),

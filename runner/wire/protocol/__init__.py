@@ -11,6 +11,7 @@ from lmos_opt.moved import when_used
 
 if TYPE_CHECKING:
     from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
+    from runner.wire.protocol.headers import TensorHeader, offsets
     from runner.wire.protocol.messages import (
         CAPABILITIES,
         PLACES,
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
         ErrorCode,
         Hello,
         Infer,
+        Measure,
+        Measured,
         Message,
         Open,
         Ping,
@@ -29,12 +32,11 @@ if TYPE_CHECKING:
         Ready,
         Result,
         Span,
-        TensorHeader,
         Welcome,
-        offsets,
     )
 
-_OF_CONNECTION = frozenset({"Closed", "Connection", "Event", "Received", "Role", "State"})
+_OTHERS = {**dict.fromkeys(("Closed", "Connection", "Event", "Received", "Role", "State"), "connection"),
+           **dict.fromkeys(("TensorHeader", "offsets"), "headers")}  # fmt: skip
 
 __all__ = [
     "CAPABILITIES",
@@ -49,6 +51,8 @@ __all__ = [
     "Event",
     "Hello",
     "Infer",
+    "Measure",
+    "Measured",
     "Message",
     "Open",
     "Ping",
@@ -65,4 +69,4 @@ __all__ = [
     "offsets",
 ]
 
-__getattr__ = when_used(__name__, {name: "connection" if name in _OF_CONNECTION else "messages" for name in __all__})
+__getattr__ = when_used(__name__, {name: _OTHERS.get(name, "messages") for name in __all__})

@@ -29,6 +29,8 @@ from runner.wire.protocol.messages import (
     Error,
     Hello,
     Infer,
+    Measure,
+    Measured,
     Message,
     Open,
     Ping,
@@ -67,11 +69,13 @@ TRANSITIONS: dict[State, dict[tuple[Role, type[Message]], State]] = {
     State.READY: {(Role.EDGE, Infer): State.READY, (Role.SERVER, Result): State.READY},
     State.CLOSED: {},
 }
+TRANSITIONS[State.IDLE][Role.EDGE, Measure] = State.IDLE
 for _state, _table in TRANSITIONS.items():
     if _state is not State.CLOSED:  # the server may give up at any time
         _table[Role.SERVER, Error] = State.CLOSED
     if _state in {State.IDLE, State.OPENING, State.READY}:
         _table[Role.EDGE, Bye] = State.CLOSED
+        _table[Role.SERVER, Measured] = _state
         for _asks, _answers in ((Ping, Pong), (Probe, Echo)):
             _table[Role.EDGE, _asks] = _table[Role.SERVER, _answers] = _state
 
@@ -115,7 +119,7 @@ class Connection:
         self.payload_limit = 0
         self.window = 1
         self._memory = memory
-        self._waiting: dict[type[Message], set[int]] = {Infer: set(), Ping: set(), Probe: set()}
+        self._waiting: dict[type[Message], set[int]] = {Infer: set(), Ping: set(), Probe: set(), Measure: set()}
         self._fault: str | None = None
         self._payload_crc: int = 0
         self._expect_prefix()

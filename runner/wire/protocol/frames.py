@@ -50,6 +50,8 @@ class FrameType(IntEnum):
     ECHO = 10
     ERROR = 11
     BYE = 12
+    MEASURE = 13
+    MEASURED = 14
 
 
 @dataclass(frozen=True)

@@ -7,34 +7,27 @@ docs/protocol.md tells the same to whoever writes another client.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal, Self, get_args
+from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.files import Amount, Count, Flag, Name, Record, Text
-from lmos_opt.plan import LARGEST_CROSSING_BYTES
-from lmos_opt.profile import Granularity, NetworkSource
-from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, brief_inputs, settle_inputs
+from lmos_opt.profile import Granularity, NetworkSource, Timing
+from lmos_opt.tensors import Argument, InputSpec, brief_inputs, settle_inputs
 from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
 
-ALIGNMENT = 64
-"""Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
-LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 LARGEST_PROBE_BYTES = 2**22
-MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 MOST_UNANSWERED = 64
-PLACES, ONWARD = "places", "onward"
-CAPABILITIES = ("probe", "resend", PLACES)
+MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
+PLACES, ONWARD, MEASURE = "places", "onward", "measure"
+CAPABILITIES = ("probe", "resend", PLACES, MEASURE)
 """What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
 what the other did not name; names that it does not know it ignores."""
 
-DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
-                    "complex64", "complex128"]  # fmt: skip
 ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
 TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})
 """After these it makes sense to try again: the bytes came damaged, the server has no time now, or the place after it is away."""
@@ -42,69 +35,6 @@ MOST_PLACES = 16
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
 ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
 OneLine = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
-
-
-class TensorHeader(Record):
-    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender.
-
-    `encoded_bytes` is None where they travel as they are, and else how many bytes the conversation's codec made of them:
-    fewer than they have, so that no limit needs to know of codecs.
-    """
-
-    name: Name
-    dtype: DtypeName
-    shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
-    strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
-    encoded_bytes: Annotated[Count, Field(ge=1)] | None = None
-
-    @property
-    def elements(self) -> int:
-        """Number of elements; 1 for a tensor without dimensions."""
-        return math.prod(self.shape)
-
-    @property
-    def bytes(self) -> int:
-        """Bytes of the elements."""
-        return self.elements * DTYPE_BYTES[self.dtype]
-
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes in the payload."""
-        return self.bytes if self.encoded_bytes is None else self.encoded_bytes
-
-    @model_serializer(mode="wrap")
-    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        found: dict[str, object] = serialise(self)
-        if self.encoded_bytes is None:
-            found.pop("encoded_bytes", None)
-        return found
-
-    @model_validator(mode="after")
-    def _dense(self) -> Self:
-        if len(self.strides) != len(self.shape):
-            raise ValueError("strides: expected one for each dimension")
-        # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
-        extent = math.prod(max(n, 1) for n in self.shape) * DTYPE_BYTES[self.dtype]
-        if extent > LARGEST_PAYLOAD_BYTES or max(self.strides, default=0) > LARGEST_PAYLOAD_BYTES:
-            raise ValueError(f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes")
-        expected = 1
-        for stride, n in sorted((s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1):
-            if self.elements and stride != expected:
-                raise ValueError("strides: the elements do not lie densely")
-            expected *= n
-        if self.encoded_bytes is not None and self.encoded_bytes >= self.bytes:
-            raise ValueError(f"encoded_bytes: {self.encoded_bytes} are not fewer than the {self.bytes} of the elements")
-        return self
-
-
-def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
-    """Where each tensor begins in the payload, and the payload's length."""
-    begins, end = [], 0
-    for tensor in tensors:
-        begin = -(-end // ALIGNMENT) * ALIGNMENT
-        begins.append(begin)
-        end = begin + tensor.sent_bytes
-    return begins, end
 
 
 class Message(Record):
@@ -143,25 +73,14 @@ class Welcome(Message):
     idle_s: Amount
 
 
-class Open(Message):
-    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`. Its inputs stand
-    as in a plan.
+class _OfNetwork(Message):
+    """Of a network; its inputs stand as in a plan."""
 
-    Over more than two places, `edge_layers` are those of all places before this one, and `later_layers` have the layers of this
-    one and of each after it: it runs the first of them, and asks the next place, whose address its operator told it, for the rest.
-    `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
-    """
-
-    TYPE = FrameType.OPEN
-    session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     network: NetworkSource
     granularity: Granularity
     input: InputSpec | None = None
     input_tensors: Annotated[dict[Name, InputSpec], Field(max_length=MOST_TENSORS)] = Field(default_factory=dict)
     arguments: dict[Name, Argument] | None = None
-    edge_layers: tuple[Name, ...]
-    later_layers: Annotated[tuple[tuple[Name, ...], ...], Field(max_length=MOST_PLACES)] = ()
-    codec: Annotated[Name, Field(max_length=100)]
 
     @model_validator(mode="after")
     def _inputs(self) -> Self:
@@ -170,6 +89,21 @@ class Open(Message):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         return _without_empty(brief_inputs(self, serialise(self)), "later_layers")
+
+
+class Open(_OfNetwork):
+    """Edge: build this network, check its digest, and run everything that is not in `edge_layers`.
+
+    Over more than two places, `edge_layers` are those of all places before this one, and `later_layers` have the layers of this
+    one and of each after it: it runs the first of them, and asks the next place, whose address its operator told it, for the rest.
+    `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
+    """
+
+    TYPE = FrameType.OPEN
+    session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+    edge_layers: tuple[Name, ...]
+    later_layers: Annotated[tuple[tuple[Name, ...], ...], Field(max_length=MOST_PLACES)] = ()
+    codec: Annotated[Name, Field(max_length=100)]
 
 
 class Ready(Message):
@@ -332,6 +266,34 @@ class Echo(Message):
         return found if self.t_hop_s is not None else {key: value for key, value in found.items() if key != "t_hop_s"}
 
 
+class Measure(_OfNetwork):
+    """Edge: build this network, check its digest, and time each of its layers on your machine, for `budget_s` at most."""
+
+    TYPE = FrameType.MEASURE
+    id: Count
+    budget_s: Annotated[Amount, Field(gt=0, le=LONGEST_MEASURING_S)]
+
+
+class LayerTime(Record):
+    """A layer's time as a profile has it: the median (s), the ends of its interval, and the most bytes that it held."""
+
+    name: Name
+    t_s: Amount
+    low_s: Amount | None = None
+    high_s: Amount | None = None
+    peak_bytes: Count | None = None
+
+
+class Measured(Message):
+    """Server: the times of all layers, how they were measured, and on which machine."""
+
+    TYPE = FrameType.MEASURED
+    id: Count
+    layers: Annotated[tuple[LayerTime, ...], Field(max_length=MOST_LAYERS)]
+    timing: Timing
+    machine: Machine
+
+
 class Error(Message):
     """Server: why this conversation ends here; `id` is that of the INFER it is about, if it is about one."""
 
@@ -358,10 +320,9 @@ def _without_empty(found: dict[str, object], *keys: str) -> dict[str, object]:
 
 
 MESSAGES: dict[FrameType, type[Message]] = {
-    m.TYPE: m for m in (Hello, Welcome, Open, Ready, Infer, Result, Ping, Pong, Probe, Echo, Error, Bye)
+    m.TYPE: m for m in (Hello, Welcome, Open, Ready, Infer, Result, Ping, Pong, Probe, Echo, Error, Bye, Measure, Measured)
 }
-Question = Infer | Ping | Probe
-Answer = Result | Pong | Echo
-ANSWERS: dict[type[Answer], type[Question]] = {Result: Infer, Pong: Ping, Echo: Probe}
+Question = Infer | Ping | Probe | Measure
+Answer = Result | Pong | Echo | Measured
+ANSWERS: dict[type[Answer], type[Question]] = {Result: Infer, Pong: Ping, Echo: Probe, Measured: Measure}
 """Each answer bears the id of the question that it answers."""
-assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

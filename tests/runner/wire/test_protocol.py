@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec
+from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec, Timing
 from measurement import codecs
 from measurement.codecs import CodecError
 from runner.errors import LocalProtocolError, NotOurProtocol, RemoteProtocolError
@@ -27,6 +27,8 @@ from runner.wire.protocol import (
     Event,
     Hello,
     Infer,
+    Measure,
+    Measured,
     Message,
     Open,
     Ping,
@@ -43,7 +45,8 @@ from runner.wire.protocol import (
 )
 from runner.wire.protocol.connection import TRANSITIONS
 from runner.wire.protocol.frames import PREFIX_BYTES, encode_prefix
-from runner.wire.protocol.messages import ANSWERS, LARGEST_PAYLOAD_BYTES, MESSAGES
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
+from runner.wire.protocol.messages import ANSWERS, MESSAGES, LayerTime
 from runner.wire.tensors import DTYPES, describe, pack, unpack, unpack_read
 
 HELLO = Hello(software="lmos test", capabilities=("codec:raw", "of another time"), token="a token")
@@ -78,9 +81,12 @@ def conversation() -> list[tuple[Role, Message, list[memoryview]]]:
     result, answer = tensors_message(Result, {"output": torch.randn(1, 10)}, t_server_s=0.25)
     final, _ = tensors_message(Result, {"output": torch.randn(1, 10)}, 4, t_server_s=0.25)
     probe, echo = Probe(id=1, probe_bytes=5, echo_bytes=3), Echo(id=1, echo_bytes=3, t_server_s=0.0)
+    measure = Measure(id=1, network=OPEN.network, granularity="module", input=OPEN.input, budget_s=1.0)
+    measured = Measured(id=1, layers=(LayerTime(name="a", t_s=0.5),), timing=Timing(threads=1), machine=READY.machine)
     return [
         (Role.EDGE, HELLO, []), (Role.SERVER, WELCOME, []),
         (Role.EDGE, probe, [memoryview(b"12345")]), (Role.SERVER, echo, [memoryview(b"123")]),
+        (Role.EDGE, measure, []), (Role.SERVER, measured, []),
         (Role.EDGE, OPEN, []), (Role.EDGE, Ping(id=1), []), (Role.SERVER, Pong(id=1), []), (Role.SERVER, READY, []),
         (Role.EDGE, infer, sent), (Role.EDGE, later, sent), (Role.SERVER, result, answer), (Role.EDGE, infer, sent),
         (Role.SERVER, final, answer), (Role.SERVER, result, answer), (Role.EDGE, Bye(), []),
@@ -194,7 +200,7 @@ def test_any_split_into_chunks_gives_the_same_events(data: st.DataObject) -> Non
         return [*found, end]
 
     whole, pieces = events([stream]), events(chunks)
-    assert len(whole) == len(pieces) == 9
+    assert len(whole) == len(pieces) == 10
     assert all(same(a, b) for a, b in zip(whole, pieces, strict=True))
 
 

@@ -1,0 +1,86 @@
+"""One tensor in a payload: what a message says of it, and where its bytes lie."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+
+from lmos_opt.files import Count, Name, Record
+from lmos_opt.plan import LARGEST_CROSSING_BYTES
+from lmos_opt.tensors import DTYPE_BYTES
+
+ALIGNMENT = 64
+"""Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
+LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
+MOST_DIMENSIONS = 16
+DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
+                    "complex64", "complex128"]  # fmt: skip
+
+
+class TensorHeader(Record):
+    """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender.
+
+    `encoded_bytes` is None where they travel as they are, and else how many bytes the conversation's codec made of them:
+    fewer than they have, so that no limit needs to know of codecs.
+    """
+
+    name: Name
+    dtype: DtypeName
+    shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    encoded_bytes: Annotated[Count, Field(ge=1)] | None = None
+
+    @property
+    def elements(self) -> int:
+        """Number of elements; 1 for a tensor without dimensions."""
+        return math.prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the elements."""
+        return self.elements * DTYPE_BYTES[self.dtype]
+
+    @property
+    def sent_bytes(self) -> int:
+        """Bytes in the payload."""
+        return self.bytes if self.encoded_bytes is None else self.encoded_bytes
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if self.encoded_bytes is None:
+            found.pop("encoded_bytes", None)
+        return found
+
+    @model_validator(mode="after")
+    def _dense(self) -> Self:
+        if len(self.strides) != len(self.shape):
+            raise ValueError("strides: expected one for each dimension")
+        # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
+        extent = math.prod(max(n, 1) for n in self.shape) * DTYPE_BYTES[self.dtype]
+        if extent > LARGEST_PAYLOAD_BYTES or max(self.strides, default=0) > LARGEST_PAYLOAD_BYTES:
+            raise ValueError(f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes")
+        expected = 1
+        for stride, n in sorted((s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1):
+            if self.elements and stride != expected:
+                raise ValueError("strides: the elements do not lie densely")
+            expected *= n
+        if self.encoded_bytes is not None and self.encoded_bytes >= self.bytes:
+            raise ValueError(f"encoded_bytes: {self.encoded_bytes} are not fewer than the {self.bytes} of the elements")
+        return self
+
+
+def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
+    """Where each tensor begins in the payload, and the payload's length."""
+    begins, end = [], 0
+    for tensor in tensors:
+        begin = -(-end // ALIGNMENT) * ALIGNMENT
+        begins.append(begin)
+        end = begin + tensor.sent_bytes
+    return begins, end
+
+
+assert set(get_args(DtypeName)) == set(DTYPE_BYTES)
