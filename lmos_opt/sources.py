@@ -16,7 +16,7 @@ from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
 from lmos_opt.link import load_link
-from lmos_opt.paths import HopOptions, Path, parse_path
+from lmos_opt.paths import HopOptions, Path, load_place, parse_path
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
@@ -163,4 +163,4 @@ def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bo
     """Whether the source lacks times measured on this machine, and they are asked for or a device's cost model needs them."""
     if not isinstance(source, NetworkProfile) or source.is_timed:
         return False
-    return any(needs_local_times_of(device) for device in options.devices)
+    return any(needs_local_times_of(load_place(device)) for device in options.devices)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import bench_engines, bench_fronts, bench_places, planning, running, trying
+from lmos.cli import bench_engines, bench_fronts, bench_places, planning, profiling, running, trying
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -49,7 +49,7 @@ def _common(
 
 
 for _command in (
-    planning.profile,
+    profiling.profile,
     planning.calibrate,
     planning.front,
     planning.plan,

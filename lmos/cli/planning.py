@@ -15,15 +15,12 @@ import typer
 from lmos.cli.options import (
     AlgorithmName,
     AlongPath,
-    Authority,
     Back,
     Bandwidth,
-    Certificate,
     Codec,
     Constrain,
     Constraints,
     Edge,
-    Engine,
     Json,
     LabelsFile,
     Link,
@@ -33,7 +30,6 @@ from lmos.cli.options import (
     OwnVariables,
     Powers,
     Preprocess,
-    PrivateKey,
     ProperSplit,
     Rtt,
     Server,
@@ -42,8 +38,6 @@ from lmos.cli.options import (
     Source,
     TaskName,
     Threads,
-    TokenFile,
-    Unprotected,
 )
 from lmos_opt import rules
 
@@ -52,92 +46,6 @@ if TYPE_CHECKING:
 
 _RULES = f"{', '.join(rules.names())} (as budget:SECONDS, slack:PERCENT)"
 """By the files' names alone: to import them all takes 20 ms, which every command would wait for."""
-
-
-def profile(
-    network: Annotated[
-        str, typer.Argument(metavar="NETWORK", help="A torchvision model, timm:NAME, hf:DIRECTORY, onnx:FILE, or code.")
-    ],
-    output: Annotated[
-        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the profile (.json).")
-    ] = None,
-    granularity: Annotated[
-        str | None,
-        typer.Option(
-            metavar="paper|module",
-            help="One layer is a layer as the paper counts, or a module. [default: paper for its five networks, else module]",
-        ),
-    ] = None,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--input",
-            metavar="CxHxW|NAME=SHAPE:DTYPE",
-            help="The input's shape; or each input by its name, as ids=128:int64. [default: as its source says, or 3x224x224]",
-        ),
-    ] = None,
-    time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
-    at: Annotated[
-        str | None,
-        typer.Option("--at", metavar="HOST:PORT", help="Measure that on the machine where this 'lmos serve' listens, instead."),
-    ] = None,
-    ca: Authority = None,
-    cert: Certificate = None,
-    key: PrivateKey = None,
-    token_file: TokenFile = None,
-    unprotected: Unprotected = False,
-    precision: Annotated[
-        str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")
-    ] = "5%",
-    budget: Annotated[str, typer.Option(metavar="TIME", help="... or until this time is over.")] = "10s",
-    engine: Engine = "torch",
-    engine_precision: Annotated[
-        str, typer.Option("--engine-precision", metavar="NAME", help="How the engine keeps numbers: float32, float16, ...")
-    ] = "float32",
-    weights: Annotated[
-        str | None,
-        typer.Option("--weights", metavar="WEIGHTS", help="A state dict file, a published entry (IMAGENET1K_V1), or seeded:N."),
-    ] = None,
-    preprocess: Preprocess = None,
-    labels: LabelsFile = None,
-    task: TaskName = None,
-    threads: Threads = None,
-    codecs: Annotated[
-        list[str] | None,
-        typer.Option("--codec", metavar="NAME", help="Measure this codec on every layer's output (repeatable)."),
-    ] = None,
-    opaque: Annotated[
-        list[str] | None, typer.Option("--opaque", metavar="NAME", help="A part that stays whole, as one layer (repeatable).")
-    ] = None,
-    every: Annotated[bool, typer.Option("--all", help="Show all layers, not only the largest and slowest.")] = False,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Draw the latency of every cut, divided into its parts: .png, .svg, .pdf or .html."
-        ),
-    ] = None,
-    edge: Edge = None,
-    server: Server = None,
-    bandwidth: Bandwidth = None,
-    rtt: Rtt = None,
-    back: Back = None,
-    as_json: Json = False,
-) -> None:
-    """Describe a network: layers, arcs, work, weights, outputs. With --time, measure each layer's time on this machine."""
-    from lmos.commands import profile as command
-    from lmos.commands.conventions import Told
-    from lmos_opt.sources import Options
-    from runner.wire.access import Credentials
-
-    command.run(command.Request(
-        network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
-        at=None if at is None else command.At(
-            at, Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)),
-        budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
-        threads=threads,
-        codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json,
-        options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
-    ))  # fmt: skip
 
 
 def calibrate(
