@@ -5,10 +5,10 @@ from __future__ import annotations
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import NetworkProfile
 from runner.client.probe_client import ProbeClient
-from runner.client.remote import PATIENT, Timeouts
 from runner.errors import RunnerError
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.protocol.messages import LONGEST_MEASURING_S
+from runner.wire.timeouts import PATIENT, Timeouts
 
 
 def timed_at(profile: NetworkProfile, network: PlannedNetwork, server: tuple[str, int], access: Access = OPEN_DOOR,
