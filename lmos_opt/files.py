@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -84,6 +84,13 @@ class Record(BaseModel):
     """A frozen part of a document; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    def __dir__(self) -> Iterable[str]:
+        """What there is to use: pydantic's own machinery stays out of lists of completions."""
+        return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _MACHINERY)
+
+
+_MACHINERY = frozenset(dir(BaseModel)) - frozenset(dir(object))
 
 
 class Document(Record):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import (
@@ -28,7 +29,6 @@ from lmos_opt.files import (
     Text,
     Value,
     checked_suffix,
-    write_atomically,
 )
 from lmos_opt.imports import late
 from lmos_opt.places import from_placed, to_placed
@@ -248,6 +248,27 @@ class Front(Document):
         volume: float = late("lmos_opt.fronts.combining:hypervolume")(self, reference)
         return volume
 
+    def indicators(self, truth: Front) -> dict[str, float]:
+        """How near this front is to another one, the true front or the best known, as the literature measures it.
+
+        Objectives are scaled so that the other front's ideal point is at 0 and its nadir at 1. `hypervolume` is this front's over
+        the other's, up to 1.1 in every objective (1 is as good); `igd_plus` and `epsilon` (additive) are 0 where each of its points
+        is reached or beaten; `found` is the share of its points that are here. Raises InputError unless both have the same
+        objectives and the other has points, MissingExtraError without moocore (the extra `indicators`).
+        """
+        found: dict[str, float] = late("lmos_opt.fronts.combining:indicators")(self, truth)
+        return found
+
+    def dominated_by(self, other: Front) -> tuple[Point, ...]:
+        """The points that some point of another front dominates; InputError unless both have the same objectives."""
+        found: tuple[Point, ...] = late("lmos_opt.fronts.combining:dominated")(self, other)
+        return found
+
+    def covers(self, other: Front) -> bool:
+        """Whether each point of another front is equalled or dominated here; InputError unless both have the same objectives."""
+        found: bool = late("lmos_opt.fronts.combining:covers")(self, other)
+        return found
+
     def select(self, rule: str) -> Point:
         """The point that a selection rule chooses: `lmos`, `knee`, `ideal`, `min_latency`, `budget:S`, `slack:P`.
 
@@ -275,44 +296,37 @@ class Front(Document):
         columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
         return pd.DataFrame(rows, columns=columns)
 
+    def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
+        """The front as a LaTeX table in the style of booktabs: a row a point, the objectives with their units, and `x1` to `xK`."""
+        text: str = late("lmos_opt.fronts.showing:to_latex")(self, caption, label)
+        return text
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the points as a table, of many the first and the last, and what was searched."""
+        text: str = late("lmos_opt.fronts.showing:to_html")(self)
+        return text
+
     def plot(self, ax: Axes | None = None, *, color: str | None = None, label: str | None = None, chosen: Point | None = None,
              cuts: Sequence[Split] = (), rules: Sequence[str] = ()) -> Axes:  # fmt: skip
         """Draw the front, also into Axes that hold fronts already; returns the Axes. See `lmos_opt.plots.front.draw_front`."""
         axes: Axes = late("lmos_opt.plots.front:draw_front")(self, ax, chosen, color=color, label=label, cuts=cuts, rules=rules)
         return axes
 
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Read what `save` wrote, by suffix: `.csv`, `.parquet`, anything else as JSON. InputError names what is wrong in it."""
+        if Path(path).suffix not in (".csv", ".parquet"):
+            return super().load(path)
+        found: Self = late("lmos_opt.fronts.tables:read")(path)
+        return found
+
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the front by suffix: `.json` (reads back equal), `.csv`, `.parquet`.
+        """Write the front by suffix: `.json`, `.csv`, `.parquet`; each reads back equal by `load`.
 
         Tables join layers with spaces in CSV (places with bars) and keep lists in Parquet; a partial front's table carries the
         column `complete` as well, so that it never looks like a whole one.
         """
-        suffix = checked_suffix(path, SUFFIXES)
-        if suffix == ".json":
+        if checked_suffix(path, SUFFIXES) == ".json":
             super().save(path)
-            return
-        frame = self.to_frame()
-        if not self.complete:
-            frame["complete"] = False
-        if suffix == ".csv":
-            for column in ("edge_layers", "places", "solution"):
-                if column in frame:
-                    frame[column] = [v if isinstance(v, str) else _joined(v) for v in frame[column]]
-            write_atomically(path, frame.to_csv(index=False).encode())
-            return
-        import io
-
-        import pandas as pd
-
-        if "solution" in frame:  # whole and real numbers are one type in a column
-            reals = [{name: float(value) for name, value in found.items()} for found in frame["solution"]]
-            frame["solution"] = pd.Series(reals, dtype=object, index=frame.index)
-        buffer = io.BytesIO()
-        frame.to_parquet(buffer, index=False)
-        write_atomically(path, buffer.getvalue())
-
-
-def _joined(value: list[str] | list[list[str]] | dict[str, float]) -> str:
-    if isinstance(value, dict):
-        return " ".join(f"{name}={float(number)!r}" for name, number in value.items())
-    return " | ".join(" ".join(item) for item in value) if value and isinstance(value[0], list) else " ".join(map(str, value))
+        else:
+            late("lmos_opt.fronts.tables:write")(self, path)
