@@ -315,7 +315,7 @@ class Front(Document):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read what `save` wrote, by suffix: `.csv`, `.parquet`, anything else as JSON. InputError names what is wrong in it."""
-        if Path(path).suffix not in (".csv", ".parquet"):
+        if Path(path).suffix.lower() not in (".csv", ".parquet"):
             return super().load(path)
         found: Self = late("lmos_opt.fronts.tables:read")(path)
         return found

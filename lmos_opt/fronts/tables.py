@@ -35,13 +35,13 @@ def write(front: Front, path: str | os.PathLike[str]) -> None:
     if not front.complete:
         frame["complete"] = False
     whole = json.dumps({key: value for key, value in front.to_dict().items() if key != "points"}, ensure_ascii=False)
-    write_atomically(path, _csv(frame, whole) if Path(path).suffix == ".csv" else _parquet(frame, whole))
+    write_atomically(path, _csv(frame, whole) if Path(path).suffix.lower() == ".csv" else _parquet(frame, whole))
 
 
 def read(path: str | os.PathLike[str]) -> Front:
     """The front in a file that `write` wrote. InputError names the file and what is wrong in it."""
     source = str(path)
-    whole, rows = (_read_csv if Path(path).suffix == ".csv" else _read_parquet)(path, source)
+    whole, rows = (_read_csv if Path(path).suffix.lower() == ".csv" else _read_parquet)(path, source)
     about = parse_json(whole.encode(), f"{source}, {WHOLE}")
     if not (isinstance(about, dict) and isinstance(about.get("objectives"), list)):
         raise InputError(source, _NONE)
