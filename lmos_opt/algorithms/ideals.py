@@ -2,7 +2,8 @@
 
 Layers that are never better apart become one first (`lmos_opt.placement.merging`), then all down-sets are listed and the best
 chain of them is looked for under limits that rise from what is proved (`lmos_opt.placement.searching`). Where they are more than
-MOST_SETS, the integer program is searched instead, from an answer whose sets are near to the layers' order.
+MOST_SETS, those alone are listed that a limit leaves (`lmos_opt.placement.limited`), from an answer whose sets are near to the
+layers' order. Where these are too many as well, the integer program is searched, which knows what was found and proved.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ from lmos_opt.placement.down_sets import down_sets
 from lmos_opt.placement.merging import reduced
 from lmos_opt.placement.searching import (
     MOST_NEAR,
+    MOST_PARTIAL,
     MOST_SETS,
     Progress,
     along_one_order,
     least_loads,
     nearer,
     shared_out,
+    under_limits,
 )
 
 
@@ -48,12 +51,14 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
     if sets is None or sets.shape[1] > MOST_NEAR:
         for better in nearer(smaller.blocks, placed, problem.check_time):
             placed, best = better, known(Progress(better, proved))
-    if sets is None:
+    steps = (under_limits(smaller.blocks, placed, problem.check_time, MOST_PARTIAL) if sets is None else
+             least_loads(smaller.blocks, sets, placed, problem.check_time))  # fmt: skip
+    for progress in steps:
+        best, placed, proved = known(progress), progress.placed, progress.bound_s
+    if proved < placed.load_s:
         yield from local_upper_bounds.trace(problem)
-        return
-    for progress in least_loads(smaller.blocks, sets, placed, problem.check_time):
-        best = known(progress)
-    yield best
+    else:
+        yield best
 
 
 ALGORITHM = Algorithm("ideals", trace, least=1, most=1)

@@ -45,3 +45,19 @@ def words(sets: Iterable[int], n: int) -> Words:
 def number(one: Words) -> int:
     """One set as a number."""
     return sum(int(word) << WORD * w for w, word in enumerate(one))
+
+
+def holding(sets: Words, inner: Words) -> NDArray[np.bool_]:
+    """Which of the sets hold all of one set."""
+    found = np.ones(sets.shape[1], dtype=bool)
+    for w in np.flatnonzero(inner):
+        found &= (sets[w] & inner[w]) == inner[w]
+    return found
+
+
+def meeting(sets: Words, other: Words) -> NDArray[np.bool_]:
+    """Which of the sets have anything of one set."""
+    found = np.zeros(sets.shape[1], dtype=bool)
+    for w in np.flatnonzero(other):
+        found |= (sets[w] & other[w]) != 0
+    return found

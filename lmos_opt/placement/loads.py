@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos_opt.placement.blocks import Array, Blocks
-from lmos_opt.placement.down_sets import Words, number, words
+from lmos_opt.placement.down_sets import Words, holding, meeting, number, words
 
 FINENESS = 48
 """Bits of the units that all times together are: doubles have 52, which leaves room for products with numbers of places."""
@@ -77,7 +77,7 @@ class LeastLoad:
         """For each set the time of all tensors that cross its border."""
         found = np.zeros(self._sets.shape[1])
         for k, seconds in enumerate(self._seconds):
-            found += seconds * (_meet(self._sets, self._makers[:, k]) & ~_hold(self._sets, self._readers[:, k]))
+            found += seconds * (meeting(self._sets, self._makers[:, k]) & ~holding(self._sets, self._readers[:, k]))
         return found
 
     @property
@@ -133,7 +133,7 @@ class LeastLoad:
         for k in range(len(before.sets)):
             each_set()
             inner = before.words[:, k]
-            around = first[k] + np.flatnonzero(_hold(bits[:, first[k]: last[k]], inner))
+            around = first[k] + np.flatnonzero(holding(bits[:, first[k]: last[k]], inner))
             around = around[best[around] > before.best[k]]
             if not len(around):
                 continue
@@ -156,19 +156,3 @@ class LeastLoad:
                 held &= common == asked[:, None]
         found: Array = self._seconds[crossing] @ (met.astype(np.float64) + held - 1.0)
         return found
-
-
-def _hold(sets: Words, inner: Words) -> NDArray[np.bool_]:
-    """Which of the sets hold all of one set."""
-    found = np.ones(sets.shape[1], dtype=bool)
-    for w in np.flatnonzero(inner):
-        found &= (sets[w] & inner[w]) == inner[w]
-    return found
-
-
-def _meet(sets: Words, other: Words) -> NDArray[np.bool_]:
-    """Which of the sets have anything of one set."""
-    found = np.zeros(sets.shape[1], dtype=bool)
-    for w in np.flatnonzero(other):
-        found |= (sets[w] & other[w]) != 0
-    return found

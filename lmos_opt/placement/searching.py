@@ -9,10 +9,14 @@ from math import inf
 
 from lmos_opt.placement.blocks import Blocks, ones
 from lmos_opt.placement.down_sets import Words, down_sets
+from lmos_opt.placement.limited import Limited
 from lmos_opt.placement.loads import LeastLoad, Placed
 
 MOST_SETS = 1_000_000
 """Down-sets that are listed: of 400 blocks they take 56 MB, and their sums ten times as much."""
+MOST_PARTIAL = 2_000_000
+"""Down-sets under a limit that are looked at, the partial ones among them: they take about 100 bytes each, and three times that
+while they grow."""
 MOST_NEAR = 50_000
 """Down-sets near one order that better answers are looked for in."""
 Way = Callable[[Sequence[int]], int]
@@ -21,6 +25,10 @@ WAYS: tuple[Way, ...] = (lambda ready: -1, lambda ready: 0, lambda ready: ready.
                          lambda ready: ready.index(min(ready)))  # fmt: skip
 STEPS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Where limits are put between what is proved and what is known: each search costs about four times the one before."""
+RISING = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
+"""The same where sets are listed anew for each limit: a low one costs little beside the next."""
+HALVINGS = 3
+"""How often a limit with too many sets is put nearer to what is proved."""
 CERTAIN = 1e-12
 """Relative to a load: what is nearer to it than that is the same, but for rounding."""
 
@@ -105,3 +113,34 @@ def least_loads(blocks: Blocks, sets: Words, known: Placed, each_set: Callable[[
             break
         yield Progress(known, limit)
     yield Progress(known, known.load_s)
+
+
+def under_limits(blocks: Blocks, known: Placed, each_set: Callable[[], None],
+                 most: int) -> Iterator[Progress]:  # fmt: skip
+    """What is known after each step, where all down-sets are too many to be listed. The last one is the answer if no load is below
+    what is proved.
+
+    Under a limit few sets are left. So limits rise from what is proved until there is an answer within one, which is a least one,
+    or more than `most` sets are left; then some limits below that are tried.
+    """
+    problem, low, high = Limited(blocks), shared_out(blocks), known.load_s * (1 - CERTAIN)
+    yield Progress(known, min(low, known.load_s))
+    waiting = [low + step * (high - low) for step in reversed(RISING)] if low < high else []
+    halved, failed = 0, high
+    while waiting and halved <= HALVINGS:
+        limit = waiting.pop()
+        sets = problem.sets(limit, most, each_set)
+        if sets is None:
+            halved, failed = halved + 1, limit
+            waiting = [(low + failed) / 2]
+            continue
+        if (found := LeastLoad(blocks, sets).least(limit, each_set)) is not None:
+            yield Progress(found, found.load_s)
+            return
+        low = limit
+        yield Progress(known, low)
+        if halved:
+            halved += 1
+            waiting = [(low + failed) / 2]
+    if low >= high:
+        yield Progress(known, known.load_s)

@@ -37,8 +37,19 @@ def test_the_least_load_is_that_of_every_split():
         assert front.solves == 0
 
 
-def test_too_many_down_sets_are_left_to_the_integer_program(monkeypatch):
+def test_too_many_down_sets_are_listed_under_limits(monkeypatch):
     monkeypatch.setattr(ideals, "MOST_SETS", 3)
+    for seed in range(15):
+        one = instance(seed)
+        front = pareto_front(one, ["load"])
+        assert front.complete
+        assert front.solves == 0
+        assert front[0].values["load"] == pytest.approx(truth(one), rel=1e-11, abs=1e-15)
+
+
+def test_too_many_of_these_are_left_to_the_integer_program(monkeypatch):
+    monkeypatch.setattr(ideals, "MOST_SETS", 3)
+    monkeypatch.setattr(ideals, "MOST_PARTIAL", 0)
     used = 0
     for seed in range(0, 30, 3):
         one = instance(seed, 5)
@@ -81,10 +92,11 @@ def grid(side):
                                "layers": layers})  # fmt: skip
 
 
-@pytest.mark.parametrize(("most", "side"), [(0, 4), (10**6, 6)])
-def test_a_search_out_of_time_has_a_split_and_what_is_proved(most, side, monkeypatch, tmp_path):
+@pytest.mark.parametrize(("most", "partial", "side"), [(0, 0, 4), (0, 10**6, 5), (10**6, 0, 6)])
+def test_a_search_out_of_time_has_a_split_and_what_is_proved(most, partial, side, monkeypatch, tmp_path):
     one = grid(side)
     monkeypatch.setattr(ideals, "MOST_SETS", most)
+    monkeypatch.setattr(ideals, "MOST_PARTIAL", partial)
     looks, limit = [], [10**6]
 
     def few_looks(self):
