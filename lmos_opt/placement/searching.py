@@ -26,7 +26,7 @@ WAYS: tuple[Way, ...] = (lambda ready: -1, lambda ready: 0, lambda ready: ready.
 STEPS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Where limits are put between what is proved and what is known: each search costs about four times the one before."""
 RISING = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
-"""The same where sets are listed anew for each limit: a low one costs little beside the next."""
+"""The same where sets are listed again for each limit: a low one costs little beside the next."""
 HALVINGS = 3
 """How often a limit with too many sets is put nearer to what is proved."""
 CERTAIN = 1e-12
