@@ -17,7 +17,6 @@ from lmos_edge.report import Circumstances, Outcome, make_report, seen
 from lmos_edge.server import Exchange, Happened, Server, State, Way
 from lmos_opt.errors import LmosError
 from lmos_opt.units import format_size
-from runner.errors import Unreachable
 from runner.memory import PeakMemory, private_bytes, release
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.shaping import Pacer, Shape
@@ -99,7 +98,7 @@ class Run:
         server = self.server
         if server is not None:
             tell(f"asking {server.name}")
-            self._check_reached(server.reach(State.OPENING))
+            server.reach(State.OPENING, may_fail=True)
         image = load(0)
         release()
         program_bytes = private_bytes()
@@ -112,7 +111,7 @@ class Run:
                 self.outcome.memory_bytes.append(max(peak.private_bytes - program_bytes, 0))
         if server is not None:
             tell("waiting for the server")
-            self._check_reached(server.reach(State.READY))
+            server.reach(State.READY, may_fail=self.why_not_here() is None)
         tell("warming up")
         self.one("", image)
         self.outcome.images.clear()
@@ -230,15 +229,6 @@ class Run:
         if server.failures and server.reason:
             return server.reason
         return f"{server.name}: no answer within {server.now() - asked_at:.1f} s"
-
-    def _check_reached(self, is_reached: bool) -> None:
-        """Raises what kept the server away before the first input, unless the whole network may run here."""
-        server = self.server
-        assert server is not None
-        if server.refused is not None:
-            raise server.refused
-        if not is_reached and self.why_not_here() is not None:
-            raise server.first_failure or Unreachable(server.name, "no answer; is 'lmos serve' running there?")
 
 
 def _span_s(header: Mapping[str, Any]) -> float:

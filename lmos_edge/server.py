@@ -30,7 +30,16 @@ from lmos_edge.plans import CODECS, Plan
 from lmos_edge.tensors import Array, pack, unpack
 from lmos_opt import __version__
 from lmos_opt.units import format_time
-from runner.errors import ConnectionLost, NotOurProtocol, PeerError, PeerTooSlow, ProtocolError, RunnerError, Untrusted
+from runner.errors import (
+    ConnectionLost,
+    NotOurProtocol,
+    PeerError,
+    PeerTooSlow,
+    ProtocolError,
+    RunnerError,
+    Unreachable,
+    Untrusted,
+)
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
@@ -41,6 +50,8 @@ from runner.wire.transport import Channel
 
 SOFTWARE = f"lmos-edge {__version__}"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
+ATTEMPTS = 5
+"""How often a server that never greeted is tried before it is given up."""
 _CAPABILITIES = ["resend", *(f"codec:{name}" for name in CODECS[1:])]
 _SIGNS_OF_LIFE = 3
 """A connection that has nothing to ask says so this often before the server would take it for gone."""
@@ -156,7 +167,7 @@ class Server:
     """One server, for one session; whoever waits for an answer goes on with the connection.
 
     `reason` is why a stream was last given up, `refused` the error that no other attempt can mend; `failures` of streams have come
-    since the last answer, the first of them `first_failure`.
+    since the last answer, from `first_failure` to `last_failure`.
     """
 
     machine: Mapping[str, Any] | None = None
@@ -177,19 +188,32 @@ class Server:
         self.reason: str | None = None
         self.refused: RunnerError | None = None
         self.first_failure: RunnerError | None = None
+        self.last_failure: RunnerError | None = None
+        self.was_greeted = False
         self.failures = 0
 
-    def reach(self, wanted: State) -> bool:
-        """Go on until the server is at a state, or further; False where it was not reached in the time that it has for it."""
-        timeouts = self._way.timeouts
-        end = self._streams.now() + (timeouts.connect_s if wanted is State.OPENING else timeouts.ready_s)
-        order = [State.AWAY, State.REACHING, State.OPENING, State.READY]
-        while self.state not in OVER and order.index(self.state) < order.index(wanted):
-            left = end - self._streams.now()
-            if left <= 0:
-                return False
-            self.step(min(left, 0.5))
-        return self.state not in OVER
+    def reach(self, wanted: State, may_fail: bool) -> None:
+        """Return when the server has come to a state (OPENING or READY), or, if it `may_fail` and did greet, without it after
+        `result_s`.
+
+        Raises what keeps it away otherwise, at once where nobody is there: before anything is done, that is most likely not the
+        server that was meant.
+        """
+        asked = (State.OPENING, State.READY)
+        end = self.now() + self._way.timeouts.result_s
+        while self.state is not State.READY and self.state is not wanted:
+            self.step(self._way.timeouts.heartbeat_s)
+            failure = self.first_failure
+            if self.refused is not None:
+                raise self.refused
+            if failure is None or self.state in asked:
+                continue
+            if not self.was_greeted and (self.failures >= ATTEMPTS or isinstance(self.last_failure, Unreachable)):
+                raise failure
+            if self.now() > end:
+                if may_fail and self.was_greeted:
+                    return
+                raise failure
 
     def ask(self, exchange: Exchange) -> None:
         """Ask, as soon as the server can be asked. Its tensors must stay as they are."""
@@ -297,6 +321,7 @@ class Server:
                 self._exchange, self.failures, self.first_failure, self._strange = None, 0, None, None
 
     def _open(self, channel: Channel[Conversation], welcome: Mapping[str, Any]) -> None:
+        self.was_greeted = True
         self._idle_s, self._window = max(welcome["idle_s"], 1.0), welcome["window"]
         needed = {f"codec:{self._plan.codec}"} if self._plan.codec != "raw" else set()
         needed |= {"places"} if self._plan.n_places > 2 else set()
@@ -324,7 +349,7 @@ class Server:
     def _give_up(self, error: RunnerError | ProtocolError) -> None:
         """The stream is of no use any more; try another one later, unless that cannot help."""
         failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server broke the protocol: {error}")
-        self.reason, self.first_failure = str(failure), self.first_failure or failure
+        self.reason, self.first_failure, self.last_failure = str(failure), self.first_failure or failure, failure
         self._hang_up(politely=False)
         exchange = self._exchange
         about = error.request if isinstance(error, PeerError) else None

@@ -15,19 +15,20 @@ import pytest
 import torch
 
 from lmos.cli import main as lmos
-from lmos_edge import command, running
+from lmos_edge import command
 from lmos_edge.plans import Plan
-from lmos_edge.running import Options, run_plan
+from lmos_edge.programs import Exported
+from lmos_edge.report import Outcome
+from lmos_edge.running import Options, Run, run_plan
+from runner.errors import ConnectionLost
 from runner.places.edge import run_plan as run_with_torch
 from runner.watching.report import RunReport
 from runner.wire.connecting import format_address
-from runner.wire.timeouts import Timeouts
+from runner.wire.timeouts import PATIENT
 from tests.lmos_edge.conftest import Export
 from tests.lmos_edge.test_plans import changed
 from tests.runner.running import NETWORKS, ServerProcess, server_process, whole
 
-NOBODY = ("127.0.0.1", 1)
-SOON = Timeouts(connect_s=0.5, ready_s=1.0, result_s=0.2, give_up_s=0.5)
 HEAVY = ("torch", "pyomo", "pandas", "pydantic", "safetensors")
 LISTING = "import sys\nsys.stderr.write(' '.join(name for name in {heavy!r} if sys.modules.get(name)))\nsys.exit(code)"
 
@@ -82,53 +83,56 @@ def test_fewer_bytes_are_sent_where_the_plan_says_it(one_server: ServerProcess, 
     assert least <= report.codec.ratio <= most
 
 
-def test_without_a_server_images_are_finished_by_the_whole_network(export: Export, inputs: Path,
-                                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    monkeypatch.setattr(running, "PATIENT", SOON)
-    plan = Plan.load(export.file)
-    found = run_plan(plan, NOBODY, Options(export.head, inputs, threads=1, deadline_s=0.2))
-    report = RunReport.from_dict(json.loads(json.dumps(found)))
-    assert (report.images, report.lost, report.fallbacks) == (4, 0, 4)
-    with torch.no_grad():
-        expected = [int(whole(export.plan)(image[None]).argmax()) for image in torch.from_numpy(np.load(inputs))]
-    assert [image.class_ for image in report.per_image] == expected
-    assert all(image.finished_at == "edge" and "connection refused" in (image.reason or "") for image in report.per_image)
+def alone(export: Export, folder: Path) -> Path:
+    """The export without the whole network."""
+    folder.mkdir()
+    (folder / "head.onnx").write_bytes(export.head.read_bytes())
+    return changed(export.folder / "export.json", folder / "export.json", **{"parts.whole": None}).parent
 
 
-@pytest.mark.parametrize(("limit", "said"), [(1, "the plan's limit is 1 B"), (10**9, None)])
-def test_the_whole_network_runs_here_only_within_the_plans_limit(export: Export, inputs: Path, tmp_path: Path,
-                                                                monkeypatch: pytest.MonkeyPatch, limit: int,
-                                                                said: str | None) -> None:  # fmt: skip
-    monkeypatch.setattr(running, "PATIENT", SOON)
-    plan = Plan.load(changed(export.file, tmp_path / "plan.json", **{"setting.memory_limit_bytes": limit}))
-    options = Options(export.head, inputs, n=1, threads=1, deadline_s=0.2)
-    if said is None:
-        assert run_plan(plan, NOBODY, options)["fallbacks"] == 1
-    else:
-        with pytest.raises(Exception, match="connection refused; is 'lmos serve' running there"):
-            run_plan(plan, NOBODY, options)
+def test_a_server_that_is_not_there_is_said_at_once(export: Export, inputs: Path) -> None:
+    with pytest.raises(ConnectionLost, match="connection refused; is 'lmos serve' running there"):
+        run_plan(Plan.load(export.file), ("127.0.0.1", 1), Options(export.head, inputs, threads=1))
 
 
 @pytest.mark.process
-def test_a_server_that_goes_and_comes_back_loses_nothing(export: Export, inputs: Path, tmp_path: Path) -> None:
-    with server_process(tmp_path / "first.log") as first:
-        port, told = first.port, []
+def test_a_server_that_goes_loses_nothing(export: Export, inputs: Path, tmp_path: Path) -> None:
+    """It comes back, and images wait for it; or it does not, and they are finished by the whole network."""
+    plan, stopped = Plan.load(export.file), list[ServerProcess]()
+    with ExitStack() as stack:
+        server = stack.enter_context(server_process(tmp_path / "first.log"))
 
-        def tell(what: str) -> None:
-            told.append(what)
+        def comes_back(what: str) -> None:
             if what == "2 of 6":
-                first.stop(signal.SIGKILL)
-                second.append(stack.enter_context(server_process(tmp_path / "second.log", port=port)))
+                server.stop(signal.SIGKILL)
+                stopped.append(stack.enter_context(server_process(tmp_path / "second.log", port=server.port)))
 
-        second: list[ServerProcess] = []
-        with ExitStack() as stack:
-            (tmp_path / "alone").mkdir()
-            index = changed(export.folder / "export.json", tmp_path / "alone" / "export.json", **{"parts.whole": None})
-            (index.parent / "head.onnx").write_bytes(export.head.read_bytes())
-            found = run_plan(Plan.load(export.file), first.address, Options(index.parent, inputs, n=6, threads=1, tell=tell))
-    report = RunReport.from_dict(json.loads(json.dumps(found)))
-    assert (report.images, report.lost, report.fallbacks) == (6, 0, 0)
-    assert "server_lost" in {one.event for one in report.happened}
+        folder = alone(export, tmp_path / "alone")
+        found = run_plan(plan, server.address, Options(folder, inputs, n=6, threads=1, tell=comes_back))
+        report = RunReport.from_dict(json.loads(json.dumps(found)))
+        assert (report.images, report.lost, report.fallbacks) == (6, 0, 0)
+        assert "server_lost" in {one.event for one in report.happened}
+
+        def goes(what: str) -> None:
+            if what == "2 of 6":
+                stopped[0].stop(signal.SIGKILL)
+
+        found = run_plan(plan, server.address, Options(export.head, inputs, n=6, threads=1, deadline_s=1.0, tell=goes))
+    after = RunReport.from_dict(json.loads(json.dumps(found)))
+    assert (after.images, after.lost, after.fallbacks) == (6, 0, 4)
+    assert [image.class_ for image in after.per_image] == [image.class_ for image in report.per_image]
+    assert all(image.t_tail_s > 0 and image.reason for image in after.per_image[2:])
+
+
+@pytest.mark.parametrize(("limit", "said"), [(1, "B at the edge, the plan's limit is 1 B"), (10**9, None), (None, None)])
+def test_the_whole_network_runs_here_only_within_the_plans_limit(export: Export, tmp_path: Path, limit: int | None,
+                                                                said: str | None) -> None:  # fmt: skip
+    file = export.file if limit is None else changed(export.file, tmp_path / "plan.json", **{"setting.memory_limit_bytes": limit})
+    plan = Plan.load(file)
+    found = Run(plan, Exported.of(plan, export.head), None, PATIENT, 1, Outcome()).why_not_here()
+    assert found is None if said is None else found is not None and found.endswith(said)
+    without = Run(plan, Exported.of(plan, alone(export, tmp_path / "alone")), None, PATIENT, 1, Outcome()).why_not_here()
+    assert without == "the whole network is not here ('lmos export --whole' writes it)"
 
 
 def edge(*arguments: object) -> subprocess.CompletedProcess[str]:

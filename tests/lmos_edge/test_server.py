@@ -11,6 +11,7 @@ import pytest
 from lmos_edge.plans import Plan
 from lmos_edge.server import TRANSITIONS, Exchange, Happened, Server, State, Way
 from runner.client.server_connection import TRANSITIONS as THEIRS
+from runner.errors import ConnectionLost, Unreachable
 from runner.wire.protocol import Error, Infer, Open, Ping
 from tests.lmos_edge.conftest import Export
 from tests.runner.client.playing import (
@@ -53,6 +54,19 @@ class Played:
     def sent(self, kind: type) -> list[object]:
         """The messages of a kind, stream by stream."""
         return [message for stream in self.streams.streams for message in stream.heard if isinstance(message, kind)]
+
+
+def test_a_server_is_reached_or_what_keeps_it_away_is_raised(export: Export) -> None:
+    played = Played(export, honest)
+    played.server.reach(State.READY, may_fail=False)
+    assert played.server.state is State.READY
+    with pytest.raises(Unreachable, match="connection refused"):
+        Played(export).server.reach(State.OPENING, may_fail=True)
+    with pytest.raises(ConnectionLost, match="closed the connection"):
+        Played(export, *[hang_up] * 9).server.reach(State.OPENING, may_fail=True)
+    greeted = Played(export, after(1, hang_up))
+    greeted.server.reach(State.READY, may_fail=True)  # the images will be finished here
+    assert greeted.server.state is State.AWAY
 
 
 def test_questions_are_answered_in_turn(export: Export) -> None:
