@@ -220,7 +220,8 @@ class FrontProblem:
         Asked at an algorithm's end, it finds out a solver that has stopped answering and calls everything infeasible.
         """
         if self._footing is _Footing.RELIED:
-            self._climbed(self._rows[0], (0,), {}, {}, known)
+            with self.recorder.step((0,), {}) as answer:
+                answer.append(self._climbed(self._rows[0], (0,), {}, {}, known))
 
     def _solve(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                witness: Candidate | None) -> Candidate | None:  # fmt: skip

@@ -74,6 +74,14 @@ def test_a_models_constants_are_in_the_values():
         p.values["value"] for p in front}  # fmt: skip
 
 
+def test_the_sums_hold_where_a_solvers_word_is_taken_too():
+    m = knapsack()
+    m.cost.set_value(2 * m.x[0] + m.x[1] + 3 * m.x[2] + 2 * m.x[3])
+    took = trace_front(m, [m.value, m.cost], algorithm="local_upper_bounds").statistics
+    assert (took.lps, took.certified) == (0, True)
+    assert took.solves == sum(one.solves for one in took.subproblems) > 0
+
+
 def test_the_frame_has_a_row_a_subproblem():
     front = pareto_front(diamond())
     frame = front.statistics.to_frame()
