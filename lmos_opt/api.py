@@ -114,10 +114,14 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
+    _, begun = _ready(options)
     listed = options.algorithm is not None and algorithms.get(options.algorithm, len(names)) == enumeration.ALGORITHM
-    if listed and not own:
-        begun = perf_counter()
-        return listed_front(Splits.of(instance, checked_model(options.memory_model)), names, options, begun)
+    memory_model = checked_model(options.memory_model)
+    splits = Splits.of(instance, memory_model) if listed else None
+    if not (listed or own) and _is_free(options) and names != ["load"]:
+        splits = Splits.of_large(instance, memory_model)
+    if splits is not None and not own:
+        return listed_front(splits, names, options, begun)
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
     solver, start = _ready(options)
@@ -148,8 +152,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     problem = _problem(milp, goals, solver, options, evaluate, [granule_of(o, instance) for o in chosen])
     if not own and names == ["load"]:
         problem.placing = evaluate.placing()
-    if listed:
-        of_model = Columns(model, milp, columns, Splits.of(instance, options.memory_model))
+    if splits is not None:
+        of_model = Columns(model, milp, columns, splits)
         problem.listing = beside_model(of_model, chosen, forms, _exactly(of_model.splits, evaluate, problem), problem.resolution,
                                        options.proper_split)  # fmt: skip
     elif problem.placing is None:
@@ -167,6 +171,12 @@ def _why_one(instance: Instance, chosen: Sequence[Objective], options: FrontOpti
         return why_one_point(point, chosen, instance, options.memory_model, proper_split=options.proper_split, is_free=is_free)
 
     return why_one
+
+
+def _is_free(options: FrontOptions) -> bool:
+    """Whether nothing is asked for that a search alone has: an algorithm, a solver, its options, a log, a step, a begun front."""
+    asked = (options.algorithm, options.log, options.step, options.resume)
+    return options.solver == ORDINARY_FRONT.solver and not options.solver_options and all(one is None for one in asked)
 
 
 def _exactly(splits: Splits, evaluate: Evaluation, problem: FrontProblem) -> Callable[[int], Candidate | None]:

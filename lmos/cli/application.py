@@ -21,6 +21,7 @@ app = typer.Typer(
 bench.command("exactness")(bench_fronts.exactness)
 bench.command("placement")(bench_fronts.placement)
 bench.command("engines")(bench_fronts.engines)
+bench.command("scale")(bench_fronts.scale)
 bench.command("gpu")(bench_engines.gpu)
 bench.command("edge")(bench_engines.edge)
 bench.command("places")(bench_places.places)

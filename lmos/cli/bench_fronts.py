@@ -131,3 +131,20 @@ def engines(
         sources=sources or ["alexnet", "vgg19", "mobilenet_v2"], engines=engine or [], repeats=repeats, time_limit=time_limit,
         seed=seed, output=output, as_json=as_json,
     ))  # fmt: skip
+
+
+def scale(
+    only: Annotated[
+        str, typer.Option("--only", metavar="PATTERN", help="Only networks whose name matches, for example 'resnet*'.")
+    ] = "*",
+    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    kept: Annotated[
+        Path | None, typer.Option("--kept", metavar="DIR", help="Read profiles from this folder, and keep new ones there.")
+    ] = None,
+    time_limit: Annotated[str, typer.Option(metavar="TIME", help="End a front after this time.")] = "60s",
+    as_json: Json = False,
+) -> None:
+    """Find the fronts of torchvision's classifiers, layer by layer, under both memory models."""
+    from lmos.commands import bench_scale as command
+
+    command.run(only, output, kept, time_limit, as_json)

@@ -43,18 +43,26 @@ class Shape:
     @classmethod
     def of(cls, instance: Instance) -> Shape:
         """The splits of an instance. InputError where they are more than MOST_SPLITS."""
-        most = MOST_SPLITS
+        found = cls.of_few(instance, MOST_SPLITS)
+        if found is None:
+            raise InputError("algorithm", f"enumeration looks at every split, and {instance.name} has more than {MOST_SPLITS}; "
+                                          "leave it out, or name another algorithm")
+        return found
+
+    @classmethod
+    def of_few(cls, instance: Instance, most: int) -> Shape | None:
+        """The splits of an instance; None where they are more than `most`."""
         layers = Layers(instance)
         found = down_sets(layers.blocks.needs, most)
         if found is None:
-            raise _too_many(instance, most)
+            return None
         if instance.groups:
             found = _spread(found, layers, instance.names)
         chosen: tuple[Indices, ...] = (np.arange(found.shape[1]),)
         for _ in instance.hops[1:]:
             further = _continued(found, chosen, most)
             if further is None:
-                raise _too_many(instance, most)
+                return None
             chosen = further
         return cls(graph_of(instance), instance.names, found, chosen)
 
@@ -101,11 +109,6 @@ def holds_any(sets: Words, asked: Words) -> Flags:
     for word in np.flatnonzero(asked).tolist():
         found |= (sets[word] & asked[word]) != 0
     return found
-
-
-def _too_many(instance: Instance, most: int) -> InputError:
-    return InputError("algorithm", f"enumeration looks at every split, and {instance.name} has more than {most}; "
-                                   "leave it out, or name another algorithm")
 
 
 def _spread(found: Words, layers: Layers, names: tuple[str, ...]) -> Words:

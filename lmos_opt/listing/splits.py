@@ -21,6 +21,8 @@ from lmos_opt.listing.sums import Array, Sum, Term, total
 from lmos_opt.split import Split
 
 T = TypeVar("T")
+LEAST_LAYERS, MOST_ENTRIES = 100, 50_000_000
+"""Where splits are listed without being asked for: of so many layers, if a bit for each layer and arc of all splits is no more."""
 MOST_KEPT = 100
 """Arrays that are kept for the next instance."""
 EPSILON = float(np.finfo(float).eps)
@@ -48,6 +50,19 @@ class Splits:
     def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
         """All splits of an instance. InputError where they are too many."""
         return cls(instance, memory_model, Shape.of(instance))
+
+    @classmethod
+    def of_large(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits | None:
+        """All splits of an instance with many layers, where they are few; None of any other.
+
+        Then looking at all of them is surely less work than a search: no more than MOST_ENTRIES numbers are added up, while the
+        integer program of LEAST_LAYERS layers and more takes longer to build than that. A smaller one is searched at once, and the
+        search can be followed.
+        """
+        if len(instance.layers) < LEAST_LAYERS:
+            return None
+        shape = Shape.of_few(instance, MOST_ENTRIES // (len(instance.layers) + len(instance.arcs)))
+        return None if shape is None else cls(instance, memory_model, shape)
 
     def of_another(self, instance: Instance) -> Splits:
         """Those of an instance with other numbers; listed again only where its graph is another one."""

@@ -126,7 +126,10 @@ def test_a_long_chain():
                "output_bytes": rng.randint(10**4, 10**6)} for k in range(220)]  # fmt: skip
     instance = Instance.from_dict({"schema": "lmos.instance/1", "name": "chain", "input_bytes": 602112, "rtt_s": 0.0,
                                    "bandwidth_bytes_per_s": 1.25e6, "memory_limit_bytes": None, "layers": layers})
-    assert mistakes(pareto_front(instance), instance, ["latency", "memory"], "sum") == []
+    for algorithm, splits in ((None, 221), ("epsilon_constraint", None)):
+        front = pareto_front(instance, algorithm=algorithm)
+        assert mistakes(front, instance, ["latency", "memory"], "sum") == []
+        assert front.statistics.splits == splits
 
 
 def _toy(**changes):

@@ -1,0 +1,83 @@
+"""`lmos bench scale`: fronts of torchvision's classifiers, as a table or as the page of the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
+from statistics import median
+from typing import TYPE_CHECKING
+
+from lmos.output import activity, out, print_json, table
+from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.units import counted, parse_time
+
+if TYPE_CHECKING:
+    from lmos.bench.scale import Scaled
+
+COLUMNS = ("network", "memory model", "layers", "points", "splits", "solves", "LPs", "seconds")
+_PAGE = """\
+# Fronts of large networks: all classifiers of torchvision
+
+{complete} of {all} fronts are complete: {networks} at granularity `module`, under both memory models, with the defaults of
+`lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The seconds are of one processor, from an instance to its front: {median:.2f} in
+the median, {slowest:.2f} for the slowest, {slowest_name}. They were measured on {machine}.
+
+`splits` is how many splits were looked at. Of a graph of a hundred layers or more whose splits are few, `lmos front` looks at all of them, in arrays,
+because that is less work than to build an integer program: then there are no solves and no linear programs. It searches where they are
+many, where there are fewer layers, and where `--algorithm`, `--solver`, `--solver-option` or `--log` ask for a search.
+
+This command wrote the page (here with `--only`, for a few networks):
+
+```sh
+lmos bench scale --only 'squeezenet*' -o scale.md
+```
+
+{table}
+"""
+
+
+def run(only: str, output: Path | None, kept: Path | None, time_limit: str, as_json: bool) -> None:
+    """Find and print, or write the page. InputError where no network matches, MissingExtraError without torch."""
+    if find_spec("torch") is None:
+        raise MissingExtraError("profiling networks", "torch")
+    from lmos.bench.networks import classifiers
+    from lmos.bench.scale import survey
+
+    if output is not None:
+        checked_suffix(output, [".md"])
+    names = classifiers(only)
+    if not names:
+        raise InputError("--only", f"{only!r} matches no classifier of torchvision")
+    with activity("tracing") as tell:
+        found = list(survey(names, kept, parse_time(time_limit, "--time-limit"), tell))
+    if output is not None:
+        write_atomically(output, page(found).encode())
+    if as_json:
+        print_json(json.dumps([asdict(one) for one in found], indent=1) + "\n")
+    else:
+        out().print(table(counted(len(found), "front"), COLUMNS, [_row(one) for one in found], left=[0, 1]))
+
+
+def page(found: Sequence[Scaled]) -> str:
+    """The page of the documentation."""
+    from runner.machine import this_machine
+
+    machine = this_machine(1)
+    header = [f"| {' | '.join(COLUMNS)} |", "| --- | --- |" + " ---: |" * (len(COLUMNS) - 2)]
+    slowest = max(found, key=lambda one: one.cpu_s)
+    return _PAGE.format(complete=sum(one.reason is None for one in found), all=len(found),
+                        networks=counted(len({one.network for one in found}), "network"),
+                        median=median(one.cpu_s for one in found), slowest=slowest.cpu_s,
+                        slowest_name=f"`{slowest.network}` ({slowest.memory_model})",
+                        machine=f"{counted(machine.cores, 'core')} of {machine.cpu}",
+                        table="\n".join([*header, *(f"| {' | '.join(_row(one))} |" for one in found)]))  # fmt: skip
+
+
+def _row(one: Scaled) -> list[str]:
+    points = str(one.points) if one.reason is None else f"{one.points}: {one.reason}".replace("|", "/")
+    splits = "searched" if one.splits is None else f"{one.splits:,}"
+    return [one.network, one.memory_model, str(one.layers), points, splits, str(one.solves), str(one.lps), f"{one.cpu_s:.2f}"]
