@@ -101,7 +101,7 @@ def study(source: str) -> Study:
     read = load_source(source)
     instance = read if isinstance(read, Instance) else instance_of(read, Options())
     return Study(source, lambda engine, limit_s: pareto_front(instance, solver=engine.solver, time_limit_s=limit_s,
-                                                              solver_options=dict(engine.options)))
+                                                              solver_options=dict(engine.options), algorithm="epsilon_constraint"))
 
 
 def _made(source: str, make: Callable[[], Any]) -> tuple[Any, Any]:

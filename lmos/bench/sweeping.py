@@ -1,36 +1,39 @@
-"""`lmos bench sweep`: the same sweep in one process, in several, and on a Dask cluster of as many workers on this machine."""
+"""`lmos bench sweep`: the same fronts of VGG19 in one process, in several, and on Dask clusters of one worker and of several."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import isqrt
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import pandas as pd
 
 from lmos_opt.errors import LmosError
 from lmos_opt.instance import Instance
-from lmos_opt.sources import load_source
-from lmos_opt.sweep import sweep
+from lmos_opt.split import all_splits
+from lmos_opt.sweeps.grids import Grid
+from lmos_opt.sweeps.running import run_sweep
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
-RULES = ("lmos", "knee", "ideal", "min_latency", "slack:50")
+NETWORK = "vgg19"
 
 
 class DifferentTablesError(LmosError):
-    """Two ways gave different tables: `way` names the one that differs from one process."""
+    """A way that gave another file than one process, or fronts that are not those of all cuts: `way` names it."""
 
-    def __init__(self, way: str) -> None:
+    def __init__(self, way: str, truth: str = "one process gave another file") -> None:
         self.way = way
-        super().__init__(f"{way} gave another table than one process")
+        super().__init__(f"{way}: {truth}")
 
 
 @dataclass(frozen=True)
 class Timing:
-    """One way of finding all fronts: its wall time with starting up and shutting down, and how often faster than one process."""
+    """One way of finding all fronts: its wall time, with starting up processes but not a cluster, and how often faster than the
+    first way of its kind."""
 
     way: str
     workers: int
@@ -43,34 +46,69 @@ class Timing:
         return asdict(self)
 
 
-def instances(fronts: int) -> list[Instance]:
-    """That many different instances: the paper's networks in turn, each at the next bandwidth from 0.5 to 200 Mbps."""
-    bases = [Instance.from_profile(load_source(name)) for name in NETWORKS]  # type: ignore[arg-type]
-    return [bases[k % len(bases)].replace(bandwidth_bytes_per_s=62_500 * 400 ** (k / max(fronts - 1, 1))) for k in range(fronts)]
+def grid(fronts: int) -> Grid:
+    """At least so many fronts: as many bandwidths from 1 to 100 Mbps as memory limits from 50 to 700 MB."""
+    side = isqrt(max(fronts, 1) - 1) + 1
+    return Grid(sources=(NETWORK,), chunk=max(1, min(100, side * side // 20)), over={
+        "bandwidth": {"from": "1Mbps", "to": "100Mbps", "count": side, "spacing": "log"},
+        "memory": {"from": "50MB", "to": "700MB", "count": side},
+    })  # fmt: skip
 
 
 def measure(fronts: int, workers: int, on_way: Callable[[str], None] = lambda way: None) -> list[Timing]:
-    """Every way once, one process first; DifferentTablesError unless all give the same table to the last bit."""
-    cases = instances(fronts)
-    sweep(cases[: len(NETWORKS)], RULES, jobs=1)  # imports are paid by nobody
+    """Every way once. DifferentTablesError unless all give the same file, and its fronts are those of all cuts."""
+    asked = grid(fronts)
     found: list[Timing] = []
-    first: pd.DataFrame | None = None
-    for way, number, cluster in (("one process", 1, nullcontext), ("processes (joblib)", workers, nullcontext),
-                                 ("Dask workers", workers, lambda: _cluster(workers))):  # fmt: skip
-        on_way(way)
-        start = perf_counter()
-        with cluster() as running:
-            table = sweep(cases, RULES, jobs=number, dask=running and running.scheduler_address)
-        seconds = perf_counter() - start
-        if first is None:
-            first = table
-        elif not table.equals(first):
-            raise DifferentTablesError(way)
-        found.append(Timing(way, number, fronts, seconds, (found[0].seconds if found else seconds) / seconds))
+    with TemporaryDirectory() as folder:
+        first = Path(folder, "first.parquet")
+        run_sweep(grid(1), first, jobs=1)  # imports are paid by nobody
+        first.unlink()
+        for way, number, on_dask in (("one process", 1, False), ("processes (joblib)", workers, False),
+                                     ("one Dask worker", 1, True), ("Dask workers", workers, True)):  # fmt: skip
+            on_way(way)
+            output = first if not found else Path(folder, "next.parquet")
+            with _cluster(number, Path(folder)) if on_dask else _nothing() as address:
+                start = perf_counter()
+                swept = run_sweep(asked, output, jobs=number, dask=address)
+                seconds = perf_counter() - start
+            if output != first:
+                if output.read_bytes() != first.read_bytes():
+                    raise DifferentTablesError(way)
+                output.unlink()
+            alone = next((one.seconds for one in found[2:] if on_dask), found[0].seconds if found and not on_dask else seconds)
+            found.append(Timing(way, number, swept.fronts, seconds, alone / seconds))
+        check(pd.read_parquet(first), asked)
     return found
 
 
-def _cluster(workers: int) -> Any:
+def check(table: pd.DataFrame, asked: Grid) -> None:
+    """DifferentTablesError unless each front is what is left of all cuts, each evaluated by itself."""
+    (_, built), = asked.instances()
+    for rate, fronts in table.groupby("bandwidth_bytes_per_s"):
+        cuts = [(split.times.latency_s, split.memory_bytes) for split in all_splits(_at(built, float(str(rate))))]
+        for limit, rows in fronts.groupby("memory_limit_bytes"):
+            fitting = {cut for cut in cuts if cut[1] <= int(str(limit))}
+            best = {a for a in fitting if not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in fitting)}
+            if sorted(zip(rows["latency"], rows["memory"], strict=True)) != sorted(best):
+                raise DifferentTablesError("one process", f"the front at {rate} B/s and {limit} B is not that of all cuts")
+
+
+def _at(instance: Instance, rate: float) -> Instance:
+    return instance.replace(bandwidth_bytes_per_s=rate)
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield None
+
+
+@contextmanager
+def _cluster(workers: int, folder: Path) -> Iterator[str]:
+    """The address of a cluster whose workers have imported what they need."""
     from distributed import LocalCluster
 
-    return LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None)
+    with LocalCluster(n_workers=workers, threads_per_worker=1, dashboard_address=None) as cluster:
+        for _ in range(2):
+            run_sweep(grid(16), folder / "warm.parquet", dask=cluster.scheduler_address)
+            (folder / "warm.parquet").unlink()
+        yield cluster.scheduler_address

@@ -22,13 +22,14 @@ COLUMNS = ("network", "memory model", "layers", "points", "splits", "solves", "L
 _PAGE = """\
 # Fronts of large networks: all classifiers of torchvision
 
-{complete} of {all} fronts are complete: {networks} at granularity `module`, under both memory models, with the defaults of
-`lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The seconds are of one processor, from an instance to its front: {median:.2f} in
-the median, {slowest:.2f} for the slowest, {slowest_name}. They were measured on {machine}.
+{complete} of {all} fronts are complete: {networks} at granularity `module`, under both memory models, with the defaults
+of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The seconds are of one processor, from an instance to its
+front: {median:.2f} in the median, {slowest:.2f} for the slowest, {slowest_name}.
+They were measured on {machine}.
 
-`splits` is how many splits were looked at. Of a graph of a hundred layers or more whose splits are few, `lmos front` looks at all of them, in arrays,
-because that is less work than to build an integer program: then there are no solves and no linear programs. It searches where they are
-many, where there are fewer layers, and where `--algorithm`, `--solver`, `--solver-option` or `--log` ask for a search.
+`splits` is how many splits were looked at. Where they are few for the graph's layers, `lmos front` looks at all of them, in
+arrays, because that is less work than to build an integer program: then there are no solves and no linear programs. It searches
+where they are many, where the graph is small, and where `--algorithm`, `--solver`, `--solver-option` or `--log` ask for a search.
 
 This command wrote the page (here with `--only`, for a few networks):
 

@@ -24,7 +24,8 @@ def run(fronts: int, workers: int, as_json: bool) -> None:
         found = {"machine": machine.model_dump(), "timings": [timing.to_dict() for timing in timings]}
         print_json(json.dumps(found, indent=1) + "\n")
         return
-    rows = [[timing.way, str(timing.workers), f"{timing.seconds:.1f} s", f"{timing.fronts / timing.seconds:.0f}",
+    rows = [[timing.way, str(timing.workers), f"{timing.seconds:.1f} s", f"{1e3 * timing.seconds / timing.fronts:.1f} ms",
              f"{timing.speed_up:.2f}"] for timing in timings]  # fmt: skip
-    title = f"{counted(fronts, 'front')}, {counted(machine.cores, 'core')}, {machine.cpu}; the tables are equal"
-    out().print(table(title, ["way", "workers", "time", "fronts a second", "speed-up"], rows, left=[0]))
+    n_fronts = counted(timings[0].fronts, "front")
+    title = f"{n_fronts}, {counted(machine.cores, 'core')}, {machine.cpu}; the files are equal, and right"
+    out().print(table(title, ["way", "workers", "time", "a front", "speed-up"], rows, left=[0]))

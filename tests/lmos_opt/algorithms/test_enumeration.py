@@ -9,8 +9,9 @@ from lmos_opt import Front, InfeasibleError, InputError, Instance, Objective, it
 from lmos_opt.fronts import listed
 from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.listing import shapes
+from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import get
-from tests.lmos_opt.documents import chain_data, diamond_data
+from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
 
 ALL = {"algorithm": "enumeration"}
 
@@ -136,6 +137,30 @@ def test_equal_splits_of_a_network_with_many_are_evaluated_once(monkeypatch):
     assert found.statistics.splits == 256
     assert mistakes(found, one, ["latency", "memory"], "sum") == []
     assert len(asked) <= 9
+
+
+def large(parallel=0):
+    """A chain of 100 layers, and some layers beside it."""
+    layers = [layer(f"l{k}", f"l{k - 1}" if k else "input", edge=0.5 / (k + 1), out=5000 + 37 * k % 900) for k in range(100)]
+    return Instance.from_dict(instance_data(*layers, *(layer(f"m{k}", "input") for k in range(parallel))))
+
+
+def test_large_graphs_with_few_splits_are_looked_at_without_being_asked(tmp_path):
+    one = large()
+    found = pareto_front(one)
+    assert (found.statistics.algorithm, found.statistics.splits, found.solves) == ("enumeration", 101, 0)
+    assert mistakes(found, one, ["latency", "memory"], "sum") == []
+    for asked in ({"algorithm": "epsilon_constraint"}, {"solver_options": {"threads": 1}}, {"log": tmp_path / "log.jsonl"}):
+        searched = pareto_front(one, **asked)
+        assert searched.statistics.splits is None
+        assert searched.solves > 0
+        assert values(searched) == values(found)
+
+
+def test_what_is_not_few_is_searched():
+    assert Splits.of_large(large(parallel=20)) is None
+    assert Splits.of_large(large(parallel=2)) is not None
+    assert Splits.of_large(Instance.from_dict(diamond_data())) is None
 
 
 def test_its_time_is_limited():
