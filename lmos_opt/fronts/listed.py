@@ -13,7 +13,11 @@ from numpy.typing import NDArray
 from lmos_opt.algorithms.scaling import RESOLUTION, SPREAD
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.instance import Instance
 from lmos_opt.listing.dominance import apart, may_be_best
+from lmos_opt.listing.layerwise import Asked, Layerwise, Linear, Parts
+from lmos_opt.listing.shapes import Shape
 from lmos_opt.listing.splits import EPSILON, Listed, Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
@@ -24,6 +28,9 @@ MOST_ONE_BY_ONE = 20_000
 
 MANY = 500
 """Splits that are evaluated one after another in no time, whether they are equal or not."""
+
+MOST_UNITS = 2.0**61
+"""Whole numbers in which linear costs are added up have to stay below this."""
 
 Costs = Callable[[int], Candidate | None]
 """The k-th split with its exact costs; None where it breaks a constraint."""
@@ -42,6 +49,11 @@ class ListedSplits:
     admitted: NDArray[np.bool_]
     exact: Costs
     resolution: Array
+    splits: Splits
+
+    def split(self, k: int) -> Split:
+        """The k-th of them."""
+        return self.splits.split(k)
 
     def __post_init__(self) -> None:
         self._off = np.array([one.off for one in self.rough])
@@ -72,6 +84,57 @@ class ListedSplits:
                 yield from (known[k] for k in best.tolist())
                 return
             left = np.setdiff1d(left, broken)
+
+
+@dataclass(eq=False)
+class LayerwiseSplits:
+    """The splits that are left when layers are placed one after another; they are found when they are asked for."""
+
+    layerwise: Layerwise
+    chosen: Sequence[Objective]
+    resolution: Array
+    _found: list[Split] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective],
+           proper_split: bool) -> LayerwiseSplits | None:  # fmt: skip
+        """None where layers are not placed one after another: of more than two places, of groups, and of other objectives."""
+        if len(instance.places) > 2 or instance.groups or instance.places[1].memory_limit_bytes is not None:
+            return None
+        parts = Parts(instance, memory_model, Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=int),)))
+        linear, memory, resolutions = [], list[int](), list[float]()
+        for objective in chosen:
+            one = None if objective.each is None else objective.each(parts)
+            asked = parts.asked.pop() if one is not None and len(parts.asked) == 1 else None
+            if one is None or asked is None or (isinstance(asked, int) and asked > 1):
+                return None
+            sign = 1 if objective.sense == "min" else -1
+            resolutions.append(_resolution(objective, one, parts))
+            if isinstance(asked, int):
+                memory.append(sign)
+                continue
+            unit = resolutions[-1] / (4 * (len(instance.layers) + len(instance.tensors) + 1)) or 1.0
+            if asked.size / unit > MOST_UNITS:
+                return None
+            linear.append(Linear.of(asked, sign, unit, len(instance.layers), len(instance.tensors)))
+        question = Asked(tuple(linear), tuple(dict.fromkeys(memory)), instance.memory_limit_bytes, memory_model, proper_split)
+        return cls(Layerwise(instance, question), chosen, np.array(resolutions))
+
+    def __len__(self) -> int:
+        """How many splits of some of the layers were looked at so far."""
+        return self.layerwise.seen
+
+    def split(self, k: int) -> Split:
+        """The k-th of those that were found."""
+        return self._found[k]
+
+    def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
+        """All that may be non-dominated. Raises TooManyError before the first where there are too many splits."""
+        for edge in self.layerwise.best(check_time):
+            split = Split(self.layerwise.instance, edge, self.layerwise.asked.memory_model)
+            self._found.append(split)
+            costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in self.chosen)
+            yield Candidate(np.array([len(self._found) - 1.0]), costs)
 
 
 def _admitted(splits: Splits, proper_split: bool) -> NDArray[np.bool_]:
@@ -107,7 +170,7 @@ def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: boo
         return Candidate(np.array([float(k)]), costs)
 
     differ = np.array([_resolution(o, one, splits) for o, one in zip(chosen, rough, strict=True)])
-    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ)
+    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ, splits)
 
 
 def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,
@@ -116,7 +179,7 @@ def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[
     splits = columns.splits
     rough = [_turned(o, o.each(splits) if o.each is not None else columns.listed(form))
              for o, form in zip(chosen, forms, strict=True)]
-    return ListedSplits(rough, _admitted(splits, proper_split) & columns.satisfying(), exact, resolution)
+    return ListedSplits(rough, _admitted(splits, proper_split) & columns.satisfying(), exact, resolution, splits)
 
 
 def _value(objective: Objective, split: Split) -> float:

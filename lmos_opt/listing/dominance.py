@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Numbers = NDArray[np.float64] | NDArray[np.int64]
 CHUNK = 256
 """Vectors that are held against all kept ones at a time."""
 
@@ -26,6 +27,25 @@ def may_be_best(costs: Array, off: Array, check_time: Callable[[], None] = lambd
     if len(costs) == 1:
         return order[: max(1, int(np.searchsorted(ordered[0], ordered[0, 0] + room[0], side="right")))] if room[0] else order[:1]
     return order[_of_two(ordered, room) if len(costs) == 2 else _of_more(ordered, room, check_time)]
+
+
+def best_whole(costs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of all vectors of whole numbers that no other dominates, of equal ones the first.
+
+    `costs` has the shape (objectives, vectors).
+    """
+    if costs.shape[1] <= 1:
+        return np.arange(costs.shape[1])
+    order = np.lexsort(costs[::-1])
+    ordered = costs[:, order]
+    if len(costs) == 1:
+        return order[:1]
+    if len(costs) > 2:
+        return order[_of_more(ordered, np.zeros(len(costs), dtype=np.int64), lambda: None)]
+    least = np.minimum.accumulate(ordered[1])
+    is_kept = np.ones(len(order), dtype=bool)
+    is_kept[1:] = ordered[1, 1:] < least[:-1]
+    return order[is_kept]
 
 
 def apart(costs: Array, width: Array) -> NDArray[np.int64]:
@@ -54,11 +74,11 @@ def _of_two(ordered: Array, room: Array) -> NDArray[np.bool_]:
     return kept
 
 
-def _of_more(ordered: Array, room: Array, check_time: Callable[[], None]) -> NDArray[np.bool_]:
+def _of_more(ordered: Numbers, room: Numbers, check_time: Callable[[], None]) -> NDArray[np.bool_]:
     """Of any number, the first rising: each chunk against all kept ones before it, then against itself."""
     n = ordered.shape[1]
     is_kept = np.zeros(n, dtype=bool)
-    known = np.zeros((len(ordered), 0))
+    known = np.zeros((len(ordered), 0), dtype=ordered.dtype)
     for start in range(0, n, CHUNK):
         check_time()
         chunk = ordered[:, start : start + CHUNK]
