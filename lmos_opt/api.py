@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import inf
 from time import perf_counter
 from typing import Any, TypeVar, Unpack
@@ -11,9 +12,9 @@ from typing import Any, TypeVar, Unpack
 import numpy as np
 
 from lmos_opt import algorithms, solvers
-from lmos_opt.algorithms import Algorithm, enumeration
+from lmos_opt.algorithms import Algorithm, enumeration, layerwise
 from lmos_opt.algorithms.driver import FrontProblem
-from lmos_opt.algorithms.listed import ListedProblem
+from lmos_opt.algorithms.listed import ListedProblem, check_time
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation import Constraint, build_model, describe
@@ -21,7 +22,7 @@ from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
-from lmos_opt.fronts.listed import Columns, beside_model, without_model
+from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, of_large, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
 from lmos_opt.instance import Instance
@@ -115,13 +116,12 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     constrained = _constrained(names, options.constrain)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
     _, begun = _ready(options)
-    listed = options.algorithm is not None and algorithms.get(options.algorithm, len(names)) == enumeration.ALGORITHM
-    memory_model = checked_model(options.memory_model)
-    splits = Splits.of(instance, memory_model) if listed else None
-    if not (listed or own) and _is_free(options) and names != ["load"]:
-        splits = Splits.of_large(instance, memory_model)
-    if splits is not None and not own:
-        return listed_front(splits, names, options, begun)
+    asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
+    splits = Splits.of(instance, checked_model(options.memory_model)) if asked == enumeration.ALGORITHM else None
+    if not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
+        return _front_of(listing, instance, chosen, options, begun)
+    if asked == layerwise.ALGORITHM:
+        raise InputError("algorithm", layerwise.WHAT_FOR)
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
 
     solver, start = _ready(options)
@@ -135,7 +135,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     def infeasible() -> InfeasibleError:
         return InfeasibleError(instance.name, _blame(instance, options))
 
-    if own and not listed:  # ours have nothing to tighten
+    if own and splits is None:  # ours have nothing to tighten
         try:
             milp = presolve(milp, goals.costs)
         except InfeasibleError as error:
@@ -191,35 +191,48 @@ def _infos(chosen: Sequence[Objective]) -> list[ObjectiveInfo]:
     return [ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o in chosen]
 
 
-def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOptions = ORDINARY_FRONT,
-                 begun: float | None = None) -> GrowingFront:  # fmt: skip
+def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, asked: Algorithm | None, splits: Splits | None,
+             begun: float) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
+    """What is looked at instead of a search, if anything is: as asked, or where that is less work and nobody asks for a search."""
+    memory_model, limit_s = checked_model(options.memory_model), _limit_s(options)
+    if splits is not None:
+        return without_model(splits, chosen, options.proper_split)
+    if asked == layerwise.ALGORITHM:
+        return LayerwiseSplits.of(instance, memory_model, chosen, options.proper_split)
+    if _is_free(options) and [o.name for o in chosen] != ["load"]:
+        return of_large(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s))
+    return None
+
+
+def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOptions = ORDINARY_FRONT) -> GrowingFront:
     """The front of shipped objectives by enumeration of splits that are listed already, without a model.
 
-    `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these. Its
-    seconds are counted from `begun` on (of `time.perf_counter`; None: from now on).
+    `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these.
     """
-    solver, start = _ready(options)
-    start = start if begun is None else begun
-    instance = splits.instance
     chosen = _distinct([find_objective(o) for o in objectives])
+    return _front_of(without_model(splits, chosen, options.proper_split), splits.instance, chosen, options, perf_counter())
+
+
+def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chosen: Sequence[Objective], options: FrontOptions,
+              begun: float) -> GrowingFront:  # fmt: skip
+    """The front of shipped objectives by looking at splits, `begun` at that time."""
     names = [o.name for o in chosen]
     for what in ("step", "variables", "constraints"):
         if getattr(options, what):
-            raise InputError(what, "is for a model; enumeration of shipped objectives has none")
+            raise InputError(what, "is for a model; where splits are looked at there is none")
     if options.resume is not None:
         _resumed(options.resume, names)  # whatever is known, all are looked at
     signs = [1.0 if o.sense == "min" else -1.0 for o in chosen]
-    listing = without_model(splits, chosen, options.proper_split)
-    problem = ListedProblem(listing, listing.resolution, solver, _limit_s(options))
+    problem = ListedProblem(listing, listing.resolution, solvers.get(options.solver, options.solver_options), _limit_s(options))
 
     def point(candidate: Candidate) -> Point:
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
-        return Point.at(values, splits.split(int(candidate.x[0])).places)
+        return Point.at(values, listing.split(int(candidate.x[0])).places)
 
     meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
-                      lambda k, cost: _tidy(signs[k] * cost), _why_one(instance, chosen, options, is_free=True))  # fmt: skip
-    return GrowingFront(instance.name, _infos(chosen), problem, enumeration.ALGORITHM, meaning,
-                        Run(_constrained(names, options.constrain), start, options.log))  # fmt: skip
+                      lambda k, cost: _tidy(signs[k] * cost))  # fmt: skip
+    return GrowingFront(instance.name, _infos(chosen), problem, listing.algorithm, meaning,
+                        Run(_constrained(names, options.constrain), begun, options.log))  # fmt: skip
 
 
 def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:

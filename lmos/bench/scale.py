@@ -29,6 +29,7 @@ class Scaled:
     memory_model: str
     layers: int = 0
     points: int = 0
+    algorithm: str = ""
     splits: int | None = None
     solves: int = 0
     lps: int = 0
@@ -51,7 +52,8 @@ def survey(names: Sequence[str], kept: Path | None, time_limit_s: float,
             begin = process_time()
             front = pareto_front(instance, memory_model=model, time_limit_s=time_limit_s)
             cpu_s, took = process_time() - begin, front.statistics
-            yield Scaled(name, model, len(instance.layers), len(front), took.splits if took else None, front.solves,
+            yield Scaled(name, model, len(instance.layers), len(front), took.algorithm if took else "",
+                         took.splits if took else None, front.solves,
                          took.lps if took else 0, cpu_s, front.reason)  # fmt: skip
 
 

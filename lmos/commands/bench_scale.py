@@ -18,7 +18,7 @@ from lmos_opt.units import counted, parse_time
 if TYPE_CHECKING:
     from lmos.bench.scale import Scaled
 
-COLUMNS = ("network", "memory model", "layers", "points", "splits", "solves", "LPs", "seconds")
+COLUMNS = ("network", "memory model", "layers", "points", "algorithm", "splits", "solves", "LPs", "seconds")
 _PAGE = """\
 # Fronts of large networks: all classifiers of torchvision
 
@@ -27,9 +27,11 @@ of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The secon
 front: {median:.2f} in the median, {slowest:.2f} for the slowest, {slowest_name}.
 They were measured on {machine}.
 
-`splits` is how many splits were looked at. Where they are few for the graph's layers, `lmos front` looks at all of them, in
-arrays, because that is less work than to build an integer program: then there are no solves and no linear programs. It searches
-where they are many, where the graph is small, and where `--algorithm`, `--solver`, `--solver-option` or `--log` ask for a search.
+`splits` is how many splits were looked at. Where they are few for the layers of a large graph, `lmos front` looks at all of them,
+in arrays (`enumeration`); where they are many, it places one layer after another and goes on with the better ones of those splits
+that are alike for all layers to come (`layerwise`, whose splits are of some of the layers). Both are exact, and less work than to
+build an integer program: there are no solves and no linear programs. `lmos front` searches where the graph is small, and where
+`--algorithm`, `--solver-option` or `--log` ask for a search.
 
 This command wrote the page (here with `--only`, for a few networks):
 
@@ -60,7 +62,7 @@ def run(only: str, output: Path | None, kept: Path | None, time_limit: str, as_j
     if as_json:
         print_json(json.dumps([asdict(one) for one in found], indent=1) + "\n")
     else:
-        out().print(table(counted(len(found), "front"), COLUMNS, [_row(one) for one in found], left=[0, 1]))
+        out().print(table(counted(len(found), "front"), COLUMNS, [_row(one) for one in found], left=[0, 1, 4]))
 
 
 def page(found: Sequence[Scaled]) -> str:
@@ -68,7 +70,7 @@ def page(found: Sequence[Scaled]) -> str:
     from runner.machine import this_machine
 
     machine = this_machine(1)
-    header = [f"| {' | '.join(COLUMNS)} |", "| --- | --- |" + " ---: |" * (len(COLUMNS) - 2)]
+    header = [f"| {' | '.join(COLUMNS)} |", "| --- | --- | ---: | ---: | --- |" + " ---: |" * (len(COLUMNS) - 5)]
     slowest = max(found, key=lambda one: one.cpu_s)
     return _PAGE.format(complete=sum(one.reason is None for one in found), all=len(found),
                         networks=counted(len({one.network for one in found}), "network"),
@@ -80,5 +82,6 @@ def page(found: Sequence[Scaled]) -> str:
 
 def _row(one: Scaled) -> list[str]:
     points = str(one.points) if one.reason is None else f"{one.points}: {one.reason}".replace("|", "/")
-    splits = "searched" if one.splits is None else f"{one.splits:,}"
-    return [one.network, one.memory_model, str(one.layers), points, splits, str(one.solves), str(one.lps), f"{one.cpu_s:.2f}"]
+    splits = "" if one.splits is None else f"{one.splits:,}"
+    return [one.network, one.memory_model, str(one.layers), points, one.algorithm, splits, str(one.solves), str(one.lps),
+            f"{one.cpu_s:.2f}"]  # fmt: skip

@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lmos_opt.algorithms import Algorithm, enumeration, layerwise
+from lmos_opt.algorithms.errors import SubproblemError
 from lmos_opt.algorithms.scaling import RESOLUTION, SPREAD
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.listing.dominance import apart, may_be_best
-from lmos_opt.listing.layerwise import Asked, Layerwise, Linear, Parts
+from lmos_opt.listing.layerwise import MOST_PARTIAL, Asked, Layerwise, Linear, Parts, TooManyError
 from lmos_opt.listing.shapes import Shape
-from lmos_opt.listing.splits import EPSILON, Listed, Splits
+from lmos_opt.listing.splits import EPSILON, LEAST_LAYERS, Listed, Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
@@ -45,6 +47,7 @@ class ListedSplits:
     that the arrays do not tell apart, if they tell more than the resolution does.
     """
 
+    algorithm: ClassVar[Algorithm] = enumeration.ALGORITHM
     rough: Sequence[Listed]
     admitted: NDArray[np.bool_]
     exact: Costs
@@ -90,6 +93,7 @@ class ListedSplits:
 class LayerwiseSplits:
     """The splits that are left when layers are placed one after another; they are found when they are asked for."""
 
+    algorithm: ClassVar[Algorithm] = layerwise.ALGORITHM
     layerwise: Layerwise
     chosen: Sequence[Objective]
     resolution: Array
@@ -101,7 +105,8 @@ class LayerwiseSplits:
         """None where layers are not placed one after another: of more than two places, of groups, and of other objectives."""
         if len(instance.places) > 2 or instance.groups or instance.places[1].memory_limit_bytes is not None:
             return None
-        parts = Parts(instance, memory_model, Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=int),)))
+        nothing = Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=np.int64),))
+        parts = Parts(instance, memory_model, nothing)
         linear, memory, resolutions = [], list[int](), list[float]()
         for objective in chosen:
             one = None if objective.each is None else objective.each(parts)
@@ -129,12 +134,36 @@ class LayerwiseSplits:
         return self._found[k]
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
-        """All that may be non-dominated. Raises TooManyError before the first where there are too many splits."""
-        for edge in self.layerwise.best(check_time):
+        """All that may be non-dominated. InputError where too many splits are left."""
+        try:
+            left = self.layerwise.best(check_time)
+        except TooManyError:
+            raise InputError("algorithm", f"layerwise has more than {MOST_PARTIAL} partial splits of "
+                                          f"{self.layerwise.instance.name} to go on with; leave it out, or name another") from None
+        for edge in left:
             split = Split(self.layerwise.instance, edge, self.layerwise.asked.memory_model)
             self._found.append(split)
             costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in self.chosen)
             yield Candidate(np.array([len(self._found) - 1.0]), costs)
+
+
+def of_large(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
+             check_time: Callable[[], None]) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
+    """What is surely less work than to build and search the program of a large graph: all splits where they are few, else its
+    layers placed one after another where few partial splits are left. None of any other graph."""
+    splits = Splits.of_large(instance, memory_model)
+    if splits is not None:
+        return without_model(splits, chosen, proper_split)
+    found = LayerwiseSplits.of(instance, memory_model, chosen, proper_split) if len(instance.layers) >= LEAST_LAYERS else None
+    if found is None:
+        return None
+    try:
+        found.layerwise.find(check_time)
+    except TooManyError:
+        return None
+    except SubproblemError:
+        pass  # its time is over, as it will be when it is asked
+    return found
 
 
 def _admitted(splits: Splits, proper_split: bool) -> NDArray[np.bool_]:

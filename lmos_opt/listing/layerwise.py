@@ -1,13 +1,13 @@
 """Fronts of two places layer by layer: of splits that are alike for all layers to come, the better ones alone are gone on with.
 
-Layers are placed in topological order, each at the edge (where all that it reads is) or at the server. For what is still to be placed
-it only matters where the tensors are that later layers read, whether each of them crosses already, and whether anything runs at
-either side yet: that is a state. Two splits of the layers so far that are in one state can be continued in the same ways, and each
-way adds the same to both: to linear objectives, to the memory under `sum`, and, under `peak`, to the weights plus the most bytes alive
-so far and to the weights plus the bytes that stay to the end, of which the larger decides at each later step. So what is nowhere worse
-in all of these stays nowhere worse, and the other one is left out. Under a memory limit, where less memory may be what is wanted, it has
-to be equal. As many states are met as the widest place of the graph makes, and these are few in nearly all networks, however many
-splits they have.
+Layers are placed in topological order, each at the edge (where all that it reads is) or at the server. For what is still to be
+placed it only matters where the tensors are that later layers read, whether each of them crosses already, and whether anything runs
+at either side yet: that is a state. Two splits of the layers so far that are in one state can be continued in the same ways, and
+each way adds the same to both: to linear objectives, to the memory under `sum`, and, under `peak`, to the weights plus the most
+bytes alive so far and to the weights plus the bytes that stay to the end, of which the larger decides at each later step. So what
+is nowhere worse in all of these stays nowhere worse, and the other one is left out. Under a memory limit, where less memory may be
+what is wanted, it has to be equal. As many states are met as the widest place of the graph makes, and these are few in nearly all
+networks, however many splits they have.
 
 Linear costs are added up as whole numbers of a unit so small that all their rounding together stays below an eighth of what costs
 must differ by to be different; so equal parts are equal, and no sum goes wrong. What is left at the end is evaluated by itself.
@@ -28,7 +28,7 @@ from lmos_opt.listing.dominance import best_whole
 from lmos_opt.listing.splits import Listed, Splits
 from lmos_opt.listing.sums import Sum
 
-MOST_PARTIAL = 3_000_000
+MOST_PARTIAL = 1_000_000
 """More partial splits than these are not gone on with: a search may be quicker."""
 AT_EDGE, CROSSES, HELD = 1, 2, 4
 """What is known of a tensor that later layers read."""
@@ -123,9 +123,18 @@ class Layerwise:
         self._signs = (*self.asked.memory, *((1, -1) if self.asked.limit is not None else ()))
         self._n_linear = len(self.asked.linear)
         self._is_peak = self.asked.memory_model == "peak"
+        self._found: tuple[Rows, list[tuple[Rows, NDArray[np.bool_]]]] | None = None
 
     def best(self, check_time: Callable[[], None]) -> Iterator[frozenset[str]]:
         """The edge sets of which no other is better in everything, each cost once. TooManyError where they become too many."""
+        if self._found is None:
+            self.find(check_time)
+        assert self._found is not None
+        return self._sets(*self._found)
+
+    def find(self, check_time: Callable[[], None]) -> None:
+        """Place all layers, once and for all. TooManyError where partial splits become too many."""
+        self.seen = 0
         live = [k for k in range(self._n_inputs) if self._last[k] >= 0]
         n_rows = self._n_linear + (2 if self._is_peak else 1)
         groups: dict[State, tuple[Rows, Rows]] = {
@@ -139,7 +148,7 @@ class Layerwise:
             self.seen += len(step[0])
             if self.seen > MOST_PARTIAL:
                 raise TooManyError
-        yield from self._sets(self._left(groups), steps)
+        self._found = self._left(groups), steps
 
     def _placed(self, k: int, groups: dict[State, tuple[Rows, Rows]], live: list[int]) -> Any:
         """The groups after layer k, the tensors that are live then, and how each partial split came to be."""

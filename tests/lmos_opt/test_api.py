@@ -72,7 +72,8 @@ def test_every_triple_of_shipped_objectives(triple):
     assert mistakes(pareto_front(instance, triple), instance, list(triple), "sum") == []
 
 
-MOST_SOLVES = {"epsilon_constraint": (2, 2), "balanced_box": (3, 0), "local_upper_bounds": (3, 2), "enumeration": (0, 0)}
+MOST_SOLVES = {"epsilon_constraint": (2, 2), "balanced_box": (3, 0), "local_upper_bounds": (3, 2), "enumeration": (0, 0),
+               "layerwise": (0, 0)}
 """How many solves an algorithm needs at most for N points: a * N + b."""
 
 

@@ -47,7 +47,7 @@ def test_a_pattern_that_matches_nothing_is_refused():
 
 def test_the_page_of_the_documentation_is_what_the_command_writes():
     text = (DOCS / "scale.md").read_text()
-    made = page([Scaled("alexnet", "sum", 22, 5, None, 6, 9, 0.1)])
+    made = page([Scaled("alexnet", "sum", 22, 5, "epsilon_constraint", None, 6, 9, 0.1)])
     assert made[made.index("`splits` is how many") : made.index("| alexnet")] in text
     rows = [line.split(" | ")[0].removeprefix("| ") for line in text.splitlines() if line.startswith("| ")][2:]
     assert set(rows) <= set(torchvision.models.list_models(module=torchvision.models))

@@ -15,7 +15,7 @@ from lmos_opt.data import data_dir
 from lmos_opt.solvers import Outcome, Relaxed, Status, highs
 
 PUBLISHED = sorted((data_dir() / "published").glob("*.json"))
-SEARCHES = [name for name in algorithms.names(2) if name != "enumeration"]
+SEARCHES = [name for name in algorithms.names(2) if name not in {"enumeration", "layerwise"}]
 """Algorithms for any program; an enumeration is one of splits."""
 QUICK = {"moa_issue58_mixed", "moa_kp10_p2", "moa_kp10_p3", "moa_kp17_p2", "symphony114_2kp9"}
 

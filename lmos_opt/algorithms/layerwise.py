@@ -1,0 +1,26 @@
+"""Layers placed one after another, and of the splits so far that have the same future the better ones alone gone on with.
+
+Exact for two places and linear objectives beside the memory, whatever the number of splits: what counts is how many tensors wait
+for a reader at a time (`lmos_opt.listing.layerwise`, with its proof). No solver takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lmos_opt.algorithms import Algorithm
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.subproblems import Candidate
+from lmos_opt.errors import InputError
+
+
+def trace(problem: FrontProblem) -> Iterator[Candidate]:
+    """Yield all splits that may be non-dominated. InputError for a problem of another kind."""
+    if problem.listing is None:
+        raise InputError("algorithm", WHAT_FOR)
+    yield from problem.listing.candidates(problem.check_time)
+
+
+WHAT_FOR = ("layerwise is for splits between two places, for linear objectives that are shipped and the first place's memory, "
+            "without groups, limits at the second place, and variables and constraints of one's own")  # fmt: skip
+ALGORITHM = Algorithm("layerwise", trace, least=1, most=None)
