@@ -26,7 +26,7 @@ from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, besid
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
 from lmos_opt.instance import Instance
-from lmos_opt.listing.splits import Splits
+from lmos_opt.listing.splits import LEAST_LAYERS, Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
@@ -115,10 +115,11 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
-    _, begun = _ready(options)
     asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
+    may_be_listed = asked in (enumeration.ALGORITHM, layerwise.ALGORITHM) or len(instance.layers) >= LEAST_LAYERS
+    begun = _ready(options)[1] if may_be_listed else 0.0
     splits = Splits.of(instance, checked_model(options.memory_model)) if asked == enumeration.ALGORITHM else None
-    if not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
+    if may_be_listed and not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
         return _front_of(listing, instance, chosen, options, begun)
     if asked == layerwise.ALGORITHM:
         raise InputError("algorithm", layerwise.WHAT_FOR)
