@@ -31,7 +31,7 @@ from lmos_opt.files import (
     checked_suffix,
 )
 from lmos_opt.imports import late
-from lmos_opt.places import from_placed, to_placed
+from lmos_opt.places import Counted, from_placed, to_placed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,7 +58,7 @@ class SolverInfo(Record):
     version: Text
 
 
-class Point(Record):
+class Point(Counted, Record):
     """One point: its objective values and what attains them.
 
     A split has `edge_layers` (in topological order) out of `n_layers`; of more than two places it has `later_layers` in place of
@@ -100,24 +100,6 @@ class Point(Record):
     def named_places(self) -> tuple[tuple[str, ...], ...]:
         """The layers of each place that it names, of two places the first one's alone: what `Split.at` takes. Empty of no split."""
         return () if self.edge_layers is None else (self.edge_layers, *(self.later_layers or ()))
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many layers each place has: x1, x2 and so on; none of a point that is no split."""
-        if self.later_layers is not None:
-            return (len(self.edge_layers or ()), *map(len, self.later_layers))
-        n_edge = len(self.edge_layers or ())
-        return () if self.n_layers is None else (n_edge, self.n_layers - n_edge)
-
-    @property
-    def x1(self) -> int | None:
-        """How many layers the first place has; None of a point that is no split."""
-        return self.counts[0] if self.counts else None
-
-    @property
-    def x2(self) -> int | None:
-        """How many layers the second place has; None of a point that is no split."""
-        return self.counts[1] if self.counts else None
 
     def __getattr__(self, name: str) -> Any:
         """`x3` and so on, of a point of so many places."""

@@ -40,6 +40,32 @@ class Hop(Record):
     rtt_s: Amount
 
 
+class Counted:
+    """How many layers each place has, of a record with `edge_layers`, `n_layers` and `later_layers`.
+
+    Properties alone: the record's own fields stand in its file in their order.
+    """
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many layers each place has: x1, x2 and so on; none where there is no split."""
+        record: Any = self
+        n_edge = len(record.edge_layers or ())
+        if record.later_layers is not None:
+            return (n_edge, *map(len, record.later_layers))
+        return () if record.n_layers is None else (n_edge, record.n_layers - n_edge)
+
+    @property
+    def x1(self) -> int | None:
+        """How many layers the first place has; None where there is no split."""
+        return self.counts[0] if self.counts else None
+
+    @property
+    def x2(self) -> int | None:
+        """How many layers the second place has; None where there is no split."""
+        return self.counts[1] if self.counts else None
+
+
 class _Counts(Record):
     x1: Count | None = None
     x2: Count | None = None

@@ -33,7 +33,7 @@ from lmos_opt.files import (
 )
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.imports import late
-from lmos_opt.places import from_placed, to_placed
+from lmos_opt.places import Counted, from_placed, to_placed
 from lmos_opt.units import counted, parse_rate, parse_size
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Over:
         return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
 
 
-class Stretch(Record):
+class Stretch(Counted, Record):
     """Where one split is chosen: from `low` on and below `high` (the last stretch: `high` included).
 
     `edge_layers` are the first place's layers, of more than two places `later_layers` those of each further one, in place of
@@ -91,16 +91,6 @@ class Stretch(Record):
     memory_bytes: Count | None
     later_layers: tuple[tuple[Name, ...], ...] | None = None
 
-    @property
-    def x1(self) -> int | None:
-        """How many layers the first place has; None where there is no split."""
-        return self.counts[0] if self.counts else None
-
-    @property
-    def x2(self) -> int | None:
-        """How many layers the second place has; None where there is no split."""
-        return self.counts[1] if self.counts else None
-
     @model_serializer(mode="wrap")
     def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return to_placed(serialise(self))
@@ -117,14 +107,6 @@ class Stretch(Record):
     @classmethod
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         return from_placed(data, handler, info.context)
-
-    @property
-    def counts(self) -> tuple[int, ...]:
-        """How many layers each place has; none where there is no split."""
-        n_edge = len(self.edge_layers or ())
-        if self.later_layers is not None:
-            return (n_edge, *map(len, self.later_layers))
-        return () if self.n_layers is None else (n_edge, self.n_layers - n_edge)
 
     def latency_s(self, bandwidth: float) -> float:
         """The split's latency (s) at a bandwidth (B/s); infinite where there is no split."""
