@@ -191,7 +191,7 @@ def read_json(path: str | os.PathLike[str]) -> Any:
     except OSError as error:
         raise InputError(source, (error.strerror or str(error)).lower()) from None
     if len(data) > LARGEST_FILE_BYTES:
-        raise InputError(source, f"larger than {LARGEST_FILE_BYTES} bytes")
+        raise InputError(source, f"is larger than {LARGEST_FILE_BYTES} bytes")
     return parse_json(data, source)
 
 

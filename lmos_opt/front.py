@@ -93,7 +93,8 @@ class Point(Counted, Record):
     def places(self) -> tuple[tuple[str, ...], ...]:
         """The layers of each place, in topological order. InputError where a file of two places named those of the first alone."""
         if self.edge_layers is None or self.later_layers is None:
-            raise InputError("point", "is no split" if self.edge_layers is None else "names the layers of the first place alone")
+            raise InputError("point", "has no layers: it is a solution of a model that is no split" if self.edge_layers is None else
+                             "holds the layers of the first place only; Split.at(instance, point.named_places) gives the others")
         return (self.edge_layers, *self.later_layers)
 
     @property

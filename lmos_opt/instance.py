@@ -112,17 +112,20 @@ class Instance(Document):
             if name in names[:k]:
                 yield Problem(f"places[{k}].name", f"{name!r} is the name of an earlier place")
         if len(names) < 2:
-            yield Problem("places", f"are {len(names)}; expected two or more, in the order in which data flows")
+            yield Problem("places", f"has {counted(len(names), 'place')}; expected two or more, in the order in which data flows")
         elif len(self.hops) != len(names) - 1:
-            yield Problem("hops", f"are {len(self.hops)}; expected {len(names) - 1}, one between each place and the next")
+            yield Problem("hops", f"has {counted(len(self.hops), 'hop')}; expected {len(names) - 1}, one between each place and "
+                                  "the next")
         for name, sent in self._sent.items():
             if sent.at_places and len(sent.at_places) != len(names):
-                yield Problem(f"coding.sent.{name}.at_places", f"are {len(sent.at_places)}; expected {len(names)}, one each")
+                yield Problem(f"coding.sent.{name}.at_places", f"has {counted(len(sent.at_places), 'item')}; expected "
+                                                               f"{len(names)}, one for each place")
 
     def _wrong_layers(self) -> Iterator[Problem]:
         for k, layer in enumerate(self.layers):
             if len(layer.t_s) != len(self.places):
-                yield Problem(f"layers[{k}].t_s", f"has {counted(len(layer.t_s), 'time')}; expected {len(self.places)}, one each")
+                yield Problem(f"layers[{k}].t_s", f"has {counted(len(layer.t_s), 'time')}; expected {len(self.places)}, one for "
+                                                  "each place")
             for key in ("t_edge_s", "t_server_s"):
                 if key in layer.extra:
                     yield Problem(f"layers[{k}].{key}", "is not a key of this schema; times stand under t_s")

@@ -10,6 +10,7 @@ from lmos_opt.fronts.combining import attainment
 from lmos_opt.plots import style
 from lmos_opt.plots.front import draw_front
 from lmos_opt.plots.words import axis
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,7 +25,9 @@ def draw_comparison(fronts: Mapping[str, Front], ax: Axes | None = None) -> Axes
     """
     if not fronts:
         raise InputError("fronts", "there are none; expected at least one")
-    style.check_count(2 if all(len(front.names) == 2 for front in fronts.values()) else 1)
+    for name, front in fronts.items():
+        if len(front.names) != 2:
+            raise InputError(f"fronts[{name!r}]", f"is over {counted(len(front.names), 'objective')}; expected two")
     ax = style.new_axes() if ax is None else ax
     for name, front in fronts.items():
         draw_front(front, ax, label=name)

@@ -99,7 +99,7 @@ def test_one_input_called_input_in_two_places_of_the_usual_names_is_written_as_e
     [
         ({"inputs": {}}, "inputs: is empty"),
         ({"inputs": {"input": -1}}, "inputs.input: got -1, expected greater than or equal to 0"),
-        ({"hops": []}, "hops: are 0; expected 1, one between each place and the next"),
+        ({"hops": []}, "hops: has 0 hops; expected 1, one between each place and the next"),
         ({"input_bytes": 4}, "input_bytes: is not a key of this schema"),
         ({"places": [{"name": "a", "memory_limit_bytes": None}] * 2}, "places[1].name: 'a' is the name of an earlier place"),
     ],

@@ -49,11 +49,11 @@ def test_the_wrong_part_of_a_path_is_named(text, message):
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        (("places",), [{"name": "a", "memory_limit_bytes": None}], "places: are 1; expected two or more"),
-        (("hops",), [], "hops: are 0; expected 2, one between each place and the next"),
+        (("places",), [{"name": "a", "memory_limit_bytes": None}], "places: has 1 place; expected two or more"),
+        (("hops",), [], "hops: has 0 hops; expected 2, one between each place and the next"),
         (("hops", 1, "bandwidth_bytes_per_s"), float("nan"), "hops[1].bandwidth_bytes_per_s: got nan, expected a finite number"),
         (("places", 1, "memory_limit_bytes"), -5, "places[1].memory_limit_bytes: got -5"),
-        (("layers", 0, "t_s"), [1.0, 2.0], "layers[0].t_s: has 2 times; expected 3, one each"),
+        (("layers", 0, "t_s"), [1.0, 2.0], "layers[0].t_s: has 2 times; expected 3, one for each place"),
         (("layers", 0, "t_s"), [1.0, -2.0, float("nan")], "layers[0].t_s[1]: got -2.0"),
         (("together",), [["a", "b"]], "together[0][1]: 'b' names no layer"),
         (("memory_limit_bytes",), 5, "memory_limit_bytes: is not a key of this schema"),

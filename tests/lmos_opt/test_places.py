@@ -191,7 +191,7 @@ def test_two_places_are_named_in_points_as_well():
     assert all(set(point.places[0]) | set(point.places[1]) == set(instance.names) for point in front)
     read = Front.from_dict(front.to_dict())
     assert read == front
-    with pytest.raises(InputError, match="names the layers of the first place alone"):
+    with pytest.raises(InputError, match="holds the layers of the first place only"):
         _ = read[0].places
 
 
@@ -206,12 +206,12 @@ def test_an_instance_of_places_reads_back_equal(example):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"hops": EXAMPLE["hops"][:1]}, "hops: are 1; expected 2, one between each place and the next"),
+        ({"hops": EXAMPLE["hops"][:1]}, "hops: has 1 hop; expected 2, one between each place and the next"),
         ({"together": [["conv1", "conv3"]]}, "together[0][1]: 'conv3' names no layer"),
-        ({"layers": [{**EXAMPLE["layers"][0], "t_s": [1.0]}]}, "layers[0].t_s: has 1 time; expected 3, one each"),
+        ({"layers": [{**EXAMPLE["layers"][0], "t_s": [1.0]}]}, "layers[0].t_s: has 1 time; expected 3, one for each place"),
         ({"layers": [{**EXAMPLE["layers"][0], "t_edge_s": 1.0}]}, "layers[0].t_edge_s: is not a key of this schema; times stand"),
         ({"coding": {"codec": "fp16", "sent": {"input": {"bytes": 1, "at_places": [{}]}}}},
-         "coding.sent.input.at_places: are 1; expected 3, one each"),
+         "coding.sent.input.at_places: has 1 item; expected 3, one for each place"),
         ({"memory_limit_bytes": 5}, "memory_limit_bytes: is not a key of this schema"),
         ({"places": EXAMPLE["places"][:1]}, "places: "),
     ],

@@ -38,7 +38,7 @@ def test_a_fronts_table_and_files_have_the_places(capsys, folder):
     assert header == ["x1", "x2", "x3", "latency", "memory", "crosses hop 1", "crosses hop 2", "last at place 1", "last at place 2"]
     assert [row[:3] for row in rows] == [["0", "0", "2"], ["1", "0", "1"], ["2", "0", "0"]]
     assert rows[1][5:] == ["1.0 kB", "1.0 kB", "a", "(none)"]
-    assert (folder / "front.csv").read_text().splitlines()[0] == "latency,memory,x1,x2,x3,edge_layers,places"
+    assert (folder / "front.csv").read_text().splitlines()[0] == "latency,memory,x1,x2,x3,edge_layers,places,front"
     assert main(["front", "toy.json", "--json"]) == 0
     assert [point.places for point in Front.from_dict(json.loads(capsys.readouterr().out))][1] == (("a",), (), ("b",))
 

@@ -98,6 +98,8 @@ def test_pictures_of_several_fronts():
     assert len(crossed.get_xdata()) == 1
     with pytest.raises(InputError, match="there are none"):
         draw_comparison({})
+    with pytest.raises(InputError, match=r"fronts\['odd'\]: is over 3 objectives; expected two"):
+        draw_comparison({"true": TRUE, "odd": front([(1.0, 2, 3)])})
     pytest.importorskip("moocore")
     drawn = draw_attainment([TRUE, part, front([(3.0, 3)])])
     assert drawn.get_legend_handles_labels()[1] == ["reached by one run at least", "reached by 50 % of the runs",
