@@ -3,6 +3,7 @@ latencies come as predicted, and does a pipeline go as fast as its slowest stage
 
 from __future__ import annotations
 
+import os
 import random
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -72,6 +73,12 @@ class Placed:
     def slowest(self) -> str:
         """The stage that takes longest alone."""
         return max((stage for stage in self.measured if stage != "latency_s"), key=lambda stage: self.measured[stage])
+
+    @property
+    def reachable(self) -> float:
+        """The share that the machine's processors allow, which all places have together here and none shares on a real path."""
+        alone_s = sum(t_s for stage, t_s in self.measured.items() if stage.startswith("t_place_"))
+        return min(1.0, self.measured[self.slowest] * (os.cpu_count() or 1) / alone_s) if alone_s else 1.0
 
     @property
     def share(self) -> float:

@@ -17,7 +17,7 @@ def places(
     timed: Annotated[str, typer.Option(metavar="NAMES", help="Networks that are timed and run.")] = "resnet18,mobilenet_v2",
     rates: Annotated[
         str, typer.Option("--rates", metavar="RATES", help="Rates of the hops between places; they take turns.")
-    ] = "100Mbps,40Mbps",
+    ] = "20Mbps,10Mbps",
     images: Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")] = 12,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the cuts.")] = 0,
     as_json: Json = False,

@@ -35,9 +35,19 @@ def emulate(
     select: Annotated[
         str, typer.Option(metavar="RULE", help="A rule, as for lmos plan. Edge and server each get at least one layer.")
     ] = "min_latency",
-    rate: Annotated[str, typer.Option("--rate", metavar="RATE", help="Bandwidth of the link.")] = "10Mbps",
-    cpus: Annotated[float, typer.Option(metavar="SHARE", help="Share of one processor for the edge.")] = 0.5,
-    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory of the edge, with torch in it.")] = "1GB",
+    rate: Annotated[
+        str | None, typer.Option("--rate", metavar="RATE", help="Bandwidth of the link. [default: 10Mbps]")
+    ] = None,
+    cpus: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share of one processor for the edge. [default: 0.5]")
+    ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Memory of the edge, with torch in it. [default: 1GB]")
+    ] = None,
+    path: Annotated[
+        str | None,
+        typer.Option("--path", metavar="PATH", help="Places and hops instead: '0.25,1GB > 10Mbps > 0.5 > 100Mbps > all'."),
+    ] = None,
     n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,
     output: Annotated[
         Path | None,
@@ -48,7 +58,7 @@ def emulate(
     """Emulate a small edge device, a server and a slow link on this machine. Needs root."""
     from lmos.commands import emulate as command
 
-    command.run(command.Request(network=network, select=select, rate=rate, cpus=cpus, memory=memory, n=n, output=output,
+    command.run(command.Request(network=network, select=select, path=path, rate=rate, cpus=cpus, memory=memory, n=n, output=output,
                                 as_json=as_json))  # fmt: skip
 
 

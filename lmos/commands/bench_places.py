@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -43,7 +44,8 @@ def run(networks: str | None, cuts: int, timed_networks: str, rates: str, images
                 found.append(placed(profile, thirds(profile, len(hops) + 1), turned, images, Path(folder)))
     if as_json:
         print_json(json.dumps({"schema": "lmos.bench-places/1", "equal": [asdict(one) for one in equal],
-                               "placed": [{**asdict(one), "error": one.error, "slowest": one.slowest, "share": one.share}
+                               "placed": [{**asdict(one), "error": one.error, "slowest": one.slowest, "share": one.share,
+                                           "reachable": one.reachable}
                                           for one in found]}, indent=1) + "\n")  # fmt: skip
     else:
         _print(equal, found)
@@ -65,3 +67,7 @@ def _print(equal: Sequence[Equality], found: Sequence[Placed]) -> None:
                           ["network", "hops", *stages, "error", "slowest", "pipelined, 1/s", "share"], rows, left=[0, 1]))
         out().print(f"latency off by {100 * median(abs(one.error) for one in found):.1f} % in the median; the least share of what "
                     f"the slowest stage allows: {min(one.share for one in found):.2f}")
+        least = min(one.reachable for one in found)
+        if least < 1:
+            out().print(f"places share {counted(os.cpu_count() or 1, 'processor')} here, which allows {least:.2f} of it at the "
+                        "least: slower --rates make a hop the slowest stage")

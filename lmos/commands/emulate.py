@@ -12,23 +12,24 @@ from typing import TYPE_CHECKING
 from lmos.commands.watching import sigterm_like_ctrl_c
 from lmos.output import activity, out, print_json
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.units import format_rate, format_size, parse_rate, parse_size
+from lmos_opt.units import format_rate, format_size, format_time, parse_rate, parse_size
 
 if TYPE_CHECKING:
     from lmos.trial import Outcome, Trial
-
-_FILES = ("edge.json", "server.json", "instance.json", "plan.json", "report.json")
+    from runner.lab.emulation.cgroups import Limits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `lmos emulate` is asked for, as typed: the link's rate, the edge's share of processors and its memory, n images."""
+    """What `lmos emulate` is asked for, as typed: a path, or the link's rate, the edge's share of processors and its memory; n
+    images."""
 
     network: str
     select: str
-    rate: str
-    cpus: float
-    memory: str
+    path: str | None
+    rate: str | None
+    cpus: float | None
+    memory: str | None
     n: int
     output: Path | None
     as_json: bool
@@ -39,19 +40,15 @@ def run(request: Request) -> None:
     where a process of it fails."""
     if find_spec("torch") is None:
         raise MissingExtraError("emulating", "torch")
-    from lmos.trial import Trial, emulate
-    from runner.lab.emulation.cgroups import Limits
+    from lmos.trial import Trial, emulate, parse_trial_path
 
-    output, cpus = request.output, request.cpus
-    if cpus <= 0:
-        raise InputError("--cpus", f"{cpus:g} is no share of processors; expected more than 0")
-    limits = Limits(parse_size(request.memory, "--memory"), cpus)
-    trial = Trial(request.network, request.select, parse_rate(request.rate, "--rate"), limits, request.n)
+    output = request.output
+    trial = Trial(request.network, request.select, *parse_trial_path(_path(request)), request.n)
     with sigterm_like_ctrl_c(), TemporaryDirectory(prefix="lmos-emulate-") as name, activity("emulating") as tell:
         outcome = emulate(trial, Path(name), tell)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
-            for file in _FILES:
+            for file in trial.files:
                 shutil.copyfile(Path(name) / file, output / file)
     if request.as_json:
         print_json(outcome.report.to_json())
@@ -59,13 +56,38 @@ def run(request: Request) -> None:
         _print(trial, outcome)
 
 
+def _path(request: Request) -> str:
+    """The path as typed, or that of an edge and a server; InputError for options that do not go together."""
+    two = {"--rate": request.rate, "--cpus": request.cpus, "--memory": request.memory}
+    given = [option for option, value in two.items() if value is not None]
+    if request.path is not None:
+        if given:
+            raise InputError("--path", f"says places and hops; leave out {', '.join(given)}")
+        return request.path
+    cpus = 0.5 if request.cpus is None else request.cpus
+    if cpus <= 0:
+        raise InputError("--cpus", f"{cpus:g} is no share of processors; expected more than 0")
+    memory, rate = request.memory or "1GB", request.rate or "10Mbps"
+    parse_size(memory, "--memory")
+    parse_rate(rate, "--rate")
+    return f"{cpus:g},{memory} > {rate} > all"
+
+
 def _print(trial: Trial, outcome: Outcome) -> None:
     from lmos.commands.run import comparison
+    from runner.lab.emulation.link import goodput_bytes_per_s
 
-    limits, report = trial.limits, outcome.report
+    report = outcome.report
     held = "" if outcome.edge_group_bytes is None else f", of which {format_size(outcome.edge_group_bytes)} were used at most"
-    memory = "no limit" if limits.memory_bytes is None else format_size(limits.memory_bytes)
-    goodput = report.plan.setting.bandwidth_bytes_per_s
-    out().print(f"{trial.network}, rule {trial.rule}: edge with {limits.cpus:g} processors and {memory} of memory{held}; "
-                f"link of {format_rate(trial.rate_bytes_per_s)} by tc tbf, {format_rate(goodput)} of which are TCP's")
+    out().print(f"{trial.network}, rule {trial.rule}: {_about(trial.places[0])}{held}", soft_wrap=True)
+    for name, limits, wire in zip(trial.names[1:], trial.places[1:], trial.wires, strict=True):
+        delay = f", {format_time(wire.rtt_s)} a round trip" if wire.rtt_s else ""
+        goodput = format_rate(goodput_bytes_per_s(wire.rate_bytes_per_s))
+        out().print(f"then a link of {format_rate(wire.rate_bytes_per_s)} by tc tbf, {goodput} of which are TCP's{delay}; "
+                    f"{name}: {_about(limits)}", soft_wrap=True)  # fmt: skip
     out().print(comparison(report))
+
+
+def _about(limits: Limits) -> str:
+    cpus = "all processors" if limits.cpus is None else f"{limits.cpus:g} processors"
+    return f"{cpus} and {'no limit' if limits.memory_bytes is None else format_size(limits.memory_bytes)} of memory"

@@ -15,7 +15,7 @@ import pytest
 from lmos.cli import main
 from runner.lab.emulation.cgroups import Limits, group
 from runner.lab.emulation.command import CannotEmulate, do
-from runner.lab.emulation.link import EDGE_ADDRESS, SERVER_ADDRESS, goodput_bytes_per_s, link
+from runner.lab.emulation.link import EDGE_ADDRESS, SERVER_ADDRESS, Wire, chain, goodput_bytes_per_s
 from tests.processes import started
 
 LMOS = [sys.executable, "-m", "lmos"]
@@ -38,7 +38,7 @@ def why_not() -> str | None:
     if os.geteuid() != 0:
         return "takes root"
     try:
-        with group(f"lmos-test-{os.getpid()}", Limits(2**30, 0.5)), link(RATE):
+        with group(f"lmos-test-{os.getpid()}", Limits(2**30, 0.5)), chain([Wire(RATE)]):
             return None
     except CannotEmulate as error:
         return str(error)
@@ -70,25 +70,25 @@ def test_a_group_holds_processes_to_their_share_and_their_memory_and_is_gone_aft
 
 @needs_root
 def test_a_link_passes_its_rate_between_the_namespaces_and_nowhere_else() -> None:
-    with link(RATE) as made:
+    with chain([Wire(RATE)]) as made:
         assert "lmos0" not in do("ip", "link")
-        listener = subprocess.Popen([*made.inside(made.server), sys.executable, "-c", PROBE, SERVER_ADDRESS],
+        listener = subprocess.Popen([*made.inside(2), sys.executable, "-c", PROBE, SERVER_ADDRESS],
                                     stdout=subprocess.PIPE, text=True)  # fmt: skip
         assert listener.stdout is not None
         assert listener.stdout.readline() == "ready\n"
-        subprocess.run([*made.inside(made.edge), sys.executable, "-c", SEND, SERVER_ADDRESS], check=True)
+        subprocess.run([*made.inside(1), sys.executable, "-c", SEND, SERVER_ADDRESS], check=True)
         rate = float(listener.communicate()[0])
         assert 0.8 * RATE < rate < 1.05 * RATE
         assert goodput_bytes_per_s(RATE) == pytest.approx(0.9564 * RATE, rel=1e-3)
-        outside = subprocess.run([*made.inside(made.edge), "ip", "route", "get", "192.0.2.1"], capture_output=True, check=False)
+        outside = subprocess.run([*made.inside(1), "ip", "route", "get", "192.0.2.1"], capture_output=True, check=False)
         assert outside.returncode != 0
-        assert EDGE_ADDRESS in do("ip", "-n", made.edge, "address")
+        assert EDGE_ADDRESS in do("ip", "-n", made.namespaces[0], "address")
     assert left_behind() == []
 
 
 @needs_root
 def test_what_was_made_is_gone_after_a_failure() -> None:
-    with pytest.raises(ZeroDivisionError), group("lmos-test-failing", Limits(None, None)), link(RATE):
+    with pytest.raises(ZeroDivisionError), group("lmos-test-failing", Limits(None, None)), chain([Wire(RATE)]):
         raise ZeroDivisionError
     assert left_behind() == []
     with group("lmos-test-twice", Limits(None, None)):  # noqa: SIM117 - the second must not remove the first
@@ -107,6 +107,45 @@ def test_without_root_or_tc_it_says_so_in_one_line(monkeypatch: pytest.MonkeyPat
     assert main(["emulate", "squeezenet1_1"]) == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("lmos: cannot emulate here: there is no command")
+
+
+@needs_root
+def test_places_in_a_row_reach_the_next_one_alone() -> None:
+    with chain([Wire(RATE), Wire(2 * RATE)]) as made:
+        for place, names in ((1, ["lmos0"]), (2, ["lmos0", "lmos1"]), (3, ["lmos1"])):
+            found = do("ip", "-n", made.namespaces[place - 1], "link")
+            assert [name for name in ("lmos0", "lmos1") if name in found] == names
+        for place, address, is_reached in ((1, made.address(2), True), (2, made.address(3), True), (1, made.address(3), False)):
+            done = subprocess.run([*made.inside(place), "ip", "route", "get", address], capture_output=True, check=False)
+            assert (done.returncode == 0) is is_reached
+        assert "rate 20Mbit" in do("tc", "-n", made.namespaces[2], "qdisc")
+    assert left_behind() == []
+
+
+@pytest.mark.parametrize(("path", "complaint"), [
+    ("1 > 10Mbps", "is not CPUS"), ("1,2,3 > 10Mbps > all", "is not CPUS"), ("0 > 10Mbps > all", "no share of processors"),
+    ("x > 10Mbps > all", "no share of processors"), ("1 > fast > all", "fast"), ("1,much > 1Mbps > all", "much"),
+])  # fmt: skip
+def test_a_path_that_is_none_is_refused(path: str, complaint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emulate", "squeezenet1_1", "--path", path]) == 2
+    assert complaint in capsys.readouterr().err
+    assert main(["emulate", "squeezenet1_1", "--path", "1 > 1Mbps > all", "--rate", "1Mbps"]) == 2
+    assert "leave out --rate" in capsys.readouterr().err
+
+
+@needs_root
+@pytest.mark.slow
+@pytest.mark.process
+def test_a_plan_is_run_over_three_places(tmp_path: Path) -> None:
+    command = [*LMOS, "emulate", "squeezenet1_1", "--path", "0.5 > 10Mbps > 0.5 > 20Mbps > all", "--select", "cut:30,50",
+               "-n", "3", "-o", str(tmp_path / "out"), "--json"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    report = json.loads(done.stdout)
+    assert (report["images"], report["lost"], report["fallbacks"]) == (3, 0, 0)
+    assert len(report["environment"]["beyond"]) == 1
+    for hop, rate, crossing in ((1, RATE, report["plan"]["crossing"][0]), (2, 2 * RATE, report["plan"]["crossing"][1])):
+        assert report["measured"][f"t_hop_{hop}_s"]["p50"] > 0.9 * sum(tensor["bytes"] for tensor in crossing) / rate
+    assert left_behind() == []
 
 
 @pytest.mark.parametrize(("option", "value"), [("--cpus", "0"), ("--rate", "fast"), ("--memory", "much")])
