@@ -1,4 +1,8 @@
-"""A small network's export, made once a module."""
+"""A small network's export, kept beside the tests: to write one takes ten seconds of a processor.
+
+`python -m tests.lmos_edge.conftest` writes it again. tests/runner/parts/test_exporting.py looks whether `lmos export` writes such
+files, and whether the edge runs them.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lmos_opt import Plan
-from runner.parts.exporting import export_plan
-from tests.runner.running import BRANCHED, NETWORKS, Plans, one_thread
+
+KEPT = Path(__file__).parent / "export"
 
 
 @dataclass(frozen=True)
@@ -28,10 +32,19 @@ class Export:
         return self.folder / "head.onnx"
 
 
-@pytest.fixture(scope="package")
-def export(tmp_path_factory: pytest.TempPathFactory) -> Export:
+@pytest.fixture(scope="session")
+def export() -> Export:
     pytest.importorskip("onnxruntime")
-    plan, folder = Plans(BRANCHED)(3), tmp_path_factory.mktemp("export")
-    with one_thread():
-        export_plan(plan, folder, networks=NETWORKS, whole=True)
-    return Export(plan, folder)
+    return Export(Plan.load(KEPT / "plan.json"), KEPT)
+
+
+def main() -> None:
+    from runner.parts.exporting import export_plan
+    from tests.runner.running import BRANCHED, NETWORKS, Plans
+
+    export_plan(Plans(BRANCHED)(3), KEPT, networks=NETWORKS, whole=True)
+    (KEPT / "tail.onnx").unlink()
+
+
+if __name__ == "__main__":
+    main()

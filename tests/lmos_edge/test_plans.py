@@ -116,7 +116,7 @@ def test_a_head_alone_and_another_part_are_refused(export: Export, tmp_path: Pat
     with pytest.raises(InputError, match=r"has no export.json beside it; copy all that 'lmos export' wrote"):
         Exported.of(plan, tmp_path / "head.onnx")
     with pytest.raises(InputError, match=r"is not the plan's first part, which export.json calls head.onnx"):
-        Exported.of(plan, export.folder / "tail.onnx")
+        Exported.of(plan, export.folder / "whole.onnx")
     changed(export.folder / "export.json", tmp_path / "export.json", **{"parts.head.file": "../head.onnx"})
     with pytest.raises(InputError, match=r"parts.head.file: got '../head.onnx', expected a file's name"):
         Exported.of(plan, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from itertools import pairwise
@@ -12,6 +13,8 @@ import torch
 from torch import nn
 
 from lmos.cli import main
+from lmos_edge.plans import Plan as EdgePlan
+from lmos_edge.programs import Exported, Program
 from lmos_opt import InputError, Instance, Plan
 from lmos_opt.plan import Setting, make_plan
 from measurement.networks import build_network
@@ -85,6 +88,30 @@ def test_an_image_that_crosses_beside_other_tensors_is_among_the_heads_outputs(t
     assert [tensor.name for tensor in plan.crossing] == ["input", "conv"]
     export_plan(plan, tmp_path, networks=[SKIPPED])
     assert through_both(tmp_path, plan) < WORST
+
+
+def test_an_edge_without_torch_knows_the_files_by_their_index_and_runs_them(tmp_path: Path) -> None:
+    plan = Plans(TWO_OUTPUTS)(2)
+    written = export_plan(plan, tmp_path, networks=NETWORKS, whole=True)
+    assert [part.part for part in written] == ["head", "tail", "whole"]
+    index = json.loads((tmp_path / "export.json").read_text())
+    for part in written:
+        kept = index["parts"][part.part]
+        assert kept["sha256"] == hashlib.sha256(part.path.read_bytes()).hexdigest()
+        assert (kept["outputs"], kept["result"]) == ([*part.outputs], [*part.result])
+    assert [part.result for part in written] == [("output.aux",), ("output.logits",), ("output.aux", "output.logits")]
+    assert index["parts"]["whole"]["memory_bytes"] > 0
+    edge = EdgePlan.load(tmp_path / "plan.json")
+    exported = Exported.of(edge, tmp_path)
+    assert exported.head is not None
+    assert exported.whole is not None
+    image = random_image(network_of(plan).input)
+    expected = flat_outputs(whole(plan)(image))
+    crossing, kept_here = Program(exported.head, 1).run({"input": image.numpy()})
+    assert [*crossing] == ["features"]
+    _, everything = Program(exported.whole, 1).run({"input": image.numpy()})
+    for path, array in {**everything, **kept_here}.items():
+        assert largest_difference([torch.from_numpy(array)], [expected[path]]) < WORST
 
 
 def test_torch_export_gives_torchs_bits(plans: Plans, tmp_path: Path) -> None:
