@@ -23,7 +23,7 @@ from tests.processes import started
 
 LMOS = [sys.executable, "-m", "lmos"]
 COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "ui", "serve", "certs", "run", "probe", "trace", "report", "export",
-            "model", "demo", "emulate", "doctor", "cache", "reproduce", "bench")
+            "model", "demo", "emulate", "doctor", "cache", "reproduce", "sweep", "bench")
 
 
 def ends(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:
