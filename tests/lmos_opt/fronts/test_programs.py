@@ -76,7 +76,7 @@ def test_knapsacks(n, p, real, seed):
 @pytest.mark.parametrize("p", [2, 3, 4])
 def test_assignments(p, style):
     n = 5 if p < 4 else 4
-    for seed in range(2):
+    for seed in range(1 if style == "real" and p > 2 else 2):  # whose fronts hold nearly all, each point by a search of its own
         rng = random.Random(f"assignment {p} {style} {seed}")
         cells = list(itertools.product(range(n), range(n)))
         least = -20 if style in ("negative", "real") else 0
