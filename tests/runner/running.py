@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -18,6 +20,11 @@ from lmos_opt.plan import PlannedNetwork, Setting, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
+from runner.faults.limits import ORDINARY, Limits
+from runner.places.onward import Next, Onwards
+from runner.places.server import Server
+from runner.places.tail import Networks
+from runner.wire.connecting import Listener, listen
 from tests import warm
 from tests.runner.real_networks import EXAMPLES
 
@@ -89,6 +96,22 @@ class ServerProcess:
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+@contextmanager
+def thread_server(networks: Sequence[str] = (BRANCHED,), limits: Limits = ORDINARY, to: Next | None = None,
+                  **options: Any) -> Iterator[tuple[str, int]]:  # fmt: skip
+    """The address of a server in a thread of this process, with limits and options that a test chooses; with `to` it is a middle
+    place, and that is the next."""
+    server = Server(Listener(listen("127.0.0.1", 0)), Networks(networks), limits, onwards=Onwards(to), **options)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        yield "127.0.0.1", server.listener.port
+    finally:
+        server.stop()
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @contextmanager

@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
-
 import pytest
 from torch import nn
 
@@ -16,20 +11,16 @@ from runner.adaptation.cuts import Choice, different, plans_of
 from runner.adaptation.hop import WatchedHop
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
-from runner.faults.limits import ORDINARY
 from runner.places.edge import run_plan
-from runner.places.onward import Next, Onwards
-from runner.places.server import Server
-from runner.places.tail import Networks
+from runner.places.onward import Next
 from runner.watching.events import Asked, CutChanged, Event, ImageEnded
 from runner.watching.report import ImageResult
-from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Span
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.timeouts import PATIENT
 from tests.runner.adaptation.test_steering import SHORT, Link
 from tests.runner.places.test_middle import planned
-from tests.runner.running import BRANCHED, Plans
+from tests.runner.running import BRANCHED, Plans, thread_server
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 FAST = 6e6
@@ -109,19 +100,6 @@ def test_the_hop_that_became_slow_is_found(slow: int, counts: tuple[int, ...], p
     assert f"hop {slow} gives about" in steering.changes[0].reason
 
 
-@contextmanager
-def served(to: Next | None = None, **options: Any) -> Iterator[tuple[str, int]]:
-    """A server in a thread of this process."""
-    server = Server(Listener(listen("127.0.0.1", 0)), Networks([BRANCHED]), ORDINARY, onwards=Onwards(to), **options)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield "127.0.0.1", server.listener.port
-    finally:
-        server.stop()
-        thread.join(20)
-
-
 def test_a_run_over_three_places_follows_its_second_hop(plans: Plans) -> None:
     second_hop, n, seen = Pacer(Shape(FAST)), 120, []
 
@@ -133,7 +111,7 @@ def test_a_run_over_three_places_follows_its_second_hop(plans: Plans) -> None:
         if what == "running" and done == 20:
             second_hop.hold_to(3e4)
 
-    with served() as last, served(Next(address=last, shape=second_hop)) as middle:  # type: ignore[arg-type]
+    with thread_server() as last, thread_server(to=Next(address=last, shape=second_hop)) as middle:  # type: ignore[arg-type]
         report = run_plan(adaptive(plans), middle, n=n, networks=[BRANCHED], timeouts=SHORT, adapt=True, progress=tell,
                           observers=[watch])  # fmt: skip
     assert (report.images, report.lost, report.fallbacks) == (n, 0, 0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,17 @@ from lmos_opt.plan import Plan
 from runner.client.probe_client import ProbeClient
 from runner.client.remote import opening
 from runner.errors import RunnerError
-from runner.faults.limits import ORDINARY
 from runner.places.connect import connect
 from runner.places.onward import Next, Onwards, onward_request
-from runner.places.server import Server
-from runner.places.tail import Networks
 from runner.wire.access import Access, Credentials
 from runner.wire.certs import make_certificates
-from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import Hello, Open
 from runner.wire.protocol.frames import FrameType, encode_prefix
 from runner.wire.shaping import Shape
 from runner.wire.timeouts import Timeouts
 from runner.wire.tls import edge_tls, server_tls
 from tests.runner.places.test_middle import planned
-from tests.runner.running import BRANCHED, Plans, network_of, whole
+from tests.runner.running import BRANCHED, Plans, network_of, thread_server, whole
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 OWN, NEXT = "the token of the middle place", "the token of the last place"
@@ -41,20 +35,6 @@ OWN, NEXT = "the token of the middle place", "the token of the last place"
 @pytest.fixture(scope="module")
 def plan(plans: Plans) -> Plan:
     return planned(plans, [2, 4])
-
-
-@contextmanager
-def served(to: Next | None = None, **options: Any) -> Iterator[tuple[str, int]]:
-    """A server in a thread of this process."""
-    server = Server(Listener(listen("127.0.0.1", 0)), Networks([BRANCHED]), ORDINARY, onwards=Onwards(to), **options)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield "127.0.0.1", server.listener.port
-    finally:
-        server.stop()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def test_the_next_place_is_asked_for_the_rest_under_a_session_that_follows(plan: Plan) -> None:
@@ -73,11 +53,11 @@ def test_a_token_and_tls_of_its_own_let_a_middle_place_in(plan: Plan, tmp_path: 
     theirs = server_tls(tmp_path / "server.pem", tmp_path / "server.key")
     ours = edge_tls(tmp_path / "ca.pem")
     image = torch.randn(1, 3, 8, 8)
-    with served(token=NEXT, tls=theirs) as last, ExitStack() as stack:
-        middle = stack.enter_context(served(Next(address=last, access=Access(NEXT, ours)), token=OWN, tls=theirs))
+    with thread_server(token=NEXT, tls=theirs) as last, ExitStack() as stack:
+        middle = stack.enter_context(thread_server(to=Next(address=last, access=Access(NEXT, ours)), token=OWN, tls=theirs))
         with connect(plan, middle, token=OWN, tls=ours, networks=[BRANCHED]) as split, torch.inference_mode():
             assert torch.equal(split(image), whole(plan)(image))
-        stranger = stack.enter_context(served(Next(address=last, access=Access(OWN, ours))))
+        stranger = stack.enter_context(thread_server(to=Next(address=last, access=Access(OWN, ours))))
         with pytest.raises(RunnerError, match=r"refuses: the next place: .*the token is wrong"):
             connect(plan, stranger, networks=[BRANCHED])
 
@@ -86,7 +66,7 @@ def test_a_next_place_that_is_not_there_is_said_and_the_edge_finishes(plan: Plan
     image = torch.randn(1, 3, 8, 8)
     with socket.socket() as nobody:
         nobody.bind(("127.0.0.1", 0))
-        with (served(Next(address=nobody.getsockname())) as middle,
+        with (thread_server(to=Next(address=nobody.getsockname())) as middle,
               connect(plan, middle, networks=[BRANCHED], timeouts=Timeouts(result_s=0.5)) as split):  # fmt: skip
             with torch.inference_mode():
                 assert torch.equal(split(image), whole(plan)(image))
@@ -99,7 +79,7 @@ def test_a_next_place_that_is_not_there_is_said_and_the_edge_finishes(plan: Plan
 def test_a_peer_that_names_an_address_to_connect_to_is_refused(key: str, plan: Plan) -> None:
     asked = opening(plan, network_of(plan))
     text = asked.model_dump_json()[:-1] + f',"{key}":"127.0.0.1:9"}}'
-    with served() as address, socket.create_connection(address, 10) as peer:
+    with thread_server() as address, socket.create_connection(address, 10) as peer:
         for kind, header in ((FrameType.HELLO, Hello(software="a test").model_dump_json()), (FrameType.OPEN, text)):
             peer.sendall(encode_prefix(kind, header.encode(), 0) + header.encode())
         said = b""
@@ -134,9 +114,9 @@ def test_options_for_the_next_place_are_read_with_it_alone(tmp_path: Path, monke
 
 def test_a_later_hop_is_measured_by_the_place_before_it() -> None:
     timeouts = Timeouts(result_s=5.0)
-    with served() as last, ExitStack() as stack:
-        second = stack.enter_context(served(Next(address=last, shape=Shape(1e6))))
-        first = stack.enter_context(served(Next(address=second, shape=Shape(1e5))))
+    with thread_server() as last, ExitStack() as stack:
+        second = stack.enter_context(thread_server(to=Next(address=last, shape=Shape(1e6))))
+        first = stack.enter_context(thread_server(to=Next(address=second, shape=Shape(1e5))))
         for hop, address, rate in ((2, second, 1e6), (2, first, 1e5), (3, first, 1e6)):
             with ProbeClient(address, None, timeouts) as remote:
                 remote.hop = hop
@@ -148,7 +128,8 @@ def test_a_later_hop_is_measured_by_the_place_before_it() -> None:
 
 @pytest.mark.parametrize("hop", [2, 3])
 def test_who_has_no_next_place_measures_no_later_hop(hop: int) -> None:
-    with served() as last, served(Next(address=last)) as middle, ProbeClient(last if hop == 2 else middle, None) as remote:
+    with (thread_server() as last, thread_server(to=Next(address=last)) as middle,
+          ProbeClient(last if hop == 2 else middle, None) as remote):  # fmt: skip
         remote.hop = hop
         with pytest.raises(RunnerError, match="is no middle place"):
             remote.probe(0, 0)

@@ -8,8 +8,6 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -25,9 +23,8 @@ from runner.parts.network import example_input
 from runner.parts.part import Crossing
 from runner.parts.split import split_module
 from runner.places import tail as tail_module
-from runner.places.server import Server
 from runner.places.tail import Networks
-from runner.wire.connecting import Listener, connect, listen
+from runner.wire.connecting import connect, listen
 from runner.wire.protocol import (
     Bye,
     Closed,
@@ -50,24 +47,10 @@ from runner.wire.timeouts import Timeouts
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
 from tests.runner.asking import AskingClient, expect
-from tests.runner.running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, whole
+from tests.runner.running import BRANCHED, SLOW, Plans, ServerProcess, network_of, server_process, thread_server, whole
 
 SHORT = Timeouts(connect_s=10, ready_s=30, result_s=30)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
-
-
-@contextmanager
-def thread_server(networks: Networks, limits: Limits) -> Iterator[tuple[str, int]]:
-    """A server in a thread of this process, for limits that tests choose."""
-    server = Server(Listener(listen("127.0.0.1", 0)), networks, limits)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    try:
-        yield "127.0.0.1", server.listener.port
-    finally:
-        server.stop()
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def opening(plan: Plan, **changes: object) -> Open:
@@ -316,7 +299,7 @@ def test_a_network_that_is_not_the_plans_is_not_kept(plans: Plans) -> None:
 
 
 def test_too_many_peers_are_told_so(plans: Plans) -> None:
-    with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
+    with thread_server(limits=Limits(connections=2)) as address:
         held = [greeted(address) for _ in range(2)]
         with pytest.raises(PeerError, match="2 peers are being served") as refused, AskingClient(address, None, SHORT) as third:
             third.open(plans(0), network_of(plans(0)))
@@ -337,7 +320,7 @@ def test_too_many_peers_are_told_so(plans: Plans) -> None:
 def test_an_edge_that_comes_back_takes_its_place_again(plans: Plans) -> None:
     """Connections that went dark would hold every place until they had been silent for long enough."""
     asked = opening(plans(3))
-    with thread_server(Networks([BRANCHED]), Limits(connections=2)) as address:
+    with thread_server(limits=Limits(connections=2)) as address:
         dark: list[Channel] = []
         for _ in range(6):
             end = time.monotonic() + 20
@@ -370,7 +353,7 @@ def test_where_no_thread_can_be_had_a_peer_is_told_or_let_go_and_the_server_goes
             raise RuntimeError("can't start new thread")
         start(self)
 
-    with thread_server(Networks([BRANCHED]), Limits()) as address:
+    with thread_server() as address:
         with monkeypatch.context() as patched:
             patched.setattr(threading.Thread, "start", refuse)
             channel = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
@@ -402,7 +385,7 @@ def test_a_reused_id_is_refused_by_name(server: ServerProcess, plans: Plans) -> 
 
 
 def test_peers_that_say_nothing_are_sent_away() -> None:
-    with thread_server(Networks(), Limits(greeting_s=0.1)) as address:
+    with thread_server((), Limits(greeting_s=0.1)) as address:
         silent = Channel(stream_over(connect(address, 10)), Connection(Role.EDGE))
         event = expect(silent, 10)
         assert isinstance(event.message, Error)
@@ -419,7 +402,7 @@ def test_an_edge_does_not_wait_for_an_answer_whose_computing_failed_in_a_way_nob
 
     monkeypatch.setattr("runner.places.answers.Responder.claim", fails)
     image = torch.rand(1, 3, 8, 8)
-    with thread_server(Networks([BRANCHED]), Limits()) as address, AskingClient(address, None, SHORT) as remote:
+    with thread_server() as address, AskingClient(address, None, SHORT) as remote:
         remote.open(plans(0), network_of(plans(0)))
         remote.wait_until_ready()
         with pytest.raises(ConnectionLost) as lost:
@@ -428,7 +411,7 @@ def test_an_edge_does_not_wait_for_an_answer_whose_computing_failed_in_a_way_nob
 
 
 def test_an_open_session_that_falls_silent_is_ended(plans: Plans) -> None:
-    with thread_server(Networks([BRANCHED]), Limits(idle_s=0.2)) as address:
+    with thread_server(limits=Limits(idle_s=0.2)) as address:
         channel = greeted(address)
         channel.send(opening(plans(0)))
         assert isinstance(expect(channel, 30).message, Ready)
