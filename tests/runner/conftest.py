@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from importlib.util import find_spec
 
 import pytest
 
@@ -19,6 +21,19 @@ def one_torch_thread() -> Iterator[None]:
 def server(one_server: ServerProcess) -> Iterator[ServerProcess]:
     yield one_server
     assert "Traceback" not in one_server.log.read_text()
+
+
+@pytest.fixture(scope="module")
+def operators_read_once() -> Iterator[None]:
+    """torch has the source of all operators in ONNX read anew for each exported part, which takes longer than the rest of it."""
+    if find_spec("onnxscript") is None:
+        yield
+        return
+    from torch.onnx._internal.exporter import _registration as registration
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registration.onnxscript_apis, "get_torchlib_ops", cache(registration.onnxscript_apis.get_torchlib_ops))
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -47,9 +47,23 @@ def why_not() -> str | None:
 needs_root = pytest.mark.skipif((reason := why_not()) is not None, reason=str(reason))
 
 
-def left_behind() -> list[str]:
+def there() -> list[str]:
     found = [str(path) for path in Path("/sys/fs/cgroup").glob("**/lmos-*")]
     return found + [name for name in do("ip", "netns").split() if name.startswith("lmos-")]
+
+
+BEFORE = frozenset(there()) if reason is None else frozenset()
+"""What tests that were killed have left."""
+
+
+def left_behind() -> list[str]:
+    return [one for one in there() if one not in BEFORE and not is_of_others(one)]
+
+
+def is_of_others(name: str) -> bool:
+    """Whether it ends in the number of a process that runs and is not this one: somebody else emulates at the same time."""
+    number = name.rpartition("-")[2]
+    return number.isdecimal() and int(number) != os.getpid() and Path(f"/proc/{number}").exists()
 
 
 @needs_root
