@@ -48,8 +48,8 @@ def joined(part: fx.GraphModule, example: Sequence[Any], takes: Sequence[str] = 
             if isinstance(argument, Tensor):
                 inputs[node] = Value(next(named, f"%{node.name}"), tuple(argument.shape), argument.dtype)
                 values[node], kinds[node] = (inputs[node].name,), (inputs[node],)
-        elif node.op == "call_function" and node.target is operator.getitem and node.args[0] in kinds:
-            place = int(node.args[1])
+        elif node.op == "call_function" and node.target is operator.getitem and node.args[0] in kinds.keys() - inputs.keys():
+            place = int(node.args[1])  # of an operator's outputs; of a tensor it would be a part, which torch alone takes
             values[node], kinds[node] = (values[node.args[0]][place],), (kinds[node.args[0]][place],)
         elif node.op == "call_module" and isinstance(layer := part.get_submodule(str(node.target)), Operator):
             if any(len(values.get(source, ())) != 1 for source in node.args):
