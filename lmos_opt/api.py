@@ -120,7 +120,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     begun = _ready(options)[1] if may_be_listed else 0.0
     splits = Splits.of(instance, checked_model(options.memory_model)) if asked == enumeration.ALGORITHM else None
     if may_be_listed and not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
-        return _front_of(listing, instance, chosen, options, begun)
+        return _front_of(listing, instance, chosen, options, begun, _why_one(instance, chosen, options, is_free=True))
     if asked == layerwise.ALGORITHM:
         raise InputError("algorithm", layerwise.WHAT_FOR)
     from lmos_opt.fronts.own_objectives import expression_of, granule_of
@@ -211,12 +211,12 @@ def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOption
     `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these.
     """
     chosen = _distinct([find_objective(o) for o in objectives])
-    return _front_of(without_model(splits, chosen, options.proper_split), splits.instance, chosen, options, perf_counter())
+    return _front_of(without_model(splits, chosen, options.proper_split), splits.instance, chosen, options, perf_counter(), None)
 
 
 def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chosen: Sequence[Objective], options: FrontOptions,
-              begun: float) -> GrowingFront:  # fmt: skip
-    """The front of shipped objectives by looking at splits, `begun` at that time."""
+              begun: float, why_one: Callable[[Point], str] | None) -> GrowingFront:  # fmt: skip
+    """The front of shipped objectives by looking at splits, `begun` at that time; `why_one` is asked where one point is all."""
     names = [o.name for o in chosen]
     for what in ("step", "variables", "constraints"):
         if getattr(options, what):
@@ -231,7 +231,7 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
         return Point.at(values, listing.split(int(candidate.x[0])).places)
 
     meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
-                      lambda k, cost: _tidy(signs[k] * cost))  # fmt: skip
+                      lambda k, cost: _tidy(signs[k] * cost), why_one)  # fmt: skip
     return GrowingFront(instance.name, _infos(chosen), problem, listing.algorithm, meaning,
                         Run(_constrained(names, options.constrain), begun, options.log))  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -14,6 +13,7 @@ from typing import TypedDict
 from lmos_opt.costs import Layer
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
+from lmos_opt.files import read_json
 from lmos_opt.places import EDGE, SERVER
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.units import parse_rate, parse_time
@@ -47,8 +47,8 @@ def load_place(device: DeviceName) -> TimesLayers:
     """As `load_device`, and for the file of a profile the machine that it was timed on."""
     data = None
     if isinstance(device, str | os.PathLike) and str(device).endswith(".json"):
-        with suppress(OSError, ValueError):
-            data = json.loads(FilePath(device).read_text(encoding="utf-8"))
+        with suppress(InputError):
+            data = read_json(FilePath(device))
     if isinstance(data, dict) and data.get("schema") == NetworkProfile.SCHEMA:
         return TimedMachine(str(device), NetworkProfile.from_dict(data, str(device)))
     return load_device(device)

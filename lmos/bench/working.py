@@ -21,7 +21,8 @@ R = TypeVar("R")
 _IMPORTS_S = 10.0
 """What a process has before its patience begins, at most: it imports first, and says when it has."""
 _LEAVE_S = 5.0
-"""What a process has to end in order."""
+"""What a process has to end in order; it is told so _TOLD times."""
+_TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -81,9 +82,13 @@ def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
 
 
 def _stop(process: Any) -> None:
-    """End a process in order, or at least end it: what it is at may take its SystemExit for an answer and go on."""
-    process.terminate()
-    process.join(_LEAVE_S)
+    """End a process in order, or at least end it: what it is at may take its SystemExit for an answer and go on, so it is told
+    again. One that is killed leaves semaphores behind, of which Python complains."""
+    for _ in range(_TOLD):
+        process.terminate()
+        process.join(_LEAVE_S / _TOLD)
+        if process.exitcode is not None:
+            return
     process.kill()
     process.join()
 
@@ -116,9 +121,12 @@ def _send(end: Any, do: Callable[[T], Sequence[R]], items: Sequence[T]) -> None:
     """Say None, then do one item after another and send what it gives; ends in order when it is terminated, and with its parent."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit())
     Thread(target=_end_with_parent, daemon=True).start()
-    end.send(None)
-    for item in items:
-        end.send(do(item))
+    try:
+        end.send(None)
+        for item in items:
+            end.send(do(item))
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends
 
 
 def _end_with_parent() -> None:

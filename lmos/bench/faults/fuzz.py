@@ -226,6 +226,9 @@ class _EdgeSide(_Side):
             self.say(_MEASURE)
             self.say(_OPEN)
             self.say(Ping(id=1))
+        elif isinstance(message, Echo):
+            if message.id == _PROBE.id:
+                self.say(_LATER_PROBE)
         elif isinstance(message, Ready):
             self.connection.payload_limit = message.result_bytes
             for number in range(3, 3 + min(self.connection.window, 2)):
@@ -240,6 +243,7 @@ _NOTHING = memoryview(bytes(LARGEST_PROBE_BYTES))
 _HELLO = Hello(software="lmos", capabilities=("codec:raw", "probe"), token="a token of sixteen")
 _WELCOME = Welcome(software="lmos", capabilities=("codec:raw",), window=2, idle_s=60.0)
 _PROBE = Probe(id=1, probe_bytes=5, echo_bytes=3)
+_LATER_PROBE = Probe(id=2, probe_bytes=0, echo_bytes=3, hop=2)
 _MEASURE = Measure(id=1, network=NetworkSource(builder="torchvision:alexnet", weights="seeded:0", digest="sha256:" + "0" * 64),
                    granularity="module", input=TensorSpec(shape=(1, 3, 8, 8), dtype="float32"), budget_s=1.0)  # fmt: skip
 _READY = Ready(result_bytes=PAYLOAD_BYTES, machine=this_machine(1), beyond=(this_machine(1),))
@@ -280,7 +284,7 @@ def _conversation(codec: str) -> list[tuple[Role, Message, list[memoryview]]]:
     return [
         (Role.EDGE, _HELLO, []), (Role.SERVER, _WELCOME, []),
         (Role.EDGE, _PROBE, [_NOTHING[:5]]), (Role.SERVER, echo, [_NOTHING[:3]]),
-        (Role.EDGE, _PROBE.model_copy(update={"id": 2, "hop": 2}), []), (Role.SERVER, later, []),
+        (Role.EDGE, _LATER_PROBE, []), (Role.SERVER, later, []),
         (Role.EDGE, _MEASURE, []), (Role.SERVER, measured, []),
         (Role.EDGE, _OPEN.model_copy(update={"codec": codec}), []), (Role.EDGE, Ping(id=1), []),
         (Role.SERVER, Pong(id=1), []), (Role.SERVER, _READY, []),

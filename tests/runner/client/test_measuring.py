@@ -15,8 +15,7 @@ from runner.client.measuring import timed_at
 from runner.errors import RunnerError
 from runner.wire.access import Access
 from tests.runner.places.test_middle import planned
-from tests.runner.places.test_onward import served
-from tests.runner.running import Plans, network_of
+from tests.runner.running import Plans, network_of, thread_server
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -27,7 +26,7 @@ def network(plans: Plans) -> PlannedNetwork:
 
 
 def test_the_servers_times_stand_in_the_profile(plans: Plans, network: PlannedNetwork, tmp_path: Path) -> None:
-    with served() as address:
+    with thread_server() as address:
         found = timed_at(plans.profile, network, address, budget_s=0.2)
     assert found.is_timed
     assert [layer.name for layer in found.layers] == [layer.name for layer in plans.profile.layers]
@@ -43,7 +42,7 @@ def test_the_servers_times_stand_in_the_profile(plans: Plans, network: PlannedNe
 def test_whoever_may_not_be_served_is_not_told_times(plans: Plans, network: PlannedNetwork) -> None:
     other = network.model_copy(update={"digest": "sha256:" + "0" * 64})
     code = network.model_copy(update={"builder": "os:getcwd"})
-    with served(token="a token of sixteen") as address:
+    with thread_server(token="a token of sixteen") as address:
         for asked, access, reason in ((network, Access("another of sixteen"), "token is wrong"),
                                       (other, Access("a token of sixteen"), "digest"),
                                       (code, Access("a token of sixteen"), "nobody allowed here")):  # fmt: skip
@@ -59,7 +58,7 @@ def test_a_profile_that_is_no_machines_is_refused(plans: Plans, tmp_path: Path) 
 
 def test_the_command_writes_the_servers_times(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "box.json"
-    with served() as (host, port):
+    with thread_server() as (host, port):
         assert main(["profile", "squeezenet1_1", "--at", f"{host}:{port}", "--budget", "0.2s", "-o", str(file)]) == 0
         assert main(["profile", "squeezenet1_1", "--at", f"{host}:{port}", "--time"]) == 2
     assert "choose one of them" in capsys.readouterr().err
