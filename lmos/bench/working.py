@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, util
 from multiprocessing.connection import wait
 from threading import Thread
 from time import monotonic
@@ -21,8 +20,7 @@ R = TypeVar("R")
 _IMPORTS_S = 10.0
 """What a process has before its patience begins, at most: it imports first, and says when it has."""
 _LEAVE_S = 5.0
-"""What a process has to end in order; it is told so _TOLD times."""
-_TOLD = 10
+"""What a process has to end in order."""
 
 
 @dataclass(frozen=True)
@@ -82,13 +80,9 @@ def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
 
 
 def _stop(process: Any) -> None:
-    """End a process in order, or at least end it: what it is at may take its SystemExit for an answer and go on, so it is told
-    again. One that is killed leaves semaphores behind, of which Python complains."""
-    for _ in range(_TOLD):
-        process.terminate()
-        process.join(_LEAVE_S / _TOLD)
-        if process.exitcode is not None:
-            return
+    """End a process in order, or at least end it."""
+    process.terminate()
+    process.join(_LEAVE_S)
     process.kill()
     process.join()
 
@@ -119,14 +113,17 @@ def _start(workers: dict[Any, _Worker], work: Work[T, R], items: list[T]) -> Non
 
 def _send(end: Any, do: Callable[[T], Sequence[R]], items: Sequence[T]) -> None:
     """Say None, then do one item after another and send what it gives; ends in order when it is terminated, and with its parent."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, _leave)
     Thread(target=_end_with_parent, daemon=True).start()
-    try:
-        end.send(None)
-        for item in items:
-            end.send(do(item))
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends
+    end.send(None)
+    for item in items:
+        end.send(do(item))
+
+
+def _leave(*_: object) -> None:
+    """End this process as multiprocessing does, semaphores given back; what it is at may take a SystemExit for an answer."""
+    util._exit_function()  # type: ignore[attr-defined]
+    os._exit(0)
 
 
 def _end_with_parent() -> None:
