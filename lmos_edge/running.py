@@ -14,11 +14,12 @@ from lmos_edge.inputs import find_inputs
 from lmos_edge.plans import Plan
 from lmos_edge.programs import Array, Exported, Program, onnxruntime, outputs_of
 from lmos_edge.report import Circumstances, Outcome, make_report, seen
-from lmos_edge.server import Exchange, Happened, Server, State, Way
+from lmos_edge.server import Exchange, Happened, Server, Way
 from lmos_opt.errors import LmosError
 from lmos_opt.units import format_size
 from runner.memory import PeakMemory, private_bytes, release
 from runner.wire.access import OPEN_DOOR, Access
+from runner.wire.reconnecting import State
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.timeouts import PATIENT, Timeouts
 
@@ -136,7 +137,7 @@ class Run:
         if self.server is None:
             self._done(result, kept, begin)
             return
-        exchange = Exchange.of(number, outputs_of(self.exported.head, made, self.plan, image), self.plan.codec)
+        exchange = Exchange(number, outputs_of(self.exported.head, made, self.plan, image), self.plan.codec)
         result["t_edge_s"] += exchange.t_encode_s
         result["t_encode_s"] = exchange.t_encode_s
         try:

@@ -30,7 +30,7 @@ class PeerTooSlow(ConnectionLost):
 
 
 class PeerError(RunnerError):
-    """The peer said why it will not go on; `code` is one of `runner.wire.protocol.messages.ErrorCode`.
+    """The peer said why it will not go on; `code` is one of `runner.wire.protocol.turns.ErrorCode`.
 
     `request` is the id of the question that it could not answer, if it is about one.
     """

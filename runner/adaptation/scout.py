@@ -11,7 +11,7 @@ from runner.client.probe_client import ProbeClient
 from runner.errors import RemoteProtocolError, RunnerError
 from runner.lab.probing.fit import ProbeTime
 from runner.wire.access import Access
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.timeouts import Timeouts
 

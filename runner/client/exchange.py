@@ -13,6 +13,7 @@ from lmos_opt.units import counted
 from measurement.codecs import Codec
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
+from runner.wire.asking import Asking
 from runner.wire.protocol import Infer, Result, Span
 from runner.wire.tensors import pack
 
@@ -38,59 +39,22 @@ class ServerAnswer:
         return self.exchange_s - self.t_server_s - self.t_queue_s - sum(span.t_s for span in self.beyond)
 
 
-class Exchange:
-    """One image's crossing tensors on their way; `answer` or `failure` says how it ended.
-
-    `t_queue_s` passed before they were sent for the first time, `sent` is how often they were sent. Where there is a codec,
-    `t_encode_s` is what it took, before the exchange `began_at`.
-    """
+class Exchange(Asking[ServerAnswer]):
+    """One image's crossing tensors on their way. Where there is a codec, it is done before the exchange `began_at`."""
 
     def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None, as_they_are: bool = False) -> None:
         begin = self.began_at = time.perf_counter()
-        headers, self.payload = pack(crossing, codec, crossing.encoded)
+        headers, payload = pack(crossing, codec, crossing.encoded)
         if codec is not None:
             self.began_at = time.perf_counter()
-        self.t_encode_s = self.began_at - begin
         self.kept = crossing.kept
         self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent(), as_they_are=as_they_are)
-        self._packed_at = time.perf_counter()
-        self.t_queue_s = 0.0
-        self.sent = 0
-        self.is_under_way = False
-        self.answer: ServerAnswer | None = None
-        self.ended_at = 0.0
-        self.failure: str | None = None
-
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes of its tensors on the way."""
-        return sum(part.nbytes for part in self.payload)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether there is an answer, or will be none."""
-        return self.answer is not None or self.failure is not None
-
-    @property
-    def retries(self) -> int:
-        """How many times the question was sent again."""
-        return max(self.sent - 1, 0)
+        super().__init__(number, payload, self.began_at - begin)
 
     @property
     def spent_s(self) -> float:
         """The time (s) since the question was sent for the first time."""
         return time.perf_counter() - self.began_at - self.t_queue_s
-
-    def answered(self, answer: ServerAnswer) -> None:
-        """Note the answer: the exchange is over."""
-        self.answer, self.ended_at = answer, time.perf_counter()
-
-    def note_sent(self) -> None:
-        """Note that the question is sent now."""
-        if not self.sent:
-            self.t_queue_s = time.perf_counter() - self._packed_at
-        self.sent += 1
-        self.is_under_way = True
 
 
 def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None,

@@ -15,7 +15,8 @@ from lmos_opt.tensors import inputs_of
 from runner.client.remote import Remote
 from runner.errors import PeerTooSlow, RunnerError
 from runner.wire.protocol import Echo, Measure, Measured, Probe, Received, State
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, MEASURE, ONWARD
+from runner.wire.protocol.messages import MEASURE, ONWARD
+from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
 
 
 @cache

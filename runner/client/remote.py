@@ -1,14 +1,13 @@
 """The server as the edge sees it: one conversation over one stream, every failure one clear RunnerError.
 
 `step` is all there is to it: it never waits longer than it is told, so one thread can do everything else as well. Who may say
-what when stands in the table of `runner.wire.protocol.connection`; what comes after a failure, in that of
-`runner.client.server_connection`.
+what when stands in the table of `runner.wire.protocol.turns`; what comes after a failure, in that of
+`runner.wire.reconnecting`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import secrets
 
 from lmos_opt.plan import Plan, PlannedNetwork
@@ -16,7 +15,7 @@ from lmos_opt.profile import NetworkSource
 from lmos_opt.tensors import inputs_of
 from measurement import codecs
 from measurement.codecs import RAW
-from runner.errors import ConnectionLost, PeerError, PeerTooSlow, RunnerError
+from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import SOFTWARE, Machine
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.connecting import format_address
@@ -42,12 +41,10 @@ from runner.wire.protocol import (
     Welcome,
 )
 from runner.wire.shaping import Pacer, Shape, as_pacer
+from runner.wire.silence import Silence
 from runner.wire.stream import Wake
 from runner.wire.timeouts import PATIENT, Timeouts
 from runner.wire.transport import Channel
-
-_SIGNS_OF_LIFE = 3
-"""A connection that has nothing to ask says so this often before the server would take it for gone."""
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
@@ -76,10 +73,7 @@ class Remote:
         self._channel: Channel[Connection] | None = None
         self._opening: Open | None = None
         self._can: tuple[str, ...] = ()
-        self._quiet_since = self._stepped_at = self._clock.now()
-        self._due = self._stepped_at + timeouts.connect_s
-        self._pings = 0
-        self._idle_s = math.inf
+        self._silence = Silence(self.name, timeouts, self._clock)
 
     def close(self, politely: bool = False) -> None:
         """End the conversation; the server is told so if there is time."""
@@ -120,7 +114,7 @@ class Remote:
     def ask(self, message: Infer | Probe | Measure, payload: list[memoryview]) -> None:
         """Send a question; its answer comes out of `step`. The payload must stay as it is."""
         assert self._channel is not None
-        self._quiet_since = self._clock.now()
+        self._silence.note_asked()
         self._channel.begin(message, payload)
 
     def step(self, timeout_s: float, wake: Wake | None = None) -> Received | None:
@@ -129,14 +123,12 @@ class Remote:
         Returns a RESULT or an ECHO if one came. Raises ConnectionLost where the server is gone, silent or too slow,
         PeerError where it says why it ends the conversation, RemoteProtocolError where it leaves the protocol.
         """
-        now = self._clock.now()
-        if now - self._stepped_at > self._timeouts.heartbeat_s:  # nobody listened meanwhile
-            self._quiet_since = now
+        self._silence.begin_listening()
         if self._channel is None:
             self._connect(timeout_s)
             return None
         event = self._channel.pump(min(timeout_s, self._timeouts.heartbeat_s / 2), wake)
-        self._stepped_at = self._clock.now()
+        self._silence.end_listening()
         if event is None:
             self._check_silence(self._channel)
             return None
@@ -155,7 +147,7 @@ class Remote:
         if isinstance(message, Error):
             raise PeerError(self.name, message.code, f"the server refuses: {message.message}", message.id)
         if isinstance(message, Welcome):
-            self.was_greeted, self._idle_s = True, max(message.idle_s, 1.0)
+            self.was_greeted, self._silence.idle_s = True, max(message.idle_s, 1.0)
             self._can = message.capabilities
             self._open_if_greeted()
         elif isinstance(message, Ready):
@@ -175,20 +167,8 @@ class Remote:
             if self._opening.later_layers and PLACES not in self._can:
                 raise PeerError(self.name, "refused", "the server knows plans of two places alone; this one has more")
             self._channel.begin(self._opening)
-            self._due = self._clock.now() + self._timeouts.ready_s
+            self._silence.note_opening()
 
     def _check_silence(self, channel: Channel[Connection]) -> None:
-        now, limits = self._clock.now(), self._timeouts
-        if self.state in {State.START, State.GREETED, State.OPENING} and now > self._due:
-            what = "ready" if self.state is State.OPENING else "greet"
-            seconds = limits.ready_s if self.state is State.OPENING else limits.connect_s
-            raise PeerTooSlow(self.name, f"the peer sent nothing for {seconds:g} s: it did not {what}")
-        if not channel.connection.waiting and self.state is not State.OPENING:
-            self._quiet_since = now
-        quiet_s = now - max(self._quiet_since, channel.moved_at)
-        if quiet_s > limits.silence_s:
-            raise PeerTooSlow(self.name, f"no sign of life for {limits.silence_s:g} s")
-        is_quiet = quiet_s > limits.heartbeat_s or now - channel.moved_at > self._idle_s / _SIGNS_OF_LIFE
-        if is_quiet and self.state is not State.CLOSED and not channel.connection.pinged and not channel.is_sending:
-            self._pings += 1
-            channel.begin(Ping(id=self._pings))
+        if (ping := self._silence.check(channel.connection, channel.moved_at, channel.is_sending)) is not None:
+            channel.begin(Ping(id=ping))

@@ -1,20 +1,7 @@
 """The connection to the server: crossing tensors go out, answers come in, whatever happens to streams in between.
 
-A lost, silent or damaged stream is given up and another one made, after a pause that doubles (with jitter: many edges must
-not come back in step); exchanges without an answer are asked for again under their ids. When to stop waiting is the caller's
-to say. The states, and what leads from one to another (TRANSITIONS; whatever else happens is a fault in this program):
-
-| state    | means                                                | leads on                                               |
-| -------- | ---------------------------------------------------- | ------------------------------------------------------ |
-| AWAY     | no stream; the next is dialled when the pause is over | DIALLED: REACHING                                      |
-| REACHING | a stream is being made, or the server has not greeted | WELCOMED: OPENING; LOST: AWAY; REFUSED: REFUSED        |
-| OPENING  | the server builds the network                        | BUILT: READY; LOST: AWAY; REFUSED: REFUSED             |
-| READY    | questions go out, answers come in                    | LOST: AWAY; REFUSED: REFUSED                           |
-| REFUSED  | it makes no sense to try again                       |                                                        |
-| CLOSED   | this side has ended it                               |                                                        |
-
-From every state CLOSED is one step. REFUSED is what no other attempt can mend: another version, a wrong token, an unknown
-digest, a certificate that is not trusted. A question that the server cannot answer ends alone: its stream is LOST.
+What follows the loss of a stream stands in the table of `runner.wire.reconnecting`; exchanges without an answer are asked for again
+under their ids. When to stop waiting is the caller's to say. A question that the server cannot answer ends alone.
 """
 
 from __future__ import annotations
@@ -23,19 +10,15 @@ import random
 import threading
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from enum import Enum, auto
 
 from lmos_opt.profile import TensorSpec
 from runner.client.exchange import Exchange, check_outputs, checked_answer
 from runner.client.remote import Remote
 from runner.errors import (
     LocalProtocolError,
-    NotOurProtocol,
-    PeerError,
     ProtocolError,
     RemoteProtocolError,
     RunnerError,
-    Untrusted,
 )
 from runner.machine import Machine
 from runner.parts.part import Crossing
@@ -44,60 +27,23 @@ from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
-from runner.wire.protocol import TRANSIENT, Open, Received, Result
+from runner.wire.protocol import Open, Received, Result
 from runner.wire.protocol import State as Talk
+from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.stream import Wake
 from runner.wire.tensors import unpack
 from runner.wire.timeouts import PATIENT, Timeouts
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S, _STEP_S = 0.1, 5.0, 0.5
+_STEP_S = 0.5
 
 
-class State(Enum):
-    """Where the connection stands."""
-
-    AWAY = auto()
-    REACHING = auto()
-    OPENING = auto()
-    READY = auto()
-    REFUSED = auto()
-    CLOSED = auto()
-
-
-class Change(Enum):
-    """What leads from one state to another."""
-
-    DIALLED = auto()
-    WELCOMED = auto()
-    BUILT = auto()
-    LOST = auto()
-    REFUSED = auto()
-    CLOSED = auto()
-
-
-_ENDS = {Change.LOST: State.AWAY, Change.REFUSED: State.REFUSED}
-TRANSITIONS: dict[State, dict[Change, State]] = {
-    State.AWAY: {Change.DIALLED: State.REACHING},
-    State.REACHING: {Change.WELCOMED: State.OPENING, **_ENDS},
-    State.OPENING: {Change.BUILT: State.READY, **_ENDS},
-    State.READY: _ENDS.copy(),
-    State.REFUSED: {},
-    State.CLOSED: {},
-}
-for _table in TRANSITIONS.values():
-    _table[Change.CLOSED] = State.CLOSED
-OVER = frozenset({State.REFUSED, State.CLOSED})
-
-
-class ServerConnection:
+class ServerConnection(Reconnecting):
     """The way to one server, for one session.
 
     Any number of threads may ask and wait: one of those that wait goes on with the connection for all of them, or, inside
-    `driving()`, a thread of its own. `state` is where it stands; `reason` is why the server was last given up, `refused` the error
-    that closed the connection for good. `failures` of streams have come since the last answer, from `first_failure` to
-    `last_failure`. Answers that are not as `expected`, but for the sizes of `varying` ones, are failures of their exchanges alone.
-    `streams` are sockets of this machine, unless others are given.
+    `driving()`, a thread of its own. Answers that are not as `expected`, but for the sizes of `varying` ones, are failures of their
+    exchanges alone. `streams` are sockets of this machine, unless others are given.
     """
 
     machine: Machine | None = None
@@ -108,27 +54,19 @@ class ServerConnection:
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
                  access: Access = OPEN_DOOR, seed: int | None = None, events: Events = NOBODY,
                  streams: Streams | None = None) -> None:  # fmt: skip
-        self.name, self._events = format_address(address), events
+        super().__init__(format_address(address), random.Random(seed))
+        self._events = events
         self._address, self._request, self._shape, self._timeouts, self._access = address, request, shape, timeouts, access
         self._streams = streams or Sockets(access.tls)
         self._codec = codec_for(request)
         self.has_codec = self._codec is not None
-        self._random = random.Random(seed)
         self._remote: Remote | None = None
         self._exchanges: dict[int, Exchange] = {}
         self._changed = threading.Condition()
         self._leading = threading.Lock()  # held by the thread that goes on with the connection
         self._wake: Wake | None = None
-        self._is_closing, self._again_at = False, 0.0
+        self._is_closing = False
         self._crash: BaseException | None = None
-        self._strange: str | None = None
-        self.state = State.AWAY
-        self.was_greeted = False
-        self.reason: str | None = None
-        self.refused: RunnerError | None = None
-        self.failures = 0
-        self.first_failure: RunnerError | None = None
-        self.last_failure: RunnerError | None = None
 
     @property
     def is_open(self) -> bool:
@@ -163,8 +101,8 @@ class ServerConnection:
     def withdraw(self, exchange: Exchange, failure: str) -> None:
         """Do not wait for the answer any longer. An exchange that is under way is not asked for again."""
         with self._changed:
-            if self._exchanges.get(exchange.message.id) is exchange:
-                del self._exchanges[exchange.message.id]
+            if self._exchanges.get(exchange.number) is exchange:
+                del self._exchanges[exchange.number]
             if not exchange.is_over:
                 exchange.failure = failure
             self._changed.notify_all()
@@ -261,20 +199,13 @@ class ServerConnection:
             yield
         except BaseException:
             self._hang_up(politely=False)
-            if Change.LOST in TRANSITIONS[self.state]:
-                self._move(Change.LOST)
+            self._note_interrupted()
             self._ask_again()
             raise
         finally:
             self._leading.release()
             with self._changed:
                 self._changed.notify_all()
-
-    def _move(self, change: Change) -> None:
-        after = TRANSITIONS[self.state].get(change)
-        if after is None:
-            raise LocalProtocolError(f"{self.name}: a connection in state {self.state.name} cannot be {change.name}")
-        self.state = after
 
     def _step(self, timeout_s: float) -> None:
         self._wake = self._wake or Wake()
@@ -285,7 +216,7 @@ class ServerConnection:
                 while (exchange := self._next(remote)) is not None:
                     exchange.note_sent()
                     remote.ask(exchange.message, exchange.payload)
-                    self._events.tell(Asked(peer=self.name, number=exchange.message.id, attempt=exchange.sent,
+                    self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent,
                                             sent_bytes=exchange.sent_bytes))  # fmt: skip
                 received = remote.step(timeout_s, self._wake)
                 self._note_progress(remote)
@@ -336,39 +267,27 @@ class ServerConnection:
         except RunnerError as error:
             self._end(exchange, str(error))
             return
-        self.failures, self.first_failure, self._strange = 0, None, None
+        self._note_answered()
         with self._changed:
             exchange.answered(answer)
             self._changed.notify_all()
 
     def _end(self, exchange: Exchange, failure: str) -> None:
         with self._changed:
-            self._exchanges.pop(exchange.message.id, None)
+            self._exchanges.pop(exchange.number, None)
             exchange.failure = failure
             self._changed.notify_all()
 
     # after a failure -------------------------------------------------------------------------------------------------
 
     def _give_up(self, error: RunnerError | ProtocolError) -> None:
-        """The stream is of no use any more; try another one later, unless that cannot help."""
-        failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server broke the protocol: {error}")
-        self.reason = str(failure)
         self.was_greeted = self.was_greeted or (self._remote is not None and self._remote.was_greeted)
         self._hang_up(politely=False)
-        self.first_failure, self.last_failure = self.first_failure or failure, failure
-        about = error.request if isinstance(error, PeerError) else None
-        is_final = about is None and self._is_final(error)
-        self._move(Change.REFUSED if is_final else Change.LOST)
-        if is_final:
-            self.refused = failure
-        elif about in self._exchanges and about is not None:  # another exchange may fare better
-            self._end(self._exchanges[about], self.reason)
+        given_up = self._note_given_up(error, self._streams.now())
+        if self.refused is None and given_up.about in self._exchanges:  # another exchange may fare better
+            self._end(self._exchanges[given_up.about], given_up.reason)
         self._ask_again()
-        pause_s = min(FIRST_PAUSE_S * 2 ** min(self.failures, 16), LONGEST_PAUSE_S) * self._random.uniform(0.5, 1.0)
-        self.failures += 1
-        self._again_at = self._streams.now() + pause_s
-        self._events.tell(ServerLost(peer=self.name, reason=self.reason, code=error.code if isinstance(error, PeerError) else None,
-                                   pause_s=None if is_final else pause_s))  # fmt: skip
+        self._events.tell(ServerLost(peer=self.name, reason=given_up.reason, code=given_up.code, pause_s=given_up.pause_s))
 
     def _ask_again(self) -> None:
         """What has no answer is asked for again, as soon as there is a stream."""
@@ -387,11 +306,3 @@ class ServerConnection:
         sent_bytes, received_bytes = remote.newly_moved()
         if sent_bytes or received_bytes:
             self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
-
-    def _is_final(self, error: RunnerError | ProtocolError) -> bool:
-        if isinstance(error, NotOurProtocol):  # twice the same is no damage on the way
-            self._strange, before = str(error), self._strange
-            return before == self._strange
-        if isinstance(error, PeerError):
-            return error.code not in TRANSIENT
-        return isinstance(error, Untrusted)

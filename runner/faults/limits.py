@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from runner.faults.refusal import Refusal
-from runner.wire.protocol.connection import fresh_memory
+from runner.wire.protocol.side import fresh_memory
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from runner.watching.events import NOBODY, Events, Listening, Stopped
 from runner.watching.logs import log_event, log_to_standard_error
 from runner.wire.connecting import Listener, is_loopback, listen, parse_address
 from runner.wire.protocol import Connection, Role
-from runner.wire.protocol.messages import MOST_UNANSWERED
+from runner.wire.protocol.turns import MOST_UNANSWERED
 from runner.wire.shaping import Shape, as_pacer
 from runner.wire.tls import Tls, stream_over
 from runner.wire.transport import Channel

@@ -57,7 +57,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Stack]]:
     def received(connection: Connection, n_bytes: int) -> object:
         event = receive(connection, n_bytes)
         if isinstance(event, Received) and isinstance(event.message, Result):
-            found["answered"].append([*stack_of(sys._getframe(1)), "runner/wire/protocol/connection.py"])
+            found["answered"].append([*stack_of(sys._getframe(1)), "runner/wire/protocol/side.py"])
         return event
 
     def make_report(*arguments: object) -> object:

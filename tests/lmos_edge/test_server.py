@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from lmos_edge.plans import Plan
-from lmos_edge.server import TRANSITIONS, Exchange, Happened, Server, State, Way
-from runner.client.server_connection import TRANSITIONS as THEIRS
+from lmos_edge.server import Exchange, Happened, Server, Way
 from runner.errors import ConnectionLost, Unreachable
 from runner.wire.protocol import Error, Infer, Open, Ping
+from runner.wire.reconnecting import State
 from tests.lmos_edge.conftest import Export
 from tests.runner.client.playing import (
     ADDRESS,
@@ -27,12 +27,6 @@ from tests.runner.client.playing import (
 )
 
 
-def test_the_states_are_the_runners() -> None:
-    ours, theirs = ({state.name: {change.name: then.name for change, then in table.items()} for state, table in tables.items()}
-                    for tables in (TRANSITIONS, THEIRS))  # fmt: skip
-    assert ours == theirs
-
-
 class Played:
     """A server over played streams, and what it told."""
 
@@ -44,7 +38,7 @@ class Played:
 
     def answer(self, number: int, within_s: float = 30.0) -> float | str | None:
         """The answer to a question, or why there is none; None where it takes longer."""
-        exchange = Exchange.of(number, {"input": np.full((1, 4), number, np.float32)}, "raw")
+        exchange = Exchange(number, {"input": np.full((1, 4), number, np.float32)}, "raw")
         self.server.ask(exchange)
         self.server.wait(exchange, self.streams.time + within_s)
         if exchange.answer is None:

@@ -46,7 +46,8 @@ from runner.wire.protocol import (
 )
 from runner.wire.protocol.checksum import crc32_of
 from runner.wire.protocol.frames import encode_prefix
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES, LayerTime
+from runner.wire.protocol.messages import LayerTime
+from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
 from runner.wire.tensors import pack, unpack, unpack_read
 
 MOST_CRASHES = 20

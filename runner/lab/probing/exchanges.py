@@ -20,7 +20,7 @@ from lmos_opt.units import counted
 from runner.client.probe_client import ProbeClient
 from runner.errors import PeerTooSlow, RunnerError
 from runner.lab.probing.fit import LEAST_EXCHANGES, LinkFit, ProbeTime, fit_link
-from runner.wire.protocol.messages import LARGEST_PROBE_BYTES
+from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _EMPTY = 3

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 from lmos_opt.moved import when_used
 
 if TYPE_CHECKING:
-    from runner.wire.protocol.connection import Closed, Connection, Event, Received, Role, State
+    from runner.wire.protocol.connection import Connection, Event, Received
     from runner.wire.protocol.headers import TensorHeader, offsets
     from runner.wire.protocol.messages import (
         CAPABILITIES,
         PLACES,
-        TRANSIENT,
         Bye,
         Echo,
         Error,
-        ErrorCode,
         Hello,
         Infer,
         Measure,
@@ -34,8 +32,11 @@ if TYPE_CHECKING:
         Span,
         Welcome,
     )
+    from runner.wire.protocol.side import Closed
+    from runner.wire.protocol.turns import TRANSIENT, ErrorCode, Role, State
 
-_OTHERS = {**dict.fromkeys(("Closed", "Connection", "Event", "Received", "Role", "State"), "connection"),
+_OTHERS = {**dict.fromkeys(("Connection", "Event", "Received"), "connection"), "Closed": "side",
+           **dict.fromkeys(("TRANSIENT", "ErrorCode", "Role", "State"), "turns"),
            **dict.fromkeys(("TensorHeader", "offsets"), "headers")}  # fmt: skip
 
 __all__ = [

@@ -7,7 +7,7 @@ docs/protocol.md tells the same to whoever writes another client.
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, JsonValue, SerializerFunctionWrapHandler, model_serializer, model_validator
 
@@ -18,20 +18,15 @@ from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
+from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UNANSWERED, ErrorCode
 
-LARGEST_PROBE_BYTES = 2**22
 MOST_TENSORS = 4096
-MOST_UNANSWERED = 64
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
 PLACES, ONWARD, MEASURE = "places", "onward", "measure"
 CAPABILITIES = ("probe", "resend", PLACES, MEASURE)
 """What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
 what the other did not name; names that it does not know it ignores."""
 
-ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
-TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})
-"""After these it makes sense to try again: the bytes came damaged, the server has no time now, or the place after it is away."""
-MOST_PLACES = 16
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
 ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
 OneLine = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
@@ -41,7 +36,6 @@ class Message(Record):
     """Base of all messages; `TYPE` is its frame type."""
 
     TYPE: ClassVar[FrameType]
-    LARGEST_HEADER_BYTES: ClassVar[int] = 2**20
 
     @property
     def payload_bytes(self) -> int:
@@ -53,7 +47,6 @@ class Hello(Message):
     """Edge, first: who speaks, the token if the server wants one, and what this side can do beyond the least."""
 
     TYPE = FrameType.HELLO
-    LARGEST_HEADER_BYTES = 2**12
     software: Name
     capabilities: Capabilities = ()
     token: Annotated[str, Field(max_length=LARGEST_TOKEN)] | None = Field(default=None, repr=False)
@@ -66,7 +59,6 @@ class Welcome(Message):
     """
 
     TYPE = FrameType.WELCOME
-    LARGEST_HEADER_BYTES = 2**12
     software: Name
     capabilities: Capabilities = ()
     window: Annotated[Count, Field(ge=1, le=MOST_UNANSWERED)]
@@ -205,7 +197,6 @@ class Ping(Message):
     """Edge: is anybody there? Answered at once, even while the server computes."""
 
     TYPE = FrameType.PING
-    LARGEST_HEADER_BYTES = 2**8
     id: Count
 
 
@@ -213,7 +204,6 @@ class Pong(Message):
     """Server: yes."""
 
     TYPE = FrameType.PONG
-    LARGEST_HEADER_BYTES = 2**8
     id: Count
 
 
@@ -224,7 +214,6 @@ class Probe(Message):
     """
 
     TYPE = FrameType.PROBE
-    LARGEST_HEADER_BYTES = 2**8
     id: Count
     probe_bytes: ProbeBytes
     echo_bytes: ProbeBytes
@@ -249,7 +238,6 @@ class Echo(Message):
     """
 
     TYPE = FrameType.ECHO
-    LARGEST_HEADER_BYTES = 2**8
     id: Count
     echo_bytes: ProbeBytes
     t_server_s: Amount
@@ -324,5 +312,3 @@ MESSAGES: dict[FrameType, type[Message]] = {
 }
 Question = Infer | Ping | Probe | Measure
 Answer = Result | Pong | Echo | Measured
-ANSWERS: dict[type[Answer], type[Question]] = {Result: Infer, Pong: Ping, Echo: Probe, Measured: Measure}
-"""Each answer bears the id of the question that it answers."""

@@ -10,12 +10,13 @@ import pytest
 import torch
 
 from lmos_opt.profile import TensorSpec
-from runner.client import server_connection
 from runner.client.reaching import reach
-from runner.client.server_connection import FIRST_PAUSE_S, LONGEST_PAUSE_S, OVER, TRANSITIONS, Change, State
 from runner.errors import LocalProtocolError, PeerError, RunnerError, Unreachable, Untrusted
 from runner.watching.events import Asked, ServerLost, ServerReady
+from runner.wire import reconnecting
 from runner.wire.protocol import Error, Hello, Infer, Message, Open, Received, Result
+from runner.wire.protocol.frames import FrameType
+from runner.wire.reconnecting import FIRST_PAUSE_S, LONGEST_PAUSE_S, OVER, TRANSITIONS, Change, State
 from runner.wire.tensors import pack
 from tests.runner.client.playing import (
     TIMEOUTS,
@@ -54,7 +55,7 @@ def until(played: Played, state: State) -> None:
 def test_the_docstring_shows_the_table() -> None:
     """Each state is a row there, with what leads on from it; CLOSED is said to be one step from everywhere."""
     rows = {}
-    for line in (server_connection.__doc__ or "").splitlines():
+    for line in (reconnecting.__doc__ or "").splitlines():
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if len(cells) == 3 and cells[0] in State.__members__:
             rows[cells[0]] = dict(part.split(": ") for part in cells[2].split("; ") if part)
@@ -334,7 +335,7 @@ def test_a_reused_id_in_an_answer_is_the_peers_fault() -> None:
     def twice(stream: PlayedStream, event: Received) -> None:
         honest(stream, event)
         message, payload = _result(1)
-        stream.server._waiting[Infer].add(1)  # an honest server could not say it again
+        stream.server._waiting[FrameType.INFER].add(1)  # an honest server could not say it again
         stream.say(message, payload)
 
     played = Played(after(2, twice), honest)

@@ -43,10 +43,10 @@ from runner.wire.protocol import (
     Welcome,
     offsets,
 )
-from runner.wire.protocol.connection import TRANSITIONS
-from runner.wire.protocol.frames import PREFIX_BYTES, encode_prefix
+from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, encode_prefix
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
-from runner.wire.protocol.messages import ANSWERS, MESSAGES, LayerTime
+from runner.wire.protocol.messages import MESSAGES, LayerTime
+from runner.wire.protocol.turns import ANSWERS, TRANSITIONS
 from runner.wire.tensors import DTYPES, describe, pack, unpack, unpack_read
 
 HELLO = Hello(software="lmos test", capabilities=("codec:raw", "of another time"), token="a token")
@@ -104,7 +104,7 @@ def server_in(state: State) -> Connection:
     """A server's connection that has come to a state in which the edge speaks."""
     both = peers()
     for role, message, payload in conversation():
-        if both[Role.SERVER].state is state and not both[Role.SERVER]._waiting[Ping]:
+        if both[Role.SERVER].state is state and not both[Role.SERVER]._waiting[FrameType.PING]:
             break
         other = Role.SERVER if role is Role.EDGE else Role.EDGE
         both[other].receive(join(both[role].send(message, payload)))
@@ -156,15 +156,15 @@ def test_every_message_in_every_state_is_in_the_table_or_refused_on_both_sides()
                 sender, receiver = peers()[role], peers()[Role.SERVER if role is Role.EDGE else Role.EDGE]
                 sender.state = receiver.state = state
                 sender.window = receiver.window = 2
-                if kind in ANSWERS:
+                if kind.TYPE in ANSWERS:
                     for connection in (sender, receiver):
-                        connection._waiting[ANSWERS[kind]] = {message.id}
+                        connection._waiting[ANSWERS[kind.TYPE]] = {message.id}
                 data = frame(message, join(list(payload)))
-                if (role, kind) in table:
+                if (role, kind.TYPE) in table:
                     assert join(sender.send(message, payload)) == data
                     (event,) = receiver.receive(data)
                     assert isinstance(event, Received)
-                    assert sender.state is receiver.state is table[role, kind]
+                    assert sender.state is receiver.state is table[role, kind.TYPE]
                 else:
                     with pytest.raises(LocalProtocolError):
                         sender.send(message, payload)

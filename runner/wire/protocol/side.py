@@ -1,0 +1,254 @@
+"""One side of a conversation, without any socket: bytes in, events out; messages in, bytes out.
+
+What may be said when stands in `runner.wire.protocol.turns`; everything else is a LocalProtocolError (our fault) or a
+RemoteProtocolError (the peer's). Questions (INFER, PING, PROBE, MEASURE) bear ids, several INFER may wait for their RESULT, and
+each answer bears the id of a question that waits. The side hands out the very place where the next bytes belong, never longer
+than what the current part of a frame still lacks: nothing is copied twice, and unread bytes are bounded by a prefix, a header of
+that type and a payload of at most `payload_limit` bytes. How a message is kept, and so how a header is read, is a subclass's.
+"""
+
+from __future__ import annotations
+
+import mmap
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, NamedTuple, TypeVar
+
+from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.wire.protocol.checksum import crc32, crc32_of
+from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, Prefix, check_beginning, decode_prefix, encode_prefix
+from runner.wire.protocol.turns import (
+    ANSWERS,
+    LARGEST_PROBE_BYTES,
+    QUESTIONS,
+    TRANSITIONS,
+    Role,
+    State,
+    largest_header_bytes,
+)
+
+M = TypeVar("M")  # a message
+E = TypeVar("E")  # the event of a whole message
+
+
+@dataclass(frozen=True)
+class Closed:
+    """The peer closed the stream between two messages."""
+
+
+class Brief(NamedTuple):
+    """What a message's turn and payload are judged by: its type, the `id` of a question or an answer, how long the payload is that
+    belongs to it, and the `window` of a WELCOME."""
+
+    type: FrameType
+    id: int | None = None
+    payload_bytes: int = 0
+    window: int | None = None
+
+
+def fresh_memory(n_bytes: int) -> memoryview:
+    """Page-aligned memory that is taken from the system only as bytes arrive in it."""
+    return memoryview(mmap.mmap(-1, n_bytes) if n_bytes else bytearray())
+
+
+class OneSide(ABC, Generic[M, E]):
+    """One side's view of the conversation.
+
+    `payload_limit` bounds the tensors that the peer may send: 0 until whoever drives this side knows better.
+    `window` is how many INFER may wait at once; WELCOME sets it. `memory` makes the place for a payload of n bytes.
+    """
+
+    def __init__(self, role: Role, memory: Callable[[int], memoryview] = fresh_memory) -> None:
+        self.role = role
+        self.peer = Role.SERVER if role is Role.EDGE else Role.EDGE
+        self.state = State.START
+        self.payload_limit = 0
+        self.window = 1
+        self._memory = memory
+        self._waiting: dict[FrameType, set[int]] = {kind: set() for kind in QUESTIONS}
+        self._fault: str | None = None
+        self._payload_crc: int = 0
+        self._expect_prefix()
+
+    @abstractmethod
+    def _brief(self, message: M) -> Brief:
+        """What its turn and payload are judged by."""
+
+    @abstractmethod
+    def _written(self, message: M) -> bytes:
+        """Its header, as bytes."""
+
+    @abstractmethod
+    def _read(self, kind: FrameType, header: bytes) -> M:
+        """A message from its header; RemoteProtocolError for one that is not as docs/protocol.md says."""
+
+    @abstractmethod
+    def _event(self, message: M, payload: memoryview, seal: tuple[int, int]) -> E:
+        """What is told of a whole message. `seal` are the checksums of header and payload."""
+
+    def _hears(self, kind: FrameType) -> bool:
+        """Whether the peer may send such a frame now."""
+        return (self.peer, kind) in TRANSITIONS[self.state]
+
+    @property
+    def waiting(self) -> frozenset[int]:
+        """The ids of the INFER that have no RESULT yet."""
+        return frozenset(self._waiting[FrameType.INFER])
+
+    @property
+    def pinged(self) -> bool:
+        """Whether a PING waits for its PONG."""
+        return bool(self._waiting[FrameType.PING])
+
+    # sending ---------------------------------------------------------------------------------------------------------
+
+    def send(self, message: M, payload: Sequence[memoryview] = ()) -> list[bytes | memoryview]:
+        """The buffers to write, in order. LocalProtocolError where the message may not be sent now."""
+        brief = self._brief(message)
+        name = brief.type.name
+        after = TRANSITIONS[self.state].get((self.role, brief.type))
+        if after is None:
+            raise LocalProtocolError(f"{self.role.name} cannot send {name} in state {self.state.name}")
+        if sum(part.nbytes for part in payload) != brief.payload_bytes:
+            raise LocalProtocolError(f"{name}: the payload is not as long as its tensors")
+        header = self._written(message)
+        if len(header) > largest_header_bytes(brief.type):
+            raise LocalProtocolError(f"{name}: a header of {len(header)} bytes is too long")
+        if (fault := self._out_of_turn(brief)) is not None:
+            raise LocalProtocolError(fault)
+        self._note(brief, after)
+        return [encode_prefix(brief.type, header, brief.payload_bytes, crc32_of(payload)), header, *payload]
+
+    # receiving -------------------------------------------------------------------------------------------------------
+
+    def buffer(self) -> memoryview:
+        """Where the next bytes belong: at least one, at most what the current part of the frame lacks."""
+        if self._fault is not None:
+            raise RemoteProtocolError(self._fault)
+        return self._part[self._filled :]
+
+    def received(self, n_bytes: int) -> E | Closed | None:
+        """Say that so many bytes were written to `buffer()` (0: the stream has ended).
+
+        Returns an event where they complete one. RemoteProtocolError where the peer left the protocol; from then on
+        nothing more can be received.
+        """
+        try:
+            return self._advance(n_bytes)
+        except RemoteProtocolError as error:
+            self._fault = str(error)
+            self._part = memoryview(bytearray())
+            raise
+
+    def receive(self, data: bytes) -> list[E | Closed]:
+        """Take bytes that came in any pieces; the events that they complete. For callers with bytes of their own."""
+        rest, events = memoryview(data), []
+        while rest:
+            space = self.buffer()
+            n = min(len(space), len(rest))
+            space[:n] = rest[:n]
+            rest = rest[n:]
+            if (event := self.received(n)) is not None:
+                events.append(event)
+        return events
+
+    def _advance(self, n_bytes: int) -> E | Closed | None:
+        if n_bytes == 0:
+            if self._prefix is not None or self._filled:
+                raise RemoteProtocolError("the stream ended inside a message")
+            return Closed()
+        arrived = self._part[self._filled : self._filled + n_bytes]
+        self._filled += n_bytes
+        if self._message is not None:
+            self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
+        elif self._prefix is None:
+            check_beginning(bytes(self._part[: self._filled]))
+        if self._filled < len(self._part):
+            return None
+        if self._prefix is None:
+            self._take_prefix()
+            return None
+        if self._message is None:
+            message, brief = self._take_header(self._prefix)
+            if self._part:
+                return None
+        else:
+            message, brief = self._message
+        return self._complete(self._prefix, message, brief)
+
+    def _expect_prefix(self) -> None:
+        self._prefix: Prefix | None = None
+        self._message: tuple[M, Brief] | None = None
+        self._payload_crc = 0
+        self._next_part(memoryview(bytearray(PREFIX_BYTES)))
+
+    def _next_part(self, part: memoryview) -> None:
+        self._part, self._filled = part, 0
+
+    def _take_prefix(self) -> None:
+        prefix = decode_prefix(bytes(self._part))
+        name, most = prefix.type.name, largest_header_bytes(prefix.type)
+        if not self._hears(prefix.type):
+            raise RemoteProtocolError(f"{name} is not expected in state {self.state.name}")
+        if not 2 <= prefix.header_bytes <= most:
+            raise RemoteProtocolError(f"{name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
+        if prefix.payload_bytes > (most := self._most_payload_bytes(prefix.type)):
+            raise RemoteProtocolError(f"{name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
+        self._prefix = prefix
+        self._next_part(memoryview(bytearray(prefix.header_bytes)))
+
+    def _take_header(self, prefix: Prefix) -> tuple[M, Brief]:
+        header = bytes(self._part)
+        if crc32(header) != prefix.header_crc:
+            raise RemoteProtocolError(f"{prefix.type.name} came damaged: the checksum of its header is wrong")
+        message = self._read(prefix.type, header)
+        brief = self._brief(message)
+        if brief.payload_bytes != prefix.payload_bytes:
+            raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes for tensors of "
+                                      f"{brief.payload_bytes}")  # fmt: skip
+        if (fault := self._out_of_turn(brief)) is not None:
+            raise RemoteProtocolError(fault)
+        self._message = message, brief
+        self._next_part(self._memory(prefix.payload_bytes) if prefix.payload_bytes else memoryview(bytearray()))
+        return self._message
+
+    def _complete(self, prefix: Prefix, message: M, brief: Brief) -> E:
+        payload = self._part
+        if self._payload_crc != prefix.payload_crc:
+            raise RemoteProtocolError(f"{brief.type.name} came damaged: the checksum of its payload is wrong")
+        after = TRANSITIONS[self.state].get((self.peer, brief.type))
+        if after is None:  # another thread has ended the conversation since the prefix came
+            raise RemoteProtocolError(f"{brief.type.name} is not expected in state {self.state.name}")
+        self._note(brief, after)
+        self._expect_prefix()
+        return self._event(message, payload, (prefix.header_crc, prefix.payload_crc))
+
+    def _most_payload_bytes(self, kind: FrameType) -> int:
+        if kind in {FrameType.PROBE, FrameType.ECHO}:
+            return LARGEST_PROBE_BYTES
+        return self.payload_limit if kind in {FrameType.INFER, FrameType.RESULT} else 0
+
+    def _out_of_turn(self, brief: Brief) -> str | None:
+        """What is wrong with a question or an answer that the state would allow."""
+        name = brief.type.name
+        if brief.type in QUESTIONS:
+            waiting, most = self._waiting[brief.type], self.window if brief.type is FrameType.INFER else 1
+            if brief.id in waiting:
+                return f"{name} {brief.id} is asked while it waits for its answer"
+            if len(waiting) >= most:
+                return f"{name} {brief.id} is asked while {len(waiting)} wait; at most {most} may"
+        elif brief.type in ANSWERS and brief.id not in self._waiting[ANSWERS[brief.type]]:
+            return f"{name} {brief.id} answers nothing"
+        return None
+
+    def _note(self, brief: Brief, after: State) -> None:
+        self.state = after
+        if brief.window is not None:
+            self.window = brief.window
+        if brief.id is None:
+            return
+        if brief.type in QUESTIONS:
+            self._waiting[brief.type].add(brief.id)
+        elif brief.type in ANSWERS:
+            self._waiting[ANSWERS[brief.type]].discard(brief.id)

@@ -1,0 +1,69 @@
+"""Who may say what when, and what answers what: by frame types, so that it holds for whatever keeps messages.
+
+The edge speaks first. TRANSITIONS is the whole protocol; docs/protocol.md draws it.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Literal
+
+from runner.wire.protocol.frames import FrameType
+
+LARGEST_PROBE_BYTES = 2**22
+MOST_UNANSWERED = 64
+"""So many INFER may wait for their RESULT at once, at most."""
+MOST_PLACES = 16
+
+ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
+TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})
+"""After these it makes sense to try again: the bytes came damaged, the server has no time now, or the place after it is away."""
+
+
+class Role(Enum):
+    """The two sides."""
+
+    EDGE = auto()
+    SERVER = auto()
+
+
+class State(Enum):
+    """Where the conversation stands; both sides come to the same."""
+
+    START = auto()
+    GREETED = auto()
+    IDLE = auto()
+    OPENING = auto()
+    READY = auto()
+    CLOSED = auto()
+
+
+ANSWERS = {FrameType.RESULT: FrameType.INFER, FrameType.PONG: FrameType.PING, FrameType.ECHO: FrameType.PROBE,
+           FrameType.MEASURED: FrameType.MEASURE}  # fmt: skip
+"""Each answer bears the id of the question that it answers."""
+QUESTIONS = frozenset(ANSWERS.values())
+
+TRANSITIONS: dict[State, dict[tuple[Role, FrameType], State]] = {
+    State.START: {(Role.EDGE, FrameType.HELLO): State.GREETED},
+    State.GREETED: {(Role.SERVER, FrameType.WELCOME): State.IDLE},
+    State.IDLE: {(Role.EDGE, FrameType.OPEN): State.OPENING, (Role.EDGE, FrameType.MEASURE): State.IDLE},
+    State.OPENING: {(Role.SERVER, FrameType.READY): State.READY},
+    State.READY: {(Role.EDGE, FrameType.INFER): State.READY, (Role.SERVER, FrameType.RESULT): State.READY},
+    State.CLOSED: {},
+}
+for _state, _table in TRANSITIONS.items():
+    if _state is not State.CLOSED:  # the server may give up at any time
+        _table[Role.SERVER, FrameType.ERROR] = State.CLOSED
+    if _state in {State.IDLE, State.OPENING, State.READY}:
+        _table[Role.EDGE, FrameType.BYE] = State.CLOSED
+        _table[Role.SERVER, FrameType.MEASURED] = _state
+        for _answer in (FrameType.PONG, FrameType.ECHO):
+            _table[Role.EDGE, ANSWERS[_answer]] = _table[Role.SERVER, _answer] = _state
+
+_SHORT = {FrameType.HELLO: 2**12, FrameType.WELCOME: 2**12,
+          **dict.fromkeys((FrameType.PING, FrameType.PONG, FrameType.PROBE, FrameType.ECHO), 2**8)}  # fmt: skip
+
+
+def largest_header_bytes(kind: FrameType) -> int:
+    """How long the header of such a frame may be."""
+    return _SHORT.get(kind, 2**20)
