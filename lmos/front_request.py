@@ -27,10 +27,10 @@ from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
 from lmos_opt.rules.selection import RULES, latency_taken
 from lmos_opt.solvers.settings import Option, parsed
-from lmos_opt.sources import Options, instance_of, load_source, needs_local_times, needs_measured_codec
+from lmos_opt.sources import Options, codecs_to_measure, instance_of, load_source, needs_local_times
 from lmos_opt.split import Split
 from lmos_opt.units import counted, parse_time
-from measurement import codecs
+from measurement.codec_choice import chosen, named
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class FrontRequest:
     solver: str = "highs"
     algorithm: str | None = None
     constraints: tuple[str, ...] = ()
-    codec: str | None = None
+    codec: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     solver_options: tuple[str, ...] = ()
 
@@ -123,14 +123,14 @@ class ReadSource:
 def read(request: FrontRequest) -> ReadSource:
     """Load the source; what must be measured is measured here and now where the source does not have it."""
     request.model  # noqa: B018  a wrong word is a wrong word before anything is read
-    codec = None if request.codec is None else codecs.get(request.codec)
+    codec = chosen(request.codec)
     source = kept_profile(Asked(network=request.source)) if is_network(request.source) else load_source(request.source)
     _say_what_is_unknown(request.options)
     if isinstance(source, NetworkProfile):
         if needs_local_times(source, request.options):
             source = _timed(source)
-        if codec is not None and needs_measured_codec(source, codec, request.options):
-            source = _measured(source, codec.name)
+        if codec is not None and (unknown := codecs_to_measure(source, codec, request.options)):
+            source = _measured(source, unknown)
         return ReadSource(source, _powered(request, instance_of(source, request.options, codec), request.options.devices[0]))
     instance = instance_of(source, request.options, codec)
     return ReadSource(None, _powered(request, instance, request.options.edge or request.source))
@@ -207,14 +207,14 @@ def _held(request: FrontRequest, split: Split, rule: str) -> Point:
     return front.points[0]
 
 
-def _measured(profile: NetworkProfile, codec: str) -> NetworkProfile:
+def _measured(profile: NetworkProfile, names: list[str]) -> NetworkProfile:
     if profile.network is None:
         return profile  # the instance will say what is missing
     try:
         from lmos.profiles import measure_codecs
     except ImportError:
-        raise MissingExtraError(f"measuring the codec {codec} on this machine", "torch") from None
-    return measure_codecs(profile, [codec], None)
+        raise MissingExtraError(f"measuring the codec {names[0]} on this machine", "torch") from None
+    return measure_codecs(profile, names, None)
 
 
 def _timed(profile: NetworkProfile) -> NetworkProfile:
@@ -239,6 +239,5 @@ def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
                          **request.setting, **along)
     plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
                      profile=asked.profile, values=dict(point.values), solution=point.solution)
-    if request.codec is not None:
-        codecs.get(request.codec).check_crossing(tensor.name for tensor in plan.crossing)
+    named(plan.codec, plan.codecs).check_crossing(tensor.name for hop in plan.hops for tensor in hop)
     return plan

@@ -11,10 +11,12 @@ from typing import Any
 from lmos_edge.fields import Fields, many, number, of, read_json, text, whole
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.plans.predicted import stages
+from lmos_opt.units import codec_words
 from measurement.pictures.cropping import ORDERS
 
 TWO, PLACES = "lmos.plan/1", "lmos.plan/2"
-CODECS = ("raw", "fp16", "int8")
+RAW = "raw"
+CODECS = (RAW, "fp16", "int8")
 """Those that the edge without torch encodes."""
 DTYPES = {"float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "int16": 2, "int8": 1, "uint8": 1, "bool": 1,
           "complex64": 8, "complex128": 16}  # fmt: skip
@@ -88,7 +90,7 @@ class Preprocessing:
 @dataclass(frozen=True)
 class Plan:
     """A plan that can be run: `data` is the file as it was read, `inputs` what the network takes, `crossing` what the first place
-    sends, `later_layers` the layers of each place after it."""
+    sends, `later_layers` the layers of each place after it. `codec` encodes every tensor, but for those that `codecs` name."""
 
     data: Mapping[str, Any]
     inputs: Mapping[str, Spec]
@@ -96,6 +98,7 @@ class Plan:
     later_layers: tuple[tuple[str, ...], ...]
     crossing: Mapping[str, Spec]
     codec: str
+    codecs: Mapping[str, str]
     predicted: Mapping[str, float]
     preprocessing: Preprocessing | None
 
@@ -109,6 +112,20 @@ class Plan:
     def n_places(self) -> int:
         """Over how many places the layers are split."""
         return 1 + len(self.later_layers)
+
+    def codec_of(self, tensor: str) -> str:
+        """The name of a tensor's codec."""
+        return self.codecs.get(tensor, self.codec)
+
+    @property
+    def codecs_used(self) -> list[str]:
+        """The codecs that change something, each once."""
+        return [name for name in dict.fromkeys([self.codec, *self.codecs.values()]) if name != RAW]
+
+    @property
+    def codec_words(self) -> str:
+        """What encodes which tensors, for people."""
+        return codec_words(self.codec, self.codecs)
 
     @property
     def offloads(self) -> bool:
@@ -130,7 +147,8 @@ class Plan:
         inputs = {key: network[key] for key in ("input", "input_tensors", "arguments") if key in network}
         later = {"later_layers": [list(layers) for layers in self.later_layers]} if self.n_places > 2 else {}
         return {"session": session, "network": source, "granularity": network["granularity"], **inputs,
-                "edge_layers": list(self.edge_layers), **later, "codec": self.codec}
+                "edge_layers": list(self.edge_layers), **later, "codec": self.codec,
+                **({"codecs": dict(self.codecs)} if self.codecs else {})}
 
     @classmethod
     def load(cls, path: Path) -> Plan:
@@ -159,14 +177,14 @@ class Plan:
         has_pictures = network.data.get("preprocessing") is not None
         how = Preprocessing.read(network.inside("preprocessing")) if has_pictures else None
         places, crossing = _split(fields, schema)
-        codec = fields.one_of("codec", CODECS, "raw")
+        codec, codecs = fields.one_of("codec", CODECS, RAW), _codecs(fields, crossing)
         predicted = fields.inside("predicted")
         numbers = {key: predicted.number(key) for key in predicted.data}
         for key in stages(len(places)):
             if key not in numbers and key not in (fields.data.get("unpredicted") or {}):
                 predicted.wrong(key, "is missing")
         _check_setting(fields.inside("setting"))
-        return cls(fields.data, inputs, places[0], places[1:], crossing, codec, numbers, how)
+        return cls(fields.data, inputs, places[0], places[1:], crossing, codec, codecs, numbers, how)
 
 
 def _resize(value: Any) -> int | tuple[int, int]:
@@ -221,6 +239,14 @@ def _places(value: Any) -> tuple[tuple[str, ...], ...]:
     if len(found) < 3:
         raise ValueError
     return found
+
+
+def _codecs(around: Fields, crossing: Mapping[str, Spec]) -> dict[str, str]:
+    """The codecs of tensors that have one of their own; what is encoded here, in one that is known here."""
+    if "codecs" not in around.data:
+        return {}
+    fields = around.inside("codecs")
+    return {name: fields.one_of(name, CODECS) if name in crossing else fields.text(name) for name in fields.data}
 
 
 def _crossing(around: Fields, tensors: Sequence[Mapping[str, Any]], path: str) -> dict[str, Spec]:

@@ -141,10 +141,10 @@ def _errors(predicted: Mapping[str, float], measured: Mapping[str, Mapping[str, 
 def _codec(plan: Plan, images: Sequence[Mapping[str, Any]]) -> dict[str, Any] | None:
     coded = [image for image in images if image["finished_at"] == "plan" and image["sent_bytes"] is not None]
     raw_bytes = sum(tensor.bytes for tensor in plan.crossing.values())
-    if plan.codec == "raw" or plan.n_places > 2 or not coded or not raw_bytes:
+    if not plan.codecs_used or plan.n_places > 2 or not coded or not raw_bytes:
         return None
     sent, encode, decode = (spread([image[key] for image in coded]) for key in ("sent_bytes", "t_encode_s", "t_decode_s"))
-    return {"codec": plan.codec, "raw_bytes": raw_bytes, "sent_bytes": sent, "ratio": sent["mean"] / raw_bytes,
+    return {"codec": plan.codec_words, "raw_bytes": raw_bytes, "sent_bytes": sent, "ratio": sent["mean"] / raw_bytes,
             "t_encode_s": encode, "t_decode_s": decode}
 
 

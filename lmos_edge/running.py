@@ -137,7 +137,7 @@ class Run:
         if self.server is None:
             self._done(result, kept, begin)
             return
-        exchange = Exchange(number, outputs_of(self.exported.head, made, self.plan, image), self.plan.codec)
+        exchange = Exchange(number, outputs_of(self.exported.head, made, self.plan, image), self.plan)
         result["t_edge_s"] += exchange.t_encode_s
         result["t_encode_s"] = exchange.t_encode_s
         try:

@@ -55,10 +55,10 @@ class Happened:
 class Exchange(Asking[tuple[Mapping[str, Any], dict[str, Array]]]):
     """One input's crossing tensors on their way; the answer is a RESULT's header and the outputs."""
 
-    def __init__(self, number: int, crossing: Mapping[str, Array], codec: str) -> None:
+    def __init__(self, number: int, crossing: Mapping[str, Array], plan: Plan) -> None:
         begin = time.perf_counter()
-        headers, payload = pack(crossing, codec)
-        super().__init__(number, payload, time.perf_counter() - begin if codec != "raw" else 0.0)
+        headers, payload = pack(crossing, plan.codec_of)
+        super().__init__(number, payload, time.perf_counter() - begin if plan.codecs_used else 0.0)
         header = {"id": number, "tensors": headers, "scalars": {}}
         self.message = Message(FrameType.INFER, header, self.sent_bytes)
 
@@ -220,7 +220,8 @@ class Server(Reconnecting):
     def _open(self, channel: Channel[Conversation], welcome: Mapping[str, Any]) -> None:
         self.was_greeted = True
         self._silence.idle_s = max(welcome["idle_s"], 1.0)
-        needed = {f"codec:{self._plan.codec}"} if self._plan.codec != "raw" else set()
+        needed = {f"codec:{codec.partition(':')[0]}" for codec in self._plan.codecs_used}
+        needed |= {"codecs"} if self._plan.codecs else set()
         needed |= {"places"} if self._plan.n_places > 2 else set()
         if lacking := needed - {*welcome["capabilities"]}:
             raise PeerError(self.name, "refused", f"the server cannot do {', '.join(sorted(lacking))}, which the plan needs")

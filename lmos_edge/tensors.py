@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,8 @@ _BFLOAT16 = "bfloat16"
 Array = npt.NDArray[Any]
 
 
-def pack(arrays: Mapping[str, Array], codec: str) -> tuple[list[dict[str, Any]], list[memoryview]]:
-    """Headers and payload parts, with the padding between them."""
+def pack(arrays: Mapping[str, Array], codec_of: Callable[[str], str]) -> tuple[list[dict[str, Any]], list[memoryview]]:
+    """Headers and payload parts, with the padding between them; `codec_of` names the codec of an array by the array's name."""
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
     headers, parts, end = [], list[memoryview](), 0
@@ -34,7 +34,7 @@ def pack(arrays: Mapping[str, Array], codec: str) -> tuple[list[dict[str, Any]],
         dense = np.ascontiguousarray(array).reshape(array.shape)
         header: dict[str, Any] = {"name": name, "dtype": array.dtype.name, "shape": list(array.shape),
                                   "strides": [math.prod(array.shape[k + 1 :]) for k in range(array.ndim)]}  # fmt: skip
-        sent = _encoded(dense, codec)
+        sent = _encoded(dense, codec_of(name))
         if sent is not None:
             header["encoded_bytes"] = sent.nbytes
         begin = -(-end // ALIGNMENT) * ALIGNMENT

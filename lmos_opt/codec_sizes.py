@@ -12,6 +12,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Name, Record
+from lmos_opt.units import codec_words
 
 RAW = "raw"
 """The codec that leaves tensors as they are."""
@@ -51,10 +52,26 @@ class Sent(Ends):
 
 
 class Coding(Record):
-    """A codec, and what it makes of layers' outputs by the layer's name, and of inputs by theirs; any other travels as it is."""
+    """A codec, and what it makes of layers' outputs by the layer's name, and of inputs by theirs; any other travels as it is.
+
+    `codecs` names those that have another codec than the rest.
+    """
 
     codec: CodecName
+    codecs: dict[Name, CodecName] = Field(default_factory=dict)
     sent: dict[Name, Sent]
+
+    @property
+    def in_words(self) -> str:
+        """What encodes which tensors, for people."""
+        return codec_words(self.codec, self.codecs)
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        if not self.codecs:
+            found.pop("codecs")
+        return found
 
 
 class MeasuredCodec(Record):
@@ -64,9 +81,9 @@ class MeasuredCodec(Record):
     about: dict[Name, Detail]
 
 
-def check_names(places: Mapping[str, Mapping[str, Sent]], tensors: Collection[str]) -> None:
+def check_names(places: Mapping[str, Collection[str]], tensors: Collection[str]) -> None:
     """Raises InvalidError where neither a layer nor an input is named; `places` says where in the file that is."""
-    problems = [Problem(f"{place}.sent.{name}", "names no layer") for place, sent in places.items()
-                for name in sent if name not in tensors]
+    problems = [Problem(f"{place}.{name}", "names no layer") for place, names in places.items()
+                for name in names if name not in tensors]
     if problems:
         raise InvalidError(problems)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lmos_opt.device import LOCAL, CodecTimes, TimesLayers
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 
 if TYPE_CHECKING:
     from lmos_opt.profile import NetworkProfile, TensorSpec
@@ -22,19 +22,40 @@ class SizesTensors(Protocol):
         """The bytes that a tensor takes; None where they depend on its numbers."""
 
 
-def coding_of(profile: NetworkProfile, codec: SizesTensors, devices: Sequence[TimesLayers]) -> Coding | None:
-    """What a codec makes of a profiled network along a path of devices; None for the codec that changes nothing.
+class ChoosesCodecs(Protocol):
+    """A codec for each tensor. A codec is one too, itself for all; `measurement.codec_choice.chosen` has others."""
+
+    @property
+    def name(self) -> str:
+        """That of the codec for every tensor that is none of `own`."""
+
+    @property
+    def own(self) -> Mapping[str, str]:
+        """Codecs' names by those of layers and inputs."""
+
+    def of(self, tensor: str, /) -> SizesTensors:
+        """The codec of a layer's output, or of an input."""
+
+
+def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[TimesLayers]) -> Coding | None:
+    """What codecs make of a profiled network along a path of devices; None where they change nothing.
 
     Bytes are exact where they follow from shapes, and else those that the profile measured. Times are those that the
     profile measured where a device is `local`, for other devices what their files say (`codecs`), and 0 where they say nothing.
-    Raises InputError where the profile lacks what it would have to have measured.
+    Raises InputError where the profile lacks what it would have to have measured, or has no layer that has a codec of its own.
     """
-    if codec.name == RAW:
-        return None
-    measured = (profile.codecs or {}).get(codec.name)
     found = {}
-    tensors = {name: (spec,) for name, spec in profile.input_tensors.items()}
-    for name, specs in {**tensors, **{layer.name: layer.outputs for layer in profile.layers}}.items():
+    tensors = {name: (spec,) for name, spec in profile.input_tensors.items()} | {
+        layer.name: layer.outputs for layer in profile.layers}  # fmt: skip
+    for name in choice.own:
+        if name not in tensors:
+            raise InputError("codec", f"{name}={choice.own[name]}: {profile.name} has no layer or input {name!r}"
+                                      f"{likely(name, tensors)}")  # fmt: skip
+    for name, specs in tensors.items():
+        codec = choice.of(name)
+        if codec.name == RAW:
+            continue
+        measured = (profile.codecs or {}).get(codec.name)
         sizes = [codec.sent_bytes(spec) for spec in specs]
         known = None if measured is None else measured.sent.get(name)
         if measured is None and (None in sizes or LOCAL in map(_name, devices)):
@@ -53,7 +74,8 @@ def coding_of(profile: NetworkProfile, codec: SizesTensors, devices: Sequence[Ti
             parts=() if len(specs) == 1 else tuple(n for n in sizes if n is not None) or (known.parts if known else ()),
             at_places=tuple(ends) if len(ends) > 2 else (),
         )
-    return Coding(codec=codec.name, sent=found)
+    own = {name: codec for name, codec in choice.own.items() if codec != choice.name}
+    return Coding(codec=choice.name, codecs=own, sent=found) if own or choice.name != RAW else None
 
 
 def _ends(device: TimesLayers, codec: str, raw_bytes: int, known: Sent | None) -> Ends:

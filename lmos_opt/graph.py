@@ -26,6 +26,11 @@ def tensor_names(layer: str, count: int) -> tuple[str, ...]:
     return tuple(f"{layer}[{k}]" for k in range(count))
 
 
+def layer_of(tensor: str) -> str:
+    """The layer, or the input, whose tensor goes by this name."""
+    return _INDEX.sub("", tensor)
+
+
 def check_order(layers: Sequence[tuple[str, Sequence[str]]], inputs: Collection[str] = (INPUT,)) -> None:
     """Raise InvalidError, with the paths, unless names are unique, none is an input's, and layers read inputs or earlier layers.
 

@@ -10,7 +10,7 @@ from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_ser
 
 from lmos_opt.codec_sizes import Coding, Sent, check_names
 from lmos_opt.device import Power
-from lmos_opt.encoding import SizesTensors, coding_of
+from lmos_opt.encoding import ChoosesCodecs, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
 from lmos_opt.graph import check_order
@@ -101,7 +101,7 @@ class Instance(Document):
     def _consistent(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers], self.inputs)
         if self.coding is not None:
-            check_names({"coding": self.coding.sent}, self.tensors)
+            check_names({"coding.sent": self.coding.sent, "coding.codecs": self.coding.codecs}, self.tensors)
         if problems := [*self._wrong_places(), *self._wrong_layers()]:
             raise InvalidError(problems)
         return self
@@ -141,7 +141,7 @@ class Instance(Document):
         *,
         path: Path | str | None = None,
         memory: str | float | None = None,
-        codec: SizesTensors | None = None,
+        codec: ChoosesCodecs | None = None,
         **two: Unpack[TwoPlaces],
     ) -> Instance:
         """The instance of a profiled network along a path of devices, each layer's time by its device's cost model.
@@ -151,7 +151,7 @@ class Instance(Document):
         profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
         both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
         as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's. `codec`, from
-        `measurement.codecs.get`, is what crossing tensors are sent with: see `coding_of`.
+        `measurement.codecs.get` or `measurement.codec_choice.chosen`, is what crossing tensors are sent with: see `coding_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
         if path is not None and two:

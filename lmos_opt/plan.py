@@ -30,6 +30,7 @@ from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.split import Split
 from lmos_opt.stages import stage_intervals
 from lmos_opt.tensors import Argument, InputSpec, TakesInputs, brief_inputs, inputs_of, settle_inputs
+from lmos_opt.units import codec_words
 
 STAGES = stages()
 """The keys that every `predicted` and `measured` of two places has."""
@@ -108,9 +109,9 @@ class Plan(Document):
     `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
     `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
     between which stages lie, for those that were predicted from measured times with intervals. A `policy` over a hop's bandwidth
-    says what a run that adapts may change to, where the other hops are as in the setting. `solution` holds the chosen point's
-    values of variables that the user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge
-    set alone does not decide it.
+    says what a run that adapts may change to, where the other hops are as in the setting. `codec` encodes every tensor that
+    crosses, but for those that `codecs` name, each with its own. `solution` holds the chosen point's values of variables that the
+    user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
     """
 
     SCHEMA: ClassVar[str] = TWO
@@ -121,6 +122,7 @@ class Plan(Document):
     n_layers: Count
     crossing: tuple[CrossingTensor, ...]
     codec: CodecName = RAW
+    codecs: dict[Name, CodecName] = Field(default_factory=dict)
     predicted: dict[Name, Value]
     setting: Setting
     policy: Policy | None = None
@@ -179,6 +181,16 @@ class Plan(Document):
         return (self.edge_layers, *self.later_layers)
 
     @property
+    def encodes(self) -> bool:
+        """Whether a tensor that crosses may go encoded."""
+        return self.codec != RAW or any(codec != RAW for codec in self.codecs.values())
+
+    @property
+    def codec_words(self) -> str:
+        """What encodes which tensors, for people."""
+        return codec_words(self.codec, self.codecs)
+
+    @property
     def offloads(self) -> bool:
         """Whether a layer runs beyond the first place."""
         return self.n_layers > len(self.edge_layers)
@@ -228,7 +240,7 @@ class Plan(Document):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = to_places(with_counts(serialise(self)))
-        for key in ("policy", "policies", "solution", "unpredicted"):
+        for key in ("codecs", "policy", "policies", "solution", "unpredicted"):
             if not getattr(self, key) or (key == "policies" and not any(self.policies)):
                 found.pop(key, None)
         return found
@@ -269,6 +281,7 @@ def make_plan(
         n_layers=len(instance.layers),
         crossing=hops[0],
         codec=RAW if instance.coding is None else instance.coding.codec,
+        codecs=_own_codecs(instance, profile),
         predicted=predicted,
         setting=setting,
         predicted_interval={stage: ends for stage, ends in intervals.items() if predicted.get(stage) == from_set.get(stage)},
@@ -300,6 +313,12 @@ def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> l
     names = tensor_names(name, len(specs))
     return [CrossingTensor(name=n, shape=s.shape, dtype=s.dtype, bytes=s.bytes, wire_bytes=wire)
             for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]
+
+
+def _own_codecs(instance: Instance, profile: NetworkProfile | None) -> dict[str, str]:
+    """The codecs of tensors that have another than the rest: those of the layers that the instance names."""
+    own = {} if instance.coding is None else instance.coding.codecs
+    return {tensor.name: codec for name, codec in own.items() for tensor in _tensors(instance, name, profile)}
 
 
 def _wire_bytes(instance: Instance, name: str, n: int = 1) -> tuple[int | None, ...]:

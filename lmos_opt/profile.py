@@ -200,7 +200,7 @@ class NetworkProfile(Document):
         check_order([(layer.name, layer.inputs) for layer in self.layers], names)
         if self.network is not None and self.network.preprocessing is not None:
             self.network.preprocessing.check_fits_one(names.values(), "network.preprocessing")
-        check_names({f"codecs.{codec}": found.sent for codec, found in (self.codecs or {}).items()},
+        check_names({f"codecs.{codec}.sent": found.sent for codec, found in (self.codecs or {}).items()},
                     [*names, *(layer.name for layer in self.layers)])  # fmt: skip
         return self
 

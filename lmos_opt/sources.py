@@ -11,14 +11,14 @@ from typing import Any
 from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled
 from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of, parse_power
-from lmos_opt.encoding import SizesTensors
+from lmos_opt.encoding import ChoosesCodecs
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.instance import Instance, InstanceLayer
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
 from lmos_opt.profile import NetworkProfile
-from lmos_opt.units import parse_rate, parse_size, parse_time
+from lmos_opt.units import codec_words, parse_rate, parse_size, parse_time
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
 """The paper's setting, which stands wherever nothing else is said."""
@@ -90,7 +90,7 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
     raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])
 
 
-def instance_of(source: Instance | NetworkProfile, options: Options, codec: SizesTensors | None = None) -> Instance:
+def instance_of(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None = None) -> Instance:
     """The instance of a source under the options; an instance file's own numbers stand where no option is given.
 
     `codec` is what crossing tensors are sent with. InputError for a codec of which an instance file has no numbers.
@@ -99,7 +99,7 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Size
     return found if options.power is None else found.with_place(1, power=parse_power(options.power, "--power").model_dump())
 
 
-def _without_power(source: Instance | NetworkProfile, options: Options, codec: SizesTensors | None) -> Instance:
+def _without_power(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None) -> Instance:
     if isinstance(source, NetworkProfile):
         return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
     if options.path is not None:
@@ -108,9 +108,11 @@ def _without_power(source: Instance | NetworkProfile, options: Options, codec: S
         raise InputError(options.of_two[0], f"is of two places; the instance file of {source.name} has {len(source.places)}, with "
                                             "times and hops of its own")
     changes: dict[str, Any] = {}
-    if codec is not None and codec.name != (source.coding.codec if source.coding else RAW):
-        if codec.name != RAW:
-            raise InputError("--codec", f"what {codec.name} makes of tensors without shapes and types is not known; an instance "
+    has = (source.coding.codec, source.coding.codecs) if source.coding else (RAW, {})
+    if codec is not None and (codec.name, dict(codec.own)) != has:
+        if codec.name != RAW or codec.own:
+            what = codec_words(codec.name, codec.own)
+            raise InputError("--codec", f"what {what} makes of tensors without shapes and types is not known; an instance "
                                         "file says it under the key 'coding'")  # fmt: skip
         changes["coding"] = None
     if options.rate is not None:
@@ -152,11 +154,12 @@ def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str
     return {key: device.layer_time_s(work) for key, device in devices.items()}
 
 
-def needs_measured_codec(profile: NetworkProfile, codec: SizesTensors | None, options: Options) -> bool:
-    """Whether the profile lacks a codec's sizes or times, and these must be measured on this machine."""
-    if codec is None or codec.name == RAW or codec.name in (profile.codecs or {}):
-        return False
-    return LOCAL in options.devices or any(codec.sent_bytes(spec) is None for spec in profile.input_tensors.values())
+def codecs_to_measure(profile: NetworkProfile, choice: ChoosesCodecs, options: Options) -> list[str]:
+    """The codecs of which the profile lacks sizes or times that must be measured on this machine."""
+    tensors = (*profile.input_tensors, *(layer.name for layer in profile.layers))
+    used = {codec.name: codec for codec in map(choice.of, tensors) if codec.name not in (RAW, *(profile.codecs or {}))}
+    specs, is_local = profile.input_tensors.values(), LOCAL in options.devices
+    return [name for name, codec in used.items() if is_local or any(codec.sent_bytes(spec) is None for spec in specs)]
 
 
 def needs_local_times(source: Instance | NetworkProfile, options: Options) -> bool:

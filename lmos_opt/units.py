@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
 from typing import Any
@@ -150,3 +151,9 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     ('1 non-dominated split', '12 non-dominated splits', '2 passes')
     """
     return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
+
+
+def codec_words(codec: str, codecs: Mapping[str, str]) -> str:
+    """One codec for every tensor but those that have one of their own, for people: `int8, input in jpeg:75`."""
+    alone = [] if codec == "raw" and codecs else [codec]
+    return ", ".join([*alone, *(f"{name} in {own}" for name, own in codecs.items())])

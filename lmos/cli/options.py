@@ -100,9 +100,11 @@ AlgorithmName = Annotated[
     ),
 ]
 Codec = Annotated[
-    str | None,
+    list[str] | None,
     typer.Option(
-        metavar="NAME", help=f"How to encode the tensors that cross: {_CODECS} (jpeg as jpeg:QUALITY). [default: raw]"
+        "--codec",
+        metavar="[LAYER=]NAME",
+        help=f"How to encode the tensors that cross, or one layer's (repeatable): {_CODECS} (jpeg as jpeg:QUALITY). [default: raw]",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]

@@ -312,5 +312,5 @@ def _request(given: Mapping[str, Any]) -> FrontRequest:
 
     options = Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given})
     asked = {one.name: given[one.name] for one in fields(FrontRequest) if given.get(one.name) is not None}
-    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "solver_options")}
+    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "solver_options", "codec")}
     return FrontRequest(**asked | several | {"options": options})

@@ -76,7 +76,7 @@ def run(request: Request) -> None:
 
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
-    coded = f", codec {instance.coding.codec}" if instance.coding else ""
+    coded = f", codec {instance.coding.in_words}" if instance.coding else ""
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} "
              f"{_way(instance)}{coded}; {_work(front)}{_proved(front)}")
     places = range(1, len(instance.places) + 1)

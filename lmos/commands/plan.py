@@ -10,7 +10,6 @@ from lmos.commands.conventions import Told, tell_assumed
 from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.codec_sizes import RAW
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
@@ -122,7 +121,7 @@ def _path(plan: Plan) -> str:
     """The places and the links between them."""
     setting = plan.setting
     if plan.n_places == 2:
-        coded = "" if plan.codec == RAW else f", codec {plan.codec}"
+        coded = f", codec {plan.codec_words}" if plan.encodes else ""
         return f"edge {setting.edge}, server {setting.server}, {format_rate(setting.bandwidth_bytes_per_s)}{coded}"
     rates = [f" > {format_rate(hop.bandwidth_bytes_per_s)} > " for hop in setting.hops]
     return "".join(part for pair in zip((place.name for place in setting.places), [*rates, ""], strict=True) for part in pair)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from lmos_opt.codec_sizes import RAW
@@ -16,7 +17,7 @@ from lmos_opt.graph import INPUT
 from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from torch import Tensor
 
@@ -50,12 +51,13 @@ class Codec:
     """A codec: how many bytes a tensor takes, and the bytes themselves. `argument` is what follows the name's colon.
 
     `is_lossless` says that every bit comes back, strides and all; `only_input` that it is for splits that send the image and
-    nothing else; `needs` names a package beyond torch that it uses, and
+    nothing else; no tensor has a codec of its `own`; `needs` names a package beyond torch that it uses, and
     `extra` what installs it.
     """
 
     is_lossless: ClassVar[bool] = False
     only_input: ClassVar[bool] = False
+    own: ClassVar[Mapping[str, str]] = MappingProxyType({})
     needs: ClassVar[str | None] = None
     extra: ClassVar[str] = "codecs"
 
@@ -64,6 +66,11 @@ class Codec:
         if argument is not None:
             raise InputError("codec", f"{name}:{argument}: {name} takes no argument")
         self.name = name
+
+    def of(self, tensor: str) -> Self:
+        """The codec of a tensor, by its name: this one. `measurement.codec_choice.Several` has others for some."""
+        del tensor
+        return self
 
     def sent_bytes(self, tensor: Described) -> int | None:
         """How many bytes the tensor takes, at most those that it has uncoded; None where that depends on its numbers."""

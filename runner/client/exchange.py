@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lmos_opt.profile import TensorSpec
 from lmos_opt.units import counted
-from measurement.codecs import Codec
+from measurement.codec_choice import Choice
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
 from runner.wire.asking import Asking
@@ -42,7 +42,7 @@ class ServerAnswer:
 class Exchange(Asking[ServerAnswer]):
     """One image's crossing tensors on their way. Where there is a codec, it is done before the exchange `began_at`."""
 
-    def __init__(self, number: int, crossing: Crossing, codec: Codec | None = None, as_they_are: bool = False) -> None:
+    def __init__(self, number: int, crossing: Crossing, codec: Choice | None = None, as_they_are: bool = False) -> None:
         begin = self.began_at = time.perf_counter()
         headers, payload = pack(crossing, codec, crossing.encoded)
         if codec is not None:

@@ -14,10 +14,10 @@ from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
 from lmos_opt.tensors import inputs_of
 from measurement import codecs
-from measurement.codecs import RAW
 from runner.errors import ConnectionLost, PeerError, RunnerError
 from runner.machine import SOFTWARE, Machine
 from runner.wire.access import OPEN_DOOR, Access
+from runner.wire.agreed_codec import needed_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
 from runner.wire.protocol import (
@@ -40,6 +40,7 @@ from runner.wire.protocol import (
     State,
     Welcome,
 )
+from runner.wire.protocol.messages import CODECS
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.silence import Silence
 from runner.wire.stream import Wake
@@ -51,7 +52,8 @@ def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> 
     """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
     source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest, opaque=network.opaque)
     return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
-                edge_layers=plan.edge_layers, later_layers=plan.later_layers, codec=plan.codec, **inputs_of(network))  # fmt: skip
+                edge_layers=plan.edge_layers, later_layers=plan.later_layers, codec=plan.codec, codecs=plan.codecs,
+                **inputs_of(network))  # fmt: skip
 
 
 class Remote:
@@ -160,8 +162,11 @@ class Remote:
 
     def _open_if_greeted(self) -> None:
         if self._channel is not None and self._opening is not None and self.state is State.IDLE:
-            wanted = codecs.capability(self._opening.codec)
-            if self._opening.codec != RAW and wanted not in self._can:
+            for wanted in needed_for(self._opening):
+                if wanted in self._can:
+                    continue
+                if wanted == CODECS:
+                    raise PeerError(self.name, "refused", "the server knows plans of one codec alone; this one has several")
                 known = ", ".join(name.removeprefix("codec:") for name in self._can if name.startswith("codec:"))
                 raise PeerError(self.name, "refused", f"the server cannot do {wanted} (its codecs: {known or 'none'})")
             if self._opening.later_layers and PLACES not in self._can:

@@ -1,15 +1,17 @@
-"""What a plan says before anything is built or contacted: its weights, its timeouts, and whether its codec suits it."""
+"""What a plan says before anything is built or contacted: its weights, its timeouts, and whether its codecs suit it."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
+from lmos_opt.graph import layer_of
 from lmos_opt.plan import Plan, PlannedNetwork, check_sendable
 from lmos_opt.tensors import only_input
-from measurement import codecs
+from measurement.codec_choice import named
 from measurement.networks.preprocessing import preprocessing_of
+from measurement.tracing import TracedNetwork
 from runner.wire.timeouts import PATIENT, Timeouts
 
 
@@ -19,18 +21,27 @@ def patient_with(plan: Plan) -> Timeouts:
 
 
 def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
-    """InputError where more crosses than can be sent, where the codec does not suit it, or where the server would make another
+    """InputError where more crosses than can be sent, where a codec does not suit it, or where the server would make another
     tensor of the picture itself: it knows the network, not the plan."""
     check_sendable(plan, "plan")
-    codec, how = codecs.get(plan.codec), network.preprocessing
-    for hop in plan.hops:
-        codec.check_crossing(tensor.name for tensor in hop)
-    if how is None or not plan.offloads or not codec.only_input:
+    codec, how = named(plan.codec, plan.codecs), network.preprocessing
+    crossing = [tensor.name for hop in plan.hops for tensor in hop]
+    codec.check_crossing(crossing)
+    as_picture = next((one.name for one in map(codec.of, crossing) if one.only_input), None)
+    if how is None or as_picture is None:
         return
     other = preprocessing_of(network.builder, network.weights, only_input(network).shape)
     if any(getattr(how, key) != getattr(other, key) for key in ("channels", "scale", "mean", "std")):
         raise InputError("plan.network.preprocessing", f"is not what goes with {network.weights}, which a server makes of a "
-                                                       f"picture; choose another codec than {plan.codec}")
+                                                       f"picture; choose another codec than {as_picture}")
+
+
+def check_codecs(plan: Plan, traced: TracedNetwork) -> None:
+    """InputError where a tensor has a codec of its own that is none of the network's."""
+    known = {*traced.input_tensors, *(layer.name for layer in traced.layers)}
+    for name, codec in plan.codecs.items():
+        if layer_of(name) not in known:
+            raise InputError("plan.codecs", f"{name!r} (to be sent in {codec}) names no tensor of the network{likely(name, known)}")
 
 
 def weights_of(planned: str, file: Path | None) -> str:

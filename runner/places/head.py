@@ -29,6 +29,7 @@ from runner.parts.network import Graphs, OutputForm, example_input, example_of, 
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_along
+from runner.places.checked import check_codecs
 
 MEMORY_RUNS = 3
 
@@ -55,6 +56,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
         loaded = load_planned(network, weights, networks, module, graphs)
         check_memory(plans, loaded.traced)
+        check_codecs(plans[0], loaded.traced)
         refusal = why_not_here(plans[0], loaded.traced) if any(plan.offloads for plan in plans) else None
         is_whole = any(not plan.offloads for plan in plans)
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
-from lmos_opt.units import counted
+from lmos_opt.units import codec_words, counted
 from runner.client.exchange import Exchange, ServerAnswer
 from runner.client.probe_client import ProbeClient
 from runner.client.server_connection import ServerConnection
@@ -82,7 +82,7 @@ class Onward:
                 time.sleep(_PAUSE_S)
 
     def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
-        """Send what crosses, now or as soon as it can be sent, if need be without the codec."""
+        """Send what crosses, now or as soon as it can be sent, if need be without codecs."""
         return self._connection.ask(number, crossing, as_they_are=as_they_are)
 
     def answer(self, exchange: Exchange) -> ServerAnswer:
@@ -186,7 +186,8 @@ class Onwards:
         if self._to is None:
             after = counted(len(request.later_layers) - 1, "place")
             raise Refusal("refused", f"the plan has {after} after this one, and this server was told of none (--next HOST:PORT)")
-        with self._changing, refusing("refused", f"the codec {request.codec} cannot be used"):
+        what = codec_words(request.codec, request.codecs)
+        with self._changing, refusing("refused", f"the codec {what} cannot be used"):
             asked = onward_request(request)
             key = asked.model_dump_json()
             found, users = self._open.get(key) or (Onward(self._to, asked, self._pacer, self._events), 0)
@@ -210,4 +211,5 @@ def onward_request(request: Open) -> Open:
     own, *later = request.later_layers
     session = hashlib.sha256(f"lmos next {request.session}".encode()).hexdigest()[: len(request.session)]
     return Open(session=session, network=request.network, granularity=request.granularity, codec=request.codec,
-                edge_layers=(*request.edge_layers, *own), later_layers=tuple(later), **inputs_of(request))  # fmt: skip
+                codecs=request.codecs, edge_layers=(*request.edge_layers, *own), later_layers=tuple(later),
+                **inputs_of(request))  # fmt: skip

@@ -16,7 +16,7 @@ import torch
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
-from measurement.codecs import Codec
+from measurement.codec_choice import Choice
 from measurement.engines import Engine, worst_error
 from measurement.tracing.calls import Example, call
 from runner.faults.refusal import Refusal, refusing
@@ -124,7 +124,7 @@ class ServedPlan:
         """What the engine's rounding changes, where it rounds."""
         return self._part.error
 
-    def __init__(self, part: OwnPart, computing: threading.Lock, codec: Codec | None = None, batches: Batches | None = None,
+    def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None = None, batches: Batches | None = None,
                  onward: Onward | None = None) -> None:  # fmt: skip
         self._part, self._computing, self._codec, self._batches = part, computing, codec, batches
         self.onward = onward

@@ -18,8 +18,9 @@ from weakref import WeakValueDictionary
 from torch import nn
 
 from lmos_opt.profile import Timing
+from lmos_opt.units import codec_words
 from measurement import engines
-from measurement.codecs import Codec
+from measurement.codec_choice import Choice
 from measurement.engines import Engine
 from measurement.engines.devices import TorchDevice
 from measurement.profiling import profile_traced
@@ -84,7 +85,7 @@ class Networks:
         its own layers alone, and those after it are asked `onward`.
         """
         self._check(request)
-        with refusing("refused", f"the codec {request.codec} cannot be used"):
+        with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):
             codec = codec_for(request)
         if request.later_layers:
             with self._building:
@@ -122,10 +123,10 @@ class Networks:
         if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
             raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
 
-    def _tail(self, request: Open, traced: TracedNetwork, codec: Codec | None) -> tuple[OwnPart, Batches | None]:
+    def _tail(self, request: Open, traced: TracedNetwork, codec: Choice | None) -> tuple[OwnPart, Batches | None]:
         """The tail where the engine computes it: one for all peers that ask for the same."""
         head, tail = split_traced(traced, request.edge_layers)
-        key = request.model_dump_json(exclude={"session", "codec"})
+        key = request.model_dump_json(exclude={"session", "codec", "codecs"})
         part = self._parts.get(key)
         if part is None:
             drawn = None if self.engine.precision == "float32" else _drawn(request)
@@ -133,7 +134,7 @@ class Networks:
             self._parts[key] = part
         return part, self._shared(request, head, part.module, codec)
 
-    def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Codec | None) -> Batches | None:
+    def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Choice | None) -> Batches | None:
         """What the peers with this tail compute with together, where that pays."""
         spec = request.input
         if self._batch == 1 or codec is not None or spec is None:
@@ -147,7 +148,7 @@ class Networks:
 
     def _own_part(self, request: Open) -> OwnPart:
         """This place's part of several: one that another peer has just now, or a new one."""
-        key = request.model_dump_json(exclude={"session", "codec"})
+        key = request.model_dump_json(exclude={"session", "codec", "codecs"})
         found = self._parts.get(key)
         if found is None:
             found = self._parts[key] = self._with_weights(request, self._built_part)

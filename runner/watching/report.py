@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from lmos_opt.codec_sizes import RAW, CodecName
 from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
 from lmos_opt.imports import late
 from lmos_opt.plan import Plan
@@ -162,13 +161,13 @@ class Compared(Record):
 
 
 class CodecReport(Record):
-    """What the plan's codec did: bytes an image over all hops, the times of encoding and decoding at all places, and what became of
-    the outputs, if that was looked at.
+    """What the plan's codecs did: bytes an image over all hops, the times of encoding and decoding at all places, and what became
+    of the outputs, if that was looked at.
 
     The times are parts of the places'.
     """
 
-    codec: CodecName
+    codec: Text
     raw_bytes: Count
     sent_bytes: Spread
     ratio: Amount
@@ -313,12 +312,12 @@ def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunRe
 def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared | None) -> CodecReport | None:
     coded = [result for result in results if result.finished_at == "plan" and result.sent_bytes is not None]
     raw_bytes = sum(tensor.bytes for hop in plan.hops for tensor in hop)
-    if plan.codec == RAW or not coded or not raw_bytes:
+    if not plan.encodes or not coded or not raw_bytes:
         return None
     sent = _spread([sum(n or 0 for n in (result.sent_bytes, *(span.sent_bytes for span in result.beyond))) for result in coded])
     encode = [fsum([result.t_encode_s, result.t_server_encode_s, *(span.t_encode_s for span in result.beyond)]) for result in coded]
     decode = [fsum([result.t_decode_s, *(span.t_decode_s for span in result.beyond)]) for result in coded]
-    return CodecReport(codec=plan.codec, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
+    return CodecReport(codec=plan.codec_words, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
                        t_encode_s=_spread(encode), t_decode_s=_spread(decode), compared=compared)  # fmt: skip
 
 

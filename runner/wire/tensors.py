@@ -1,6 +1,6 @@
 """Tensors to payloads and back, without copying where they lie densely: the same bits, shape, strides and dtype.
 
-Under a codec, what it makes of them.
+Under codecs, what theirs makes of them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
@@ -55,16 +56,17 @@ def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, .
     return TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides)
 
 
-def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None,
+def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
          encoded: Mapping[str, Encoded] = NOTHING_ENCODED) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:  # fmt: skip
     """Headers and payload parts (with the padding between them) of tensors in main memory.
 
     A view into the tensor's own memory wherever its elements lie densely, in any order of dimensions; a copy otherwise.
-    What a `codec` encodes are its bytes; what came `encoded` goes on as it came.
+    What its `codec` encodes are its bytes; what came `encoded` goes on as it came.
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    sent = [encoded.get(name) or _sent(name, _dense(tensor), codec) for name, tensor in tensors.items()]
+    sent = [encoded.get(name) or _sent(name, _dense(tensor), None if codec is None else codec.of(name))
+            for name, tensor in tensors.items()]
     headers = tuple(header for header, _ in sent)
     parts, end = [], 0
     for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
@@ -73,7 +75,7 @@ def pack(tensors: Mapping[str, Tensor], codec: Codec | None = None,
     return headers, [part for part in parts if part.nbytes]
 
 
-def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | None = None) -> dict[str, Tensor]:
+def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
     """The tensors over the payload's memory, which they keep alive; what a codec encoded has memory of its own.
 
     Raises CodecError for bytes that are not what the codec's other side would have sent.
@@ -81,7 +83,7 @@ def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | 
     return unpack_read(headers, payload, codec, [header.name for header in headers])[0]
 
 
-def unpack_read(headers: Sequence[TensorHeader], payload: memoryview, codec: Codec | None,
+def unpack_read(headers: Sequence[TensorHeader], payload: memoryview, codec: Choice | None,
                 read: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Encoded]]:  # fmt: skip
     """As `unpack`, and what came encoded as it came; of that only what is `read` here is decoded, the others have shapes alone."""
     tensors, encoded = {}, {}
@@ -91,7 +93,7 @@ def unpack_read(headers: Sequence[TensorHeader], payload: memoryview, codec: Cod
             if codec is not None and header.name not in read:
                 tensors[header.name] = torch.empty_strided(header.shape, header.strides, dtype=DTYPES[header.dtype], device="meta")
                 continue
-        tensors[header.name] = _tensor(header, payload, begin, codec)
+        tensors[header.name] = _tensor(header, payload, begin, None if codec is None else codec.of(header.name))
     return tensors, encoded
 
 

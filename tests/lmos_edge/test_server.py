@@ -34,11 +34,12 @@ class Played:
         self.streams = PlayedStreams(deque(plays))
         self.told: list[Happened] = []
         way = Way(TIMEOUTS, tell=self.told.append, streams=self.streams, random=Random(0))
-        self.server = Server(ADDRESS, Plan.load(export.file), way)
+        self.plan = Plan.load(export.file)
+        self.server = Server(ADDRESS, self.plan, way)
 
     def answer(self, number: int, within_s: float = 30.0) -> float | str | None:
         """The answer to a question, or why there is none; None where it takes longer."""
-        exchange = Exchange(number, {"input": np.full((1, 4), number, np.float32)}, "raw")
+        exchange = Exchange(number, {"input": np.full((1, 4), number, np.float32)}, self.plan)
         self.server.ask(exchange)
         self.server.wait(exchange, self.streams.time + within_s)
         if exchange.answer is None:

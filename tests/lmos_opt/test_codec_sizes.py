@@ -21,6 +21,7 @@ from lmos_opt.rules.min_cut import min_cut
 from lmos_opt.sources import load_source
 from lmos_opt.split import Split, down_closed_sets
 from measurement import codecs
+from measurement.codec_choice import chosen
 from tests.lmos_opt.documents import chain_data, diamond_data
 
 
@@ -231,3 +232,55 @@ def test_a_plan_names_its_codec_and_the_bytes_on_the_way():
     raw = make_plan(Instance.from_profile(network), instance.names[:9], setting=setting, profile=network)
     assert raw.codec == "raw"
     assert all("wire_bytes" not in tensor for tensor in raw.to_dict()["crossing"])
+
+
+def test_a_tensor_may_have_a_codec_of_its_own():
+    network = load_source("squeezenet1_1")
+    assert isinstance(network, NetworkProfile)
+    first, second = network.layers[0].name, network.layers[1].name
+    instance = Instance.from_profile(network, codec=chosen(["int8", f"{first}=fp16", f"{second}=raw"]))
+    whole = Instance.from_profile(network)
+    int8, fp16 = (Instance.from_profile(network, codec=codecs.get(name)) for name in ("int8", "fp16"))
+    assert [instance.sent_bytes(name) for name in (INPUT, first, second)] == [
+        int8.sent_bytes(INPUT), fp16.sent_bytes(first), whole.sent_bytes(second)]  # fmt: skip
+    assert Instance.from_dict(instance.to_dict()) == instance
+    setting = Setting.of(instance, edge="a", server="b", rule="cut:1")
+    plan = make_plan(instance, [first], setting=setting, profile=network)
+    assert (plan.codec, plan.codecs) == ("int8", {first: "fp16", second: "raw"})
+    assert [tensor.wire_bytes for tensor in plan.crossing] == [instance.sent_bytes(first)]
+    assert plan.codec_words == f"int8, {first} in fp16, {second} in raw"
+    assert type(plan).from_dict(plan.to_dict()) == plan
+    alone = Instance.from_profile(network, codec=chosen([f"{first}=fp16"]))
+    assert (alone.sent_bytes(INPUT), alone.sent_bytes(first)) == (whole.sent_bytes(INPUT), fp16.sent_bytes(first))
+
+
+def test_one_codec_for_each_of_all_tensors_is_that_codec_for_all():
+    network = load_source("squeezenet1_1")
+    assert isinstance(network, NetworkProfile)
+    layers = [f"{layer.name}=int8" for layer in network.layers]
+    one, each = (Instance.from_profile(network, codec=chosen(texts)) for texts in (["int8"], [*layers, f"{INPUT}=int8"]))
+    assert one.coding is not None
+    assert each.coding is not None
+    assert one.coding.sent == each.coding.sent
+    assert pareto_front(one).points == pareto_front(each).points
+    same = Instance.from_profile(network, codec=chosen(["int8", f"{INPUT}=int8"]))
+    assert same == one
+
+
+@pytest.mark.parametrize(("texts", "reason"), [
+    (["int8", "fp16"], r"--codec: int8 and fp16 cannot both be for all; expected LAYER=NAME for others"),
+    (["a=int8", "a=fp16"], r"--codec: a gets int8 and fp16; expected one codec for each layer"),
+    (["=int8"], r"--codec: '=int8' names no layer; expected LAYER=NAME, such as input=jpeg:75"),
+    (["a=int9"], r"codec: 'int9' is not a codec; there are"),
+])  # fmt: skip
+def test_what_is_typed_of_codecs_wrongly_is_said(texts, reason):
+    with pytest.raises(InputError, match=reason):
+        chosen(texts)
+
+
+def test_a_codec_for_what_is_no_layer_is_refused():
+    network = load_source("squeezenet1_1")
+    with pytest.raises(InputError, match=r"codec: imput=int8: squeezenet1_1 has no layer or input 'imput'; did you mean 'input'"):
+        Instance.from_profile(network, codec=chosen(["imput=int8"]))
+    with pytest.raises(InputError, match=r"coding\.codecs\.nobody: names no layer"):
+        Instance.from_dict({**chain_data(), "coding": {"codec": "raw", "codecs": {"nobody": "int8"}, "sent": {}}})

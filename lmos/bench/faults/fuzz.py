@@ -14,7 +14,8 @@ import torch
 from lmos.bench.faults.mutations import tampered
 from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkSource, TensorSpec, Timing
-from measurement.codecs import Codec, CodecError
+from measurement.codec_choice import Choice
+from measurement.codecs import CodecError
 from runner.client.exchange import checked_answer
 from runner.errors import RemoteProtocolError, RunnerError, one_line
 from runner.machine import this_machine
@@ -186,7 +187,7 @@ class _Side:
 class _ServerSide(_Side):
     def __init__(self) -> None:
         super().__init__(Role.SERVER)
-        self.codec: Codec | None = None
+        self.codec: Choice | None = None
 
     def answer(self, message: Message, payload: memoryview) -> None:
         if isinstance(message, Hello):

@@ -10,13 +10,13 @@ import pathlib
 from dataclasses import dataclass
 from math import isclose
 
-from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled_names
 from lmos_opt.device import LOCAL
 from lmos_opt.errors import InputError, LmosError, Problem
 from lmos_opt.files import read_json
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
+from lmos_opt.graph import layer_of
 from lmos_opt.instance import Instance
 from lmos_opt.paths import HopOptions, Path
 from lmos_opt.plan import Plan
@@ -24,7 +24,7 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.split import Split
-from measurement import codecs
+from measurement.codec_choice import named
 from runner.watching.report import RunReport
 
 _SAME = 1e-9
@@ -172,7 +172,8 @@ def _instance(plan: Plan, source: Instance | NetworkProfile) -> Instance:
         if LOCAL in devices and not source.is_timed:
             raise InputError(source.name, "holds no measured times, and the plan was made from some")
         hops = (HopOptions(hop.bandwidth_bytes_per_s, hop.rtt_s, hop.back_bytes_per_s) for hop in setting.every_hop)
-        codec = None if plan.codec == RAW else codecs.get(plan.codec)
+        own = {layer_of(name): codec for name, codec in plan.codecs.items()}
+        codec = named(plan.codec, own) if plan.encodes else None
         instance = Instance.from_profile(source, path=Path(devices, tuple(hops)), codec=codec)
     for p, limit in enumerate(setting.limits, 1):
         instance = instance.with_place(p, memory_limit_bytes=limit)

@@ -23,7 +23,7 @@ DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32
 class TensorHeader(Record):
     """One tensor; its elements lie densely, in the order that `strides` (in elements) gives, as at the sender.
 
-    `encoded_bytes` is None where they travel as they are, and else how many bytes the conversation's codec made of them:
+    `encoded_bytes` is None where they travel as they are, and else how many bytes the tensor's codec made of them:
     fewer than they have, so that no limit needs to know of codecs.
     """
 

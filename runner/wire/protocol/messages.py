@@ -22,12 +22,13 @@ from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UN
 
 MOST_TENSORS = 4096
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
-PLACES, ONWARD, MEASURE = "places", "onward", "measure"
-CAPABILITIES = ("probe", "resend", PLACES, MEASURE)
+PLACES, ONWARD, MEASURE, CODECS = "places", "onward", "measure", "codecs"
+CAPABILITIES = ("probe", "resend", PLACES, MEASURE, CODECS)
 """What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
 what the other did not name; names that it does not know it ignores."""
 
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
+ShortName = Annotated[Name, Field(max_length=100)]
 ProbeBytes = Annotated[Count, Field(le=LARGEST_PROBE_BYTES)]
 OneLine = Annotated[Text, Field(max_length=2000), AfterValidator(one_line)]
 
@@ -80,7 +81,7 @@ class _OfNetwork(Message):
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return _without_empty(brief_inputs(self, serialise(self)), "later_layers")
+        return _without_empty(brief_inputs(self, serialise(self)), "later_layers", "codecs")
 
 
 class Open(_OfNetwork):
@@ -88,6 +89,7 @@ class Open(_OfNetwork):
 
     Over more than two places, `edge_layers` are those of all places before this one, and `later_layers` have the layers of this
     one and of each after it: it runs the first of them, and asks the next place, whose address its operator told it, for the rest.
+    `codec` encodes every tensor, but for those that `codecs` name.
     `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
     """
 
@@ -95,7 +97,8 @@ class Open(_OfNetwork):
     session: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
     edge_layers: tuple[Name, ...]
     later_layers: Annotated[tuple[tuple[Name, ...], ...], Field(max_length=MOST_PLACES)] = ()
-    codec: Annotated[Name, Field(max_length=100)]
+    codec: ShortName
+    codecs: Annotated[dict[Name, ShortName], Field(max_length=MOST_TENSORS)] = Field(default_factory=dict)
 
 
 class Ready(Message):

@@ -68,7 +68,21 @@ def test_a_codec_that_must_be_measured_is_measured_on_the_spot(capsys: pytest.Ca
     assert plan.crossing[0].wire_bytes < 0.05 * plan.crossing[0].bytes
 
 
+def test_a_layer_gets_a_codec_of_its_own(measured: NetworkProfile, capsys: pytest.CaptureFixture[str]) -> None:
+    measured.save("p.json")
+    assert measured.codecs is not None
+    picture = plan_of(capsys, "p.json", "--codec", "int8", "--codec", "input=jpeg:80", "--select", "cut:0")
+    assert (picture.codec, picture.codecs) == ("int8", {INPUT: "jpeg:80"})
+    assert picture.crossing[0].wire_bytes == measured.codecs["jpeg:80"].sent[INPUT].bytes
+    later = plan_of(capsys, "p.json", "--codec", "int8", "--codec", "input=jpeg:80", "--select", "cut:5")  # no picture crosses
+    assert [tensor.wire_bytes for tensor in later.crossing] == [measured.codecs["int8"].sent[later.crossing[0].name].bytes]
+    assert main(["front", "p.json", "--codec", "int8", "--codec", "input=jpeg:80"]) == 0
+    assert "codec int8, input in jpeg:80" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize(("arguments", "reason"), [
+    (["front", "p.json", "--codec", "int8", "--codec", "fp16"], "--codec: int8 and fp16 cannot both be for all"),
+    (["front", "p.json", "--codec", "nobody=fp16"], "has no layer or input 'nobody'"),
     (["plan", "squeezenet1_1", "--codec", "int9", "--select", "cut:0"], "codec: 'int9' is not a codec; there are fp16, int8"),
     (["front", "alexnet", "--codec", "jpeg"], "codec: jpeg: expected a quality from 1 to 100"),
     (["front", "toy.json", "--codec", "int8"], "--codec: what int8 makes of tensors without shapes and types is not known"),

@@ -12,6 +12,7 @@ from runner.client import remote as remotes
 from runner.errors import PeerError
 from runner.parts.part import Crossing
 from runner.places.edge import run_plan
+from runner.wire import agreed_codec
 from runner.wire.protocol import Infer
 from runner.wire.tensors import pack
 from runner.wire.timeouts import Timeouts
@@ -75,6 +76,30 @@ def test_a_server_without_the_codec_is_refused_before_it_is_asked(
     monkeypatch.setattr(remotes.codecs, "capability", lambda codec: "codec:newer")
     with pytest.raises(PeerError, match=r"the server cannot do codec:newer \(its codecs: fp16, int8, jpeg, raw, zstd\)"):
         run_plan(under("int8", squeezenet(4)), server.address, n=1, timeouts=SHORT)
+
+
+def test_a_server_that_knows_one_codec_alone_is_not_asked_for_several(
+    server: ServerProcess, squeezenet: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = Plan.from_dict({**squeezenet(4).to_dict(), "codecs": {"input": "int8"}})
+    monkeypatch.setattr(agreed_codec, "CODECS", "newer")
+    monkeypatch.setattr(remotes, "CODECS", "newer")
+    with pytest.raises(PeerError, match=r"the server knows plans of one codec alone; this one has several"):
+        run_plan(plan, server.address, n=1, timeouts=SHORT)
+
+
+def test_each_tensor_may_have_its_own_codec(server: ServerProcess, squeezenet: Plans) -> None:
+    plan = squeezenet(21)
+    first, *others = (tensor.name for tensor in plan.crossing)
+    one = Plan.from_dict({**plan.to_dict(), "codecs": {first: "int8"}})
+    assert (one.codec, one.encodes) == ("raw", True)
+    reports = [run_plan(asked, server.address, n=2, timeouts=SHORT, compared=1) for asked in (plan, one, under("int8", plan))]
+    raw, some, every = ([image.sent_bytes or 0 for image in report.per_image] for report in reports)
+    assert reports[1].codec is not None
+    assert reports[1].codec.codec == f"{first} in int8"
+    assert raw[0] > some[0]
+    assert some[0] > every[0] if others else some == every
+    assert [image.class_ for image in reports[1].per_image] == [image.class_ for image in reports[0].per_image]
 
 
 def test_what_the_server_does_not_know_it_refuses(server: ServerProcess, squeezenet: Plans) -> None:

@@ -10,11 +10,11 @@ from typing import NamedTuple
 import pytest
 import torch
 
-from lmos_opt import Instance, Plan
+from lmos_opt import InputError, Instance, Plan
 from lmos_opt.paths import parse_path
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.rules.baselines import baseline
-from measurement import codecs
+from measurement.codec_choice import chosen, named
 from measurement.tracing.calls import call
 from runner.errors import RunnerError
 from runner.parts.network import example_of, flat_outputs
@@ -51,10 +51,10 @@ def chain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chain]:
             assert "Traceback" not in server.log.read_text()
 
 
-def planned(plans: Plans, cuts: list[int], codec: str = "raw") -> Plan:
+def planned(plans: Plans, cuts: list[int], *codecs: str) -> Plan:
     """A plan over one more place than there are cuts, at these numbers of layers."""
     path = parse_path(" > 1Gbps > ".join(DEVICES[: len(cuts) + 1]))
-    instance = Instance.from_profile(plans.profile, path=path, codec=codecs.get(codec))
+    instance = Instance.from_profile(plans.profile, path=path, codec=chosen(codecs))
     split = baseline(instance, f"cut:{','.join(map(str, cuts))}")
     assert split is not None
     setting = Setting.of(instance, edge="", server="", rule="cut")
@@ -81,12 +81,15 @@ def test_outputs_are_those_of_the_whole_network(builder: str, chain: Chain, one_
 
 
 @pytest.mark.process
-@pytest.mark.parametrize(("codec", "cuts"), [("int8", [1, 3]), ("int8", [1, 1, 4]), ("fp16", [0, 2])])
-def test_tensors_are_encoded_once_where_they_are_made(codec: str, cuts: list[int], chain: Chain, plans: Plans,
+@pytest.mark.parametrize(("asked", "cuts"), [
+    (["int8"], [1, 3]), (["int8"], [1, 1, 4]), (["fp16"], [0, 2]), (["fp16", "first=int8", "left=raw"], [1, 3]),
+    (["int8", "relu=raw"], [2, 3, 4]), (["relu=int8"], [2, 3, 4]),
+])  # fmt: skip
+def test_tensors_are_encoded_once_where_they_are_made(asked: list[str], cuts: list[int], chain: Chain, plans: Plans,
                                                       one_torch_thread: None) -> None:  # fmt: skip
-    """Encoding what a middle place relays a second time would end in other bits."""
-    plan, image = planned(plans, cuts, codec), torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
-    layers, used = [plan.edge_layers, *plan.later_layers], codecs.get(codec)
+    """Each in its own codec. Encoding what a middle place relays a second time would end in other bits."""
+    plan, image = planned(plans, cuts, *asked), torch.randn(1, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    layers, used = [plan.edge_layers, *plan.later_layers], named(plan.codec, plan.codecs)
     with torch.inference_mode():
         first, *later = split_module(whole(plan), places=layers, example_input=torch.zeros(1, 3, 8, 8))
         crossing = first(image)
@@ -99,6 +102,7 @@ def test_tensors_are_encoded_once_where_they_are_made(codec: str, cuts: list[int
         assert torch.equal(split(image), crossing)
         report = split.report()
     assert report.codec is not None
+    assert report.codec.codec == plan.codec_words
     assert report.codec.raw_bytes == sum(tensor.bytes for hop in plan.hops for tensor in hop)
     (result,) = report.per_image
     assert report.codec.sent_bytes.p50 == (result.sent_bytes or 0) + sum(span.sent_bytes or 0 for span in result.beyond)
@@ -106,6 +110,13 @@ def test_tensors_are_encoded_once_where_they_are_made(codec: str, cuts: list[int
         padding_bytes = (span.sent_bytes or 0) - sum(tensor.wire_bytes or 0 for tensor in crosses)
         assert 0 <= padding_bytes < 64 * len(crosses)  # each tensor begins at a multiple of 64
         assert span.t_decode_s + span.t_encode_s <= span.t_server_s
+
+
+@pytest.mark.process
+def test_a_codec_for_a_tensor_that_the_network_has_not_is_refused(chain: Chain, plans: Plans) -> None:
+    plan = planned(plans, [1, 3]).model_copy(update={"codecs": {"frist": "int8"}})
+    with pytest.raises(InputError, match=r"^plan\.codecs: 'frist' \(to be sent in int8\) names no tensor of the network; did you"):
+        connect(plan, chain.of(3), networks=[BRANCHED])
 
 
 @pytest.mark.process
