@@ -138,7 +138,7 @@ def read(request: FrontRequest) -> ReadSource:
 
 def _powered(request: FrontRequest, instance: Instance, edge: str) -> Instance:
     """The instance; InputError names the device at the edge where energy is asked for and the device has no powers."""
-    if "energy" in request.names and instance.power is None:
+    if any(name.partition("@")[0] == "energy" for name in request.names) and instance.power is None:
         raise InputError(edge, NO_POWER)
     return instance
 

@@ -17,6 +17,7 @@ from lmos_opt.graph import check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
 from lmos_opt.places import Hop, Place, from_two, spelled_as_two, to_places, to_two, with_changes, with_one
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.scenarios.records import Scenarios, scaled, wrong_scenarios
 from lmos_opt.units import counted, parse_size
 
 
@@ -79,7 +80,7 @@ class Instance(Document):
     Times are seconds, sizes bytes. `inputs` are pseudo-layers at the first place: bytes by name. A place has a memory limit (None:
     no limit) and may have powers; hop h joins place h to the next one (both counted from 1 in names and formulas). Layers of a
     group in `together` run at one place. `port_bytes_per_s` is what the objective `load` moves tensors at (None: in no time).
-    `coding` is what a codec makes of the tensors that cross (None: they travel as they are).
+    `coding` is what a codec makes of the tensors that cross (None: they travel as they are); `scenarios` scale rates and times.
 
     Two places are the paper's edge and server: their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
     edge's `memory_limit_bytes` and `power` and an only input's `input_bytes` are attributes too, and may be given to `replace`.
@@ -95,6 +96,7 @@ class Instance(Document):
     port_bytes_per_s: Rate | None = None
     together: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] = ()
     coding: Coding | None = None
+    scenarios: Scenarios = ()
     layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -102,7 +104,7 @@ class Instance(Document):
         check_order([(layer.name, layer.inputs) for layer in self.layers], self.inputs)
         if self.coding is not None:
             check_names({"coding.sent": self.coding.sent, "coding.codecs": self.coding.codecs}, self.tensors)
-        if problems := [*self._wrong_places(), *self._wrong_layers()]:
+        if problems := [*self._wrong_places(), *self._wrong_layers(), *wrong_scenarios(self.scenarios, len(self.places))]:
             raise InvalidError(problems)
         return self
 
@@ -327,6 +329,13 @@ class Instance(Document):
         """The time (s) that a layer's output takes back over a hop if it is made beyond it: 0 unless it is returned."""
         layer, rate = self._by_name[name], self.hops[hop - 1].back_bytes_per_s
         return layer.output_bytes / rate if layer.returned and rate is not None else 0.0
+
+    @cached_property
+    def in_scenarios(self) -> tuple[Instance, ...]:
+        """The instance in each of its scenarios. InputError where a bandwidth or a time is beyond what an instance takes."""
+        fields = super().to_dict()
+        return tuple(Instance._checked(scaled(fields, self.hops, self.coding, one), f"{self.name}: scenarios[{k}]")
+                     for k, one in enumerate(self.scenarios))
 
     @cached_property
     def returned(self) -> frozenset[str]:

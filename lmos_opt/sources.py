@@ -18,6 +18,7 @@ from lmos_opt.instance import Instance, InstanceLayer
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
 from lmos_opt.profile import NetworkProfile
+from lmos_opt.scenarios.records import load_scenarios
 from lmos_opt.units import codec_words, parse_rate, parse_size, parse_time
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
@@ -41,6 +42,8 @@ class Options:
     """Devices and hops in the place of all of these but `memory`: `DEVICE > RATE,RTT > DEVICE ...`."""
     power: str | None = None
     """What the first place draws, `COMPUTE,TRANSMIT,IDLE` in watts, in the place of its device's powers."""
+    scenarios: str | None = None
+    """A file of scenarios (`lmos.scenarios/1`), in the place of an instance file's own."""
 
     @property
     def rate(self) -> str | float | None:
@@ -96,7 +99,11 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Choo
     `codec` is what crossing tensors are sent with. InputError for a codec of which an instance file has no numbers.
     """
     found = _without_power(source, options, codec)
-    return found if options.power is None else found.with_place(1, power=parse_power(options.power, "--power").model_dump())
+    if options.power is not None:
+        found = found.with_place(1, power=parse_power(options.power, "--power").model_dump())
+    if options.scenarios is not None:
+        found = found.replace(scenarios=[one.model_dump() for one in load_scenarios(options.scenarios)])
+    return found
 
 
 def _without_power(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None) -> Instance:

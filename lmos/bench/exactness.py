@@ -3,13 +3,15 @@
 A seed makes a case: an instance (every other one with layers whose outputs are returned, every third with several
 inputs, every other one along a path of three or four places), objectives, perhaps a memory limit or a proper split. It is
 asked under both memory models, and whatever differs from the truth is a mistake. The same seed makes the same case again.
+With scenarios, objectives are measures over them, and the truth is each split's value in each scenario, sorted.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import partial
 from time import perf_counter
 from typing import get_args
@@ -22,6 +24,7 @@ from lmos.bench.random_instances import (
     with_limit,
     with_places,
     with_results,
+    with_scenarios,
 )
 from lmos.bench.working import Work, results
 from lmos_opt import objectives
@@ -39,8 +42,19 @@ MOST_LAYERS = {1: 14, 2: 14, 3: 8}
 """By the number of objectives: what is still enumerated in about a second."""
 MOST_LAYERS_OF_PLACES = {2: 14, 3: 7, 4: 5}
 """By the number of places: likewise."""
+MOST_LAYERS_WITH_SCENARIOS = {2: 8, 3: 5, 4: 4}
 PAPER = ("latency", "memory")
+MEASURED = ("latency", "latency", "throughput", "energy")
+MEASURES = ("p95", "p50", "p75", "p99.9", "cvar95", "cvar50", "mean", "worst")
 _POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2.0)}
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Which cases are drawn: all of a number of `places`, where one is given, and all with scenarios where that is asked for."""
+
+    places: int | None = None
+    scenarios: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,20 +88,24 @@ class Verdict:
         return bool(self.mistakes)
 
 
-def drawn_case(seed: int, places: int | None = None) -> Case:
+def drawn_case(seed: int, kind: Kind = Kind()) -> Case:  # frozen
     """The case of a seed: every shape and style of numbers, half of them with the paper's two objectives.
 
     With a number of places all have so many, and groups of layers, a port and limits at every place among them; every fourth
-    asks for the least load alone.
+    asks for the least load alone. With scenarios one objective is a measure over them.
     """
+    places = kind.places
     rng = random.Random(f"question {seed}")
     n_places = places or random.Random(f"places {seed}").choice((2, 2, 3, 4))
     known = [*objectives.names(), *(f"{name}:{n_places - 1}" for name in objectives.NUMBERED)]
     names = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
-    if places is not None and seed % 4 == 3:
+    if kind.scenarios:
+        names = (f"{rng.choice(MEASURED)}@{rng.choice(MEASURES)}", rng.choice(("memory", "memory", "footprint", "tx_bytes")))
+    elif places is not None and seed % 4 == 3:
         names = ("load",)
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
-    instance = random_instance(seed, min(MOST_LAYERS[len(names)], MOST_LAYERS_OF_PLACES[n_places]), shape, style)
+    most = (MOST_LAYERS_WITH_SCENARIOS if kind.scenarios else MOST_LAYERS_OF_PLACES)[n_places]
+    instance = random_instance(seed, min(MOST_LAYERS[len(names)], most), shape, style)
     if seed % 2:
         instance = with_results(instance, seed)
     if seed % 3 == 2:
@@ -97,6 +115,8 @@ def drawn_case(seed: int, places: int | None = None) -> Case:
     instance = instance.replace(power={name: rng.uniform(*between) for name, between in _POWER_W.items()})
     if n_places > 2 or places is not None:
         instance = with_places(instance, seed, n_places)
+    if kind.scenarios:
+        instance = with_scenarios(instance, seed)
     constrain = rng.choice((None, *names)) if len(names) == 2 else None
     return Case(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
 
@@ -123,13 +143,13 @@ def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
     return Verdict(asked, memory_model, len(front.points), front.solves, seconds, front.reason, tuple(wrong))
 
 
-def verdicts(seeds: Sequence[int], solver: str, jobs: int, places: int | None = None) -> Iterator[Verdict]:
+def verdicts(seeds: Sequence[int], solver: str, jobs: int, kind: Kind = Kind()) -> Iterator[Verdict]:
     """The fronts of the seeds, under both memory models, as they are judged, in `jobs` processes."""
-    yield from results(Work(partial(_both, solver=solver, places=places)), seeds, jobs)
+    yield from results(Work(partial(_both, solver=solver, kind=kind)), seeds, jobs)
 
 
-def _both(seed: int, solver: str, places: int | None) -> list[Verdict]:
-    asked = drawn_case(seed, places)
+def _both(seed: int, solver: str, kind: Kind) -> list[Verdict]:
+    asked = drawn_case(seed, kind)
     return [answer(asked, memory_model, solver) for memory_model in get_args(MemoryModel)]
 
 
@@ -165,8 +185,33 @@ def _misreported(front: Front, instance: Instance, names: Sequence[str], memory_
 
 
 def _truth(instance: Instance, names: Sequence[str], memory_model: MemoryModel, proper_split: bool) -> list[tuple[float, ...]]:
-    chosen = [objectives.get(name) for name in names]
+    chosen = [_plainly(name) for name in names]
     return [values for values, _ in enumerate_front(instance, chosen, memory_model, proper_split)]
+
+
+def _plainly(name: str) -> objectives.Objective:
+    """The objective; a measure over scenarios by its definition alone, without a thought for speed."""
+    base, at, measure = name.partition("@")
+    found = objectives.get(base)
+    value = found.value
+    if not at or value is None:
+        return found
+
+    def of(split: Split) -> float:
+        instances, scenarios = split.instance.in_scenarios, split.instance.scenarios
+        pairs = sorted((value(Split.of(one, split.upto, split.memory_model)), Fraction(repr(scenario.weight)))
+                       for one, scenario in zip(instances, scenarios, strict=True))  # fmt: skip
+        total = sum(weight for _, weight in pairs)
+        part = Fraction(measure.lstrip("pcvar")) / 100 if measure[-1].isdigit() else Fraction(measure == "worst")
+        if measure[0] in "pw":
+            return next(v for k, (v, _) in enumerate(pairs) if sum(weight for _, weight in pairs[: k + 1]) >= part * total)
+        left, tail = (1 - part) * total, Fraction(0)
+        for v, weight in reversed(pairs):
+            tail += min(left, weight) * Fraction(v)
+            left -= min(left, weight)
+        return float(tail / ((1 - part) * total))
+
+    return replace(found, value=of)
 
 
 def _tie(values: Sequence[float]) -> float:

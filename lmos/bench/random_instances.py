@@ -94,6 +94,29 @@ def with_places(instance: Instance, seed: int, k: int) -> Instance:
                                "layers": layers})  # fmt: skip
 
 
+def with_scenarios(instance: Instance, seed: int) -> Instance:
+    """The instance with 4 to 40 scenarios: of one bandwidth alone, of all bandwidths and times, or each worse than the one before.
+    Weights are equal, decimal, or any."""
+    rng = random.Random(f"scenarios {seed}")
+    n_places, n = len(instance.places), rng.choice([4, 7, 20, 40])
+    kind = rng.choice(["bandwidth", "all", "ordered"])
+    weight = rng.choice([lambda: 1.0, lambda: rng.choice([0.05, 0.1, 0.3]), rng.random])
+
+    def factors(k: int, count: int) -> list[float]:
+        if kind == "ordered":
+            return [1 + k / 8] * count
+        return [rng.choice([0.25, 0.5, 1.0, 1.0, 2.0, rng.uniform(0.1, 4)]) for _ in range(count)]
+
+    found = []
+    for k in range(n):
+        slower = [1.0] * (n_places - 1)
+        slower[rng.randrange(n_places - 1) if kind != "bandwidth" else 0] = 1 / factors(k, 1)[0]
+        bandwidth = slower if kind == "bandwidth" else [1 / factor for factor in factors(k, n_places - 1)]
+        found.append({"weight": weight() or 1.0, "bandwidth": bandwidth,
+                      "time": [1.0] * n_places if kind == "bandwidth" else factors(k, n_places)})  # fmt: skip
+    return instance.replace(scenarios=found)
+
+
 def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:
     if shape == "chain":
         return [f"layer{k - 1}" if k else "input"]

@@ -43,6 +43,9 @@ def exactness(
             min=2, max=4, metavar="N", help="All split instances have so many places. [default: 2, 3 and 4 mixed]"
         ),
     ] = None,
+    scenarios: Annotated[
+        bool, typer.Option("--scenarios", help="All split instances have 4 to 40 scenarios, and a measure over them as objective.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 2,
     solver: SolverName = "highs",
     output: Annotated[
@@ -61,9 +64,10 @@ def exactness(
         return
     if kind != "split":
         raise InputError("--kind", f"{kind!r}: expected split or milp")
+    from lmos.bench.exactness import Kind
     from lmos.commands import bench_exactness as command
 
-    command.run(command.Seeds(n, seed, only or [], places), jobs, solver, output)
+    command.run(command.Seeds(n, seed, only or [], Kind(places, scenarios)), jobs, solver, output)
 
 
 def placement(

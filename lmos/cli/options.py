@@ -66,6 +66,12 @@ Powers = Annotated[
         help="Watts that the edge draws while it computes, sends and waits, for example 6.4,5.1,2.7. [default: the device's]",
     ),
 ]
+Scenarios = Annotated[
+    str | None,
+    typer.Option(
+        "--scenarios", metavar="FILE", help="A file of what bandwidths and times may be, for objectives such as latency@p95."
+    ),
+]
 MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How to count edge memory.")]
 Objectives = Annotated[
     str, typer.Option(metavar="NAMES", help="The objectives, separated by commas. One of your own is module:NAME.")

@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from lmos.bench.exactness import Verdict, verdicts
+from lmos.bench.exactness import Kind, Verdict, verdicts
 from lmos.output import err, out, table
 from lmos_opt import solvers
 from lmos_opt.files import checked_suffix, write_atomically
@@ -26,12 +26,12 @@ COLUMNS = ("seed", "memory_model", "shape", "style", "layers", "objectives", "co
 
 @dataclass(frozen=True)
 class Seeds:
-    """Which cases: n from `first` on, or `only` those; all with a number of places, where one is given."""
+    """Which cases: n from `first` on, or `only` those, of a kind."""
 
     n: int
     first: int
     only: Sequence[int] = ()
-    places: int | None = None
+    kind: Kind = field(default_factory=Kind)
 
     def __iter__(self) -> Iterator[int]:
         return iter(sorted(set(self.only)) or range(self.first, self.first + self.n))
@@ -52,11 +52,11 @@ def run(asked: Seeds, jobs: int, solver: str, output: Path | None) -> None:
     start = perf_counter()
     try:
         with progress("fronts", 2 * len(seeds)) as advance:
-            for verdict in verdicts(seeds, solver, jobs, asked.places):
+            for verdict in verdicts(seeds, solver, jobs, asked.kind):
                 found.append(verdict)
                 advance()
                 if verdict.is_wrong or verdict.incomplete:
-                    _tell(verdict, solver, asked.places)
+                    _tell(verdict, solver, asked.kind)
     except KeyboardInterrupt:
         interrupted = True
     seconds = perf_counter() - start
@@ -70,14 +70,14 @@ def run(asked: Seeds, jobs: int, solver: str, output: Path | None) -> None:
         raise typer.Exit(1)
 
 
-def _tell(verdict: Verdict, solver: str, places: int | None) -> None:
+def _tell(verdict: Verdict, solver: str, kind: Kind) -> None:
     """A front that is wrong or incomplete, and how to make it again."""
     asked = verdict.case
     what = f"seed {asked.seed}, {verdict.memory_model}, {','.join(asked.objectives)}, {asked.instance.name}"
     why = [*verdict.mistakes, *([f"incomplete: {verdict.incomplete}"] if verdict.incomplete else [])]
     for line in why:
         err().print(f"{what}: {line}", soft_wrap=True)
-    chosen = "" if places is None else f" --places {places}"
+    chosen = ("" if kind.places is None else f" --places {kind.places}") + (" --scenarios" if kind.scenarios else "")
     err().print(f"  again: lmos bench exactness --only {asked.seed} --solver {solver}{chosen}", soft_wrap=True)
 
 

@@ -43,6 +43,14 @@ def derive(m: Any, variables: Iterable[Any], values: Values) -> None:
     m.derived.append(Derived(tuple(variables), values))
 
 
+def fresh(m: Any, name: str, component: Any) -> Any:
+    """The component, added to the model under a name that nothing there has yet."""
+    from pyomo.common.modeling import unique_component_name
+
+    m.add_component(unique_component_name(m, name), component)
+    return component
+
+
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
     return [name for name in modules_of(*__path__) if name not in {"indices", "memory", "named", "stages"}]

@@ -48,6 +48,10 @@ class Parts(Splits):
 
     asked: list[Sum | int | None] = field(default_factory=list)
 
+    def of_another(self, instance: Instance) -> Parts:
+        """Takes note for an instance with other numbers."""
+        return Parts(instance, self.memory_model, self.shape, asked=self.asked)
+
     def listed(self, one: Sum) -> Listed:
         """Take note of a sum."""
         self.asked.append(one)

@@ -26,7 +26,8 @@ class Objective:
     `m.layers`. `value(split)`, where given, is the same from where layers run alone, exactly summed; without it the
     expression is evaluated at the edge set. `granule(instance)`, where given, is a number of which all differences of
     values are whole multiples; it makes bounds exact where the expression alone does not prove it. `each(splits)`, where given, is
-    the value of all splits at once, in an array: an enumeration need not ask for one after another then.
+    the value of all splits at once, in an array: an enumeration need not ask for one after another then. `grows` says of a shipped
+    one that it never falls where a place or a hop takes longer: then it may be asked for over scenarios, as in `latency@p95`.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Objective:
     value: Callable[[Split], float] | None = None
     granule: Callable[[Instance], float] | None = None
     each: Callable[[Splits], Listed] | None = None
+    grows: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip() or self.name != self.name.strip():
@@ -100,6 +102,9 @@ def get(objective: str | Objective) -> Objective:
     """The objective of a name; an Objective is returned unchanged."""
     if isinstance(objective, Objective):
         return objective
+    base, at, measure = objective.partition("@") if isinstance(objective, str) else ("", "", "")
+    if at:
+        return _over_scenarios(get(base), measure)
     name, colon, argument = objective.partition(":") if isinstance(objective, str) else ("", "", "")
     if colon and name in NUMBERED:
         one: Objective = import_module(f"{__name__}.{name}").objective(argument)
@@ -109,3 +114,27 @@ def get(objective: str | Objective) -> Objective:
         raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {known}")
     found: Objective = import_module(f"{__name__}.{objective}").OBJECTIVE
     return found
+
+
+def _over_scenarios(base: Objective, measure: str) -> Objective:
+    """A measure of an objective over an instance's scenarios, `NAME@MEASURE`."""
+    from lmos_opt.measures import parse
+    from lmos_opt.measures.spread import Spread
+
+    name, value, each = f"{base.name}@{measure}", base.value, base.each
+    if not base.grows or value is None or each is None:
+        those = ", ".join(known for known in names() if get(known).grows)
+        raise InputError("objectives", f"{name}: {base.name} is the same in all scenarios; those that are not are {those}")
+    asked = parse(base.name, measure)
+    last: list[Spread] = []
+
+    def of(instance: Instance) -> Spread:
+        if not last or last[0].instance is not instance:
+            if not instance.scenarios:
+                raise InputError(f"objective {name}", f"{instance.name} has no scenarios; expected some, in the instance or from a "
+                                                      "file (--scenarios)")  # fmt: skip
+            last[:] = [Spread(asked, instance, value, base.expression, each)]
+        return last[0]
+
+    return Objective(name, base.unit, base.sense, lambda m, inst: of(inst).expression(m),
+                     lambda split: of(split.instance).at(split), each=lambda splits: of(splits.instance).each(splits))

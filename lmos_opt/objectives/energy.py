@@ -48,5 +48,5 @@ def _each(splits: Splits) -> Listed:
     return splits.listed(power.compute_w * splits.place_time(1) + power.transmit_w * splits.bytes_time(1) + power.idle_w * waits)
 
 
-OBJECTIVE = Objective("energy", "J", "min", _expression, _value, each=_each)
+OBJECTIVE = Objective("energy", "J", "min", _expression, _value, each=_each, grows=True)
 expression = OBJECTIVE.expression

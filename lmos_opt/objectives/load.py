@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import derive
+from lmos_opt.formulation import derive, fresh
 from lmos_opt.instance import Instance
 from lmos_opt.listing.splits import EPSILON, Listed, Splits
 from lmos_opt.objectives import Objective
@@ -30,19 +30,19 @@ def _port_s(instance: Instance) -> dict[str, float]:
 def _expression(m: Any, instance: Instance) -> Any:
     """A variable that no place's load exceeds; minimised or bounded from above, it is the largest of them."""
     port_s, places = _port_s(instance), range(1, len(instance.places) + 1)
-    m.moved = pyo.Var(places, list(port_s), bounds=(0, 1))
-    derive(m, [m.moved[p, u] for p in places for u in port_s],
-           lambda upto: [u in moved for moved in _moved(instance, upto) for u in port_s])
-    m.heaviest = pyo.Var(bounds=(0, _most(instance, port_s)))
-    m.moving, m.loads = pyo.ConstraintList(), pyo.ConstraintList()
+    moved = fresh(m, "moved", pyo.Var(places, list(port_s), bounds=(0, 1)))
+    derive(m, [moved[p, u] for p in places for u in port_s],
+           lambda upto: [u in those for those in _moved(instance, upto) for u in port_s])
+    heaviest = fresh(m, "heaviest", pyo.Var(bounds=(0, _most(instance, port_s))))
+    moving, loads = fresh(m, "moving", pyo.ConstraintList()), fresh(m, "loads", pyo.ConstraintList())
     for p in places:
         for u in port_s:
             for v in instance.consumers[u]:
                 for move in _moves(m, p, u, v, len(places)):
-                    m.moving.add(m.moved[p, u] >= move)
+                    moving.add(moved[p, u] >= move)
         layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
-        m.loads.add(m.heaviest >= layers + sum(seconds * m.moved[p, u] for u, seconds in port_s.items()))
-    return m.heaviest
+        loads.add(heaviest >= layers + sum(seconds * moved[p, u] for u, seconds in port_s.items()))
+    return heaviest
 
 
 def _most(instance: Instance, port_s: dict[str, float]) -> float:
@@ -84,5 +84,5 @@ def _each(splits: Splits) -> Listed:
     return Listed(np.max([one.values for one in loads], axis=0), max(one.off for one in loads), _most(instance, port_s))
 
 
-OBJECTIVE = Objective("load", "s", "min", _expression, _value, each=_each)
+OBJECTIVE = Objective("load", "s", "min", _expression, _value, each=_each, grows=True)
 expression = OBJECTIVE.expression

@@ -16,4 +16,4 @@ def objective(argument: str) -> Objective:
 
     return Objective(f"place_time:{n.number}", "s", "min", lambda m, inst: place_time(m, inst, n.of(inst.name, inst.places)),
                      lambda split: split.times.t_place_s[n.number - 1],
-                     each=each)  # fmt: skip
+                     each=each, grows=True)  # fmt: skip

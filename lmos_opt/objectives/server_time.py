@@ -7,5 +7,5 @@ from lmos_opt.objectives import Objective
 
 OBJECTIVE = Objective("server_time", "s", "min", lambda m, inst: place_time(m, inst, len(inst.places)),
                       lambda split: split.times.t_server_s,
-                      each=lambda splits: splits.listed(splits.place_time(len(splits.instance.places))))  # fmt: skip
+                      each=lambda splits: splits.listed(splits.place_time(len(splits.instance.places))), grows=True)  # fmt: skip
 expression = OBJECTIVE.expression

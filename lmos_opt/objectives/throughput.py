@@ -6,6 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
+from lmos_opt.formulation import fresh
 from lmos_opt.formulation.stages import stages
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
@@ -13,11 +14,11 @@ from lmos_opt.objectives import Objective
 
 def _expression(m: Any, instance: Instance) -> Any:
     """A variable that no stage exceeds; minimised or bounded from above, it is the slowest of them."""
-    m.slowest = pyo.Var(bounds=(0, _longest(instance)))
-    m.slowest_stage = pyo.ConstraintList()
+    slowest = fresh(m, "slowest", pyo.Var(bounds=(0, _longest(instance))))
+    no_slower = fresh(m, "slowest_stage", pyo.ConstraintList())
     for stage in stages(m, instance):
-        m.slowest_stage.add(m.slowest >= stage)
-    return m.slowest
+        no_slower.add(slowest >= stage)
+    return slowest
 
 
 def _longest(instance: Instance) -> float:
@@ -33,5 +34,5 @@ def _longest(instance: Instance) -> float:
 
 OBJECTIVE = Objective("throughput", "s", "min", _expression,
                       lambda split: max(*split.times.t_place_s, *(hop.t_s for hop in split.times.hops)),
-                      each=lambda splits: splits.largest(splits.stages, _longest(splits.instance)))  # fmt: skip
+                      each=lambda splits: splits.largest(splits.stages, _longest(splits.instance)), grows=True)  # fmt: skip
 expression = OBJECTIVE.expression

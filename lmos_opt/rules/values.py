@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from lmos_opt import objectives
@@ -12,14 +13,15 @@ if TYPE_CHECKING:
 
 
 def latency_name(front: Front) -> str:
-    """The objective that is the front's latency: `latency`, or else its only objective of a user's own in seconds to be minimised.
+    """The front's latency: `latency`, or else the only objective that is `latency@MEASURE` or a user's own in seconds.
 
     InputError where there is none, or more than one.
     """
     if "latency" in front.names:
         return "latency"
     shipped = objectives.names()
-    times = [o.name for o in front.objectives if o.unit == "s" and o.sense == "min" and o.name.partition(":")[0] not in shipped]
+    times = [o.name for o in front.objectives if o.unit == "s" and o.sense == "min"
+             and (o.name.startswith("latency@") or re.split("[:@]", o.name)[0] not in shipped)]
     if len(times) == 1:
         return times[0]
     several = f"; {' and '.join(times)} are times (s), and none of them is called so" if times else ""

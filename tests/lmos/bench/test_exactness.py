@@ -15,7 +15,7 @@ from dataclasses import replace
 import pytest
 
 from lmos.bench import exactness
-from lmos.bench.exactness import answer, drawn_case, verdicts
+from lmos.bench.exactness import Kind, answer, drawn_case, verdicts
 from lmos.bench.random_instances import SHAPES, STYLES
 from lmos.cli import main
 from lmos.commands.bench_exactness import COLUMNS
@@ -169,7 +169,7 @@ def test_two_thousand_instances():
 
 @pytest.mark.parametrize("places", [2, 3, 4])
 def test_all_of_so_many_places_and_the_least_load_among_them(places, capsys):
-    asked = [drawn_case(seed, places) for seed in range(60)]
+    asked = [drawn_case(seed, Kind(places)) for seed in range(60)]
     assert {len(q.instance.places) for q in asked} == {places}
     assert {q.objectives for q in asked} > {("load",)}
     assert {bool(q.instance.together) for q in asked} == {False, True}

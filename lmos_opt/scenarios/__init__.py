@@ -1,0 +1,1 @@
+"""What a path may be like: its records and files, and how scenarios compare."""

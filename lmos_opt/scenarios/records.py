@@ -1,0 +1,79 @@
+"""Scenarios: what a path may be like. Each scales the hops' bandwidths and the places' times, and has a weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from lmos_opt.codec_sizes import Coding, Ends
+from lmos_opt.errors import Problem
+from lmos_opt.files import Amount, Document, Name, Rate, Record
+from lmos_opt.places import Hop
+from lmos_opt.units import counted
+
+MOST_SCENARIOS = 10_000
+
+
+class Scenario(Record):
+    """One way that things may be. `bandwidth` has a factor a hop (of both directions), `time` a factor a place, of all that runs
+    there; where one is left out, its factors are 1. `weight` is how likely it is beside the others."""
+
+    weight: Annotated[Rate, Field(gt=0)] = 1.0
+    bandwidth: tuple[Rate, ...] = ()
+    time: tuple[Amount, ...] = ()
+
+    def bandwidth_of(self, h: int) -> float:
+        """Hop h's factor, counted from 1."""
+        return self.bandwidth[h - 1] if self.bandwidth else 1.0
+
+    def time_of(self, p: int) -> float:
+        """Place p's factor, counted from 1."""
+        return self.time[p - 1] if self.time else 1.0
+
+
+Scenarios = Annotated[tuple[Scenario, ...], Field(max_length=MOST_SCENARIOS)]
+
+
+class ScenariosFile(Document):
+    """A file of scenarios, for an instance that has none of its own."""
+
+    SCHEMA: ClassVar[str] = "lmos.scenarios/1"
+    schema_: Literal["lmos.scenarios/1"] = Field("lmos.scenarios/1", alias="schema")
+    name: Name | None = None
+    scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1, max_length=MOST_SCENARIOS)]
+
+
+def load_scenarios(path: str | Path) -> tuple[Scenario, ...]:
+    """The scenarios of a file (`lmos.scenarios/1`). InputError where it has none, or others."""
+    return ScenariosFile.load(path).scenarios
+
+
+def wrong_scenarios(scenarios: Sequence[Scenario], n_places: int) -> Iterator[Problem]:
+    """What does not fit to a path of so many places."""
+    for k, one in enumerate(scenarios):
+        for key, factors, n, what in (("bandwidth", one.bandwidth, n_places - 1, "hop"), ("time", one.time, n_places, "place")):
+            if factors and len(factors) != n:
+                yield Problem(f"scenarios[{k}].{key}", f"has {counted(len(factors), 'factor')}; expected {n}, one for each {what}")
+
+
+def scaled(fields: dict[str, Any], hops: Sequence[Hop], coding: Coding | None, scenario: Scenario) -> dict[str, Any]:
+    """The fields of an instance as they are in a scenario: `t_s` of its layers, its hops, and what a codec takes."""
+    n_places = len(hops) + 1
+    layers = [{**layer, "t_s": [t * scenario.time_of(p) for p, t in enumerate(layer["t_s"], 1)]} for layer in fields["layers"]]
+    new_hops = []
+    for h, hop in enumerate(hops, 1):
+        factor, back = scenario.bandwidth_of(h), hop.back_bytes_per_s
+        new_hops.append({"bandwidth_bytes_per_s": hop.bandwidth_bytes_per_s * factor, "rtt_s": hop.rtt_s,
+                         "back_bytes_per_s": None if back is None else back * factor})  # fmt: skip
+    found = {**fields, "layers": layers, "hops": new_hops, "scenarios": ()}
+    if coding is not None:
+        sent = {}
+        for name, one in coding.sent.items():
+            ends = [Ends(encode_s=one.at(p).encode_s * scenario.time_of(p), decode_s=one.at(p).decode_s * scenario.time_of(p))
+                    for p in range(1, n_places + 1)]
+            sent[name] = {"bytes": one.bytes, "parts": one.parts, "at_places": [end.model_dump() for end in ends]}
+        found["coding"] = {**fields["coding"], "sent": sent}
+    return found
