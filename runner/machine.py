@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -27,6 +27,13 @@ class Machine(Record):
     cores: Count
     threads: Count
     commit: Text | None
+
+    def remarked(self, remarks: Sequence[str]) -> Machine:
+        """The same machine, with what its engine has to say of a part beside the engine's name."""
+        if not remarks:
+            return self
+        engine = "; ".join([self.versions.get("engine", "torch"), *remarks])
+        return self.model_copy(update={"versions": {**self.versions, "engine": engine}})
 
 
 def this_machine(threads: int, engine: str | None = None) -> Machine:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from math import isfinite
 from typing import Any, TypeVar
 
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
-from measurement.engines import Engine, Loaded
-from runner.parts.part import Head, Middle, Tail
+from measurement.engines import Engine, Loaded, worst_error
+from runner.parts.part import Crossing, Head, Middle, Tail
 
 Part = TypeVar("Part", bound=Head | Middle | Tail)
 
@@ -23,6 +24,33 @@ def computed_on(engine: Engine, part: Part, arguments: Sequence[Any]) -> Part:
     found = copy(part)
     found._modules = {**part._modules, "body": engine.load(part.body, arguments)}
     return found
+
+
+def rounding_error(placed: Head | Middle | Tail, exact: Head | Middle | Tail, given: Sequence[Tensor] | Crossing) -> float | None:
+    """What the engine's rounding changes in what a part makes of what it is `given`, relative to the largest number; None where
+    random numbers are nothing that its layers compute."""
+    try:
+        found, wanted = (_made(part, given) for part in (placed, exact))
+        error = worst_error(found, wanted)
+    except Exception:  # noqa: BLE001 - random numbers in the place of what comes may be anything to a layer
+        return None
+    return error if isfinite(error) else None
+
+
+def _made(part: Head | Middle | Tail, given: Sequence[Tensor] | Crossing) -> list[Tensor]:
+    if isinstance(part, Head):
+        crossing = part.on([*given.values()] if isinstance(given, Crossing) else given)
+    else:
+        assert isinstance(given, Crossing)
+        crossing = Crossing(part.made(given)) if isinstance(part, Tail) else part.made(given)
+    return [*crossing.values(), *crossing.kept.values()]
+
+
+def remarks(part: nn.Module, error: float | None) -> tuple[str, ...]:
+    """What a part's engine has to say of it: what rounding changes, and what the engine could not do as it usually does."""
+    body = getattr(part, "body", None)
+    rounded = () if error is None else (f"rounding changes outputs by up to {error:.2g} of the largest",)
+    return (*rounded, *(body.notes if isinstance(body, Loaded) else ()))
 
 
 def compute_s(part: nn.Module) -> float:

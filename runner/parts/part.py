@@ -89,23 +89,20 @@ class Outgoing:
         """The names of the tensors that are sent on as they came."""
         return frozenset(name for names, is_relayed in zip(self.names, self.relayed, strict=True) if is_relayed for name in names)
 
-    def fresh(self, values: Sequence[Any], made: Sequence[Any]) -> Crossing:
+    def fresh(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any]) -> Crossing:
         """What the part itself made, from what its graph returned: of what crosses, and in `kept` of the network's result."""
         fresh = [names for names, is_relayed in zip(self.names, self.relayed, strict=True) if not is_relayed]
         tensors = {name: tensor for names, value in zip(fresh, values, strict=True)
                    for name, tensor in zip(names, _tensors(value), strict=True)}  # fmt: skip
-        return Crossing(tensors, kept={leaf.path: tree_leaves(value)[leaf.place]
-                                       for leaf, value in zip(self.kept, made, strict=True)})  # fmt: skip
+        kept = {leaf.path: tree_leaves(value)[leaf.place] for leaf, value in zip(self.kept, made, strict=True)}
+        return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)}, kept)
 
-    def crossing(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any],
-                 before: Mapping[str, Tensor] | None = None) -> Crossing:  # fmt: skip
-        """What crosses, from what the part's graph returned and from what it was given."""
-        fresh, before = self.fresh(values, made), {} if before is None else before
+    def onward(self, fresh: Crossing, before: Mapping[str, Tensor]) -> Crossing:
+        """What crosses, from what the part itself made and from what it was given."""
         tensors = {name: before[name] if is_relayed else fresh[name]
                    for names, is_relayed in zip(self.names, self.relayed, strict=True) for name in names}  # fmt: skip
         encoded = {name: one for name, one in getattr(before, "encoded", {}).items() if name in tensors}
-        return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)},
-                        {**getattr(before, "kept", {}), **fresh.kept}, encoded)  # fmt: skip
+        return Crossing(tensors, fresh.scalars, {**getattr(before, "kept", {}), **fresh.kept}, encoded)
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ class Head(nn.Module):
 
     def on(self, tensors_in: Sequence[Tensor]) -> Crossing:
         """The same from the call's tensors alone, in the order of `call.names`."""
-        return self._outgoing.crossing(*self.body(*self.arguments(tensors_in)))
+        return self._outgoing.onward(self._outgoing.fresh(*self.body(*self.arguments(tensors_in))), {})
 
     def arguments(self, tensors_in: Sequence[Tensor]) -> list[Any]:
         """What the part's graph is called with. InputError for tensors of shapes that this cut was not made for."""
@@ -200,8 +197,16 @@ class Middle(nn.Module):
 
         Raises InputError where a tensor is missing. Changes none of the tensors.
         """
-        values, scalars, made = self.body(*self.incoming.arguments(crossing))
-        return self._outgoing.crossing(values, scalars, made, crossing)
+        return self.onward(self._outgoing.fresh(*self.body(*self.incoming.arguments(crossing))), crossing)
+
+    def onward(self, made: Crossing, before: Mapping[str, Tensor]) -> Crossing:
+        """The next Crossing, from what this part alone `made` of the one before it."""
+        return self._outgoing.onward(made, before)
+
+    @property
+    def counts_sizes(self) -> bool:
+        """Whether it takes or gives sizes beside tensors."""
+        return bool(self.incoming.scalars or self._outgoing.scalars)
 
     @property
     def untouched(self) -> frozenset[str]:
@@ -210,8 +215,7 @@ class Middle(nn.Module):
 
     def made(self, crossing: Mapping[str, Tensor]) -> Crossing:
         """What this part alone makes of the tensors that its layers read; `untouched` ones may be missing."""
-        values, _, made = self.body(*self.incoming.read_from(crossing))
-        return self._outgoing.fresh(values, made)
+        return self._outgoing.fresh(*self.body(*self.incoming.read_from(crossing)))
 
 
 class Tail(nn.Module):
@@ -233,6 +237,11 @@ class Tail(nn.Module):
             raise InputError("crossing", f"lacks what the edge kept of the result: {missing[0]!r} in its attribute 'kept'")
         made = iter(self._run(crossing))
         return tree_unflatten([kept[path] if path in result.kept else next(made) for path in result.paths], result.structure)
+
+    @property
+    def counts_sizes(self) -> bool:
+        """Whether it takes sizes beside tensors."""
+        return bool(self.incoming.scalars)
 
     def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What this part makes of the network's result, by its path in it: all but what the parts before it kept."""

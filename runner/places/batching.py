@@ -1,27 +1,37 @@
-"""Several edges' images through one tail as a batch, where that is faster than one after another.
+"""Several edges' images through one part as a batch, where that is faster than one after another.
 
-A batch is what has come while the tail was at work: nobody waits for others. Its kernels may add in another order than those for
+A batch is what has come while the part was at work: nobody waits for others. Its kernels may add in another order than those for
 one image, so the last bits of an answer may differ from those of the whole network; hence a server does this only when told.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from runner.parts.part import Crossing, made_by
+from measurement.tracing.calls import random_input
+from runner.parts.computed import compute_s
+from runner.parts.part import Crossing, Middle, Tail, made_by
 
 PAYS = 0.95
 """A batch is used where it takes less than this share of the time that its images take one by one ..."""
 SAME = 1e-3
-"""... and where no output is off by more than this share of the largest one: other kernels stay far below, a tail that mixes
+"""... and where no output is off by more than this share of the largest one: other kernels stay far below, a part that mixes
 images up does not."""
 _REPEATS = 3
-Outputs = dict[str, Tensor]
+
+
+class Computed(NamedTuple):
+    """What a part made of an image (`made_of`), the time (s) that it, or the batch with it, took, and how long it waited before."""
+
+    made: Crossing
+    t_s: float
+    waited_s: float
 
 
 class _Seat:
@@ -29,29 +39,30 @@ class _Seat:
 
     def __init__(self, crossing: Crossing) -> None:
         self.crossing = crossing
-        self.outputs: Outputs | None = None
-        self.t_server_s = 0.0
+        self.came_at = perf_counter()
+        self.found: Computed | None = None
 
 
 class Batches:
-    """One tail for several peers. `sizes` are the batches that pay, ascending; `computing` is held by whoever computes."""
+    """One part for several peers. `sizes` are the batches that pay, ascending (none: one image after another); `computing` is held
+    by whoever computes."""
 
-    def __init__(self, tail: nn.Module, sizes: Sequence[int], computing: threading.Lock) -> None:
+    def __init__(self, part: nn.Module, sizes: Sequence[int], computing: threading.Lock) -> None:
         self.sizes = tuple(sizes)
-        self._tail, self._computing = tail, computing
+        self._part, self._computing = part, computing
         self._waiting: list[_Seat] = []
         self._changing = threading.Lock()
 
-    def infer(self, crossing: Crossing) -> tuple[Outputs, float]:
-        """The outputs, and the time (s) that the batch took in which they were computed. Raises what the tail raises."""
+    def infer(self, crossing: Crossing) -> Computed:
+        """What the part makes of an image, alone or with others'. Raises what the part raises."""
         seat = _Seat(crossing)
         with self._changing:
             self._waiting.append(seat)
         with self._computing:
-            if seat.outputs is None:  # nobody took it along
+            if seat.found is None:  # nobody took it along
                 self._compute(self._taken(seat))
-        assert seat.outputs is not None
-        return seat.outputs, seat.t_server_s
+        assert seat.found is not None
+        return seat.found
 
     def _taken(self, seat: _Seat) -> list[_Seat]:
         """This one, and the oldest others, as many as pay."""
@@ -64,7 +75,7 @@ class Batches:
     def _compute(self, seats: list[_Seat]) -> None:
         begin = perf_counter()
         try:
-            found = run(self._tail, [seat.crossing for seat in seats])
+            found = run(self._part, [seat.crossing for seat in seats])
         except Exception:
             if len(seats) == 1:
                 raise
@@ -72,48 +83,66 @@ class Batches:
                 self.sizes, self._waiting = (), seats[1:] + self._waiting
             self._compute(seats[:1])
             return
-        t_server_s = perf_counter() - begin
-        for seat, outputs in zip(seats, found, strict=True):
-            seat.outputs, seat.t_server_s = outputs, t_server_s
+        t_s = compute_s(self._part) if len(seats) == 1 else perf_counter() - begin
+        for seat, made in zip(seats, found, strict=True):
+            seat.found = Computed(made, t_s, begin - seat.came_at)
 
 
-def run(tail: nn.Module, crossings: Sequence[Crossing]) -> list[Outputs]:
-    """Each image's outputs, computed together. ValueError where the outputs are not one for each image."""
+def made_of(part: nn.Module, crossing: Crossing) -> Crossing:
+    """What a part makes of an image: the last one of the network's result by path, one between others of what it sends on, and in
+    `kept` of the result."""
+    return part.made(crossing) if isinstance(part, Middle) else Crossing(made_by(part, crossing))
+
+
+def run(part: nn.Module, crossings: Sequence[Crossing]) -> list[Crossing]:
+    """What is made of each image, computed together. ValueError where that is not one for each image."""
     if len(crossings) == 1:
-        return [made_by(tail, crossings[0])]
-    joined = {name: torch.cat([crossing[name] for crossing in crossings]) for name in crossings[0]}
-    outputs = made_by(tail, Crossing(joined, crossings[0].scalars))
-    if any(tensor.dim() == 0 or tensor.shape[0] != len(crossings) for tensor in outputs.values()):
-        raise ValueError("the tail's outputs are not one for each image")
-    return [{name: tensor[k : k + 1] for name, tensor in outputs.items()} for k in range(len(crossings))]
+        return [made_of(part, crossings[0])]
+    names = part.incoming.read if isinstance(part, Middle) else crossings[0]
+    joined = {name: torch.cat([crossing[name] for crossing in crossings]) for name in names}
+    found = made_of(part, Crossing(joined))
+    if any(tensor.dim() == 0 or tensor.shape[0] != len(crossings) for tensor in (*found.values(), *found.kept.values())):
+        raise ValueError("the part's outputs are not one for each image")
+    return [Crossing(_row(found, k), kept=_row(found.kept, k)) for k in range(len(crossings))]
+
+
+def _row(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
+    return {name: tensor[k : k + 1] for name, tensor in tensors.items()}
 
 
 @torch.inference_mode()
-def sizes_that_pay(head: Callable[[Tensor], Crossing], tail: nn.Module, example: Tensor, most: int) -> list[int]:
-    """The batches up to `most` (powers of two, and it) that are faster than singles and give what they give, tried on images
-    of random numbers. None for tails that need sizes beside tensors, for inputs that are no numbers with fractions, and for
-    tails that do not treat images apart."""
-    if not example.is_floating_point() or example.dim() == 0 or example.shape[0] != 1:
+def sizes_that_pay(part: Middle | Tail, most: int) -> list[int]:
+    """The batches up to `most` (powers of two, and it) that are faster than singles and give what they give, tried on random
+    numbers in the place of what comes. None for parts that take or give sizes beside tensors, for those that read tensors that are
+    no numbers with fractions, and for parts that do not treat images apart."""
+    specs = [part.incoming.tensors[name] for name in part.incoming.read]
+    if part.counts_sizes or not specs or any(not spec.shape or spec.shape[0] != 1 for spec in specs):
         return []
-    drawn = torch.Generator().manual_seed(0)
-    crossings = [head(torch.randn(example.shape, dtype=example.dtype, generator=drawn)) for _ in range(most)]
-    if crossings[0].scalars or any(tensor.dim() == 0 or tensor.shape[0] != 1 for tensor in crossings[0].values()):
+    crossings = [Crossing({name: random_input(spec, k) for name, spec in part.incoming.tensors.items()}) for k in range(most)]
+    if not all(crossings[0][name].is_floating_point() for name in part.incoming.read):
         return []
-    singles, single_s = [run(tail, [crossing])[0] for crossing in crossings], _seconds(tail, crossings[:1])
+    try:
+        singles, single_s = [run(part, [crossing])[0] for crossing in crossings], _seconds(part, crossings[:1])
+    except Exception:  # noqa: BLE001 - random numbers in the place of what comes may be anything to a layer
+        return []
     found = []
     for size in sorted({*(2**k for k in range(1, most.bit_length())), most}):
         try:
-            together = run(tail, crossings[:size])
+            together = run(part, crossings[:size])
         except Exception:  # noqa: BLE001 - a graph that knows its batch raises anything
             return []
-        if not all(_are_same(one, other) for one, other in zip(together, singles, strict=False)):
+        if not all(map(_are_same, together, singles)):
             return []
-        if _seconds(tail, crossings[:size]) < PAYS * size * single_s:
+        if _seconds(part, crossings[:size]) < PAYS * size * single_s:
             found.append(size)
     return found
 
 
-def _are_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+def _are_same(one: Crossing, other: Crossing) -> bool:
+    return _equal(one, other) and _equal(one.kept, other.kept)
+
+
+def _equal(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(
         tensor.shape == other[name].shape and tensor.dtype == other[name].dtype
         and bool(((tensor - other[name]).abs() <= SAME * other[name].abs().max()).all())
@@ -121,11 +150,11 @@ def _are_same(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
     )  # fmt: skip
 
 
-def _seconds(tail: nn.Module, crossings: Sequence[Crossing]) -> float:
+def _seconds(part: nn.Module, crossings: Sequence[Crossing]) -> float:
     """The least of some runs."""
     found = []
     for _ in range(_REPEATS):
         begin = perf_counter()
-        run(tail, crossings)
+        run(part, crossings)
         found.append(perf_counter() - begin)
     return min(found)

@@ -107,6 +107,7 @@ class ConnectedSplit:
         self._threads = 0
         self._began_at = 0.0
         self._memory: Sequence[int] = ()
+        self._remarks: Sequence[str] = ()
 
     def open(self) -> Self:
         """Reach the server, build both halves, measure the head's memory and run one input each way.
@@ -258,7 +259,7 @@ class ConnectedSplit:
         built = build_routes(self._plans, self._connections, network, self._weights, self._options.networks, self._pictures,
                              self._module, self._options.graphs)  # fmt: skip
         built = place_heads(built, self._engine, network)
-        self._routes, self._call, self._form = built.routes, built.call, built.form
+        self._routes, self._call, self._form, self._remarks = built.routes, built.call, built.form, built.remarks
         fallback = self.route.fallback
         tell("waiting for the server")
         reach_all(self._connections, "is_open", timeouts, may_fail=fallback is None or fallback.refusal is None)
@@ -300,7 +301,7 @@ class ConnectedSplit:
         connection, shape, pictures = self._connection, self._options.shape, self._source.pictures
         return Environment(
             started=self._started,
-            edge=this_machine(self._threads, self._engine.told),
+            edge=this_machine(self._threads, self._engine.told).remarked(self._remarks),
             server=connection.machine if connection else None,
             server_address=connection.name if connection else None,
             beyond=connection.beyond if connection else (),

@@ -305,9 +305,9 @@ class Conversation:
         self._shared.events.tell(PeerOpened(
             peer=self.channel.name, session=shown(request.session), network=request.network.builder,
             weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
-            t_open_s=time.perf_counter() - begin, error=tail.error,
+            t_open_s=time.perf_counter() - begin, error=tail.error, remarks=tail.remarks,
         ))  # fmt: skip
-        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._shared.machine,
+        self.channel.send(Ready(result_bytes=tail.result_bytes, machine=self._shared.machine.remarked(tail.remarks),
                                 beyond=() if onward is None else onward.machines))  # fmt: skip
         return tail
 

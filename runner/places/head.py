@@ -16,14 +16,14 @@ from torch import nn
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, PlannedNetwork
 from measurement.engines import DEFAULT, Engine
-from measurement.tracing.calls import Call, call
+from measurement.tracing.calls import Call, call, random_input
 from runner.adaptation.cuts import check_memory
 from runner.client.pipeline import Route
 from runner.client.server_connection import ServerConnection
 from runner.faults.fallback import Fallback, why_not_here
 from runner.images import Images
 from runner.memory import PeakMemory, private_bytes, release, returned_at_once
-from runner.parts.computed import computed_on
+from runner.parts.computed import computed_on, remarks, rounding_error
 from runner.parts.loading import OwnNetwork, load_planned
 from runner.parts.network import Graphs, OutputForm, example_input, example_of, outputs_of, varying_outputs
 from runner.parts.part import Head
@@ -36,13 +36,14 @@ MEMORY_RUNS = 3
 
 @dataclass(frozen=True)
 class BuiltRoutes:
-    """Heads with their weights, what the process holds beside numbers (B), how the network is called, and how its
-    outputs are put together."""
+    """Heads with their weights, what the process holds beside numbers (B), how the network is called, how its outputs are put
+    together, and what the engine has to say of the heads."""
 
     routes: list[Route]
     program_bytes: int
     call: Call
     form: OutputForm
+    remarks: tuple[str, ...] = ()
 
 
 def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
@@ -91,12 +92,16 @@ def place_heads(built: BuiltRoutes, engine: Engine, network: PlannedNetwork) -> 
     if engine.name == DEFAULT:
         return built
     tensors = [example_input(network.input_tensors[name]) for name in built.call.names]
-    routes = []
+    routes, said = [], dict[str, None]()
+    drawn = [random_input(network.input_tensors[name], 0) for name in built.call.names]
     for route in built.routes:
         if not isinstance(route.head, Head):
             raise InputError("--engine", f"{engine.name} computes the edge's part of a plan; this one sends nothing to a server")
-        routes.append(replace(route, head=computed_on(engine, route.head, route.head.arguments(tensors))))
-    return replace(built, routes=routes)
+        placed = computed_on(engine, route.head, route.head.arguments(tensors))
+        error = None if engine.precision == "float32" else rounding_error(placed, route.head, drawn)
+        said |= dict.fromkeys(remarks(placed, error))
+        routes.append(replace(route, head=placed))
+    return replace(built, routes=routes, remarks=tuple(said))
 
 
 @torch.inference_mode()

@@ -17,20 +17,20 @@ from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
 from measurement.codec_choice import Choice
-from measurement.engines import Engine, worst_error
-from measurement.tracing.calls import Example, call
+from measurement.engines import Engine
+from measurement.tracing.calls import Example, call, random_input
 from runner.faults.refusal import Refusal, refusing
-from runner.parts.computed import compute_s, computed_on
+from runner.parts.computed import computed_on, remarks, rounding_error
 from runner.parts.loading import load_planned
 from runner.parts.network import Graphs, builder_here, example_input, outputs_of, varying_outputs
-from runner.parts.part import Crossing, Head, Middle, Tail, made_by
+from runner.parts.part import Crossing, Head, Middle, Tail
 from runner.parts.split import split_along
 from runner.places.answers import Took
-from runner.places.batching import Batches
+from runner.places.batching import Batches, Computed
 from runner.places.onward import Onward
 from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
-from runner.wire.tensors import pack, unpack, unpack_read
+from runner.wire.tensors import pack, unpack_read
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,8 @@ def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Ex
         placed = computed_on(engine, tail, tail.incoming.arguments(crossing))
         expected, _ = pack(crossing)
         results, _ = pack(placed.made(crossing))
-        error = None if drawn is None else _error(call(head, drawn), placed, tail)
+        error = None if drawn is None else rounding_error(placed, tail, call(head, drawn))
     return OwnPart(placed, expected, _as_sent(crossing.scalars), results, error)
-
-
-def _error(crossing: Crossing, placed: Tail, exact: Tail) -> float:
-    return worst_error(placed.made(crossing), exact.made(crossing))
 
 
 def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graphs | None, engine: Engine) -> OwnPart:
@@ -89,7 +85,9 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         placed = computed_on(engine, part, part.incoming.arguments(zeros))
         with suppress(Exception):  # zeros in place of what comes may be anything to a layer
             placed(zeros)
-    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), varying=varying)
+        drawn = Crossing({name: random_input(spec, 0) for name, spec in part.incoming.tensors.items()}, part.incoming.scalars)
+        error = None if engine.precision == "float32" else rounding_error(placed, part, drawn)
+    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), error, varying)
 
 
 def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
@@ -124,9 +122,14 @@ class ServedPlan:
         """What the engine's rounding changes, where it rounds."""
         return self._part.error
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the engine has to say of the part."""
+        return remarks(self._part.module, self._part.error)
+
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None = None, batches: Batches | None = None,
                  onward: Onward | None = None) -> None:  # fmt: skip
-        self._part, self._computing, self._codec, self._batches = part, computing, codec, batches
+        self._part, self._codec, self._batches = part, codec, batches or Batches(part.module, (), computing)
         self.onward = onward
         if onward is not None:
             assert isinstance(part.module, Middle)
@@ -147,22 +150,20 @@ class ServedPlan:
         return lambda: answer
 
     def _relay(self, onward: Onward, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
-        asked = time.perf_counter()
-        with refusing("failed", "the part failed"), self._computing, torch.inference_mode():
-            begin = time.perf_counter()
-            came, t_decode_s = self._decoded(request, payload)
-            crossing = self._part.module(came)
-            exchange = onward.ask(request.id, crossing, as_they_are=request.as_they_are)
-            took = Took(t_decode_s + compute_s(self._part.module) + exchange.t_encode_s, t_decode_s, exchange.t_encode_s)
+        came, found, took = self._computed(request, payload)
+        with refusing("failed", "the part failed"), torch.inference_mode():
+            assert isinstance(self._part.module, Middle)
+            exchange = onward.ask(request.id, self._part.module.onward(found.made, came), as_they_are=request.as_they_are)
+        encoded_too = took._replace(t_server_s=took.t_server_s + exchange.t_encode_s, t_encode_s=exchange.t_encode_s)
 
         def answer() -> TailAnswer:
-            found = onward.answer(exchange)
+            later = onward.answer(exchange)
             with refusing("failed", "the part failed"), torch.inference_mode():
-                headers, parts = pack(found.outputs)
-            span = Span(t_tx_s=max(found.t_tx_s, 0.0), t_server_s=found.t_server_s, t_queue_s=found.t_queue_s,
-                        t_decode_s=found.t_decode_s, t_encode_s=found.t_encode_s,
+                headers, parts = pack(later.outputs)
+            span = Span(t_tx_s=max(later.t_tx_s, 0.0), t_server_s=later.t_server_s, t_queue_s=later.t_queue_s,
+                        t_decode_s=later.t_decode_s, t_encode_s=later.t_encode_s,
                         sent_bytes=exchange.sent_bytes)  # fmt: skip
-            return TailAnswer(headers, parts, took, begin - asked + exchange.t_queue_s, (span, *found.beyond))
+            return TailAnswer(headers, parts, encoded_too, found.waited_s + exchange.t_queue_s, (span, *later.beyond))
 
         return answer
 
@@ -173,18 +174,17 @@ class ServedPlan:
             tensors, encoded = unpack_read(request.tensors, payload, self._codec, incoming.read)
         return Crossing(tensors, self._part.scalars, encoded=encoded), time.perf_counter() - begin if self._codec else 0.0
 
+    def _computed(self, request: Infer, payload: memoryview) -> tuple[Crossing, Computed, Took]:
+        """What came, what the part made of it, and what that took with the decoding."""
+        with refusing("failed", "the part failed"), torch.inference_mode():
+            came, t_decode_s = self._decoded(request, payload)
+            found = self._batches.infer(came)
+        return came, found, Took(t_decode_s + found.t_s, t_decode_s)
+
     def _infer(self, request: Infer, payload: memoryview) -> TailAnswer:
-        asked = time.perf_counter()
-        if self._batches is not None:
-            with refusing("failed", "the tail failed"), torch.inference_mode():
-                outputs, t_server_s = self._batches.infer(Crossing(unpack(request.tensors, payload, None), self._part.scalars))
-                return TailAnswer(*pack(outputs), Took(t_server_s), max(time.perf_counter() - asked - t_server_s, 0.0))
-        with refusing("failed", "the tail failed"), self._computing, torch.inference_mode():
-            waited_s = time.perf_counter() - asked
-            crossing, t_decode_s = self._decoded(request, payload)
-            headers, parts = pack(made_by(self._part.module, crossing))
-            took = Took(t_decode_s + compute_s(self._part.module), t_decode_s)
-        return TailAnswer(headers, parts, took, waited_s)
+        _, found, took = self._computed(request, payload)
+        with refusing("failed", "the tail failed"), torch.inference_mode():
+            return TailAnswer(*pack(found.made), took, found.waited_s)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}

@@ -20,7 +20,6 @@ from torch import nn
 from lmos_opt.profile import Timing
 from lmos_opt.units import codec_words
 from measurement import engines
-from measurement.codec_choice import Choice
 from measurement.engines import Engine
 from measurement.engines.devices import TorchDevice
 from measurement.profiling import profile_traced
@@ -29,7 +28,7 @@ from measurement.timing.on_engine import timed_on
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Example, given_by, random_input
 from runner.faults.refusal import Refusal, refusing
-from runner.parts.network import Graphs, build, builder_here, example_input, example_of, trace_checked, varying_outputs
+from runner.parts.network import Graphs, build, builder_here, example_of, trace_checked, varying_outputs
 from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
 from runner.places.onward import Onward
@@ -62,7 +61,7 @@ class Networks:
 
     `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
     for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
-    Up to `batch` images of several peers go through equal tails at once, where that is faster; see `runner.places.batching`.
+    Up to `batch` images of several peers go through equal parts at once, where that is faster; see `runner.places.batching`.
     `graphs` are of networks of `networks` that were traced before; `engine` computes.
     """
 
@@ -71,9 +70,9 @@ class Networks:
                  engine: Engine | None = None) -> None:  # fmt: skip
         self.engine = engine or engines.get(engines.DEFAULT)
         self._graphs = graphs
-        self._batch, self._batches = batch, WeakValueDictionary[object, Batches]()
+        self._batch, self._batches = batch, WeakValueDictionary[str, Batches]()
         self._networks, self._weights_files, self._digests = tuple(networks), tuple(weights_files), digests
-        self._parts = WeakValueDictionary[object, OwnPart]()
+        self._parts = WeakValueDictionary[str, OwnPart]()
         self._cache: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._building = threading.Lock()  # seeds and tracing change what all threads share
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
@@ -87,14 +86,9 @@ class Networks:
         self._check(request)
         with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):
             codec = codec_for(request)
-        if request.later_layers:
-            with self._building:
-                return ServedPlan(self._own_part(request), self._computing, codec, onward=onward)
         with self._building:
-            traced = self._with_weights(request, self._checked)
-            with self._computing, refusing("split", "the network cannot be split there"):
-                part, batches = self._tail(request, traced, codec)
-                return ServedPlan(part, self._computing, codec, batches)
+            part, batches = self._own_part(request) if request.later_layers else self._tail(request)
+            return ServedPlan(part, self._computing, codec, batches, onward)
 
     def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:
         """The times of a network's layers on this machine, and how they were measured; Refusal where that cannot be."""
@@ -123,35 +117,34 @@ class Networks:
         if sum(spec.bytes for spec in specs) > LARGEST_INPUT_BYTES:
             raise Refusal("refused", f"inputs of more than {LARGEST_INPUT_BYTES} bytes together are not taken here")
 
-    def _tail(self, request: Open, traced: TracedNetwork, codec: Choice | None) -> tuple[OwnPart, Batches | None]:
+    def _tail(self, request: Open) -> tuple[OwnPart, Batches]:
         """The tail where the engine computes it: one for all peers that ask for the same."""
-        head, tail = split_traced(traced, request.edge_layers)
-        key = request.model_dump_json(exclude={"session", "codec", "codecs"})
-        part = self._parts.get(key)
-        if part is None:
-            drawn = None if self.engine.precision == "float32" else _drawn(request)
-            part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
-            self._parts[key] = part
-        return part, self._shared(request, head, part.module, codec)
+        traced = self._with_weights(request, self._checked)
+        with self._computing, refusing("split", "the network cannot be split there"):
+            head, tail = split_traced(traced, request.edge_layers)
+            key = _part_key(request)
+            part = self._parts.get(key)
+            if part is None:
+                drawn = None if self.engine.precision == "float32" else _drawn(request)
+                part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
+                self._parts[key] = part
+            return part, self._shared(key, part)
 
-    def _shared(self, request: Open, head: nn.Module, tail: nn.Module, codec: Choice | None) -> Batches | None:
-        """What the peers with this tail compute with together, where that pays."""
-        spec = request.input
-        if self._batch == 1 or codec is not None or spec is None:
-            return None
-        key = (request.network.digest, spec.shape, spec.dtype, request.granularity, frozenset(request.edge_layers))
-        found = self._batches.get(key)
-        if found is None:
-            sizes = sizes_that_pay(head, tail, example_input(spec), self._batch)
-            found = self._batches[key] = Batches(tail, sizes, self._computing)
-        return found
-
-    def _own_part(self, request: Open) -> OwnPart:
+    def _own_part(self, request: Open) -> tuple[OwnPart, Batches]:
         """This place's part of several: one that another peer has just now, or a new one."""
-        key = request.model_dump_json(exclude={"session", "codec", "codecs"})
+        key = _part_key(request)
         found = self._parts.get(key)
         if found is None:
             found = self._parts[key] = self._with_weights(request, self._built_part)
+        with self._computing:
+            return found, self._shared(key, found)
+
+    def _shared(self, key: str, part: OwnPart) -> Batches:
+        """What the peers with this part compute with, together where that pays."""
+        found = self._batches.get(key)
+        if found is None:
+            sizes = sizes_that_pay(part.module, self._batch) if self._batch > 1 else []
+            found = self._batches[key] = Batches(part.module, sizes, self._computing)
         return found
 
     def _built_part(self, request: Open, weights: str) -> OwnPart:
@@ -196,6 +189,11 @@ class Networks:
         if not _NAMED_WEIGHTS.fullmatch(weights):
             raise Refusal("refused", f"weights {weights!r} are not taken here")
         return [weights]
+
+
+def _part_key(request: Open) -> str:
+    """The same for peers that ask for the same part."""
+    return request.model_dump_json(exclude={"session", "codec", "codecs"})
 
 
 def _drawn(request: Open | Measure) -> Example:

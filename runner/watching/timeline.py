@@ -9,24 +9,36 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.plan import Plan
 from runner.watching.report import ImageResult, RunReport
+from runner.wire.protocol import Span
 
-TRACKS = ("edge", "queue", "link", "server")
-"""What an image passes through, from the top. Where several are in one at once, it has further lanes (`link 2`)."""
 _LANES = 1000
-"""Numbers of lanes that a track may have: the first of TRACKS has 1 to 999 (`tid` in the file)."""
+"""Numbers of lanes that a track may have: the first of `tracks` has 1 to 999 (`tid` in the file)."""
 _PROCESS = 1
 _US = 1e6
 _TOUCHING_S = 1e-9
-"""Sums of the same seconds in another order differ by as much: two slices that meet do not overlap."""
+"""Sums of the same seconds in another order differ by as much: slices that meet do not overlap, and a shorter one is none."""
 _WINDOW = 10
 """Images over which the goodput is taken."""
+
+
+QUEUE = "queue"
+"""The track of all waits."""
+
+
+def tracks(plan: Plan) -> list[str]:
+    """What an image passes through, from the top: places, hops, and after the first place the QUEUE. Where several images are in
+    one at once, it has further lanes (`link 2`)."""
+    if plan.n_places == 2:
+        return ["edge", QUEUE, "link", "server"]
+    return ["place 1", QUEUE, *(way for p in range(2, plan.n_places + 1) for way in (f"hop {p - 1}", f"place {p}"))]
 
 
 @dataclass(frozen=True)
@@ -48,48 +60,81 @@ class Slice:
 def slices(report: RunReport) -> list[Slice]:
     """Where the images were, and when; stages that took no time are left out.
 
-    The server's span is known, but not where in the exchange it lay: it is drawn as late as the answers allow, since a tail
-    computes one image after another and its answers are small.
+    The span of a place after the first is known, but not where in the exchange it lay: it is drawn as late as the answers allow,
+    since a place computes one image after another and answers are small.
     Raises InputError where the report does not say when its images began.
     """
     found: list[Slice] = []
-    next_begins = math.inf
+    first, _, *ways = tracks(report.plan)
+    hops, places = ways[::2], ways[1::2]
+    next_begins = dict.fromkeys(places, math.inf)
     for number, image in reversed(list(enumerate(report.per_image, 1))):
         if image.began_s is None:
             raise InputError("trace", "this report does not say when its images began; expected began_s in per_image")
-        mine = list(_here(number, image) if image.finished_at == "edge" else _planned(number, image, next_begins))
-        next_begins = min((one.begin_s for one in mine if one.track == "server"), default=next_begins)
+        if image.finished_at == "edge":
+            mine = list(_here(number, image, first, hops[0]))
+        else:
+            legs = [_Leg(hop, place, span) for hop, place, span in zip(hops, places, _spans(image), strict=False)]
+            mine = list(_planned(number, image, first, legs, next_begins))
+        for place in places:
+            next_begins[place] = min((one.begin_s for one in mine if one.track == place), default=next_begins[place])
         found += mine
-    return sorted((one for one in found if one.length_s > 0), key=lambda one: (one.begin_s, one.image))
+    return sorted((one for one in found if one.length_s > _TOUCHING_S), key=lambda one: (one.begin_s, one.image))
 
 
-def _planned(number: int, image: ImageResult, next_begins: float) -> Iterator[Slice]:
-    """Head, codec, queue, link, queue at the server, codec, tail, link."""
-    head, encode = _head(number, image, 0.0)
-    queue = Slice("queue", "waits to be sent", encode.end_s, image.t_queue_s, number)
-    latest = queue.end_s + image.t_tx_s + image.t_server_queue_s
-    begin_s = max(min(latest, next_begins - image.t_server_s), queue.end_s + image.t_server_queue_s)
-    decode = Slice("server", "decode", begin_s, image.t_decode_s, number)
-    tail = Slice("server", "tail", decode.end_s, image.t_server_s - image.t_decode_s, number)
-    up = Slice("link", "up", queue.end_s, begin_s - image.t_server_queue_s - queue.end_s, number)
-    held = Slice("queue", "waits at the server", up.end_s, image.t_server_queue_s, number)
-    down = Slice("link", "down", tail.end_s, image.t_tx_s - up.length_s, number)
-    return iter((head, encode, queue, up, held, decode, tail, down))
+class _Leg(NamedTuple):
+    """A hop, the place that it leads to, and what they took of an image."""
+
+    hop: str
+    place: str
+    span: Span
 
 
-def _here(number: int, image: ImageResult) -> Iterator[Slice]:
+def _spans(image: ImageResult) -> list[Span]:
+    """What each hop and the place behind it took."""
+    return [Span(t_tx_s=image.t_tx_s, t_server_s=image.t_server_s, t_queue_s=image.t_server_queue_s, t_decode_s=image.t_decode_s,
+                 t_encode_s=image.t_server_encode_s, sent_bytes=image.sent_bytes), *image.beyond]  # fmt: skip
+
+
+def _planned(number: int, image: ImageResult, first: str, legs: Sequence[_Leg],
+             next_begins: Mapping[str, float]) -> Iterator[Slice]:  # fmt: skip
+    """Head, codec, queue; a leg's hop, queue and place, with its codec before and after; the hops back."""
+    head, encode = _head(number, image, first, 0.0)
+    queue = Slice(QUEUE, "waits to be sent", encode.end_s, image.t_queue_s, number)
+    yield from (head, encode, queue)
+    end_s, back = queue.end_s, list[tuple[str, float]]()
+    for leg in legs:
+        span, is_last = leg.span, leg is legs[-1]
+        latest = min(end_s + span.t_tx_s + span.t_queue_s, next_begins[leg.place] - span.t_server_s)
+        begin_s = max(latest, end_s + span.t_queue_s)
+        up = Slice(leg.hop, "up", end_s, begin_s - span.t_queue_s - end_s, number)
+        where = "the server" if len(next_begins) == 1 else leg.place
+        held = Slice(QUEUE, f"waits at {where}", up.end_s, span.t_queue_s, number)
+        decode = Slice(leg.place, "decode", begin_s, span.t_decode_s, number)
+        part_s = span.t_server_s - span.t_decode_s - span.t_encode_s
+        part = Slice(leg.place, "tail" if is_last else "part", decode.end_s, part_s, number)
+        again = Slice(leg.place, "encode", part.end_s, span.t_encode_s, number)
+        yield from (up, held, decode, part, again)
+        end_s = again.end_s
+        back.insert(0, (leg.hop, span.t_tx_s - up.length_s))
+    for hop, length_s in back:
+        yield Slice(hop, "down", end_s, length_s, number)
+        end_s += length_s
+
+
+def _here(number: int, image: ImageResult, first: str, hop: str) -> Iterator[Slice]:
     """Head, codec, the wait for a server that did not answer, loading the tail, the tail."""
-    head, encode = _head(number, image, image.t_tail_s)
-    waiting = Slice("link", "waits without an answer", encode.end_s, image.t_tx_s, number)
-    loading = Slice("queue", "loads the tail", waiting.end_s, image.t_queue_s, number)
-    return iter((head, encode, waiting, loading, Slice("edge", "tail", loading.end_s, image.t_tail_s, number)))
+    head, encode = _head(number, image, first, image.t_tail_s)
+    waiting = Slice(hop, "waits without an answer", encode.end_s, image.t_tx_s, number)
+    loading = Slice(QUEUE, "loads the tail", waiting.end_s, image.t_queue_s, number)
+    return iter((head, encode, waiting, loading, Slice(first, "tail", loading.end_s, image.t_tail_s, number)))
 
 
-def _head(number: int, image: ImageResult, t_tail_s: float) -> tuple[Slice, Slice]:
+def _head(number: int, image: ImageResult, first: str, t_tail_s: float) -> tuple[Slice, Slice]:
     """The head, and what encoded its tensors."""
     what = "head" if image.t_tx_s else "whole network"
-    head = Slice("edge", what, image.began_s or 0.0, image.t_edge_s - image.t_encode_s - t_tail_s, number)
-    return head, Slice("edge", "encode", head.end_s, image.t_encode_s, number)
+    head = Slice(first, what, image.began_s or 0.0, image.t_edge_s - image.t_encode_s - t_tail_s, number)
+    return head, Slice(first, "encode", head.end_s, image.t_encode_s, number)
 
 
 def timeline_of(report: RunReport) -> dict[str, Any]:
@@ -97,16 +142,18 @@ def timeline_of(report: RunReport) -> dict[str, Any]:
 
     Times are microseconds since the run began. Raises InputError as `slices` does.
     """
-    laid = list(_in_lanes(slices(report)))
+    names = tracks(report.plan)
+    laid = list(_in_lanes(slices(report), names))
     events = [
-        *_metadata({tid for _, tid in laid}),
+        *_metadata({tid for _, tid in laid}, names),
         *(_slice(report, one, tid) for one, tid in laid),
         *_counters(report),
         *({"name": event.event, "cat": "happening", "ph": "i", "s": "p", "pid": _PROCESS, "tid": 0, "ts": event.at_s * _US,
            "args": {"text": event.text}} for event in report.happened),
     ]  # fmt: skip
     network = report.plan.network
-    about = {"network": network.name if network else None, "x1": report.plan.x1, "images": report.images, "lost": report.lost,
+    counts = {f"x{p}": n for p, n in enumerate(report.plan.counts[:1] if report.plan.n_places == 2 else report.plan.counts, 1)}
+    about = {"network": network.name if network else None, **counts, "images": report.images, "lost": report.lost,
              "retries": report.retries, "fallbacks": report.fallbacks, "pipelined": report.pipelined,
              "started": report.environment.started}  # fmt: skip
     return {"traceEvents": events, "displayTimeUnit": "ms", "otherData": about}
@@ -118,21 +165,21 @@ def save_timeline(report: RunReport, path: str | os.PathLike[str]) -> None:
     write_atomically(path, (json.dumps(timeline_of(report), allow_nan=False, ensure_ascii=False) + "\n").encode())
 
 
-def _in_lanes(found: Iterable[Slice]) -> Iterator[tuple[Slice, int]]:
+def _in_lanes(found: Iterable[Slice], names: Sequence[str]) -> Iterator[tuple[Slice, int]]:
     """Each slice and its lane's number: that of the first lane of its track that is free by then."""
-    ends: dict[str, list[float]] = {track: [] for track in TRACKS}
+    ends: dict[str, list[float]] = {track: [] for track in names}
     for one in found:
         lanes = ends[one.track]
         free = next((k for k, end in enumerate(lanes) if end <= one.begin_s + _TOUCHING_S), len(lanes))
         lanes[free : free + 1] = [one.end_s]
-        yield one, _LANES * TRACKS.index(one.track) + free + 1
+        yield one, _LANES * names.index(one.track) + free + 1
 
 
-def _metadata(tids: Iterable[int]) -> Iterator[dict[str, Any]]:
+def _metadata(tids: Iterable[int], names: Sequence[str]) -> Iterator[dict[str, Any]]:
     common = {"ph": "M", "pid": _PROCESS, "ts": 0}
     yield {"name": "process_name", "tid": 0, "args": {"name": "lmos run"}, **common}
     for tid in sorted(tids):
-        track, lane = TRACKS[tid // _LANES], tid % _LANES
+        track, lane = names[tid // _LANES], tid % _LANES
         yield {"name": "thread_name", "tid": tid, "args": {"name": track if lane == 1 else f"{track} {lane}"}, **common}
         yield {"name": "thread_sort_index", "tid": tid, "args": {"sort_index": tid}, **common}
 
@@ -162,11 +209,15 @@ def _counters(report: RunReport) -> Iterator[dict[str, Any]]:
 
 
 def _bandwidth(report: RunReport, ends: Sequence[float]) -> Iterator[dict[str, Any]]:
-    crossing_bytes = sum(tensor.bytes for tensor in report.plan.crossing)
+    plan = report.plan
     for image, end in zip(report.per_image, ends, strict=True):
-        if image.finished_at == "plan" and image.t_tx_s > 0:
-            sent_bytes = crossing_bytes if image.sent_bytes is None else image.sent_bytes
-            yield _counter("crossing over link time (Mbit/s)", end, 8e-6 * sent_bytes / image.t_tx_s)
+        if image.finished_at == "edge":
+            continue
+        for h, (span, crossing) in enumerate(zip(_spans(image), plan.hops, strict=False), 1):
+            if span.t_tx_s > 0:
+                sent_bytes = sum(tensor.bytes for tensor in crossing) if span.sent_bytes is None else span.sent_bytes
+                over = "crossing over link time" if plan.n_places == 2 else f"hop {h}: crossing over its time"
+                yield _counter(f"{over} (Mbit/s)", end, 8e-6 * sent_bytes / span.t_tx_s)
 
 
 def _counter(name: str, at_s: float, value: float) -> dict[str, Any]:

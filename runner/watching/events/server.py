@@ -51,7 +51,7 @@ class PeerOpened(_AtServer):
     """A peer's tail is built, checked and warm, `t_open_s` after it was asked for.
 
     Where the engine rounds numbers, `error` is the largest difference that this made to an output for an input of random
-    numbers, as a share of the largest number in that output.
+    numbers, as a share of the largest number in that output; `remarks` are that and what else the engine has to say.
     """
 
     name = "peer_opened"
@@ -63,12 +63,12 @@ class PeerOpened(_AtServer):
     cut: int
     t_open_s: float
     error: float | None = None
+    remarks: tuple[str, ...] = ()
 
     @property
     def text(self) -> str:
-        """The peer, its network and weights, the number of layers at its edge, and what rounding changes."""
-        rounded = "" if self.error is None else f"; rounding changes outputs by up to {self.error:.2g} of the largest"
-        return f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge{rounded}"
+        """The peer, its network and weights, the number of layers before it, and what the engine has to say."""
+        return "; ".join([f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge", *self.remarks])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.parts.part import Crossing
+from runner.parts.part import Crossing, Middle, Tail
 from runner.parts.split import split_module
 from runner.places import batching
 from runner.places.batching import Batches, run, sizes_that_pay
@@ -54,26 +54,27 @@ def crossings(head: nn.Module, n: int) -> list[Crossing]:
 
 
 def test_a_tail_that_treats_images_apart_may_be_batched() -> None:
-    head, tail = split_module(network(), ["0"], IMAGE)
-    assert sizes_that_pay(head, tail, IMAGE, 6) == [2, 4, 6]
+    _, tail = split_module(network(), ["0"], IMAGE)
+    assert sizes_that_pay(tail, 6) == [2, 4, 6]
 
 
 @pytest.mark.parametrize("module", [Mixing, OneForAll, Flat])
 def test_a_tail_that_does_not_is_left_alone(module: type[nn.Module]) -> None:
-    head, tail = split_module(module(), [], IMAGE)
-    assert sizes_that_pay(head, tail, IMAGE, 4) == []
+    _, tail = split_module(module(), [], IMAGE)
+    assert sizes_that_pay(tail, 4) == []
 
 
 def test_batches_that_do_not_pay_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batching, "PAYS", 0.0)
-    head, tail = split_module(network(), ["0"], IMAGE)
-    assert sizes_that_pay(head, tail, IMAGE, 4) == []
+    _, tail = split_module(network(), ["0"], IMAGE)
+    assert sizes_that_pay(tail, 4) == []
 
 
-def test_nothing_is_batched_where_the_images_are_no_single_ones_of_fractions() -> None:
-    head, tail = split_module(network(), ["0"], IMAGE)
-    assert sizes_that_pay(head, tail, IMAGE.repeat(2, 1, 1, 1), 4) == []
-    assert sizes_that_pay(head, tail, IMAGE.to(torch.int64), 4) == []
+def test_nothing_is_batched_where_what_comes_is_no_single_image_of_fractions() -> None:
+    _, tail = split_module(network(), ["0"], IMAGE.repeat(2, 1, 1, 1))
+    assert sizes_that_pay(tail, 4) == []
+    _, tail = split_module(nn.Sequential(nn.Embedding(4, 3), nn.ReLU()).eval(), [], torch.zeros(1, 5, dtype=torch.int64))
+    assert sizes_that_pay(tail, 4) == []
 
 
 class Counted(nn.Module):
@@ -98,7 +99,7 @@ def answers(tail: Counted, given: list[Crossing], sizes: list[int]) -> list[Tens
 
     def ask(k: int) -> None:
         with torch.inference_mode():
-            found[k] = batches.infer(given[k])[0]["output"]
+            found[k] = batches.infer(given[k]).made["output"]
 
     askers = [threading.Thread(target=ask, args=(k,)) for k in range(len(given))]
     askers[0].start()
@@ -141,3 +142,48 @@ def test_a_batch_that_fails_is_computed_one_by_one() -> None:
         together = answers(narrow, given, [2])
     assert narrow.sizes == [1, 2, 1, 1, 1]
     assert all(torch.equal(one, other) for one, other in zip(together, alone, strict=True))
+
+
+class Relaying(nn.Module):
+    """Its first layer is read at the end, and the result holds what a place between made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(3, 4, 1), nn.Conv2d(4, 4, 1), nn.Conv2d(4, 4, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        first = self.first(x)
+        second = self.second(first)
+        return second.sum((2, 3)), self.third(second) + first
+
+
+@torch.inference_mode()
+def test_a_place_between_others_computes_several_images_together() -> None:
+    torch.manual_seed(0)
+    places = [["first"], ["second", "sum"], ["third", "add"]]
+    first, middle, last = split_module(Relaying().eval(), places=places, example_input=IMAGE)
+    assert isinstance(middle, Middle)
+    assert isinstance(last, Tail)
+    assert (sizes_that_pay(middle, 4), sizes_that_pay(last, 4)) == ([2, 4], [2, 4])
+    given = crossings(first, 3)
+    for crossing, made in zip(given, run(middle, given), strict=True):
+        alone, together = middle(crossing), middle.onward(made, crossing)
+        assert together["first"] is crossing["first"]  # relayed: as it came
+        for one, other in ((together, alone), (together.kept, alone.kept)):
+            assert one.keys() == other.keys()
+            for name in one:
+                torch.testing.assert_close(one[name], other[name])
+    later = [middle(crossing) for crossing in given]
+    for one, crossing in zip(run(last, later), later, strict=True):
+        torch.testing.assert_close(dict(one), last.made(crossing))
+
+
+def test_a_part_that_gives_sizes_beside_tensors_is_left_alone() -> None:
+    class Sizes(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x).reshape(x.shape[0], -1)
+
+    _, tail = split_module(Sizes(), ["relu"], IMAGE)
+    assert isinstance(tail, Tail)
+    assert tail.counts_sizes == bool(tail.incoming.scalars)
+    assert sizes_that_pay(tail, 4) == ([] if tail.counts_sizes else [2, 4])

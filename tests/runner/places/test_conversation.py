@@ -84,7 +84,7 @@ class Tail:
 
     request_bytes = result_bytes = 0
     onward = None
-    error = None
+    error, remarks = None, ()
 
     def __init__(self) -> None:
         self.computed: list[int] = []

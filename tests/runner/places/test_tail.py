@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
-from torch import nn
+from torch import fx, nn
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import TensorSpec
 from measurement import engines
+from measurement.engines import Loaded
 from runner.client.remote import opening
 from runner.faults.refusal import Refusal
+from runner.machine import this_machine
 from runner.parts.part import Head, Tail
 from runner.parts.split import split_module
+from runner.places.edge import run_plan
 from runner.places.served import ServedPlan, run_once
 from runner.places.tail import LARGEST_INPUT_BYTES, Networks
+from runner.watching.events import PeerOpened
 from runner.wire.protocol import Infer, Open
 from runner.wire.tensors import pack
 from tests.measurement.engines.here import Here
-from tests.runner.running import BRANCHED, Plans, network_of, one_thread
+from tests.runner.running import BRANCHED, Plans, network_of, one_thread, thread_server
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 
@@ -118,6 +125,42 @@ def test_what_an_engine_s_rounding_changes_is_told(plan: Plan) -> None:
         assert served.error is not None
         assert 0 < served.error < 0.1
         assert Networks([BRANCHED]).open(request(plan)).error is None
+
+
+class Noted(Here):
+    """Cannot do as it usually does."""
+
+    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+        found = super().load(part, example)
+        found.notes = ("runs slowly",)
+        return found
+
+
+@pytest.mark.parametrize(("edge", "later"), [(1, (2, 3)), (4, (3,))], ids=["between", "last"])
+def test_what_an_engine_says_is_told_of_every_place_of_a_path(plan: Plan, edge: int, later: tuple[int, ...]) -> None:
+    names, ends = Plans(BRANCHED).instance.names, [edge, *(edge + sum(later[:k]) for k in range(1, len(later)))]
+    layers = tuple(names[begin:end] for begin, end in zip(ends, [*ends[1:], None], strict=True))
+    asked = request(plan, edge_layers=names[:edge], later_layers=layers)
+    with one_thread():
+        onward = Mock() if len(later) > 1 else None
+        served = Networks([BRANCHED], engine=Noted("bfloat16")).open(asked, onward)
+        assert served.error is not None
+        assert 0 < served.error < 0.1
+        assert served.remarks == (f"rounding changes outputs by up to {served.error:.2g} of the largest", "runs slowly")
+        assert Networks([BRANCHED]).open(asked, onward).remarks == ()
+    told = this_machine(1, "torch:here bfloat16 on cpu").remarked(served.remarks).versions["engine"]
+    assert told == f"torch:here bfloat16 on cpu; {'; '.join(served.remarks)}"
+    said = PeerOpened(peer="a", session="s", network="n", weights="w", digest="d", cut=1, t_open_s=1.0, remarks=served.remarks)
+    assert said.text.endswith(f"; {'; '.join(served.remarks)}")
+
+
+def test_what_an_engine_says_of_the_edge_stands_in_the_report(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    with one_thread(), thread_server() as address:
+        monkeypatch.setattr(engines, "get", lambda name, precision="float32": Noted("bfloat16"))
+        report = run_plan(plan, address, networks=[BRANCHED], n=1, engine="torch:here")
+    told = report.environment.edge.versions["engine"]
+    assert told.startswith("torch:here bfloat16 on cpu; rounding changes outputs by up to 0.0")
+    assert told.endswith("; runs slowly")
 
 
 def test_peers_that_ask_for_the_same_share_one_part(plan: Plan) -> None:

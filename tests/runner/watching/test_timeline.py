@@ -10,21 +10,29 @@ from typing import Any
 import pytest
 
 from lmos.cli import main
-from lmos_opt import InputError
+from lmos_opt import InputError, Instance, Plan
+from lmos_opt.plan import Setting, make_plan
 from runner.machine import this_machine
 from runner.places.edge import run_plan
 from runner.watching.report import Environment, Happening, ImageResult, Outcome, RunReport, make_report
-from runner.watching.timeline import save_timeline, slices, timeline_of
+from runner.watching.timeline import save_timeline, slices, timeline_of, tracks
+from runner.wire.protocol import Span
 from tests.runner.running import BRANCHED, NETWORKS, Plans, one_thread, server_process
 
-STAGES = {"edge": "t_edge_s", "queue": "t_queue_s", "link": "t_tx_s", "server": "t_server_s"}
+
+def ways(report: RunReport, image: ImageResult) -> dict[str, float]:
+    """What an image spent on each track (s), from its numbers alone."""
+    first, queue, *others = tracks(report.plan)
+    waits = image.t_queue_s + image.t_server_queue_s + sum(span.t_queue_s for span in image.beyond)
+    return dict(zip([first, *others], image.times(report.plan.n_places), strict=True)) | {queue: waits}
 
 
-def report_of(*images: ImageResult) -> RunReport:
+def report_of(*images: ImageResult, plan: Plan | None = None) -> RunReport:
     environment = Environment(started="2026-01-01T00:00:00+00:00", edge=this_machine(1), server=None, server_address=None,
                               shape=None, weights="seeded:0: random", seed=0, images="pictures")  # fmt: skip
     happened = [Happening(at_s=0.25, event="server_lost", text="no sign of life; trying again")]
-    return make_report(Plans(BRANCHED)(2), Outcome(images, [1], pipelined=True, elapsed_s=1.0, happened=happened), environment)
+    outcome = Outcome(images, [1], pipelined=True, elapsed_s=1.0, happened=happened)
+    return make_report(plan or Plans(BRANCHED)(2), outcome, environment)
 
 
 def image(began_s: float | None, edge: float, queue: float, link: float, server: float, **more: Any) -> ImageResult:
@@ -47,16 +55,15 @@ def adds_up(report: RunReport) -> list[dict[str, Any]]:
     spans = [event for event in events if event["ph"] == "X"]
     assert {event["tid"] for event in spans} == set(named)
     for tid, name in named.items():
-        assert name.partition(" ")[0] in STAGES
+        assert any(name == track or name.startswith(f"{track} ") for track in tracks(report.plan))
         mine = sorted((e["ts"], e["ts"] + e["dur"]) for e in spans if e["tid"] == tid)
         assert all(end <= begin + 0.01 for (_, end), (begin, _) in pairwise(mine)), name
     for number, result in enumerate(report.per_image, 1):
         mine = [event for event in spans if event["args"]["image"] == number]
-        for track, key in STAGES.items():
-            assert sum(event["dur"] for event in mine if event["cat"] == track) == pytest.approx(
-                1e6 * (getattr(result, key) + (result.t_server_queue_s if track == "queue" else 0)))
+        for track, seconds in ways(report, result).items():
+            assert sum(event["dur"] for event in mine if event["cat"] == track) == pytest.approx(1e6 * seconds)
         assert min(event["ts"] for event in mine) == pytest.approx(1e6 * (result.began_s or 0), abs=0.01)
-        end = (result.began_s or 0) + result.t_server_queue_s + sum(getattr(result, key) for key in STAGES.values())
+        end = (result.began_s or 0) + sum(ways(report, result).values())
         assert max(event["ts"] + event["dur"] for event in mine) == pytest.approx(1e6 * end, abs=0.01)
     return events
 
@@ -114,3 +121,42 @@ def test_a_codecs_times_lie_at_both_ends() -> None:
 def test_a_report_that_does_not_say_when_is_refused() -> None:
     with pytest.raises(InputError, match="expected began_s"):
         timeline_of(report_of(image(None, 0.1, 0.0, 0.1, 0.1)))
+
+
+def over_four(plans: Plans) -> Plan:
+    """A plan over four places, the third one empty."""
+    path = " > 1Gbps > ".join(["rpi4", "jetson-orin-nano-cpu", "i7-8700", "paper-server"])
+    instance = Instance.from_profile(plans.profile, path=path)
+    names = instance.names
+    setting = Setting.of(instance, edge="", server="", rule="cut")
+    return make_plan(instance, names[:2], later_layers=[names[2:4], (), names[4:]], setting=setting, profile=plans.profile)
+
+
+def test_every_hop_and_place_of_a_path_is_shown() -> None:
+    beyond = [(Span(t_tx_s=0.03 + 0.01 * k, t_server_s=0.2, t_queue_s=0.01, t_decode_s=0.02, t_encode_s=0.03, sent_bytes=3000),
+               Span(t_tx_s=0.04, t_server_s=0.1, t_queue_s=0.0)) for k in range(2)]  # fmt: skip
+    images = [image(0.18 * k, 0.05, 0.01, 0.02, 0.1, t_server_queue_s=0.02, t_server_encode_s=0.01, t_decode_s=0.03, beyond=spans)
+              for k, spans in enumerate(beyond)]  # fmt: skip
+    images = [one.model_copy(update={"latency_s": one.latency_s + 0.02 + sum(span.t_s for span in one.beyond)}) for one in images]
+    report = report_of(*images, plan=over_four(Plans(BRANCHED)))
+    events = adds_up(report)
+    named = {event["args"]["name"] for event in events if event["name"] == "thread_name"}
+    assert {"place 1", "queue", "hop 1", "place 2", "hop 2", "place 3", "hop 3", "place 4"} <= named
+    last = [one.what for one in slices(report) if one.image == 2]
+    assert last == ["head", "waits to be sent", "up", "waits at place 2", "decode", "part", "encode", "up", "waits at place 3",
+                    "decode", "part", "encode", "up", "tail"]  # fmt: skip
+    at_three = {(one.image, one.what): one for one in slices(report) if one.track == "place 3"}
+    assert at_three[1, "encode"].end_s == pytest.approx(0.43)  # before image 2 is computed there
+    assert at_three[2, "decode"].begin_s == pytest.approx(0.43)
+    counted = {event["name"] for event in events if event["name"].endswith("(Mbit/s)")}
+    assert counted == {f"hop {h}: crossing over its time (Mbit/s)" for h in (1, 2, 3)}
+    about = timeline_of(report)["otherData"]
+    assert [about[f"x{p}"] for p in (1, 2, 3, 4)] == list(report.plan.counts)
+
+
+def test_an_image_that_a_path_did_not_answer_shows_its_wait() -> None:
+    lost = image(0.0, 0.3, 0.05, 0.1, 0.0, t_tail_s=0.2, finished_at="edge", reason="gone")
+    report = report_of(lost, plan=over_four(Plans(BRANCHED)))
+    adds_up(report)
+    assert [(one.track, one.what) for one in slices(report)] == [
+        ("place 1", "head"), ("hop 1", "waits without an answer"), ("queue", "loads the tail"), ("place 1", "tail")]  # fmt: skip
