@@ -133,7 +133,7 @@ class Timing(Record):
     took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
     `restart_s` is what a half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of the
     machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
-    processor (`cpu`). Further conditions may stand beside them.
+    processor (`cpu`); a device with memory of its own has `memory_bytes`. Further conditions may stand beside them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -144,6 +144,7 @@ class Timing(Record):
     engine: Text | None = None
     engine_precision: Text | None = None
     device: Text | None = None
+    memory_bytes: Count | None = None
     repeats: Count | None = None
     ended: Literal["precision", "budget"] | None = None
     precision: Amount | None = None

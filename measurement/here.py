@@ -10,8 +10,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement import codecs
 from measurement.codec_effects import measure_codec
-from measurement.engines import Engine
-from measurement.engines.devices import TorchDevice
+from measurement.engines import DEFAULT, Engine
 from measurement.networks import build_network
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.timing.on_engine import timed_on
@@ -34,13 +33,13 @@ def time_profile(
 
     The network is built from what the profile says of it; `allow_code` lets that be code of the user's own. `example_input`
     is by default random tensors of the shapes that the network takes; `threads`, `precision` and `budget_s` are those of
-    `time_layers`. An `engine` with a device of its own times there, by other means (`measurement.timing.on_engine`), and tells no
-    memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
+    `time_layers`. Another `engine` than torch on the processor is timed by other means (`measurement.timing.on_engine`), and tells
+    no layer's memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
     Raises InputError where the profile names no network, or the network has changed, and what `build_network` raises.
     """
     module = _built(profile, "it cannot be timed", allow_code)
     example = _example(profile, 0) if example_input is None else example_input
-    if isinstance(engine, TorchDevice):
+    if engine is not None and engine.name != DEFAULT:
         return timed_on(profile, module, example, engine, budget_s)
     return timed_profile(profile, module, example, threads=threads, precision=precision, budget_s=budget_s)
 

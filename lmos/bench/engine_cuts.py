@@ -16,7 +16,6 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
@@ -24,7 +23,7 @@ from measurement.engines import Engine, get, worst_error
 from measurement.engines.devices import TorchDevice, tensors_in
 from measurement.networks import build_network
 from measurement.profiling import profile_built
-from measurement.timing.on_engine import time_on
+from measurement.timing.on_engine import PAUSE_S, time_on
 from measurement.tracing import TracedNetwork, trace_network
 from runner.errors import RunnerError
 from runner.parts.computed import compute_s, computed_on
@@ -43,8 +42,8 @@ _STARTS_S = 120.0
 
 @dataclass(frozen=True)
 class EngineCut:
-    """One cut: the tail's time as predicted and as the server measured it (s, medians), and the largest difference of the network's
-    output from the processor's, relative to its largest number."""
+    """One cut: the tail's time as predicted and as the server measured it (s, medians), the largest difference of the network's
+    output from the processor's, relative to its largest number, and what the report says of the server's engine."""
 
     network: str
     cut: int
@@ -52,6 +51,7 @@ class EngineCut:
     predicted_s: float
     measured_s: float
     error: float
+    engine: str
 
     @property
     def miss(self) -> float:
@@ -61,62 +61,87 @@ class EngineCut:
 
 @dataclass(frozen=True)
 class EngineWhole:
-    """A whole network on the engine's device: as the engine runs it, and called as it is (s, medians)."""
+    """A whole network in a precision: as the engine runs it, and in float32 as torch does there where it is called as it is (s,
+    medians); the largest difference of the outputs, relative to their largest number."""
 
     network: str
+    precision: str
     part_s: float
     called_s: float
+    error: float
 
 
-def survey(name: str, engine: TorchDevice, address: str, tell: Callable[[str], None]) -> tuple[EngineWhole, list[EngineCut]]:
-    """Time a network's layers on the engine, then run three cuts against the server at `address`."""
+@dataclass(frozen=True)
+class _Built:
+    """A network, what it was traced to, and an input."""
+
+    name: str
+    module: torch.nn.Module
+    traced: TracedNetwork
+    example: Tensor
+
+    @classmethod
+    def of(cls, name: str) -> _Built:
+        module = build_network(f"torchvision:{name}", "seeded:0").eval()
+        example = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+        return cls(name, module, trace_network(module, example, "module"), example)
+
+
+def survey(name: str, engine: Engine, others: Sequence[Engine], address: str,
+           tell: Callable[[str], None]) -> tuple[list[EngineWhole], list[EngineCut]]:  # fmt: skip
+    """Time a network's layers on the engine, run three cuts against the server at `address`, and the whole in `others` too."""
     tell(f"{name}: building and tracing")
-    module = build_network(f"torchvision:{name}", "seeded:0").eval()
-    example = torch.randn(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))
-    traced = trace_network(module, example, "module")
-    profile = profile_built(f"torchvision:{name}", "seeded:0", module, traced)
+    built = _Built.of(name)
+    profile = profile_built(f"torchvision:{name}", "seeded:0", built.module, built.traced)
     tell(f"{name}: timing layers")
-    timed = time_on(profile, traced, example, engine)
-    whole = _whole(name, engine, traced, module, example)
+    timed = time_on(profile, built.traced, built.example, engine)
+    wholes = [_whole(built, one) for one in (*others, engine)]
     cuts = []
     for share in CUTS:
         count = round(share * len(profile.layers))
         tell(f"{name}: {count} of {len(profile.layers)} layers at the edge")
-        cuts.append(_cut(timed, count, traced, module, example, engine, address))
-    return whole, cuts
+        cuts.append(_cut(built, timed, count, engine, address))
+    return [wholes[-1], *wholes[:-1]], cuts
 
 
-def _whole(name: str, engine: TorchDevice, traced: TracedNetwork, module: torch.nn.Module, example: Tensor) -> EngineWhole:
-    _, tail = split_traced(traced, [])
+def _whole(built: _Built, engine: Engine) -> EngineWhole:
+    engine.check()  # torch has one switch for TF32, and each engine sets it here
+    _, tail = split_traced(built.traced, [])
+    device = engine.torch_device if isinstance(engine, TorchDevice) else torch.device("cpu")
     with torch.inference_mode():
-        on_engine = computed_on(engine, tail, tail.incoming.arguments({"input": example}))
+        wanted = tensors_in(flat_outputs(built.module(built.example)))
+        given = {"input": built.example}
+        on_engine = computed_on(engine, tail, tail.incoming.arguments(given))
         seconds = []
         for _ in range(_WHOLE):
-            on_engine({"input": example})
+            time.sleep(PAUSE_S)
+            found = tensors_in(on_engine.made(given))
             seconds.append(compute_s(on_engine))
-        there, given = module.to(engine.torch_device), example.to(engine.torch_device)
+        get(engine.name)  # which allows no TF32
+        there, picture = built.module.to(device), built.example.to(device)
         for _ in range(3):
-            there(given)
-        called = engine.call_s(lambda: there(given), _WHOLE)
-        module.to("cpu")
-    return EngineWhole(name, median(seconds), median(called))
+            there(picture)
+        called = engine.call_s(lambda: there(picture), _WHOLE)
+        built.module.to("cpu")
+    engine.check()
+    return EngineWhole(built.name, engine.precision, median(seconds), median(called), worst_error(found, wanted))
 
 
-def _cut(profile: NetworkProfile, count: int, traced: TracedNetwork, module: torch.nn.Module, example: Tensor, engine: TorchDevice,
-         address: str) -> EngineCut:  # fmt: skip
+def _cut(built: _Built, profile: NetworkProfile, count: int, engine: Engine, address: str) -> EngineCut:
     edge = [layer.name for layer in profile.layers[:count]]
     instance = Instance.from_profile(profile, edge="local", server="local", bandwidth=125e6)
     plan = make_plan(instance, edge, setting=Setting.of(instance, edge="local", server="local", rule=f"cut:{count}"),
                      profile=profile)  # fmt: skip
     report = run_plan(plan, parse_address(address), n=_IMAGES)
     measured = median(image.t_server_s for image in report.per_image if image.finished_at == "plan")
-    predicted = plan.predicted["t_server_s"]
-    head, tail = split_traced(traced, edge)
+    head, tail = split_traced(built.traced, edge)
     with torch.inference_mode():
-        crossing = head(example)
-        wanted = tensors_in(flat_outputs(module(example)))
-        found = tensors_in(computed_on(engine, tail, crossing).made(crossing))
-    return EngineCut(profile.name, count, len(profile.layers), predicted, measured, worst_error(found, wanted))
+        crossing = head(built.example)
+        wanted = tensors_in(flat_outputs(built.module(built.example)))
+        found = tensors_in(computed_on(engine, tail, tail.incoming.arguments(crossing)).made(crossing))
+    server = report.environment.server
+    return EngineCut(profile.name, count, len(profile.layers), plan.predicted["t_server_s"], measured, worst_error(found, wanted),
+                     "" if server is None else server.versions.get("engine", ""))  # fmt: skip
 
 
 @contextmanager
@@ -143,16 +168,14 @@ def _address(log: Path, process: subprocess.Popen[bytes]) -> str:
     raise RunnerError("the server", f"did not start: {log.read_text().strip()}")
 
 
-def surveyed(names: Sequence[str], engine_name: str, precision: str,
+def surveyed(names: Sequence[str], engine: Engine, others: Sequence[str],
              tell: Callable[[str], None]) -> tuple[list[EngineWhole], list[EngineCut]]:  # fmt: skip
-    """`survey` of several networks, over one server."""
-    engine = get(engine_name, precision)
-    if not isinstance(engine, TorchDevice):
-        raise InputError("--engine", f"{engine_name} has no device of its own to compare with the processor")
+    """`survey` of several networks, over one server. InputError for a precision that the engine does not have."""
+    beside = [get(engine.name, precision) for precision in others]
     wholes, cuts = [], []
     with engine_server(engine) as address:
         for name in names:
-            whole, found = survey(name, engine, address, tell)
-            wholes.append(whole)
+            whole, found = survey(name, engine, beside, address, tell)
+            wholes.extend(whole)
             cuts.extend(found)
     return wholes, cuts

@@ -16,12 +16,15 @@ def gpu(
     ] = "squeezenet1_1,mobilenet_v2,resnet50,densenet121,vgg19",
     engine: Annotated[str, typer.Option(metavar="NAME", help="The server's engine.")] = "torch:cuda",
     precision: Precision = "float32",
+    also: Annotated[
+        str, typer.Option("--also", metavar="NAMES", help="Precisions of the whole networks beside this one, separated by commas.")
+    ] = "",
     as_json: Json = False,
 ) -> None:
     """Server parts on a GPU: outputs beside the processor's, times beside the predictions, three cuts a network."""
     from lmos.commands import bench_gpu as command
 
-    command.run([name for name in networks.split(",") if name], engine, precision, as_json)
+    command.run(names_in(networks), engine, precision, names_in(also), as_json)
 
 
 def edge(
@@ -38,4 +41,9 @@ def edge(
     """Start-up and memory of the edge without torch beside the edge with torch. Exit code 1 if it takes over a quarter."""
     from lmos.commands import bench_edge as command
 
-    command.run([name for name in networks.split(",") if name], repeats, python, as_json)
+    command.run(names_in(networks), repeats, python, as_json)
+
+
+def names_in(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name for name in text.split(",") if name]

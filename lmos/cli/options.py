@@ -124,7 +124,10 @@ Engine = Annotated[
 ]
 Precision = Annotated[
     str,
-    typer.Option(metavar="NAME", help="How numbers are kept: float32; with a GPU also tf32, float16 or bfloat16, which round."),
+    typer.Option(
+        metavar="NAME",
+        help="How numbers are kept: float32; with a GPU also tf32, float16 or bfloat16, which round; NAME+channels_last too.",
+    ),
 ]
 TokenFile = Annotated[
     Path | None,

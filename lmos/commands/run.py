@@ -154,6 +154,8 @@ def _show(report: RunReport) -> None:
         out().print(changes(report))
     out().print(classes(report))
     out().print(how_it_went(report))
+    for line in engines(report):
+        out().print(line, soft_wrap=True, markup=False)
     for picture in report.skipped:
         out().print(f"skipped {picture.file}: {picture.reason}", soft_wrap=True, markup=False)
 
@@ -204,6 +206,15 @@ def classes(report: RunReport) -> object:
     rows = [[Path(name).name, "" if result.class_ is None else str(result.class_), result.class_name or result.returns or ""]
             for name, result in seen.items()]
     return table(report.environment.weights, ["picture", "class", "name"], rows, left=[0, 2])
+
+
+def engines(report: RunReport) -> list[str]:
+    """A line for each place where something else than torch on its processor computed: what that was, and what it changed."""
+    environment = report.environment
+    places = {"edge": environment.edge, "server": environment.server}
+    places |= {f"place {p}": machine for p, machine in enumerate(environment.beyond, 3)}
+    return [f"{place}: {machine.versions['engine']}" for place, machine in places.items()
+            if machine is not None and "engine" in machine.versions]  # fmt: skip
 
 
 def how_it_went(report: RunReport) -> str:

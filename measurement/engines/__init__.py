@@ -32,17 +32,22 @@ class Loaded(nn.Module):
 
 
 class Engine(ABC):
-    """Computes parts of networks. `name` is what users write, `precision` one of `precisions`.
+    """Computes parts of networks. `name` is what users write, `precision` one of `precisions`, with `+` and one of `layouts` behind
+    it where tensors are to lie otherwise than torch has them: `float16+channels_last`.
 
     Raises InputError for a precision that the engine does not have, and where it cannot be had on this machine.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
+    layouts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, precision: str = "float32") -> None:
-        if precision not in self.precisions:
-            raise InputError("precision", f"{precision!r} is not a precision of {self.name}; expected {', '.join(self.precisions)}")
+        self.numbers, plus, self.layout = precision.partition("+")
+        if self.numbers not in self.precisions or (plus and self.layout not in self.layouts):
+            behind = f", each also with {' or '.join(f'+{name}' for name in self.layouts)}" if self.layouts else ""
+            raise InputError("precision", f"{precision!r} is not a precision of {self.name}; expected "
+                                          f"{', '.join(self.precisions)}{behind}")  # fmt: skip
         self.precision = precision
         self.check()
 
@@ -65,17 +70,30 @@ class Engine(ABC):
         """What reports say of it: its text; None of the one that is there always."""
         return None if self.name == DEFAULT else self.text
 
-    @abstractmethod
     def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part, its weights where the engine computes, and run on the example: what comes first and takes long is over.
 
         The example are the part's arguments: tensors of main memory, and numbers. The part itself stays as it is. InputError where
         the engine cannot compute it.
         """
+        return self.begun(self.moved(part), example)
+
+    def moved(self, part: fx.GraphModule) -> fx.GraphModule:
+        """The part with its weights where the engine computes: itself, where that is main memory. InputError where they cannot be
+        there."""
+        return part
 
     @abstractmethod
+    def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+        """As `load`, for a part that is `moved` already, or is a piece of such a part."""
+
     def held_bytes(self) -> int | None:
         """Bytes of the device's memory that are in use by this process; None where the device has no memory of its own."""
+        return None
+
+    def memory_bytes(self) -> int | None:
+        """All memory of the device (B); None where it has none of its own."""
+        return None
 
     @abstractmethod
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:

@@ -12,7 +12,7 @@ from torch.utils._pytree import tree_leaves, tree_map_only
 
 from lmos_opt.errors import InputError, first_line
 from measurement.engines import Engine, Loaded
-from measurement.engines.moving import moved, to_device
+from measurement.engines.moving import Kept, moved
 
 DTYPES = {"float32": None, "tf32": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
 """What numbers with fractions are kept as; None: as they are."""
@@ -23,11 +23,17 @@ class TorchDevice(Engine):
 
     where: ClassVar[str] = "cpu"
     precisions: ClassVar[tuple[str, ...]] = ("float32", "float16", "bfloat16")
+    layouts: ClassVar[tuple[str, ...]] = ("channels_last",)
 
     @property
     def dtype(self) -> torch.dtype | None:
         """What numbers with fractions are kept as."""
-        return DTYPES[self.precision]
+        return DTYPES[self.numbers]
+
+    @property
+    def kept(self) -> Kept:
+        """Where and how tensors are kept."""
+        return Kept(self.torch_device, self.dtype, self.layout == "channels_last")
 
     @property
     def torch_device(self) -> torch.device:
@@ -40,13 +46,13 @@ class TorchDevice(Engine):
     def moved(self, part: fx.GraphModule) -> fx.GraphModule:
         """The part there, its weights in this precision. InputError where that cannot be."""
         try:
-            return moved(part, self.torch_device, self.dtype)
+            return moved(part, self.kept)
         except Exception as error:
             raise InputError(self.name, f"the network's weights cannot be there: {first_line(error)}") from error
 
-    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+    def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part there, run once."""
-        found = self.part(self.moved(part))
+        found = self.part(part)
         try:
             with torch.inference_mode():
                 found(*example)
@@ -54,17 +60,9 @@ class TorchDevice(Engine):
             raise InputError(self.name, f"the network cannot be computed there: {first_line(error)}") from error
         return found
 
-    def prepared(self, function: Callable[[], object]) -> Callable[[], object]:
-        """What does the same as the function, with as little asked of the host as the engine can."""
-        return function
-
     def part(self, body: fx.GraphModule) -> Loaded:
         """What computes a part whose tensors are there already."""
         return OnDevice(self, body)
-
-    def held_bytes(self) -> int | None:
-        """None: not every device tells."""
-        return None
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
         """By the clock, from a device at rest to a device at rest."""
@@ -97,14 +95,15 @@ class OnDevice(Loaded):
 
     def bring(self, args: Sequence[Any]) -> Any:
         """The arguments there."""
-        return to_device(tuple(args), self._engine.torch_device, self._engine.dtype)
+        return tree_map_only(Tensor, self._engine.kept.there, tuple(args))
 
     def fetch(self, found: Any) -> Any:
         """The results in main memory; numbers with fractions as float32, where the engine made them shorter."""
         short = self._engine.dtype
 
         def here(tensor: Tensor) -> Tensor:
-            return tensor.to("cpu", torch.float32 if short is not None and tensor.dtype is short else None)
+            return tensor.to("cpu", torch.float32 if short is not None and tensor.dtype is short else None,
+                             memory_format=self._engine.kept.back)  # fmt: skip
 
         return tree_map_only(Tensor, here, found)
 

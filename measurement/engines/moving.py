@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.fx.node import map_aggregate
-from torch.utils._pytree import tree_map_only
 
 _TABLES = ("_parameters", "_buffers")
 _CPU = torch.device("cpu")
 
 
-def moved(part: fx.GraphModule, device: torch.device, dtype: torch.dtype | None = None) -> fx.GraphModule:
-    """The part with every tensor on `device`, numbers with fractions as `dtype` (None: as they are). Shared tensors stay shared.
+@dataclass(frozen=True)
+class Kept:
+    """Where tensors are kept, and how: numbers with fractions as `dtype` (None: as they are), and of four dimensions the second one
+    last (`channels_last`) or in the order that they have."""
 
-    Where the graph names the processor as the place of a new tensor, the copy names `device`. Raises what torch raises for
+    device: torch.device
+    dtype: torch.dtype | None = None
+    channels_last: bool = False
+
+    def there(self, tensor: Tensor) -> Tensor:
+        """The tensor there."""
+        lies = torch.channels_last if self.channels_last and tensor.dim() == 4 else torch.preserve_format
+        return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None, non_blocking=True, memory_format=lies)
+
+    @property
+    def back(self) -> torch.memory_format:
+        """How a tensor lies that comes from there."""
+        return torch.contiguous_format if self.channels_last else torch.preserve_format
+
+
+def moved(part: fx.GraphModule, kept: Kept) -> fx.GraphModule:
+    """The part with every tensor kept so. Shared tensors stay shared.
+
+    Where the graph names the processor as the place of a new tensor, the copy names the device. Raises what torch raises for
     tensors that cannot be there.
     """
-    root = _moved_copy(part, device, dtype, {}, {})
+    device = kept.device
+    root = _moved_copy(part, kept, {}, {})
     graph = fx.Graph()
     graph.output(graph.graph_copy(part.graph, {}))
     for node in graph.nodes:
@@ -30,23 +51,13 @@ def moved(part: fx.GraphModule, device: torch.device, dtype: torch.dtype | None 
     return fx.GraphModule(root, graph)
 
 
-def to_device(value: Any, device: torch.device, dtype: torch.dtype | None = None) -> Any:
-    """Tensors in a nested structure on `device`, numbers with fractions as `dtype`."""
-    return tree_map_only(Tensor, lambda tensor: _there(tensor, device, dtype), value)
-
-
 def _renamed(value: Any, device: torch.device) -> Any:
     if isinstance(value, torch.device):
         return device if value == _CPU else value
     return str(device) if value == "cpu" else value
 
 
-def _there(tensor: Tensor, device: torch.device, dtype: torch.dtype | None) -> Tensor:
-    return tensor.to(device=device, dtype=dtype if dtype is not None and tensor.is_floating_point() else None)
-
-
-def _moved_copy(module: nn.Module, device: torch.device, dtype: torch.dtype | None, seen: dict[int, nn.Module],
-                tensors: dict[int, Tensor]) -> nn.Module:  # fmt: skip
+def _moved_copy(module: nn.Module, kept: Kept, seen: dict[int, nn.Module], tensors: dict[int, Tensor]) -> nn.Module:
     """The module with tables of its own, whose tensors are there; attributes that are tensors likewise."""
     if id(module) in seen:
         return seen[id(module)]
@@ -58,7 +69,7 @@ def _moved_copy(module: nn.Module, device: torch.device, dtype: torch.dtype | No
 
     def there(tensor: Tensor) -> Tensor:
         if id(tensor) not in tensors:
-            found = _there(tensor.detach(), device, dtype)
+            found = kept.there(tensor.detach())
             tensors[id(tensor)] = nn.Parameter(found, requires_grad=False) if isinstance(tensor, nn.Parameter) else found
         return tensors[id(tensor)]
 
@@ -68,15 +79,14 @@ def _moved_copy(module: nn.Module, device: torch.device, dtype: torch.dtype | No
         if isinstance(value, Tensor):
             copy.__dict__[name] = there(value)
     copy.__dict__["_modules"] = {
-        name: None if child is None else _child(child, device, dtype, seen, tensors)
+        name: None if child is None else _child(child, kept, seen, tensors)
         for name, child in vars(module)["_modules"].items()
     }  # fmt: skip
     copy.__dict__["training"] = False
     return copy
 
 
-def _child(child: nn.Module, device: torch.device, dtype: torch.dtype | None, seen: dict[int, nn.Module],
-           tensors: dict[int, Tensor]) -> nn.Module:  # fmt: skip
+def _child(child: nn.Module, kept: Kept, seen: dict[int, nn.Module], tensors: dict[int, Tensor]) -> nn.Module:
     if isinstance(child, fx.GraphModule) and id(child) not in seen:
-        seen[id(child)] = moved(child, device, dtype)
-    return _moved_copy(child, device, dtype, seen, tensors)
+        seen[id(child)] = moved(child, kept)
+    return _moved_copy(child, kept, seen, tensors)

@@ -32,7 +32,7 @@ class OnnxruntimeCpu(Engine):
         """The processor's model."""
         return cpu_name()
 
-    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+    def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part as a session, run once. A part that only passes on what it takes, or cuts numbers, stays as it is."""
         try:
             found = joined(part, example) or _of_torch(part, example)
@@ -41,10 +41,6 @@ class OnnxruntimeCpu(Engine):
         except Exception as error:
             raise InputError(self.name, f"the network cannot be computed there: {first_line(error)}") from error
         return loaded
-
-    def held_bytes(self) -> int | None:
-        """The processor's memory is the process's."""
-        return None
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
         """By the clock."""

@@ -25,13 +25,9 @@ class TorchCpu(Engine):
         """The processor's model."""
         return cpu_name()
 
-    def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
+    def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part itself, timed; it is not run."""
         return _Timed(part)
-
-    def held_bytes(self) -> int | None:
-        """The processor's memory is the process's."""
-        return None
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
         """By the clock."""

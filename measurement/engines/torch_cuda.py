@@ -36,7 +36,7 @@ class TorchCuda(TorchDevice):
         if not torch.cuda.is_available():
             raise InputError(self.name, "torch sees no GPU here (torch.cuda.is_available() is false); a driver and a "
                                         "torch that was built for CUDA are needed")  # fmt: skip
-        rounded = self.precision == "tf32"
+        rounded = self.numbers == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = rounded
         torch.backends.cudnn.allow_tf32 = rounded
 
@@ -57,6 +57,10 @@ class TorchCuda(TorchDevice):
         """What tensors take there."""
         return torch.cuda.memory_allocated()
 
+    def memory_bytes(self) -> int | None:
+        """What the GPU has."""
+        return torch.cuda.get_device_properties(0).total_memory
+
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
         """Between two events on the GPU: how long the host took to ask is left out where the GPU was kept waiting by nobody."""
         found = []
@@ -69,27 +73,6 @@ class TorchCuda(TorchDevice):
             end.synchronize()
             found.append(begin.elapsed_time(end) / 1e3)
         return found
-
-    def prepared(self, function: Callable[[], object]) -> Callable[[], object]:
-        """The function as a graph; as it is, where it cannot be one."""
-        stream = _stream()
-        stream.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(stream):
-            for _ in range(_WARM_UP):
-                function()
-        self.wait()
-        try:
-            with self.captured(stream) as graph:
-                held = function()
-        except Exception:  # noqa: BLE001 - what reads numbers back while it runs raises anything
-            self.wait()
-            return function
-
-        def replay() -> object:
-            graph.replay()
-            return held
-
-        return replay
 
     @contextmanager
     def captured(self, stream: torch.cuda.Stream | None = None) -> Iterator[torch.cuda.CUDAGraph]:
@@ -141,18 +124,13 @@ class _OnGpu(OnDevice):
         return fetched
 
     def _brought(self, args: Sequence[Any]) -> tuple[Any, ...]:
-        def there(tensor: Tensor) -> Tensor:
-            return _pinned(tensor).to(self._gpu.torch_device, self._dtype(tensor), non_blocking=True)
-
-        found: tuple[Any, ...] = tree_map_only(Tensor, there, tuple(args))
+        kept = self._gpu.kept
+        found: tuple[Any, ...] = tree_map_only(Tensor, lambda tensor: kept.there(_pinned(tensor)), tuple(args))
         return found
-
-    def _dtype(self, tensor: Tensor) -> torch.dtype | None:
-        return self._gpu.dtype if tensor.is_floating_point() else None
 
     def _fetched(self, tensor: Tensor) -> Tensor:
         dtype = torch.float32 if self._gpu.dtype is not None and tensor.dtype is self._gpu.dtype else tensor.dtype
-        here = torch.empty_like(tensor, dtype=dtype, device="cpu", pin_memory=True)
+        here = torch.empty_like(tensor, dtype=dtype, device="cpu", pin_memory=True, memory_format=self._gpu.kept.back)
         return here.copy_(tensor.to(dtype), non_blocking=True)
 
     def _captured(self, args: Sequence[Any]) -> _Captured | None:

@@ -98,7 +98,7 @@ def place_heads(built: BuiltRoutes, engine: Engine, network: PlannedNetwork) -> 
         if not isinstance(route.head, Head):
             raise InputError("--engine", f"{engine.name} computes the edge's part of a plan; this one sends nothing to a server")
         placed = computed_on(engine, route.head, route.head.arguments(tensors))
-        error = None if engine.precision == "float32" else rounding_error(placed, route.head, drawn)
+        error = rounding_error(placed, route.head, drawn)
         said |= dict.fromkeys(remarks(placed, error))
         routes.append(replace(route, head=placed))
     return replace(built, routes=routes, remarks=tuple(said))

@@ -21,7 +21,6 @@ from lmos_opt.profile import Timing
 from lmos_opt.units import codec_words
 from measurement import engines
 from measurement.engines import Engine
-from measurement.engines.devices import TorchDevice
 from measurement.profiling import profile_traced
 from measurement.timing import timed_profile
 from measurement.timing.on_engine import timed_on
@@ -98,9 +97,9 @@ class Networks:
         with refusing("failed", "the network cannot be timed"), self._computing:
             profile = profile_traced(traced, name=request.network.builder)
             example = _drawn(request)
-            timed = (timed_on(profile, traced.module, example, self.engine, request.budget_s)
-                     if isinstance(self.engine, TorchDevice) else
-                     timed_profile(profile, traced.module, example, budget_s=request.budget_s))  # fmt: skip
+            timed = (timed_profile(profile, traced.module, example, budget_s=request.budget_s)
+                     if self.engine.name == engines.DEFAULT else
+                     timed_on(profile, traced.module, example, self.engine, request.budget_s))  # fmt: skip
         layers = tuple(LayerTime(name=one.name, t_s=one.t_local_s or 0.0, low_s=one.t_local_low_s, high_s=one.t_local_high_s,
                                  peak_bytes=one.peak_local_bytes) for one in timed.layers)  # fmt: skip
         return layers, timed.timing or Timing()
@@ -125,7 +124,7 @@ class Networks:
             key = _part_key(request)
             part = self._parts.get(key)
             if part is None:
-                drawn = None if self.engine.precision == "float32" else _drawn(request)
+                drawn = None if self.engine.name == engines.DEFAULT else _drawn(request)
                 part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
                 self._parts[key] = part
             return part, self._shared(key, part)

@@ -11,7 +11,7 @@ from torch import fx, nn
 from lmos_opt import InputError
 from measurement import engines, trace
 from measurement.engines.devices import TorchDevice, tensors_in
-from measurement.engines.moving import moved
+from measurement.engines.moving import Kept, moved
 from runner.parts.computed import compute_s, computed_on
 from runner.parts.split import split
 from tests.measurement.engines.here import Here
@@ -51,6 +51,7 @@ def test_each_file_is_an_engine_by_its_name():
     ("tensorrt", "float32", "'tensorrt' is unknown; there are onnxruntime:cpu, torch:cpu"),
     ("torch:tpu", "float32", "'torch:tpu' is unknown"),
     ("torch", "float16", "'float16' is not a precision of torch:cpu; expected float32"),
+    ("torch", "float32+channels_last", r"'float32\+channels_last' is not a precision of torch:cpu; expected float32"),
     pytest.param("torch:cuda", "float32", "torch sees no GPU here",
                  marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")),
     pytest.param("torch:mps", "float32", "torch sees no GPU of Apple's",
@@ -113,10 +114,31 @@ def test_short_numbers_come_back_long_and_nearly_right(traced, make):
         assert 0 < float((one - other).abs().max() / other.abs().max()) < 0.05
 
 
+@pytest.mark.parametrize("make", ON_DEVICES)
+def test_channels_last_is_how_pictures_lie_there_and_not_in_what_comes_back(make):
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()).eval()
+    example = torch.randn(1, 3, 8, 8)
+    part = fx.symbolic_trace(module)
+    engine = make("float32+channels_last")
+    assert engine.moved(part).get_submodule("0").weight.is_contiguous(memory_format=torch.channels_last)
+    with torch.inference_mode():
+        found = engine.load(part, (example,))(example)
+        torch.testing.assert_close(found, module(example))
+    assert found.is_contiguous()
+    assert "float32+channels_last" in engine.text
+
+
+@pytest.mark.parametrize("precision", ["float32+sideways", "float8+channels_last"])
+def test_an_unknown_layout_or_precision_says_what_there_is(precision):
+    with pytest.raises(InputError, match=r"expected float32, float16, bfloat16, each also with \+channels_last"):
+        Here(precision)
+
+
 def test_a_moved_part_is_all_there_and_the_original_is_untouched(traced):
     _, tail = split(traced, [])
     before = {name: (tensor.device, id(tensor)) for name, tensor in tail.body.named_parameters()}
-    there = moved(tail.body, torch.device("meta"))
+    there = moved(tail.body, Kept(torch.device("meta")))
     assert {tensor.device.type for tensor in (*there.parameters(), *there.buffers())} == {"meta"}
     assert there.get_submodule("second").weight is there.get_submodule("first").weight
     assert not any(device == torch.device("cpu") for node in there.graph.nodes for device in node.kwargs.values())
