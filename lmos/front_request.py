@@ -235,7 +235,8 @@ def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     if asked.profile is None:
         edge, server = request.options.edge or "instance file", request.options.server or "instance file"
     along = {"devices": (edge, *between, server)} if between else {}
-    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model,
+    timed_with = () if asked.profile is None else request.options.along.timed_with(asked.profile)
+    setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model, timed_with=timed_with,
                          **request.setting, **along)
     plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
                      profile=asked.profile, values=dict(point.values), solution=point.solution)

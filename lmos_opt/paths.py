@@ -15,7 +15,7 @@ from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.files import read_json
 from lmos_opt.places import EDGE, SERVER
-from lmos_opt.profile import NetworkProfile
+from lmos_opt.profile import NetworkProfile, Timing
 from lmos_opt.units import parse_rate, parse_time
 
 DeviceName = TimesLayers | str | os.PathLike[str]
@@ -34,6 +34,7 @@ class TimedMachine:
             raise InputError(file, "holds no measured times; make it with: lmos profile NETWORK --time, or --at HOST:PORT")
         self.name = PurePath(file).stem
         self._file, self._t_s = file, {layer.name: layer.t_local_s for layer in profile.layers}
+        self.timing = profile.timing
 
     def layer_time_s(self, layer: Layer) -> float:
         """The layer's time there; InputError where the profile is of other layers."""
@@ -106,6 +107,16 @@ class Path:
             return [EDGE, SERVER]
         plain = [str(getattr(device, "name", p)) for p, device in enumerate(self.loaded(), 1)]
         return [name if plain.count(name) == 1 else f"{name} {plain[: k + 1].count(name)}" for k, name in enumerate(plain)]
+
+    def timings(self, profile: NetworkProfile) -> list[Timing | None]:
+        """How the times of each place were measured; None for those that a cost model says alone."""
+        return [profile.timing or Timing() if isinstance(device, LocalDevice) else getattr(device, "timing", None)
+                for device in self.loaded()]  # fmt: skip
+
+    def timed_with(self, profile: NetworkProfile) -> tuple[str, ...]:
+        """What the times of each place were measured with, or that a cost model says them; nothing where none was measured."""
+        found = self.timings(profile)
+        return tuple("a cost model" if one is None else one.measured_with for one in found) if any(found) else ()
 
     def has_results(self) -> bool:
         """Whether any hop says how fast results come back."""

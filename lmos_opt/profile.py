@@ -165,6 +165,13 @@ class Timing(Record):
     exchange_low_s: Amount | None = None
     exchange_high_s: Amount | None = None
 
+    @property
+    def measured_with(self) -> str:
+        """What computed while times were taken, in a few words: engine, precision, device and torch's version."""
+        where = self.device or self.cpu
+        return (f"{self.engine or 'torch:cpu'} {self.engine_precision or 'float32'}{'' if where is None else f' on {where}'}"
+                + ("" if self.torch is None else f", torch {self.torch}"))  # fmt: skip
+
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialise(self).items() if value is not None}

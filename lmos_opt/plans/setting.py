@@ -21,7 +21,7 @@ class Setting(Record):
     `server` are then the first and the last place, and the link's keys are the first hop's. A file says each once.
 
     The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own. `objectives` is None in plans that do not say.
+    user's own. `objectives` is None in plans that do not say. `timed_with` says of each place with what its times were measured.
     """
 
     edge: Text
@@ -41,6 +41,7 @@ class Setting(Record):
     places: tuple[Place, ...] = ()
     hops: tuple[Hop, ...] = ()
     devices: tuple[Text, ...] = ()
+    timed_with: tuple[Text, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -50,7 +51,7 @@ class Setting(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = setting_to_places(serialise(self))
-        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver", "devices"):
+        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver", "devices", "timed_with"):
             if not found.get(key):
                 found.pop(key, None)
         return found

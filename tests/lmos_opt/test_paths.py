@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from lmos_opt import InputError, Instance
+from lmos_opt import InputError, Instance, pareto_front
+from lmos_opt.data import bundled
 from lmos_opt.paths import HopOptions, Path, parse_path
-from lmos_opt.profile import NetworkProfile
+from lmos_opt.profile import NetworkProfile, Timing
 from tests.lmos_opt.documents import path_data, placed, profile_data
 
 
@@ -92,3 +93,36 @@ def test_one_hop_or_place_changes_alone():
     for change in (lambda: path.with_hop(3, rtt_s=1.0), lambda: path.with_place(0, memory_limit_bytes=1)):
         with pytest.raises(InputError, match="expected 1 to"):
             change()
+
+
+def _timed_on_a_gpu(memory_bytes):
+    profile = NetworkProfile.load(bundled("profiles", "squeezenet1_1", "network"))
+    layers = tuple(layer.model_copy(update={"t_local_s": 1e-5}) for layer in profile.layers)
+    timing = Timing(torch="2.11.0", engine="torch:cuda", engine_precision="float16", device="NVIDIA T4", memory_bytes=memory_bytes)
+    return profile.model_copy(update={"layers": layers, "timing": timing})
+
+
+def test_a_device_s_own_memory_is_the_limit_of_its_place(tmp_path):
+    free = Instance.from_profile(_timed_on_a_gpu(None), edge="rpi4", server="local", bandwidth="1Gbps")
+    limit = sum(layer.weight_bytes + layer.output_bytes for layer in free.layers) // 2
+    profile = _timed_on_a_gpu(limit)
+    profile.save(tmp_path / "gpu.json")
+    here, there = (Instance.from_profile(profile, edge="rpi4", server=server, bandwidth="1Gbps")
+                   for server in ("local", tmp_path / "gpu.json"))  # fmt: skip
+    assert [[place.memory_limit_bytes for place in one.places] for one in (here, there)] == [[None, limit]] * 2
+    assert _fastest(free).edge_layers == ()
+    behind = set(here.names) - set(_fastest(here).edge_layers)
+    assert 0 < sum(here.layer(name).weight_bytes + here.layer(name).output_bytes for name in behind) <= limit
+    assert Instance.from_profile(profile, edge="local", server="local", memory="1GB").memory_limit_bytes == 10**9
+    scaled = Instance.from_profile(profile, edge="local", server="i7-8700")
+    assert [place.memory_limit_bytes for place in scaled.places] == [limit, None]
+
+
+def _fastest(instance):
+    return min(pareto_front(instance).points, key=lambda point: point.values["latency"])
+
+
+def test_what_each_place_s_times_were_measured_with_is_said():
+    profile = _timed_on_a_gpu(None)
+    assert Path.of_two("rpi4", "local").timed_with(profile) == ("a cost model", "torch:cuda float16 on NVIDIA T4, torch 2.11.0")
+    assert Path.of_two("rpi4", "i7-8700").timed_with(profile) == ()

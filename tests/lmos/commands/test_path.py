@@ -10,6 +10,7 @@ import pytest
 from lmos.cli import main
 from lmos.pages.summary.subject import gather
 from lmos_opt import Front, Instance, Plan, Policy
+from lmos_opt.profile import Timing
 from lmos_opt.sources import Options, load_source
 from tests.lmos_opt.documents import chain_data, path_data, placed
 
@@ -142,3 +143,17 @@ def test_what_is_of_two_places_says_so_in_one_line(arguments, message, capsys):
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
     assert message in err
+
+
+def test_a_plan_says_what_each_places_times_were_measured_with(folder):
+    profile = load_source("alexnet")
+    layers = tuple(layer.model_copy(update={"t_local_s": 1e-4}) for layer in profile.layers)
+    timing = Timing(torch="2.11.0", engine="torch:cuda", engine_precision="float32", device="NVIDIA T4")
+    profile.model_copy(update={"layers": layers, "timing": timing}).save(folder / "gpu.json")
+    path = "rpi4 > 20Mbps > i7-8700 > 1Gbps > gpu.json"
+    assert main(["plan", "alexnet", "--select", "cut:1,2", "--path", path, "-o", "three.json"]) == 0
+    assert main(["plan", "gpu.json", "--select", "cut:3", "--server", "local", "-o", "two.json"]) == 0
+    assert main(["plan", "gpu.json", "--select", "cut:3", "-o", "none.json"]) == 0
+    said = {name: Plan.load(folder / f"{name}.json").setting.timed_with for name in ("three", "two", "none")}
+    gpu, model = "torch:cuda float32 on NVIDIA T4, torch 2.11.0", "a cost model"
+    assert said == {"three": (model, model, gpu), "two": (model, gpu), "none": ()}
