@@ -152,9 +152,8 @@ class Instance(Document):
         `edge` (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the
         profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
         both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
-        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's. `codec`, from
+        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit (`Path.limits`). `codec`, from
         `measurement.codecs.get` or `measurement.codec_choice.chosen`, is what crossing tensors are sent with: see `coding_of`.
-        A place whose times were measured on a device with memory of its own (a GPU) has that as its limit.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
         if path is not None and two:
@@ -164,11 +163,10 @@ class Instance(Document):
             raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
                                      "with lmos profile")  # fmt: skip
         devices = path.loaded()
-        places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": None if timing is None else timing.memory_bytes}
-                                        for name, timing in zip(path.names, path.timings(profile), strict=True)]  # fmt: skip
+        limits = path.limits(profile, None if memory is None else parse_size(memory, "memory"))
+        places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": limit}
+                                        for name, limit in zip(path.names, limits, strict=True)]  # fmt: skip
         places[0]["power"] = devices[0].power
-        if memory is not None:
-            places[0]["memory_limit_bytes"] = parse_size(memory, "memory")
         fields = {
             "name": profile.name,
             "inputs": {name: spec.bytes for name, spec in profile.input_tensors.items()},

@@ -113,6 +113,12 @@ class Path:
         return [profile.timing or Timing() if isinstance(device, LocalDevice) else getattr(device, "timing", None)
                 for device in self.loaded()]  # fmt: skip
 
+    def limits(self, profile: NetworkProfile, first: int | None) -> list[int | None]:
+        """The memory limit of each place (B): what the device has that its times were measured on, where that is memory of its own; of
+        the first place another, where one is given."""
+        found = [None if timing is None else timing.memory_bytes for timing in self.timings(profile)]
+        return found if first is None else [first, *found[1:]]
+
     def timed_with(self, profile: NetworkProfile) -> tuple[str, ...]:
         """What the times of each place were measured with, or that a cost model says them; nothing where none was measured."""
         found = self.timings(profile)
