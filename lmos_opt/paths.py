@@ -114,8 +114,8 @@ class Path:
                 for device in self.loaded()]  # fmt: skip
 
     def limits(self, profile: NetworkProfile, first: int | None) -> list[int | None]:
-        """The memory limit of each place (B): what the device has that its times were measured on, where that is memory of its own; of
-        the first place another, where one is given."""
+        """The memory limit of each place (B): what the device has on which its times were measured, where that is its own; of the
+        first place another, where one is given."""
         found = [None if timing is None else timing.memory_bytes for timing in self.timings(profile)]
         return found if first is None else [first, *found[1:]]
 
