@@ -36,8 +36,8 @@ from runner.wire.tensors import pack, unpack_read
 @dataclass(frozen=True)
 class OwnPart:
     """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
-    places make among them. `error` is what the rounding of another engine than torch's on the processor changes; of the results that
-    are `varying` nobody knows the sizes before."""
+    places make among them. `error` is what the rounding of another engine than torch's on the processor changes; nobody knows the
+    sizes of results that are `varying` before."""
 
     module: Middle | Tail
     expected: tuple[TensorHeader, ...]
