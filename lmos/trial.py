@@ -26,6 +26,7 @@ from runner.errors import RunnerError
 from runner.lab.emulation.cgroups import Group, Limits, group
 from runner.lab.emulation.command import CannotEmulate, find
 from runner.lab.emulation.link import Chain, Wire, chain, goodput_bytes_per_s
+from runner.lab.emulation.signals import Signals
 from runner.watching.report import RunReport
 from runner.wire.certs import make_certificates
 
@@ -94,8 +95,8 @@ class Outcome:
     edge_group_bytes: int | None
 
 
-def emulate(trial: Trial, folder: Path, tell: Tell = lambda what: None) -> Outcome:
-    """Measure, plan and run, all files in `folder`.
+def emulate(trial: Trial, folder: Path, signals: Signals, tell: Tell = lambda what: None) -> Outcome:
+    """Measure, plan and run, all files in `folder`; the `signals` that are held back are heeded while something takes long.
 
     Whatever was made for it is gone afterwards, also after a failure or KeyboardInterrupt. Raises CannotEmulate where this
     machine or this user cannot, RunnerError where a process fails, InputError for a network or rule that is none.
@@ -112,15 +113,16 @@ def emulate(trial: Trial, folder: Path, tell: Tell = lambda what: None) -> Outco
             tell(f"timing {trial.network} at the {name}")
             with group(f"lmos-{name}-timing-{os.getpid()}", Limits(None, limits.cpus)) as slow:  # the whole may be too large for it
                 _run([*slow.entering(), *_LMOS, *_profiling(trial, folder / f"{name}.json"), *_one_thread(limits)],
-                     f"timing at the {name}")  # fmt: skip
-        instance_of(trial, folder).save(folder / "instance.json")
-        _plan(trial, folder).save(folder / "plan.json")
+                     f"timing at the {name}", signals)  # fmt: skip
+        with signals.heeded():
+            instance_of(trial, folder).save(folder / "instance.json")
+            _plan(trial, folder).save(folder / "plan.json")
         certificates = folder / "certs"
         make_certificates(certificates, [joined.address(p) for p in range(2, len(trial.places) + 1)])
         for p in range(len(trial.places), 1, -1):
-            stack.enter_context(_serving(trial, joined, groups[p - 1], p, folder))
+            stack.enter_context(_serving(trial, joined, groups[p - 1], p, folder, signals))
         tell("running")
-        _run([*groups[0].entering(), *joined.inside(1), *_LMOS, *_running(trial, joined, folder)], "the edge")
+        _run([*groups[0].entering(), *joined.inside(1), *_LMOS, *_running(trial, joined, folder)], "the edge", signals)
         return Outcome(RunReport.load(folder / "report.json"), groups[0].peak_bytes())
 
 
@@ -160,10 +162,11 @@ def _one_thread(limits: Limits) -> list[str]:
     return ["--threads", "1"] if limits.cpus is not None and limits.cpus <= 1 else []
 
 
-def _run(command: Sequence[str], what: str) -> None:
+def _run(command: Sequence[str], what: str, signals: Signals) -> None:
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
         try:
-            _, said = process.communicate()
+            with signals.heeded():
+                _, said = process.communicate()
         except BaseException:
             process.kill()
             raise
@@ -173,7 +176,7 @@ def _run(command: Sequence[str], what: str) -> None:
 
 
 @contextmanager
-def _serving(trial: Trial, joined: Chain, place: Group, p: int, folder: Path) -> Iterator[None]:
+def _serving(trial: Trial, joined: Chain, place: Group, p: int, folder: Path, signals: Signals) -> Iterator[None]:
     """`lmos serve` at place p, encrypted and for the place before it alone."""
     certificates, log = folder / "certs", folder / f"{trial.names[p - 1]}.log"
     onward = ["--next", f"{joined.address(p + 1)}:{_PORT}", *_asking(certificates, "--next-")] if p < len(trial.places) else []
@@ -184,10 +187,11 @@ def _serving(trial: Trial, joined: Chain, place: Group, p: int, folder: Path) ->
     with log.open("w") as said, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said) as process:
         try:
             end = time.monotonic() + _START_S
-            while "listening on" not in log.read_text():
-                if process.poll() is not None or time.monotonic() > end:
-                    raise RunnerError("the server", f"did not start: {log.read_text().strip()[-_SAID:]}")
-                time.sleep(0.05)
+            with signals.heeded():
+                while "listening on" not in log.read_text():
+                    if process.poll() is not None or time.monotonic() > end:
+                        raise RunnerError("the server", f"did not start: {log.read_text().strip()[-_SAID:]}")
+                    time.sleep(0.05)
             yield
         finally:
             process.terminate()

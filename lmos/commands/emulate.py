@@ -9,7 +9,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from lmos.commands.watching import sigterm_like_ctrl_c
 from lmos.output import activity, out, print_json
 from lmos_opt.errors import InputError, MissingExtraError
 from lmos_opt.units import format_rate, format_size, format_time, parse_rate, parse_size
@@ -41,11 +40,12 @@ def run(request: Request) -> None:
     if find_spec("torch") is None:
         raise MissingExtraError("emulating", "torch")
     from lmos.trial import Trial, emulate, parse_trial_path
+    from runner.lab.emulation.signals import held_signals
 
     output = request.output
     trial = Trial(request.network, request.select, *parse_trial_path(_path(request)), request.n)
-    with sigterm_like_ctrl_c(), TemporaryDirectory(prefix="lmos-emulate-") as name, activity("emulating") as tell:
-        outcome = emulate(trial, Path(name), tell)
+    with held_signals() as signals, TemporaryDirectory(prefix="lmos-emulate-") as name, activity("emulating") as tell:
+        outcome = emulate(trial, Path(name), signals, tell)
         if output is not None:
             output.mkdir(parents=True, exist_ok=True)
             for file in trial.files:

@@ -56,19 +56,17 @@ def group(name: str, limits: Limits) -> Iterator[Group]:
     """
     folders: list[Path] = []
     try:
-        for folder, settings in _wanted(name, limits).items():
-            folder.mkdir()
-            folders.append(folder)
-            for file, value in settings.items():
-                (folder / file).write_text(value)
-    except OSError as error:
-        _remove(Group(tuple(folders)))
-        raise CannotEmulate(f"cannot emulate here: {error.filename}: {(error.strerror or str(error)).lower()}") from None
-    made = Group(tuple(folders))
-    try:
-        yield made
+        try:
+            for folder, settings in _wanted(name, limits).items():
+                folder.mkdir()
+                folders.append(folder)
+                for file, value in settings.items():
+                    (folder / file).write_text(value)
+        except OSError as error:
+            raise CannotEmulate(f"cannot emulate here: {error.filename}: {(error.strerror or str(error)).lower()}") from None
+        yield Group(tuple(folders))
     finally:
-        _remove(made)
+        _remove(Group(tuple(folders)))
 
 
 def _wanted(name: str, limits: Limits) -> Mapping[Path, Mapping[str, str]]:

@@ -22,8 +22,9 @@ def find(program: str) -> str:
 
 
 def do(*command: str) -> str:
-    """Run a system command to its end and return what it printed; CannotEmulate, with the command's own words, where it fails."""
-    done = subprocess.run([find(command[0]), *command[1:]], capture_output=True, text=True, check=False)
+    """Run a system command to its end, which Ctrl-C does not stop, and return what it printed; CannotEmulate, with the command's
+    own words, where it fails."""
+    done = subprocess.run([find(command[0]), *command[1:]], capture_output=True, text=True, check=False, start_new_session=True)
     if done.returncode:
         words = (done.stderr.strip() or f"exit code {done.returncode}").splitlines()[0]
         raise CannotEmulate(f"cannot emulate here: {' '.join(command)}: {words}")
@@ -31,6 +32,6 @@ def do(*command: str) -> str:
 
 
 def undo(*commands: Sequence[str]) -> None:
-    """Run commands that clean up; each of them runs even where others fail."""
+    """Run commands that clean up, which Ctrl-C does not stop; each of them runs even where others fail."""
     for command in commands:
-        subprocess.run([find(command[0]), *command[1:]], capture_output=True, check=False)
+        subprocess.run([find(command[0]), *command[1:]], capture_output=True, check=False, start_new_session=True)

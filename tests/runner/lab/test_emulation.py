@@ -100,6 +100,40 @@ def test_a_link_passes_its_rate_between_the_namespaces_and_nowhere_else() -> Non
     assert left_behind() == []
 
 
+EMULATING = """
+import sys, time
+from contextlib import nullcontext
+from runner.lab.emulation.cgroups import Limits, group
+from runner.lab.emulation.link import Wire, chain
+from runner.lab.emulation.signals import held_signals
+import os
+with held_signals() as signals, group(f"lmos-test-{os.getpid()}", Limits(None, 0.5)), chain([Wire(1e6)] * 3):
+    sys.stdout.write("made\\n"); sys.stdout.flush()
+    if sys.argv[1] == "long":
+        with signals.heeded():
+            time.sleep(100)
+sys.stdout.write("never here\\n")
+"""
+
+
+@needs_root
+@pytest.mark.process
+@pytest.mark.parametrize("how", ["long", "ending"])
+def test_signals_that_come_while_it_cleans_up_leave_nothing_behind(how: str) -> None:
+    with started([sys.executable, "-c", EMULATING, how], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "made\n"
+        for number in [signal.SIGTERM, signal.SIGINT, signal.SIGHUP] * 40:
+            process.send_signal(number)
+            time.sleep(0.005)
+            if process.poll() is not None:
+                break
+        out, _ = process.communicate(timeout=30)
+    assert out == ""
+    assert process.returncode != 0  # one that comes after the block ends the process as it would any
+    assert left_behind() == []
+
+
 @needs_root
 def test_what_was_made_is_gone_after_a_failure() -> None:
     with pytest.raises(ZeroDivisionError), group("lmos-test-failing", Limits(None, None)), chain([Wire(RATE)]):
@@ -189,7 +223,7 @@ def test_a_plan_is_run_between_the_namespaces(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_it_leaves_nothing(number: int) -> None:
     with started([*LMOS, "emulate", "squeezenet1_1"], stderr=subprocess.PIPE) as process:
-        while not left_behind():
+        while not any(one.endswith(f"-{process.pid}") for one in there()):
             time.sleep(0.05)
         time.sleep(3)
         process.send_signal(number)
