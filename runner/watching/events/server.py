@@ -51,7 +51,8 @@ class PeerOpened(_AtServer):
     """A peer's tail is built, checked and warm, `t_open_s` after it was asked for.
 
     Of another engine than torch on the processor, `error` is the largest difference that its rounding made to an output for an
-    input of random numbers, as a share of the largest number in that output; `remarks` are that and what else the engine has to say.
+    input of random numbers, as a share of the largest number in that output; `remarks` are that and what else the engine has to
+    say.
     """
 
     name = "peer_opened"
