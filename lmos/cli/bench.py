@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import Json, Threads
+from lmos.cli.options import EmulatedRate, ImagesOfARun, Json, OnlyNetworks, Page, Threads
 
 bench = typer.Typer(
     help="Run benchmarks on this machine.",
@@ -86,7 +86,7 @@ def bench_predictions(
         str, typer.Option(metavar="NAMES", help="Networks by torchvision's names; each is cut in three places.")
     ] = "alexnet,resnet18,vgg11,mobilenet_v2,squeezenet1_1,googlenet",
     images: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images for each cut.")] = 12,
-    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")] = "40Mbps",
+    bandwidth: EmulatedRate = "40Mbps",
     as_json: Json = False,
 ) -> None:
     """Compare predicted latencies with measured ones: time networks, cut them, run them here in two processes."""
@@ -144,7 +144,7 @@ def bench_calibration(
 
 @bench.command("pipeline")
 def bench_pipeline(
-    images: Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")] = 40,
+    images: ImagesOfARun = 40,
     only: Annotated[
         str | None,
         typer.Option("--only", metavar="STAGES", help="Stages to make slow: edge, link or server. [default: all]"),
@@ -201,10 +201,8 @@ def bench_memory(
 
 @bench.command("networks")
 def bench_networks(
-    only: Annotated[
-        str, typer.Option("--only", metavar="PATTERN", help="Only networks whose name matches, for example 'resnet*'.")
-    ] = "*",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    only: OnlyNetworks = "*",
+    output: Page = None,
     as_json: Json = False,
 ) -> None:
     """List torchvision's classifiers: layers, work and parameters, or the reason why one has no profile."""
@@ -331,7 +329,7 @@ def bench_zoo(
         str | None, typer.Option("--names", metavar="NAMES", help="These networks only, with * for any text: 'hf:*,resnet50'.")
     ] = None,
     timeout: Annotated[str, typer.Option(metavar="TIME", help="What one network may take.")] = "10min",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    output: Page = None,
     kept: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Results, a line each as they come; those in it are not visited again.")
     ] = None,

@@ -7,13 +7,11 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import Json, Precision
+from lmos.cli.options import Json, NamesOfNetworks, Precision
 
 
 def gpu(
-    networks: Annotated[
-        str, typer.Option("--networks", metavar="NAMES", help="torchvision's names, separated by commas.")
-    ] = "squeezenet1_1,mobilenet_v2,resnet50,densenet121,vgg19",
+    networks: NamesOfNetworks = "squeezenet1_1,mobilenet_v2,resnet50,densenet121,vgg19",
     engine: Annotated[str, typer.Option(metavar="NAME", help="The server's engine.")] = "torch:cuda",
     precision: Precision = "float32",
     also: Annotated[
@@ -28,9 +26,7 @@ def gpu(
 
 
 def edge(
-    networks: Annotated[
-        str, typer.Option("--networks", metavar="NAMES", help="torchvision's names, separated by commas.")
-    ] = "squeezenet1_1,mobilenet_v2",
+    networks: NamesOfNetworks = "squeezenet1_1,mobilenet_v2",
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number of runs of each edge.")] = 5,
     python: Annotated[
         Path | None,

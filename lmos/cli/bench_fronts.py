@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import Json, SolverName
+from lmos.cli.options import Json, OnlyNetworks, Page, SolverName
 
 
 def exactness(
@@ -138,10 +138,8 @@ def engines(
 
 
 def scale(
-    only: Annotated[
-        str, typer.Option("--only", metavar="PATTERN", help="Only networks whose name matches, for example 'resnet*'.")
-    ] = "*",
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")] = None,
+    only: OnlyNetworks = "*",
+    output: Page = None,
     kept: Annotated[
         Path | None, typer.Option("--kept", metavar="DIR", help="Read profiles from this folder, and keep new ones there.")
     ] = None,

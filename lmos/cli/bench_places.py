@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import Json
+from lmos.cli.options import ImagesOfARun, Json
 
 
 def places(
@@ -18,7 +18,7 @@ def places(
     rates: Annotated[
         str, typer.Option("--rates", metavar="RATES", help="Rates of the hops between places; they take turns.")
     ] = "20Mbps,10Mbps",
-    images: Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")] = 12,
+    images: ImagesOfARun = 12,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the cuts.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -182,3 +182,31 @@ TaskName = Annotated[
         "--task", metavar="NAME", help="What outputs are: classes, boxes, masks, embedding or tensors. [default: by their form]"
     ),
 ]
+PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")]
+Folder = Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")]
+Drawing = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")]
+WeightsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
+]
+ServerAddress = Annotated[str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")]
+EdgeShape = Annotated[
+    str | None,
+    typer.Option(
+        metavar="RATE[,RATE@TIME]...[,DELAY]",
+        help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
+    ),
+]
+EmulatedRate = Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")]
+NumberOfImages = Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")]
+ImagesOfARun = Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")]
+Dask = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
+]
+Page = Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the page (.md).")]
+OnlyNetworks = Annotated[
+    str, typer.Option("--only", metavar="PATTERN", help="Only networks whose name matches, for example 'resnet*'.")
+]
+NamesOfNetworks = Annotated[
+    str, typer.Option("--networks", metavar="NAMES", help="torchvision's names, separated by commas.")
+]

@@ -20,6 +20,7 @@ from lmos.cli.options import (
     Codec,
     Constrain,
     Constraints,
+    Drawing,
     Edge,
     Json,
     LabelsFile,
@@ -84,7 +85,7 @@ def front(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the front: .json, .csv or .parquet.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
+    plot: Drawing = None,
     select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point that this rule chooses.")] = None,
     baselines: Annotated[bool, typer.Option("--baselines", help="Show beside it what others would choose.")] = False,
     edge: Edge = None,
@@ -201,7 +202,7 @@ def policy(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the policy: .json or .csv.")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw it: .png, .svg, .pdf or .html.")] = None,
+    plot: Drawing = None,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,

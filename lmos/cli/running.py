@@ -13,20 +13,25 @@ import typer
 from lmos.cli.options import (
     Authority,
     Certificate,
+    EdgeShape,
     Engine,
+    Folder,
     Json,
     LabelsFile,
     LogFormat,
     LogLevel,
     Metrics,
     Networks,
+    PlanFile,
     Precision,
     Preprocess,
     PrivateKey,
+    ServerAddress,
     TaskName,
     Threads,
     TokenFile,
     Unprotected,
+    WeightsFile,
 )
 
 
@@ -118,7 +123,7 @@ def serve(
 
 
 def certs(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")],
+    output: Folder,
     hosts: Annotated[
         list[str] | None,
         typer.Option(
@@ -134,10 +139,8 @@ def certs(
 
 
 def run(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
-    server: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
-    ] = "127.0.0.1:7070",
+    plan: PlanFile,
+    server: ServerAddress = "127.0.0.1:7070",
     head: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Run this head.onnx, which 'lmos export' wrote, or that of its folder, without torch."),
@@ -163,18 +166,9 @@ def run(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the report (.json).")
     ] = None,
-    shape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE[,RATE@TIME]...[,DELAY]",
-            help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
-        ),
-    ] = None,
+    shape: EdgeShape = None,
     networks: Networks = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
-    ] = None,
+    weights: WeightsFile = None,
     pipeline: Annotated[
         bool,
         typer.Option(
@@ -257,9 +251,7 @@ def run(
 
 
 def probe(
-    server: Annotated[
-        str, typer.Option(metavar="HOST:PORT", help="Address where 'lmos serve' listens.")
-    ] = "127.0.0.1:7070",
+    server: ServerAddress = "127.0.0.1:7070",
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the link (.json).")
     ] = None,
@@ -268,13 +260,7 @@ def probe(
     ] = None,
     budget: Annotated[str, typer.Option(metavar="TIME", help="Time for measuring.")] = "5s",
     volume: Annotated[str, typer.Option(metavar="SIZE", help="Most bytes to send for measuring.")] = "32MB",
-    shape: Annotated[
-        str | None,
-        typer.Option(
-            metavar="RATE[,RATE@TIME]...[,DELAY]",
-            help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
-        ),
-    ] = None,
+    shape: EdgeShape = None,
     hop: Annotated[
         int, typer.Option("--hop", min=1, max=16, metavar="N", help="Hop to measure: 1 leads to the server, 2 to its next place.")
     ] = 1,
@@ -306,16 +292,13 @@ def trace(
 
 
 def export(
-    plan: Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")],
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")],
+    plan: PlanFile,
+    output: Folder,
     to: Annotated[
         str, typer.Option("--to", metavar="onnx|torch", help="Write ONNX, or programs of torch.export.")
     ] = "onnx",
     networks: Networks = None,
-    weights: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="The file of weights (state dict), if it is not where the plan says."),
-    ] = None,
+    weights: WeightsFile = None,
     whole: Annotated[
         bool, typer.Option("--whole", help="Write the whole network too: 'lmos run --head' uses it where the server is away.")
     ] = False,

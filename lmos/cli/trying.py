@@ -10,19 +10,14 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import (
-    Json,
-    SolverName,
-)
+from lmos.cli.options import Dask, EmulatedRate, Folder, Json, NumberOfImages, SolverName
 
 
 def demo(
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path(
-        "lmos-demo"
-    ),
-    bandwidth: Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")] = "20Mbps",
+    output: Folder = Path("lmos-demo"),
+    bandwidth: EmulatedRate = "20Mbps",
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory that the edge may use.")] = "20MB",
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,
+    n: NumberOfImages = 10,
 ) -> None:
     """Show every step on this machine: profile, front, plan, server, run, report, plot."""
     from lmos.commands import demo as command
@@ -48,7 +43,7 @@ def emulate(
         str | None,
         typer.Option("--path", metavar="PATH", help="Places and hops instead: '0.25,1GB > 10Mbps > 0.5 > 100Mbps > all'."),
     ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")] = 10,
+    n: NumberOfImages = 10,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="DIR", help="Folder in which to keep profiles, plan and report."),
@@ -87,9 +82,7 @@ def sweep(
     jobs: Annotated[
         int | None, typer.Option(min=1, metavar="N", help="Number of processes. [default: one for each processor]")
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
-    ] = None,
+    dask: Dask = None,
 ) -> None:
     """Find thousands of fronts, or what rules choose on them, into one table. A run that is ended goes on where it was."""
     from lmos.commands import sweep as command
@@ -101,9 +94,7 @@ def reproduce(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")
     ] = None,
-    output: Annotated[Path, typer.Option("-o", "--output", metavar="DIR", help="Folder for the files.")] = Path(
-        "lmos-reproduce"
-    ),
+    output: Folder = Path("lmos-reproduce"),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random numbers.")] = 0,
     jobs: Annotated[
         int | None,
@@ -111,9 +102,7 @@ def reproduce(
             min=1, metavar="N", help="Number of processes that find fronts. [default: one for each processor]"
         ),
     ] = None,
-    dask: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
-    ] = None,
+    dask: Dask = None,
     solver: SolverName = "highs",
     measure: Annotated[
         bool | None,
