@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import pickle
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context, parent_process, util
+from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
 from threading import Thread
 from time import monotonic
@@ -104,33 +107,43 @@ def _ended(workers: dict[Any, _Worker], end: Any, work: Work[T, R], why: str | N
 def _start(workers: dict[Any, _Worker], work: Work[T, R], items: list[T]) -> None:
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_send, args=(theirs, work.do, items), daemon=True)
+    process = context.Process(target=_send, args=(theirs, pickle.dumps((work.do, items))), daemon=True)
     with _uninterrupted():  # and so the process is: Ctrl-C reaches all of a terminal, this one ends the others
         process.start()
     workers[ours] = _Worker(process, items, monotonic() + _IMPORTS_S)
     theirs.close()
 
 
-def _send(end: Any, do: Callable[[T], Sequence[R]], items: Sequence[T]) -> None:
-    """Say None, then do one item after another and send what it gives; ends in order when it is terminated, and with its parent."""
-    signal.signal(signal.SIGTERM, _leave)
-    Thread(target=_end_with_parent, daemon=True).start()
-    end.send(None)
-    for item in items:
-        end.send(do(item))
+def _send(end: Any, asked: bytes) -> None:
+    """Say None, then do one item after another and send what it gives; end in order when terminated, and with the parent.
 
-
-def _leave(*_: object) -> None:
-    """End this process as multiprocessing does, semaphores given back; what it is at may take a SystemExit for an answer."""
-    util._exit_function()  # type: ignore[attr-defined]
-    os._exit(0)
-
-
-def _end_with_parent() -> None:
+    A thread does all that: signals come to the main one, and so nothing that is under way, imports included, can hold them up, or
+    take the end for an answer. The main one returns, or exits, and multiprocessing does what belongs to it.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: _leave(0))
+    at_an_end, ending = Pipe(duplex=False)
+    done: list[bool] = []
+    Thread(target=_do_all, args=(end, asked, ending, done), daemon=True).start()
     parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    assert parent is not None
+    wait([at_an_end, parent.sentinel])
+    if not done:
+        _leave(1)
+
+
+def _do_all(end: Any, asked: bytes, ending: Any, done: list[bool]) -> None:
+    with ending:  # closed however this ends, and that is what the main thread waits for
+        do, items = pickle.loads(asked)
+        end.send(None)
+        for item in items:
+            end.send(do(item))
+        done.append(True)
+
+
+def _leave(code: int) -> None:
+    """Exit; the interpreter is not taken apart then below a thread that may be inside a solver."""
+    atexit.register(os._exit, code)  # the last one is called first, when multiprocessing has given back what is its own
+    sys.exit(code)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from functools import cache
 from types import TracebackType
@@ -38,6 +37,10 @@ class ProbeClient(Remote):
                  trace: TracebackType | None) -> None:
         self.close(politely=error is None)
 
+    def now(self) -> float:
+        """Seconds on the clock that exchanges are timed by, of which only differences mean anything."""
+        return self._clock.now()
+
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         """The time (s) of one exchange of so many bytes there and back over the hop, and the span in it of the place behind it.
 
@@ -49,14 +52,14 @@ class ProbeClient(Remote):
         if self.hop > 1 and ONWARD not in self._can:
             raise RunnerError(self.name, f"the server is no middle place (--next): it knows no way to measure hop {self.hop}")
         payload = [_noise()[:probe_bytes]] if self.hop == 1 else []
-        begin = time.perf_counter()
+        begin = self.now()
         self.ask(Probe(id=0, probe_bytes=probe_bytes, echo_bytes=echo_bytes, hop=self.hop), payload)
         received = self._answer(self._timeouts.result_s if within_s is None else within_s)
         assert isinstance(received.message, Echo)
         t_hop_s = received.message.t_hop_s
         if (t_hop_s is None) != (self.hop == 1):
             raise RunnerError(self.name, f"the server answered for another hop than {self.hop}")
-        return time.perf_counter() - begin if t_hop_s is None else t_hop_s, received.message.t_server_s
+        return self.now() - begin if t_hop_s is None else t_hop_s, received.message.t_server_s
 
     def measured(self, network: PlannedNetwork, budget_s: float) -> Measured:
         """The times of a network's layers on the server's machine, measured for so long at most.

@@ -10,7 +10,6 @@ from round to round while the exchanges so far say that it is small for the link
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import inf
@@ -54,7 +53,7 @@ class _Spent(Exception):
 class _Prober:
     def __init__(self, remote: ProbeClient, budget: Budget) -> None:
         self._remote, self._left_bytes = remote, budget.volume_bytes
-        self._end = time.monotonic() + budget.seconds
+        self._end = remote.now() + budget.seconds
         self.found: list[ProbeTime] = []
         self.rate = inf
 
@@ -64,7 +63,7 @@ class _Prober:
         return median(one.seconds for one in self.found if one.n_bytes == 0)
 
     def left_s(self) -> float:
-        return self._end - time.monotonic()
+        return self._end - self._remote.now()
 
     def largest_bytes(self) -> int:
         """Such that as many rounds fit into what is left as are wanted, and the bytes of one take long enough, not longer."""

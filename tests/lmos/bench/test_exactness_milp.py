@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-import os
-import time
-from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from lmos.bench import working
 from lmos.bench.programs import judging
 from lmos.bench.programs.elimination import OutOfReachError, eliminated
 from lmos.bench.programs.families import FAMILIES, family, program, seeds
@@ -19,12 +15,10 @@ from lmos.bench.programs.judging import judge
 from lmos.bench.programs.program import Column, Goal, Program, Row
 from lmos.bench.programs.shrinking import complexity, shrunk
 from lmos.bench.programs.truth import truth
-from lmos.bench.working import Work, results
 from lmos.cli import main
 from lmos.commands.bench_exactness_milp import COLUMNS
 from lmos_opt import InfeasibleError, InputError, trace_front
 from lmos_opt.front import Front
-from tests import warm
 
 EASY = 1
 """A seed whose front has several points and takes no time."""
@@ -333,39 +327,3 @@ def test_too_many_incomplete_fronts_end_with_1(monkeypatch, capsys):
 def test_what_cannot_be_asked(arguments, message, capsys):
     assert main(["bench", "exactness", *arguments]) == 2
     assert message in capsys.readouterr().err
-
-
-def _doubled(number: int) -> list[int]:
-    if number == 3:
-        os._exit(9)
-    if number == 5:
-        time.sleep(600)
-    return [2 * number]
-
-
-def _given_up(number: int, why: str) -> list[int]:
-    return [-number]
-
-
-@pytest.mark.process
-def test_work_that_crashes_or_hangs_is_lost_alone(monkeypatch):
-    monkeypatch.setattr(working, "get_context", lambda method: warm.context())
-    found = sorted(results(Work(_doubled, _given_up, 3.0), range(8), 2))
-    assert found == [-5, -3, 0, 2, 4, 8, 12, 14]
-
-
-def _deaf(number: int) -> list[int]:
-    while number:
-        with suppress(SystemExit):
-            time.sleep(600)
-    return [number]
-
-
-@pytest.mark.process
-def test_what_takes_its_end_for_an_answer_is_ended_all_the_same(monkeypatch):
-    """As own code's exit() is: the benchmark waited for ever when it was interrupted there."""
-    monkeypatch.setattr(working, "_LEAVE_S", 0.1)
-    monkeypatch.setattr(working, "get_context", lambda method: warm.context())
-    found = results(Work(_deaf), [0, 0, 1, 1], 2)
-    assert [next(found), next(found)] == [0, 0]
-    found.close()

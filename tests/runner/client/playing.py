@@ -19,12 +19,14 @@ from runner.watching.events import Event, Events
 from runner.wire.protocol import (
     Bye,
     Connection,
+    Echo,
     Hello,
     Infer,
     Message,
     Open,
     Ping,
     Pong,
+    Probe,
     Ready,
     Received,
     Result,
@@ -43,15 +45,17 @@ Play = Callable[["PlayedStream", Received], None]
 
 
 def honest(stream: PlayedStream, event: Received) -> None:
-    """A server that doubles what it is sent."""
+    """A server that doubles what it is sent, and echoes probes."""
     message = event.message
     if isinstance(message, Hello):
-        stream.say(Welcome(software="played", window=4, idle_s=300.0))
+        stream.say(Welcome(software="played", window=4, idle_s=300.0, capabilities=("probe",)))
     elif isinstance(message, Open):
         stream.server.payload_limit = 10**6
         stream.say(Ready(result_bytes=1000, machine=this_machine(1)))
     elif isinstance(message, Ping):
         stream.say(Pong(id=message.id))
+    elif isinstance(message, Probe):
+        stream.say(Echo(id=message.id, echo_bytes=message.echo_bytes, t_server_s=0.0), [memoryview(bytes(message.echo_bytes))])
     elif isinstance(message, Infer):
         headers, payload = pack({"output": 2 * unpack(message.tensors, event.payload)["input"]})
         stream.say(Result(id=message.id, tensors=headers, t_server_s=0.0), payload)
@@ -99,7 +103,7 @@ class PlayedStream:
 
     def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
         if not self._coming and not self.has_ended and not writing:
-            self.streams.time += max(timeout_s, 0.001)
+            self.streams.time += timeout_s or 0.001
         return False
 
     def shut_down(self, *, writing: bool = True) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from runner.client.probe_client import ProbeClient
 from runner.errors import RunnerError
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import ProbeTime, fit_link
-from runner.wire.shaping import parse_shape
+from runner.wire.protocol import Probe
+from runner.wire.shaping import Pacer, parse_shape
+from tests.runner.client.playing import ADDRESS, TIMEOUTS, PlayedStreams, honest
 from tests.runner.running import ServerProcess
 
 
@@ -62,25 +65,24 @@ def test_times_that_do_not_grow_are_refused() -> None:
         fit_link([ProbeTime(0, 0.1)] * 9)
 
 
-@pytest.mark.process
 @pytest.mark.parametrize(("shape", "seconds", "volume"), [
     ("20Mbps,10ms", 1.5, 32_000_000),
     ("768kbps,100ms", 2.5, 32_000_000),
     ("200Mbps", 1.0, 6_000_000),
 ])  # fmt: skip
-def test_a_shaped_link_is_measured_within_its_budget(server: ServerProcess, shape: str, seconds: float, volume: int) -> None:
-    """Others that want the processor are in the times, too: it is measured again then, at most five times."""
-    held = parse_shape(shape)
-    for _ in range(5):
-        with ProbeClient(server.address, held) as remote:
-            found = measure(remote, Budget(seconds, volume))
-        fit = fit_link(found)
-        assert sum(one.n_bytes for one in found) <= volume
-        if fit.bandwidth_bytes_per_s == pytest.approx(held.rate_bytes_per_s, rel=0.05) and fit.base_s <= held.delay_s + 0.01:
-            break
-    assert fit.bandwidth_bytes_per_s == pytest.approx(held.rate_bytes_per_s, rel=0.05)
-    assert held.delay_s <= fit.base_s <= held.delay_s + 0.01
-    assert sum(one.seconds for one in found) <= seconds + 2.0
+def test_a_shaped_link_is_measured_within_its_budget(shape: str, seconds: float, volume: int) -> None:
+    """Messages, pacing and protocol are the real ones; time is played."""
+    held, streams = parse_shape(shape), PlayedStreams(deque([honest]))
+    with ProbeClient(ADDRESS, Pacer(held, streams.now), TIMEOUTS, streams=streams) as remote:
+        begin = streams.time
+        found = measure(remote, Budget(seconds, volume))
+    fit = fit_link(found)
+    assert fit.bandwidth_bytes_per_s == pytest.approx(held.rate_bytes_per_s, rel=0.01)
+    assert held.delay_s <= fit.base_s <= held.delay_s + 0.001
+    assert sum(one.n_bytes for one in found) <= volume
+    assert streams.time - begin <= seconds + 0.01
+    sent = [one for one in streams.streams[0].heard if isinstance(one, Probe)]
+    assert [one.probe_bytes for one in sent] == [one.n_bytes for one in found]
 
 
 class ByFormula:
@@ -89,24 +91,22 @@ class ByFormula:
     name = "a link"
 
     def __init__(self, held_up: Mapping[int, float], seed: int) -> None:
-        self.now, self._held_up, self._drawn, self._count = 0.0, held_up, random.Random(seed), 0
+        self.time, self._held_up, self._drawn, self._count = 0.0, held_up, random.Random(seed), 0
 
-    def monotonic(self) -> float:
-        return self.now
+    def now(self) -> float:
+        return self.time
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         seconds = 0.01 + probe_bytes / 2.5e6 + self._drawn.uniform(0, 0.0004) + self._held_up.get(self._count, 0.0)
-        self.now, self._count = self.now + seconds, self._count + 1
+        self.time, self._count = self.time + seconds, self._count + 1
         return seconds, 0.0
 
 
 @pytest.mark.parametrize("held_up", [{}, {3: 0.03}, {4: 0.5}, {3: 0.03, 4: 0.03}, {0: 0.1, 3: 0.05, 5: 0.2}], ids=str)
 @pytest.mark.parametrize("seed", range(5))
-def test_a_machine_that_holds_up_small_exchanges_changes_nothing(held_up: dict[int, float], seed: int,
-                                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+def test_a_machine_that_holds_up_small_exchanges_changes_nothing(held_up: dict[int, float], seed: int) -> None:
     """A small exchange that took long was held for what the link's bytes take; all others were then as small, and told nothing."""
     link = ByFormula(held_up, seed)
-    monkeypatch.setattr("runner.lab.probing.exchanges.time", link)
     found = measure(link, Budget(1.5))  # type: ignore[arg-type]
     assert max(one.n_bytes for one in found) > 0.03 * 2.5e6
     assert fit_link(found).bandwidth_bytes_per_s == pytest.approx(2.5e6, rel=0.01)
