@@ -6,6 +6,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -65,6 +66,17 @@ def nothing_settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """As in a process where nobody has told the collector to leave anything alone."""
     monkeypatch.setattr(memory, "_SETTLED", set())
     gc.unfreeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def operators_listed_once() -> Iterator[None]:
+    """Where there are tests that use torch."""
+    with pytest.MonkeyPatch.context() as patch:
+        if "torch" in sys.modules:
+            from tests.torch_once import list_operators_once
+
+            list_operators_once(patch)
+        yield
 
 
 @pytest.fixture(scope="session")

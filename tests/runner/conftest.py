@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
 from importlib.util import find_spec
 
 import pytest
 
 from tests.runner.running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread
+from tests.torch_once import read_operators_in_onnx_once
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +25,10 @@ def server(one_server: ServerProcess) -> Iterator[ServerProcess]:
 
 @pytest.fixture(scope="module")
 def operators_read_once() -> Iterator[None]:
-    """torch has the source of all operators in ONNX read anew for each exported part, which takes longer than the rest of it."""
-    if find_spec("onnxscript") is None:
-        yield
-        return
-    from torch.onnx._internal.exporter import _registration as registration
-
+    """For tests that write ONNX."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(registration.onnxscript_apis, "get_torchlib_ops", cache(registration.onnxscript_apis.get_torchlib_ops))
+        if find_spec("onnxscript") is not None:
+            read_operators_in_onnx_once(patch)
         yield
 
 
