@@ -14,12 +14,13 @@ from dataclasses import replace
 
 import pytest
 
-from lmos.bench import exactness
+from lmos.bench import exactness, working
 from lmos.bench.exactness import Kind, answer, drawn_case, verdicts
 from lmos.bench.random_instances import SHAPES, STYLES
 from lmos.cli import main
 from lmos.commands.bench_exactness import COLUMNS
 from lmos_opt import InfeasibleError, objectives, pareto_front
+from tests import warm
 from tests.processes import read_terminal, started
 
 EASY = 3
@@ -38,7 +39,8 @@ def test_questions_cover_everything_and_come_again():
     assert all(drawn_case(q.seed) == q for q in asked[:50])
 
 
-def test_fronts_are_the_true_ones_in_one_process_and_in_two():
+def test_fronts_are_the_true_ones_in_one_process_and_in_two(monkeypatch):
+    monkeypatch.setattr(working, "get_context", lambda method: warm.context())
     alone, together = (sorted(verdicts(range(6, 14), "highs", jobs), key=lambda v: (v.case.seed, v.memory_model))
                        for jobs in (1, 2))
     assert [replace(v, seconds=0) for v in alone] == [replace(v, seconds=0) for v in together]

@@ -28,7 +28,7 @@ def plan_of(capsys: pytest.CaptureFixture[str], *arguments: str) -> Plan:
 
 @pytest.fixture(scope="module")
 def measured() -> NetworkProfile:
-    profile = make_profile(SQUEEZENET, "bundled:squeezenet1_1", "module", (3, 224, 224))
+    profile = make_profile(SQUEEZENET, "bundled:squeezenet1_1", "module", (3, 112, 112))
     return measure_codecs(profile, ["zstd", "int8", "jpeg:80"], 1)
 
 

@@ -166,7 +166,7 @@ def test_the_page_fits_wide_and_narrow_windows(plan: Path, tmp_path: Path, page:
 
 
 @pytest.mark.parametrize(("network", "options", "objectives"), [
-    ("vgg19", ["--objectives", "latency,tx_bytes", "--select", "ideal"], ("latency", "tx_bytes")),
+    ("alexnet", ["--objectives", "latency,tx_bytes", "--select", "ideal"], ("latency", "tx_bytes")),
     ("alexnet", ["--proper-split", "--constrain", "memory", "--select", "lmos"], ("latency", "memory")),
     ("alexnet", ["--objectives", "tx_bytes,memory,edge_time", "--select", "ideal"], ("tx_bytes", "memory", "edge_time")),
     ("alexnet", ["--constraint", "proper_split", "--memory", "100MB", "--select", "min_latency"], ("latency", "memory")),

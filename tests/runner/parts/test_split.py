@@ -353,7 +353,7 @@ def drawn_network_holds(seed):
     module, x = Drawn(seed).eval(), torch.randn(4, 4, generator=torch.Generator().manual_seed(seed))
     traced = trace_network(module, x)
     sets = every_set(traced)
-    check(module, traced, sets if len(sets) <= 40 else random.Random(seed).sample(sets, 40), x, strict=False)
+    check(module, traced, sets if len(sets) <= 20 else random.Random(seed).sample(sets, 20), x, strict=False)
     return traced
 
 
@@ -367,7 +367,7 @@ def test_drawn_networks_hold(seeds):
 # real networks
 
 
-@pytest.mark.parametrize("name", ["alexnet", "vgg13", "mobilenet_v2"])
+@pytest.mark.parametrize("name", ["alexnet", "mobilenet_v2"])
 def test_prefix_cuts_of_the_papers_networks(name):
     module, x = built(name), torch.randn(1, 3, 64, 64)
     traced = trace_network(module, x, "paper")

@@ -17,11 +17,11 @@ from runner.wire.protocol import Role
 
 
 def test_no_tampered_conversation_does_harm() -> None:
-    found = fuzz(range(3_000), seed=7, total=3_000)
-    assert found.inputs == 3_000
+    found = fuzz(range(1_500), seed=7, total=1_500)
+    assert found.inputs == 1_500
     assert found.crashes == []
     assert set(found.ends) == {"events", "refused"}
-    assert min(found.ends.values()) > 300  # neither all refused at once nor all left as they were
+    assert min(found.ends.values()) > 150  # neither all refused at once nor all left as they were
     assert found.growth_bytes < 100e6
 
 
