@@ -14,8 +14,8 @@ from lmos_edge.fields import Fields, many, of, whole
 from lmos_edge.plans import DTYPES
 from measurement.levels import Layout, encoded
 from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.wire.protocol.turns import ALIGNMENT
 
-ALIGNMENT = 64
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 LARGEST_PAYLOAD_BYTES = 2**30

@@ -15,6 +15,7 @@ from pydantic import (
 )
 
 from lmos_opt.codec_sizes import RAW, CodecName
+from lmos_opt.device import LOCAL
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Name, Record, Text, Value, input_errors
 from lmos_opt.graph import tensor_names
@@ -28,7 +29,7 @@ from lmos_opt.policies.policy import Policy, wrong_policies
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.split import Split
-from lmos_opt.stages import stage_intervals
+from lmos_opt.stages import stage_intervals, where_measured
 from lmos_opt.tensors import Argument, InputSpec, TakesInputs, brief_inputs, inputs_of, settle_inputs
 from lmos_opt.units import codec_words
 
@@ -272,7 +273,14 @@ def make_plan(
     predicted, unpredicted = predicted_of(from_set, values or {}, has_decisions=bool(solution))
     intervals = {}
     if profile is not None and n_places == 2:
-        intervals = stage_intervals(times, profile, split.edge, (setting.edge, setting.server), instance.rtt_s)
+        devices = setting.edge, setting.server
+        shown = where_measured(times, profile, devices, instance.rtt_s)
+        for stage, was_s, is_s in zip(stage_times_of(2), times.in_order_s, shown.in_order_s, strict=True):
+            if predicted.get(stage) == was_s:
+                predicted[stage] = from_set[stage] = is_s
+        intervals = stage_intervals(shown, profile, split.edge, devices, instance.rtt_s)
+        if LOCAL in devices and profile.timing is not None and (doubts := profile.timing.doubts):
+            setting = setting.model_copy(update={"doubts": doubts})
     network = None if profile is None or profile.network is None else _planned(profile, profile.network)
     return Plan(
         schema=TWO if n_places == 2 else PLACES,

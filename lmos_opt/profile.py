@@ -16,6 +16,7 @@ from lmos_opt.graph import check_order
 from lmos_opt.imports import late
 from lmos_opt.preprocessing import Labels, Preprocessing
 from lmos_opt.tensors import DTYPE_BYTES, Argument, InputSpec, TensorSpec, brief_inputs, settle_inputs
+from lmos_opt.units import format_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -125,6 +126,10 @@ class ProfileLayer(Record):
         return found
 
 
+BUSY = 0.1
+"""Times are doubted where others have a larger share of all processors: an idle machine's own services need a hundredth or two."""
+
+
 class Timing(Record):
     """How a profile's `t_local_s` were measured; what a profile of an earlier version does not say is None.
 
@@ -133,7 +138,10 @@ class Timing(Record):
     took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
     `restart_s` is what a half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of the
     machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
-    processor (`cpu`); a device with memory of its own has `memory_bytes`. Further conditions may stand beside them.
+    processor (`cpu`); a device with memory of its own has `memory_bytes`. `widest` is the widest interval among the whole and its
+    heavy layers, relative to the median, which was to be below `precision`; `spread` how far the quartiles of the whole's times lie
+    apart, likewise; `others` the share of all processors that other programs had meanwhile, 0 to 1. Further conditions may stand
+    beside them.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -164,6 +172,9 @@ class Timing(Record):
     exchange_s: Amount | None = None
     exchange_low_s: Amount | None = None
     exchange_high_s: Amount | None = None
+    widest: Amount | None = None
+    spread: Amount | None = None
+    others: Amount | None = None
 
     @property
     def measured_with(self) -> str:
@@ -175,6 +186,18 @@ class Timing(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         return {key: value for key, value in serialise(self).items() if value is not None}
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why these times may be wrong, a sentence each: they were not sure in time, or other programs were at work."""
+        found = []
+        if self.ended == "budget" and self.precision is not None:
+            how = "" if self.widest is None else f": medians are sure to {self.widest:.0%} alone"
+            within = "" if self.budget_s is None else f" within {format_time(self.budget_s)}"
+            found.append(f"the precision of {self.precision:.0%} was not reached{within}{how}")
+        if self.others is not None and self.others > BUSY:
+            found.append(f"other programs had {self.others:.0%} of the processors meanwhile")
+        return tuple(found)
 
 
 class NetworkProfile(Document):

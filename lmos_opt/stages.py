@@ -6,7 +6,7 @@ And how sure they are, where layers' measured times come with intervals.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import fsum
 
@@ -165,6 +165,17 @@ def stage_intervals(times: StageTimes, profile: NetworkProfile, edge: frozenset[
     below = fsum(stages[name] - low for name, (low, _) in found.items())
     above = fsum(high - stages[name] for name, (_, high) in found.items())
     return {**found, "latency_s": (max(times.latency_s - below, 0.0), times.latency_s + above)}
+
+
+def where_measured(times: StageTimes, profile: NetworkProfile, devices: tuple[str, str], rtt_s: float) -> StageTimes:
+    """The stages as a run measures them, where all times are this machine's: the same latency, but what a part takes longer because
+    it begins after a rest, of which `rtt_s` holds both sides', is in that part's own time."""
+    restart_s = 0.0 if profile.timing is None else profile.timing.restart_s or 0.0
+    if set(devices) != {LOCAL} or rtt_s != profile.exchange_s or not restart_s or not times.rtt_s:
+        return times
+    later = [restart_s if t_s else 0.0 for t_s in times.t_place_s]
+    hop = replace(times.hops[0], rtt_s=times.hops[0].rtt_s - fsum(later))
+    return replace(times, t_place_s=tuple(t_s + more for t_s, more in zip(times.t_place_s, later, strict=True)), hops=(hop,))
 
 
 def _around(stage_s: float, layers: Iterable[ProfileLayer], counts: Callable[[ProfileLayer], bool]) -> Interval:

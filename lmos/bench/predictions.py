@@ -6,7 +6,7 @@ Edge and server are two processes of this machine, as for anybody who follows th
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -18,6 +18,7 @@ from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import cut
 from lmos_opt.units import counted
+from measurement.timing.others import Others
 from runner.watching.report import RunReport
 
 SHARES = (0.25, 0.5, 0.75)
@@ -28,7 +29,8 @@ _STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "latency_s")
 
 @dataclass(frozen=True)
 class Comparison:
-    """One cut: predicted times and medians of the measured ones (s), by stage."""
+    """One cut: predicted times and medians of the measured ones (s), by stage; `each` image's; and the share of the processors that
+    other programs had while the network was timed and while the cut was run (None: nobody knows)."""
 
     network: str
     x1: int
@@ -36,11 +38,20 @@ class Comparison:
     images: int
     predicted: dict[str, float]
     measured: dict[str, float]
+    each: dict[str, list[float]] = field(default_factory=dict)
+    others_profiled: float | None = None
+    others_run: float | None = None
 
     @property
     def error(self) -> float:
         """The latency's relative error: 0.1 is a prediction that is a tenth too high."""
         return self.predicted["latency_s"] / self.measured["latency_s"] - 1
+
+
+def timed(network: str) -> NetworkProfile:
+    """A network of torchvision's with this machine's times. Raises what profiling does."""
+    builder = f"torchvision:{network}"
+    return time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT))
 
 
 def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandwidth: str,
@@ -50,8 +61,7 @@ def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandw
     with TemporaryDirectory() as folder:
         for network in networks:
             tell(f"timing {network}")
-            builder = f"torchvision:{network}"
-            profile = time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT))
+            profile = timed(network)
             count = len(profile.layers)
             for share in shares:
                 x1 = round(share * count)
@@ -80,9 +90,13 @@ def _compare(profile: NetworkProfile, x1: int, images: int, bandwidth: str, fold
     setting = Setting.of(instance, edge="local", server="local", rule=f"cut:{x1}")
     plan = make_plan(instance, cut(instance, x1), setting=setting, profile=profile)
     plan.save(folder / "plan.json")
+    others = Others(children=True)
     with server_process(folder / "server.log") as address:
         run_edge(folder / "plan.json", address, images, bandwidth, folder / "report.json")
+    others_run = others.share()
     report = RunReport.load(folder / "report.json")
-    measured = {stage: median(getattr(image, stage) for image in report.per_image) for stage in _STAGES}
+    each = {stage: [getattr(image, stage) for image in report.per_image] for stage in _STAGES}
     predicted = {stage: float(plan.predicted[stage]) for stage in _STAGES}
-    return Comparison(profile.name, plan.x1, plan.x2, images, predicted, measured)
+    measured = {stage: median(times) for stage, times in each.items()}
+    others_profiled = None if profile.timing is None else profile.timing.others
+    return Comparison(profile.name, plan.x1, plan.x2, images, predicted, measured, each, others_profiled, others_run)

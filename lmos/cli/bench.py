@@ -86,13 +86,31 @@ def bench_predictions(
         str, typer.Option(metavar="NAMES", help="Networks by torchvision's names; each is cut in three places.")
     ] = "alexnet,resnet18,vgg11,mobilenet_v2,squeezenet1_1,googlenet",
     images: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images for each cut.")] = 12,
-    bandwidth: EmulatedRate = "40Mbps",
+    bandwidth: Annotated[
+        str, typer.Option("--link", "--bandwidth", metavar="RATE", help="Bandwidth of the emulated link.")
+    ] = "40Mbps",
+    stages: Annotated[
+        bool,
+        typer.Option(
+            "--stages",
+            help="Compare each stage, say which missed and why it may have. Exit code 1 above 10 % in the median or 30 % at worst.",
+        ),
+    ] = False,
+    regret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Networks of which every cut is measured: the chosen cut's latency over the best one's. "
+            "Exit code 1 above 1.05 in the median or 1.15 at worst.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Compare predicted latencies with measured ones: time networks, cut them, run them here in two processes."""
     from lmos.commands import bench_predictions as command
 
-    command.run(networks, images, bandwidth, as_json)
+    command.run(command.Request(networks=networks, images=images, bandwidth=bandwidth, stages=stages, regret=regret,
+                                as_json=as_json))  # fmt: skip
 
 
 @bench.command("runner")

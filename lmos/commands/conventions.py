@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -44,6 +45,17 @@ def tell_assumed(network: PlannedNetwork, logged: bool = False) -> None:
     if how is None or how.origin != "assumed" or network.builder.startswith("torchvision:"):
         return
     text = f"nothing says how {network.builder} takes pictures; assumed: {how.in_words} (--preprocess says it)"
+    if logged:
+        logging.getLogger("lmos.edge").warning("%s", text)
+    else:
+        err().print(f"lmos: {text}", soft_wrap=True, markup=False)
+
+
+def tell_doubts(what: str, doubts: Sequence[str], logged: bool = False) -> None:
+    """Say why times that were measured on a machine may be wrong, if they may be; `logged`, as a warning in the log."""
+    if not doubts:
+        return
+    text = f"the times of {what} may be wrong: {'; '.join(doubts)} (lmos profile --time on an idle machine measures them again)"
     if logged:
         logging.getLogger("lmos.edge").warning("%s", text)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.commands.conventions import Told, tell_assumed
+from lmos.commands.conventions import Told, tell_assumed, tell_doubts
 from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
@@ -53,6 +53,7 @@ def run(request: Request) -> None:
         plan = plan.model_copy(update={"policy": first, "later_policies": tuple(later)})
     if plan.network is not None:
         tell_assumed(plan.network)
+        tell_doubts(plan.network.name, plan.setting.doubts)
         if (why := not_sendable(plan)) is not None:
             err().print(f"lmos: this plan cannot be run: {why}", soft_wrap=True)
     if output is not None:

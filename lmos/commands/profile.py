@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.commands.conventions import Told
+from lmos.commands.conventions import Told, tell_doubts
 from lmos.commands.profile_tables import profile_tables
 from lmos.kept_profiles import Asked, kept_profile
 from lmos.output import activity, err, out, print_json
@@ -86,6 +86,8 @@ def run(request: Request) -> None:
         print_json(found.to_json())
     else:
         _show(found, request.every)
+    if request.time or request.at is not None:
+        tell_doubts(found.name, () if found.timing is None else found.timing.doubts)
     for operation in found.unknown_operations:
         layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
         where = f" in {layers}" if layers else ""

@@ -50,6 +50,9 @@ def timing_lines(timing: Timing) -> str:
         f"a half that begins after a rest takes {_time(timing.restart_s)} longer"
         + ("" if timing.exchange_s is None else f"; an exchange costs {_time(timing.exchange_s)} beside its bytes"),
     ]
+    if timing.others is not None:
+        lines.append(f"other programs had {timing.others:.0%} of the processors meanwhile; the quartiles of the whole lie "
+                     f"{timing.spread or 0:.0%} of it apart")
     return "\n".join(lines)
 
 

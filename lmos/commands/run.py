@@ -7,7 +7,7 @@ from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lmos.commands.conventions import Told, tell_assumed
+from lmos.commands.conventions import Told, tell_assumed, tell_doubts
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
@@ -105,7 +105,9 @@ def _report(plan: Plan, request: Request) -> RunReport:
             metrics = edge_metrics()
             tell_url(stack.enter_context(shown_at(metrics, watch.metrics, request.credentials.unprotected)), watch)
             observers.append(metrics)
-        tell_assumed(check_runnable(plan, "plan"), watch.is_logged)
+        network = check_runnable(plan, "plan")
+        tell_assumed(network, watch.is_logged)
+        tell_doubts(network.name, plan.setting.doubts, watch.is_logged)
         progress = _progress(stack, watch, observers)
         return run_plan(plan, server, _options(plan, server, request), progress=progress, observers=observers)
 

@@ -21,7 +21,8 @@ class Setting(Record):
     `server` are then the first and the last place, and the link's keys are the first hop's. A file says each once.
 
     The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own. `objectives` is None in plans that do not say. `timed_with` says of each place with what its times were measured.
+    user's own. `objectives` is None in plans that do not say. `timed_with` says of each place with what its times were measured,
+    `doubts`, a sentence each, why this machine's times may be wrong.
     """
 
     edge: Text
@@ -42,6 +43,7 @@ class Setting(Record):
     hops: tuple[Hop, ...] = ()
     devices: tuple[Text, ...] = ()
     timed_with: tuple[Text, ...] = ()
+    doubts: tuple[Text, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -51,7 +53,8 @@ class Setting(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = setting_to_places(serialise(self))
-        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver", "devices", "timed_with"):
+        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver", "devices", "timed_with",
+                    "doubts"):  # fmt: skip
             if not found.get(key):
                 found.pop(key, None)
         return found

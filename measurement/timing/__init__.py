@@ -18,6 +18,7 @@ from lmos_opt.profile import NetworkProfile, Timing
 from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.processor import cpu_name
 from measurement.timing.held import held_bytes
+from measurement.timing.others import Others
 from measurement.timing.stepping import Steps
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
@@ -45,7 +46,9 @@ class LayerTimes:
     reading the clock and on finding arguments, and was taken off layer by layer; what then remained was multiplied by
     `scale`. Layers are timed with torch's threads awake; waking them is no layer's work, and would count to the first one
     that uses them. A run that rests in its middle takes `restart_s` longer, since its second part begins with sleeping
-    threads and cold caches. `ended` says what ended the repeating.
+    threads and cold caches. `ended` says what ended the repeating. The whole and its heavy layers are sure to `widest`, relative to
+    their medians; the quartiles of the whole's times lie `spread` apart, likewise; `others` is the share of the processors that
+    other programs had meanwhile (None: nobody knows).
     """
 
     layers: dict[str, Median]
@@ -57,6 +60,9 @@ class LayerTimes:
     repeats: int
     threads: int
     ended: Literal["precision", "budget"]
+    widest: float
+    spread: float
+    others: float | None
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -94,15 +100,16 @@ def time_layers(
         for _ in range(WARM_UP):
             runs.once()
         runs.forget()
+        others = Others()
         deadline = time.perf_counter() + budget_s
         while True:
             runs.once()
             if runs.count < LEAST_REPEATS:
                 continue
             if runs.count % _CHECK_EVERY == 0 and runs.width <= precision:
-                return runs.times(used, "precision")
+                return runs.times(used, "precision", others.share())
             if time.perf_counter() > deadline:
-                return runs.times(used, "budget" if runs.width > precision else "precision")
+                return runs.times(used, "budget" if runs.width > precision else "precision", others.share())
 
 
 def timed_profile(
@@ -147,6 +154,9 @@ def timed_profile(
         clock_s=times.clock_s,
         scale=times.scale,
         restart_s=times.restart_s,
+        widest=times.widest,
+        spread=times.spread,
+        others=times.others,
     )
     return profile.model_copy(update={"layers": tuple(layers), "timing": timing})
 
@@ -208,7 +218,7 @@ class _Runs:
         layers = (median_of([run[name] for run in self._divided]) for name in self._steps.layers)
         return max([whole.width, *(layer.width for layer in layers if layer.value >= HEAVY * whole.value)])
 
-    def times(self, threads: int, ended: Literal["precision", "budget"]) -> LayerTimes:
+    def times(self, threads: int, ended: Literal["precision", "budget"], others: float | None) -> LayerTimes:
         """The times of the layers and of the whole, from the runs so far."""
         whole = median_of(self._whole)
         read = {name: median_of([run[name] for run in self._divided]) for name in self._steps.layers}
@@ -226,6 +236,9 @@ class _Runs:
             repeats=self.count,
             threads=threads,
             ended=ended,
+            widest=self.width,
+            spread=(_quarter(self._whole, 3) - _quarter(self._whole)) / whole.value if whole.value > 0 else 0.0,
+            others=others,
         )
 
     def _restart_s(self) -> float:
@@ -240,8 +253,9 @@ class _Runs:
                        for name in second), 0.0)  # fmt: skip
 
 
-def _quarter(samples: list[float]) -> float:
-    return sorted(samples)[len(samples) // 4]
+def _quarter(samples: list[float], k: int = 1) -> float:
+    """The lower quartile, or with k = 3 the upper one."""
+    return sorted(samples)[k * len(samples) // 4]
 
 
 def _middle(seconds: dict[str, float]) -> str:

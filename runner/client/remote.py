@@ -114,10 +114,11 @@ class Remote:
         self._open_if_greeted()
 
     def ask(self, message: Infer | Probe | Measure, payload: list[memoryview]) -> None:
-        """Send a question; its answer comes out of `step`. The payload must stay as it is."""
+        """Send a question: what goes at once now, the rest in `step`, which returns its answer. The payload must stay as it is."""
         assert self._channel is not None
         self._silence.note_asked()
         self._channel.begin(message, payload)
+        self._channel.push()
 
     def step(self, timeout_s: float, wake: Wake | None = None) -> Received | None:
         """Go on, for `timeout_s` at most (or until `wake` is set): connect, greet, open, send, receive.

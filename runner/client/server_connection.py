@@ -213,11 +213,13 @@ class ServerConnection(Reconnecting):
         try:
             remote = self._remote or self._dial(timeout_s)
             if remote is not None:
-                while (exchange := self._next(remote)) is not None:
+                if (exchange := self._next(remote)) is not None:
                     exchange.note_sent()
-                    remote.ask(exchange.message, exchange.payload)
-                    self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent,
-                                            sent_bytes=exchange.sent_bytes))  # fmt: skip
+                    try:
+                        remote.ask(exchange.message, exchange.payload)
+                    finally:
+                        self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent,
+                                                sent_bytes=exchange.sent_bytes))  # fmt: skip
                 received = remote.step(timeout_s, self._wake)
                 self._note_progress(remote)
                 if received is not None:

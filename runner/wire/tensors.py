@@ -26,6 +26,7 @@ DTYPES: dict[str, torch.dtype] = {
     "bool": torch.bool, "complex64": torch.complex64, "complex128": torch.complex128,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
+_NUMPY_KNOWS = {torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
 _HEADERS = 4096
 """That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
 _PADDING = memoryview(bytes(64))
@@ -65,8 +66,9 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    sent = [encoded.get(name) or _sent(name, _dense(tensor), None if codec is None else codec.of(name))
-            for name, tensor in tensors.items()]
+    sent = [encoded.get(name) or (_plain(name, tensor) if codec is None and _is_plain(tensor) else
+                                  _sent(name, _dense(tensor), None if codec is None else codec.of(name)))
+            for name, tensor in tensors.items()]  # fmt: skip
     headers = tuple(header for header, _ in sent)
     parts, end = [], 0
     for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
@@ -123,6 +125,16 @@ def _bytes(tensor: Tensor) -> memoryview:
     """The memory of a dense tensor."""
     flat = tensor.as_strided((tensor.numel(),), (1,))
     return flat.view(torch.uint8).numpy().data
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor's memory is what is sent, and numpy gives it: so are most."""
+    return (tensor.dtype in _NUMPY_KNOWS and tensor.is_contiguous() and tensor.is_cpu and tensor.dim() > 0 and tensor.numel() > 0
+            and not (tensor.requires_grad or tensor.is_neg()))  # fmt: skip
+
+
+def _plain(name: str, tensor: Tensor) -> Encoded:
+    return Encoded(describe(name, tensor), tensor.numpy().data.cast("B"))
 
 
 def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec | None) -> Tensor:

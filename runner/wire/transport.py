@@ -21,6 +21,10 @@ GRACE_S = 10.0
 LEAST_BYTES_PER_S = 1000
 """... and must go on at this rate on average: a peer that trickles cannot hold a connection for ever."""
 LINGER_S = 1.0
+AHEAD_BYTES = 2**14
+"""What is read at once where less than that belongs to the current part of a message: its other parts come with it."""
+PIECE_BYTES = 2**19
+"""What is read at once of a long payload: its checksum is taken while the piece is in the processor's cache."""
 _MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
@@ -93,7 +97,10 @@ class Channel(Generic[Talks]):
         self.moved_at = clock.now()
         self._sent_bytes = self._received_bytes = 0
         self._noted_bytes = (0, 0)
+        self._landing = memoryview(bytearray(AHEAD_BYTES))
+        self._ahead = self._landing[:0]  # what came and was not taken yet
         self._out: list[memoryview] = []
+        self._was_pushed = False
         self._outgoing = _Progress(clock)
         self._incoming: _Progress | None = None
         self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
@@ -149,6 +156,12 @@ class Channel(Generic[Talks]):
                 self._pacer.begin()
         self._out += (memoryview(part) for part in parts)
 
+    def push(self) -> None:
+        """Send what goes at once of what was begun; ConnectionLost where the peer is gone. `pump` returns for it as if it had sent
+        that itself."""
+        self._was_pushed = True
+        self._flush()
+
     def pump(self, timeout_s: float, wake: Wake | None = None) -> Any:
         """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is set.
 
@@ -156,7 +169,7 @@ class Channel(Generic[Talks]):
         """
         end = self._clock.now() + timeout_s
         while True:
-            was_sending = self.is_sending
+            was_sending, self._was_pushed = self.is_sending or self._was_pushed, False
             wait_s = self._flush()
             if (event := self._read()) is not None:
                 return event
@@ -190,14 +203,23 @@ class Channel(Generic[Talks]):
         """Take what is there until it completes an event; None where more must come."""
         while True:
             space = self.connection.buffer()
-            try:
-                self._stream.handshake()
-                n_bytes = self._stream.recv_into(space)
-            except BlockingIOError:
-                return None
-            except OSError as error:
-                raise _lost(self.name, "the connection broke", error) from None
-            self._received_bytes += n_bytes
+            if self._ahead:
+                n_bytes = min(space.nbytes, self._ahead.nbytes)
+                space[:n_bytes], self._ahead = self._ahead[:n_bytes], self._ahead[n_bytes:]
+            else:
+                is_long = space.nbytes >= AHEAD_BYTES
+                try:
+                    self._stream.handshake()
+                    came_bytes = self._stream.recv_into(space[:PIECE_BYTES] if is_long else self._landing)
+                except BlockingIOError:
+                    return None
+                except OSError as error:
+                    raise _lost(self.name, "the connection broke", error) from None
+                self._received_bytes += came_bytes
+                if came_bytes and not is_long:
+                    self._ahead = self._landing[:came_bytes]
+                    continue
+                n_bytes = came_bytes
             with self._talking:
                 event = self.connection.received(n_bytes)
             if event is not None:
@@ -209,6 +231,8 @@ class Channel(Generic[Talks]):
 
     def _flush(self) -> float | None:
         """Send what can be. None when all is sent; else seconds until more may go, infinite: when the socket takes it."""
+        if not self._out:
+            return None
         try:
             while self._out:
                 if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:

@@ -188,3 +188,16 @@ def test_a_plan_s_file_without_a_count_is_refused():
     del data["x2"]
     with pytest.raises(InputError, match=r"^plan.json: x2: is missing$"):
         Plan.from_dict(data, "plan.json")
+
+
+def test_doubts_about_measured_times_stay_with_the_plan_until_it_is_run(tmp_path):
+    timing = {"ended": "budget", "precision": 0.05, "widest": 0.9, "others": 0.5}
+    profile = NetworkProfile.from_dict(profile_data() | {"timing": timing})
+    instance = Instance.from_profile(profile, edge="local", server="paper-server", bandwidth="10Mbps")
+    setting = SETTING.model_copy(update={"edge": "local", "server": "paper-server"})
+    plan = make_plan(instance, (), setting=setting, profile=profile)
+    assert [doubt.split()[-2:] for doubt in plan.setting.doubts] == [["90%", "alone"], ["processors", "meanwhile"]]
+    plan.save(tmp_path / "plan.json")
+    assert Plan.load(tmp_path / "plan.json") == plan
+    assert not make_plan(instance, (), setting=SETTING, profile=profile).setting.doubts
+    assert "doubts" not in SETTING.model_dump()

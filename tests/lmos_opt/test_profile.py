@@ -7,7 +7,7 @@ import copy
 import pytest
 
 from lmos_opt import InputError, NetworkProfile
-from lmos_opt.profile import DTYPE_BYTES, TensorSpec
+from lmos_opt.profile import DTYPE_BYTES, TensorSpec, Timing
 from tests.lmos_opt.documents import DIGEST, profile_data
 
 
@@ -82,3 +82,14 @@ def test_a_layer_wrong_twice_is_told_twice():
     with pytest.raises(InputError) as caught:
         NetworkProfile.from_dict(wrong(output_bytes=44, output_shape=[10]))
     assert [problem.path for problem in caught.value.problems] == ["layers[1].output_bytes", "layers[1].output_shape"]
+
+
+def test_a_busy_machines_times_are_doubted_and_a_quiet_ones_are_not():
+    sure = {"ended": "precision", "precision": 0.05, "budget_s": 10.0, "widest": 0.03}
+    assert Timing(**sure, others=0.02).doubts == ()
+    assert Timing(**sure, others=0.4).doubts == ("other programs had 40% of the processors meanwhile",)
+    unsure = Timing(**{**sure, "ended": "budget", "widest": 850.0}, others=0.4).doubts
+    assert unsure[0] == "the precision of 5% was not reached within 10.000 s: medians are sure to 85000% alone"
+    assert len(unsure) == 2
+    assert Timing(ended="budget", precision=0.05).doubts == ("the precision of 5% was not reached",)
+    assert Timing().doubts == ()

@@ -54,6 +54,9 @@ class FrameType(IntEnum):
     MEASURED = 14
 
 
+_NUMBERS = frozenset(map(int, FrameType))
+
+
 @dataclass(frozen=True)
 class Prefix:
     """A prefix that was received whole and undamaged; its lengths are not yet judged."""
@@ -88,6 +91,6 @@ def decode_prefix(data: bytes) -> Prefix:
     _, _, kind, zero, header_bytes, payload_bytes, header_crc, payload_crc = _FIELDS.unpack(fields)
     if _CRC.unpack(data[_FIELDS.size :])[0] != crc32(fields):
         raise RemoteProtocolError("a frame came damaged: the checksum of its prefix is wrong")
-    if kind not in set(FrameType) or zero != 0:
+    if kind not in _NUMBERS or zero != 0:
         raise RemoteProtocolError(f"frame of unknown type {kind}")
     return Prefix(FrameType(kind), header_bytes, payload_bytes, header_crc, payload_crc)

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, Strict, model_serializer, model_validator
 
-from lmos_opt.files import Count, Name, Record
+from lmos_opt.files import LARGEST_WHOLE, Count, Name, Record
 from lmos_opt.plan import LARGEST_CROSSING_BYTES
 from lmos_opt.tensors import DTYPE_BYTES
+from runner.wire.protocol.turns import ALIGNMENT
 
-ALIGNMENT = 64
-"""Kernels may add in another order where memory is aligned otherwise; 64 is what torch's own allocations have."""
 LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 MOST_DIMENSIONS = 16
+_SHAPES = 1024  # that are remembered: a conversation's tensors look the same each time
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
+Size = Annotated[int, Strict(), Field(ge=0, le=LARGEST_WHOLE)]
+"""A Count that is written without a fraction. Each message has some, and pydantic reads these without help from Python."""
 
 
 class TensorHeader(Record):
@@ -29,8 +32,8 @@ class TensorHeader(Record):
 
     name: Name
     dtype: DtypeName
-    shape: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
-    strides: Annotated[tuple[Count, ...], Field(max_length=MOST_DIMENSIONS)]
+    shape: Annotated[tuple[Size, ...], Field(max_length=MOST_DIMENSIONS)]
+    strides: Annotated[tuple[Size, ...], Field(max_length=MOST_DIMENSIONS)]
     encoded_bytes: Annotated[Count, Field(ge=1)] | None = None
 
     @property
@@ -57,20 +60,28 @@ class TensorHeader(Record):
 
     @model_validator(mode="after")
     def _dense(self) -> Self:
-        if len(self.strides) != len(self.shape):
-            raise ValueError("strides: expected one for each dimension")
-        # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
-        extent = math.prod(max(n, 1) for n in self.shape) * DTYPE_BYTES[self.dtype]
-        if extent > LARGEST_PAYLOAD_BYTES or max(self.strides, default=0) > LARGEST_PAYLOAD_BYTES:
-            raise ValueError(f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes")
-        expected = 1
-        for stride, n in sorted((s, n) for s, n in zip(self.strides, self.shape, strict=True) if n != 1):
-            if self.elements and stride != expected:
-                raise ValueError("strides: the elements do not lie densely")
-            expected *= n
+        if (fault := _fault(self.shape, self.strides, DTYPE_BYTES[self.dtype])) is not None:
+            raise ValueError(fault)
         if self.encoded_bytes is not None and self.encoded_bytes >= self.bytes:
             raise ValueError(f"encoded_bytes: {self.encoded_bytes} are not fewer than the {self.bytes} of the elements")
         return self
+
+
+@lru_cache(_SHAPES)
+def _fault(shape: tuple[int, ...], strides: tuple[int, ...], element_bytes: int) -> str | None:
+    """What is wrong with a shape and its strides, if anything is."""
+    if len(strides) != len(shape):
+        return "strides: expected one for each dimension"
+    # Zero-size tensors too: torch multiplies all dimensions in 64 bits.
+    extent = math.prod(max(n, 1) for n in shape) * element_bytes
+    if extent > LARGEST_PAYLOAD_BYTES or max(strides, default=0) > LARGEST_PAYLOAD_BYTES:
+        return f"shape: more than {LARGEST_PAYLOAD_BYTES} bytes"
+    expected = 1
+    for stride, n in sorted((s, n) for s, n in zip(strides, shape, strict=True) if n != 1):
+        if math.prod(shape) and stride != expected:
+            return "strides: the elements do not lie densely"
+        expected *= n
+    return None
 
 
 def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:

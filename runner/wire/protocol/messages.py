@@ -125,7 +125,7 @@ class _WithTensors(Message):
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:
-        if len({tensor.name for tensor in self.tensors}) != len(self.tensors):
+        if len(self.tensors) > 1 and len({tensor.name for tensor in self.tensors}) != len(self.tensors):
             raise ValueError("tensors: a name stands twice")
         return self
 

@@ -19,6 +19,7 @@ from runner.errors import LocalProtocolError, RemoteProtocolError
 from runner.wire.protocol.checksum import crc32, crc32_of
 from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, Prefix, check_beginning, decode_prefix, encode_prefix
 from runner.wire.protocol.turns import (
+    ALIGNMENT,
     ANSWERS,
     LARGEST_PROBE_BYTES,
     QUESTIONS,
@@ -52,20 +53,42 @@ def fresh_memory(n_bytes: int) -> memoryview:
     return memoryview(mmap.mmap(-1, n_bytes) if n_bytes else bytearray())
 
 
+SMALL_BYTES, STRETCH_BYTES = 2**14, 2**16
+
+
+class Pieces:
+    """Memory as `fresh_memory` gives it. Small pieces are cut from one stretch of pages, each beginning where a tensor may:
+    fetching a page from the system takes longer than receiving what it holds."""
+
+    def __init__(self) -> None:
+        self._rest = memoryview(b"")
+
+    def __call__(self, n_bytes: int) -> memoryview:
+        """Room for so many bytes, which nobody else holds."""
+        if not 0 < n_bytes <= SMALL_BYTES:
+            return fresh_memory(n_bytes)
+        if self._rest.nbytes < n_bytes:
+            self._rest = fresh_memory(STRETCH_BYTES)
+        room = -(-n_bytes // ALIGNMENT) * ALIGNMENT
+        piece, self._rest = self._rest[:n_bytes], self._rest[room:]
+        return piece
+
+
 class OneSide(ABC, Generic[M, E]):
     """One side's view of the conversation.
 
     `payload_limit` bounds the tensors that the peer may send: 0 until whoever drives this side knows better.
-    `window` is how many INFER may wait at once; WELCOME sets it. `memory` makes the place for a payload of n bytes.
+    `window` is how many INFER may wait at once; WELCOME sets it. `memory` makes the place for a payload of n bytes (by default
+    `Pieces`).
     """
 
-    def __init__(self, role: Role, memory: Callable[[int], memoryview] = fresh_memory) -> None:
+    def __init__(self, role: Role, memory: Callable[[int], memoryview] | None = None) -> None:
         self.role = role
         self.peer = Role.SERVER if role is Role.EDGE else Role.EDGE
         self.state = State.START
         self.payload_limit = 0
         self.window = 1
-        self._memory = memory
+        self._memory = memory or Pieces()
         self._waiting: dict[FrameType, set[int]] = {kind: set() for kind in QUESTIONS}
         self._fault: str | None = None
         self._payload_crc: int = 0
@@ -110,7 +133,7 @@ class OneSide(ABC, Generic[M, E]):
         after = TRANSITIONS[self.state].get((self.role, brief.type))
         if after is None:
             raise LocalProtocolError(f"{self.role.name} cannot send {name} in state {self.state.name}")
-        if sum(part.nbytes for part in payload) != brief.payload_bytes:
+        if sum([part.nbytes for part in payload]) != brief.payload_bytes:
             raise LocalProtocolError(f"{name}: the payload is not as long as its tensors")
         header = self._written(message)
         if len(header) > largest_header_bytes(brief.type):
@@ -162,7 +185,7 @@ class OneSide(ABC, Generic[M, E]):
         self._filled += n_bytes
         if self._message is not None:
             self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
-        elif self._prefix is None:
+        elif self._prefix is None and self._filled < PREFIX_BYTES:  # of a whole one, `decode_prefix` looks at it
             check_beginning(bytes(self._part[: self._filled]))
         if self._filled < len(self._part):
             return None

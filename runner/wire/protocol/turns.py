@@ -14,6 +14,9 @@ LARGEST_PROBE_BYTES = 2**22
 MOST_UNANSWERED = 64
 """So many INFER may wait for their RESULT at once, at most."""
 MOST_PLACES = 16
+ALIGNMENT = 64
+"""Where a tensor may begin in a payload, and a payload in memory: kernels may add in another order where memory is aligned
+otherwise, and 64 is what torch's own allocations have."""
 
 ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
 TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})

@@ -59,6 +59,36 @@ def test_a_message_of_many_tensors_arrives_whole(sockets: tuple[socket.socket, s
     assert all(torch.equal(back[name], tensor) for name, tensor in tensors.items())
 
 
+def test_small_messages_that_come_together_are_read_at_once_and_each_is_an_event(
+    sockets: tuple[socket.socket, socket.socket],
+) -> None:
+    edge, server = channels(sockets)
+    edge.connection.window = server.connection.window = 40
+    reads: list[int] = []
+    recv_into = server._stream.recv_into
+    server._stream.recv_into = lambda space: reads.append(recv_into(space)) or reads[-1]  # type: ignore[method-assign]
+    for number in range(40):
+        message, payload = infer({"a": torch.full((16,), float(number))})
+        edge.send(message.model_copy(update={"id": number}), payload)
+    time.sleep(0.1)
+    events = [expect(server, 5) for _ in range(40)]
+    assert [float(unpack(event.message.tensors, event.payload)["a"][3]) for event in events] == list(range(40))
+    assert len(reads) <= 3 * sum(reads) // transport.AHEAD_BYTES + 3
+
+
+def test_a_long_payload_is_read_in_pieces_that_a_cache_holds(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, server = channels(sockets)
+    spaces, recv_into = [], server._stream.recv_into
+    server._stream.recv_into = lambda space: spaces.append(space.nbytes) or recv_into(space)  # type: ignore[method-assign]
+    sent = torch.arange(10**6)
+    sender = threading.Thread(target=lambda: edge.send(*infer({"a": sent})))
+    sender.start()
+    event = expect(server, 5)
+    sender.join()
+    assert torch.equal(unpack(event.message.tensors, event.payload)["a"], sent)
+    assert max(spaces) == transport.PIECE_BYTES
+
+
 @pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
 def test_a_shaped_channel_is_never_faster_than_its_rate(sockets: tuple[socket.socket, socket.socket], n_bytes: int) -> None:
     rate, delay = n_bytes / 0.3, 0.02
