@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli.options import EmulatedRate, ImagesOfARun, Json, OnlyNetworks, Page, Threads
+from lmos.cli.options import ImagesOfARun, Json, OnlyNetworks, Page, Threads
 
 bench = typer.Typer(
     help="Run benchmarks on this machine.",
