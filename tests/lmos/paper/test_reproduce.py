@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -32,7 +30,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import memory_sum
 from lmos_opt.sweep import sweep
 from runner.wire.connecting import format_address
-from tests.processes import started
+from tests import warm
 
 NAMES = [*(f"fig{k}" for k in range(1, 8)), *(f"table{k}" for k in range(1, 5))]
 ROOT = Path(__file__).parents[3]
@@ -233,10 +231,10 @@ def test_unknown_names_and_places_are_one_line(tmp_path, capsys):
 def test_a_killed_run_goes_on_and_computes_nothing_twice(tmp_path):
     command = [sys.executable, "-m", "lmos", "reproduce", "table2", "--no-measure", "--jobs", "1", "-o"]
     killed, fresh = tmp_path / "killed", tmp_path / "fresh"
-    with started([*command, str(killed)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+    with warm.begun([*command, str(killed)], cwd=ROOT, stderr=warm.DEVNULL) as process:
         while len(list((killed / "cache").glob("front-*.json"))) < 5 and process.poll() is None:
             time.sleep(0.005)
-        os.kill(process.pid, signal.SIGKILL)
+        process.kill()
     kept = {path: path.stat().st_mtime_ns for path in (killed / "cache").glob("front-*.json")}
     assert len(kept) >= 5
     assert not (killed / "table2.csv").exists(), "it was too fast to be killed in the middle"
