@@ -6,14 +6,14 @@ alone, then pipelined. The steady state is counted: from the end of the image th
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from typing import Literal
 
-from lmos.bench.faults.stage import LMOS, planned, serving
+from lmos.bench.faults.stage import planned, serving
+from lmos.loopback import run_edge
 from lmos_opt.units import counted
 from runner.client.pipeline import PIPELINE_DEPTH
 from runner.errors import RunnerError
@@ -88,9 +88,9 @@ def measure(case: Case, n: int, folder: Path, tell: Callable[[str], None] = lamb
     plan.save(folder / "plan.json")
     with serving(folder / "server.log", ["--threads", 1]) as (address, _):
         tell(f"{case.slowest} the slowest: one image after another")
-        alone = _run(folder, address, max(n // 2, 1), case.link)
+        alone = run_undisturbed(folder, address, max(n // 2, 1), case.link)
         tell(f"{case.slowest} the slowest: pipelined")
-        pipelined = _run(folder, address, n, case.link, "--pipeline")
+        pipelined = run_undisturbed(folder, address, n, case.link, "--pipeline")
     assert pipelined.goodput_images_per_s is not None
     assert alone.goodput_images_per_s is not None
     ends_s = [(image.began_s or 0.0) + image.latency_s for image in pipelined.per_image]
@@ -107,13 +107,10 @@ def _stages(report: RunReport) -> dict[Stage, float]:
     return {"edge": middle("t_edge_s"), "link": middle("t_tx_s"), "server": middle("t_server_s")}
 
 
-def _run(folder: Path, address: str, n: int, link: str, *options: str) -> RunReport:
+def run_undisturbed(folder: Path, address: str, n: int, link: str, *options: str) -> RunReport:
+    """What `lmos run` reports of the folder's plan with one thread; RunnerError where it fails or finishes an image itself."""
     file = folder / "report.json"
-    command = [*LMOS, "run", str(folder / "plan.json"), "--server", address, "-n", str(n), "--shape", link, "--threads", "1",
-               "-o", str(file), "--json", *options]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise RunnerError("the edge", f"ended with exit code {done.returncode}: {done.stderr.strip()}")
+    run_edge(folder / "plan.json", address, n, link, file, "--threads", "1", *options)
     report = RunReport.load(file)
     if report.fallbacks:
         raise RunnerError("the edge", f"finished {counted(report.fallbacks, 'image')} itself")

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import os
 import random
-import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -15,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from lmos.bench.faults.stage import LMOS, serving
-from lmos.bench.pipelining import LEAST_SHARE, steady_images_per_s
+from lmos.bench.faults.stage import serving
+from lmos.bench.pipelining import LEAST_SHARE, run_undisturbed, steady_images_per_s
 from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.device import LOCAL
 from lmos_opt.instance import Instance
@@ -33,7 +32,6 @@ from runner.client.pipeline import depth_for
 from runner.errors import RunnerError
 from runner.parts.network import flat_outputs
 from runner.places.connect import connect
-from runner.watching.report import RunReport
 
 NETWORKS = ("squeezenet1_1", "resnet18", "mobilenet_v2", "mobilenet_v3_small", "shufflenet_v2_x0_5", "googlenet", "mnasnet0_5",
             "efficientnet_b0", "regnet_y_400mf", "alexnet")  # fmt: skip
@@ -129,8 +127,8 @@ def placed(profile: NetworkProfile, rule: str, rates: Sequence[str], images: int
     plan = _plan(profile, rule, rates)
     plan.save(folder / "plan.json")
     with servers(folder, rates[1:]) as address:
-        alone = _run(folder, address, images, rates[0])
-        pipelined = _run(folder, address, 2 * images, rates[0], "--pipeline")
+        alone = run_undisturbed(folder, address, images, rates[0])
+        pipelined = run_undisturbed(folder, address, 2 * images, rates[0], "--pipeline")
     stages = [stage for stage in plan.stages if stage.endswith("_s")]
     ends_s = [(image.began_s or 0.0) + image.latency_s for image in pipelined.per_image]
     return Placed(profile.name, rule, tuple(rates), images, {stage: float(plan.predicted[stage]) for stage in stages},
@@ -186,16 +184,3 @@ class _Whole:
             raise RunnerError(address, f"{counted(report.fallbacks, 'image')} did not come back")
         expected = self._expected
         return found.keys() == expected.keys() and all(torch.equal(found[path], tensor) for path, tensor in expected.items())
-
-
-def _run(folder: Path, address: str, n: int, rate: str, *options: str) -> RunReport:
-    file = folder / "report.json"
-    command = [*LMOS, "run", str(folder / "plan.json"), "--server", address, "-n", str(n), "--shape", rate, "--threads", "1",
-               "-o", str(file), "--json", *options]  # fmt: skip
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode:
-        raise RunnerError("the first place", f"ended with exit code {done.returncode}: {done.stderr.strip()}")
-    report = RunReport.load(file)
-    if report.fallbacks:
-        raise RunnerError("the first place", f"finished {counted(report.fallbacks, 'image')} itself")
-    return report

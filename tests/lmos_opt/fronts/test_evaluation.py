@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from lmos.bench.random_instances import random_instance
-from lmos_opt import Instance, Objective, formulation, pareto_front
+from lmos_opt import Instance, Objective, pareto_front
 from lmos_opt.formulation import build_model
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.objectives import get
@@ -67,22 +62,6 @@ def add(m, instance):
     for k, (u, v) in enumerate(arcs):
         m.cutting.add(m.cut[k] == m.edge[u] - m.edge[v])
 """
-
-
-@pytest.fixture
-def new_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
-    """Puts a file beside the shipped blocks, for one test."""
-    monkeypatch.setattr(formulation, "__path__", [*formulation.__path__, str(tmp_path)])
-    written = []
-
-    def write(name: str, text: str) -> None:
-        (tmp_path / f"{name}.py").write_text(text)
-        importlib.invalidate_caches()
-        written.append(f"{formulation.__name__}.{name}")
-
-    yield write
-    for module in written:
-        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize("seed", range(8))

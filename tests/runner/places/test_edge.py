@@ -273,28 +273,26 @@ def http(channel: Channel) -> None:
     channel._stream.sendmsg([memoryview(b"HTTP/1.1 400 Bad Request\r\n\r\n")])
 
 
-def liar(channel: Channel) -> None:
-    """Says that it worked for longer than the exchange took."""
+def promising(channel: Channel, numbers: int, t_server_s: float) -> None:
+    """Says that it will answer with ten numbers, and answers so."""
     channel.receive(10)
-    channel.send(Welcome(software="liar", window=1, idle_s=9.0))
+    channel.send(Welcome(software="promising", window=1, idle_s=9.0))
     channel.receive(10)
     channel.send(Ready(result_bytes=40, machine=this_machine(1)))
     channel.connection.payload_limit = 10**6
     channel.receive(30)
-    headers, payload = pack({"output": torch.zeros(10)})
-    channel.send(Result(id=0, tensors=headers, t_server_s=1000.0), payload)
+    headers, payload = pack({"output": torch.zeros(numbers)})
+    channel.send(Result(id=0, tensors=headers, t_server_s=t_server_s), payload)
+
+
+def liar(channel: Channel) -> None:
+    """Says that it worked for longer than the exchange took."""
+    promising(channel, 10, 1000.0)
 
 
 def greedy(channel: Channel) -> None:
     """Answers with more than it said it would."""
-    channel.receive(10)
-    channel.send(Welcome(software="greedy", window=1, idle_s=9.0))
-    channel.receive(10)
-    channel.send(Ready(result_bytes=40, machine=this_machine(1)))
-    channel.connection.payload_limit = 10**6
-    channel.receive(30)
-    headers, payload = pack({"output": torch.zeros(11)})
-    channel.send(Result(id=0, tensors=headers, t_server_s=0.0), payload)
+    promising(channel, 11, 0.0)
 
 
 @pytest.mark.parametrize(("behave", "named"), [
