@@ -157,6 +157,11 @@ def _problems(error: Any) -> list[Problem]:
     return [_problem(path, error)]
 
 
+_IN_JSON = {"tuple_type": "a list", "list_type": "a list", "dict_type": "an object", "model_type": "an object",
+            "dataclass_type": "an object", "mapping_type": "an object"}  # fmt: skip
+"""What the types of errors ask for, in the words of a file."""
+
+
 def _problem(path: str, error: Any) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
@@ -166,7 +171,10 @@ def _problem(path: str, error: Any) -> Problem:
     if error["type"] == "extra_forbidden":
         return Problem(path, "is not a key of this schema")
     if message.startswith("Input should be "):
-        return Problem(path, f"got {_short(error['input'])}, expected {message.removeprefix('Input should be ')}")
+        expected = _IN_JSON.get(error["type"], message.removeprefix("Input should be "))
+        return Problem(path, f"got {_short(error['input'])}, expected {expected}")
+    if error["type"] == "string_pattern_mismatch":
+        return Problem(path, f"got {_short(error['input'])}, which does not match {error['ctx']['pattern']}")
     if error["type"] == "value_error" and not isinstance(error["input"], dict | list | BaseModel):
         return Problem(path, f"got {_short(error['input'])}, {message}")
     return Problem(path, message)

@@ -87,7 +87,7 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
         return Instance.from_dict(data, str(path))
     if schema == NetworkProfile.SCHEMA:
         return NetworkProfile.from_dict(data, str(path))
-    expected = f"{Instance.SCHEMA!r} or {NetworkProfile.SCHEMA!r}"
+    expected = " or ".join(map(repr, (*Instance.SCHEMAS, NetworkProfile.SCHEMA)))
     if not isinstance(data, dict):
         raise InputError(str(path), f"expected a JSON object with schema {expected}")
     raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])

@@ -74,6 +74,10 @@ def run(request: Request) -> None:
         raise typer.Exit(1)
 
 
+_ROOM_FOR = 3
+"""Places of which a table names the last layers too; files name all layers."""
+
+
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
     """The front for people: a row a point, and the setting above."""
     coded = f", codec {instance.coding.in_words}" if instance.coding else ""
@@ -81,7 +85,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
              f"{_way(instance)}{coded}; {_work(front)}{_proved(front)}")
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
-    lasts = last_layers(len(places))
+    lasts = last_layers(len(places)) if len(places) <= _ROOM_FOR else []
     columns = [*(f"x{p}" for p in places), *front.names, *crossing, *lasts]
     if chosen is not None:
         columns.insert(0, "")
@@ -89,7 +93,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
     for point in front.points:
         split = Split.at(instance, point.named_places)
         row = [*map(str, point.counts), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
-               *(format_size(hop.n_bytes) for hop in split.times.hops), *last_of(split.places)]
+               *(format_size(hop.n_bytes) for hop in split.times.hops), *(last_of(split.places) if lasts else [])]
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
     return table(title, columns, rows, left=range(len(columns) - len(lasts), len(columns)))
 

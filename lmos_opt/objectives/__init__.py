@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
+from lmos_opt.units import counted
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -55,8 +56,8 @@ class Objective:
                 raise InputError(what, f"{part} is {getattr(self, part)!r:.60}; expected a function ({argument}), or None")
 
 
-NUMBERED = ("place_time", "tx_bytes", "footprint")
-"""Objectives of one place or hop, `NAME:N`; the first has no other spelling."""
+NUMBERED = {"place_time": "place", "tx_bytes": "hop", "footprint": "place"}
+"""Objectives of one place or hop, `NAME:N`, with what N counts; the first has no other spelling."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ class Numbered:
     def of(self, instance: str, those: Sequence[object]) -> int:
         """The number; InputError where the instance has fewer of them."""
         if self.number > len(those):
-            raise InputError(f"objective {self.name}:{self.number}", f"{instance} has {len(those)}; expected 1 to {len(those)}")
+            raise InputError(f"objective {self.name}:{self.number}", f"{instance} has "
+                             f"{counted(len(those), NUMBERED[self.name])}; expected 1 to {len(those)}")  # fmt: skip
         return self.number
 
 
@@ -88,7 +90,7 @@ def memory_granule(instance: Instance) -> float:
 
 def names() -> list[str]:
     """The shipped objectives; NUMBERED are those that may stand with a number."""
-    return [name for name in modules_of(*__path__) if name != NUMBERED[0]]
+    return [name for name in modules_of(*__path__) if name != "place_time"]
 
 
 def __getattr__(name: str) -> Any:

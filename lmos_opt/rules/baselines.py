@@ -123,7 +123,7 @@ def _whole(argument: str, rule: str, most: int = 1) -> list[int]:
 
 def _cut_numbers(instance: Instance, argument: str, rule: str) -> list[int]:
     hops = len(instance.hops)
-    numbers = _whole(argument, rule, hops)
+    numbers = _whole(argument, rule, max(hops, argument.count(",") + 1))
     if len(numbers) != hops:
         raise InputError("rule", f"{rule!r}: expected {counted(hops, 'number')} for {hops + 1} places, as in "
                                  f"cut:{','.join(map(str, range(1, hops + 1)))}")

@@ -59,7 +59,7 @@ def test_an_unknown_name_lists_the_known(name):
 @pytest.mark.parametrize("data", [{}, {"schema": "lmos.plan/1"}, {"schema": ["lmos.instance/1"]}, [], 3, "x", None])
 def test_another_schema_names_the_two_that_are_expected(tmp_path, data):
     (tmp_path / "x.json").write_text(json.dumps(data))
-    with pytest.raises(InputError, match=r"x\.json: .*expected .*'lmos.instance/1' or 'lmos.profile/1'"):
+    with pytest.raises(InputError, match=r"x\.json: .*expected .*'lmos.instance/1' or 'lmos.instance/2' or 'lmos.profile/1'"):
         load_source(tmp_path / "x.json")
 
 

@@ -127,15 +127,23 @@ def test_a_policy_over_the_second_hop_and_over_the_third_places_limit(capsys):
     assert json.loads(capsys.readouterr().out)["over"] == "memory:3"
 
 
+def test_a_table_of_five_places_has_columns_that_can_be_read(capsys):
+    path = " > 20Mbps > ".join(["rpi4", "jetson-orin-nano-cpu", "i7-8700", "paper-server", "i7-8700"])
+    header, *_ = table(capsys, "front", "alexnet", "--path", path)
+    assert header == [*(f"x{p}" for p in range(1, 6)), "latency", "memory", *(f"crosses hop {h}" for h in range(1, 5))]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["plan", "alexnet", "--select", "cut:1,2"], "rule: 'cut:1,2': expected 1 number for 2 places, as in cut:1"),
+        (["front", "toy.json", "--objectives", "latency,tx_bytes:3"], "objective tx_bytes:3: toy has 2 hops; expected 1 to 2"),
         (["policy", "toy.json", "--select", "knee", "--over", "bandwidth:3"], "hop: got 3, but toy has 2 hops; expected 1 to 2"),
         (["policy", "toy.json", "--select", "knee", "--over", "memory:x"], "--over: 'memory:x' is not one of bandwidth, "),
         (["policy", "alexnet", "--select", "knee", "--over", "bandwidth:2"], "hop: got 2, but alexnet has 1 hop; expected 1"),
         (["front", "toy.json", "--path", PATH], "--path: is for networks and profiles; the instance file of toy"),
         (["front", "toy.json", "--server", "i7-8700"], "--server: is of two places; the instance file of toy has 3"),
-        (["front", "toy.json", "--objectives", "latency,place_time:4"], "objective place_time:4: toy has 3; expected 1 to 3"),
+        (["front", "toy.json", "--objectives", "latency,place_time:4"], "objective place_time:4: toy has 3 places; expected 1 to 3"),
     ],
 )
 def test_what_is_of_two_places_says_so_in_one_line(arguments, message, capsys):
