@@ -105,7 +105,8 @@ class Onward:
         while not (getattr(self._connection, done) or self._connection.is_open):
             failures = self._connection.failures
             self._connection.step(_STEP_S)
-            if self._connection.refused is not None or self._connection.failures > failures or time.monotonic() > deadline:
+            has_failed = self._connection.failures > failures and not self._connection.is_strange
+            if self._connection.refused is not None or has_failed or time.monotonic() > deadline:
                 raise self._refusal()
 
     def _given_up(self) -> Refusal | None:

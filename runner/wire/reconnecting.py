@@ -96,6 +96,11 @@ class Reconnecting:
         self.first_failure: RunnerError | None = None
         self.last_failure: RunnerError | None = None
 
+    @property
+    def is_strange(self) -> bool:
+        """Whether what is there did not speak this protocol: the same once more closes the way for good."""
+        return self._strange is not None
+
     def _move(self, change: Change) -> None:
         after = TRANSITIONS[self.state].get(change)
         if after is None:

@@ -214,6 +214,9 @@ def test_an_instance_of_places_reads_back_equal(example):
          "coding.sent.input.at_places: has 1 item; expected 3, one for each place"),
         ({"memory_limit_bytes": 5}, "memory_limit_bytes: is not a key of this schema"),
         ({"places": EXAMPLE["places"][:1]}, "places: "),
+        ({"places": ["phone", "box", "cloud"]}, 'places[0]: got "phone", expected an object'),
+        ({"hops": {"a": 1}}, "hops: got an object of 1, expected a list"),
+        ({"coding": {"codec": "INT 8", "sent": {}}}, 'coding.codec: got "INT 8", which does not match ^[a-z]'),
     ],
 )  # fmt: skip
 def test_a_file_of_places_is_checked(change, problem):

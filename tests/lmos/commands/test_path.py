@@ -137,13 +137,13 @@ def test_a_table_of_five_places_has_columns_that_can_be_read(capsys):
     ("arguments", "message"),
     [
         (["plan", "alexnet", "--select", "cut:1,2"], "rule: 'cut:1,2': expected 1 number for 2 places, as in cut:1"),
-        (["front", "toy.json", "--objectives", "latency,tx_bytes:3"], "objective tx_bytes:3: toy has 2 hops; expected 1 to 2"),
+        (["front", "toy.json", "--objectives", "latency,tx_bytes:3"], "tx_bytes:3: toy has 2 hops; expected 1 to 2"),
         (["policy", "toy.json", "--select", "knee", "--over", "bandwidth:3"], "hop: got 3, but toy has 2 hops; expected 1 to 2"),
         (["policy", "toy.json", "--select", "knee", "--over", "memory:x"], "--over: 'memory:x' is not one of bandwidth, "),
         (["policy", "alexnet", "--select", "knee", "--over", "bandwidth:2"], "hop: got 2, but alexnet has 1 hop; expected 1"),
         (["front", "toy.json", "--path", PATH], "--path: is for networks and profiles; the instance file of toy"),
         (["front", "toy.json", "--server", "i7-8700"], "--server: is of two places; the instance file of toy has 3"),
-        (["front", "toy.json", "--objectives", "latency,place_time:4"], "objective place_time:4: toy has 3 places; expected 1 to 3"),
+        (["front", "toy.json", "--objectives", "latency,place_time:4"], "place_time:4: toy has 3 places; expected 1 to 3"),
     ],
 )
 def test_what_is_of_two_places_says_so_in_one_line(arguments, message, capsys):

@@ -15,7 +15,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan
 from runner.client.probe_client import ProbeClient
 from runner.client.remote import opening
-from runner.errors import RunnerError
+from runner.errors import PeerError, RunnerError
 from runner.places.connect import connect
 from runner.places.onward import Next, Onwards, onward_request
 from runner.wire.access import Access, Credentials
@@ -60,6 +60,17 @@ def test_a_token_and_tls_of_its_own_let_a_middle_place_in(plan: Plan, tmp_path: 
         stranger = stack.enter_context(thread_server(to=Next(address=last, access=Access(OWN, ours))))
         with pytest.raises(RunnerError, match=r"refuses: the next place: .*the token is wrong"):
             connect(plan, stranger, networks=[BRANCHED])
+
+
+def test_a_next_place_that_wants_tls_of_a_place_without_is_refused_at_once(plan: Plan, tmp_path: Path) -> None:
+    """It was taken for one that is away, and each of the edge's tries ended there: a minute of them."""
+    pytest.importorskip("cryptography")
+    make_certificates(tmp_path)
+    with thread_server(tls=server_tls(tmp_path / "server.pem", tmp_path / "server.key")) as last, ExitStack() as stack:
+        middle = stack.enter_context(thread_server(to=Next(address=last)))
+        with pytest.raises(PeerError, match=r"the next place: .*: speaks TLS, this side was started without") as told:
+            connect(plan, middle, networks=[BRANCHED])
+        assert told.value.code == "refused"
 
 
 def test_a_next_place_that_is_not_there_is_said_and_the_edge_finishes(plan: Plan) -> None:
