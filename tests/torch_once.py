@@ -1,4 +1,4 @@
-"""What torch reads anew for each export though it stays the same, all its operators: it takes longer than a small network."""
+"""What torch reads again for each export though it stays the same, all its operators: it takes longer than a small network."""
 
 from __future__ import annotations
 
