@@ -24,6 +24,7 @@ bench.command("engines")(bench_fronts.engines)
 bench.command("scale")(bench_fronts.scale)
 bench.command("gpu")(bench_engines.gpu)
 bench.command("edge")(bench_engines.edge)
+bench.command("parts")(bench_engines.parts)
 bench.command("places")(bench_places.places)
 app.add_typer(bench, name="bench")
 

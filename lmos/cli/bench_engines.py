@@ -25,6 +25,22 @@ def gpu(
     command.run(names_in(networks), engine, precision, names_in(also), as_json)
 
 
+def parts(
+    networks: Annotated[
+        str, typer.Option("--networks", metavar="NAMES", help="torchvision's names or onnx:FILE, separated by commas.")
+    ] = "alexnet,vgg11,squeezenet1_0,squeezenet1_1,resnet18,resnet34,mobilenet_v2,mobilenet_v3_small,shufflenet_v2_x1_0,googlenet",
+    cuts: Annotated[int, typer.Option(min=1, metavar="N", help="Number of cuts of each network.")] = 10,
+    integers: Annotated[
+        bool, typer.Option("--integers", help="Also SqueezeNet in 8-bit integers: its bytes, and its classes beside its own.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Both parts on onnxruntime beside torch's, over the bundled pictures. Exit code 1 where they are more than 1e-4 apart."""
+    from lmos.commands import bench_parts as command
+
+    command.run(names_in(networks), cuts, integers, as_json)
+
+
 def edge(
     networks: NamesOfNetworks = "squeezenet1_1,mobilenet_v2",
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number of runs of each edge.")] = 5,

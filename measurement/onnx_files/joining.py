@@ -8,7 +8,10 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
+from importlib import import_module
 from typing import Any
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, fx
@@ -82,7 +85,7 @@ def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
     """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
     arguments = [node for node in part.graph.nodes if node.op == "placeholder"]
     read = [node for node in output_node(part).all_input_nodes if node.op != "placeholder"]
-    with _quiet(), torch.no_grad():
+    with _quiet(), _operators_read_once(), torch.no_grad():
         made = torch.onnx.export(torch.export.export(_only(part, read), tuple(example)), dynamo=True, verbose=False)
     assert made is not None
     model = made.model_proto
@@ -132,6 +135,23 @@ def _rename(node: Any, names: Mapping[str, str]) -> None:
             _rename(inner, outer)
         for one in graph.output:
             one.name = outer.get(one.name, one.name)
+
+
+@contextmanager
+def _operators_read_once() -> Iterator[None]:
+    """torch reads the source of all operators in ONNX anew for each part, which takes longer than the rest of it."""
+    where = getattr(import_module("torch.onnx._internal.exporter._registration"), "onnxscript_apis", None)
+    if not hasattr(where, "get_torchlib_ops"):  # of another release of torch
+        yield
+        return
+    operators = _operators(where)
+    with patch.object(where, "get_torchlib_ops", lambda: operators):
+        yield
+
+
+@cache
+def _operators(where: Any) -> Any:
+    return where.get_torchlib_ops()
 
 
 @contextmanager

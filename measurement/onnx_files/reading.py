@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +27,7 @@ _INPUTS = "onnx_inputs"
 _RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 _OF_SHAPES = frozenset({"Shape", "Size"})
 """What these give depends on shapes, which are fixed, and not on numbers."""
+_FIXED = "with numbers for N in: python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 
 class _Reader:
@@ -78,10 +79,11 @@ class _Reader:
             raise InputError(where, f"its input {one.name!r} is no tensor")
         sizes = []
         for k, dim in enumerate(kind.shape.dim):
-            if not dim.HasField("dim_value") and k:
+            if dim.dim_value < 1 and k:
                 raise InputError(where, f"its input {one.name!r} has the size {dim.dim_param or '?'} in dimension {k}; expected a "
-                                        "number: write the file with fixed shapes (onnxruntime.tools.make_dynamic_shape_fixed)")
-            sizes.append(dim.dim_value if dim.HasField("dim_value") else 1)
+                                        f"number: write the file with fixed sizes, {_FIXED} --input_name {one.name} --input_shape "
+                                        f"{_with_numbers(kind.shape.dim)} FILE NEW_FILE")  # fmt: skip
+            sizes.append(max(dim.dim_value, 1))
         dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
         return Value(one.name, tuple(sizes), self._dtype(dtype, f"its input {one.name!r}"))
 
@@ -209,6 +211,11 @@ def _loaded(path: Path) -> Any:
     except THEIR_ERRORS as error:
         raise InputError(where, f"is not an ONNX file that can be read: {first_line(error)}") from error
     return model
+
+
+def _with_numbers(dims: Sequence[Any]) -> str:
+    """The sizes of an input, N for those that are free, but 1 for the first: pictures come one by one."""
+    return ",".join(str(dim.dim_value) if dim.dim_value > 0 else "N" if k else "1" for k, dim in enumerate(dims))
 
 
 def _read(node: Any) -> Iterator[str]:

@@ -54,7 +54,7 @@ class ExportError(LmosError):
         super().__init__(f"{name} cannot be exported: {reason}")
 
 
-class _Whole(nn.Module):
+class Whole(nn.Module):
     """A network that takes its input tensors in order, whatever it takes them in."""
 
     def __init__(self, part: nn.Module, call: Call) -> None:
@@ -119,13 +119,13 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     module = build(network.builder, weights or network.weights, networks)
     traced = trace_checked(network.builder, module, network, network, network.granularity)
     images = _image(module, traced)
-    parts = split_along(traced, plan.edge_layers, plan.later_layers) if plan.offloads else (_Whole(module, traced.call),)
+    parts = split_along(traced, plan.edge_layers, plan.later_layers) if plan.offloads else (Whole(module, traced.call),)
     make_folder(folder)
     with torch.no_grad():
         written = [export_part(name, part, arguments, folder, to)
                    for name, part, arguments in _with_arguments(plan, parts, traced.call, images)]
         if whole:
-            written.append(export_part(WHOLE, _Whole(module, traced.call), _inputs(traced.call, images), folder, to))
+            written.append(export_part(WHOLE, Whole(module, traced.call), _inputs(traced.call, images), folder, to))
     plan.save(folder / "plan.json")
     write_index(plan, traced, to, written, folder)
     return written
@@ -189,7 +189,7 @@ def _image(module: nn.Module, traced: TracedNetwork) -> list[Tensor]:
     tensors = [random_image(spec) for spec in traced.input_tensors.values()]
     try:
         with torch.no_grad():
-            _Whole(module, traced.call)(*(tensor.clone() for tensor in tensors))
+            Whole(module, traced.call)(*(tensor.clone() for tensor in tensors))
     except Exception:  # noqa: BLE001 - a network's forward may raise anything
         return [example_input(spec) for spec in traced.input_tensors.values()]
     return tensors
@@ -236,15 +236,20 @@ def _of_operators(part: nn.Module, arguments: Mapping[str, Tensor], outputs: Map
 
     Which of the part's values is which output shows in a run: they are the same tensors.
     """
-    body = getattr(part, "body", None)
+    body = part.part if isinstance(part, Whole) else getattr(part, "body", None)
     if not isinstance(body, fx.GraphModule):
         return None
-    assert isinstance(part, Head | Middle | Tail)
-    given = part.arguments([*arguments.values()]) if isinstance(part, Head) else part.incoming.read_from(arguments)
-    takes = tuple(arguments) if isinstance(part, Head) else part.incoming.read
     seen = _Kept(body)
-    copy = copy_of(part)
-    copy._modules = {**part._modules, "body": seen}
+    given: Sequence[Any]
+    if isinstance(part, Whole):
+        copy: nn.Module = Whole(seen, part.call)
+        given, takes = [*arguments.values()], tuple(arguments)
+    else:
+        assert isinstance(part, Head | Middle | Tail)
+        given = part.arguments([*arguments.values()]) if isinstance(part, Head) else part.incoming.read_from(arguments)
+        takes = tuple(arguments) if isinstance(part, Head) else part.incoming.read
+        copy = copy_of(part)
+        copy._modules = {**part._modules, "body": seen}
     found = _named(copy, arguments)
     nodes = {id(leaf): (node, place) for node, place, leaf in seen.tensors()}
     made = joined(body, given, takes, {name: nodes[id(found[output])] for output, name in zip(outputs, names, strict=True)})
@@ -259,13 +264,14 @@ class _Kept(nn.Module):
         self.body = body
         self.found: Any = None
 
-    def forward(self, *args: Any) -> Any:
-        self.found = self.body(*args)
+    def forward(self, *args: Any, **options: Any) -> Any:
+        self.found = self.body(*args, **options)
         return self.found
 
     def tensors(self) -> Iterator[tuple[fx.Node, int, Tensor]]:
         """What the nodes that the graph returns put out in the last run: node, which of its tensors, and the tensor."""
         result = output_node(self.body).args[0]
+        result = dict(result) if isinstance(result, dict) else result  # a graph's own kind of dict is another
         for node, value in zip(tree_leaves(result), tree_structure(result).flatten_up_to(self.found), strict=True):
             for place, leaf in enumerate(tree_leaves(value)):
                 if isinstance(node, fx.Node) and isinstance(leaf, Tensor):

@@ -19,7 +19,8 @@ from measurement.networks import build_network, network_digest
 from measurement.onnx_files.reading import inputs_of, read_onnx
 from measurement.sources import example_of
 from runner.parts.computed import compute_s, computed_on
-from runner.parts.exporting import export_part
+from runner.parts.exported import WHOLE
+from runner.parts.exporting import Whole, export_part
 
 WEIGHTS = np.random.default_rng(0)
 VERSION = helper.make_opsetid("", 17)
@@ -177,6 +178,24 @@ def test_parts_are_exported_as_the_files_own_operators(file, request, tmp_path):
             assert [one.name for one in onnx.load(str(tmp_path / "head.onnx")).graph.output][: len(crossing)] == list(crossing)
             kinds = {node.op_type for half in ("head", "tail") for node in onnx.load(str(tmp_path / f"{half}.onnx")).graph.node}
             assert kinds - {"Identity"} <= {node.op_type for node in onnx.load(str(path)).graph.node}
+
+
+def test_a_whole_file_is_exported_as_its_own_operators(branching, tmp_path):
+    network, x = read_onnx(branching), torch.randn(1, 3, 5, 5)
+    with torch.no_grad():
+        found = export_part(WHOLE, Whole(network, trace(network, x).call), {"image": x}, tmp_path, "onnx")
+        assert found.difference < 1e-5
+        assert (found.inputs, found.outputs) == (("image",), ("output.first", "output.second"))
+    again, wanted = (by_onnxruntime(path, **{name: x.numpy()}) for path, name in ((found.path, "image"), (branching, "x")))
+    assert all(np.allclose(again[f"output.{name}"], wanted[name], atol=1e-5) for name in wanted)
+
+
+@pytest.mark.parametrize("size", ["width", -1])
+def test_a_free_size_is_refused_with_the_command_that_gives_it_one(size, tmp_path):
+    path = saved(tmp_path / "free.onnx", [helper.make_node("Relu", ["x"], ["y"])], [floats("x", "N", 3, 8, size)],
+                 [floats("y", "N", 3, 8, size)])  # fmt: skip
+    with pytest.raises(InputError, match=r"'x' has the size (width|\?) in dimension 3; .* --input_shape 1,3,8,N FILE NEW_FILE"):
+        read_onnx(path)
 
 
 def test_a_source_like_any_other(branching, tmp_path):

@@ -1,0 +1,65 @@
+"""`lmos bench parts`: parts of networks on onnxruntime beside the same on torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from lmos.output import activity, out, print_json, table
+from lmos_opt.errors import LmosError
+from lmos_opt.units import format_size
+
+if TYPE_CHECKING:
+    from lmos.bench.engine_agreement import Agreement, WholeNumbers
+
+MOST = 1e-4
+"""How far outputs may be apart, relative to their largest number."""
+COLUMNS = ("network", "layers", "cuts", "what crosses is off by", "outputs are off by", "same classes")
+
+
+class Differ(LmosError):
+    """Parts on onnxruntime give other numbers or classes than those on torch."""
+
+
+def run(networks: Sequence[str], cuts: int, integers: bool, as_json: bool) -> None:
+    """Run both parts of each cut, and print. InputError for what cannot be had here; Differ where numbers or classes differ."""
+    from lmos.bench.engine_agreement import Subject, agreement, whole_numbers
+
+    found: list[Agreement] = []
+    small: WholeNumbers | None = None
+    with activity("building") as tell, TemporaryDirectory() as folder:
+        for name in networks:
+            found.append(agreement(Subject.of(name), cuts, tell))
+        if integers:
+            tell("making 8-bit integers of a network")
+            small, _ = whole_numbers(Path(folder), cuts)
+    if as_json:
+        both = {"networks": [asdict(one) for one in found], "integers": None if small is None else asdict(small)}
+        print_json(json.dumps(both, indent=1) + "\n")
+    else:
+        out().print(table("both parts on onnxruntime beside torch", COLUMNS, [_row(one) for one in found], left=[0]))
+        if small is not None:
+            out().print(_of_integers(small), soft_wrap=True)
+    for one in found:
+        worst = max(one.crossing_error, one.output_error)
+        if worst > MOST or one.same_classes not in (None, one.inputs):
+            raise Differ(f"{one.network}: numbers are off by {worst:.2g}, expected at most {MOST}; {_classes(one)} classes equal")
+
+
+def _row(one: Agreement) -> list[str]:
+    return [one.network, str(one.layers), str(one.cuts), f"{one.crossing_error:.1e}", f"{one.output_error:.1e}", _classes(one)]
+
+
+def _classes(one: Agreement) -> str:
+    return "" if one.same_classes is None else f"{one.same_classes} of {one.inputs}"
+
+
+def _of_integers(small: WholeNumbers) -> str:
+    crossing = ", ".join(f"{format_size(theirs)} ({format_size(ours)})" for ours, theirs in small.crossing_bytes)
+    ours, theirs = small.weight_bytes
+    return (f"{small.network} in 8-bit integers (in brackets in float32): weights {format_size(theirs)} ({format_size(ours)}); "
+            f"crossing {crossing}; the same class on {small.same_classes} of {small.pictures} pictures")
