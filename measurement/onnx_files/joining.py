@@ -139,7 +139,7 @@ def _rename(node: Any, names: Mapping[str, str]) -> None:
 
 @contextmanager
 def _operators_read_once() -> Iterator[None]:
-    """torch reads the source of all operators in ONNX anew for each part, which takes longer than the rest of it."""
+    """torch reads the source of all operators in ONNX again for each part, which takes longer than the rest of it."""
     where = getattr(import_module("torch.onnx._internal.exporter._registration"), "onnxscript_apis", None)
     if not hasattr(where, "get_torchlib_ops"):  # of another release of torch
         yield
