@@ -148,7 +148,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         split = evaluate.split(candidate.x)
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
         solution = evaluate.solution(candidate.x)
-        return Point.at(values, split.places, None if solution is None else {name: _tidy(x) for name, x in solution.items()})
+        named = None if solution is None else {name: _tidy(x) for name, x in solution.items()}
+        return Point.at(values, split.places, named, split.codecs if instance.codecs else None)
 
     problem = _problem(milp, goals, solver, options, evaluate, [granule_of(o, instance) for o in chosen])
     if not own and names == ["load"]:
@@ -228,7 +229,8 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
 
     def point(candidate: Candidate) -> Point:
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
-        return Point.at(values, listing.split(int(candidate.x[0])).places)
+        split = listing.split(int(candidate.x[0]))
+        return Point.at(values, split.places, codecs=split.codecs if instance.codecs else None)
 
     meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
                       lambda k, cost: _tidy(signs[k] * cost), why_one)  # fmt: skip

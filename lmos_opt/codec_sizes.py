@@ -5,14 +5,15 @@ An instance without a coding sends tensors as they are. Edge memory knows nothin
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Annotated
+from collections.abc import Collection, Iterator, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
-from lmos_opt.errors import InvalidError, Problem
+from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Name, Record
-from lmos_opt.units import codec_words
+from lmos_opt.units import codec_words, counted
 
 RAW = "raw"
 """The codec that leaves tensors as they are."""
@@ -49,6 +50,106 @@ class Sent(Ends):
             found.pop(key)
         order = ("bytes", "encode_s", "decode_s", "parts", "at_places")
         return {key: found[key] for key in order if key in found}
+
+
+class Choice(Sent):
+    """One way in which a tensor may be sent: a codec's `name`, what it makes of the tensor, and how much of the network's result it
+    loses when this tensor alone crosses so (a fraction: 0.01 is 1 %)."""
+
+    name: CodecName
+    loss: Amount = 0.0
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
+        found: dict[str, object] = serialise(self)
+        left_out = {*(("encode_s", "decode_s") if self.at_places else ("at_places",)), *([] if self.parts else ["parts"])}
+        order = ("name", "bytes", "encode_s", "decode_s", "loss", "parts", "at_places")
+        return {key: found[key] for key in order if key not in left_out}
+
+
+Choices = dict[Name, Annotated[tuple[Choice, ...], Field(min_length=1)]]
+
+
+class Coded:
+    """What codecs make of an instance's tensors. Methods alone: the record's fields stand in its file in their order."""
+
+    @cached_property
+    def _sent(self) -> Mapping[str, Sent]:
+        record: Any = self
+        chosen = {name: choices[0] for name, choices in record.codecs.items()}
+        return chosen if record.coding is None else {**record.coding.sent, **chosen}
+
+    def ways(self, name: str) -> tuple[Sent, ...]:
+        """What the codecs make of a tensor in which it may be sent; none where it travels as it is."""
+        record: Any = self
+        found: tuple[Sent, ...] = record.codecs.get(name, ())
+        return found or tuple(sent for sent in (self._sent.get(name),) if sent is not None)
+
+    @property
+    def takes_coding(self) -> bool:
+        """Whether a codec may take time somewhere."""
+        return bool(self._sent)
+
+    def sent_bytes(self, name: str) -> int:
+        """The bytes that take the way when an input or a layer's output crosses: `u[name]`, unless a codec changes that. Of a
+        tensor whose codec is to be chosen they are those of the first."""
+        record: Any = self
+        sent = self._sent.get(name)
+        return int(record.tensor_bytes(name)) if sent is None else sent.bytes
+
+    def encode_s(self, name: str, p: int = 1) -> float:
+        """The time (s) at place p of encoding what is made there and crosses; 0 where nothing is."""
+        sent = self._sent.get(name)
+        return 0.0 if sent is None else sent.at(p).encode_s
+
+    def decode_s(self, name: str, p: int | None = None) -> float:
+        """The time (s) at place p (default: the last) of decoding what came from before and is read there."""
+        record: Any = self
+        sent = self._sent.get(name)
+        return 0.0 if sent is None else sent.at(p or len(record.places)).decode_s
+
+    @cached_property
+    def chosen_among(self) -> tuple[str, ...]:
+        """The tensors whose codec is to be chosen, or is chosen: those that `codecs` names and that any layer reads."""
+        record: Any = self
+        return tuple(name for name in record.tensors if name in record.codecs and record.consumers[name])
+
+    @property
+    def has_open_codecs(self) -> bool:
+        """Whether a tensor that any layer reads has several codecs to choose among."""
+        record: Any = self
+        return any(len(record.codecs[name]) > 1 for name in self.chosen_among)
+
+    def coded(self, codecs: Mapping[str, str]) -> Self:
+        """The instance with codecs chosen for some tensors, by the tensors' names. InputError for a codec that is not admitted."""
+        record: Any = self
+        chosen = dict(record.codecs)
+        for name, codec in codecs.items():
+            admitted = {choice.name: choice for choice in record.codecs.get(name, ())}
+            if codec not in admitted:
+                known = ", ".join(admitted) or "none"
+                raise InputError(record.name, f"{name} cannot be sent as {codec!r:.60}; its codecs are {known}")
+            chosen[name] = (admitted[codec],)
+        found: Any = record.model_copy(update={"codecs": chosen})
+        found.__dict__.pop("_sent", None)
+        if record.scenarios:
+            found.__dict__["in_scenarios"] = tuple(one.coded(codecs) for one in record.in_scenarios)
+        same: Self = found
+        return same
+
+
+def wrong_choices(codecs: Mapping[str, tuple[Choice, ...]], coding: Coding | None, n_places: int) -> Iterator[Problem]:
+    """What is wrong with the codecs to choose among."""
+    for name, choices in codecs.items():
+        names = [choice.name for choice in choices]
+        for k, choice in enumerate(choices):
+            if choice.name in names[:k]:
+                yield Problem(f"codecs.{name}[{k}].name", f"{choice.name!r} is the name of an earlier codec of this tensor")
+            if choice.at_places and len(choice.at_places) != n_places:
+                has = counted(len(choice.at_places), "item")
+                yield Problem(f"codecs.{name}[{k}].at_places", f"has {has}; expected {n_places}, one for each place")
+        if coding is not None and name in coding.sent:
+            yield Problem(f"codecs.{name}", "is sent as coding says already; leave it out of one of the two")
 
 
 class Coding(Record):

@@ -64,6 +64,7 @@ class Point(Counted, Record):
     A split has `edge_layers` (in topological order) out of `n_layers`; of more than two places it has `later_layers` in place of
     `n_layers`, the layers of each place after the first. `x1`, `x2` and so on count them. Where the user added variables to
     the model, it has their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
+    Where tensors' codecs are chosen, `codecs` has those of what crosses, by the tensors' names.
     """
 
     values: dict[Name, Value]
@@ -71,6 +72,7 @@ class Point(Counted, Record):
     n_layers: Count | None = None
     later_layers: tuple[tuple[Name, ...], ...] | None = None
     solution: dict[Text, Value] | None = None
+    codecs: dict[Name, Name] | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -109,12 +111,13 @@ class Point(Counted, Record):
         return super().__getattr__(name)  # type: ignore[misc]
 
     @classmethod
-    def at(cls, values: dict[str, float], places: Sequence[tuple[str, ...]], solution: dict[str, float] | None = None) -> Point:
+    def at(cls, values: dict[str, float], places: Sequence[tuple[str, ...]], solution: dict[str, float] | None = None,
+           codecs: dict[str, str] | None = None) -> Point:  # fmt: skip
         """The point of a split with these layers at its places."""
         first, *later = places
         is_two = len(later) == 1
         found = cls(values=values, edge_layers=first, n_layers=len(first) + len(later[0]) if is_two else None,
-                    later_layers=None if is_two else tuple(later), solution=solution)  # fmt: skip
+                    later_layers=None if is_two else tuple(later), solution=solution, codecs=codecs)  # fmt: skip
         found.__dict__["places"] = (first, *later)  # which a file of two places does not say
         return found
 
@@ -262,7 +265,7 @@ class Front(Document):
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas DataFrame with a row for each point and a column for each objective; splits also have `x1` to `xK`,
-        `edge_layers` and, of more than two places, `places`; `solution` stands there if points have one."""
+        `edge_layers` and, of more than two places, `places`; `solution` and `codecs` stand there if points have them."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
@@ -275,6 +278,8 @@ class Front(Document):
                 row["places"] = [list(layers) for layers in point.places]
             if point.solution is not None:
                 row["solution"] = point.solution
+            if point.codecs is not None:
+                row["codecs"] = point.codecs
             rows.append(row)
         columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
         return pd.DataFrame(rows, columns=columns)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, Unpack
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.codec_sizes import Coding, Sent, check_names
+from lmos_opt.codec_sizes import Choices, Coded, Coding, check_names, wrong_choices
 from lmos_opt.device import Power
 from lmos_opt.encoding import ChoosesCodecs, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
@@ -74,13 +74,14 @@ class InstanceLayer(Record):
         return Extra(self.name, self.__pydantic_extra__)
 
 
-class Instance(Document):
+class Instance(Coded, Document):
     """A split problem: layers in topological order, the network's inputs, and the places along the path, with their hops.
 
     Times are seconds, sizes bytes. `inputs` are pseudo-layers at the first place: bytes by name. A place has a memory limit (None:
     no limit) and may have powers; hop h joins place h to the next one (both counted from 1 in names and formulas). Layers of a
     group in `together` run at one place. `port_bytes_per_s` is what the objective `load` moves tensors at (None: in no time).
-    `coding` is what a codec makes of the tensors that cross (None: they travel as they are); `scenarios` scale rates and times.
+    `coding` is what a codec makes of the tensors that cross (None: they travel as they are), and `codecs` has, for tensors whose
+    codec is to be chosen, those admitted, by the tensor's name. `scenarios` scale rates and times.
 
     Two places are the paper's edge and server: their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
     edge's `memory_limit_bytes` and `power` and an only input's `input_bytes` are attributes too, and may be given to `replace`.
@@ -96,15 +97,18 @@ class Instance(Document):
     port_bytes_per_s: Rate | None = None
     together: tuple[Annotated[tuple[Name, ...], Field(min_length=1)], ...] = ()
     coding: Coding | None = None
+    codecs: Choices = Field(default_factory=dict)
     scenarios: Scenarios = ()
     layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         check_order([(layer.name, layer.inputs) for layer in self.layers], self.inputs)
+        check_names({"codecs": self.codecs}, self.tensors)
         if self.coding is not None:
             check_names({"coding.sent": self.coding.sent, "coding.codecs": self.coding.codecs}, self.tensors)
-        if problems := [*self._wrong_places(), *self._wrong_layers(), *wrong_scenarios(self.scenarios, len(self.places))]:
+        if problems := [*self._wrong_places(), *self._wrong_layers(), *wrong_scenarios(self.scenarios, len(self.places)),
+                           *wrong_choices(self.codecs, self.coding, len(self.places))]:  # fmt: skip
             raise InvalidError(problems)
         return self
 
@@ -118,7 +122,7 @@ class Instance(Document):
         elif len(self.hops) != len(names) - 1:
             yield Problem("hops", f"has {counted(len(self.hops), 'hop')}; expected {len(names) - 1}, one between each place and "
                                   "the next")
-        for name, sent in self._sent.items():
+        for name, sent in ({} if self.coding is None else self.coding.sent).items():
             if sent.at_places and len(sent.at_places) != len(names):
                 yield Problem(f"coding.sent.{name}.at_places", f"has {counted(len(sent.at_places), 'item')}; expected "
                                                                f"{len(names)}, one for each place")
@@ -312,21 +316,6 @@ class Instance(Document):
         """`u[name]`: the bytes of an input, or of a layer's output."""
         return self.inputs[name] if name in self.inputs else self.layer(name).output_bytes
 
-    def sent_bytes(self, name: str) -> int:
-        """The bytes that take the way when an input or a layer's output crosses: `u[name]`, unless a codec changes that."""
-        sent = self._sent.get(name)
-        return self.tensor_bytes(name) if sent is None else sent.bytes
-
-    def encode_s(self, name: str, p: int = 1) -> float:
-        """The time (s) at place p of encoding what is made there and crosses; 0 where nothing is."""
-        sent = self._sent.get(name)
-        return 0.0 if sent is None else sent.at(p).encode_s
-
-    def decode_s(self, name: str, p: int | None = None) -> float:
-        """The time (s) at place p (default: the last) of decoding what came from before and is read there."""
-        sent = self._sent.get(name)
-        return 0.0 if sent is None else sent.at(p or len(self.places)).decode_s
-
     def back_s(self, name: str, hop: int = 1) -> float:
         """The time (s) that a layer's output takes back over a hop if it is made beyond it: 0 unless it is returned."""
         layer, rate = self._by_name[name], self.hops[hop - 1].back_bytes_per_s
@@ -336,17 +325,13 @@ class Instance(Document):
     def in_scenarios(self) -> tuple[Instance, ...]:
         """The instance in each of its scenarios. InputError where a bandwidth or a time is beyond what an instance takes."""
         fields = super().to_dict()
-        return tuple(Instance._checked(scaled(fields, self.hops, self.coding, one), f"{self.name}: scenarios[{k}]")
+        return tuple(Instance._checked(scaled(fields, self.hops, one), f"{self.name}: scenarios[{k}]")
                      for k, one in enumerate(self.scenarios))
 
     @cached_property
     def returned(self) -> frozenset[str]:
         """The layers whose output the network's result holds."""
         return frozenset(layer.name for layer in self.layers if layer.returned)
-
-    @property
-    def _sent(self) -> Mapping[str, Sent]:
-        return {} if self.coding is None else self.coding.sent
 
     @cached_property
     def arcs(self) -> tuple[tuple[str, str], ...]:

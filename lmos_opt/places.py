@@ -16,7 +16,7 @@ from lmos_opt.graph import INPUT
 
 EDGE, SERVER = "edge", "server"
 """What two places are called where a file does not say."""
-OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s", "scenarios")
+OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s", "scenarios", "codecs")
 """Keys that the shorter spelling does not have."""
 _HOP = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
 _FIRST = ("memory_limit_bytes", "power")
@@ -202,8 +202,8 @@ def spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
 def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """The keys of a file of two places for those of an instance; None where such a file cannot say all of it."""
     places = found["places"]
-    if (found["inputs"].keys() != {INPUT} or found["together"] or found["scenarios"] or found["port_bytes_per_s"] is not None
-            or [place["name"] for place in places] != [EDGE, SERVER]
+    if (found["inputs"].keys() != {INPUT} or any(found[key] for key in ("together", "scenarios", "codecs"))
+            or found["port_bytes_per_s"] is not None or [place["name"] for place in places] != [EDGE, SERVER]
             or any(places[1][key] is not None for key in _FIRST)):  # fmt: skip
         return None
     (hop,), first = found["hops"], places[0]
@@ -222,7 +222,7 @@ def to_places(found: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a file of places for those of an instance; optional ones only where there is something."""
     places = [{key: value for key, value in place.items() if key != "power" or value is not None} for place in found["places"]]
     return {key: value for key, value in {**found, "places": places}.items()
-            if not (key in ("port_bytes_per_s", "together", "coding", "scenarios") and not value)}
+            if not (key in ("port_bytes_per_s", "together", "coding", "scenarios", "codecs") and not value)}
 
 
 def from_placed(data: Any, read: Callable[[Any], Found], context: object) -> Found:

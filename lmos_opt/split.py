@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import pairwise, product
 
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel, place_memory
@@ -32,12 +32,23 @@ class Split:
         return cls(instance, upto[0], memory_model, tuple(upto[1:]))
 
     @classmethod
-    def at(cls, instance: Instance, places: Sequence[Sequence[str]], memory_model: MemoryModel = "sum") -> Split:
-        """The split with these layers at the places; the last place's may be left out. InputError if it is none of the instance."""
+    def at(cls, instance: Instance, places: Sequence[Sequence[str]], memory_model: MemoryModel = "sum",
+           codecs: Mapping[str, str] | None = None) -> Split:  # fmt: skip
+        """The split with these layers at the places, and these `codecs` of tensors that have some to choose among; the last place's
+        layers may be left out. InputError if it is none of the instance."""
         if len(places) not in (len(instance.hops), len(instance.places)):
             raise InputError(instance.name, f"has {len(instance.places)} places, not {len(places)}")
         before = [instance.edge_set(name for place in places[:h] for name in place) for h in range(1, len(instance.places))]
-        return cls.of(instance, before, memory_model)
+        return cls.of(instance.coded(codecs) if codecs else instance, before, memory_model)
+
+    @cached_property
+    def codecs(self) -> dict[str, str]:
+        """For each tensor that crosses and has codecs to choose among, the one that is chosen: the instance's first."""
+        instance = self.instance
+        if not instance.chosen_among:
+            return {}
+        crossing = {name for before in self.upto for name in instance.crossing(before)}
+        return {name: instance.codecs[name][0].name for name in instance.chosen_among if name in crossing}
 
     @property
     def upto(self) -> tuple[frozenset[str], ...]:
@@ -115,8 +126,20 @@ def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
 
 
 def all_splits(instance: Instance, memory_model: MemoryModel = "sum") -> Iterator[Split]:
-    """Every way to run an instance's layers at its places, each once."""
-    return nested(instance, list(down_closed_sets(instance)), memory_model)
+    """Every way to run an instance's layers at its places, and of sending what crosses, each once."""
+    for split in nested(instance, list(down_closed_sets(instance)), memory_model):
+        yield from coded_splits(split)
+
+
+def coded_splits(split: Split) -> Iterator[Split]:
+    """The split with each way of sending what crosses: every choice of a codec for each tensor that has some, each once."""
+    instance, names = split.instance, [*split.codecs]
+    if not names:
+        yield split
+        return
+    for choices in product(*(instance.codecs[name] for name in names)):
+        codecs = {name: choice.name for name, choice in zip(names, choices, strict=True)}
+        yield Split.of(instance.coded(codecs), split.upto, split.memory_model)
 
 
 def nested(instance: Instance, sets: Sequence[frozenset[str]], memory_model: MemoryModel = "sum") -> Iterator[Split]:

@@ -96,7 +96,7 @@ def stage_times(instance: Instance, *upto: frozenset[str]) -> StageTimes:
     parts = [[layer.t_s[p] for layer in instance.layers if layer.name in here]
              for p, here in enumerate(to - before for before, to in pairwise(sets))]
     hops = tuple(_hop_times(instance, h, before) for h, before in enumerate(upto, 1))
-    if instance.coding is not None:
+    if instance.takes_coding:
         for p, part in enumerate(parts, 1):
             part += [instance.encode_s(name, p) for name in encoded(instance, upto, p)]
             part += [instance.decode_s(name, p) for name in decoded(instance, upto, p)]

@@ -6,10 +6,10 @@ whose values follow from where layers run it declares with `derive`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
@@ -23,8 +23,29 @@ Constraint = str | Callable[[Any, "Instance"], Any]
 Variables = str | Callable[[Any, "Instance"], Any]
 """A block's name, or a function that adds variables to the model: itself, or as a mapping of names to Pyomo components."""
 
-Values = Callable[[tuple[frozenset[str], ...]], Sequence[float]]
-"""From the layers that run before each hop to the values of a block's variables."""
+
+
+class Solution(Protocol):
+    """Where layers run, and how tensors that cross are sent (`lmos_opt.split.Split`)."""
+
+    @property
+    def instance(self) -> Instance:
+        """The instance, in which each tensor that crosses has its codec."""
+        ...
+
+    @property
+    def upto(self) -> tuple[frozenset[str], ...]:
+        """For each hop the layers that run before it."""
+        ...
+
+    @property
+    def codecs(self) -> Mapping[str, str]:
+        """The chosen codecs of the tensors that cross, by their names."""
+        ...
+
+
+Values = Callable[[Solution], Sequence[float]]
+"""From a split to the values of a block's variables."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +59,7 @@ class Derived:
 def derive(m: Any, variables: Iterable[Any], values: Values) -> None:
     """Say which values a block's variables have at a split: nobody else needs to know of them, and no search decides them.
 
-    `values` is given a down-closed set for each hop, the layers that run before it: of two places the edge set alone.
+    `values` is given a split.
     """
     m.derived.append(Derived(tuple(variables), values))
 

@@ -28,7 +28,7 @@ def add(m: Any, instance: Instance) -> None:
         m.upto = pyo.Var(hops, m.layers, domain=pyo.Binary)
         m.offload = pyo.Var(hops, bounds=(0, 1))
     m.at = AtPlace(m, instance)
-    derive(m, [m.offload[h] for h in hops], lambda upto: [len(before) < len(instance.layers) for before in upto])
+    derive(m, [m.offload[h] for h in hops], lambda split: [len(before) < len(instance.layers) for before in split.upto])
     m.precedence = pyo.ConstraintList()
     m.offloading = pyo.ConstraintList()
     last = [name for name in instance.names if not instance.consumers[name]]

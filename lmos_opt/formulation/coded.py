@@ -20,8 +20,8 @@ def add(m: Any, instance: Instance) -> None:
     the first hop, at the last place the latter is `sent` over the last one; between them rows bind both from below and above, so
     that they are exact at binary `upto`."""
     places = range(1, len(instance.places) + 1)
-    encodes = [(p, u) for p in places[:-1] for u in instance.tensors if instance.encode_s(u, p)]
-    decodes = [(p, u) for p in places[1:] for u in instance.tensors if instance.decode_s(u, p)]
+    encodes = [(p, u) for p in places[:-1] for u in instance.tensors if any(sent.at(p).encode_s for sent in instance.ways(u))]
+    decodes = [(p, u) for p in places[1:] for u in instance.tensors if any(sent.at(p).decode_s for sent in instance.ways(u))]
     between = [(p, u) for p, u in encodes if p > 1], [(p, u) for p, u in decodes if p < len(places)]
     m.encoding, m.decoding = pyo.Var(between[0], bounds=(0, 1)), pyo.Var(between[1], bounds=(0, 1))
     m.encoded = {(p, u): m.sent[1, u] if p == 1 else m.encoding[p, u] for p, u in encodes}
@@ -31,7 +31,7 @@ def add(m: Any, instance: Instance) -> None:
         _bind_encoding(m, p, u)
     for p, u in between[1]:
         _bind_decoding(m, p, u, instance.consumers[u])
-    derive(m, [*m.encoding.values(), *m.decoding.values()], lambda upto: _values(instance, upto, *between))
+    derive(m, [*m.encoding.values(), *m.decoding.values()], lambda split: _values(instance, split.upto, *between))
 
 
 def _bind_encoding(m: Any, p: int, u: str) -> None:

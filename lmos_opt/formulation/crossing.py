@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import derive
+from lmos_opt.formulation import Solution, derive
 from lmos_opt.formulation.indices import OneHopNames
 from lmos_opt.instance import Instance
 
@@ -21,8 +21,8 @@ def add(m: Any, instance: Instance) -> None:
     hops, tensors = range(1, len(instance.hops) + 1), instance.tensors
     m.sent = OneHopNames(tensors, bounds=(0, 1)) if len(hops) == 1 else pyo.Var(hops, tensors, bounds=(0, 1))
 
-    def crossing(upto: tuple[frozenset[str], ...]) -> list[float]:
-        found = [set(instance.crossing(before)) for before in upto]
+    def crossing(split: Solution) -> list[float]:
+        found = [set(instance.crossing(before)) for before in split.upto]
         return [u in found[h - 1] for h in hops for u in tensors]
 
     derive(m, [m.sent[h, u] for h in hops for u in tensors], crossing)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import derive
+from lmos_opt.formulation import Solution, derive
 from lmos_opt.instance import Instance
 
 Alive = tuple[str, str]
@@ -103,7 +103,8 @@ def _add_received(m: Any, instance: Instance, p: int, order: _Order) -> Any:
         if p < len(instance.places):
             receiving.add(received[index] >= _sent_on(m, instance, p, a) - _own(m, instance, p, a))
 
-    def values(upto: tuple[frozenset[str], ...]) -> list[float]:
+    def values(split: Solution) -> list[float]:
+        upto = split.upto
         crossing = [*(frozenset(instance.crossing(before)) for before in upto), frozenset[str]()]
         return [a in crossing[p - 2] and (any(w not in upto[p - 2] for w in late[v, a]) or a in crossing[p - 1])
                 for v, a in found]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import add_block, derive
+from lmos_opt.formulation import Solution, add_block, derive
 from lmos_opt.formulation.memory import is_alive, peak_step
 from lmos_opt.instance import Instance
 
@@ -28,9 +28,9 @@ def add(m: Any, instance: Instance) -> None:
     pairs = [(v, a) for v, (_, optional) in held.items() for a in optional]
     m.alive = pyo.Var(pairs, bounds=(0, 1))
 
-    def at_the_peak(upto: tuple[frozenset[str], ...]) -> list[float]:
+    def at_the_peak(split: Solution) -> list[float]:
         """The step while which most bytes are alive, and what is alive then."""
-        edge = upto[0]
+        edge = split.upto[0]
         peak = peak_step(instance, edge)
         return [*(v == peak for v in instance.names), *(v == peak and is_alive(instance, edge, a, v) for v, a in pairs)]
 

@@ -15,13 +15,31 @@ def place_time(m: Any, instance: Instance, p: int) -> Any:
     """Sum of t[p, v] * at[p, v] (s), and of the times of encoding what is made there and crosses, and of decoding what comes and is
     read there."""
     layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
-    return layers if instance.coding is None else layers + _coding_time(m, instance, p)
+    return layers + _coding_time(m, instance, p) if instance.takes_coding else layers
+
+
+def sent_bytes(m: Any, instance: Instance, h: int, rate: float | None = None) -> Any:
+    """Sum of u[v] * sent[h, v] (B), the bytes that cross as codecs leave them; with a `rate` (B/s) what they take (s)."""
+
+    def share(n_bytes: int) -> float:
+        return n_bytes if rate is None else n_bytes / rate
+
+    chosen = _chosen(m, instance)
+    found = sum(share(instance.sent_bytes(name)) * m.sent[h, name] for name in instance.tensors if name not in chosen)
+    return found + sum(share(choice.bytes) * m.sent_as[h, name, choice.name]
+                       for name in instance.chosen_among for choice in instance.codecs[name])  # fmt: skip
+
+
+def _chosen(m: Any, instance: Instance) -> frozenset[str]:
+    """The tensors whose codec is chosen on the model."""
+    if instance.chosen_among:
+        add_block(m, instance, "chosen_codecs")
+    return frozenset(instance.chosen_among)
 
 
 def bytes_time(m: Any, instance: Instance, h: int) -> Any:
     """Sum of u[v] / B[h] * sent[h, v] (s): the time of the crossing bytes alone."""
-    rate = instance.hops[h - 1].bandwidth_bytes_per_s
-    return sum(instance.sent_bytes(name) / rate * m.sent[h, name] for name in instance.tensors)
+    return sent_bytes(m, instance, h, instance.hops[h - 1].bandwidth_bytes_per_s)
 
 
 def back_time(m: Any, instance: Instance, h: int) -> Any:
@@ -50,5 +68,12 @@ def stages(m: Any, instance: Instance) -> list[Any]:
 def _coding_time(m: Any, instance: Instance, p: int) -> Any:
     """Sum of encode[p, v] * encoded[p, v] and decode[p, v] * decoded[p, v] (s), without the tensors that take no time."""
     add_block(m, instance, "coded")
-    found = sum(instance.encode_s(name, p) * m.encoded[p, name] for name in instance.tensors if (p, name) in m.encoded)
-    return found + sum(instance.decode_s(name, p) * m.decoded[p, name] for name in instance.tensors if (p, name) in m.decoded)
+    chosen = _chosen(m, instance)
+    found = sum(instance.encode_s(name, p) * m.encoded[p, name] for q, name in m.encoded if q == p and name not in chosen)
+    found += sum(instance.decode_s(name, p) * m.decoded[p, name] for q, name in m.decoded if q == p and name not in chosen)
+    for name in instance.chosen_among:
+        for choice in instance.codecs[name]:
+            key, ends = (p, name, choice.name), choice.at(p)
+            found += (ends.encode_s * m.encoded_as[key] if key in m.encoded_as else 0) + (
+                ends.decode_s * m.decoded_as[key] if key in m.decoded_as else 0)  # fmt: skip
+    return found

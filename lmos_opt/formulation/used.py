@@ -24,7 +24,7 @@ def add(m: Any, instance: Instance) -> None:
 
 def bind_to_any(m: Any, variable: Any, layers: Sequence[str], rows: Any) -> None:
     """Add rows that make a variable 1 if any of the layers runs at the edge, and 0 if none does."""
-    derive(m, [variable], lambda upto: [any(v in upto[0] for v in layers)])
+    derive(m, [variable], lambda split: [any(v in split.upto[0] for v in layers)])
     for v in layers:
         rows.add(variable >= m.upto[1, v])
     rows.add(variable <= sum(m.upto[1, v] for v in layers))

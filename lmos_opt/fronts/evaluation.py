@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations_with_replacement
 from math import comb
 from typing import Any
@@ -38,7 +38,7 @@ class Evaluation:
         from lmos_opt.own_code import columns_of_user
 
         self._value_of = value_of  # held, since costs are asked for at every node
-        self._splits: dict[bytes, Split] = {}
+        self._splits: dict[tuple[object, ...], Split] = {}
 
         def column(variable: Any) -> int:
             return columns[id(variable)]
@@ -48,7 +48,10 @@ class Evaluation:
         assigned = self._upto[::-1].T.ravel()  # in topological order, and of a layer the last hop first, which the others imply
         self._derived = [(np.array([column(variable) for variable in block.variables], dtype=np.int64), block.values)
                          for block in model.derived]  # fmt: skip
-        ours = {*assigned.tolist(), *(k for found, _ in self._derived for k in found.tolist())}
+        self._codecs = {u: {choice.name: column(model.codec[u, choice.name]) for choice in instance.codecs[u]}
+                        for u in instance.chosen_among} if "chosen_codecs" in model.blocks else {}  # fmt: skip
+        codecs = [k for columns_of in self._codecs.values() for k in columns_of.values()]
+        ours = {*assigned.tolist(), *codecs, *(k for found, _ in self._derived for k in found.tolist())}
         self._users = np.array([k for k in columns_of_user(model, columns) if k not in ours], dtype=np.int64)
         self._has_own_rows = bool(len(self._users) or len(model.user) or set(model.component_map()) - model.formulated)
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
@@ -57,7 +60,7 @@ class Evaluation:
         self._has_own_rows |= bool(own)  # an objective of the user's may stand on a shipped one's variables, and so on its rows
         self._undecided = np.array(own, dtype=np.int64)
         whole = [k for k in own if milp.integer[k]]
-        self.deciders, self.decisive = np.append(assigned, whole).astype(np.int64), whole == own
+        self.deciders, self.decisive = np.array([*assigned, *codecs, *whole], dtype=np.int64), whole == own
         follows = milp.lower < milp.upper
         follows[[*ours, *whole]] = False
         self._open = np.flatnonzero(follows)
@@ -65,15 +68,21 @@ class Evaluation:
     def split(self, x: Array) -> Split:
         """Where layers run in a vector; what follows from it is computed once, however often a search comes by."""
         chosen = x[self._upto] > 0.5
-        key = chosen.tobytes()
+        codecs = {u: next((c for c, k in columns.items() if x[k] > 0.5), None) for u, columns in self._codecs.items()}
+        key = chosen.tobytes(), *codecs.values()
         found = self._splits.get(key)
         if found is None:
             names = self._instance.names
             upto = [frozenset(v for v, is_before in zip(names, row, strict=True) if is_before) for row in chosen.tolist()]
             if len(self._splits) == KEPT_SPLITS:
                 self._splits.clear()
-            found = self._splits[key] = Split.of(self._instance, upto, self._memory_model)
+            found = self._splits[key] = self._sent(Split.of(self._instance, upto, self._memory_model), codecs)
         return found
+
+    def _sent(self, split: Split, codecs: Mapping[str, str | None]) -> Split:
+        """The split with the codecs of what crosses there; where none is chosen, it stays the first."""
+        crossing = {u: codec for u in split.codecs if (codec := codecs.get(u)) is not None}
+        return Split.of(self._instance.coded(crossing), split.upto, self._memory_model) if crossing else split
 
     def costs(self, x: Array) -> tuple[float, ...] | None:
         """The costs (senses turned to min) of the vector's split; None if it breaks a constraint."""
@@ -114,9 +123,10 @@ class Evaluation:
 
     def vector(self, point: Point) -> Array:
         """A vector with the split of a point and its solution, NaN beyond; InputError if it is none of this instance."""
-        split = Split.at(self._instance, point.named_places)
+        split = Split.at(self._instance, point.named_places, codecs=point.codecs)
         x = np.full(len(self._milp.variables), np.nan)
         x[self._upto] = [[v in before for v in self._instance.names] for before in split.upto]
+        self._choose(x, split)
         if point.solution is not None:
             names = [self._milp.variables[k] for k in self._users]
             if set(names) != set(point.solution):
@@ -124,6 +134,12 @@ class Evaluation:
                                            f"{', '.join(sorted(names)) or 'nothing':.80}")
             x[self._users] = [point.solution[name] for name in names]
         return x
+
+    def _choose(self, x: Array, split: Split) -> None:
+        """Set the columns of codecs."""
+        for u, columns in self._codecs.items():
+            for codec, k in columns.items():
+                x[k] = split.codecs.get(u) == codec
 
     def prefixes(self) -> list[Array]:
         """Cuts after layers in topological order: solutions to start from, of a chain with two places all there are."""
@@ -136,7 +152,7 @@ class Evaluation:
     def placing(self) -> Placing | None:
         """The instance as blocks to be placed; None where it is not free to place them: by limits, a proper split, or a codec."""
         instance = self._instance
-        if self._proper_split or instance.coding is not None or any(p.memory_limit_bytes is not None for p in instance.places):
+        if self._proper_split or instance.takes_coding or any(p.memory_limit_bytes is not None for p in instance.places):
             return None
         layers = Layers(instance)
         return Placing(layers.blocks, lambda upto: self.at([layers.of(before) for before in upto]))
@@ -157,8 +173,9 @@ class Evaluation:
         """The vector with everything that follows from where layers run recomputed from it."""
         full = x.copy()
         full[self._upto] = [[v in before for v in split.instance.names] for before in split.upto]
+        self._choose(full, split)
         for columns, values in self._derived:
-            full[columns] = values(split.upto)
+            full[columns] = values(split)
         return full
 
 

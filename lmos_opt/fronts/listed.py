@@ -103,7 +103,8 @@ class LayerwiseSplits:
     def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective],
            proper_split: bool) -> LayerwiseSplits | None:  # fmt: skip
         """None where layers are not placed one after another: of more than two places, of groups, and of other objectives."""
-        if len(instance.places) > 2 or instance.groups or instance.places[1].memory_limit_bytes is not None:
+        is_limited = instance.places[-1].memory_limit_bytes is not None
+        if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs:
             return None
         nothing = Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=np.int64),))
         parts = Parts(instance, memory_model, nothing)
@@ -279,7 +280,7 @@ class Columns:
             of_block = [self.by_id[id(variable)] for variable in block.variables]
             if column in of_block:
                 check_few(self.splits, f"variable {self.milp.variables[column]}")
-                values = np.array([block.values(self.splits.shape.upto(k)) for k in range(len(self.splits))], dtype=float)
+                values = np.array([block.values(self.splits.split(k)) for k in range(len(self.splits))], dtype=float)
                 self._known |= dict(zip(of_block, values.T, strict=True))
                 return
         raise InputError("algorithm", f"enumeration looks at where layers run, and variable {self.milp.variables[column]} does not "

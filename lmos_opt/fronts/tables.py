@@ -50,7 +50,7 @@ def read(path: str | os.PathLike[str]) -> Front:
 
 
 def _csv(frame: pd.DataFrame, whole: str) -> bytes:
-    for column, joined in (("edge_layers", _layers), ("places", _places), ("solution", _solution)):
+    for column, joined in (("edge_layers", _layers), ("places", _places), ("solution", _solution), ("codecs", _codecs)):
         if column in frame:
             frame[column] = [joined(value) for value in frame[column]]
     if frame.empty:  # no point, so no row that could hold the rest
@@ -103,13 +103,15 @@ def _parsed(name: str | None, cell: str | None, where: str) -> Any:
             return [shlex.split(part) for part in cell.split(" | ")] if "'" not in cell else _parts(shlex.split(cell))
         if name == "solution":
             return {one.rpartition("=")[0]: float(one.rpartition("=")[2]) for one in shlex.split(cell)}
+        if name == "codecs":
+            return {one.rpartition("=")[0]: one.rpartition("=")[2] for one in shlex.split(cell)}
         return None if name == "complete" else int(cell) if re.fullmatch(r"-?\d+", cell) else float(cell)
     except ValueError:
         raise InputError(where, f"{name}: got {cell!r:.60}, expected {_EXPECTED.get(name, 'a number')}") from None
 
 
 _EXPECTED = {"edge_layers": "names of layers, blanks between them", "places": "names of layers, bars between places",
-             "solution": "NAME=NUMBER, blanks between them"}
+             "solution": "NAME=NUMBER, blanks between them", "codecs": "NAME=CODEC, blanks between them"}
 
 
 def _read_parquet(path: str | os.PathLike[str], source: str) -> tuple[str, list[dict[str, Any]]]:
@@ -138,7 +140,13 @@ def _point(row: dict[str, Any], names: Sequence[Any]) -> dict[str, Any]:
         found["places"] = [list(place) for place in row["places"]]
     if row.get("solution") is not None:
         found["solution"] = {name: _tidy(value) for name, value in row["solution"].items() if value is not None}
+    if row.get("codecs") is not None:
+        found["codecs"] = {name: codec for name, codec in dict(row["codecs"]).items() if codec is not None}
     return found
+
+
+def _codecs(codecs: dict[str, str]) -> str:
+    return " ".join(f"{_quoted(name)}={codec}" for name, codec in codecs.items())
 
 
 def _tidy(value: float) -> int | float:

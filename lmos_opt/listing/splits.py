@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.listing.place_memory import most_alive, stays_at, summed
@@ -48,7 +49,10 @@ class Splits:
 
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
-        """All splits of an instance. InputError where they are too many."""
+        """All splits of an instance. InputError where they are too many, or codecs are to be chosen beside them."""
+        if instance.has_open_codecs:
+            raise InputError("algorithm", f"enumeration looks at where layers run, and codecs of {instance.name} are chosen beside "
+                                          "that; leave it out, or name another algorithm")  # fmt: skip
         return cls(instance, memory_model, Shape.of(instance))
 
     @classmethod
@@ -59,7 +63,7 @@ class Splits:
         integer program of LEAST_LAYERS layers and more takes longer to build than that. A smaller one is searched at once, and the
         search can be followed.
         """
-        if len(instance.layers) < LEAST_LAYERS:
+        if len(instance.layers) < LEAST_LAYERS or instance.has_open_codecs:
             return None
         shape = Shape.of_few(instance, MOST_ENTRIES // (len(instance.layers) + len(instance.arcs)))
         return None if shape is None else cls(instance, memory_model, shape)
@@ -110,7 +114,7 @@ class Splits:
     def place_time(self, p: int) -> Sum:
         """The time of place p (s): of its layers, of encoding what it makes and sends on, and of decoding what it reads."""
         instance = self.instance
-        if instance.coding is None:
+        if not instance.takes_coding:
             return self.layers_time(p)
         found = self.layers_time(p)
         if p < len(instance.places):

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lmos_opt.formulation import Solution
+
 Matrix = NDArray[np.float64]
 Row = NDArray[Any]
-Upto = tuple[frozenset[str], ...]
-"""For each hop the layers that run before it."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class InScenarios:
     parts: Sequence[Any]
     weights: Sequence[int]
     no_worse: Callable[[int, int], bool]
-    values: Callable[[Upto], Sequence[float]]
+    values: Callable[[Solution], Sequence[float]]
 
 
 class Measure(ABC):

@@ -12,8 +12,8 @@ import numpy as np
 import pyomo.environ as pyo
 from numpy.typing import NDArray
 
-from lmos_opt.formulation import derive, fresh
-from lmos_opt.measures.measure import InScenarios, Matrix, Measure, Row, Upto, highest
+from lmos_opt.formulation import Solution, derive, fresh
+from lmos_opt.measures.measure import InScenarios, Matrix, Measure, Row, highest
 
 _EXACT = 2**53
 """Whole numbers above it are rounded."""
@@ -61,8 +61,8 @@ class Quantile(Measure):
             unit = max(1, -(-sum(weights) // _EXACT))  # larger numbers would be rounded: to where no solution is lost
             rows.add(sum(weights[s] // unit * exceeds[s] for s in may) <= -(-most // unit))
 
-        def values(upto: Upto) -> list[float]:
-            found = spread.values(upto)
+        def values(split: Solution) -> list[float]:
+            found = spread.values(split)
             quantile_of_them = self.of(found, weights)
             return [float(found[s] > quantile_of_them) for s in may]
 

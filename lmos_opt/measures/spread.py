@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lmos_opt.formulation import Solution
 from lmos_opt.listing.splits import EPSILON, Listed, Splits
 from lmos_opt.measures.measure import InScenarios, Measure, Row
 from lmos_opt.scenarios.ordering import best_first, no_worse, whole_weights
@@ -52,14 +53,14 @@ class Spread:
         shares = self.measure.shares([self.weights[k] for k in order])
         return [(self.instance.in_scenarios[k], share) for k, share in zip(order, shares, strict=True) if share]
 
-    def values_at(self, upto: Sequence[frozenset[str]]) -> list[float]:
-        """The quantity in each scenario, at the split with these layers before each hop."""
-        return [self.value(Split.of(instance, upto)) for instance in self.instance.in_scenarios]
+    def values_at(self, split: Solution) -> list[float]:
+        """The quantity of a split in each scenario."""
+        return [self.value(Split.of(instance, split.upto)) for instance in split.instance.in_scenarios]
 
     def at(self, split: Split) -> float:
         """The measure at a split."""
         if self.fixed is None:
-            return self.measure.of(self.values_at(split.upto), self.weights)
+            return self.measure.of(self.values_at(split), self.weights)
         return float(sum(share * Fraction(self.value(Split.of(instance, split.upto))) for instance, share in self.fixed))
 
     def expression(self, m: Any) -> Any:

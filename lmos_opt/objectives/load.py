@@ -32,7 +32,7 @@ def _expression(m: Any, instance: Instance) -> Any:
     port_s, places = _port_s(instance), range(1, len(instance.places) + 1)
     moved = fresh(m, "moved", pyo.Var(places, list(port_s), bounds=(0, 1)))
     derive(m, [moved[p, u] for p in places for u in port_s],
-           lambda upto: [u in those for those in _moved(instance, upto) for u in port_s])
+           lambda split: [u in those for those in _moved(instance, split.upto) for u in port_s])
     heaviest = fresh(m, "heaviest", pyo.Var(bounds=(0, _most(instance, port_s))))
     moving, loads = fresh(m, "moving", pyo.ConstraintList()), fresh(m, "loads", pyo.ConstraintList())
     for p in places:

@@ -24,12 +24,14 @@ def _expression(m: Any, instance: Instance) -> Any:
 def _longest(instance: Instance) -> float:
     """No stage takes longer: every layer at its slowest place, and every tensor over the slowest hop."""
     layers = sum(max(layer.t_s) for layer in instance.layers)
-    sizes = sum(instance.sent_bytes(name) for name in instance.tensors)
-    ways = [sizes / hop.bandwidth_bytes_per_s + hop.rtt_s + sum(instance.back_s(name, h) for name in instance.names)
+    ways = {name: instance.ways(name) for name in instance.tensors}
+    sizes = sum(max((sent.bytes for sent in ways[name]), default=instance.tensor_bytes(name)) for name in instance.tensors)
+    over_hops = [sizes / hop.bandwidth_bytes_per_s + hop.rtt_s + sum(instance.back_s(name, h) for name in instance.names)
             for h, hop in enumerate(instance.hops, 1)]
     places = range(1, len(instance.places) + 1)
-    codec_s = sum(max(instance.encode_s(name, p) + instance.decode_s(name, p) for p in places) for name in instance.tensors)
-    return layers + max(ways) + codec_s + 1e-6
+    ends = [[sent.at(p) for p in places for sent in found] for found in ways.values() if found]
+    codec_s = sum(max(one.encode_s + one.decode_s for one in found) for found in ends)
+    return layers + max(over_hops) + codec_s + 1e-6
 
 
 OBJECTIVE = Objective("throughput", "s", "min", _expression,

@@ -6,17 +6,19 @@ from collections.abc import Iterable
 from math import gcd
 from typing import Any
 
+from lmos_opt.formulation.stages import sent_bytes
 from lmos_opt.instance import Instance
 from lmos_opt.listing.sums import total
 from lmos_opt.objectives import Objective, numbered
 
 
 def _expression(m: Any, instance: Instance, hops: Iterable[int]) -> Any:
-    return sum(instance.sent_bytes(name) * m.sent[h, name] for h in hops for name in instance.tensors)
+    return sum(sent_bytes(m, instance, h) for h in hops)
 
 
 def _granule(instance: Instance) -> float:
-    return gcd(*(instance.sent_bytes(name) for name in instance.tensors)) or 1
+    chosen = [choice.bytes for name in instance.chosen_among for choice in instance.codecs[name]]
+    return gcd(*(instance.sent_bytes(name) for name in instance.tensors), *chosen) or 1
 
 
 OBJECTIVE = Objective("tx_bytes", "B", "min", lambda m, inst: _expression(m, inst, range(1, len(inst.places))),

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lmos_opt.codec_sizes import Coding, Ends
 from lmos_opt.errors import Problem
 from lmos_opt.files import Amount, Document, Name, Rate, Record
 from lmos_opt.places import Hop
@@ -59,8 +58,8 @@ def wrong_scenarios(scenarios: Sequence[Scenario], n_places: int) -> Iterator[Pr
                 yield Problem(f"scenarios[{k}].{key}", f"has {counted(len(factors), 'factor')}; expected {n}, one for each {what}")
 
 
-def scaled(fields: dict[str, Any], hops: Sequence[Hop], coding: Coding | None, scenario: Scenario) -> dict[str, Any]:
-    """The fields of an instance as they are in a scenario: `t_s` of its layers, its hops, and what a codec takes."""
+def scaled(fields: Mapping[str, Any], hops: Sequence[Hop], scenario: Scenario) -> dict[str, Any]:
+    """The fields of an instance as they are in a scenario: `t_s` of its layers, its hops, and what codecs take."""
     n_places = len(hops) + 1
     layers = [{**layer, "t_s": [t * scenario.time_of(p) for p, t in enumerate(layer["t_s"], 1)]} for layer in fields["layers"]]
     new_hops = []
@@ -68,12 +67,16 @@ def scaled(fields: dict[str, Any], hops: Sequence[Hop], coding: Coding | None, s
         factor, back = scenario.bandwidth_of(h), hop.back_bytes_per_s
         new_hops.append({"bandwidth_bytes_per_s": hop.bandwidth_bytes_per_s * factor, "rtt_s": hop.rtt_s,
                          "back_bytes_per_s": None if back is None else back * factor})  # fmt: skip
-    found = {**fields, "layers": layers, "hops": new_hops, "scenarios": ()}
-    if coding is not None:
-        sent = {}
-        for name, one in coding.sent.items():
-            ends = [Ends(encode_s=one.at(p).encode_s * scenario.time_of(p), decode_s=one.at(p).decode_s * scenario.time_of(p))
-                    for p in range(1, n_places + 1)]
-            sent[name] = {"bytes": one.bytes, "parts": one.parts, "at_places": [end.model_dump() for end in ends]}
-        found["coding"] = {**fields["coding"], "sent": sent}
+
+    def slower(sent: Mapping[str, Any]) -> dict[str, Any]:
+        """What a codec makes of a tensor; its times are the places'."""
+        ends = sent.get("at_places") or [{key: sent[key] for key in ("encode_s", "decode_s")}] * n_places
+        rest = {key: value for key, value in sent.items() if key not in ("encode_s", "decode_s", "at_places")}
+        at_places = [{key: value * scenario.time_of(p) for key, value in end.items()} for p, end in enumerate(ends, 1)]
+        return {**rest, "at_places": at_places}
+
+    codecs = {name: [slower(choice) for choice in choices] for name, choices in fields["codecs"].items()}
+    found = {**fields, "layers": layers, "hops": new_hops, "scenarios": (), "codecs": codecs}
+    if fields["coding"] is not None:
+        found["coding"] = {**fields["coding"], "sent": {name: slower(sent) for name, sent in fields["coding"]["sent"].items()}}
     return found
