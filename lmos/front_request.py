@@ -17,6 +17,7 @@ from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
 from lmos_opt.formulation import Constraint, Variables, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
+from lmos_opt.fronts.limits import SIGN, at_most
 from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
@@ -90,7 +91,14 @@ class FrontRequest:
 
 
 def _functions(names: tuple[str, ...]) -> list[Any]:
-    return [_own(name, Callable, "a function (m, instance)") if ":" in name else name for name in names]
+    return [_constraint(name) for name in names]
+
+
+def _constraint(name: str) -> Any:
+    """A block's name, the limit of an objective, or a user's own function, loaded."""
+    if SIGN in name:
+        return at_most(name, "--at-most")
+    return _own(name, Callable, "a function (m, instance)") if ":" in name else name
 
 
 def _own(text: str, kind: Any, expected: str) -> Any:
@@ -188,7 +196,8 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
     check_admitted(split, rule, request.proper_split)
     if not (request.asked or request.added or any(isinstance(o, Objective) for o in request.chosen)):
         chosen = [objectives.get(o) for o in request.chosen]
-        return Point.at({o.name: o.value(split) for o in chosen if o.value is not None}, split.places)
+        values = {o.name: o.value(split) for o in chosen if o.value is not None}
+        return Point.at(values, split.places, codecs=split.codecs if instance.codecs else None)
     return _held(request, split, rule)
 
 
@@ -239,6 +248,6 @@ def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     setting = Setting.of(instance, edge=edge, server=server, rule=select, memory_model=request.model, timed_with=timed_with,
                          **request.setting, **along)
     plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
-                     profile=asked.profile, values=dict(point.values), solution=point.solution)
+                     profile=asked.profile, values=dict(point.values), solution=point.solution, codecs=point.codecs)
     named(plan.codec, plan.codecs).check_crossing(tensor.name for hop in plan.hops for tensor in hop)
     return plan

@@ -256,17 +256,19 @@ def make_plan(
     profile: NetworkProfile | None = None,
     values: dict[str, float] | None = None,
     solution: dict[str, float] | None = None,
+    codecs: Mapping[str, str] | None = None,
 ) -> Plan:
     """The plan of a split: crossing tensors and predicted stages, recomputed from where layers run alone.
 
     `edge_layers` are those of the first place; of more than two places, `later_layers` are those of each further one. `values` are
-    the objectives of the chosen point, `solution` its values of variables that the user added. Where these make the point another
+    the objectives of the chosen point, `solution` its values of variables that the user added, `codecs` its codecs.
+    Where these make the point another
     than its places, its own values are the prediction, and stages that they do not give are not predicted. Raises InputError
     where data would flow back.
     """
     n_places = len(instance.places)
-    split = Split.at(instance, [edge_layers, *(later_layers if n_places > 2 else ())], setting.memory_model)
-    times = split.times
+    split = Split.at(instance, [edge_layers, *(later_layers if n_places > 2 else ())], setting.memory_model, codecs)
+    instance, times = split.instance, split.times
     hops = tuple(tuple(t for name in instance.crossing(before) for t in _tensors(instance, name, profile)) for before in split.upto)
     from_set = {**dict(zip(stage_times_of(n_places), times.in_order_s, strict=True)), "latency_s": times.latency_s,
                 "edge_memory_bytes": split.memory_bytes}  # fmt: skip
@@ -289,7 +291,7 @@ def make_plan(
         n_layers=len(instance.layers),
         crossing=hops[0],
         codec=RAW if instance.coding is None else instance.coding.codec,
-        codecs=_own_codecs(instance, profile),
+        codecs=_own_codecs(split, profile),
         predicted=predicted,
         setting=setting,
         predicted_interval={stage: ends for stage, ends in intervals.items() if predicted.get(stage) == from_set.get(stage)},
@@ -323,19 +325,21 @@ def _tensors(instance: Instance, name: str, profile: NetworkProfile | None) -> l
             for n, s, wire in zip(names, specs, _wire_bytes(instance, name, len(names)), strict=True)]
 
 
-def _own_codecs(instance: Instance, profile: NetworkProfile | None) -> dict[str, str]:
-    """The codecs of tensors that have another than the rest: those of the layers that the instance names."""
-    own = {} if instance.coding is None else instance.coding.codecs
+def _own_codecs(split: Split, profile: NetworkProfile | None) -> dict[str, str]:
+    """The codecs of tensors that have another than the rest: those of the layers that the instance names, and those chosen."""
+    instance = split.instance
+    own, usual = ({}, RAW) if instance.coding is None else (instance.coding.codecs, instance.coding.codec)
+    own = {**own, **{name: codec for name, codec in split.codecs.items() if codec != usual}}
     return {tensor.name: codec for name, codec in own.items() for tensor in _tensors(instance, name, profile)}
 
 
 def _wire_bytes(instance: Instance, name: str, n: int = 1) -> tuple[int | None, ...]:
     """Of each of a layer's n tensors; None where there is no codec, or it is not known how it treats one by one."""
-    if instance.coding is None:
+    if not instance.takes_coding:
         return (None,) * n
     if n == 1:
         return (instance.sent_bytes(name),)
-    sent = instance.coding.sent.get(name)
+    sent = next(iter(instance.ways(name)), None)
     return sent.parts if sent is not None and len(sent.parts) == n else (None,) * n
 
 

@@ -261,7 +261,7 @@ def _row(task: _Task, rule: str, front: Front | None) -> dict[str, Any]:
     if split is None:
         assert front is not None  # the rule is a selection rule, so there is one
         point = select(front, rule)
-        split = Split.at(instance, point.named_places, task.memory_model)
+        split = Split.at(instance, point.named_places, task.memory_model, point.codecs)
     check_admitted(split, rule, task.proper_split)
     counts = {f"x{p}": len(layers) for p, layers in enumerate(split.places, 1)}
     return {**_no_split(task, rule, None, front), **counts, "latency_s": split.times.latency_s, "memory_bytes": split.memory_bytes,

@@ -3,7 +3,8 @@
 A seed makes a case: an instance (every other one with layers whose outputs are returned, every third with several
 inputs, every other one along a path of three or four places), objectives, perhaps a memory limit or a proper split. It is
 asked under both memory models, and whatever differs from the truth is a mistake. The same seed makes the same case again.
-With scenarios, objectives are measures over them, and the truth is each split's value in each scenario, sorted.
+With scenarios, objectives are measures over them, and the truth is each split's value in each scenario, sorted; with codecs to
+choose among, all splits with all choices are the truth.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from lmos.bench.random_instances import (
     SHAPES,
     STYLES,
     random_instance,
+    with_codecs,
     with_inputs,
     with_limit,
     with_places,
@@ -42,8 +44,10 @@ MOST_LAYERS = {1: 14, 2: 14, 3: 8}
 """By the number of objectives: what is still enumerated in about a second."""
 MOST_LAYERS_OF_PLACES = {2: 14, 3: 7, 4: 5}
 """By the number of places: likewise."""
-MOST_LAYERS_WITH_SCENARIOS = {2: 8, 3: 5, 4: 4}
+MOST_LAYERS_WITH_MORE = {2: 8, 3: 5, 4: 4}
+"""Of instances with scenarios, or with codecs to choose among."""
 PAPER = ("latency", "memory")
+OF_CODECS = "fidelity_loss"
 MEASURED = ("latency", "latency", "throughput", "energy")
 MEASURES = ("p95", "p50", "p75", "p99.9", "cvar95", "cvar50", "mean", "worst")
 _POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2.0)}
@@ -51,10 +55,12 @@ _POWER_W = {"compute_w": (2.0, 6.0), "transmit_w": (1.0, 3.0), "idle_w": (0.5, 2
 
 @dataclass(frozen=True)
 class Kind:
-    """Which cases are drawn: all of a number of `places`, where one is given, and all with scenarios where that is asked for."""
+    """Which cases are drawn: all of a number of `places`, where one is given, and all with scenarios, or with codecs to choose
+    among, where that is asked for."""
 
     places: int | None = None
     scenarios: bool = False
+    codecs: bool = False
 
 
 @dataclass(frozen=True)
@@ -98,13 +104,16 @@ def drawn_case(seed: int, kind: Kind = Kind()) -> Case:  # frozen
     rng = random.Random(f"question {seed}")
     n_places = places or random.Random(f"places {seed}").choice((2, 2, 3, 4))
     known = [*objectives.names(), *(f"{name}:{n_places - 1}" for name in objectives.NUMBERED)]
-    names = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
+    known.remove(OF_CODECS)
+    names: tuple[str, ...] = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
+    if kind.codecs:
+        names = tuple(rng.sample(("latency", "memory", OF_CODECS, "throughput", "tx_bytes", "energy"), rng.choice((2, 2, 3))))
     if kind.scenarios:
         names = (f"{rng.choice(MEASURED)}@{rng.choice(MEASURES)}", rng.choice(("memory", "memory", "footprint", "tx_bytes")))
-    elif places is not None and seed % 4 == 3:
+    elif places is not None and seed % 4 == 3 and not kind.codecs:
         names = ("load",)
     shape, style = rng.choice(SHAPES), rng.choice(STYLES)
-    most = (MOST_LAYERS_WITH_SCENARIOS if kind.scenarios else MOST_LAYERS_OF_PLACES)[n_places]
+    most = (MOST_LAYERS_WITH_MORE if kind.scenarios or kind.codecs else MOST_LAYERS_OF_PLACES)[n_places]
     instance = random_instance(seed, min(MOST_LAYERS[len(names)], most), shape, style)
     if seed % 2:
         instance = with_results(instance, seed)
@@ -117,6 +126,8 @@ def drawn_case(seed: int, kind: Kind = Kind()) -> Case:  # frozen
         instance = with_places(instance, seed, n_places)
     if kind.scenarios:
         instance = with_scenarios(instance, seed)
+    if kind.codecs:
+        instance = with_codecs(instance, seed)
     constrain = rng.choice((None, *names)) if len(names) == 2 else None
     return Case(seed, shape, style, instance, names, constrain, proper_split=rng.random() < 0.2)
 
@@ -177,7 +188,7 @@ def _misreported(front: Front, instance: Instance, names: Sequence[str], memory_
     """Points whose values are not those of their edge sets, to the last bit."""
     wrong = []
     for point in front.points:
-        split = Split.at(instance, (point.edge_layers or (), *(point.later_layers or ())), memory_model)
+        split = Split.at(instance, (point.edge_layers or (), *(point.later_layers or ())), memory_model, point.codecs)
         own = {o.name: o.value(split) for o in map(objectives.get, names) if o.value}
         if own != point.values:
             wrong.append(f"{point.edge_layers} has {own}, not {point.values}")

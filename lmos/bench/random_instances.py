@@ -117,6 +117,20 @@ def with_scenarios(instance: Instance, seed: int) -> Instance:
     return instance.replace(scenarios=found)
 
 
+def with_codecs(instance: Instance, seed: int) -> Instance:
+    """The instance with up to three codecs to choose among for most tensors."""
+    rng = random.Random(f"codecs {seed}")
+    found: dict[str, Any] = {}
+    for name in instance.tensors:
+        n_bytes = instance.tensor_bytes(name)
+        lossy = [{"name": codec, "bytes": n_bytes // ratio, "encode_s": rng.choice([0.0, 0.01, 0.002]),
+                  "decode_s": rng.choice([0.0, 0.01, 0.001]), "loss": rng.choice([0.0, 0.01, 0.02, 0.05])}
+                 for codec, ratio in (("int8", 4), ("int4", 8))]  # fmt: skip
+        if rng.random() < 0.7:
+            found[name] = rng.sample([{"name": "raw", "bytes": n_bytes}, *lossy], rng.choice([1, 2, 3, 3]))
+    return instance.replace(codecs=found or {instance.tensors[0]: [{"name": "raw", "bytes": 1}]})
+
+
 def _inputs(rng: random.Random, shape: str, k: int) -> list[str]:
     if shape == "chain":
         return [f"layer{k - 1}" if k else "input"]

@@ -46,6 +46,9 @@ def exactness(
     scenarios: Annotated[
         bool, typer.Option("--scenarios", help="All split instances have 4 to 40 scenarios, and a measure over them as objective.")
     ] = False,
+    codecs: Annotated[
+        bool, typer.Option("--codecs", help="All split instances have codecs to choose among for each tensor that crosses.")
+    ] = False,
     jobs: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes.")] = 2,
     solver: SolverName = "highs",
     output: Annotated[
@@ -67,7 +70,7 @@ def exactness(
     from lmos.bench.exactness import Kind
     from lmos.commands import bench_exactness as command
 
-    command.run(command.Seeds(n, seed, only or [], Kind(places, scenarios)), jobs, solver, output)
+    command.run(command.Seeds(n, seed, only or [], Kind(places, scenarios, codecs)), jobs, solver, output)
 
 
 def placement(

@@ -88,6 +88,10 @@ ProperSplit = Annotated[
 Constraints = Annotated[
     list[str] | None, typer.Option("--constraint", metavar="MODULE:NAME", help="A constraint of your own (repeatable).")
 ]
+AtMost = Annotated[
+    list[str] | None,
+    typer.Option("--at-most", metavar="NAME=AMOUNT", help="Limit an objective, as latency=200ms or fidelity_loss=1% (repeatable)."),
+]
 OwnVariables = Annotated[
     list[str] | None,
     typer.Option("--variables", metavar="MODULE:NAME", help="A function that adds variables of your own (repeatable)."),

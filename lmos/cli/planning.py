@@ -15,6 +15,7 @@ import typer
 from lmos.cli.options import (
     AlgorithmName,
     AlongPath,
+    AtMost,
     Back,
     Bandwidth,
     Codec,
@@ -103,6 +104,7 @@ def front(
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
     variables: OwnVariables = None,
+    at_most: AtMost = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
     solver_options: SolverOptions = None,
@@ -167,6 +169,7 @@ def plan(
     constrain: Constrain = None,
     proper_split: ProperSplit = False,
     variables: OwnVariables = None,
+    at_most: AtMost = None,
     constraints: Constraints = None,
     solver: SolverName = "highs",
     codec: Codec = None,
@@ -318,4 +321,5 @@ def _request(given: Mapping[str, Any]) -> FrontRequest:
     options = Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given})
     asked = {one.name: given[one.name] for one in fields(FrontRequest) if given.get(one.name) is not None}
     several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "solver_options", "codec")}
+    several["constraints"] += tuple("<=".join(one.partition("=")[::2]) for one in given.get("at_most") or ())
     return FrontRequest(**asked | several | {"options": options})

@@ -78,6 +78,7 @@ def _tell(verdict: Verdict, solver: str, kind: Kind) -> None:
     for line in why:
         err().print(f"{what}: {line}", soft_wrap=True)
     chosen = ("" if kind.places is None else f" --places {kind.places}") + (" --scenarios" if kind.scenarios else "")
+    chosen += " --codecs" if kind.codecs else ""
     err().print(f"  again: lmos bench exactness --only {asked.seed} --solver {solver}{chosen}", soft_wrap=True)
 
 

@@ -86,16 +86,19 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
     lasts = last_layers(len(places)) if len(places) <= _ROOM_FOR else []
-    columns = [*(f"x{p}" for p in places), *front.names, *crossing, *lasts]
+    codecs = ["codecs"] if instance.codecs else []
+    columns = [*(f"x{p}" for p in places), *front.names, *crossing, *lasts, *codecs]
     if chosen is not None:
         columns.insert(0, "")
     rows = []
     for point in front.points:
-        split = Split.at(instance, point.named_places)
+        split = Split.at(instance, point.named_places, codecs=point.codecs)
         row = [*map(str, point.counts), *(_value(o.unit, point.values[o.name]) for o in front.objectives),
                *(format_size(hop.n_bytes) for hop in split.times.hops), *(last_of(split.places) if lasts else [])]
+        if codecs:
+            row.append(", ".join(f"{name}: {codec}" for name, codec in split.codecs.items()) or "-")
         rows.append(row if chosen is None else ["chosen" if point is chosen else "", *row])
-    return table(title, columns, rows, left=range(len(columns) - len(lasts), len(columns)))
+    return table(title, columns, rows, left=range(len(columns) - len(lasts) - len(codecs), len(columns)))
 
 
 def statistics_table(took: Statistics) -> object:

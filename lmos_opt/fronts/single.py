@@ -21,7 +21,7 @@ def why_one_point(point: Point, chosen: Sequence[Objective], instance: Instance,
 
     The named objectives are better at some other split that is admitted, which is worse in one of those chosen.
     """
-    split = Split.at(instance, point.named_places, memory_model)
+    split = Split.at(instance, point.named_places, memory_model, point.codecs)
     names = [objective.name for objective in chosen]
     used = [p for p, layers in enumerate(split.places) if layers]
     if len(used) == 1:
@@ -39,7 +39,8 @@ def _would_differ(split: Split, chosen: Sequence[Objective], instance: Instance,
                   proper_split: bool) -> list[str]:  # fmt: skip
     """The shipped objectives in which some simple split is better than this one."""
     known = [o for o in chosen if o.value is not None]
-    shipped = [objectives.get(name) for name in objectives.names() if name != "load" and (name != "energy" or instance.power)]
+    asks_for = {"load": None, "energy": instance.power, "fidelity_loss": instance.codecs and instance.coding is None}
+    shipped = [objectives.get(name) for name in objectives.names() if asks_for.get(name, True)]
     open_ones = [o for o in shipped if o.name not in {one.name for one in chosen}]
     found: list[str] = []
     for other in _simple(instance, memory_model):

@@ -14,6 +14,7 @@ from itertools import chain
 from math import isqrt
 from typing import Generic, TypeVar
 
+from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.rules.moving import Polynomial
 from lmos_opt.split import Split
@@ -70,10 +71,12 @@ class _FixedTimes:
 
     @classmethod
     def of(cls, instance: Instance, hop: int) -> _FixedTimes:
+        if instance.has_open_codecs:
+            raise InputError(instance.name, "has codecs to choose among, and a policy's are fixed; expected one codec a tensor")
         times = {layer.name: tuple(map(Fraction, layer.t_s)) for layer in instance.layers}
         both = [(instance.encode_s, 0), (instance.decode_s, 1)]
         coding = {(end, name, p): Fraction(seconds(name, p)) for seconds, end in both for name in instance.tensors
-                  for p in range(1, len(instance.places) + 1) if instance.coding is not None}  # fmt: skip
+                  for p in range(1, len(instance.places) + 1) if instance.takes_coding}  # fmt: skip
         exchanges = [Fraction(one.rtt_s) for one in instance.hops]
         scale = max(t.denominator for t in (*exchanges, *coding.values(), *chain(*times.values())))  # powers of two
         return cls(instance, hop, scale, {name: tuple(int(t * scale) for t in row) for name, row in times.items()},

@@ -61,7 +61,8 @@ class Subject:
             return None
         if self.plan is not None:
             return Split.at(self.instance, self.plan.named_places, self.memory_model)
-        return None if self.chosen is None else Split.at(self.instance, self.chosen.named_places, self.memory_model)
+        return None if self.chosen is None else Split.at(self.instance, self.chosen.named_places, self.memory_model,
+                                                            self.chosen.codecs)  # fmt: skip
 
 
 def gather(file: pathlib.Path, source: str | None, options: Options, memory_model: MemoryModel, rule: str | None) -> Subject:
@@ -93,7 +94,7 @@ def _of_front(file: pathlib.Path, front: Front, source: str | None, options: Opt
     for k, point in enumerate(front.points):
         if point.edge_layers is None:
             raise InputError(str(file), f"points[{k}] is no split; --source is for fronts of splits")
-        split = Split.at(instance, point.named_places, memory_model)
+        split = Split.at(instance, point.named_places, memory_model, point.codecs)
         for name, found in (("latency", split.times.latency_s), ("memory", float(split.memory_bytes))):
             _hold(f"points[{k}].values.{name}", point.values.get(name), found, source)
     return Subject(file, front, None, None, instance, memory_model, rule)

@@ -133,7 +133,7 @@ class SliderAnswers:
             return pareto_front(instance, memory_model=self.memory_model, proper_split=self.proper_split, solver=self.solver)
 
     def _chosen(self, instance: Instance, point: Point) -> dict[str, Any]:
-        split = Split.at(instance, point.named_places, self.memory_model)
+        split = Split.at(instance, point.named_places, self.memory_model, point.codecs)
         place = {name: p for p, layers in enumerate(split.places) for name in layers}
         return {"latency_s": point.values["latency"], "memory_mb": point.values["memory"] * 1e-6, "x1": point.x1,
                 "words": _words(split), "at": [place[name] for name in instance.names]}  # fmt: skip
