@@ -26,7 +26,7 @@ def set_to(m: Any, split: Split) -> None:
         for v in split.instance.names:
             m.upto[h, v].value = int(v in before)
     for block in m.derived:
-        for variable, value in zip(block.variables, block.values(split.upto), strict=True):
+        for variable, value in zip(block.variables, block.values(split), strict=True):
             variable.value = float(value)
 
 
