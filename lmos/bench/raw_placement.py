@@ -13,6 +13,7 @@ from time import perf_counter
 
 import highspy
 import numpy as np
+from highspy._core import _Highs
 
 from lmos_opt.instance import Instance
 
@@ -44,8 +45,8 @@ def solve(instance: Instance, time_limit_s: float) -> RawAnswer:
     """Solve the program with HiGHS's own settings, presolve on, in one thread."""
     start = perf_counter()
     model = _program(instance)
-    solver = highspy.Highs()
-    solver.silent()
+    solver = _Highs()  # the class above it, for callbacks, prints a banner to standard output
+    solver.setOptionValue("output_flag", False)
     solver.setOptionValue("threads", 1)
     solver.setOptionValue("time_limit", time_limit_s)
     solver.passModel(model)

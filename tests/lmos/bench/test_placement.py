@@ -40,6 +40,12 @@ def test_the_literatures_program_has_the_same_least_load():
     assert raw.bound_s == pytest.approx(3.6)
 
 
+def test_the_literatures_program_prints_nothing(capfd, monkeypatch):
+    monkeypatch.setattr("highspy.Highs", None)  # it prints a banner once in a process: in the midst of --json
+    assert solve(Workload.from_dict(TOY).instance(2), 30.0).is_optimal
+    assert capfd.readouterr() == ("", "")
+
+
 def test_the_table_and_the_file(tmp_path, capsys):
     (tmp_path / "toy.json").write_text(json.dumps(TOY))
     output = tmp_path / "found.csv"
