@@ -17,6 +17,7 @@ from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Count, Flag, Name, Record, input_errors
 from lmos_opt.formulation.memory import MemoryModel, checked_model
 from lmos_opt.instance import Instance
+from lmos_opt.paths import parse_path
 from lmos_opt.sources import Options, instance_of, load_source
 from lmos_opt.units import parse_rate, parse_size, parse_time
 
@@ -111,6 +112,8 @@ class Grid(Record):
             read = load_source(source)
             for values in product(*(self._values(name) for name in self.columns)):
                 chosen = {name: str(value) for name, value in zip(self.columns, values, strict=True)}
+                if "path" in chosen:
+                    parse_path(chosen["path"], "over.path")
                 instance = instance_of(read, Options(**chosen))
                 if len(instance.places) > 2 and not {"bandwidth", "rtt"}.isdisjoint(self.over):
                     raise InputError(source, f"has {len(instance.places)} places; bandwidth and rtt are of two")

@@ -68,6 +68,11 @@ def test_a_wrong_file_is_refused_with_the_key(text, complaint, tmp_path):
     assert "\n" not in str(refused.value)
 
 
+def test_a_path_that_is_none_is_refused_by_its_key():
+    with pytest.raises(InputError, match=r"^over\.path: 'rpi4' is not a path"):
+        Grid(sources=("alexnet",), over={"path": ["rpi4"]}).instances()
+
+
 def test_a_wrong_value_is_refused():
     for over, complaint in (({"bandwidth": ["soon"]}, "over.bandwidth: 'soon'"), ({"memory_model": ["most"]}, "memory model"),
                             ({"memory": {"from": 1, "to": 2, "count": 10**6}, "rtt": [0, 1]}, "2000000 fronts")):
