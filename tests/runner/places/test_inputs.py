@@ -75,7 +75,7 @@ def test_fault_17_what_fails_at_the_server_and_here_is_one_input_with_both_reaso
         stream = split.map([ids, torch.full_like(ids, 99), ids], depth=2)
         with torch.inference_mode():
             assert torch.equal(next(stream), module(ids))
-        with pytest.raises(RunnerError, match=r"the tail failed: IndexError.*; and at the edge: .*out of range"):
+        with pytest.raises(RunnerError, match=r"the part failed: IndexError.*; and at the edge: .*out of range"):
             next(stream)
         with torch.inference_mode():
             assert torch.equal(split(ids), module(ids))
