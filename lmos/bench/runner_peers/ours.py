@@ -20,13 +20,14 @@ from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_pl
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import TracedNetwork, trace_network
-from runner.client.pipeline import Pipeline, Route
 from runner.client.reaching import reach
 from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
 from runner.parts.split import split_traced
+from runner.places.connected import ConnectedSplit, Source
+from runner.places.options import ConnectOptions
 from runner.wire.connecting import parse_address
 from runner.wire.timeouts import PATIENT
 
@@ -65,16 +66,21 @@ def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iter
 
 @contextmanager
 def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
-    """Images through head, connection and tail as `lmos run` takes them, one after another. RunnerError if the server refuses."""
+    """Images one after another through what `lmos run` itself takes them through: its halves, its heap, its connection and its
+    checks. RunnerError if the server refuses."""
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
-    with reached(builder, shape, x1, address) as (connection, head):
-        pipeline = Pipeline(Route(head, connection, None), (), PATIENT)
+    module = build_network(builder, "seeded:0", allow_code=True)
+    plan, _ = _plan(builder, module, trace_network(module, torch.zeros(shape)), x1)
+    own = [] if builder.startswith("torchvision:") else [builder]
+    split = ConnectedSplit(plan, parse_address(address), ConnectOptions(networks=own, timeouts=PATIENT), Source(images))
+    with split.open():
+        pipeline = split.pipeline
 
         def exchange() -> ExchangeTime:
             pipeline.run(images, 1)
             if pipeline.failed:
-                raise RunnerError(connection.name, pipeline.failed[0].reason)
+                raise RunnerError(address, pipeline.failed[0].reason)
             found = pipeline.results.pop()
             stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
             return ExchangeTime(found.t_tx_s, found.latency_s - stages_s)

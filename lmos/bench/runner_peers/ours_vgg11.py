@@ -1,4 +1,4 @@
-"""This project at real work: VGG11 with its first layer at the edge, whose 12.8 MB of output cross; `t_tx_s` of the image.
+"""This project at real work: VGG11 with its first two layers at the edge, whose 12.8 MB of output cross; `t_tx_s` of the image.
 
 Head and tail compute in between, so that caches are cold and threads of both sides were just busy.
 """
@@ -20,7 +20,7 @@ CROSSING_BYTES = 64 * 224 * 224 * 4
 @contextmanager
 def _start() -> Iterator[Opener]:
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log") as address:
-        yield lambda n_bytes: exchanging("torchvision:vgg11", (1, 3, 224, 224), 1, address)
+        yield lambda n_bytes: exchanging("torchvision:vgg11", (1, 3, 224, 224), 2, address)
 
 
 PEER = Peer("ours_vgg11", _start, only_bytes=CROSSING_BYTES)
