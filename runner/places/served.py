@@ -186,7 +186,7 @@ class ServedPlan:
 
     def _infer(self, request: Infer, payload: memoryview) -> TailAnswer:
         _, found, took = self._computed(request, payload)
-        with refusing("failed", "the tail failed"), torch.inference_mode():
+        with refusing("failed", "the part failed"), torch.inference_mode():
             return TailAnswer(*pack(found.made), took, found.waited_s)
 
     def _check(self, request: Infer) -> None:
