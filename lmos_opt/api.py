@@ -22,11 +22,11 @@ from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
-from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, of_large, without_model
+from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, looked_at, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
 from lmos_opt.instance import Instance
-from lmos_opt.listing.splits import LEAST_LAYERS, Splits
+from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
@@ -116,10 +116,9 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     constrained = _constrained(names, options.constrain)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
     asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
-    may_be_listed = asked in (enumeration.ALGORITHM, layerwise.ALGORITHM) or len(instance.layers) >= LEAST_LAYERS
-    begun = _ready(options)[1] if may_be_listed else 0.0
+    begun = _ready(options)[1]
     splits = Splits.of(instance, checked_model(options.memory_model)) if asked == enumeration.ALGORITHM else None
-    if may_be_listed and not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
+    if not own and (listing := _listing(instance, chosen, options, asked, splits, begun)) is not None:
         return _front_of(listing, instance, chosen, options, begun, _why_one(instance, chosen, options, is_free=True))
     if asked == layerwise.ALGORITHM:
         raise InputError("algorithm", layerwise.WHAT_FOR)
@@ -142,11 +141,15 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         except InfeasibleError as error:
             raise infeasible() from error
     evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
+    alike: ListedSplits | None = None
 
     def point(candidate: Candidate) -> Point:
-        evaluate.check(candidate.x)
-        split = evaluate.split(candidate.x)
-        values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
+        if own:
+            evaluate.check(candidate.x)
+        split, costs = evaluate.split(candidate.x), candidate.costs
+        if alike is not None and (first := alike.first(costs)) is not None:
+            split, costs = alike.split(int(first.x[0])), first.costs
+        values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, costs, strict=True)}
         solution = evaluate.solution(candidate.x)
         named = None if solution is None else {name: _tidy(x) for name, x in solution.items()}
         return Point.at(values, split.places, named, split.codecs if instance.codecs else None)
@@ -160,6 +163,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
                                        options.proper_split)  # fmt: skip
     elif problem.placing is None:
         problem.hints = evaluate.prefixes()
+        few = None if own else Splits.of_few(instance, checked_model(options.memory_model))
+        alike = None if few is None else without_model(few, chosen, options.proper_split)
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     meaning = Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost),
@@ -202,7 +207,7 @@ def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOpti
     if asked == layerwise.ALGORITHM:
         return LayerwiseSplits.of(instance, memory_model, chosen, options.proper_split)
     if _is_free(options) and [o.name for o in chosen] != ["load"]:
-        return of_large(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s))
+        return looked_at(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s))
     return None
 
 

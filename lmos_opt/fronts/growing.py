@@ -110,10 +110,11 @@ class GrowingFront:
 
         names, took = [objective.name for objective in self._objectives], step.took
         relations = {k: _relation(self._objectives[k].sense, limit.strict) for k, limit in step.limits.items()}
-        bounds = tuple(Bound(objective=names[k], relation=relations[k], value=value(k, limit.value))
+        # not checked, since it is made of what is ours: a search has thousands of them
+        bounds = tuple(Bound.model_construct(objective=names[k], relation=relations[k], value=value(k, limit.value))
                        for k, limit in sorted(step.limits.items()))
         values = None if step.found is None else {name: value(k, step.found.costs[k]) for k, name in enumerate(names)}
-        self._told.append(Subproblem(
+        self._told.append(Subproblem.model_construct(
             number=len(self._told) + 1, optimised=names[step.judged[0]] if len(step.judged) == 1 else None, bounds=bounds,
             outcome=step.outcome, values=values, solves=took.solves, lps=took.lps, nodes=took.nodes, lp_s=took.lp_s,
             seconds=step.seconds, certified=not took.words,

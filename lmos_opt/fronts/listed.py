@@ -20,7 +20,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.listing.dominance import apart, may_be_best
 from lmos_opt.listing.layerwise import MOST_PARTIAL, Asked, Layerwise, Linear, Parts, TooManyError
 from lmos_opt.listing.shapes import Shape
-from lmos_opt.listing.splits import EPSILON, LEAST_LAYERS, Listed, Splits
+from lmos_opt.listing.splits import EPSILON, LARGE, Listed, Splits
 from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
@@ -43,8 +43,9 @@ class ListedSplits:
     """The splits whose `rough` costs, one an objective (every sense turned to min), are to be compared. `admitted` are those that
     may satisfy all constraints, `exact` says what each really is, and `resolution` by how much different costs differ at least.
 
-    Of a network with equal parts thousands may be on the front by the same values. Where there are MANY, one of those is evaluated
-    that the arrays do not tell apart, if they tell more than the resolution does.
+    Of splits with the same values the first is given, by the shape's rank. Of a network with equal parts thousands may be on the
+    front by the same values. Where there are MANY, only the first of those is evaluated that the arrays do not tell apart, if they
+    tell more than the resolution does.
     """
 
     algorithm: ClassVar[Algorithm] = enumeration.ALGORITHM
@@ -67,12 +68,15 @@ class ListedSplits:
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
         """All that may be non-dominated. What a split had left out that turns out to break a constraint is looked at then."""
-        left, known = np.flatnonzero(self.admitted), dict[int, Candidate]()
+        rank, known = self.splits.shape.rank, dict[int, Candidate]()
+        left = np.flatnonzero(self.admitted)
+        left = left[np.argsort(rank[left])]
         while len(left):
             costs = np.array([one.values[left] for one in self.rough], dtype=float)
             best = may_be_best(costs, self._off, check_time)
-            if len(best) > MANY and np.all(4 * self._off <= self.resolution):
-                best = best[apart(costs[:, best], 2 * self._off)]
+            if self._tells_more_than_asked(len(best)):
+                best = best[apart(costs[:, best], 2 * self._off, rank[left[best]])]
+            best = np.sort(best)  # by rank, as they were
             best = left[best]
             broken = []
             for k in best.tolist():
@@ -86,7 +90,23 @@ class ListedSplits:
             if not broken:
                 yield from (known[k] for k in best.tolist())
                 return
-            left = np.setdiff1d(left, broken)
+            left = left[~np.isin(left, broken)]
+
+    def first(self, costs: Sequence[float]) -> Candidate | None:
+        """Of the splits with these costs the first; None where there is none."""
+        near = self.admitted.copy()
+        for one, off, differ, cost in zip(self.rough, self._off, self.resolution, costs, strict=True):
+            near &= np.abs(one.values - cost) <= off + differ
+        alike = np.flatnonzero(near)
+        alike = alike[np.argsort(self.splits.shape.rank[alike])]
+        if self._tells_more_than_asked(len(alike)):
+            alike = alike[:1]
+        exact = [found for k in alike.tolist() if (found := self.exact(k)) is not None]
+        return min(exact, key=lambda found: found.costs, default=None)
+
+    def _tells_more_than_asked(self, n: int) -> bool:
+        """Whether n splits are too many to be evaluated, and those that the arrays do not tell apart need not be."""
+        return n > MANY and bool(np.all(8 * self._off <= self.resolution))
 
 
 @dataclass(eq=False)
@@ -148,14 +168,14 @@ class LayerwiseSplits:
             yield Candidate(np.array([len(self._found) - 1.0]), costs)
 
 
-def of_large(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
-             check_time: Callable[[], None]) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
-    """What is surely less work than to build and search the program of a large graph: all splits where they are few, else its
-    layers placed one after another where few partial splits are left. None of any other graph."""
-    splits = Splits.of_large(instance, memory_model)
+def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
+              check_time: Callable[[], None]) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
+    """What is less work than to build and search the program: all splits where they are few, else a large graph's layers, placed
+    one after another, where few partial splits are left. None of any other graph."""
+    splits = Splits.of_few(instance, memory_model)
     if splits is not None:
         return without_model(splits, chosen, proper_split)
-    found = LayerwiseSplits.of(instance, memory_model, chosen, proper_split) if len(instance.layers) >= LEAST_LAYERS else None
+    found = LayerwiseSplits.of(instance, memory_model, chosen, proper_split) if len(instance.layers) >= LARGE else None
     if found is None:
         return None
     try:

@@ -48,20 +48,25 @@ def best_whole(costs: NDArray[np.int64]) -> NDArray[np.int64]:
     return order[is_kept]
 
 
-def apart(costs: Array, width: Array) -> NDArray[np.int64]:
-    """The positions of vectors of which no two are within `width` of each other in every objective; each vector that is left out is
-    so near to one of them. The vectors are ordered by the first objective."""
+def apart(costs: Array, width: Array, rank: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The positions of vectors that stand for all: each vector is in one group with others that are within `width` of the first of
+    it in every objective, and of each group the vector of least rank is given. The vectors are ordered by the first objective."""
     kept: list[int] = []
+    best: list[int] = []
     known = np.full((len(costs), costs.shape[1]), np.inf)
     first = 0
     for k in range(costs.shape[1]):
         vector = costs[:, k]
         while first < len(kept) and known[0, first] < vector[0] - width[0]:
             first += 1
-        if not np.any(np.all(np.abs(known[:, first : len(kept)] - vector[:, None]) <= width[:, None], axis=0)):
+        near = np.flatnonzero(np.all(np.abs(known[:, first : len(kept)] - vector[:, None]) <= width[:, None], axis=0))
+        if not len(near):
             known[:, len(kept)] = vector
             kept.append(k)
-    return np.array(kept, dtype=np.int64)
+            best.append(k)
+        elif rank[k] < rank[best[group := first + int(near[0])]]:
+            best[group] = k
+    return np.array(best, dtype=np.int64)
 
 
 def _of_two(ordered: Array, room: Array) -> NDArray[np.bool_]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,20 @@ class Shape:
     def position(self) -> dict[str, int]:
         """Where each layer stands in the order."""
         return {name: k for k, name in enumerate(self.names)}
+
+    @cached_property
+    def rank(self) -> Indices:
+        """Where each split stands among those that are as good as it is, of shape (splits,): the one with the fewest layers before
+        the first hop first, of these the one whose first layer comes first in the network's order, then the second, and so on; of
+        splits that are alike up to there, the same for the next hop."""
+        as_bytes = np.ascontiguousarray(self.sets.T).view(np.uint8).reshape(self.sets.shape[1], -1)
+        flags = np.unpackbits(as_bytes, axis=1, bitorder="little")
+        keys: list[NDArray[Any]] = []
+        for chosen in self.chosen:
+            keys += [flags.sum(axis=1)[chosen], *(~np.packbits(flags, axis=1)).T[:, chosen]]
+        found = np.empty(len(self), dtype=np.int64)
+        found[np.lexsort(keys[::-1])] = np.arange(len(self))
+        return found
 
     def bits(self, names: object) -> Words:
         """Some layers as bits, of shape (words,); other names are left out."""

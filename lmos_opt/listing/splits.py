@@ -22,8 +22,9 @@ from lmos_opt.listing.sums import Array, Sum, Term, total
 from lmos_opt.split import Split
 
 T = TypeVar("T")
-LEAST_LAYERS, MOST_ENTRIES = 100, 50_000_000
-"""Where splits are listed without being asked for: of so many layers, if a bit for each layer and arc of all splits is no more."""
+MOST_ENTRIES, LARGE = 50_000_000, 100
+"""Where splits are listed without being asked for: a number for each layer and arc of all splits is no more than MOST_ENTRIES; of a
+graph with fewer than LARGE layers no more than its share of that, by the square of its layers, as its search takes less."""
 MOST_KEPT = 100
 """Arrays that are kept for the next instance."""
 EPSILON = float(np.finfo(float).eps)
@@ -56,16 +57,13 @@ class Splits:
         return cls(instance, memory_model, Shape.of(instance))
 
     @classmethod
-    def of_large(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits | None:
-        """All splits of an instance with many layers, where they are few; None of any other.
-
-        Then looking at all of them is surely less work than a search: no more than MOST_ENTRIES numbers are added up, while the
-        integer program of LEAST_LAYERS layers and more takes longer to build than that. A smaller one is searched at once, and the
-        search can be followed.
-        """
-        if len(instance.layers) < LEAST_LAYERS or instance.has_open_codecs:
+    def of_few(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits | None:
+        """All splits of an instance where they are so few that looking at them is less work than a search; None of any other,
+        and where codecs are to be chosen beside them."""
+        if instance.has_open_codecs:
             return None
-        shape = Shape.of_few(instance, MOST_ENTRIES // (len(instance.layers) + len(instance.arcs)))
+        n = len(instance.layers)
+        shape = Shape.of_few(instance, MOST_ENTRIES * min(n, LARGE) ** 2 // (LARGE**2 * (n + len(instance.arcs))))
         return None if shape is None else cls(instance, memory_model, shape)
 
     def of_another(self, instance: Instance) -> Splits:

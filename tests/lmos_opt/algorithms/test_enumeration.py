@@ -11,9 +11,10 @@ from lmos_opt.fronts.enumeration import enumerate_front
 from lmos_opt.listing import shapes
 from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import get
+from lmos_opt.split import all_splits
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
 
-ALL = {"algorithm": "enumeration"}
+ALL, SEARCH = {"algorithm": "enumeration"}, {"algorithm": "epsilon_constraint"}
 
 
 def values(front):
@@ -25,7 +26,7 @@ def test_fronts_are_those_of_the_search_to_the_bit(model):
     for seed in range(12):
         one = random_instance(seed, most_layers=7)
         one = with_limit(one, seed) if seed % 3 == 0 else one
-        found, searched = (pareto_front(one, memory_model=model, **options) for options in (ALL, {}))
+        found, searched = (pareto_front(one, memory_model=model, **options) for options in (ALL, SEARCH))
         assert values(found) == values(searched)
         assert (found.complete, found.solves, found.constrained) == (True, 0, searched.constrained)
         assert mistakes(found, one, ["latency", "memory"], model) == []
@@ -44,7 +45,7 @@ def test_it_says_how_many_splits_it_looked_at(tmp_path):
     assert found.statistics.splits == 6
     found.save(tmp_path / "front.json")
     assert Front.load(tmp_path / "front.json") == found
-    assert pareto_front(Instance.from_dict(diamond_data())).statistics.splits is None
+    assert pareto_front(Instance.from_dict(diamond_data()), **SEARCH).statistics.splits is None
 
 
 def test_proper_splits_alone():
@@ -145,10 +146,10 @@ def large(parallel=0):
     return Instance.from_dict(instance_data(*layers, *(layer(f"m{k}", "input") for k in range(parallel))))
 
 
-def test_large_graphs_with_few_splits_are_looked_at_without_being_asked(tmp_path):
-    one = large()
+@pytest.mark.parametrize(("one", "splits"), [(large(), 101), (Instance.from_dict(diamond_data()), 6)])
+def test_graphs_with_few_splits_are_looked_at_without_being_asked(one, splits, tmp_path):
     found = pareto_front(one)
-    assert (found.statistics.algorithm, found.statistics.splits, found.solves) == ("enumeration", 101, 0)
+    assert (found.statistics.algorithm, found.statistics.splits, found.solves) == ("enumeration", splits, 0)
     assert mistakes(found, one, ["latency", "memory"], "sum") == []
     for asked in ({"algorithm": "epsilon_constraint"}, {"solver_options": {"threads": 1}}, {"log": tmp_path / "log.jsonl"}):
         searched = pareto_front(one, **asked)
@@ -157,10 +158,39 @@ def test_large_graphs_with_few_splits_are_looked_at_without_being_asked(tmp_path
         assert values(searched) == values(found)
 
 
+def in_order(one, split):
+    """Where a split stands among those with its values: fewest layers before a hop, then the earliest ones, hop by hop."""
+    return [(len(before), sorted(map(one.names.index, before))) for before in split.upto]
+
+
+@pytest.mark.parametrize("places", [2, 3])
+def test_of_splits_with_the_same_values_the_first_is_given(places):
+    # layers of equal size that take no time anywhere, side by side: many splits have the same values
+    layers = [layer("a", "input", edge=0.2, server=0.1, weights=10, out=40),
+              *(layer(name, "a", edge=0.0, server=0.0, weights=5, out=0) for name in "bcd"),
+              *(layer(name, "b", "d", edge=0.0, server=0.0, weights=5, out=0) for name in "ef"),
+              layer("g", "e", "f", "c", edge=0.3, server=0.1, weights=10, out=4)]  # fmt: skip
+    one = Instance.from_dict(instance_data(*layers))
+    one = one if places == 2 else with_places(one, 1, places)
+    several = 0
+    for asked in (["latency", "memory"], ["latency", "memory", "tx_bytes"], ["memory", "footprint"]):
+        splits = {}
+        for split in all_splits(one):
+            values = tuple(get(name).value(split) for name in asked)
+            splits.setdefault(values, []).append(split)
+        algorithm = "balanced_box" if len(asked) == 2 else "local_upper_bounds"
+        for options in (ALL, {}, {"algorithm": algorithm}, {"algorithm": "local_upper_bounds"}):
+            for point in pareto_front(one, asked, **options):
+                alike = splits[tuple(point.values[name] for name in asked)]
+                assert point.places == min(alike, key=lambda split: in_order(one, split)).places
+                several += len(alike) > 1
+    assert several > 8
+
+
 def test_what_is_not_few_is_searched():
-    assert Splits.of_large(large(parallel=20)) is None
-    assert Splits.of_large(large(parallel=2)) is not None
-    assert Splits.of_large(Instance.from_dict(diamond_data())) is None
+    assert Splits.of_few(large(parallel=20)) is None
+    assert Splits.of_few(large(parallel=2)) is not None
+    assert Splits.of_few(Instance.from_dict(diamond_data())) is not None
 
 
 def test_its_time_is_limited():

@@ -71,7 +71,7 @@ def test_large_graphs_with_many_splits_are_placed_layer_by_layer_without_being_a
     late = pareto_front(wide(), time_limit_s=0)
     assert (late.complete, late.reason) == (False, "the time limit of 0 s is reached")
     monkeypatch.setattr(layerwise, "MOST_PARTIAL", 10)
-    assert listed.of_large(wide(), "sum", [get("latency")], False, lambda: None) is None
+    assert listed.looked_at(wide(), "sum", [get("latency")], False, lambda: None) is None
     with pytest.raises(InputError, match="layerwise has more than"):
         pareto_front(wide(), **LAYERS)
 

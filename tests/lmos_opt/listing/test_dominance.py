@@ -45,5 +45,6 @@ def test_numbers_that_are_off_lose_no_best_vector(p):
 
 def test_of_equal_ones_the_first_is_kept():
     costs = np.array([[1.0, 1.0 + 1e-12, 1.0 + 3e-12, 2.0], [5.0, 5.0, 5.0, 1.0]])
-    assert apart(costs, np.array([2e-12, 0.0])).tolist() == [0, 2, 3]
-    assert apart(costs, np.zeros(2)).tolist() == [0, 1, 2, 3]
+    assert apart(costs, np.array([2e-12, 0.0]), np.arange(4)).tolist() == [0, 2, 3]
+    assert apart(costs, np.array([2e-12, 0.0]), np.array([3, 1, 0, 2])).tolist() == [1, 2, 3]
+    assert apart(costs, np.zeros(2), np.arange(4)).tolist() == [0, 1, 2, 3]
