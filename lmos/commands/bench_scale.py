@@ -27,11 +27,11 @@ of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The secon
 front: {median:.2f} in the median, {slowest:.2f} for the slowest, {slowest_name}.
 They were measured on {machine}.
 
-`splits` is how many splits were looked at. Where they are few for the layers of a large graph, `lmos front` looks at all of them,
-in arrays (`enumeration`); where they are many, it places one layer after another and goes on with the better ones of those splits
-that are alike for all layers to come (`layerwise`, whose splits are of some of the layers). Both are exact, and less work than to
-build an integer program: there are no solves and no linear programs. `lmos front` searches where the graph is small, and where
-`--algorithm`, `--solver-option` or `--log` ask for a search.
+`splits` is how many splits were looked at. Where they are few for the graph's layers, `lmos front` looks at all of them, in arrays
+(`enumeration`); where they are many, of a graph of 100 layers and more, it places one layer after another and goes on with the
+better ones of those splits that are alike for all layers to come (`layerwise`, whose splits are of some of the layers). Both are
+exact, and less work than to build an integer program: there are no solves and no linear programs. `lmos front` searches where
+splits are many, and where `--algorithm`, `--solver-option` or `--log` ask for a search.
 
 This command wrote the page (here with `--only`, for a few networks):
 

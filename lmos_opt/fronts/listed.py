@@ -43,7 +43,7 @@ class ListedSplits:
     """The splits whose `rough` costs, one an objective (every sense turned to min), are to be compared. `admitted` are those that
     may satisfy all constraints, `exact` says what each really is, and `resolution` by how much different costs differ at least.
 
-    Of splits with the same values the first is given, by the shape's rank. Of a network with equal parts thousands may be on the
+    Of splits with the same values the first by the shape's rank is given. Of a network with equal parts thousands may be on the
     front by the same values. Where there are MANY, only the first of those is evaluated that the arrays do not tell apart, if they
     tell more than the resolution does.
     """

@@ -57,7 +57,7 @@ CHAIN = [(0.4415, 0), (0.633, 12100), (1.001, 13100), (1.75, 63140)]
 
 
 def test_the_json_on_standard_output_is_the_file(folder, capsys):
-    out = printed(capsys, "front", "toy.json", "-o", "front.json", "--json")
+    out = printed(capsys, "front", "toy.json", "-o", "front.json", "--json", "--algorithm", "epsilon_constraint")
     assert out == (folder / "front.json").read_text()
     found = Front.load("front.json")
     assert values(found) == CHAIN
@@ -155,7 +155,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_front_cut_short_is_written_marked_and_ends_with_1(name, folder, capsys):
     chain = [layer(f"v{k}", f"v{k - 1}" if k else "input", edge=1.0, out=1000 - k) for k in range(12)]
     Instance.from_dict(instance_data(*chain)).save("long.json")
-    assert main(["front", "long.json", "-o", name, "--json"]) == 1
+    assert main(["front", "long.json", "-o", name, "--json", "--algorithm", "epsilon_constraint"]) == 1
     out, err = capsys.readouterr()
     assert err == "lmos: the front is incomplete: a subproblem ended with the status time limit\n"
     found = Front.from_dict(json.loads(out))
