@@ -163,7 +163,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
                                        options.proper_split)  # fmt: skip
     elif problem.placing is None:
         problem.hints = evaluate.prefixes()
-        few = None if own else Splits.of_few(instance, checked_model(options.memory_model))
+        few = None if own or any(o.each is None for o in chosen) else Splits.of_few(instance, checked_model(options.memory_model))
         alike = None if few is None else without_model(few, chosen, options.proper_split)
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
@@ -206,7 +206,7 @@ def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOpti
         return without_model(splits, chosen, options.proper_split)
     if asked == layerwise.ALGORITHM:
         return LayerwiseSplits.of(instance, memory_model, chosen, options.proper_split)
-    if _is_free(options) and [o.name for o in chosen] != ["load"]:
+    if _is_free(options) and [o.name for o in chosen] != ["load"] and all(o.each is not None for o in chosen):
         return looked_at(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s))
     return None
 
