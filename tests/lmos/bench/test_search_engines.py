@@ -65,7 +65,7 @@ def test_engines_take_turns_and_warm_up_uncounted():
 
     def solve(engine: Engine, limit_s: float) -> Front:
         asked.append(engine.name)
-        return pareto_front(instance, time_limit_s=limit_s)
+        return pareto_front(instance, algorithm="epsilon_constraint", time_limit_s=limit_s)
 
     engines = [Engine(name, "highs") for name in "ab"]
     runs = list(measured([Study("toy", solve)], engines, 4, 0, 60.0, lambda _: None))

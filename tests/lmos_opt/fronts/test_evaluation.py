@@ -57,7 +57,7 @@ from lmos_opt.formulation import derive
 def add(m, instance):
     arcs = [(u, v) for u, v in instance.arcs if u != "input"]
     m.cut = pyo.Var(range(len(arcs)), bounds=(0, 1))
-    derive(m, m.cut.values(), lambda upto: [u in upto[0] and v not in upto[0] for u, v in arcs])
+    derive(m, m.cut.values(), lambda split: [u in split.edge and v not in split.edge for u, v in arcs])
     m.cutting = pyo.ConstraintList()
     for k, (u, v) in enumerate(arcs):
         m.cutting.add(m.cut[k] == m.edge[u] - m.edge[v])
