@@ -42,9 +42,11 @@ def test_importing_the_packages_loads_nothing_heavy():
 
 
 def test_a_front_needs_neither_torch_nor_sockets_nor_pictures():
-    loaded = loaded_by("from lmos_opt import Instance, pareto_front\nfrom lmos_opt.sources import *\n"
-                       "pareto_front(instance_of(load_source('alexnet'), Options()))")
+    front = ("from lmos_opt import Instance, pareto_front\nfrom lmos_opt.sources import *\n"
+             "pareto_front(instance_of(load_source('alexnet'), Options()), algorithm={})")
+    loaded = loaded_by(front.format("'epsilon_constraint'"))
     assert "pyomo" in loaded
+    assert "pyomo" not in loaded_by(front.format(None))  # few splits are looked at, without a program
     assert not loaded & {"torch", "torchvision", "matplotlib", "plotly", "pandas"}
 
 

@@ -7,6 +7,7 @@ and what it returns must be tensors and plain numbers.
 from __future__ import annotations
 
 import operator
+import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -54,11 +55,22 @@ class Keep:
 
 
 class KeepingTracer(fx.Tracer):
-    """As torch.fx's, but where the code of a part fails on stand-ins, the part becomes one call in the graph."""
+    """As torch.fx's, but where the code of a part fails on stand-ins, the part becomes one call in the graph.
+
+    torch.fx changes what all modules do while it traces, in every thread. What other threads run meanwhile is none of its parts, and
+    does what it always does.
+    """
 
     def __init__(self, keep: Keep) -> None:
         super().__init__(param_shapes_constant=True)
         self.keep = keep
+        self._thread = threading.get_ident()
+
+    def getattr(self, attr: str, attr_val: Any, parameter_proxy_cache: dict[str, fx.Proxy]) -> Any:
+        """A module's parameter: a stand-in for it, in this thread."""
+        if threading.get_ident() != self._thread:
+            return attr_val
+        return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether torch.fx keeps it whole, it was named, or it is an operator of a file."""
@@ -79,6 +91,8 @@ class KeepingTracer(fx.Tracer):
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the part returns: of its own code, or a stand-in for it."""
+        if threading.get_ident() != self._thread:
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         if path in self.keep.named:
             self.keep.whole.setdefault(path, NAMED)
