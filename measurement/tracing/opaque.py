@@ -57,8 +57,8 @@ class Keep:
 class KeepingTracer(fx.Tracer):
     """As torch.fx's, but where the code of a part fails on stand-ins, the part becomes one call in the graph.
 
-    torch.fx changes what all modules do while it traces, in every thread. What other threads run meanwhile is none of its parts, and
-    does what it always does.
+    torch.fx changes what all modules do while it traces, in every thread. What other threads run meanwhile is none of its parts,
+    and does what it always does.
     """
 
     def __init__(self, keep: Keep) -> None:
