@@ -5,7 +5,7 @@
 #
 # Needs root, debootstrap, qemu-aarch64-static (Debian: qemu-user-static) and binfmt_misc in the kernel, and .venv as `make setup`
 # makes it. It says what is missing. Nothing is installed on this machine; the folder can be thrown away. With TORCH=VERSION, an
-# edge with that release of torch runs too (PyPI's wheels for arm64 hold CUDA's libraries from 2.9 on: take one before it).
+# edge with that release of torch runs too; which of torch's wheels for arm64 bring CUDA's libraries along differs from release to release.
 set -eu
 
 PROJECT=$(cd "$(dirname "$0")/../.." && pwd)
