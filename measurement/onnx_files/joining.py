@@ -10,11 +10,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import import_module
+from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
 import torch
 from torch import Tensor, fx
+from torch.utils._pytree import tree_leaves
 
 from measurement.onnx_files.operators import Operator, Value, model_of, subgraphs
 
@@ -85,13 +87,16 @@ def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
     """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
     arguments = [node for node in part.graph.nodes if node.op == "placeholder"]
     read = [node for node in output_node(part).all_input_nodes if node.op != "placeholder"]
+    alone = _only(part, read)
     with _quiet(), _operators_read_once(), torch.no_grad():
-        made = torch.onnx.export(torch.export.export(_only(part, read), tuple(example)), dynamo=True, verbose=False)
+        counts = [len(tree_leaves(value)) for value in alone(*example)]  # a node may give several tensors
+        made = torch.onnx.export(torch.export.export(alone, tuple(example)), dynamo=True, verbose=False)
     assert made is not None
     model = made.model_proto
+    names = (one.name for one in model.graph.output)
     tensors = [node for node, argument in zip(arguments, example, strict=True) if isinstance(argument, Tensor)]
     return Joined(model, dict(zip(tensors, (one.name for one in model.graph.input), strict=True)),
-                  dict(zip(read, ((one.name,) for one in model.graph.output), strict=True)))  # fmt: skip
+                  {node: tuple(islice(names, count)) for node, count in zip(read, counts, strict=True)})
 
 
 def output_node(part: fx.GraphModule) -> fx.Node:

@@ -197,3 +197,19 @@ def test_tensors_on_a_gpu_are_counted():
     part = engine.load(fx.symbolic_trace(nn.Linear(1000, 1000)), (torch.ones(1, 1000),))
     assert engine.held_bytes() >= 4_000_000
     assert part is not None
+
+
+class Halves(nn.Module):
+    """Ends with an operation that gives two tensors at once."""
+
+    def forward(self, x):
+        return torch.chunk(x.relu(), 2, dim=1), x + 1
+
+
+def test_onnxruntime_computes_a_part_that_ends_with_several_tensors_of_one_operation():
+    pytest.importorskip("onnxruntime")
+    part, example = fx.symbolic_trace(Halves()), torch.randn(2, 8)
+    (first, second), more = engines.get("onnxruntime").begun(part, [example])(example)
+    (wanted, other), last = Halves()(example)
+    for found, expected in ((first, wanted), (second, other), (more, last)):
+        torch.testing.assert_close(found, expected)
