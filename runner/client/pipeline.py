@@ -31,6 +31,7 @@ from runner.parts.network import class_in, flat_outputs, in_words, logits_of
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.watching.report import FailedImage, ImageResult
+from runner.watching.signals import in_one_piece
 from runner.wire.timeouts import Timeouts
 
 Progress = Callable[[str, int, int], None]
@@ -180,7 +181,8 @@ class Pipeline:
             outputs = flat_outputs(made)
             result = ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
                                  latency_s=time.perf_counter() - begin, began_s=self._began_s(begin), cut=route.cut)  # fmt: skip
-        return self._end(number, result, outputs)
+        with in_one_piece():
+            return self._end(number, result, outputs)
 
     def finish(self, image: Underway) -> Ended:
         """Wait for the image's answer, or do without it."""
@@ -280,8 +282,9 @@ class Pipeline:
                 tell(f"waiting for the server with {counted(len(waiting), 'image')}")
                 connection.wait(image.exchange, image.asked_at + self.timeouts.give_up_s)
                 continue
-            ended = self._end(image.number, result, outputs)
-            image.is_over = True
+            with in_one_piece():
+                ended = self._end(image.number, result, outputs)
+                image.is_over = True
             waiting.popleft()
             yield ended
 
