@@ -6,6 +6,7 @@ import os
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from lmos_opt.codec_sizes import RAW
@@ -18,7 +19,7 @@ from lmos_opt.instance import Instance, InstanceLayer
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
 from lmos_opt.profile import NetworkProfile
-from lmos_opt.scenarios.records import load_scenarios
+from lmos_opt.scenarios.records import ScenariosFile
 from lmos_opt.units import codec_words, parse_rate, parse_size, parse_time
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
@@ -43,17 +44,30 @@ class Options:
     power: str | None = None
     """What the first place draws, `COMPUTE,TRANSMIT,IDLE` in watts, in the place of its device's powers."""
     scenarios: str | None = None
-    """A file of scenarios (`lmos.scenarios/1`), in the place of an instance file's own."""
+    """A file of scenarios (`lmos.scenarios/1`), in the place of an instance file's own. Where it says of which rates its factors
+    are, these stand where no other is given, and its rtt too."""
 
     @property
     def rate(self) -> str | float | None:
-        """The bandwidth: as asked for, or the link's."""
-        return self.bandwidth if self.bandwidth is not None or self.link is None else load_link(self.link).bandwidth_bytes_per_s
+        """The bandwidth: as asked for, or the link's, or the scenarios'."""
+        if self.bandwidth is not None:
+            return self.bandwidth
+        if self.link is not None:
+            return load_link(self.link).bandwidth_bytes_per_s
+        return next(iter(self._measured.bandwidth_bytes_per_s), None) if self._measured else None
 
     @property
     def exchange(self) -> str | float | None:
-        """The fixed cost of an exchange: as asked for, or the link's."""
-        return self.rtt if self.rtt is not None or self.link is None else load_link(self.link).rtt_s or 0.0
+        """The fixed cost of an exchange: as asked for, or the link's, or the scenarios'."""
+        if self.rtt is not None:
+            return self.rtt
+        if self.link is not None:
+            return load_link(self.link).rtt_s or 0.0
+        return next(iter(self._measured.rtt_s), None) if self._measured else None
+
+    @cached_property
+    def _measured(self) -> ScenariosFile | None:
+        return None if self.scenarios is None else ScenariosFile.load(self.scenarios)
 
     @property
     def of_two(self) -> list[str]:
@@ -102,7 +116,8 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Choo
     if options.power is not None:
         found = found.with_place(1, power=parse_power(options.power, "--power").model_dump())
     if options.scenarios is not None:
-        found = found.replace(scenarios=[one.model_dump() for one in load_scenarios(options.scenarios)])
+        scenarios = ScenariosFile.load(options.scenarios).at(found.hops, options.scenarios)
+        found = found.replace(scenarios=[one.model_dump() for one in scenarios])
     return found
 
 
@@ -122,14 +137,15 @@ def _without_power(source: Instance | NetworkProfile, options: Options, codec: C
             raise InputError("--codec", f"what {what} makes of tensors without shapes and types is not known; an instance "
                                         "file says it under the key 'coding'")  # fmt: skip
         changes["coding"] = None
-    if options.rate is not None:
+    is_of_two = len(source.places) == 2
+    if options.rate is not None and is_of_two:
         changes["bandwidth_bytes_per_s"] = parse_rate(options.rate, "bandwidth")
     if options.back is not None:
         if not source.returned:
             raise InputError("--back", f"the instance file of {source.name} does not say which layers the network returns "
                                        "(\"returned\": true)")  # fmt: skip
         changes["back_bytes_per_s"] = parse_rate(options.back, "back")
-    if options.exchange is not None:
+    if options.exchange is not None and is_of_two:
         changes["rtt_s"] = parse_time(options.exchange, "rtt")
     if options.memory is not None:
         changes["memory_limit_bytes"] = parse_size(options.memory, "memory")

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import bench_engines, bench_fronts, bench_places, planning, profiling, running, trying
+from lmos.cli import bench_engines, bench_fronts, bench_places, links, planning, profiling, running, trying
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -61,6 +61,8 @@ for _command in (
     running.certs,
     running.run,
     running.probe,
+    links.trace_link,
+    links.scenarios,
     running.trace,
     planning.report,
     running.export,

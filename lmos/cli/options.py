@@ -197,8 +197,8 @@ ServerAddress = Annotated[str, typer.Option(metavar="HOST:PORT", help="Address w
 EdgeShape = Annotated[
     str | None,
     typer.Option(
-        metavar="RATE[,RATE@TIME]...[,DELAY]",
-        help="Limit sending to these rates (each from its time on) and delay it, as on a slow link.",
+        metavar="RATE[,RATE@TIME]...[,DELAY]|TRACE[@PART][,DELAY]",
+        help="Limit sending to these rates (each from its time on), or to those of a trace, and delay it, as on a slow link.",
     ),
 ]
 EmulatedRate = Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")]

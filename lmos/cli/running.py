@@ -81,7 +81,7 @@ def serve(
     precision: Precision = "float32",
     shape: Annotated[
         str | None,
-        typer.Option(metavar="RATE[,DELAY]", help="Limit sending to this rate and delay it, as on a slow link."),
+        typer.Option(metavar="RATE[,DELAY]|TRACE", help="Limit sending to this rate, or a trace's, as on a slow link."),
     ] = None,
     onward: Annotated[
         str | None,
@@ -89,7 +89,7 @@ def serve(
     ] = None,
     next_shape: Annotated[
         str | None,
-        typer.Option(metavar="RATE[,DELAY]", help="Limit sending to the next place to this rate and delay it."),
+        typer.Option(metavar="RATE[,DELAY]|TRACE", help="Limit sending to the next place to this rate, or a trace's."),
     ] = None,
     next_ca: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Use TLS to the next place, and trust its certificates of this authority.")

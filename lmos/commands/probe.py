@@ -19,9 +19,10 @@ from runner.client.probe_client import ProbeClient
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import fit_link
 from runner.lab.probing.serialising import serialising_bytes_per_s
+from runner.lab.replaying import link_shape
 from runner.wire.access import Credentials
 from runner.wire.connecting import format_address, parse_address
-from runner.wire.shaping import parse_shape
+from runner.wire.shaping import Pacer
 from runner.wire.timeouts import PATIENT
 
 if TYPE_CHECKING:
@@ -50,7 +51,9 @@ def run(request: Request) -> None:
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a link is written as .json")
     address = parse_address(request.server)
     allowed = Budget(parse_time(request.budget, "--budget"), parse_size(request.volume, "--volume"))
-    held = None if request.shape is None else parse_shape(request.shape)
+    held = None if request.shape is None else Pacer(link_shape(request.shape))
+    if held is not None:
+        held.start()
     begin, started = time.perf_counter(), datetime.now(UTC)
     with activity(f"reaching {request.server}") as tell:
         timeouts = replace(PATIENT, connect_s=min(PATIENT.connect_s, max(allowed.seconds, 1.0)))

@@ -16,6 +16,7 @@ from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
+from runner.lab.replaying import link_shape
 from runner.places.checked import patient_with
 from runner.places.edge import run_plan
 from runner.places.options import RunOptions
@@ -26,7 +27,6 @@ from runner.watching.report import STAGE_COLUMNS, Adapted, CutChange, RunReport,
 from runner.watching.timeline import save_timeline
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
-from runner.wire.shaping import parse_shape
 from runner.wire.timeouts import Timeouts
 
 
@@ -117,7 +117,7 @@ def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOption
     return RunOptions(
         images=request.images,
         n=request.n,
-        shape=None if request.shape is None else parse_shape(request.shape),
+        shape=None if request.shape is None else link_shape(request.shape),
         networks=[parse_builder(name) for name in request.networks],
         weights_file=request.weights,
         threads=request.threads,

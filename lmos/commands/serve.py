@@ -13,11 +13,12 @@ from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from measurement.networks import parse_builder
 from runner.faults.limits import ORDINARY
+from runner.lab.replaying import link_shape
 from runner.places.onward import Next
 from runner.places.server import serve
 from runner.wire.access import Credentials, read_token
 from runner.wire.connecting import parse_address
-from runner.wire.shaping import Shape, parse_shape
+from runner.wire.shaping import Shape
 from runner.wire.tls import Tls, server_tls
 
 
@@ -103,7 +104,7 @@ def run(request: Request) -> None:
 
 def held_to(shape: str | None) -> Shape | None:
     """The shape of a link, if one was typed."""
-    return None if shape is None else parse_shape(shape)
+    return None if shape is None else link_shape(shape)
 
 
 def _tls(certificate: Path | None, key: Path | None, client_authority: Path | None) -> Tls | None:

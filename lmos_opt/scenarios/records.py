@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from lmos_opt.errors import Problem
+from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import Amount, Document, Name, Rate, Record
 from lmos_opt.places import Hop
 from lmos_opt.units import counted
@@ -37,17 +36,35 @@ Scenarios = Annotated[tuple[Scenario, ...], Field(max_length=MOST_SCENARIOS)]
 
 
 class ScenariosFile(Document):
-    """A file of scenarios, for an instance that has none of its own."""
+    """A file of scenarios, for an instance that has none of its own.
+
+    Where they were measured, `bandwidth_bytes_per_s` has for each hop the rate that a factor of 1 stands for, and `rtt_s` the fixed
+    cost of an exchange.
+    """
 
     SCHEMA: ClassVar[str] = "lmos.scenarios/1"
     schema_: Literal["lmos.scenarios/1"] = Field("lmos.scenarios/1", alias="schema")
     name: Name | None = None
+    bandwidth_bytes_per_s: tuple[Rate, ...] = ()
+    rtt_s: tuple[Amount, ...] = ()
     scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1, max_length=MOST_SCENARIOS)]
 
+    def to_dict(self) -> dict[str, Any]:
+        """The file's keys; rates and fixed costs only where they were measured."""
+        return {key: value for key, value in super().to_dict().items() if value or key not in ("bandwidth_bytes_per_s", "rtt_s")}
 
-def load_scenarios(path: str | Path) -> tuple[Scenario, ...]:
-    """The scenarios of a file (`lmos.scenarios/1`). InputError where it has none, or others."""
-    return ScenariosFile.load(path).scenarios
+    def at(self, hops: Sequence[Hop], source: str) -> tuple[Scenario, ...]:
+        """The scenarios for a path of such hops: factors of their bandwidths, which are the same rates. InputError about `source`
+        where they are of another number of hops."""
+        of = self.bandwidth_bytes_per_s
+        if not of:
+            return self.scenarios
+        if len(of) != len(hops):
+            raise InputError(source, [Problem("bandwidth_bytes_per_s", f"has {counted(len(of), 'rate')}; expected {len(hops)}, one "
+                                                                       "for each hop")])  # fmt: skip
+        by = [rate / hop.bandwidth_bytes_per_s for rate, hop in zip(of, hops, strict=True)]
+        return tuple(one.model_copy(update={"bandwidth": tuple(one.bandwidth_of(h) * factor for h, factor in enumerate(by, 1))})
+                     for one in self.scenarios)
 
 
 def wrong_scenarios(scenarios: Sequence[Scenario], n_places: int) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ import pytest
 
 from lmos_opt import InputError, Instance
 from lmos_opt.scenarios.ordering import best_first, whole_weights
-from lmos_opt.scenarios.records import Scenario, load_scenarios
+from lmos_opt.scenarios.records import Scenario, ScenariosFile
 from lmos_opt.sources import Options, instance_of
 from tests.lmos_opt.documents import chain_data
 
@@ -62,11 +62,11 @@ def test_a_factor_that_leads_beyond_what_an_instance_takes_is_named():
 def test_a_file_of_scenarios_gives_an_instance_its_own(tmp_path: Path):
     file = tmp_path / "busy.json"
     file.write_text(json.dumps({"schema": "lmos.scenarios/1", "scenarios": TWO}))
-    assert load_scenarios(file) == CHAIN.replace(scenarios=TWO).scenarios
+    assert ScenariosFile.load(file).at(CHAIN.hops, str(file)) == CHAIN.replace(scenarios=TWO).scenarios
     assert instance_of(CHAIN, Options(scenarios=str(file))) == CHAIN.replace(scenarios=TWO)
     file.write_text(json.dumps({"schema": "lmos.scenarios/1", "scenarios": []}))
     with pytest.raises(InputError, match=r"busy\.json: scenarios: "):
-        load_scenarios(file)
+        ScenariosFile.load(file)
 
 
 def test_weights_are_counted_as_their_digits_say():

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from itertools import accumulate
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lmos_opt.errors import InputError
 from runner.wire.shaping import MOST_LAG_S, Pacer, Shape, as_pacer, parse_shape
@@ -148,3 +151,61 @@ def test_two_senders_of_one_link_take_turns() -> None:
     assert ends[-1] - clock.now == pytest.approx(0.2)
     assert as_pacer(pacer) is pacer
     assert as_pacer(pacer.shape) is not pacer
+
+
+def outage() -> Shape:
+    """1000 B/s for a second, nothing for two, 4000 B/s for one; again and again."""
+    return Shape(1000.0, changes=((1.0, 0.0), (3.0, 4000.0)), repeats_s=4.0)
+
+
+def test_bytes_pass_as_the_rates_add_up() -> None:
+    shape = outage()
+    assert [shape.passed(at_s) for at_s in (0.5, 1.0, 2.5, 3.5, 4.0, 4.5, 8.0)] == [500, 1000, 1000, 3000, 5000, 5500, 10_000]
+    assert [shape.when_passed(n) for n in (500, 1000, 1001, 5000, 5500, 6000, 6004, 10_000)] == pytest.approx(
+        [0.5, 1.0, 3.00025, 4.0, 4.5, 5.0, 7.001, 8.0])
+
+
+def test_who_sends_in_an_outage_waits_for_its_end() -> None:
+    clock = Clock()
+    pacer = Pacer(outage(), clock)
+    pacer.start()
+    assert took(pacer, clock, 1000) == pytest.approx(1.0)
+    assert took(pacer, clock, 400) == pytest.approx(2.1)  # two seconds of nothing, then a tenth
+    assert took(pacer, clock, 3600 + 500) == pytest.approx(0.9 + 0.5)  # and from the beginning again
+
+
+def test_before_the_start_the_first_rate_holds_at_which_anything_passes() -> None:
+    clock = Clock()
+    assert took(Pacer(Shape(0.0, changes=((5.0, 2000.0),), repeats_s=6.0), clock), clock, 1000) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("shape", [Shape(0.0, repeats_s=1.0), Shape(1e6, changes=((1.0, 0.0),))])
+def test_a_link_that_passes_nothing_for_ever_is_refused(shape: Shape) -> None:
+    with pytest.raises(InputError, match="nothing passes"):
+        Pacer(shape)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_a_replay_never_delivers_more_than_the_trace_passes_on(data: st.DataObject) -> None:
+    """Messages with pauses between them, on a clock that overshoots: since each message began, and since the start, no more has
+    arrived than the trace passes on meanwhile."""
+    steps = data.draw(st.lists(st.tuples(st.floats(0.05, 3.0), st.sampled_from([0.0, 1e3, 2e4, 3e5])), min_size=1, max_size=6)
+                      .filter(lambda steps: any(rate for _, rate in steps)))  # fmt: skip
+    first, *later = [rate for _, rate in steps]
+    at_s = [0.0, *accumulate(lasts for lasts, _ in steps)]
+    shape = Shape(first, data.draw(st.sampled_from([0.0, 0.03])), tuple(zip(at_s[1:-1], later, strict=True)), repeats_s=at_s[-1])
+    clock = Clock(overshoot_s=data.draw(st.sampled_from([0.0, 0.004])))
+    pacer = Pacer(shape, clock)
+    pacer.start()
+    started, sent = clock.now, 0
+    for pause_s, n_bytes in data.draw(st.lists(st.tuples(st.sampled_from([0.0, 0.2, 5.0]), st.integers(1, 9000)), max_size=8)):
+        clock.now += pause_s
+        pacer.begin()
+        before, rest = shape.passed(clock.now - started), n_bytes
+        while rest:
+            piece = min(rest, pacer.quantum_bytes)
+            wait(pacer, clock, piece)
+            rest, sent, passed = rest - piece, sent + piece, shape.passed(clock.now - started)
+            assert sent <= passed + 1e-3
+            assert n_bytes - rest <= passed - before + 1e-3
