@@ -15,63 +15,10 @@ from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, lik
 from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
 from lmos_opt.graph import check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
-from lmos_opt.places import Hop, Place, from_two, spelled_as_two, to_places, to_two, with_changes, with_one
-from lmos_opt.profile import NetworkProfile
+from lmos_opt.places import Hop, InstanceLayer, Place, from_two, spelled_as_two, to_places, to_two, token_costs, with_changes, with_one
+from lmos_opt.profile import NetworkProfile, Tokens
 from lmos_opt.scenarios.records import Scenarios, scaled, wrong_scenarios
 from lmos_opt.units import counted, parse_size
-
-
-class Extra(dict[str, float]):
-    """A layer's further numbers by key; MissingError, which names the layer, for one that it does not have."""
-
-    def __init__(self, layer: str, numbers: Mapping[str, float]) -> None:
-        super().__init__(numbers)
-        self._layer = layer
-
-    def __missing__(self, key: str) -> float:
-        known = f"it has {', '.join(map(repr, self))}" if self else "it has none"
-        raise MissingError(f"layer {self._layer}", f"has no number {key!r} of its own; {known}")
-
-
-class InstanceLayer(Record):
-    """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
-
-    Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
-    """
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[Name, Number] = Field(init=False)
-
-    name: Name
-    inputs: tuple[Name, ...]
-    t_s: tuple[Amount, ...]
-    weight_bytes: Count
-    output_bytes: Count
-    returned: Flag = False
-
-    @model_serializer(mode="wrap")
-    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        found: dict[str, Any] = serialise(self)
-        if not self.returned:
-            found.pop("returned", None)
-        return found
-
-    @property
-    def t_edge_s(self) -> float:
-        """The time (s) at the first place."""
-        return self.t_s[0]
-
-    @property
-    def t_server_s(self) -> float:
-        """The time (s) at the second of two places; InputError where there are more."""
-        if len(self.t_s) > 2:
-            raise InputError(f"layer {self.name}", f"has {len(self.t_s)} times; t_server_s is one of two")
-        return self.t_s[-1]
-
-    @cached_property
-    def extra(self) -> Extra:
-        """The layer's further numbers by key."""
-        return Extra(self.name, self.__pydantic_extra__)
 
 
 class Instance(Coded, Document):
@@ -81,7 +28,8 @@ class Instance(Coded, Document):
     no limit) and may have powers; hop h joins place h to the next one (both counted from 1 in names and formulas). Layers of a
     group in `together` run at one place. `port_bytes_per_s` is what the objective `load` moves tensors at (None: in no time).
     `coding` is what a codec makes of the tensors that cross (None: they travel as they are), and `codecs` has, for tensors whose
-    codec is to be chosen, those admitted, by the tensor's name. `scenarios` scale rates and times.
+    codec is to be chosen, those admitted, by the tensor's name. `scenarios` scale rates and times. `tokens` are the lengths of a
+    decoder's texts: its layers' numbers are of a prompt, and those of one more token stand beside them (`of_token`).
 
     Two places are the paper's edge and server: their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
     edge's `memory_limit_bytes` and `power` and an only input's `input_bytes` are attributes too, and may be given to `replace`.
@@ -99,6 +47,7 @@ class Instance(Coded, Document):
     coding: Coding | None = None
     codecs: Choices = Field(default_factory=dict)
     scenarios: Scenarios = ()
+    tokens: Tokens | None = None
     layers: Annotated[tuple[InstanceLayer, ...], Field(min_length=1)]
 
     @model_validator(mode="after")
@@ -135,6 +84,11 @@ class Instance(Coded, Document):
             for key in ("t_edge_s", "t_server_s"):
                 if key in layer.extra:
                     yield Problem(f"layers[{k}].{key}", "is not a key of this schema; times stand under t_s")
+            if (self.tokens is None) != (layer.t_token_s is None) or (layer.t_token_s is None) != (layer.token_bytes is None):
+                yield Problem(f"layers[{k}].t_token_s", "stands with token_bytes in each layer of an instance with tokens, and in no "
+                                                        "other")  # fmt: skip
+            if layer.t_token_s is not None and len(layer.t_token_s) != len(self.places):
+                yield Problem(f"layers[{k}].t_token_s", f"has {counted(len(layer.t_token_s), 'time')}; expected {len(self.places)}")
         for k, group in enumerate(self.together):
             for i, name in enumerate(group):
                 if name not in self._by_name:
@@ -177,6 +131,7 @@ class Instance(Coded, Document):
             "places": places,
             "hops": path.parsed_hops(profile.exchange_s),
             "coding": None if codec is None else coding_of(profile, codec, devices),
+            "tokens": profile.tokens,
             "layers": [
                 {
                     "name": layer.name,
@@ -186,6 +141,7 @@ class Instance(Coded, Document):
                     "output_bytes": layer.output_bytes,
                     "returned": layer.returned,
                     "macs": float(layer.macs),
+                    **token_costs(profile.tokens, layer, devices),
                 }
                 for layer in profile.layers
             ],
@@ -238,6 +194,31 @@ class Instance(Coded, Document):
         found = super().to_dict()
         two = to_two(found)
         return {"schema": self.SCHEMAS[1], **to_places(found)} if two is None else {"schema": self.SCHEMA, **two}
+
+    @property
+    def of_prompt(self) -> Instance:
+        """The instance, whose numbers are those of a prompt; InputError where it has no tokens."""
+        self._texts()
+        return self
+
+    def _texts(self) -> Tokens:
+        if self.tokens is None:
+            raise InputError(self.name, "says nothing of tokens; make it from a decoder's profile (lmos profile hf:DIRECTORY --prompt N "
+                                        "--context M)")  # fmt: skip
+        return self.tokens
+
+    @cached_property
+    def of_token(self) -> Instance:
+        """The same layers at the same places for one more token of a text; InputError where the instance has no tokens, and where
+        codecs encode what crosses, of which nobody knows what they make of one token."""
+        prompt = self._texts().prompt
+        if self.takes_coding:
+            raise InputError(self.name, "has codecs, and what they make of one token is not known; leave them out")
+        layers = [{**layer.model_dump(), "t_s": layer.t_token_s, "output_bytes": layer.token_bytes, "t_token_s": None,
+                   "token_bytes": None} for layer in self.layers]  # fmt: skip
+        fields = {**super().to_dict(), "layers": layers, "tokens": None,
+                  "inputs": {name: n_bytes // prompt for name, n_bytes in self.inputs.items()}}  # fmt: skip
+        return Instance._checked(fields, self.name)
 
     @property
     def bandwidth_bytes_per_s(self) -> float:

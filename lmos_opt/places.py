@@ -1,22 +1,25 @@
-"""Places along a path and the hops between them, and two places' shorter spelling, `edge` and `server` (`lmos.instance/1`)."""
+"""Layers, places along a path and the hops between them, and two places' shorter spelling, `edge` and `server` (`lmos.instance/1`)."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
-from lmos_opt.device import Power
-from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import FROM_FILE, Amount, Count, Name, Rate, Record, problems_of
+from lmos_opt.device import Power, TimesLayers
+from lmos_opt.errors import InputError, InvalidError, MissingError, Problem
+from lmos_opt.files import FROM_FILE, Amount, Count, Flag, Name, Number, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
+from lmos_opt.profile import ProfileLayer, Tokens, Work
 
 EDGE, SERVER = "edge", "server"
 """What two places are called where a file does not say."""
-OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s", "scenarios", "codecs")
+OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s", "scenarios", "codecs", "tokens")
 """Keys that the shorter spelling does not have."""
 _HOP = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
 _FIRST = ("memory_limit_bytes", "power")
@@ -38,6 +41,89 @@ class Hop(Record):
     bandwidth_bytes_per_s: Rate
     back_bytes_per_s: Rate | None = None
     rtt_s: Amount
+
+
+class Extra(dict[str, float]):
+    """A layer's further numbers by key; MissingError, which names the layer, for one that it does not have."""
+
+    def __init__(self, layer: str, numbers: Mapping[str, float]) -> None:
+        super().__init__(numbers)
+        self._layer = layer
+
+    def __missing__(self, key: str) -> float:
+        known = f"it has {', '.join(map(repr, self))}" if self else "it has none"
+        raise MissingError(f"layer {self._layer}", f"has no number {key!r} of its own; {known}")
+
+
+class InstanceLayer(Record):
+    """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
+
+    A decoder's layer keeps `state_bytes` of a text from call to call; for one more token it takes `t_token_s` at each place and
+    hands on `token_bytes`. Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[Name, Number] = Field(init=False)
+
+    name: Name
+    inputs: tuple[Name, ...]
+    t_s: tuple[Amount, ...]
+    weight_bytes: Count
+    output_bytes: Count
+    returned: Flag = False
+    state_bytes: Count = 0
+    t_token_s: tuple[Amount, ...] | None = None
+    token_bytes: Count | None = None
+
+    @model_serializer(mode="wrap")
+    def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        found: dict[str, Any] = serialise(self)
+        for key, usual in (("returned", False), ("state_bytes", 0), ("t_token_s", None), ("token_bytes", None)):
+            if getattr(self, key) == usual:
+                found.pop(key, None)
+        return found
+
+    @property
+    def held_bytes(self) -> int:
+        """What a place holds of it from call to call (B): weights and state."""
+        return self.weight_bytes + self.state_bytes
+
+    @property
+    def t_edge_s(self) -> float:
+        """The time (s) at the first place."""
+        return self.t_s[0]
+
+    @property
+    def t_server_s(self) -> float:
+        """The time (s) at the second of two places; InputError where there are more."""
+        if len(self.t_s) > 2:
+            raise InputError(f"layer {self.name}", f"has {len(self.t_s)} times; t_server_s is one of two")
+        return self.t_s[-1]
+
+    @cached_property
+    def extra(self) -> Extra:
+        """The layer's further numbers by key."""
+        return Extra(self.name, self.__pydantic_extra__)
+
+
+@dataclass(frozen=True)
+class _OneToken:
+    """A decoder's layer as a cost model looks at it, for one more token."""
+
+    name: str
+    kind: str
+    macs: int
+    t_local_s: float | None
+    work: Sequence[Work] | None
+
+
+def token_costs(tokens: Tokens | None, layer: ProfileLayer, devices: Sequence[TimesLayers]) -> dict[str, Any]:
+    """What an instance says of one more token of a decoder's layer: its times, bytes and state; nothing of other networks."""
+    if tokens is None or (step := layer.token) is None:
+        return {}
+    one = _OneToken(layer.name, layer.kind, step.macs, step.t_local_s, step.work)
+    return {"t_token_s": [device.layer_time_s(one) for device in devices], "token_bytes": step.output_bytes,
+            "state_bytes": layer.state_bytes(tokens.context)}  # fmt: skip
 
 
 class Counted:
@@ -203,7 +289,7 @@ def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """The keys of a file of two places for those of an instance; None where such a file cannot say all of it."""
     places = found["places"]
     if (found["inputs"].keys() != {INPUT} or any(found[key] for key in ("together", "scenarios", "codecs"))
-            or found["port_bytes_per_s"] is not None or [place["name"] for place in places] != [EDGE, SERVER]
+            or found["port_bytes_per_s"] is not None or found["tokens"] is not None or [place["name"] for place in places] != [EDGE, SERVER]
             or any(places[1][key] is not None for key in _FIRST)):  # fmt: skip
         return None
     (hop,), first = found["hops"], places[0]
@@ -222,7 +308,7 @@ def to_places(found: Mapping[str, Any]) -> dict[str, Any]:
     """The keys of a file of places for those of an instance; optional ones only where there is something."""
     places = [{key: value for key, value in place.items() if key != "power" or value is not None} for place in found["places"]]
     return {key: value for key, value in {**found, "places": places}.items()
-            if not (key in ("port_bytes_per_s", "together", "coding", "scenarios", "codecs") and not value)}
+            if not (key in ("port_bytes_per_s", "together", "coding", "scenarios", "codecs", "tokens") and not value)}
 
 
 def from_placed(data: Any, read: Callable[[Any], Found], context: object) -> Found:

@@ -71,6 +71,39 @@ class Work(Record):
     bytes: Count
 
 
+class StateTensor(TensorSpec):
+    """A tensor that a layer keeps from call to call, as a decoder's blocks keep keys and values: its shape for one token.
+
+    It grows with each token of the text, up to `most_tokens` of them (None: with all of them), and never crosses a hop.
+    """
+
+    name: Name
+    most_tokens: Annotated[Count, Field(ge=1)] | None = None
+
+    def bytes_at(self, context: int) -> int:
+        """What it takes (B) after so many tokens."""
+        return self.bytes * (context if self.most_tokens is None else min(context, self.most_tokens))
+
+
+class TokenStep(Record):
+    """What one more token takes of a layer, after a text of the profile's `context`: work and time as in `ProfileLayer`, and the
+    bytes of what it hands on."""
+
+    macs: Count
+    output_bytes: Count
+    work: tuple[Work, ...] | None = None
+    t_local_s: Amount | None = None
+    t_local_low_s: Amount | None = None
+    t_local_high_s: Amount | None = None
+
+
+class Tokens(Record):
+    """The two texts that a decoder's numbers are of: a prompt of `prompt` tokens, and one more token after `context` of them."""
+
+    prompt: Annotated[Count, Field(ge=1)]
+    context: Annotated[Count, Field(ge=1)]
+
+
 class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
@@ -82,7 +115,8 @@ class ProfileLayer(Record):
     was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
     in profiles of earlier versions). `unknown_operations` are those of its operations that no cost formula covers: their `macs`
     are 0, and that is a gap, not a fact. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot be
-    followed.
+    followed. A layer of a decoder has what it keeps of a text (`state`, in all `state_bytes_per_token` as long as nothing of it is
+    dropped) and what one more `token` takes; everything else is of a prompt.
     """
 
     name: Name
@@ -102,10 +136,19 @@ class ProfileLayer(Record):
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
     opaque: Flag = False
+    state_bytes_per_token: Count = 0
+    state: tuple[StateTensor, ...] = ()
+    token: TokenStep | None = None
+
+    def state_bytes(self, context: int) -> int:
+        """What the layer keeps of a text of so many tokens (B)."""
+        return sum(tensor.bytes_at(context) for tensor in self.state)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         problems = []
+        if self.state_bytes_per_token != (kept := sum(tensor.bytes for tensor in self.state)):
+            problems.append(Problem("state_bytes_per_token", f"got {self.state_bytes_per_token}, but the state has {kept}"))
         total, first = sum(tensor.bytes for tensor in self.outputs), self.outputs[0].shape
         if self.output_bytes != total:
             problems.append(Problem("output_bytes", f"got {self.output_bytes}, but the outputs have {total}"))
@@ -207,7 +250,7 @@ class NetworkProfile(Document):
     parameter as all others (`lmos_opt.tensors.TakesInputs`).
 
     `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
-    `t_local_s` was measured. `codecs` are those that were measured on this machine: what they make of each layer's output, and
+    `t_local_s` was measured. `tokens` says of a decoder how long its texts are (None: it is none). `codecs` are those that were measured on this machine: what they make of each layer's output, and
     what that costs.
     """
 
@@ -222,12 +265,17 @@ class NetworkProfile(Document):
     layers: Annotated[tuple[ProfileLayer, ...], Field(min_length=1)]
     unknown_operations: tuple[Name, ...] = ()
     timing: Timing | None = None
+    tokens: Tokens | None = None
     codecs: dict[CodecName, MeasuredCodec] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
         settle_inputs(self)
         names = self.input_tensors
+        if problems := [Problem(f"layers[{k}].token", "is missing in a profile with tokens" if layer.token is None else
+                                "stands in a profile without tokens")
+                        for k, layer in enumerate(self.layers) if (layer.token is None) != (self.tokens is None)]:
+            raise InvalidError(problems)
         check_order([(layer.name, layer.inputs) for layer in self.layers], names)
         if self.network is not None and self.network.preprocessing is not None:
             self.network.preprocessing.check_fits_one(names.values(), "network.preprocessing")
@@ -253,7 +301,7 @@ class NetworkProfile(Document):
     @property
     def is_timed(self) -> bool:
         """Whether every layer has a measured time, as the device `local` needs."""
-        return all(layer.t_local_s is not None for layer in self.layers)
+        return all(one is None or one.t_local_s is not None for layer in self.layers for one in (layer, layer.token))
 
     def to_dict(self) -> dict[str, Any]:
         """The file's keys; what was measured beside `t_local_s` only where it was."""
@@ -262,11 +310,12 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
-            for key in ("unknown_operations", "opaque"):
+            for key in ("unknown_operations", "opaque", "state_bytes_per_token", "state", "token"):
                 if not layer[key]:
                     del layer[key]
-        if self.codecs is None:
-            del found["codecs"]
+        for key in ("codecs", "tokens"):
+            if found[key] is None:
+                del found[key]
         return found
 
     @property
@@ -288,7 +337,7 @@ class NetworkProfile(Document):
         """A pandas DataFrame with a row for each layer."""
         import pandas as pd
 
-        return pd.DataFrame([layer.model_dump(exclude={"outputs", "work"}) for layer in self.layers])
+        return pd.DataFrame([layer.model_dump(exclude={"outputs", "work", "state", "token"}) for layer in self.layers])
 
     def plot(self, ax: Axes | None = None) -> Axes:
         """Draw what each layer puts out and how the work adds up; returns the matplotlib Axes."""

@@ -15,9 +15,10 @@ from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_o
 from lmos_opt.encoding import ChoosesCodecs
 from lmos_opt.errors import InputError, Problem
 from lmos_opt.files import read_json
-from lmos_opt.instance import Instance, InstanceLayer
+from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
+from lmos_opt.places import InstanceLayer
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.scenarios.records import ScenariosFile
 from lmos_opt.units import codec_words, parse_rate, parse_size, parse_time

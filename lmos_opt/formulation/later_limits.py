@@ -43,13 +43,13 @@ def needs(m: Any, instance: Instance, p: int) -> list[Any]:
         return [_sum(m, instance, p)]
     order = _Order.of(instance)
     received = _add_received(m, instance, p, order)
-    weights = sum(layer.weight_bytes * m.at[p, layer.name] for layer in instance.layers)
+    weights = sum(layer.held_bytes * m.at[p, layer.name] for layer in instance.layers)
     return [weights + _alive(m, instance, (p, k), order, received) for k in range(len(instance.layers))]
 
 
 def _sum(m: Any, instance: Instance, p: int) -> Any:
     """Weights and outputs of the place's layers, and every tensor that it receives."""
-    own = sum((layer.weight_bytes + layer.output_bytes) * m.at[p, layer.name] for layer in instance.layers)
+    own = sum((layer.held_bytes + layer.output_bytes) * m.at[p, layer.name] for layer in instance.layers)
     return own + sum(instance.tensor_bytes(u) * m.sent[p - 1, u] for u in instance.tensors)
 
 

@@ -47,7 +47,7 @@ def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
 
 def _sum(instance: Instance, stay: _Stay) -> int:
     """Weights and outputs of the layers, and what is received (the paper, ref. [5]); of the first place see `Instance.holders`."""
-    held = sum(layer.weight_bytes + layer.output_bytes for layer in instance.layers if layer.name in stay.layers)
+    held = sum(layer.held_bytes + layer.output_bytes for layer in instance.layers if layer.name in stay.layers)
     return held + sum(instance.tensor_bytes(name) for name in stay.received
                       if not stay.is_first or any(v in stay.layers for v in instance.holders[name]))
 
@@ -58,7 +58,7 @@ def _peak(instance: Instance, stay: _Stay) -> int:
     While layer v runs, its own output is alive, and what was received and every earlier own output that v or a later layer of
     the place still reads, or that is kept. A place without layers holds what it passes on, but for the first, where inputs are.
     """
-    weights = sum(layer.weight_bytes for layer in instance.layers if layer.name in stay.layers)
+    weights = sum(layer.held_bytes for layer in instance.layers if layer.name in stay.layers)
     kept = frozenset() if stay.is_first else stay.kept
     passed = sum(instance.tensor_bytes(name) for name in stay.received if name in kept)
     return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, stay)), default=passed)

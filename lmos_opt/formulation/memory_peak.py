@@ -42,7 +42,7 @@ def add(m: Any, instance: Instance) -> None:
         for a, still_read in optional.items():
             m.peak_step.add(m.alive[v, a] <= m.step[v])
             m.peak_step.add(m.alive[v, a] <= (m.upto[1, a] if still_read else m.sent[1, a]))
-    weights = sum(layer.weight_bytes * m.upto[1, layer.name] for layer in instance.layers)
+    weights = sum(layer.held_bytes * m.upto[1, layer.name] for layer in instance.layers)
     at_step = sum(forced * m.step[v] for v, (forced, _) in held.items())
     at_step += sum(instance.tensor_bytes(a) * m.alive[v, a] for v, a in pairs)
     m.memory = pyo.Expression(expr=weights + at_step)

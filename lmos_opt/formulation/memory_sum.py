@@ -13,5 +13,5 @@ from lmos_opt.instance import Instance
 def add(m: Any, instance: Instance) -> None:
     """Add `memory` (B)."""
     add_block(m, instance, "held")
-    held = sum((layer.weight_bytes + layer.output_bytes) * m.upto[1, layer.name] for layer in instance.layers)
+    held = sum((layer.held_bytes + layer.output_bytes) * m.upto[1, layer.name] for layer in instance.layers)
     m.memory = pyo.Expression(expr=held + sum(n_bytes * m.held[name] for name, n_bytes in instance.inputs.items()))

@@ -197,10 +197,10 @@ class Layerwise:
         first = self._n_linear
         if self._is_peak:
             alive = sum(self._bytes[u] for u, what in known.items() if what & AT_EDGE) + layer.output_bytes
-            rows[first:] += layer.weight_bytes
+            rows[first:] += layer.held_bytes
             np.maximum(rows[first], rows[first + 1] + alive, out=rows[first])
         else:
-            rows[first] += layer.weight_bytes + layer.output_bytes
+            rows[first] += layer.held_bytes + layer.output_bytes
             if self._n_inputs == 1:
                 rows[first] += 0 if state[1] else self._bytes[0]
             for u in self._inputs[k] if self._n_inputs > 1 else ():

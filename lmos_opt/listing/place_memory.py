@@ -59,7 +59,7 @@ def summed(instance: Instance, shape: Shape, p: int) -> Whole:
     stays = stays_at(instance, shape, p)
     found = np.zeros(len(shape), dtype=np.int64)
     for k, layer in enumerate(instance.layers):
-        found += (layer.weight_bytes + layer.output_bytes) * holds(stays.here, k)
+        found += (layer.held_bytes + layer.output_bytes) * holds(stays.here, k)
     if p == 1:
         for name, n_bytes in instance.inputs.items():
             found += n_bytes * holds_any(stays.here, shape.bits(instance.holders[name]))
@@ -91,7 +91,7 @@ def most_alive(instance: Instance, shape: Shape, p: int) -> Whole:
             passed += instance.tensor_bytes(name) * (received & kept)
     for k, layer in enumerate(instance.layers):
         runs = holds(stays.here, k)
-        weights += layer.weight_bytes * runs
+        weights += layer.held_bytes * runs
         alive += layer.output_bytes * runs
         np.maximum(most, alive, out=most, where=runs)
         for name in dict.fromkeys((*layer.inputs, layer.name)):

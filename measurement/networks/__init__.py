@@ -78,7 +78,7 @@ def _build(builder: str, weights: str, postponed: Postponed | None, allow_code: 
     parsed = parse_builder(builder)
     source, name = get(parsed)
     place = parsed.partition(":")[0]
-    if kind in OF_A_SOURCE and kind != place:
+    if kind in OF_A_SOURCE and kind != (source.whose or place):
         whose = "a torchvision model" if kind == TORCHVISION else f"a network of {kind}:"
         raise InputError(weights, f"published weights belong to {whose}, not to {builder}")
     if source.runs_code and not allow_code:

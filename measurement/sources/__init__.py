@@ -43,7 +43,8 @@ class Source:
     """One place that networks come from. `needs` are the packages that it imports, `extra` brings them.
 
     `is_open` says whether a server builds its networks for whoever asks: those of a closed list, without code of anybody else.
-    `runs_code` says whether to build one runs code that its name names. `pattern` is the form of its names.
+    `runs_code` says whether to build one runs code that its name names. `pattern` is the form of its names. `whose` is the source,
+    by its name, of which it takes the networks and weights, where that is another one.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -51,6 +52,7 @@ class Source:
     is_open: ClassVar[bool] = False
     runs_code: ClassVar[bool] = False
     pattern: ClassVar[str] = r"[\w.-]+"
+    whose: ClassVar[str | None] = None
 
     def load(self) -> None:
         """Import the packages now, which takes seconds. MissingExtraError where they are not installed."""

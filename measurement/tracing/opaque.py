@@ -18,6 +18,7 @@ from torch.fx.proxy import Scope, ScopeContextManager
 from torch.utils._pytree import tree_leaves
 
 from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
+from measurement.decoders import Stage
 from measurement.onnx_files.operators import Operator
 from measurement.tracing.aliasing import Slot
 from measurement.tracing.grouping import TracedLayer
@@ -73,8 +74,8 @@ class KeepingTracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether torch.fx keeps it whole, it was named, or it is an operator of a file."""
-        is_leaf = module_qualified_name in self.keep.named or isinstance(m, Operator)
+        """Whether torch.fx keeps it whole, it was named, or it is an operator of a file or a stage of a decoder."""
+        is_leaf = module_qualified_name in self.keep.named or isinstance(m, Operator | Stage)
         return is_leaf or super().is_leaf_module(m, module_qualified_name)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:

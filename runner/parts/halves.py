@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.utils._pytree import tree_map_only
 
+from measurement.decoders.copies import eval_copy
 from measurement.tracing import TracedNetwork
 from measurement.tracing.aliasing import NodeFacts, Slot
 
@@ -137,18 +138,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return tuple(_plain(item) for item in value)
     return [_plain(item) for item in value] if isinstance(value, list) else value
-
-
-def eval_copy(module: nn.Module, seen: dict[int, nn.Module] | None = None) -> nn.Module:
-    """The module in eval mode with the same parameters and buffers, apart from the original's flags and children."""
-    seen = {} if seen is None else seen
-    if id(module) not in seen:
-        copy = module.__class__.__new__(module.__class__)
-        seen[id(module)] = copy
-        copy.__dict__.update(vars(module))
-        for table in ("_parameters", "_buffers", "_modules"):
-            copy.__dict__[table] = dict(vars(module)[table])
-        copy.__dict__["training"] = False
-        for name, child in vars(module)["_modules"].items():
-            copy.__dict__["_modules"][name] = None if child is None else eval_copy(child, seen)
-    return seen[id(module)]

@@ -14,11 +14,11 @@ from torch import nn
 
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import PlannedNetwork
+from measurement.decoders.copies import eval_copy
 from measurement.errors import UntraceableError
 from measurement.networks import is_open
 from measurement.networks.hollow import HollowNetwork
 from measurement.tracing import TracedNetwork
-from runner.parts.halves import eval_copy
 from runner.parts.network import DigestError, Graphs, build, builder_here, checked, example_of, trace_checked
 
 OwnNetwork: TypeAlias = nn.Module | TracedNetwork

@@ -82,10 +82,12 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
     source, name = get(builder)
     if source.is_open:
         return builder
+    place = builder.partition(":")[0]
     for allowed in networks:
         other, theirs = get(allowed)
-        if other is source and source.stands_for(theirs, name):
-            return allowed
+        is_same = other is source or allowed.partition(":")[0] == source.whose
+        if is_same and source.stands_for(theirs, name):
+            return allowed if other is source else f"{place}:{theirs}"
     what = "code to run" if source.runs_code else f"a network of {builder.partition(':')[0]}"
     raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} does")
 
