@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from lmos.kept_profiles import Asked, is_network, kept_profile
+from lmos.kept_profiles import Asked, as_decoder, is_network, kept_profile
 from lmos.output import activity, err, say
 from lmos_opt import objectives
 from lmos_opt.device import NO_POWER
@@ -33,6 +33,8 @@ from lmos_opt.split import Split
 from lmos_opt.units import counted, parse_time
 from measurement.codec_choice import chosen, named
 
+_OF_TOKENS = frozenset({"ttft", "tpot"})
+
 
 @dataclass(frozen=True)
 class FrontRequest:
@@ -50,6 +52,14 @@ class FrontRequest:
     codec: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     solver_options: tuple[str, ...] = ()
+    prompt: int | None = None
+    context: int | None = None
+
+    @property
+    def network(self) -> Asked:
+        """The source as a network by name; one of transformers' as a decoder, where an objective is about tokens."""
+        is_about_tokens = any(name in _OF_TOKENS for name in self.names) and self.source.startswith("hf:")
+        return Asked(network=as_decoder(self.source) if is_about_tokens else self.source, prompt=self.prompt, context=self.context)
 
     @property
     def model(self) -> MemoryModel:
@@ -132,7 +142,7 @@ def read(request: FrontRequest) -> ReadSource:
     """Load the source; what must be measured is measured here and now where the source does not have it."""
     request.model  # noqa: B018  a wrong word is a wrong word before anything is read
     codec = chosen(request.codec)
-    source = kept_profile(Asked(network=request.source)) if is_network(request.source) else load_source(request.source)
+    source = _source(request)
     _say_what_is_unknown(request.options)
     if isinstance(source, NetworkProfile):
         if needs_local_times(source, request.options):
@@ -142,6 +152,15 @@ def read(request: FrontRequest) -> ReadSource:
         return ReadSource(source, _powered(request, instance_of(source, request.options, codec), request.options.devices[0]))
     instance = instance_of(source, request.options, codec)
     return ReadSource(None, _powered(request, instance, request.options.edge or request.source))
+
+
+def _source(request: FrontRequest) -> Instance | NetworkProfile:
+    if is_network(request.source):
+        return kept_profile(request.network)
+    if request.network.has_lengths:
+        raise InputError("--context" if request.prompt is None else "--prompt",
+                         f"is for a decoder by name (hf:DIRECTORY); {request.source} has its own texts, or none")
+    return load_source(request.source)
 
 
 def _powered(request: FrontRequest, instance: Instance, edge: str) -> Instance:

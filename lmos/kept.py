@@ -50,7 +50,7 @@ def versions() -> dict[str, Any]:
 
 def runs_code(network: str) -> bool:
     """Whether the network comes from code that has no version: none of the sources'."""
-    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf", "onnx")
+    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf", "decoder", "onnx")
 
 
 def unchanged(files: object) -> bool:

@@ -11,7 +11,7 @@ import os
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import TYPE_CHECKING, Any, cast, get_args
 
 from lmos.kept import imported, runs_code, shared_cache, signature, unchanged, versions
 from lmos.kept_graphs import KeptGraphs
@@ -19,19 +19,37 @@ from lmos.output import say
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.profile import Granularity, NetworkProfile
 
+if TYPE_CHECKING:
+    from lmos.profiles import Inputs
+
 PAPER_NETWORKS = ("alexnet", "vgg13", "vgg16", "vgg19", "mobilenet_v2")
 _NETWORK = re.compile(r"[A-Za-z_][\w.]*:\S.*")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Asked:
-    """A network and the options of `lmos profile` that decide its profile, as typed."""
+    """A network and the options of `lmos profile` that decide its profile, as typed.
+
+    A folder `hf:DIRECTORY` whose texts' lengths are given (`prompt`, `context`) is taken as a decoder, token by token.
+    """
 
     network: str
     weights: str | None = None
     granularity: str | None = None
     inputs: tuple[str, ...] = ()
     opaque: tuple[str, ...] = ()
+    prompt: int | None = None
+    context: int | None = None
+
+    @property
+    def has_lengths(self) -> bool:
+        """Whether it is to be a decoder, by how long its texts are."""
+        return self.prompt is not None or self.context is not None
+
+
+def as_decoder(network: str) -> str:
+    """A folder of transformers as a decoder, token by token."""
+    return f"decoder:{network.removeprefix('hf:')}"
 
 
 def is_network(text: str) -> bool:
@@ -61,7 +79,7 @@ def kept_profile(asked: Asked) -> NetworkProfile:
 
 def _made(asked: Asked) -> tuple[NetworkProfile, list[str]]:
     try:
-        from lmos.profiles import make_profile, parse_inputs, weights_of
+        from lmos.profiles import Lengths, make_profile, parse_inputs, weights_of
         from measurement.networks import parse_builder
     except ImportError:
         raise MissingExtraError("this command", "torch") from None
@@ -71,8 +89,12 @@ def _made(asked: Asked) -> tuple[NetworkProfile, list[str]]:
         said.append(line)
         say(line)
 
-    builder = parse_builder(asked.network)
-    inputs = parse_inputs(asked.inputs)
+    builder = parse_builder(_builder(asked))
+    inputs: Inputs = parse_inputs(asked.inputs)
+    if asked.has_lengths:
+        if inputs is not None:
+            raise InputError("--input", "stands beside --prompt or --context, which say what a decoder takes")
+        inputs = Lengths(asked.prompt, asked.context)
     profile = make_profile(builder, weights_of(builder, asked.weights), _granularity(asked, builder), inputs, asked.opaque, tell,
                            KeptGraphs.here())
     return profile, said
@@ -107,7 +129,7 @@ def _ingredients(asked: Asked) -> dict[str, Any]:
     """What the profile depends on and is known before anything is imported."""
     found: dict[str, Any] = {**asdict(asked), "network": _builder(asked), **versions()}
     place, _, name = asked.network.partition(":")
-    if place == "hf":
+    if place in ("hf", "decoder"):
         found["folder"] = {path.name: signature(path) for path in _files(Path(name))}
     if place == "onnx":
         found["file"] = signature(Path(name))
@@ -119,7 +141,9 @@ def _ingredients(asked: Asked) -> dict[str, Any]:
 
 
 def _builder(asked: Asked) -> str:
-    """As `parse_builder`, which is of a module that takes seconds to import."""
+    """As `parse_builder`, which is of a module that takes seconds to import; of a decoder, token by token."""
+    if asked.has_lengths and asked.network.startswith("hf:"):
+        return as_decoder(asked.network)
     return f"torchvision:{asked.network}" if asked.network.isidentifier() else asked.network
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 
 from torch import nn
 
@@ -13,9 +14,10 @@ from lmos_opt.errors import InputError
 from lmos_opt.files import input_errors
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork, picture_or_first
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec, Timing
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec, Timing, Tokens
 from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
 from measurement import here
+from measurement.decoders import Chain
 from measurement.engines import Engine
 from measurement.errors import UntraceableError
 from measurement.networks import build_network, is_open
@@ -24,7 +26,9 @@ from measurement.networks.hollow import HollowNetwork
 from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
+from measurement.sources.decoder import ids_of
 from measurement.timing import BUDGET_S, PRECISION
+from measurement.tokens import lengths, with_tokens
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
 from runner.errors import RunnerError
@@ -32,8 +36,17 @@ from runner.images import Images, find_images
 from runner.memory import keep_heap
 from runner.parts.network import Graphs, example_input
 
-Inputs = tuple[int, int, int] | Mapping[str, InputSpec] | None
-"""The shape of a picture, or inputs by name (`parse_inputs`); None for what the network's source says."""
+
+@dataclass(frozen=True)
+class Lengths:
+    """Of a decoder's texts, in tokens: a prompt, and what was read and written before one more (None: what is usual)."""
+
+    prompt: int | None = None
+    context: int | None = None
+
+
+Inputs = tuple[int, int, int] | Mapping[str, InputSpec] | Lengths | None
+"""The shape of a picture, inputs by name (`parse_inputs`), or a decoder's texts; None for what the network's source says."""
 
 
 def make_profile(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str] = (),
@@ -57,7 +70,14 @@ def make_profile(builder: str, weights: str, granularity: Granularity, inputs: I
         profile = profile_traced(traced, name=builder.rpartition(":")[2], network=source)
         if graphs is not None and traced.document is not None:
             graphs.write(source, profile, traced.document)
+        if isinstance(hollow.module, Chain):
+            return with_tokens(profile, hollow, _lengths(hollow.module, inputs))
         return profile
+
+
+def _lengths(chain: Chain, inputs: Inputs) -> Tokens:
+    asked = inputs if isinstance(inputs, Lengths) else Lengths()
+    return lengths(chain, asked.prompt, asked.context)
 
 
 def _traced(builder: str, weights: str, granularity: Granularity, inputs: Inputs, opaque: Collection[str],
@@ -73,8 +93,14 @@ def _traced(builder: str, weights: str, granularity: Granularity, inputs: Inputs
 
 
 def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
+    if isinstance(module, Chain):
+        if not isinstance(inputs, Lengths | None):
+            raise InputError("--input", "is not for decoders, which take token ids; --prompt N says how many")
+        return ids_of(module.vocabulary, _lengths(module, inputs).prompt)
     if inputs is None:
         return example_of(builder, module)
+    if isinstance(inputs, Lengths):
+        raise InputError("--prompt", f"is for decoders; {builder} is none")
     if isinstance(inputs, tuple):
         return example_input(TensorSpec(shape=(1, *inputs), dtype="float32"))
     found = {name: example_input(spec) for name, spec in inputs.items()}

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, Unpack
 
-from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, model_validator
 
 from lmos_opt.codec_sizes import Choices, Coded, Coding, check_names, wrong_choices
 from lmos_opt.device import Power
 from lmos_opt.encoding import ChoosesCodecs, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
-from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, input_errors
+from lmos_opt.files import Count, Document, Name, Rate, input_errors
 from lmos_opt.graph import check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
-from lmos_opt.places import Hop, InstanceLayer, Place, from_two, spelled_as_two, to_places, to_two, token_costs, with_changes, with_one
+from lmos_opt.places import (
+    Hop,
+    InstanceLayer,
+    Place,
+    from_two,
+    spelled_as_two,
+    to_places,
+    to_two,
+    token_costs,
+    with_changes,
+    with_one,
+)
 from lmos_opt.profile import NetworkProfile, Tokens
 from lmos_opt.scenarios.records import Scenarios, scaled, wrong_scenarios
 from lmos_opt.units import counted, parse_size
@@ -85,8 +96,8 @@ class Instance(Coded, Document):
                 if key in layer.extra:
                     yield Problem(f"layers[{k}].{key}", "is not a key of this schema; times stand under t_s")
             if (self.tokens is None) != (layer.t_token_s is None) or (layer.t_token_s is None) != (layer.token_bytes is None):
-                yield Problem(f"layers[{k}].t_token_s", "stands with token_bytes in each layer of an instance with tokens, and in no "
-                                                        "other")  # fmt: skip
+                yield Problem(f"layers[{k}].t_token_s", "stands with token_bytes in each layer of an instance with tokens, "
+                                                        "and in no other")  # fmt: skip
             if layer.t_token_s is not None and len(layer.t_token_s) != len(self.places):
                 yield Problem(f"layers[{k}].t_token_s", f"has {counted(len(layer.t_token_s), 'time')}; expected {len(self.places)}")
         for k, group in enumerate(self.together):
@@ -203,8 +214,8 @@ class Instance(Coded, Document):
 
     def _texts(self) -> Tokens:
         if self.tokens is None:
-            raise InputError(self.name, "says nothing of tokens; make it from a decoder's profile (lmos profile hf:DIRECTORY --prompt N "
-                                        "--context M)")  # fmt: skip
+            raise InputError(self.name, "says nothing of tokens; make it from a decoder's profile (lmos profile hf:DIRECTORY "
+                                        "--prompt N --context M)")  # fmt: skip
         return self.tokens
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Layers, places along a path and the hops between them, and two places' shorter spelling, `edge` and `server` (`lmos.instance/1`)."""
+"""Layers, places along a path, the hops between them, and two places' shorter spelling, `edge` and `server` (`lmos.instance/1`)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
     A decoder's layer keeps `state_bytes` of a text from call to call; for one more token it takes `t_token_s` at each place and
-    hands on `token_bytes`. Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users add.
+    hands on `token_bytes`. Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users
+    add.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -289,7 +290,8 @@ def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
     """The keys of a file of two places for those of an instance; None where such a file cannot say all of it."""
     places = found["places"]
     if (found["inputs"].keys() != {INPUT} or any(found[key] for key in ("together", "scenarios", "codecs"))
-            or found["port_bytes_per_s"] is not None or found["tokens"] is not None or [place["name"] for place in places] != [EDGE, SERVER]
+            or found["port_bytes_per_s"] is not None or found["tokens"] is not None
+            or [place["name"] for place in places] != [EDGE, SERVER]
             or any(places[1][key] is not None for key in _FIRST)):  # fmt: skip
         return None
     (hop,), first = found["hops"], places[0]

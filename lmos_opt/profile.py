@@ -250,8 +250,8 @@ class NetworkProfile(Document):
     parameter as all others (`lmos_opt.tensors.TakesInputs`).
 
     `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
-    `t_local_s` was measured. `tokens` says of a decoder how long its texts are (None: it is none). `codecs` are those that were measured on this machine: what they make of each layer's output, and
-    what that costs.
+    `t_local_s` was measured. `tokens` says of a decoder how long its texts are (None: it is none).
+    `codecs` are those that were measured on this machine: what they make of each layer's output, and what that costs.
     """
 
     SCHEMA: ClassVar[str] = "lmos.profile/1"

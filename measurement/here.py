@@ -10,10 +10,12 @@ from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement import codecs
 from measurement.codec_effects import measure_codec
+from measurement.decoders import Chain
 from measurement.engines import DEFAULT, Engine
 from measurement.networks import build_network
 from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
 from measurement.timing.on_engine import timed_on
+from measurement.tokens import timed_decoder
 from measurement.tracing.calls import Example, given_by, random_input
 
 RANDOM = "random tensors"
@@ -38,6 +40,10 @@ def time_profile(
     Raises InputError where the profile names no network, or the network has changed, and what `build_network` raises.
     """
     module = _built(profile, "it cannot be timed", allow_code)
+    if profile.tokens is not None and isinstance(module, Chain):
+        if engine is not None and engine.name != DEFAULT:
+            raise InputError("--engine", f"{engine.name} does not time decoders; leave it out")
+        return timed_decoder(profile, module, threads=threads, precision=precision, budget_s=budget_s)
     example = _example(profile, 0) if example_input is None else example_input
     if engine is not None and engine.name != DEFAULT:
         return timed_on(profile, module, example, engine, budget_s)

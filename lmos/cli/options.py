@@ -117,6 +117,14 @@ Codec = Annotated[
         help=f"How to encode the tensors that cross, or one layer's (repeatable): {_CODECS} (jpeg as jpeg:QUALITY). [default: raw]",
     ),
 ]
+Prompt = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Of a decoder (hf:DIRECTORY): a prompt has N tokens. [default: 128]"),
+]
+Context = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="M", help="Of a decoder: one more token comes after M, whose state counts. [default: 1024]"),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[
     int | None,

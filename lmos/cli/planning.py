@@ -21,6 +21,7 @@ from lmos.cli.options import (
     Codec,
     Constrain,
     Constraints,
+    Context,
     Drawing,
     Edge,
     Json,
@@ -32,6 +33,7 @@ from lmos.cli.options import (
     OwnVariables,
     Powers,
     Preprocess,
+    Prompt,
     ProperSplit,
     Rtt,
     Scenarios,
@@ -120,6 +122,8 @@ def front(
         Path | None, typer.Option("--log", metavar="FILE", help="Write each subproblem as it ends, a JSON object a line.")
     ] = None,
     codec: Codec = None,
+    prompt: Prompt = None,
+    context: Context = None,
     as_json: Json = False,
 ) -> None:
     """Find the exact Pareto front of latency and edge memory, or of other objectives."""
@@ -173,6 +177,8 @@ def plan(
     constraints: Constraints = None,
     solver: SolverName = "highs",
     codec: Codec = None,
+    prompt: Prompt = None,
+    context: Context = None,
     preprocess: Preprocess = None,
     labels: LabelsFile = None,
     task: TaskName = None,

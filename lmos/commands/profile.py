@@ -49,6 +49,8 @@ class Request:
     every: bool
     opaque: Sequence[str]
     plot: Path | None
+    prompt: int | None
+    context: int | None
     options: Options
     as_json: bool
 
@@ -62,7 +64,8 @@ def run(request: Request) -> None:
     if plot is not None:
         check(plot)
     found = kept_profile(Asked(network=request.network, weights=request.weights, granularity=request.granularity,
-                               inputs=tuple(request.inputs), opaque=tuple(request.opaque)))  # fmt: skip
+                               inputs=tuple(request.inputs), opaque=tuple(request.opaque), prompt=request.prompt,
+                               context=request.context))  # fmt: skip
     if found.network is not None:
         found = found.model_copy(update={"network": request.told.applied(found.network, picture_or_first(found))})
     if request.at is not None:
@@ -105,6 +108,8 @@ def _timed_at(profile: NetworkProfile, at: At, budget_s: float, is_timed_here: b
         raise InputError("--at", "measures on another machine, and --time on this one; choose one of them")
     if profile.network is None:
         raise InputError(profile.name, "names no network to build, so nobody can time it")
+    if profile.tokens is not None:
+        raise InputError("--at", "does not time decoders; run lmos profile --time on that machine")
     address = parse_address(at.server)
     network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
                              **inputs_of(profile))  # fmt: skip

@@ -67,8 +67,9 @@ class Block(Stage):
         cache = state.cache_of(self.number, self.frame.config)
         given = state.given(self.number, self.frame.config, lambda: self._given(hidden, cache))
         args, options = given.called_with(cache)
-        found = self.layer(hidden, *args, **options)
-        return found[0] if isinstance(found, tuple) else found
+        made = self.layer(hidden, *args, **options)
+        found: Tensor = made[0] if isinstance(made, tuple) else made
+        return found
 
     def _given(self, hidden: Tensor, cache: Any) -> Given:
         caught: list[Given] = []
@@ -134,10 +135,10 @@ def chain_of(network: nn.Module, where: str) -> Chain:
     """
     config: Any = getattr(network, "config", None)
     kind = getattr(config, "model_type", None)
-    scores = network.get_output_embeddings() if hasattr(network, "get_output_embeddings") else None
+    scores: Any = getattr(network, "get_output_embeddings", lambda: None)()
     if kind not in KINDS or scores is None:
-        raise InputError(where, f"is a {type(network).__name__}, which is not known as a decoder; there are {', '.join(KINDS)}, each "
-                                "with a head for language")  # fmt: skip
+        raise InputError(where, f"is a {type(network).__name__}, which is not known as a decoder; there are {', '.join(KINDS)}, "
+                                "each with a head for language")  # fmt: skip
     base: Any = network.base_model
     names = KINDS[kind]
     cache = "cache" if "cache" in inspect.signature(base.forward).parameters else "past_key_values"

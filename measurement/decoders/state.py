@@ -139,6 +139,11 @@ class State:
                          if isinstance(value, Tensor) and value.dim() > 0}
                 for number, cache in self._caches.items()}  # fmt: skip
 
+    def window(self, number: int) -> int | None:
+        """How many tokens a block remembers at most; None: all."""
+        windows = [layer.sliding_window - 1 for layer in self._caches[number].layers if getattr(layer, "sliding_window", None)]
+        return min(windows, default=None)
+
     @property
     def n_bytes(self) -> int:
         """All of it (B)."""

@@ -63,7 +63,7 @@ class HollowNetwork:
         """
         check_usable(self.module, name := snake_case(type(self.module).__name__))
         call, example = call_of(self.module, example_input, name)
-        with _shapes_alone(self.module) as pairs:
+        with shapes_alone(self.module) as pairs:
             traced = trace_network(self.module, call.example([tensor.to("meta") for tensor in example]), granularity, opaque=opaque,
                                    document=document)
         originals = {id(shape): tensor for shape, tensor in pairs}
@@ -118,7 +118,7 @@ class HollowNetwork:
 
 
 @contextmanager
-def _shapes_alone(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
+def shapes_alone(module: nn.Module) -> Iterator[list[tuple[Tensor, Tensor]]]:
     """Inside the block, every parameter and buffer is one of torch's `meta` device; the value pairs each with its original."""
     shapes: dict[int, Tensor] = {}
     pairs: list[tuple[Tensor, Tensor]] = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from itertools import combinations_with_replacement
+from itertools import combinations_with_replacement, pairwise
 
 import pytest
 
@@ -60,7 +60,7 @@ def brute_force(instance: Instance, memory_model: str) -> set[tuple[float, ...]]
             held += sum(layer.output_bytes for layer in here) + (instance.inputs["input"] if here else 0)
         else:
             outputs = [instance.inputs["input"], *(layer.output_bytes for layer in here)]
-            held += max((a + b for a, b in zip(outputs, outputs[1:], strict=False)), default=0)
+            held += max((a + b for a, b in pairwise(outputs)), default=0)
         assert split.memory_bytes == held
         found.append((by_hand(instance, cuts, "output_bytes", "t_s"), by_hand(instance, cuts, "token_bytes", "t_token_s"), -held))
     return {tuple(round(v, 9) for v in a) for a in found
