@@ -33,8 +33,6 @@ from lmos_opt.split import Split
 from lmos_opt.units import counted, parse_time
 from measurement.codec_choice import chosen, named
 
-_OF_TOKENS = frozenset({"ttft", "tpot"})
-
 
 @dataclass(frozen=True)
 class FrontRequest:
@@ -58,7 +56,7 @@ class FrontRequest:
     @property
     def network(self) -> Asked:
         """The source as a network by name; one of transformers' as a decoder, where an objective is about tokens."""
-        is_about_tokens = any(name in _OF_TOKENS for name in self.names) and self.source.startswith("hf:")
+        is_about_tokens = any(name in objectives.OF_TOKENS for name in self.names) and self.source.startswith("hf:")
         return Asked(network=as_decoder(self.source) if is_about_tokens else self.source, prompt=self.prompt, context=self.context)
 
     @property

@@ -106,8 +106,8 @@ def drawn_case(seed: int, kind: Kind = Kind()) -> Case:  # frozen
     places = kind.places
     rng = random.Random(f"question {seed}")
     n_places = places or random.Random(f"places {seed}").choice((2, 2, 3, 4))
-    known = [*objectives.names(), *(f"{name}:{n_places - 1}" for name in objectives.NUMBERED)]
-    known.remove(OF_CODECS)
+    known = [name for name in objectives.names() if name not in (OF_CODECS, *objectives.OF_TOKENS)]
+    known += [f"{name}:{n_places - 1}" for name in objectives.NUMBERED]
     names: tuple[str, ...] = PAPER if rng.random() < 0.5 else tuple(rng.sample(known, rng.choice((2, 2, 3))))
     if kind.codecs:
         names = tuple(rng.sample(("latency", "memory", OF_CODECS, "throughput", "tx_bytes", "energy"), rng.choice((2, 2, 3))))

@@ -39,7 +39,8 @@ def _would_differ(split: Split, chosen: Sequence[Objective], instance: Instance,
                   proper_split: bool) -> list[str]:  # fmt: skip
     """The shipped objectives in which some simple split is better than this one."""
     known = [o for o in chosen if o.value is not None]
-    asks_for = {"load": None, "energy": instance.power, "fidelity_loss": instance.codecs and instance.coding is None}
+    asks_for = {"load": None, "energy": instance.power, "fidelity_loss": instance.codecs and instance.coding is None,
+                **dict.fromkeys(objectives.OF_TOKENS, instance.tokens is not None and not instance.takes_coding)}
     shipped = [objectives.get(name) for name in objectives.names() if asks_for.get(name, True)]
     open_ones = [o for o in shipped if o.name not in {one.name for one in chosen}]
     found: list[str] = []

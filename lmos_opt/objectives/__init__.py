@@ -60,6 +60,10 @@ NUMBERED = {"place_time": "place", "tx_bytes": "hop", "footprint": "place"}
 """Objectives of one place or hop, `NAME:N`, with what N counts; the first has no other spelling."""
 
 
+OF_TOKENS = ("ttft", "tpot")
+"""Objectives that only instances with tokens have."""
+
+
 @dataclass(frozen=True)
 class Numbered:
     """A place or a hop by its number in an objective's name."""

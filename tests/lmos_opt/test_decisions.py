@@ -165,7 +165,8 @@ def test_an_early_exit_taken_or_not():
 
 
 @pytest.mark.parametrize("memory_model", ["sum", "peak"])
-@pytest.mark.parametrize("name", [name for name in objectives.names() if name not in {"memory", "energy", "load", "fidelity_loss"}])
+@pytest.mark.parametrize("name", [name for name in objectives.names() if name not in {"memory", "energy", "load", "fidelity_loss",
+                                                                                            *objectives.OF_TOKENS}])
 def test_a_shipped_expression_stands_on_the_model_by_its_name(name, memory_model):
     instance = Instance.from_dict(diamond_data())
     sense = objectives.get(name).sense

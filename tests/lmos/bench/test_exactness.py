@@ -30,7 +30,7 @@ EASY = 3
 def test_questions_cover_everything_and_come_again():
     asked = [drawn_case(seed) for seed in range(400)]
     assert {(q.shape, q.style) for q in asked} == {(shape, style) for shape in SHAPES for style in STYLES}
-    known = {*objectives.names(), *objectives.NUMBERED} - {"fidelity_loss"}
+    known = {*objectives.names(), *objectives.NUMBERED} - {"fidelity_loss", *objectives.OF_TOKENS}
     assert {name.partition(":")[0] for q in asked for name in q.objectives} == known
     assert {len(q.instance.places) for q in asked} == {2, 3, 4}
     assert {len(q.objectives) for q in asked} == {2, 3}

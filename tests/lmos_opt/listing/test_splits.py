@@ -20,7 +20,7 @@ def instances():
 
 def named(one):
     places, hops = len(one.places), len(one.hops)
-    known = [name for name in objectives.names() if name != "fidelity_loss"]  # there are no codecs
+    known = [name for name in objectives.names() if name not in ("fidelity_loss", *objectives.OF_TOKENS)]  # there are none
     return [*known, *(f"{name}:{p}" for name in ("place_time", "footprint") for p in range(1, places + 1)),
             *(f"tx_bytes:{h}" for h in range(1, hops + 1))]  # fmt: skip
 
