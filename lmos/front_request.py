@@ -17,7 +17,7 @@ from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
 from lmos_opt.formulation import Constraint, Variables, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
-from lmos_opt.fronts.limits import SIGN, at_most
+from lmos_opt.fronts.limits import amount, limits_of
 from lmos_opt.imports import load_object
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
@@ -47,6 +47,7 @@ class FrontRequest:
     solver: str = "highs"
     algorithm: str | None = None
     constraints: tuple[str, ...] = ()
+    at_most: tuple[str, ...] = ()
     codec: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
     solver_options: tuple[str, ...] = ()
@@ -82,6 +83,12 @@ class FrontRequest:
         return _functions(self.constraints)
 
     @cached_property
+    def limits(self) -> dict[str | Objective, float]:
+        """How much of an objective is admitted, in its unit."""
+        found = dict(map(_limit, self.at_most))
+        return {own_objective(name) if is_own(name) else name: most for name, most in found.items()}
+
+    @cached_property
     def added(self) -> list[Variables]:
         """The functions of variables, likewise."""
         return _functions(self.variables)
@@ -95,7 +102,8 @@ class FrontRequest:
     def setting(self) -> dict[str, Any]:
         """What a plan's setting says of the front that it was chosen from."""
         return {"objectives": tuple(self.names), "constrain": self.constrain, "proper_split": self.proper_split,
-                "variables": self.variables, "constraints": self.constraints, "solver": self.solver}
+                "variables": self.variables, "constraints": self.constraints, "at_most": dict(map(_limit, self.at_most)),
+                "solver": self.solver}
 
 
 def _functions(names: tuple[str, ...]) -> list[Any]:
@@ -103,10 +111,17 @@ def _functions(names: tuple[str, ...]) -> list[Any]:
 
 
 def _constraint(name: str) -> Any:
-    """A block's name, the limit of an objective, or a user's own function, loaded."""
-    if SIGN in name:
-        return at_most(name, "--at-most")
+    """A block's name, or a user's own function, loaded."""
     return _own(name, Callable, "a function (m, instance)") if ":" in name else name
+
+
+def _limit(text: str) -> tuple[str, float]:
+    """The objective of `NAME=AMOUNT`, as typed, and the amount in its unit."""
+    name, _, most = (part.strip() for part in text.partition("="))
+    if not name or not most:
+        raise InputError("--at-most", f"{text!r:.80} is no limit; expected NAME=AMOUNT such as fidelity_loss=1% or latency=200ms")
+    objective = own_objective(name) if is_own(name) else objectives.get(name)
+    return name, amount(most, objective, f"--at-most, {name}")
 
 
 def _own(text: str, kind: Any, expected: str) -> Any:
@@ -187,8 +202,8 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
     with activity("finding the front") as tell:
         return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
                             proper_split=request.proper_split, variables=request.added, constraints=request.asked,
-                            solver=request.solver, solver_options=request.settings_of_solver, algorithm=request.algorithm, log=log,
-                            time_limit_s=seconds, resume=begun,
+                            limits=request.limits, solver=request.solver, solver_options=request.settings_of_solver,
+                            algorithm=request.algorithm, log=log, time_limit_s=seconds, resume=begun,
                             on_point=lambda _: tell(f"finding the front: {counted(next(counter), 'point')}"))
 
 
@@ -211,7 +226,7 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
             raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
         return None
     check_admitted(split, rule, request.proper_split)
-    if not (request.asked or request.added or any(isinstance(o, Objective) for o in request.chosen)):
+    if not (request.asked or request.limits or request.added or any(isinstance(o, Objective) for o in request.chosen)):
         chosen = [objectives.get(o) for o in request.chosen]
         values = {o.name: o.value(split) for o in chosen if o.value is not None}
         return Point.at(values, split.places, codecs=split.codecs if instance.codecs else None)
@@ -227,9 +242,11 @@ def _held(request: FrontRequest, split: Split, rule: str) -> Point:
 
     try:
         front = pareto_front(split.instance, request.chosen, memory_model=request.model, variables=request.added,
-                             constraints=[*request.asked, as_it_is], solver=request.solver)
+                             constraints=[*request.asked, as_it_is], limits=request.limits,
+                             solver=request.solver)
     except InfeasibleError:
-        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, request.asked)) from None
+        kept = [*request.asked, *limits_of(request.limits, ())]
+        raise InfeasibleError(f"{split.instance.name}, {rule}", map(describe, kept)) from None
     return front.points[0]
 
 

@@ -22,6 +22,7 @@ from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
+from lmos_opt.fronts.limits import limits_of
 from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, looked_at, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
@@ -114,6 +115,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
+    options = replace(options, limits={}, constraints=(*options.constraints, *limits_of(options.limits, [
+        o for o in objectives if isinstance(o, Objective)])))  # fmt: skip
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
     asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
     begun = _ready(options)[1]
@@ -175,7 +178,8 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
 
 def _why_one(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, *, is_free: bool) -> Callable[[Point], str]:
     def why_one(point: Point) -> str:
-        return why_one_point(point, chosen, instance, options.memory_model, proper_split=options.proper_split, is_free=is_free)
+        return why_one_point(point, chosen, instance, options.memory_model, proper_split=options.proper_split, is_free=is_free,
+                             is_held=bool(options.constraints or options.variables))
 
     return why_one
 

@@ -326,6 +326,5 @@ def _request(given: Mapping[str, Any]) -> FrontRequest:
 
     options = Options(**{one.name: given[one.name] for one in fields(Options) if one.name in given})
     asked = {one.name: given[one.name] for one in fields(FrontRequest) if given.get(one.name) is not None}
-    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "solver_options", "codec")}
-    several["constraints"] += tuple("<=".join(one.partition("=")[::2]) for one in given.get("at_most") or ())
+    several = {name: tuple(given.get(name) or ()) for name in ("variables", "constraints", "at_most", "solver_options", "codec")}
     return FrontRequest(**asked | several | {"options": options})

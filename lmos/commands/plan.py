@@ -77,8 +77,8 @@ def _policies(request: FrontRequest, instance: Instance, select: str, between: s
         raise InputError("--policy", f"names {len(ranges)} ranges, but there {'is 1 hop' if n_hops == 1 else f'are {n_hops} hops'}")
     if not any(ranges):
         raise InputError("--policy", f"{between!r} names no range; expected LOW..HIGH such as 1Mbps..200Mbps, one a hop")
-    if request.constraints or request.variables:
-        raise InputError("--policy", "cannot hold constraints of your own; leave out --constraint and --variables")
+    if request.constraints or request.at_most or request.variables:
+        raise InputError("--policy", "cannot hold constraints of your own; leave out --constraint, --at-most and --variables")
     is_rule = find_rule(select) is not None
     if is_rule and (set(request.names) != {"latency", "memory"} or request.constrain not in (None, "latency")):
         raise InputError("--policy", "is of fronts of latency and memory, and the rule chooses from another; leave out "

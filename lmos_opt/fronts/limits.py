@@ -1,8 +1,13 @@
-"""Constraints that say how much of an objective is admitted: `latency` at most 0.2 s, `fidelity_loss` at most 1 %."""
+"""How much of an objective is admitted: `latency` at most 0.2 s, `fidelity_loss` at most 1 %."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from math import isfinite
+from numbers import Real
 from typing import Any
 
 from lmos_opt import objectives
@@ -12,51 +17,69 @@ from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 from lmos_opt.units import parse_percent, parse_size, parse_time
 
-SIGN = "<="
+_PREFIXES = {name: Decimal(times) for name, times in {"": "1", "m": "1e-3", "k": "1e3", "M": "1e6"}.items()}
+_NUMBER = r"([+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)"
 
 
 @dataclass(frozen=True)
 class AtMost:
-    """A constraint for `constraints=`: the objective, by its name or one of a user's own, is at most a number in its unit."""
+    """A constraint: an objective, a shipped one or one of a user's own, is at most a number in its unit."""
 
-    objective: str | Objective
+    objective: Objective
     most: float
+    is_shipped: bool = False
 
     @property
     def __name__(self) -> str:
         """How messages name it."""
-        name = self.objective if isinstance(self.objective, str) else self.objective.name
-        return f"{name} at most {self.most:g}"
+        return " ".join([f"{self.objective.name} at most {self.most:g}", *[self.objective.unit] * bool(self.objective.unit)])
 
     def __call__(self, m: Any, instance: Instance) -> Any:
         """The relation on the model."""
-        if isinstance(self.objective, Objective):
-            return self.objective.expression(m, instance) <= self.most
-        return shipped_expression(m, instance, objectives.get(self.objective)) <= self.most
+        if self.is_shipped:
+            return shipped_expression(m, instance, self.objective) <= self.most
+        return self.objective.expression(m, instance) <= self.most
 
 
-def at_most(text: str, what: str = "at most") -> AtMost:
-    """The constraint of a text such as `latency<=200ms` or `fidelity_loss<=1%`; InputError about `what` for others."""
-    name, sign, amount = text.partition(SIGN)
-    if not sign or not name.strip() or not amount.strip():
-        raise InputError(what, f"{text!r:.80} is no limit; expected NAME=AMOUNT such as fidelity_loss=1% or latency=200ms")
-    objective = objectives.get(name.strip())
-    return AtMost(objective.name, _amount(amount.strip(), objective.unit, f"{what}, {objective.name}"))
+def limits_of(limits: Mapping[str, float] | Mapping[str | Objective, float], own: Iterable[Objective]) -> tuple[AtMost, ...]:
+    """The constraints of `limits=`: each key an objective of the user's own, or the name of one of these or of a shipped one.
+
+    Raises InputError for an objective that is not known, and for an amount that is no finite number.
+    """
+    if not isinstance(limits, Mapping):
+        raise InputError("limits", f"got {limits!r:.60}; expected amounts by objectives, such as {{'latency': 0.2}}")
+    named = {objective.name: objective for objective in own}
+    return tuple(_limit(named.get(key, key) if isinstance(key, str) else key, most) for key, most in limits.items())
 
 
-def _amount(text: str, unit: str, what: str) -> float:
-    """A number in a unit."""
-    if unit == "s":
+def _limit(objective: Any, most: Any) -> AtMost:
+    if is_shipped := isinstance(objective, str):
+        objective = objectives.get(objective)
+    if not isinstance(objective, Objective):
+        raise InputError("limits", f"{objective!r:.60} is no objective; expected one, or its name")
+    what = f"limits, {objective.name}"
+    if isinstance(most, bool) or not isinstance(most, Real) or not isfinite(float(most)):
+        raise InputError(what, f"{most!r:.60} is not a finite number{f' of {objective.unit}' if objective.unit else ''}")
+    return AtMost(objective, float(most), is_shipped)
+
+
+def amount(text: str, objective: Objective, what: str) -> float:
+    """An amount of an objective as people write it, in the objective's unit: `200ms`, `1.5GB`, `2J`, `1%`. InputError about `what`
+    for another text.
+
+    >>> from lmos_opt.objectives import get
+    >>> amount("200ms", get("latency"), "limit"), amount("500mJ", get("energy"), "limit")
+    (0.2, 0.5)
+    """
+    if objective.unit == "s":
         return parse_time(text, what)
-    if unit == "B":
-        return parse_size(text, what)
-    if text.endswith("%"):
+    if objective.unit == "B":
+        return float(parse_size(text, what))
+    if not objective.unit and text.endswith("%"):
         return parse_percent(text, what) / 100
-    try:
-        found = float(text)
-    except ValueError:
-        found = float("nan")
-    if not 0 <= found < float("inf"):
-        unit = f" in {unit}" if unit else ", or N%"
-        raise InputError(what, f"{text!r:.60} is no amount; expected a number of at least zero{unit}")
-    return found
+    unit = re.escape(objective.unit)
+    match = re.fullmatch(rf"\s*{_NUMBER}\s*(?:({'|'.join(_PREFIXES)}){unit})?\s*", text)
+    if match is None:
+        expected = f"a number, with or without the unit {objective.unit}" if objective.unit else "a number, or N%"
+        raise InputError(what, f"{text!r:.60} is no amount; expected {expected}")
+    return float(Decimal(match[1]) * _PREFIXES[match[2] or ""])

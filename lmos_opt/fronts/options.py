@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypedDict
 
@@ -11,8 +11,11 @@ from lmos_opt.algorithms import Algorithm
 from lmos_opt.formulation import Constraint, Variables
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
+from lmos_opt.objectives import Objective
 from lmos_opt.solvers import Solver
 from lmos_opt.solvers.settings import Options
+
+Limits = Mapping[str, float] | Mapping[str | Objective, float]
 
 
 @dataclass(frozen=True)
@@ -43,13 +46,14 @@ class FrontOptions(SearchOptions):
 
     Edge memory counts by `memory_model`; a `proper_split` has a layer at either side. `constraints` are blocks by name or
     functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before constraints and
-    objectives are built.
+    objectives are built. `limits` says how much of an objective, chosen or not, is admitted, in its unit: `{"energy": 2.0}`.
     """
 
     memory_model: MemoryModel = "sum"
     proper_split: bool = False
     variables: Sequence[Variables] = ()
     constraints: Sequence[Constraint] = ()
+    limits: Limits = field(default_factory=dict)
 
 
 class SearchKeywords(TypedDict, total=False):
@@ -72,3 +76,4 @@ class FrontKeywords(SearchKeywords, total=False):
     proper_split: bool
     variables: Sequence[Variables]
     constraints: Sequence[Constraint]
+    limits: Limits

@@ -16,8 +16,9 @@ LESS = 1e-9
 
 
 def why_one_point(point: Point, chosen: Sequence[Objective], instance: Instance, memory_model: MemoryModel, *, proper_split: bool,
-                  is_free: bool) -> str:  # fmt: skip
-    """What a user is told of a front's only point. `is_free`: nothing of the user's own says which splits there are.
+                  is_free: bool, is_held: bool) -> str:  # fmt: skip
+    """What a user is told of a front's only point. `is_free`: nothing of the user's own says which splits there are;
+    `is_held`: constraints of the user's own do.
 
     The named objectives are better at some other split that is admitted, which is worse in one of those chosen.
     """
@@ -27,10 +28,12 @@ def why_one_point(point: Point, chosen: Sequence[Objective], instance: Instance,
     if len(used) == 1:
         place = ("the edge", "the server")[used[0]] if len(split.places) == 2 else instance.places[used[0]].name
         why = f"everything at {place} is best in {_joined(names, 'and')}"
-        if "latency" in names:
+        if "latency" in names and not is_held and all(other.memory_limit_bytes is None for other in instance.places):
             why += f": {place} is the fastest place, so nothing is given up by using it"
     else:
         why = f"one split is best in {_joined(names, 'and')}"
+    if is_held:
+        why += " of all that the constraints admit"
     others = _would_differ(split, chosen, instance, memory_model, proper_split) if is_free else []
     return why + (f"; {_joined(others, 'or')} as a further objective would show a trade-off" if others else "")
 

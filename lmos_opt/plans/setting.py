@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Self
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.files import Amount, Count, Flag, Rate, Record, Text
 from lmos_opt.formulation.memory import MemoryModel
@@ -21,8 +21,8 @@ class Setting(Record):
     `server` are then the first and the last place, and the link's keys are the first hop's. A file says each once.
 
     The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own. `objectives` is None in plans that do not say. `timed_with` says of each place with what its times were measured,
-    `doubts`, a sentence each, why this machine's times may be wrong.
+    user's own; `at_most` has amounts by objectives, in their units. `objectives` is None in plans that do not say. `timed_with` says
+    of each place with what its times were measured, `doubts`, a sentence each, why this machine's times may be wrong.
     """
 
     edge: Text
@@ -38,6 +38,7 @@ class Setting(Record):
     proper_split: Flag = False
     variables: tuple[Text, ...] = ()
     constraints: tuple[Text, ...] = ()
+    at_most: dict[Text, float] = Field(default_factory=dict)
     solver: Text | None = None
     places: tuple[Place, ...] = ()
     hops: tuple[Hop, ...] = ()
@@ -53,8 +54,8 @@ class Setting(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = setting_to_places(serialise(self))
-        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "solver", "devices", "timed_with",
-                    "doubts"):  # fmt: skip
+        for key in ("objectives", "constrain", "proper_split", "variables", "constraints", "at_most", "solver", "devices",
+                    "timed_with", "doubts"):  # fmt: skip
             if not found.get(key):
                 found.pop(key, None)
         return found
@@ -78,7 +79,7 @@ class Setting(Record):
     @property
     def own(self) -> tuple[str, ...]:
         """The names `module:NAME` of the user's own code among the objectives, variables and constraints."""
-        objectives = [name for name in self.objectives or () if name.partition(":")[0] not in NUMBERED]
+        objectives = [name for name in (*(self.objectives or ()), *self.at_most) if name.partition(":")[0] not in NUMBERED]
         return tuple(name for name in (*objectives, *self.variables, *self.constraints) if ":" in name)
 
     @classmethod

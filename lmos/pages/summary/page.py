@@ -127,6 +127,7 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
                   ("edge memory is counted by", setting.memory_model), ("selection rule", setting.rule)]  # fmt: skip
         asked = {"constrained": [setting.constrain or ""], "proper split": ["yes"] * setting.proper_split,
                  "functions of variables": setting.variables, "constraints": setting.constraints,
+                 "at most": [f"{name} {most:g}" for name, most in setting.at_most.items()],
                  "objectives": setting.objectives or () if front is None else ()}  # fmt: skip
         found += [(what, ", ".join(names)) for what, names in asked.items() if any(names)]
         if plan.solution:

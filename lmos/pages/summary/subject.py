@@ -131,7 +131,8 @@ def _front_of(plan: Plan, instance: Instance) -> tuple[Front | None, str | None]
         return None, f"The plan's front rests on code of its user's ({own}), which this page does not run: the front is not drawn."
     try:
         front = pareto_front(instance, setting.objectives or ("latency", "memory"), memory_model=setting.memory_model,
-                             constrain=setting.constrain, proper_split=setting.proper_split, constraints=setting.constraints)
+                             constrain=setting.constrain, proper_split=setting.proper_split, constraints=setting.constraints,
+                             limits=setting.at_most)
     except LmosError as error:
         return None, f"The plan's front cannot be drawn again: {error}."
     if find_rule(setting.rule) is None:

@@ -62,8 +62,7 @@ def test_a_split_in_two_and_ones_own_constraints():
     front = pareto_front(uneven, ["latency", Objective("long", "s", "min", get("latency").expression)])
     assert front.remark == "one split is best in latency and long"
     held = pareto_front(fast_edge(), constraints=[lambda m, inst: m.edge["a"] == 1])
-    assert held.remark == ("everything at the edge is best in latency and memory: the edge is the fastest place, so nothing is "
-                           "given up by using it")
+    assert held.remark == ("everything at the edge is best in latency and memory of all that the constraints admit")
 
 
 def test_a_limit_bounds_what_is_named_and_the_file_has_it(tmp_path):
