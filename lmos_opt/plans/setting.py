@@ -21,8 +21,8 @@ class Setting(Record):
     `server` are then the first and the last place, and the link's keys are the first hop's. A file says each once.
 
     The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own; `at_most` has amounts by objectives, in their units. `objectives` is None in plans that do not say. `timed_with` says
-    of each place with what its times were measured, `doubts`, a sentence each, why this machine's times may be wrong.
+    user's own; `at_most` has amounts by objectives, in their units. `objectives` is None in plans that do not say. `timed_with`
+    says of each place with what its times were measured, `doubts`, a sentence each, why this machine's times may be wrong.
     """
 
     edge: Text
