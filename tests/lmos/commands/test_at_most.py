@@ -48,7 +48,8 @@ def test_a_plan_keeps_its_limits_and_its_page_draws_the_front(toy: Instance, cap
     ("latency=soon", 2, "--at-most, latency: 'soon' is not a time"),
     ("price=3", 2, "'price' is not an objective"),
     ("latency=1us", 3, "infeasible: constraint latency at most 1e-06 s")])  # fmt: skip
-def test_what_is_no_limit_or_leaves_nothing_is_one_line(limit: str, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_limit_or_leaves_nothing_is_one_line(limit: str, code: int, said: str,
+                                                        capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
     assert main(["front", "toy.json", "--at-most", limit]) == code
     message = capsys.readouterr().err
     assert said in message
