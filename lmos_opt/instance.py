@@ -29,7 +29,7 @@ from lmos_opt.places import (
 )
 from lmos_opt.profile import NetworkProfile, Tokens
 from lmos_opt.scenarios.records import Scenarios, scaled, wrong_scenarios
-from lmos_opt.units import counted, parse_size
+from lmos_opt.units import counted
 
 
 class Instance(Coded, Document):
@@ -121,7 +121,8 @@ class Instance(Coded, Document):
         `edge` (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the
         profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
         both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
-        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit (`Path.limits`). `codec`, from
+        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit; `4GB,,1GB` are
+        those of several (`Path.limits`). `codec`, from
         `measurement.codecs.get` or `measurement.codec_choice.chosen`, is what crossing tensors are sent with: see `coding_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
@@ -132,7 +133,7 @@ class Instance(Coded, Document):
             raise InputError("back", f"the profile of {profile.name} does not say which layers the network returns; make it again "
                                      "with lmos profile")  # fmt: skip
         devices = path.loaded()
-        limits = path.limits(profile, None if memory is None else parse_size(memory, "memory"))
+        limits = path.limits(profile, memory)
         places: list[dict[str, Any]] = [{"name": name, "memory_limit_bytes": limit}
                                         for name, limit in zip(path.names, limits, strict=True)]  # fmt: skip
         places[0]["power"] = devices[0].power

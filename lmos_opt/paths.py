@@ -14,7 +14,7 @@ from lmos_opt.costs import Layer
 from lmos_opt.device import LocalDevice, Power, TimesLayers, load_device
 from lmos_opt.errors import InputError
 from lmos_opt.files import read_json
-from lmos_opt.places import EDGE, SERVER
+from lmos_opt.places import EDGE, SERVER, memory_limits
 from lmos_opt.profile import NetworkProfile, Timing
 from lmos_opt.units import parse_rate, parse_time
 
@@ -113,11 +113,10 @@ class Path:
         return [profile.timing or Timing() if isinstance(device, LocalDevice) else getattr(device, "timing", None)
                 for device in self.loaded()]  # fmt: skip
 
-    def limits(self, profile: NetworkProfile, first: int | None) -> list[int | None]:
-        """The memory limit of each place (B): what the device has on which its times were measured, where that is its own; of the
-        first place another, where one is given."""
-        found = [None if timing is None else timing.memory_bytes for timing in self.timings(profile)]
-        return found if first is None else [first, *found[1:]]
+    def limits(self, profile: NetworkProfile, memory: str | float | None) -> list[int | None]:
+        """The memory limit of each place (B): what `memory` says, else what the device has on which its times were measured, where
+        that is its own. InputError as `memory_limits`."""
+        return memory_limits(memory, [None if timing is None else timing.memory_bytes for timing in self.timings(profile)])
 
     def timed_with(self, profile: NetworkProfile) -> tuple[str, ...]:
         """What the times of each place were measured with, or that a cost model says them; nothing where none was measured."""

@@ -16,6 +16,7 @@ from lmos_opt.errors import InputError, InvalidError, MissingError, Problem
 from lmos_opt.files import FROM_FILE, Amount, Count, Flag, Name, Number, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import ProfileLayer, Tokens, Work
+from lmos_opt.units import parse_size
 
 EDGE, SERVER = "edge", "server"
 """What two places are called where a file does not say."""
@@ -255,6 +256,23 @@ def with_changes(found: dict[str, Any], changes: Mapping[str, Any]) -> dict[str,
         changed["layers"] = [with_times(layer, layer.get("t_s") or times.get(layer.get("name"), zero))
                              if isinstance(layer, Mapping) else layer for layer in changes["layers"]]  # fmt: skip
     return changed
+
+
+def memory_limits(memory: str | float | None, limits: Sequence[int | None]) -> list[int | None]:
+    """The memory limits of places (B) with those that `memory` names in their place: `4GB` of the first one, `4GB,,1GB` of two.
+
+    >>> memory_limits("1kB,,2kB", [5, 6, 7])
+    [1000, 6, 2000]
+
+    Raises InputError for what is no size, and for more sizes than there are places.
+    """
+    if memory is None:
+        return [*limits]
+    asked = memory.split(",") if isinstance(memory, str) and "," in memory else [memory]
+    if len(asked) > len(limits):
+        raise InputError("memory", f"{memory!r:.80} has {len(asked)} sizes, but there are {len(limits)} places")
+    new = [None if isinstance(one, str) and not one.strip() and len(asked) > 1 else parse_size(one, "memory") for one in asked]
+    return [limits[p] if p >= len(new) or new[p] is None else new[p] for p in range(len(limits))]
 
 
 def with_one(what: str, those: Sequence[Place] | Sequence[Hop], number: int, changes: Mapping[str, Any]) -> list[dict[str, Any]]:

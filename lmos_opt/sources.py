@@ -18,10 +18,10 @@ from lmos_opt.files import read_json
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
-from lmos_opt.places import InstanceLayer
+from lmos_opt.places import InstanceLayer, memory_limits
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.scenarios.records import ScenariosFile
-from lmos_opt.units import codec_words, parse_rate, parse_size, parse_time
+from lmos_opt.units import codec_words, parse_rate, parse_time
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
 """The paper's setting, which stands wherever nothing else is said."""
@@ -149,7 +149,9 @@ def _without_power(source: Instance | NetworkProfile, options: Options, codec: C
     if options.exchange is not None and is_of_two:
         changes["rtt_s"] = parse_time(options.exchange, "rtt")
     if options.memory is not None:
-        changes["memory_limit_bytes"] = parse_size(options.memory, "memory")
+        limits = memory_limits(options.memory, [place.memory_limit_bytes for place in source.places])
+        changes["places"] = [{**place.model_dump(), "memory_limit_bytes": limit}
+                             for place, limit in zip(source.places, limits, strict=True)]  # fmt: skip
     asked = {"t_edge_s": options.edge, "t_server_s": options.server}
     devices = {key: load_device(name) for key, name in asked.items() if name is not None}
     if devices:

@@ -56,7 +56,8 @@ Link = Annotated[
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(metavar="SIZE", help="Memory that the edge may use, for example 512MiB. [default: no limit]"),
+    typer.Option(metavar="SIZE[,SIZE]...", help="Memory that the edge may use, for example 512MiB; more are of later places. "
+                 "[default: no limit]"),
 ]
 Powers = Annotated[
     str | None,

@@ -56,8 +56,8 @@ def _make_policy(request: Request) -> Policy:
 
     asked, between, varied = request.front, request.between, Over.parse(request.over, "--over")
     options = asked.options
-    fixed = {"bandwidth": options.bandwidth, "memory": options.memory}[varied.kind] if varied.number == 1 else None
-    if fixed is not None:
+    given = {"bandwidth": options.bandwidth or "", "memory": options.memory or ""}[varied.kind].split(",")
+    if fixed := "".join(given[varied.number - 1 : varied.number]):
         raise InputError(f"--{varied.kind}", f"is what the policy is over; expected --range LOW..HIGH instead of {fixed}")
     ends = () if between is None else ends_of(between, "--range", "1Mbps..200Mbps or 0..1GB")
     instance = read(asked).instance

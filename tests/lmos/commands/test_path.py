@@ -49,6 +49,22 @@ def test_a_front_of_a_network_names_its_way(capsys):
     assert "along rpi4 > 20 Mbps > jetson-orin-nano-cpu > 1 Gbps > i7-8700" in capsys.readouterr().out
 
 
+def test_memory_limits_any_place(capsys):
+    """Of a path and of an instance file; the policy over a place's memory admits limits of the others."""
+    asked = ["alexnet", "--path", PATH, "--memory", "9MB,,1MB", "--select", "min_latency"]
+    assert main(["plan", *asked, "--json"]) == 0
+    places = json.loads(capsys.readouterr().out)["setting"]["places"]
+    assert [place["memory_limit_bytes"] for place in places] == [9_000_000, None, 1_000_000]
+    rows = table(capsys, "front", "toy.json", "--memory", ", 1GB ,0")
+    assert [row[:3] for row in rows[1:]] == [["0", "2", "0"], ["1", "1", "0"], ["2", "0", "0"]]
+    assert main(["front", "toy.json", "--memory", "1,2,3,4"]) == 2
+    assert "memory: '1,2,3,4' has 4 sizes, but there are 3 places" in capsys.readouterr().err
+    over = ["policy", "toy.json", "--select", "min_latency", "--over", "memory:2", "--range", "0..1GB", "--memory"]
+    assert main([*over, "1GB,,0"]) == 0
+    assert main([*over, "1GB,5MB"]) == 2
+    assert "--memory: is what the policy is over; expected --range LOW..HIGH instead of 5MB" in capsys.readouterr().err
+
+
 def test_baselines_stand_beside_the_front(capsys):
     rows = table(capsys, "front", "toy.json", "--baselines")
     rows = rows[rows.index(["rule", "x1", "x2", "x3", "latency", "memory", "beside the front"]) + 1 :]
