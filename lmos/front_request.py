@@ -23,6 +23,7 @@ from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
 from lmos_opt.objectives import Objective
 from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.plans.promise import Promise
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
@@ -270,10 +271,11 @@ def _timed(profile: NetworkProfile) -> NetworkProfile:
     return time_profile(profile)
 
 
-def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
-    """The plan of the split that the rule chooses, with the request's objectives predicted."""
+def choose(request: FrontRequest, asked: ReadSource, select: str, promise: Promise | None = None) -> Plan:
+    """The plan of the split that the rule chooses, or that keeps a promise, with the request's objectives predicted."""
     instance = asked.instance
-    point = baseline_point(request, instance, select) or chosen_of(trace(request, instance), select)
+    found = None if promise is None else promise.chosen(trace(request, instance))
+    point = found or baseline_point(request, instance, select) or chosen_of(trace(request, instance), select)
     edge, *between, server = request.options.devices
     if asked.profile is None:
         edge, server = request.options.edge or "instance file", request.options.server or "instance file"
@@ -284,4 +286,4 @@ def choose(request: FrontRequest, asked: ReadSource, select: str) -> Plan:
     plan = make_plan(instance, point.edge_layers or (), setting=setting, later_layers=point.later_layers or (),
                      profile=asked.profile, values=dict(point.values), solution=point.solution, codecs=point.codecs)
     named(plan.codec, plan.codecs).check_crossing(tensor.name for hop in plan.hops for tensor in hop)
-    return plan
+    return plan if promise is None else plan.model_copy(update={"promise": promise})

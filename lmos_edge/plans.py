@@ -184,6 +184,9 @@ class Plan:
             if key not in numbers and key not in (fields.data.get("unpredicted") or {}):
                 predicted.wrong(key, "is missing")
         _check_setting(fields.inside("setting"))
+        if fields.data.get("promise") is not None:
+            for key in ("deadline_s", "confidence"):
+                fields.inside("promise").number(key)
         return cls(fields.data, inputs, places[0], places[1:], crossing, codec, codecs, numbers, how)
 
 

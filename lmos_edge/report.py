@@ -20,6 +20,7 @@ from lmos_edge.server import Happened, Server
 from lmos_opt import __version__
 from lmos_opt.errors import InputError
 from lmos_opt.plans.predicted import stage_times_of
+from lmos_opt.plans.proportion import wilson
 from measurement.medians import median_of
 from measurement.processor import cpu_name
 
@@ -76,6 +77,7 @@ def make_report(plan: Plan, outcome: Outcome, around: Circumstances) -> dict[str
         "errors": _errors(plan.predicted, spreads),
         "per_image": images,
         "lost": len(failed),
+        **_promise(plan, [image["latency_s"] for image in images], len(failed)),
         "retries": sum(image["retries"] for image in [*images, *failed]),
         "fallbacks": sum(image["finished_at"] == "edge" for image in images),
         "environment": _environment(plan, around),
@@ -125,6 +127,16 @@ def save(report: Mapping[str, Any], path: Path) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise InputError(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
+
+
+def _promise(plan: Plan, latencies_s: Sequence[float], lost: int) -> dict[str, Any]:
+    """How often the plan's deadline was kept, if it has one."""
+    promise = plan.data.get("promise")
+    if promise is None:
+        return {}
+    n, kept = len(latencies_s) + lost, sum(latency_s <= promise["deadline_s"] for latency_s in latencies_s)
+    low, high = wilson(kept, n)
+    return {"promise": {**promise, "images": n, "kept": kept, "low": low, "high": high}}
 
 
 def _times(image: Mapping[str, Any], n_places: int) -> list[float]:

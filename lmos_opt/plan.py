@@ -24,6 +24,7 @@ from lmos_opt.places import from_counts, with_counts
 from lmos_opt.plans.keys import PLACES, TWO, from_places, in_places, to_places
 from lmos_opt.plans.mistakes import repeated_names
 from lmos_opt.plans.predicted import predicted_of, stage_times_of, stages
+from lmos_opt.plans.promise import Promise
 from lmos_opt.plans.setting import Setting as Setting  # noqa: PLC0414 - public here
 from lmos_opt.policies.policy import Policy, wrong_policies
 from lmos_opt.preprocessing import PixelType, takes_pictures, usual_preprocessing
@@ -113,6 +114,7 @@ class Plan(Document):
     says what a run that adapts may change to, where the other hops are as in the setting. `codec` encodes every tensor that
     crosses, but for those that `codecs` name, each with its own. `solution` holds the chosen point's values of variables that the
     user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
+    A `promise` is the deadline that it was chosen to keep, and with which confidence.
     """
 
     SCHEMA: ClassVar[str] = TWO
@@ -133,6 +135,7 @@ class Plan(Document):
     later_layers: tuple[tuple[Name, ...], ...] = ()
     later_crossing: tuple[tuple[CrossingTensor, ...], ...] = ()
     later_policies: tuple[Policy | None, ...] = ()
+    promise: Promise | None = None
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
@@ -241,7 +244,7 @@ class Plan(Document):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = to_places(with_counts(serialise(self)))
-        for key in ("codecs", "policy", "policies", "solution", "unpredicted"):
+        for key in ("codecs", "policy", "policies", "solution", "unpredicted", "promise"):
             if not getattr(self, key) or (key == "policies" and not any(self.policies)):
                 found.pop(key, None)
         return found

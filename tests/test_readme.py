@@ -29,6 +29,7 @@ from lmos_opt.link import Link
 from lmos_opt.rules.baselines import BASELINES
 from lmos_opt.rules.selection import RULES
 from lmos_opt.scenarios.records import ScenariosFile
+from lmos_opt.traces.record import LinkTrace
 from runner.watching.report import RunReport
 from tests import warm
 from tests.processes import started
@@ -36,7 +37,8 @@ from tests.processes import started
 pytestmark = pytest.mark.docs
 ROOT = Path(__file__).parent.parent
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
-NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link, ScenariosFile)
+NOUNS: tuple[type[Document], ...] = (NetworkProfile, Instance, Front, Plan, Policy, RunReport, Device, Link, LinkTrace,
+                                     ScenariosFile)
 PATIENCE_S = 600  # of a command that hangs; on a busy machine all take long
 LEFT_OUT = ("make ", "pip ", ". .venv")
 BLOCK = re.compile(r"^```(\w+)[ ]*([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

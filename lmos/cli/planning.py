@@ -137,12 +137,23 @@ def front(
 def plan(
     source: Source,
     select: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="RULE",
             help=f"{_RULES}, cut:N, ECO, SCO, at:P, RS:SEED, DADS, Neurosurgeon, pair, even:layers or even:time.",
         ),
-    ],
+    ] = None,
+    deadline: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME",
+            help="Instead of a rule: the least energy (the most memory, if powers are not known) that keeps this time in "
+            "--confidence of the --scenarios. --objectives may name what to be best in.",
+        ),
+    ] = None,
+    confidence: Annotated[
+        str | None, typer.Option(metavar="PERCENT", help="How much of the scenarios' weight keeps the --deadline. [default: 95%]")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")
     ] = None,
@@ -188,7 +199,8 @@ def plan(
     from lmos.commands import plan as command
     from lmos.commands.conventions import Told
 
-    command.run(command.Request(front=_request(locals()), select=select, output=output, plot=plot, between=between,
+    command.run(command.Request(front=_request(locals()), select=select, deadline=deadline, confidence=confidence,
+                                output=output, plot=plot, between=between,
                                 told=Told(preprocess, labels, task), as_json=as_json))  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmos.commands.conventions import Told, tell_assumed, tell_doubts
@@ -13,10 +13,11 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
+from lmos_opt.plans.promise import Promise
 from lmos_opt.policies.policy import Policy
 from lmos_opt.policies.policy_maps import bandwidth_policy
 from lmos_opt.rules import find_rule
-from lmos_opt.units import counted, format_rate, format_size, format_time
+from lmos_opt.units import counted, format_rate, format_size, format_time, parse_percent, parse_time
 from runner.watching.report import decided
 
 
@@ -25,7 +26,9 @@ class Request:
     """What `lmos plan` is asked for, as typed; `between` has the ranges of the policies that the plan is to hold, one a hop."""
 
     front: FrontRequest
-    select: str
+    select: str | None
+    deadline: str | None
+    confidence: str | None
     output: Path | None
     plot: Path | None
     between: str | None
@@ -42,14 +45,16 @@ def run(request: Request) -> None:
         check(plot, interactive=False)
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
+    promise, select = _promise(request)
     asked = read(request.front)
-    plan = choose(request.front, asked, request.select)
+    front = request.front if promise is None else _promised(request.front, asked.instance, promise)
+    plan = choose(front, asked, select, promise)
     if plan.network is not None:
         plan = plan.model_copy(update={"network": request.told.applied(plan.network, picture_or_first(plan.network))})
     elif request.told != Told():
         raise InputError(request.front.source, "is made of numbers alone: no picture goes through it, and it has no classes")
     if request.between is not None:
-        first, *later = _policies(request.front, asked.instance, request.select, request.between)
+        first, *later = _policies(*_adapting(front, select, promise), asked.instance, request.between)
         plan = plan.model_copy(update={"policy": first, "later_policies": tuple(later)})
     if plan.network is not None:
         tell_assumed(plan.network)
@@ -70,7 +75,38 @@ def run(request: Request) -> None:
         err().print("nothing was written; name a file with -o")
 
 
-def _policies(request: FrontRequest, instance: Instance, select: str, between: str) -> list[Policy | None]:
+def _promise(request: Request) -> tuple[Promise | None, str]:
+    """The promise that is asked for, and the rule; InputError where neither is, or both are, or they cannot be read."""
+    if request.deadline is None:
+        if request.confidence is not None:
+            raise InputError("--deadline", "is missing; --confidence needs it")
+        if request.select is None:
+            raise InputError("--select", "is missing; expected a rule, or a --deadline to keep")
+        return None, request.select
+    if request.select is not None:
+        raise InputError("--deadline", "chooses the split: the best one that keeps it; leave out --select")
+    deadline_s = parse_time(request.deadline, "--deadline")
+    percent = parse_percent(request.confidence or "95%", "--confidence")
+    if not deadline_s or not 0 < percent <= 100:
+        what, got = ("--deadline", request.deadline) if not deadline_s else ("--confidence", request.confidence)
+        raise InputError(what, f"got {got!r:.40}; expected {'more than 0 s' if not deadline_s else 'above 0 %, up to 100 %'}")
+    return Promise(deadline_s=deadline_s, confidence=percent / 100), f"budget:{request.deadline.strip()}"
+
+
+def _promised(front: FrontRequest, instance: Instance, promise: Promise) -> FrontRequest:
+    """The front that the split is chosen from. InputError for objectives that are not one to be best in."""
+    names = [] if front.objectives == FrontRequest.objectives else front.names
+    if len(names) > 1:
+        raise InputError("--objectives", f"names {counted(len(names), 'objective')}; beside a --deadline name one, to be best in")
+    return replace(front, objectives=",".join(promise.objectives(instance, names[0] if names else None)))
+
+
+def _adapting(front: FrontRequest, select: str, promise: Promise | None) -> tuple[FrontRequest, str]:
+    """What a run that adapts goes by: the plan's front and rule; for a promise, the least latency."""
+    return (front, select) if promise is None else (replace(front, objectives=FrontRequest.objectives), "min_latency")
+
+
+def _policies(request: FrontRequest, select: str, instance: Instance, between: str) -> list[Policy | None]:
     """For each hop the policy for a run that adapts: of the plan's rule, or of the least latency where that is none for fronts."""
     ranges, n_hops = between.split(","), len(instance.hops)
     if len(ranges) > n_hops:
@@ -102,6 +138,8 @@ def plan_table(plan: Plan, instance: Instance) -> object:
         *(["adapts" if plan.n_places == 2 else f"adapts to hop {h}", _changes(policy)]
           for h, policy in enumerate(plan.policies, 1) if policy is not None),
         *([["pictures", how.in_words + (", assumed" if how.origin == "assumed" else "")]] if how is not None else []),
+        *([["keeps", f"{plan.promise.in_words} of the scenarios: {plan.promise.objective} is "
+                     f"{format_time(float(predicted[plan.promise.objective]))}"]] if plan.promise is not None else []),
         ["edge memory", f"{format_size(predicted['edge_memory_bytes'])} ({plan.setting.memory_model})"],
     ]
     return table(f"{instance.name}: rule {plan.setting.rule}, {_path(plan)}", ["", "predicted"], rows, left=[0, 1])

@@ -228,6 +228,8 @@ def how_it_went(report: RunReport) -> str:
                         (len(report.skipped), "skipped")):
         if count:
             found.append(f"{count} {what}")
+    if report.promise is not None:
+        found.append(f"deadline of {report.promise.in_words}")
     if report.codec is not None:
         found.append(report.codec.in_words)
     reason = next((image.reason for image in report.per_image if image.reason), None)

@@ -44,8 +44,15 @@ def scaled(front: Front) -> list[tuple[float, ...]]:
 
 
 def most_memory(front: Front, most_latency_s: float, what: str) -> int:
-    """The place of the point with the most memory within a latency; InfeasibleError about `what` where there is none."""
-    latency, memory = values(front, latency_name(front)), values(front, "memory")
+    """The place of the point with the most memory within a latency; InfeasibleError about `what` where there is none.
+
+    On a front without memory, of the point that is best in the objective beside the latency, if that is one.
+    """
+    name = latency_name(front)
+    latency, others = values(front, name), [o for o in front.objectives if o.name != name]
+    other = others[0] if len(others) == 1 and "memory" not in front.names else None
+    sign = 1.0 if other is None or other.sense == "max" else -1.0
+    memory = [sign * value for value in values(front, "memory" if other is None else other.name)]
     within = [k for k in range(len(latency)) if latency[k] <= most_latency_s]
     if not within:
         raise InfeasibleError(front.instance, (f"{what} (the least latency is {min(latency):.6g} s)",))

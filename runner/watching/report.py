@@ -14,6 +14,7 @@ from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, 
 from lmos_opt.imports import late
 from lmos_opt.plan import Plan
 from lmos_opt.plans.predicted import stage_times_of
+from lmos_opt.plans.promise import Kept
 from lmos_opt.preprocessing import Preprocessing
 from lmos_opt.units import counted, format_size, format_time
 from measurement.medians import median_of
@@ -220,6 +221,7 @@ class RunReport(Document):
     of the cut, images that failed; `skipped` files of the folder that are no pictures. `shown` are the first
     pictures, for the page. `codec` is there where tensors were not sent as they are. A run that
     `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
+    `promise` says how often the plan's deadline was kept, if it has one; lost images did not keep it.
     """
 
     SCHEMA: ClassVar[str] = "lmos.report/1"
@@ -245,6 +247,7 @@ class RunReport(Document):
     codec: CodecReport | None = None
     adapted: Adapted | None = None
     adaptation: tuple[CutChange, ...] = ()
+    promise: Kept | None = None
     shown: Annotated[tuple[ShownPicture, ...], Field(max_length=MOST_SHOWN)] = ()
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
@@ -305,6 +308,7 @@ def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunRe
         codec=_codec_report(plan, results, outcome.compared),
         adapted=outcome.adapted,
         adaptation=tuple(outcome.adaptation),
+        promise=plan.promise and plan.promise.kept_in([result.latency_s for result in results], len(failed)),
         shown=tuple(outcome.shown),
     )
 

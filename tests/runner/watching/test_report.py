@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
+from lmos.commands.run import how_it_went
 from lmos_opt import InputError, Plan
 from lmos_opt.plan import STAGES
+from lmos_opt.plans.promise import Promise
 from lmos_opt.units import format_time
 from measurement.pictures import read_picture
 from measurement.pictures.folders import picture_files
@@ -19,6 +21,7 @@ from runner.memory import PeakMemory, release, resident_bytes
 from runner.watching.report import (
     STAGE_COLUMNS,
     Environment,
+    FailedImage,
     ImageResult,
     Outcome,
     RunReport,
@@ -57,6 +60,21 @@ def test_the_file_has_the_promised_keys(report: RunReport) -> None:
     assert (data["images"], data["lost"], data["retries"], data["fallbacks"]) == (5, 0, 0, 0)
     assert data["plan"] == report.plan.to_dict()
     assert data["environment"]["edge"]["versions"]["torch"].startswith(torch.__version__.partition("+")[0])
+
+
+def test_how_often_the_plans_deadline_was_kept_is_reported(report: RunReport) -> None:
+    """Lost images did not keep it; a plan without a promise has nothing to say."""
+    latencies = sorted(image.latency_s for image in report.per_image)
+    plan = report.plan.model_copy(update={"promise": Promise(deadline_s=latencies[2], confidence=0.9)})
+    lost = [FailedImage(file="x.png", reason="gone", retries=0)]
+    found = make_report(plan, Outcome(report.per_image, [1], failed=lost), report.environment)
+    assert report.promise is None
+    assert found.promise is not None
+    assert (found.promise.kept, found.promise.images, found.promise.confidence) == (3, 6, 0.9)
+    assert found.promise.low < 0.5 < found.promise.high
+    assert RunReport.from_dict(found.to_dict()) == found
+    assert "deadline of" in how_it_went(found)
+    assert "kept by 3 of 6 images (50.0 %" in how_it_went(found)
 
 
 def test_what_the_papers_count_of_memory_is_stands_below_the_table(report: RunReport) -> None:
