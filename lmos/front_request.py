@@ -32,7 +32,8 @@ from lmos_opt.solvers.settings import Option, parsed
 from lmos_opt.sources import Options, codecs_to_measure, instance_of, load_source, needs_local_times
 from lmos_opt.split import Split
 from lmos_opt.units import counted, parse_time
-from measurement.codec_choice import chosen, named
+from measurement import codecs
+from measurement.codec_choice import Choice, chosen, named
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class ReadSource:
 def read(request: FrontRequest) -> ReadSource:
     """Load the source; what must be measured is measured here and now where the source does not have it."""
     request.model  # noqa: B018  a wrong word is a wrong word before anything is read
-    codec = chosen(request.codec)
+    codec, is_open = _codec(request)
     source = _source(request)
     _say_what_is_unknown(request.options)
     if isinstance(source, NetworkProfile):
@@ -163,7 +164,9 @@ def read(request: FrontRequest) -> ReadSource:
             source = _timed(source)
         if codec is not None and (unknown := codecs_to_measure(source, codec, request.options)):
             source = _measured(source, unknown)
-        return ReadSource(source, _powered(request, instance_of(source, request.options, codec), request.options.devices[0]))
+        among = [codecs.get(name) for name in ({} if source.fidelity is None else source.fidelity.losses)] if is_open else None
+        instance = instance_of(source, request.options, codec, among)
+        return ReadSource(source, _powered(request, instance, request.options.devices[0]))
     instance = instance_of(source, request.options, codec)
     return ReadSource(None, _powered(request, instance, request.options.edge or request.source))
 
@@ -175,6 +178,22 @@ def _source(request: FrontRequest) -> Instance | NetworkProfile:
         raise InputError("--context" if request.prompt is None else "--prompt",
                          f"is for a decoder by name (hf:DIRECTORY); {request.source} has its own texts, or none")
     return load_source(request.source)
+
+
+ANY = "any"
+"""In the place of a codec's name: for each tensor that crosses one of those whose losses the profile has."""
+_LOSS = "fidelity_loss"
+
+
+def _codec(request: FrontRequest) -> tuple[Choice | None, bool]:
+    """The codec that is asked for, and whether the search is to choose one for each tensor instead: where that is said, or where
+    losses are an objective or limited and no codec is named."""
+    if ANY in request.codec:
+        if len(request.codec) > 1:
+            other = next((one for one in request.codec if one != ANY), ANY)
+            raise InputError("--codec", f"{ANY} stands beside {other}; expected one of the two")
+        return None, True
+    return chosen(request.codec), not request.codec and _LOSS in (*request.names, *request.limits)
 
 
 def _powered(request: FrontRequest, instance: Instance, edge: str) -> Instance:

@@ -6,17 +6,18 @@ import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from torch import nn
 
 from lmos.output import activity, err, say
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, MissingExtraError
 from lmos_opt.files import input_errors
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import PlannedNetwork, picture_or_first
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, TensorSpec, Timing, Tokens
 from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
-from measurement import here
+from measurement import codecs, here
 from measurement.decoders import Chain
 from measurement.engines import Engine
 from measurement.errors import UntraceableError
@@ -27,14 +28,14 @@ from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
 from measurement.sources.decoder import ids_of
-from measurement.timing import BUDGET_S, PRECISION
+from measurement.timing import BUDGET_S, PRECISION, torch_threads
 from measurement.tokens import lengths, with_tokens
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
 from runner.errors import RunnerError
 from runner.images import Images, find_images
 from runner.memory import keep_heap
-from runner.parts.network import Graphs, example_input
+from runner.parts.network import Graphs, example_input, trace_checked
 
 
 @dataclass(frozen=True)
@@ -123,9 +124,7 @@ def _images(profile: NetworkProfile) -> Images | None:
     """Inputs for the network that the profile names, if it names one: bundled pictures where it takes pictures."""
     if profile.network is None:
         return None
-    planned = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
-                             **inputs_of(profile))  # fmt: skip
-    return find_images(planned, None)
+    return find_images(planned_of(profile, profile.network), None)
 
 
 def _with_exchange(profile: NetworkProfile, threads: int | None) -> NetworkProfile:
@@ -147,6 +146,63 @@ def measure_codecs(profile: NetworkProfile, names: Sequence[str], threads: int |
         inputs = None if images is None else [images.load(k) for k in range(len(images))]
         about = here.RANDOM if images is None else images.what
         return here.measure_codecs(profile, names, inputs, about=about, threads=threads, allow_code=True, tell=tell)
+
+
+MOST_SENT = 16
+"""Inputs that codecs' bytes and times are measured on: medians and means of them change little with more."""
+
+
+@dataclass(frozen=True)
+class FidelityAsked:
+    """Losses to measure: over the calibration part of these inputs (None: the bundled pictures), at most so many of them, of these
+    codecs by their names (none: all that fit the network)."""
+
+    inputs: Path | None
+    codecs: Sequence[str] = ()
+    seed: int = 0
+    most: int | None = None
+    threads: int | None = None
+
+
+def measure_fidelity(profile: NetworkProfile, asked: FidelityAsked) -> NetworkProfile:
+    """The profile with what codecs make of its tensors on a user's own inputs: bytes, times on this machine, and losses."""
+    from runner.images.labelled import find_labelled
+    from runner.lab.fidelity.losses import Share, measure_losses
+
+    if profile.network is None:
+        raise InputError(profile.name, "names no network to build, so what codecs lose cannot be measured")
+    planned, share = planned_of(profile, profile.network), Share(asked.seed, asked.most)
+    found = [codecs.get(name) for name in asked.codecs] or fitting_codecs(profile)
+    with activity(f"building {profile.name}") as tell:
+        inputs = find_labelled(planned, asked.inputs)
+        numbers = share.of(inputs)
+        about = f"{len(numbers)} of {inputs.images.what}"
+        sent = [inputs.images.load(k) for k in numbers[:MOST_SENT]]
+        measured = here.measure_codecs(profile, [codec.name for codec in found], sent, about=about, threads=asked.threads,
+                                       allow_code=True, tell=tell)
+        tell(f"tracing {profile.name}")
+        with torch_threads(asked.threads):
+            module = build_network(planned.builder, planned.weights, allow_code=True)
+            traced = trace_checked(planned.builder, module, planned, planned, planned.granularity)
+            losses = measure_losses(profile, traced, found, inputs, share, lambda line: tell(f"what codecs lose: {line}"))
+    return measured.model_copy(update={"fidelity": losses})
+
+
+def planned_of(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
+    """The profile's network as plans have it."""
+    return PlannedNetwork(**source.model_dump(), name=profile.name, granularity=profile.granularity, **inputs_of(profile))
+
+
+def fitting_codecs(profile: NetworkProfile) -> list[codecs.Codec]:
+    """The shipped codecs that change anything and fit the network, those with an argument at their usual one."""
+    found = []
+    for name in codecs.usual():
+        with suppress(InputError, MissingExtraError):
+            codec = codecs.get(name)
+            if codec.name != codecs.RAW and profile.network is not None:
+                codec.for_network(profile.network, profile.input)
+                found.append(codec)
+    return found
 
 
 def weights_of(builder: str, asked: str | None) -> str:

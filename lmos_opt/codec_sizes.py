@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Detail, Name, Record
+from lmos_opt.files import Amount, Count, Detail, Flag, Name, Record, Text
 from lmos_opt.units import codec_words, counted
 
 RAW = "raw"
@@ -180,6 +180,31 @@ class MeasuredCodec(Record):
 
     sent: dict[Name, Sent]
     about: dict[Name, Detail]
+
+
+class Calibration(Record):
+    """On what losses were measured: how many `inputs`, `of` what, and which part of them. `seed` decides which half of a set of
+    inputs is for calibration, so that the other half is left to check with; `criterion` says what counts as a loss
+    (`runner.lab.fidelity`), `right` which share of the inputs the network whole gets right, where labels say that. `complete` is
+    false where it was ended before its last input."""
+
+    criterion: Literal["labels", "classes", "outputs"]
+    of: Text
+    part: Literal["calibration", "held-out", "all"]
+    inputs: Annotated[Count, Field(ge=1)]
+    seed: Count
+    right: Amount | None = None
+    complete: Flag = True
+    weights: Text | None = None
+
+
+class Fidelity(Record):
+    """How much of a network's result is lost when one tensor alone crosses under a codec: `losses` by codec and tensor (fractions:
+    0.01 is 1 %), `errors` how far outputs are then off, relative to their length as a vector (the mean)."""
+
+    calibration: Calibration
+    losses: dict[CodecName, dict[Name, Amount]]
+    errors: dict[CodecName, dict[Name, Amount]] = Field(default_factory=dict)
 
 
 def check_names(places: Mapping[str, Collection[str]], tensors: Collection[str]) -> None:

@@ -10,7 +10,7 @@ from lmos_opt.errors import InputError, likely
 
 if TYPE_CHECKING:
     from lmos_opt.profile import NetworkProfile, TensorSpec
-from lmos_opt.codec_sizes import RAW, Coding, Ends, Sent
+from lmos_opt.codec_sizes import RAW, Choice, Coding, Ends, Sent
 
 
 class SizesTensors(Protocol):
@@ -76,6 +76,40 @@ def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[
         )
     own = {name: codec for name, codec in choice.own.items() if codec != choice.name}
     return Coding(codec=choice.name, codecs=own, sent=found) if own or choice.name != RAW else None
+
+
+def choices_of(profile: NetworkProfile, codecs: Sequence[ChoosesCodecs],
+               devices: Sequence[TimesLayers]) -> dict[str, tuple[Choice, ...]]:  # fmt: skip
+    """For each tensor of a profiled network the ways in which it may cross, of which one is chosen: as it is, which loses nothing,
+    and in each of the codecs of which the profile says what it loses there, but for those that are nowhere better than another.
+
+    Raises InputError where the profile does not say what a codec loses, and as `coding_of`.
+    """
+    known = {} if profile.fidelity is None else profile.fidelity.losses
+    unknown = [codec.name for codec in codecs if codec.name not in (RAW, *known)]
+    if unknown or not known:
+        what = unknown[0] if unknown else "codecs"
+        raise InputError(profile.name, f"does not say what is lost under {what}; make a profile with: lmos profile NETWORK "
+                                       "--fidelity IMAGES -o profile.json")  # fmt: skip
+    raw = {name: spec.bytes for name, spec in profile.input_tensors.items()}
+    raw |= {layer.name: layer.output_bytes for layer in profile.layers}
+    found = {name: [Choice(name=RAW, bytes=n_bytes)] for name, n_bytes in raw.items()}
+    for codec in codecs:
+        coding = None if codec.name == RAW else coding_of(profile, codec, devices)
+        for name, sent in ({} if coding is None else coding.sent).items():
+            if name in known[codec.name]:
+                made = {key: getattr(sent, key) for key in Sent.model_fields}
+                found[name].append(Choice(name=codec.name, loss=known[codec.name][name], **made))
+    return {name: tuple(_worth_it(choices)) for name, choices in found.items() if len(choices) > 1}
+
+
+def _worth_it(choices: Sequence[Choice]) -> list[Choice]:
+    """Those that are better than each other one in something: bytes, loss, or time anywhere. Of equal ones the first."""
+    costs = [(one.bytes, one.loss, *(t for ends in (one.at_places or (one,)) for t in (ends.encode_s, ends.decode_s)))
+             for one in choices]  # fmt: skip
+    return [one for k, one in enumerate(choices) if not any(
+        all(a <= b for a, b in zip(other, costs[k], strict=True)) and (other != costs[k] or i < k)
+        for i, other in enumerate(costs) if i != k)]  # fmt: skip
 
 
 def _ends(device: TimesLayers, codec: str, raw_bytes: int, known: Sent | None) -> Ends:

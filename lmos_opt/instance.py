@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Self, Unpack
 
@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from lmos_opt.codec_sizes import Choices, Coded, Coding, check_names, wrong_choices
 from lmos_opt.device import Power
-from lmos_opt.encoding import ChoosesCodecs, coding_of
+from lmos_opt.encoding import ChoosesCodecs, choices_of, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
 from lmos_opt.files import Count, Document, Name, Rate, input_errors
 from lmos_opt.graph import check_order
@@ -113,6 +113,7 @@ class Instance(Coded, Document):
         path: Path | str | None = None,
         memory: str | float | None = None,
         codec: ChoosesCodecs | None = None,
+        among: Sequence[ChoosesCodecs] | None = None,
         **two: Unpack[TwoPlaces],
     ) -> Instance:
         """The instance of a profiled network along a path of devices, each layer's time by its device's cost model.
@@ -124,8 +125,11 @@ class Instance(Coded, Document):
         as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit; `4GB,,1GB` are
         those of several (`Path.limits`). `codec`, from
         `measurement.codecs.get` or `measurement.codec_choice.chosen`, is what crossing tensors are sent with: see `coding_of`.
+        `among` are codecs of which one is chosen for each tensor, in the place of `codec`: see `choices_of`.
         Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
         """
+        if codec is not None and among is not None:
+            raise InputError("codec", "stands beside codecs to choose among; expected one of the two")
         if path is not None and two:
             raise InputError("path", f"says devices and hops; leave out {', '.join(two)}")
         path = Path.of_two(**two) if path is None else parse_path(path)
@@ -144,6 +148,7 @@ class Instance(Coded, Document):
             "hops": path.parsed_hops(profile.exchange_s),
             "coding": None if codec is None else coding_of(profile, codec, devices),
             "tokens": profile.tokens,
+            "codecs": {} if among is None else choices_of(profile, among, devices),
             "layers": [
                 {
                     "name": layer.name,

@@ -14,7 +14,8 @@ from pydantic import (
     model_validator,
 )
 
-from lmos_opt.codec_sizes import RAW, CodecName
+from lmos_opt import objectives
+from lmos_opt.codec_sizes import RAW, Calibration, CodecName
 from lmos_opt.device import LOCAL
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Document, Name, Record, Text, Value, input_errors
@@ -115,6 +116,7 @@ class Plan(Document):
     crosses, but for those that `codecs` name, each with its own. `solution` holds the chosen point's values of variables that the
     user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
     A `promise` is the deadline that it was chosen to keep, and with which confidence.
+    Where the search chose the codecs, `predicted` has the estimated `fidelity_loss`, and `calibration` on what it was measured.
     """
 
     SCHEMA: ClassVar[str] = TWO
@@ -136,6 +138,7 @@ class Plan(Document):
     later_crossing: tuple[tuple[CrossingTensor, ...], ...] = ()
     later_policies: tuple[Policy | None, ...] = ()
     promise: Promise | None = None
+    calibration: Calibration | None = None
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
@@ -244,7 +247,7 @@ class Plan(Document):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
         found: dict[str, object] = to_places(with_counts(serialise(self)))
-        for key in ("codecs", "policy", "policies", "solution", "unpredicted", "promise"):
+        for key in ("codecs", "policy", "policies", "solution", "unpredicted", "promise", "calibration"):
             if not getattr(self, key) or (key == "policies" and not any(self.policies)):
                 found.pop(key, None)
         return found
@@ -275,6 +278,8 @@ def make_plan(
     hops = tuple(tuple(t for name in instance.crossing(before) for t in _tensors(instance, name, profile)) for before in split.upto)
     from_set = {**dict(zip(stage_times_of(n_places), times.in_order_s, strict=True)), "latency_s": times.latency_s,
                 "edge_memory_bytes": split.memory_bytes}  # fmt: skip
+    if instance.codecs and (loss := objectives.get("fidelity_loss").value) is not None:
+        values = {"fidelity_loss": loss(split), **(values or {})}
     predicted, unpredicted = predicted_of(from_set, values or {}, has_decisions=bool(solution))
     intervals = {}
     if profile is not None and n_places == 2:
@@ -302,6 +307,7 @@ def make_plan(
         unpredicted=unpredicted,
         later_layers=() if n_places == 2 else split.places[1:],
         later_crossing=hops[1:],
+        calibration=profile.fidelity.calibration if instance.codecs and profile is not None and profile.fidelity else None,
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from lmos_opt.codec_sizes import CodecName, MeasuredCodec, check_names
+from lmos_opt.codec_sizes import CodecName, Fidelity, MeasuredCodec, check_names
 from lmos_opt.errors import InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Document, Flag, Name, Number, Record, Text
 from lmos_opt.graph import check_order
@@ -251,7 +251,8 @@ class NetworkProfile(Document):
 
     `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
     `t_local_s` was measured. `tokens` says of a decoder how long its texts are (None: it is none).
-    `codecs` are those that were measured on this machine: what they make of each layer's output, and what that costs.
+    `codecs` are those that were measured on this machine: what they make of each layer's output, and what that costs; `fidelity` is
+    what they lose of the network's result.
     """
 
     SCHEMA: ClassVar[str] = "lmos.profile/1"
@@ -267,6 +268,7 @@ class NetworkProfile(Document):
     timing: Timing | None = None
     tokens: Tokens | None = None
     codecs: dict[CodecName, MeasuredCodec] | None = None
+    fidelity: Fidelity | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -279,7 +281,9 @@ class NetworkProfile(Document):
         check_order([(layer.name, layer.inputs) for layer in self.layers], names)
         if self.network is not None and self.network.preprocessing is not None:
             self.network.preprocessing.check_fits_one(names.values(), "network.preprocessing")
-        check_names({f"codecs.{codec}.sent": found.sent for codec, found in (self.codecs or {}).items()},
+        losses = {} if self.fidelity is None else self.fidelity.losses
+        check_names({f"codecs.{codec}.sent": found.sent for codec, found in (self.codecs or {}).items()} |
+                    {f"fidelity.losses.{codec}": found for codec, found in losses.items()},
                     [*names, *(layer.name for layer in self.layers)])  # fmt: skip
         return self
 
@@ -313,7 +317,7 @@ class NetworkProfile(Document):
             for key in ("unknown_operations", "opaque", "state_bytes_per_token", "state", "token"):
                 if not layer[key]:
                     del layer[key]
-        for key in ("codecs", "tokens"):
+        for key in ("codecs", "fidelity", "tokens"):
             if found[key] is None:
                 del found[key]
         return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -108,12 +108,14 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
     raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])
 
 
-def instance_of(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None = None) -> Instance:
+def instance_of(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None = None,
+                among: Sequence[ChoosesCodecs] | None = None) -> Instance:  # fmt: skip
     """The instance of a source under the options; an instance file's own numbers stand where no option is given.
 
-    `codec` is what crossing tensors are sent with. InputError for a codec of which an instance file has no numbers.
+    `codec` is what crossing tensors are sent with, or one of those `among` which it is chosen for each. InputError for a codec of
+    which an instance file has no numbers.
     """
-    found = _without_power(source, options, codec)
+    found = _without_power(source, options, codec, among)
     if options.power is not None:
         found = found.with_place(1, power=parse_power(options.power, "--power").model_dump())
     if options.scenarios is not None:
@@ -122,9 +124,10 @@ def instance_of(source: Instance | NetworkProfile, options: Options, codec: Choo
     return found
 
 
-def _without_power(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None) -> Instance:
+def _without_power(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None,
+                   among: Sequence[ChoosesCodecs] | None) -> Instance:  # fmt: skip
     if isinstance(source, NetworkProfile):
-        return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec)
+        return Instance.from_profile(source, path=options.along, memory=options.memory, codec=codec, among=among)
     if options.path is not None:
         raise InputError("--path", f"is for networks and profiles; the instance file of {source.name} has its own places")
     if len(source.places) > 2 and options.of_two:

@@ -1,6 +1,7 @@
-"""Numbers in 8 bits, from each channel's least value to its largest, as arrays: the arithmetic of the codec `int8`.
+"""Numbers in 8 bits or fewer, from each channel's least value to its largest, as arrays: the arithmetic of `int8` and `zint`.
 
-A channel's values become `low + step * (0..255)`, `step = (high - low) / 255`, so none is off by more than half a step. Channels
+A channel's values become `low + step * (0..top)`, `step = (high - low) / top`, so none is off by more than half a step; `top` is
+255, or less where fewer bits are to be used, of a byte each. Channels
 are dimension 1, as in N x C x H x W. Low and step take 8 bytes; where a channel has fewer than GROUP elements, as many channels
 in a row share them as have so many together (the last ones, and what is left over).
 """
@@ -15,6 +16,8 @@ import numpy.typing as npt
 
 GROUP = 128
 """Elements that share low and step at least: with 8 bytes for 128 the whole stays below 0.266 of float32."""
+TOP = 255
+"""The highest level of 8 bits."""
 _LEAST_STEP = 1e-37
 """Below it a step is next to the end of float32's range, and a channel all of one value as near as anyone can tell."""
 _BLOCK = 2**16
@@ -52,16 +55,16 @@ class Layout:
         return 8 * self.pairs + self.groups * self.length + self.rest
 
 
-def encoded(values: Floats, shape: tuple[int, ...]) -> Levels | None:
+def encoded(values: Floats, shape: tuple[int, ...], top: int = TOP) -> Levels | None:
     """All lows, all steps, all levels of the elements of an array of this shape, in their order; None where one is not finite."""
     layout = Layout.of(shape)
     found = np.empty(layout.bytes, np.uint8)
     lows, steps, levels = _parts(found, layout)
     whole = layout.groups * layout.length
     is_finite = _quantise(values[:whole].reshape(-1, layout.length), lows[: layout.groups], steps[: layout.groups],
-                          levels[:whole].reshape(-1, layout.length))  # fmt: skip
+                          levels[:whole].reshape(-1, layout.length), top)  # fmt: skip
     if is_finite and layout.rest:
-        is_finite = _quantise(values[whole:].reshape(1, -1), lows[-1:], steps[-1:], levels[whole:].reshape(1, -1))
+        is_finite = _quantise(values[whole:].reshape(1, -1), lows[-1:], steps[-1:], levels[whole:].reshape(1, -1), top)
     return found if is_finite else None
 
 
@@ -90,7 +93,7 @@ def _parts(encoded: Levels, layout: Layout) -> tuple[Floats, Floats, Levels]:
     return pairs[: layout.pairs], pairs[layout.pairs :], encoded[end:]
 
 
-def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels) -> bool:
+def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: int) -> bool:
     """Fill lows, steps and levels, a row a group; False where a value is not finite (or a range not)."""
     rows = max(1, _BLOCK // values.shape[1])
     scratch = np.empty((min(rows, len(values)), values.shape[1]), np.float32)
@@ -98,7 +101,7 @@ def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels) -> bo
         for k in range(0, len(values), rows):
             block = values[k : k + rows]
             low = block.min(axis=1)
-            step = (block.max(axis=1) - low) / np.float32(255)
+            step = (block.max(axis=1) - low) / np.float32(top)
             if not np.isfinite(step).all():
                 return False
             step[step < _LEAST_STEP] = 0
@@ -107,7 +110,7 @@ def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels) -> bo
             work = np.subtract(block, low[:, None], out=scratch[: len(block)])
             work *= per_step[:, None]
             np.rint(work, out=work)
-            np.minimum(work, 255, out=work)  # the inverse is rounded
+            np.minimum(work, top, out=work)  # the inverse is rounded
             levels[k : k + rows] = work
     return True
 

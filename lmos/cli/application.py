@@ -56,6 +56,7 @@ for _command in (
     planning.front,
     planning.plan,
     planning.policy,
+    profiling.fidelity,
     planning.ui,
     running.serve,
     running.certs,

@@ -115,7 +115,8 @@ Codec = Annotated[
     typer.Option(
         "--codec",
         metavar="[LAYER=]NAME",
-        help=f"How to encode the tensors that cross, or one layer's (repeatable): {_CODECS} (jpeg as jpeg:QUALITY). [default: raw]",
+        help=f"How to encode the tensors that cross, or one layer's (repeatable): {_CODECS} (jpeg as jpeg:QUALITY); "
+        "or any, of those whose losses the profile has. [default: raw]",
     ),
 ]
 Prompt = Annotated[
@@ -213,6 +214,9 @@ EdgeShape = Annotated[
 EmulatedRate = Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")]
 NumberOfImages = Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")]
 ImagesOfARun = Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")]
+NumberOfInputs = Annotated[
+    int | None, typer.Option("-n", min=1, metavar="N", help="At most this many of the inputs whose losses are measured.")
+]
 Dask = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")
 ]

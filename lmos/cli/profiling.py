@@ -17,6 +17,8 @@ from lmos.cli.options import (
     Engine,
     Json,
     LabelsFile,
+    NumberOfInputs,
+    PlanFile,
     Preprocess,
     PrivateKey,
     Prompt,
@@ -26,6 +28,7 @@ from lmos.cli.options import (
     Threads,
     TokenFile,
     Unprotected,
+    WeightsFile,
 )
 
 
@@ -83,6 +86,17 @@ def profile(
         list[str] | None,
         typer.Option("--codec", metavar="NAME", help="Measure this codec on every layer's output (repeatable)."),
     ] = None,
+    fidelity: Annotated[
+        str | None,
+        typer.Option(
+            "--fidelity",
+            metavar="IMAGES",
+            help="Measure what each --codec (default: all) loses of the result, on half of these inputs: a folder, a file of "
+            "arrays, or 'bundled'.",
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="With --fidelity: which half; the rest is left to check with.")] = 0,
+    most: NumberOfInputs = None,
     opaque: Annotated[
         list[str] | None, typer.Option("--opaque", metavar="NAME", help="A part that stays whole, as one layer (repeatable).")
     ] = None,
@@ -113,6 +127,33 @@ def profile(
         budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
         threads=threads,
         codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json, prompt=prompt,
-        context=context,
+        context=context, fidelity=None if fidelity is None else command.Fidelity(fidelity, seed, most),
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
     ))  # fmt: skip
+
+
+def fidelity(
+    plan: PlanFile,
+    images: Annotated[
+        str,
+        typer.Argument(metavar="IMAGES", help="A folder of pictures (or of folders, one a class), a file of arrays, or 'bundled'."),
+    ],
+    part: Annotated[
+        str, typer.Option(metavar="held-out|calibration|all", help="Which of them: the half that no loss was measured on, or ...")
+    ] = "held-out",
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="Which half that is. [default: as the plan's losses were measured, or 0]")
+    ] = None,
+    most: NumberOfInputs = None,
+    weights: WeightsFile = None,
+    threads: Threads = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write what was measured (.json).")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure on this machine how much of a plan's result its codecs lose, beside what was estimated. Nothing is sent."""
+    from lmos.commands import fidelity as command
+
+    command.run(command.Request(plan=plan, images=images, part=part, seed=seed, most=most, weights=weights, threads=threads,
+                                output=output, as_json=as_json))  # fmt: skip

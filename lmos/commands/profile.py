@@ -8,15 +8,17 @@ from pathlib import Path
 
 from lmos.commands.conventions import Told, tell_doubts
 from lmos.commands.profile_tables import profile_tables
+from lmos.commands.watching import sigterm_like_ctrl_c
 from lmos.kept_profiles import Asked, kept_profile
-from lmos.output import activity, err, out, print_json
+from lmos.output import activity, err, out, print_json, table
+from lmos_opt.codec_sizes import Fidelity as Losses
 from lmos_opt.codec_sizes import MeasuredCodec
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of
-from lmos_opt.units import format_time, parse_percent, parse_time
+from lmos_opt.units import counted, format_time, parse_percent, parse_time
 from runner.wire.access import Credentials
 
 
@@ -26,6 +28,24 @@ class At:
 
     server: str
     credentials: Credentials
+
+
+BUNDLED = "bundled"
+"""In the place of a folder: the bundled pictures."""
+
+
+@dataclass(frozen=True)
+class Fidelity:
+    """Losses to measure, as typed: over which inputs, and which half of them, at most so many."""
+
+    inputs: str
+    seed: int
+    most: int | None
+
+    @property
+    def path(self) -> Path | None:
+        """Where the inputs are; None: the bundled pictures."""
+        return None if self.inputs == BUNDLED else Path(self.inputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +66,7 @@ class Request:
     told: Told
     threads: int | None
     codecs: Sequence[str]
+    fidelity: Fidelity | None
     every: bool
     opaque: Sequence[str]
     plot: Path | None
@@ -55,8 +76,13 @@ class Request:
     as_json: bool
 
 
+class Interrupted(LmosError):
+    """Losses were measured on fewer inputs than were asked for, after Ctrl-C or SIGTERM."""
+
+
 def run(request: Request) -> None:
-    """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used."""
+    """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used; Interrupted after all was
+    written."""
     output, plot = request.output, request.plot
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
@@ -75,10 +101,7 @@ def run(request: Request) -> None:
         from measurement.engines import get
 
         found = time_profile(found, request.threads, sure, seconds, get(request.engine, request.engine_precision))
-    if request.codecs:
-        from lmos.profiles import measure_codecs
-
-        found = measure_codecs(found, request.codecs, request.threads)
+    found = _with_codecs(found, request)
     if output is not None:
         found.save(output)
     if plot is not None:
@@ -91,10 +114,31 @@ def run(request: Request) -> None:
         _show(found, request.every)
     if request.time or request.at is not None:
         tell_doubts(found.name, () if found.timing is None else found.timing.doubts)
+    _say_unknown(found)
+    if found.fidelity is not None and request.fidelity is not None and not found.fidelity.calibration.complete:
+        raise Interrupted(f"ended after {counted(found.fidelity.calibration.inputs, 'input')}")
+
+
+def _say_unknown(found: NetworkProfile) -> None:
     for operation in found.unknown_operations:
         layers = _some([layer.name for layer in found.layers if operation in layer.unknown_operations])
         where = f" in {layers}" if layers else ""
         err().print(f"lmos: no cost formula for {operation}{where}: its work counts as 0", soft_wrap=True)
+
+
+def _with_codecs(profile: NetworkProfile, request: Request) -> NetworkProfile:
+    """The profile with what codecs make of its tensors, and what they lose, where that is asked for."""
+    if request.fidelity is not None:
+        from lmos.profiles import FidelityAsked, measure_fidelity
+
+        asked = request.fidelity
+        with sigterm_like_ctrl_c():
+            return measure_fidelity(profile, FidelityAsked(asked.path, request.codecs, asked.seed, asked.most, request.threads))
+    if request.codecs:
+        from lmos.profiles import measure_codecs
+
+        return measure_codecs(profile, request.codecs, request.threads)
+    return profile
 
 
 def _timed_at(profile: NetworkProfile, at: At, budget_s: float, is_timed_here: bool) -> NetworkProfile:
@@ -136,6 +180,29 @@ def _show(profile: NetworkProfile, every: bool) -> None:
         out().print(part)
     for name, codec in (profile.codecs or {}).items():
         out().print(codec_line(profile, name, codec), soft_wrap=True)
+    if profile.fidelity is not None:
+        out().print(losses_table(profile, profile.fidelity))
+
+
+_CRITERIA = {"labels": "inputs that are right and would be wrong", "classes": "inputs whose class changes",
+             "outputs": "how far outputs are off"}  # fmt: skip
+
+
+def losses_table(profile: NetworkProfile, fidelity: Losses) -> object:
+    """A line a codec: of how many tensors it loses nothing, how much of the others, and where most."""
+    about = fidelity.calibration
+    rows = []
+    for name, losses in fidelity.losses.items():
+        worst = max(losses, key=lambda tensor: losses[tensor], default=None)
+        errors = fidelity.errors.get(name, {})
+        rows.append([name, str(len(losses)), str(sum(not loss for loss in losses.values())),
+                     "" if worst is None else f"{losses[worst]:.2%}", worst or "",
+                     f"{max(errors.values(), default=0.0):.3g}"])  # fmt: skip
+    right = "" if about.right is None else f", of which the network gets {about.right:.2%} right"
+    cut = "" if about.complete else ", ended early"
+    title = (f"{profile.name}: {_CRITERIA[about.criterion]} when one tensor alone is encoded, over "
+             f"{counted(about.inputs, 'input')} ({about.part}, seed {about.seed}) of {about.of}{right}{cut}")  # fmt: skip
+    return table(title, ["codec", "tensors", "of these without loss", "most", "at", "outputs off by"], rows, left=[0, 4])
 
 
 def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from lmos_opt.profile import NetworkSource, TensorSpec
 
 Encoded = bytes | memoryview
-__all__ = ["RAW", "Codec", "CodecError", "Described", "Encoded", "capabilities", "capability", "get", "names"]
+__all__ = ["RAW", "Codec", "CodecError", "Described", "Encoded", "capabilities", "capability", "get", "names",
+           "usual"]  # fmt: skip
 
 
 class CodecError(LmosError):
@@ -51,13 +52,14 @@ class Codec:
     """A codec: how many bytes a tensor takes, and the bytes themselves. `argument` is what follows the name's colon.
 
     `is_lossless` says that every bit comes back, strides and all; `only_input` that it is for splits that send the image and
-    nothing else; no tensor has a codec of its `own`; `needs` names a package beyond torch that it uses, and
-    `extra` what installs it.
+    nothing else; no tensor has a codec of its `own`; `usual` are arguments to try where nobody gives one (none: it takes none);
+    `needs` names a package beyond torch that it uses, and `extra` what installs it.
     """
 
     is_lossless: ClassVar[bool] = False
     only_input: ClassVar[bool] = False
     own: ClassVar[Mapping[str, str]] = MappingProxyType({})
+    usual: ClassVar[tuple[str, ...]] = ()
     needs: ClassVar[str | None] = None
     extra: ClassVar[str] = "codecs"
 
@@ -122,6 +124,11 @@ def get(text: str) -> Codec:
     if not _is_here(kind):
         raise MissingExtraError(f"the codec {name}", kind.extra)
     return kind(name, argument if colon else None)
+
+
+def usual() -> list[str]:
+    """The shipped codecs, those that take an argument once for each that is usual: `zint:8`, `zint:6`."""
+    return [f"{name}:{argument}" if argument else name for name in names() for argument in _kind(name).usual or ("",)]
 
 
 @cache

@@ -28,6 +28,7 @@ class Jpeg(Codec):
     """Takes the input alone, float32 of 1 x 3 x H x W or 1 x 1 x H x W; as it is where a JPEG would be longer."""
 
     only_input = True
+    usual = ("75",)
     needs = "PIL"
     extra = "torch"
 

@@ -165,7 +165,7 @@ class CodecReport(Record):
     """What the plan's codecs did: bytes an image over all hops, the times of encoding and decoding at all places, and what became
     of the outputs, if that was looked at.
 
-    The times are parts of the places'.
+    The times are parts of the places'. `estimated_loss` is the plan's `fidelity_loss`, where it has one.
     """
 
     codec: Text
@@ -175,12 +175,15 @@ class CodecReport(Record):
     t_encode_s: Spread
     t_decode_s: Spread
     compared: Compared | None = None
+    estimated_loss: Amount | None = None
 
     @property
     def in_words(self) -> str:
         """All of it in half a sentence."""
         text = (f"{self.codec} sent {format_size(self.sent_bytes.mean)} of {format_size(self.raw_bytes)} an image "
                 f"({self.ratio:.3f}), {format_time(self.t_encode_s.p50)} to encode, {format_time(self.t_decode_s.p50)} to decode")
+        if self.estimated_loss is not None:
+            text += f", loss estimated at {self.estimated_loss:.2%}"
         if self.compared is None:
             return text
         agree = self.compared.top1_agree
@@ -322,7 +325,8 @@ def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared
     encode = [fsum([result.t_encode_s, result.t_server_encode_s, *(span.t_encode_s for span in result.beyond)]) for result in coded]
     decode = [fsum([result.t_decode_s, *(span.t_decode_s for span in result.beyond)]) for result in coded]
     return CodecReport(codec=plan.codec_words, raw_bytes=raw_bytes, sent_bytes=sent, ratio=sent.mean / raw_bytes,
-                       t_encode_s=_spread(encode), t_decode_s=_spread(decode), compared=compared)  # fmt: skip
+                       t_encode_s=_spread(encode), t_decode_s=_spread(decode), compared=compared,
+                       estimated_loss=plan.predicted.get("fidelity_loss"))  # fmt: skip
 
 
 def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:
