@@ -13,6 +13,7 @@ from lmos_opt.codec_sizes import RAW, Calibration
 from lmos_opt.errors import InputError
 from lmos_opt.files import Amount, Document, Text
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plans.proportion import wilson
 from lmos_opt.units import counted
 from measurement.codec_choice import Choice, named
 from measurement.tracing import TracedNetwork
@@ -24,9 +25,6 @@ from runner.parts.network import flat_outputs
 from runner.parts.part import Crossing, Head, Part
 from runner.parts.split import split_along
 from runner.wire.tensors import pack, unpack_read
-
-_Z = 1.959964
-"""Of a normal distribution's 95 %."""
 
 
 class LossReport(Document):
@@ -108,7 +106,7 @@ def measure_split(plan: Plan, traced: TracedNetwork, inputs: Labelled, share: Sh
             raise
     assert tally is not None
     n, knows = len(whole), tally.criterion == "labels"
-    low, high = (None, None) if tally.criterion == "outputs" else wilson(tally.loss, n)
+    low, high = (None, None) if tally.criterion == "outputs" else wilson(round(tally.loss * n), n)
     return LossReport(
         schema="lmos.fidelity/1",
         network=network.name,
@@ -145,10 +143,3 @@ def check_apart(plan: Plan, share: Share, inputs: Labelled) -> str | None:
         raise InputError("--seed", f"is {share.seed}, but losses were measured on the half that seed {known.seed} gives: under "
                                    "another seed some of these inputs are among them")  # fmt: skip
     return None
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """The ends of the interval that holds the true share of which n tries gave this one, with 95 % confidence."""
-    middle, wide = share + _Z**2 / (2 * n), _Z * ((share * (1 - share) + _Z**2 / (4 * n)) / n) ** 0.5
-    low, high = (middle - wide) / (1 + _Z**2 / n), (middle + wide) / (1 + _Z**2 / n)
-    return max(low, 0.0) if share else 0.0, min(high, 1.0)

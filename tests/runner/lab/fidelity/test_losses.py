@@ -18,7 +18,7 @@ from runner.images.labelled import Labelled
 from runner.lab.fidelity import numbers_of, parse_part
 from runner.lab.fidelity.judging import Expected, Tally, error_of
 from runner.lab.fidelity.losses import Share, measure_losses
-from runner.lab.fidelity.splits import check_apart, measure_split, wilson
+from runner.lab.fidelity.splits import check_apart, measure_split
 from runner.parts.network import class_in
 from runner.parts.split import split_traced
 from runner.wire.tensors import pack, unpack
@@ -192,5 +192,3 @@ def test_what_counts_as_a_loss():
     tally.add(Expected(ones), {"output": torch.full((1, 4, 2), 1.5)})
     tally.add(Expected(ones), None)
     assert tally.loss == pytest.approx(0.25)
-    assert wilson(0.0, 100) == pytest.approx((0.0, 0.037), abs=1e-3)
-    assert wilson(0.5, 100) == pytest.approx((0.404, 0.596), abs=1e-3)
