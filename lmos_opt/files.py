@@ -26,6 +26,7 @@ from pydantic import (
     Strict,
     ValidationError,
 )
+from pydantic_core import PydanticSerializationError
 
 from lmos_opt.errors import DiskFullError, InputError, InvalidError, LmosError, Problem
 
@@ -88,6 +89,28 @@ class Record(BaseModel):
     def __dir__(self) -> Iterable[str]:
         """What there is to use: pydantic's own machinery stays out of lists of completions."""
         return sorted(name for name in super().__dir__() if name.startswith("__") or name not in _MACHINERY)
+
+    def model_dump(self, **options: Any) -> dict[str, Any]:
+        """As pydantic's; an interruption stays one."""
+        with _interruptible():
+            return super().model_dump(**options)
+
+    def model_dump_json(self, **options: Any) -> str:
+        """As pydantic's; an interruption stays one."""
+        with _interruptible():
+            return super().model_dump_json(**options)
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """pydantic makes an error of its own, a ValueError, of what is raised while it writes, of KeyboardInterrupt too: that would end
+    a run without its report, and a front without the points that it has. The words are all that is left of it in JSON."""
+    try:
+        yield
+    except PydanticSerializationError as error:
+        if KeyboardInterrupt.__name__ in str(error):
+            raise KeyboardInterrupt from error
+        raise
 
 
 _MACHINERY = frozenset(dir(BaseModel)) - frozenset(dir(object))

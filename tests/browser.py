@@ -42,6 +42,11 @@ class Browser:
         self.call("Page.navigate", url=url)
         self.wait_for("document.readyState === 'complete'")
 
+    def write(self, text: str) -> None:
+        """Put a page's text in the place of the one that is loaded; what its scripts defined stays."""
+        self.evaluate(f"document.open(); document.write({json.dumps(text)}); document.close()")
+        self.wait_for("document.readyState === 'complete'")
+
     def evaluate(self, expression: str) -> Any:
         """The value of an expression in the page; promises are waited for."""
         found = self.call("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)

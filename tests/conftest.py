@@ -62,10 +62,13 @@ def _leave_alone() -> None:
 
 
 @pytest.fixture
-def nothing_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing_settled() -> Iterator[None]:
     """As in a process where nobody has told the collector to leave anything alone."""
-    monkeypatch.setattr(memory, "_SETTLED", set())
-    gc.unfreeze()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(memory, "_SETTLED", set())
+        gc.unfreeze()
+        yield
+    memory.settle()  # what was left alone before is so again, without a look through all of it
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -73,9 +76,10 @@ def operators_listed_once() -> Iterator[None]:
     """Where there are tests that use torch."""
     with pytest.MonkeyPatch.context() as patch:
         if "torch" in sys.modules:
-            from tests.torch_once import list_operators_once
+            from tests.torch_once import list_operators_once, read_operators_in_onnx_once
 
             list_operators_once(patch)
+            read_operators_in_onnx_once(patch)
         yield
 
 

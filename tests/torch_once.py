@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -24,12 +23,15 @@ def list_operators_once(patch: pytest.MonkeyPatch) -> None:
 
 
 def read_operators_in_onnx_once(patch: pytest.MonkeyPatch) -> None:
-    """torch has the source of all operators in ONNX read, and their signatures made, for each file."""
-    from torch.onnx._internal.exporter._registration import ONNXRegistry
+    """torch has the source of all operators in ONNX read, and their signatures made, for each file. Nothing is imported before the
+    first one is written."""
+    export = torch.onnx.export
 
-    patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(_read_once(ONNXRegistry.from_torchlib)))
+    def export_again(*arguments: Any, **options: Any) -> Any:
+        from torch.onnx._internal.exporter._registration import ONNXRegistry
 
+        patch.setattr(torch.onnx, "export", export)
+        patch.setattr(ONNXRegistry, "from_torchlib", staticmethod(cache(ONNXRegistry.from_torchlib)))
+        return torch.onnx.export(*arguments, **options)
 
-@cache
-def _read_once(read: Callable[..., Any]) -> Callable[..., Any]:
-    return cache(read)
+    patch.setattr(torch.onnx, "export", export_again)

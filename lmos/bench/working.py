@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
-from threading import Thread, current_thread, main_thread
+from threading import Thread
 from time import monotonic
 from typing import Any, Generic, TypeVar
 
@@ -53,9 +53,7 @@ def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
     """
     if jobs == 1 or len(items) == 1:
         for item in items:
-            with _interruptible():
-                found = work.do(item)
-            yield from found
+            yield from work.do(item)
         return
     workers: dict[Any, _Worker] = {}
     for k in range(min(jobs, len(items))):
@@ -146,29 +144,6 @@ def _leave(code: int) -> None:
     """Exit; the interpreter is not taken apart then below a thread that may be inside a solver."""
     atexit.register(os._exit, code)  # the last one is called first, when multiprocessing has given back what is its own
     sys.exit(code)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """SIGINT is a KeyboardInterrupt also where others make an error of their own of it, as pydantic does."""
-    told: list[int] = []
-
-    def interrupt(number: int, _: object) -> None:
-        told.append(number)
-        raise KeyboardInterrupt
-
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler or current_thread() is not main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    except Exception as error:
-        if told:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

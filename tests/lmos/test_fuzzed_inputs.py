@@ -30,7 +30,7 @@ from tests.lmos.mistakes import BODIES, HEAD, MAKERS, MODULE, NETWORKS, WHOLE
 from tests.lmos_opt.documents import chain_data, diamond_data, examples, profile_data
 from tests.runner.running import BRANCHED, Plans, one_thread
 
-SEED, INPUTS, MANY = 15, 200, 3000
+SEED, INPUTS, MANY = 15, 140, 3000
 
 Files = dict[str, bytes]
 Case = tuple[Files, list[str]]

@@ -20,15 +20,15 @@ from lmos_opt.split import Split, down_closed_sets
 BOTH = pytest.mark.parametrize("memory_model", ["sum", "peak"])
 
 
-DEAR = 74
-"""Fourteen almost equal layers side by side: thousands of near ties, half a minute."""
+DEAR = {19, 24, 27, 74}
+"""A dozen or more layers side by side: as many searches again, and with almost equal ones, in the last, half a minute."""
 
 
 @BOTH
 @pytest.mark.parametrize(
-    "seed", [pytest.param(seed, marks=pytest.mark.slow) if seed == DEAR or seed >= 60 else seed for seed in range(101)])
+    "seed", [pytest.param(seed, marks=pytest.mark.slow) if seed in DEAR or seed >= 60 else seed for seed in range(101)])
 def test_front_equals_enumeration(seed, memory_model):
-    """Chains and graphs of up to 14 layers, every style of numbers, a third with a limit; 120 cases, and 80 that are slow."""
+    """Chains and graphs of up to 14 layers, every style of numbers, a third with a limit; 114 cases, and 88 that are slow."""
     instance = random_instance(seed, most_layers=14)
     if seed % 3 == 0:
         instance = with_limit(instance, seed)

@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -15,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import pydantic
+import pydantic_core
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lmos_opt import InputError, Instance
 from lmos_opt.errors import DiskFullError
-from lmos_opt.files import LARGEST_WHOLE, Document, parse_json, read_json, write_atomically
+from lmos_opt.files import LARGEST_WHOLE, Document, Record, parse_json, read_json, write_atomically
 from tests.lmos_opt import documents
 from tests.lmos_opt.documents import chain_data, examples, instance_data, layer, listed
 
@@ -346,3 +348,31 @@ def test_standard_output_is_a_file_like_any_other(tmp_path):
     assert (tmp_path / "out.json").read_bytes() == done.stdout
     assert Path("/dev/stdout").is_symlink()
     assert listed(tmp_path) == ["in.json", "out.json"]
+
+
+class Written(Record):
+    inside: Written | None = None
+
+    @pydantic.model_serializer(mode="wrap")
+    def _while_somebody_presses_ctrl_c(self, serialise: pydantic.SerializerFunctionWrapHandler) -> object:
+        if self.inside is None:
+            os.kill(os.getpid(), signal.SIGINT)
+        return serialise(self)
+
+
+@pytest.mark.parametrize("found", [Written(), Written(inside=Written())])
+def test_an_interruption_while_something_is_written_is_one(found: Written) -> None:
+    """pydantic makes a ValueError of it."""
+    for write in (found.model_dump, found.model_dump_json):
+        with pytest.raises(KeyboardInterrupt):
+            write()
+
+
+def test_what_else_goes_wrong_while_something_is_written_stays_what_it_is() -> None:
+    class Wrong(Record):
+        @pydantic.model_serializer
+        def _wrong(self) -> object:
+            raise RuntimeError("no words")
+
+    with pytest.raises(pydantic_core.PydanticSerializationError, match="no words"):
+        Wrong().model_dump()

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 
 import pytest
 
 from tests.runner.running import BRANCHED, SQUEEZENET, Plans, ServerProcess, one_thread
-from tests.torch_once import read_operators_in_onnx_once
 
 
 @pytest.fixture(scope="module")
@@ -21,15 +19,6 @@ def one_torch_thread() -> Iterator[None]:
 def server(one_server: ServerProcess) -> Iterator[ServerProcess]:
     yield one_server
     assert "Traceback" not in one_server.log.read_text()
-
-
-@pytest.fixture(scope="module")
-def operators_read_once() -> Iterator[None]:
-    """For tests that write ONNX."""
-    with pytest.MonkeyPatch.context() as patch:
-        if find_spec("onnxscript") is not None:
-            read_operators_in_onnx_once(patch)
-        yield
 
 
 @pytest.fixture(scope="module")

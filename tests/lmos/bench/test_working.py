@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import time
 from contextlib import suppress
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel, field_serializer
 
 from lmos.bench import working
 from lmos.bench.working import Work, results
@@ -84,21 +82,3 @@ def _failing(number: int) -> list[int]:
 def test_an_error_in_a_process_is_one():
     with pytest.raises(LmosError, match="a process ended with 1"):
         list(results(Work(_failing), [1, 0, 1], 2))
-
-
-def _interrupted_inside_pydantic(number: int) -> list[str]:
-    class Interrupted(BaseModel):
-        name: str = "a"
-
-        @field_serializer("name")
-        def serialise(self, name: str) -> str:
-            os.kill(os.getpid(), signal.SIGINT)
-            return name
-
-    return [Interrupted().model_dump_json()]
-
-
-def test_an_interruption_of_which_others_make_an_error_is_one():
-    with pytest.raises(KeyboardInterrupt):
-        list(results(Work(_interrupted_inside_pydantic), [1], 1))
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

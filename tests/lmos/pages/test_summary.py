@@ -182,7 +182,8 @@ def test_fault_11_a_report_shows_the_plans_own_front_and_point(tmp_path: Path, n
     assert subject.chosen is subject.front.select(subject.plan.setting.rule)
     assert subject.chosen.edge_layers == subject.plan.edge_layers
     assert subject.note is None
-    save_page(subject, tmp_path / "page.html")
+    if objectives != ("latency", "memory"):  # which all other pages show
+        save_page(subject, tmp_path / "page.html")
 
 
 def test_a_plan_that_does_not_say_its_objectives_is_read_and_says_so(tmp_path: Path) -> None:

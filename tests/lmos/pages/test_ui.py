@@ -26,6 +26,7 @@ from tests.lmos_opt.documents import chain_data, path_data, placed
 from tests.processes import started
 
 pytest.importorskip("plotly")
+FITS = "document.querySelector('#front .main-svg').clientWidth === document.getElementById('front').clientWidth"
 AS_GIVEN = {"bandwidth_mbps_1": 8.0, "rtt_ms_1": 0.0, "speed_1": 1.0, "speed_2": 1.0}
 
 
@@ -169,9 +170,11 @@ def test_the_command_serves_until_it_is_interrupted() -> None:
 def test_sliders_of_a_path_move_its_layers_between_places_in_a_browser(path: Instance, page: Browser) -> None:
     with Server(SliderAnswers(path)) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        for width in (1280, 400):
-            page.open(server.url, width=width)
-            page.wait_for("lmos.answers > 0")
+        page.open(server.url, width=400)  # the other page is wide when it is loaded
+        page.wait_for("lmos.answers > 0")
+        for width in (400, 1280):
+            page.resize(width)
+            page.wait_for(f"window.innerWidth === {width} && {FITS}")
             assert page.evaluate("document.documentElement.scrollWidth") <= width
         strip = "[...document.getElementById('strip').children].map(layer => layer.style.background)"
         assert page.evaluate(strip) == ["rgb(0, 114, 178)", "rgb(0, 158, 115)"]  # the phone's colour and the cloud's
@@ -207,8 +210,8 @@ def test_sliders_move_the_front_and_the_choice_in_a_browser(server: Server, vgg1
     faster = page.evaluate("lmos.last.cuts[0]")
     assert faster[-1] == pytest.approx(sum(layer.t_edge_s for layer in vgg19.layers) / 16)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-    page.open(server.url, width=400)
-    page.wait_for("lmos.answers > 0")
+    page.resize(400)
+    page.wait_for(f"window.innerWidth === 400 && {FITS}")
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     assert page.errors == []
     print(f"lmos ui, VGG19: {len(took)} moves of a slider, answered and drawn in a median of {median(took):.0f} ms, "

@@ -92,7 +92,7 @@ def _non_dominated(points, k):
 
 @pytest.mark.parametrize("real", [False, True])
 @pytest.mark.parametrize(("p", "algorithm"), [*((2, name) for name in SEARCHES), (3, None)])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(4))
 def test_mixed_senses_offsets_negative_and_real_values(seed, p, algorithm, real):
     model, points = _knapsack(seed, real, n=8 if p == 2 else 6)
     objectives = [model.value, model.cost, model.risk][:p]
@@ -224,7 +224,7 @@ def test_a_solver_that_fails_after_k_solves_never_gives_a_whole_looking_part(sta
     expected = _non_dominated(points, 2)
     assert len(expected) > 3
     cut_short = 0
-    for k in (0, 2, 30) if real else (*range(8), 10, 15, 22, 30):  # with real values a search goes on without any relaxation
+    for k in (0, 2, 30) if real else (*range(4), 6, 9, 15, 30):  # with real values a search goes on without any relaxation
         if status is Status.INFEASIBLE and k == 0:
             continue  # then nothing contradicts it
         try:

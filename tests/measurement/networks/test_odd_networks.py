@@ -279,7 +279,8 @@ def test_fault_07_and_15_an_odd_network_is_split_rightly_with_its_weights_counte
     build, n_bytes = SPLIT[name]
     module, x = build(), torch.randn(X)
     before, generators = _state(module), _generators()
-    profile, traced = profile_network(module, x), trace_network(module, x)
+    traced = trace_network(module, x)
+    profile = profile_traced(traced)
     assert _state(module) == before
     assert _generators() == generators
     assert sum(layer.weight_bytes for layer in profile.layers) == n_bytes

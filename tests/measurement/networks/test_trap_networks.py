@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import LmosError
-from measurement import profile_network
+from measurement.profiling import profile_traced
 from measurement.tracing import trace_network
 from runner.parts.split import split_traced
 
@@ -100,8 +100,8 @@ def test_a_trap_network_gives_its_own_output_at_every_cut_on_other_inputs_too(na
     torch.manual_seed(0)
     module, example = Net(SPLIT[name]).eval(), torch.randn(2, 4)
     kept = example.clone()
-    profile_network(module, example)
     traced = trace_network(module, example)
+    profile_traced(traced)
     assert torch.equal(example, kept)
     names = [layer.name for layer in traced.layers]
     for x in (example, torch.randn(2, 4)):

@@ -13,8 +13,10 @@ from lmos_opt.errors import InputError
 from lmos_opt.profile import NetworkProfile
 from measurement import UntraceableError, profile_network, trace_network
 from measurement.networks import build_network
+from measurement.profiling import profile_traced
 from measurement.sources import example_of
-from runner import split_module
+from measurement.tracing import TracedNetwork
+from runner import split, split_module
 
 
 class Chooser(nn.Module):
@@ -75,22 +77,22 @@ def around(part: nn.Module | None = None) -> Around:
     return module
 
 
-def check_every_cut(module: nn.Module, profile: NetworkProfile, example: Tensor, *others: Tensor,
-                    opaque: tuple[str, ...] = ()) -> None:  # fmt: skip
-    names = [layer.name for layer in profile.layers]
+def check_every_cut(module: nn.Module, traced: TracedNetwork, *pictures: Tensor) -> None:
+    names = [layer.name for layer in traced.layers]
     with torch.inference_mode():
         for n in range(len(names) + 1):
-            head, tail = split_module(module, names[:n], example, opaque=opaque)
-            for picture in (example, *others):
+            head, tail = split(traced, names[:n])
+            for picture in pictures:
                 assert torch.equal(tail(head(picture)), module(picture))
 
 
 def test_the_smallest_part_that_cannot_be_followed_is_one_layer():
     module, example = around(), torch.rand(2, 4)
-    profile = profile_network(module, example)
+    traced = trace_network(module, example)
+    profile = profile_traced(traced)
     assert [(layer.name, layer.kind) for layer in profile.layers if layer.opaque] == [("chooser", "chooser")]
     assert [layer.name for layer in profile.layers] == ["before.0", "before.1", "chooser", "after.0", "after.1"]
-    check_every_cut(module, profile, example, -example, torch.rand(3, 4) - 0.5)
+    check_every_cut(module, traced, example, -example, torch.rand(3, 4) - 0.5)
 
 
 def test_a_whole_parts_work_is_what_torchs_own_counter_says():
@@ -106,10 +108,14 @@ def test_a_whole_parts_work_is_what_torchs_own_counter_says():
 def test_named_parts_stay_whole():
     module, example = around(nn.Linear(6, 5)), torch.rand(2, 4)
     assert trace_network(module, example).opaque == {}
-    profile = profile_network(module, example, opaque=["after"])
+    traced = trace_network(module, example, opaque=["after"])
+    profile = profile_traced(traced)
     assert [layer.name for layer in profile.layers] == ["before.0", "before.1", "chooser", "after"]
     assert [layer.name for layer in profile.layers if layer.opaque] == ["after"]
-    check_every_cut(module, profile, example, opaque=("after",))
+    check_every_cut(module, traced, example)
+    head, tail = split_module(module, ["before.0", "before.1", "chooser"], example, opaque=["after"])
+    with torch.inference_mode():
+        assert torch.equal(tail(head(example)), module(example))
 
 
 @pytest.mark.parametrize("name", ["", "nothing", "before.7"])
@@ -123,7 +129,7 @@ def test_a_part_that_hands_on_what_nobody_can_look_into_is_whole_with_the_part_a
     traced = trace_network(module, example)
     assert list(traced.opaque) == ["chooser"]
     assert "returns a Box" in traced.opaque["chooser"]
-    check_every_cut(module, profile_network(module, example), example, -example)
+    check_every_cut(module, traced, example, -example)
 
 
 def test_a_network_that_itself_cannot_be_followed_is_refused():
@@ -148,7 +154,7 @@ def test_a_detector_is_split_inside_its_backbone():
     names = [layer.name for layer in traced.layers]
     with torch.inference_mode():
         expected = tree_leaves(module(*example))
-        head, tail = split_module(module, names[: len(names) // 2], example)
+        head, tail = split(traced, names[: len(names) // 2])
         found = tree_leaves(tail(head(*example)))
     assert len(expected) == len(found) == 3
     assert all(torch.equal(a, b) for a, b in zip(expected, found, strict=True))

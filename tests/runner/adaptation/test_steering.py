@@ -219,7 +219,7 @@ def test_a_link_that_is_already_another_is_noticed_before_the_first_image(plans:
 
 @pytest.mark.process
 def test_a_run_changes_its_cut_with_the_link_and_loses_nothing(server: ServerProcess, plans: Plans) -> None:
-    link, n, seen = Pacer(Shape(6e4)), 400, []
+    link, n, seen = Pacer(Shape(6e4)), 200, []
 
     def watch(event: Event) -> None:
         if isinstance(event, CutChanged):

@@ -33,7 +33,6 @@ from runner.parts.network import flat_outputs
 from tests.runner.running import BRANCHED, FOUR_CHANNELS, NETWORKS, TWO_OUTPUTS, Plans, network_of, whole
 
 pytest.importorskip("onnxruntime")
-pytestmark = pytest.mark.usefixtures("operators_read_once")
 WORST = 1e-4
 SKIPPED = f"{__name__}:skipped"
 

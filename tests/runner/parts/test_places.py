@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_structure
 
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
-from measurement.profiling import profile_network
+from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork, trace_network
 from runner import Crossing, split, split_module
 from tests.runner.input_networks import Bert
@@ -85,7 +85,7 @@ def test_parts_give_what_the_whole_network_gives(name: str) -> None:
     module, given = build().eval(), example()
     call = given if isinstance(given, tuple) else (given,)
     traced = trace_network(module, given)
-    instance = Instance.from_profile(profile_network(module, given))
+    instance = Instance.from_profile(profile_traced(traced))
     with torch.inference_mode():
         expected = module(*(tensor.clone() for tensor in call))
         for count, cuts in ((3, 5), (4, 2)):

@@ -13,7 +13,7 @@ from torch.utils._pytree import tree_leaves, tree_structure
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
 from lmos_opt.split import down_closed_sets
-from measurement.profiling import profile_network
+from measurement.profiling import profile_traced
 from measurement.tracing import trace_network
 from runner.parts.network import class_of, flat_outputs, outputs_of
 from runner.parts.split import split_module, split_traced
@@ -67,7 +67,7 @@ def test_every_split_gives_the_whole_result(structure: str) -> None:
     with torch.no_grad():
         expected = module(image.clone())
         traced = trace_network(module, image)
-        instance = Instance.from_profile(profile_network(module, image))
+        instance = Instance.from_profile(profile_traced(traced))
         for edge in down_closed_sets(instance):
             head, tail = split_traced(traced, edge)
             crossing = head(image.clone())

@@ -17,7 +17,8 @@ from torch.utils._pytree import tree_flatten
 from torchvision.models import get_model
 
 from lmos_opt import InputError, Instance
-from measurement import profile_network, trace_network
+from measurement import trace_network
+from measurement.profiling import profile_traced
 from runner import Crossing, split_module
 from runner.parts.halves import own_copy
 from runner.parts.split import split_traced
@@ -407,7 +408,7 @@ def test_twenty_random_cuts(name):
 def test_names_are_those_of_the_instance():
     module, x = built("resnet18"), torch.randn(1, 3, 64, 64)
     traced = trace_network(module, x)
-    instance = Instance.from_profile(profile_network(module, x))
+    instance = Instance.from_profile(profile_traced(traced))
     for edge in random_sets(traced, 6, seed=8):
         if len(edge) < len(traced.layers):
             assert set(split_traced(traced, edge)[0](x)) == set(instance.crossing(edge))

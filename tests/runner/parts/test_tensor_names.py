@@ -137,7 +137,6 @@ def test_fault_05_results_with_keys_that_look_like_paths_are_apart() -> None:
     assert {"output['a.b']", "output.a.b", "output[0]", "output.0", "output.p.b.0"} <= set(found)
 
 
-@pytest.mark.usefixtures("operators_read_once")
 def test_fault_05_an_exported_half_has_different_names_for_what_goes_in_and_out(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     network = f"{__name__}:picture"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import socket
@@ -24,7 +25,7 @@ from runner.parts.network import DigestError, flat_outputs, outputs_of
 from runner.parts.split import split_module
 from runner.places.edge import run_plan
 from runner.wire.connecting import listen
-from runner.wire.protocol import Connection, Ready, Result, Role, Welcome
+from runner.wire.protocol import Connection, Ready, Result, Role, Welcome, messages
 from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
 from runner.wire.timeouts import Timeouts
@@ -343,6 +344,24 @@ def test_images_under_way_when_a_run_is_interrupted_do_not_vanish(server: Server
     assert 1 <= report.lost < 4
     assert {image.reason for image in report.failed} == {"interrupted"}
     assert report.images == len(report.per_image) + report.lost
+
+
+def test_an_interruption_while_a_header_is_written_ends_the_run_with_its_report(
+    server: ServerProcess, plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    briefly, written = messages._without_empty, []
+
+    def interrupted(found: dict[str, object], *keys: str) -> dict[str, object]:
+        written.extend([found["id"]] if "as_they_are" in keys else [])
+        if len(written) == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return briefly(found, *keys)
+
+    monkeypatch.setattr(messages, "_without_empty", interrupted)
+    report = run_plan(plans(2), server.address, n=20, networks=NETWORKS)
+    assert (report.complete, report.reason) == (False, "interrupted")
+    assert [image.reason for image in report.failed] == ["interrupted"]
+    assert report.images == len(report.per_image) + 1 == 2
 
 
 @pytest.mark.parametrize(("behave", "reason"), [(liar, "1000"), (greedy, "at most 40"), (impostor, "not the network's")])

@@ -23,7 +23,7 @@ from tests.runner.input_networks import NETWORKS
 from tests.runner.places.test_edge import SHORT
 from tests.runner.running import SETTING, ServerProcess
 
-pytestmark = [pytest.mark.process, pytest.mark.usefixtures("operators_read_once")]
+pytestmark = pytest.mark.process
 
 
 def test_commands_profile_plan_and_run_a_network_with_several_inputs(

@@ -227,8 +227,9 @@ def test_a_taken_address_an_unknown_word_and_a_missing_library_are_one_line(
     assert capsys.readouterr().err == "lmos: --metrics needs the extra 'metrics': pip install 'lmos[metrics]'\n"
 
 
-def test_those_who_only_connect_keep_nobody_from_reading_for_long() -> None:
-    """Idle connections take every place; each is hung up on after a few seconds."""
+def test_those_who_only_connect_keep_nobody_from_reading_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Idle connections take every place; each is hung up on after a while."""
+    monkeypatch.setattr("runner.watching.metrics._SCRAPE_S", 0.5)
     metrics = EdgeMetrics()
     with serve_metrics(metrics, ("127.0.0.1", 0)) as address:
         idle = [socket.create_connection(address) for _ in range(3 * MOST_SCRAPES)]

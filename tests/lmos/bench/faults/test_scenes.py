@@ -147,7 +147,9 @@ def test_a_link_swallows_and_says_nothing() -> None:
 
 
 @pytest.mark.process
-def test_a_server_started_again_finishes_what_the_first_began(plan: Plan, classes: list[int | None], tmp_path: Path) -> None:
+def test_a_server_started_again_finishes_what_the_first_began(plan: Plan, classes: list[int | None], tmp_path: Path,
+                                                              monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    monkeypatch.setattr(scenes, "AWAY_S", 0.3)
     found = play(replace(scene("restart"), shape=SLOW), plan, 12, classes, tmp_path, pipelined=True)
     assert found.is_good
     assert found.images == 12
@@ -219,7 +221,7 @@ def test_where_the_edge_may_not_finish_images_each_is_reported_with_its_reason(p
             if what == "running" and done >= 4 and server.is_running:
                 server.kill()
 
-        hasty = Timeouts(connect_s=5, ready_s=30, result_s=0.5, give_up_s=2)
+        hasty = Timeouts(connect_s=5, ready_s=30, result_s=0.5, give_up_s=1)
         report = run_plan(Plan.from_dict(little), server.address, n=20, timeouts=hasty, pipelined=pipelined, progress=kill,
                           shape=SLOW, networks=networks)
     assert report.images == len(report.per_image) + len(report.failed) == 20
