@@ -144,7 +144,7 @@ OPTIONAL = {
     "work", "cost", "rates", "held_out", "happened", "t_tail_s", "policy", "adapted", "adaptation", "cut",
     "t_encode_s", "t_decode_s", "sent_bytes", "compared", "returned", "back_bytes_per_s",
     "preprocessing", "interpolation", "origin", "skipped",
-    "beyond", "returns", "received_bytes", "t_server_queue_s", "result", "shown",
+    "beyond", "returns", "received_bytes", "t_server_queue_s", "result", "shown", "promise",
 }  # fmt: skip
 
 
