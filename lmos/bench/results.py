@@ -16,8 +16,8 @@ from lmos_opt.errors import InputError
 from lmos_opt.files import write_atomically
 from runner.machine import installed_versions, this_machine
 
-PEER = "raw_highspy"
-"""The contestant that the others' times are divided by."""
+PEER, OURS = "raw_highspy", "ours"
+"""The contestants that the others' times are divided by."""
 COLUMNS = ("suite", "instance", "kind", "size", "contestant", "repeat", "seconds", "solves", "points", "complete", "exact", "lost",
            "extra", "hypervolume", "truth", "note")  # fmt: skip
 _PACKAGES = ("highspy", "pyomo", "networkx", "pymoo")
@@ -37,6 +37,7 @@ class Summary:
     q1_s: float
     q3_s: float
     ratio: float | None
+    of_ours: float | None
     solves: int | None
     points: int
     complete: bool
@@ -49,20 +50,19 @@ class Summary:
 def summarize(runs: Sequence[Run]) -> list[Summary]:
     """One row for each contestant on each instance, in the order in which instances were run, the fastest first.
 
-    `ratio` is the median over that of `raw_highspy` on the same instance; None without it, or where either did not
-    come to its end.
+    `ratio` is the median over that of `raw_highspy` on the same instance, `of_ours` over that of this project's engine; None
+    without that contestant, or where either did not come to its end.
     """
     groups: dict[tuple[str, str, str], list[Run]] = {}
     for run in runs:
         groups.setdefault((run.case.suite, run.case.name, run.contestant), []).append(run)
-    peers = {key[:2]: median(r.seconds for r in group) for key, group in groups.items()
-             if key[2] == PEER and all(r.complete for r in group)}  # fmt: skip
-    found = [_summary(group, peers.get(key[:2])) for key, group in groups.items()]
+    whole_s = {key: median(r.seconds for r in group) for key, group in groups.items() if all(r.complete for r in group)}
+    found = [_summary(group, *(whole_s.get((*key[:2], peer)) for peer in (PEER, OURS))) for key, group in groups.items()]
     places = list(dict.fromkeys(key[:2] for key in groups))
     return sorted(found, key=lambda s: (places.index((s.suite, s.instance)), s.median_s))
 
 
-def _summary(group: Sequence[Run], peer_s: float | None) -> Summary:
+def _summary(group: Sequence[Run], peer_s: float | None, ours_s: float | None) -> Summary:
     last, seconds = group[-1], [run.seconds for run in group]
     q1, middle, q3 = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
     complete = all(run.complete for run in group)
@@ -70,7 +70,8 @@ def _summary(group: Sequence[Run], peer_s: float | None) -> Summary:
     volumes = [run.hypervolume for run in group if run.hypervolume is not None]
     return Summary(
         last.case.suite, last.case.name, last.case.kind, last.case.size, last.contestant, len(group), middle, q1, q3,
-        middle / peer_s if peer_s and complete else None, last.solves, last.points, complete, all(exact) if exact else None,
+        middle / peer_s if peer_s and complete else None, middle / ours_s if ours_s and complete else None,
+        last.solves, last.points, complete, all(exact) if exact else None,
         median(volumes) if volumes else None, last.truth, last.note,
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lmos_opt.algorithms.subproblems import Candidate
 
 _SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "listed", "recording", "refinement", "scaling",
-                     "statistics", "subproblems"})  # fmt: skip
+                     "sieve", "statistics", "subproblems"})  # fmt: skip
 """Modules beside the algorithms that hold none."""
 
 

@@ -29,7 +29,8 @@ from lmos_opt.algorithms.listed import Listing, check_time
 from lmos_opt.algorithms.recording import Counted, Recorder
 from lmos_opt.algorithms.refinement import Refinement
 from lmos_opt.algorithms.scaling import SPREAD, indistinct, scale_of
-from lmos_opt.algorithms.subproblems import Candidate, Limit, at_most, below
+from lmos_opt.algorithms.sieve import Sieve
+from lmos_opt.algorithms.subproblems import Candidate, Limit, at_most, below, exceeded
 from lmos_opt.errors import InputError
 from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
@@ -109,8 +110,11 @@ class FrontProblem:
         self._certifiable = self.solver.relaxes and unbounded(self.milp) is None
         self._footing = _Footing.PROOF if proved and self._certifiable else _Footing.WORD
         self._refinement: Refinement
-        if self.exact is None and self._footing is _Footing.PROOF and self.step is None:
-            self.doubt = indistinct(self.milp, names, self._scales)
+        self._sieve: Sieve | None = None
+        if self.exact is None and self.step is None:
+            self._sieve = Sieve.of(self.milp, self.forms, [s.granule for s in self._scales], self.solver)
+            if self._footing is _Footing.PROOF:
+                self.doubt = indistinct(self.milp, names, self._scales)
 
     @cached_property
     def _pool(self) -> list[Candidate]:
@@ -150,18 +154,14 @@ class FrontProblem:
     @cached_property
     def _sum(self) -> LinearForm:
         """All scaled costs together."""
-        total = np.zeros(len(self.milp.variables))
-        for row in self._rows:
-            np.add.at(total, row.columns, row.coefficients)
-        columns = np.flatnonzero(total)
-        return LinearForm(columns, total[columns])
+        return LinearForm.sum_of(self._rows)
 
     def check_time(self) -> None:
         """Raise SubproblemError after the time limit."""
         check_time(self._start, self.time_limit_s)
 
-    def _each_node(self) -> None:
-        self.recorder.nodes += 1
+    def _each_node(self, nodes: int = 1) -> None:
+        self.recorder.nodes += nodes
         self.check_time()
 
     @property
@@ -233,6 +233,11 @@ class FrontProblem:
 
     def _answer(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit],
                 witness: Candidate | None) -> Candidate | None:  # fmt: skip
+        if self._sieve is not None:
+            try:
+                return self._sifted(self._sieve, judged, limits, self._best_known(judged, limits, witness))
+            except UnsettledError:
+                self._sieve = None
         bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         if self._footing is _Footing.PROOF:
             try:
@@ -251,6 +256,14 @@ class FrontProblem:
                 raise
         self._footing = _Footing.PROOF  # what no setting answered may yet be proved
         return self._answer(objective, judged, limits, witness)
+
+    def _sifted(self, sieve: Sieve, judged: tuple[int, ...], limits: dict[int, Limit], known: Candidate | None) -> Candidate | None:
+        self.recorder.solves += 1
+        found = sieve.search(judged, limits, known, self._costs, self._each_node)
+        if found is None:
+            return known
+        self.met(found)
+        return found
 
     def _climbed(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit], bounds: dict[int, float],
                  witness: Candidate | None) -> Candidate | None:  # fmt: skip
@@ -337,8 +350,7 @@ class FrontProblem:
         costs = np.array([candidate.costs for candidate in self._pool]).reshape(-1, self.p)
         allowed = np.ones(len(costs), dtype=bool)
         for k, limit in limits.items():
-            resolution = self._scales[k].resolution
-            allowed &= costs[:, k] < limit.value - resolution if limit.strict else costs[:, k] <= limit.value + resolution
+            allowed &= limit.admits(costs[:, k], self._scales[k].resolution)
         found = [*(self._pool[k] for k in np.flatnonzero(allowed)), *([] if witness is None else [witness])]
         return min(found, default=None, key=lambda c: sum(self._scales[k].factor * c.costs[k] for k in judged))
 
@@ -361,22 +373,12 @@ class FrontProblem:
             if costs is not None and self._within(costs, limits):
                 return Outcome(Status.OPTIMAL, x, outcome.message)
             if not self.milp.is_binary or len(excluded) == MOST_EXCLUSIONS:
-                broken = self.milp.broken(x) or self._exceeded(costs, limits)
+                broken = self.milp.broken(x) or exceeded(costs, limits, self.resolution, self.names)
                 return Outcome(Status.FAILED, None, f"solutions hold only within the solver's tolerances, {broken} is broken")
             excluded.append(x)
 
     def _within(self, costs: tuple[float, ...], limits: dict[int, Limit]) -> bool:
-        return all(self._admits(k, limit, costs[k]) for k, limit in limits.items())
-
-    def _admits(self, k: int, limit: Limit, cost: float) -> bool:
-        return self.is_less(k, cost, limit.value) if limit.strict else not self.is_less(k, limit.value, cost)
-
-    def _exceeded(self, costs: tuple[float, ...] | None, limits: dict[int, Limit]) -> str:
-        """The first limit that the costs exceed, in words; without costs, the model's own check broke."""
-        if costs is None:
-            return "a constraint of the model"
-        return next(f"the limit {limit.value:.17g} of objective {self.names[k] if self.names else k}"
-                    for k, limit in limits.items() if not self._admits(k, limit, costs[k]))
+        return all(limit.admits(costs[k], self._scales[k].resolution) for k, limit in limits.items())
 
     def candidate(self, x: Array) -> Candidate | None:
         """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""

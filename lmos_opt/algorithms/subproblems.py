@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lmos_opt.programs.milp import Array
 
@@ -22,6 +26,10 @@ class Limit:
     value: float
     strict: bool
 
+    def admits(self, costs: float | Array, resolution: float) -> bool | NDArray[np.bool_]:
+        """Whether a cost is within the limit, or which costs are, where they must differ by so much to be different."""
+        return costs < self.value - resolution if self.strict else costs <= self.value + resolution
+
 
 def below(value: float) -> Limit:
     """Strictly below the value."""
@@ -31,3 +39,11 @@ def below(value: float) -> Limit:
 def at_most(value: float) -> Limit:
     """The value or below."""
     return Limit(value, False)
+
+
+def exceeded(costs: tuple[float, ...] | None, limits: Mapping[int, Limit], resolution: Array, names: Sequence[str]) -> str:
+    """The first limit that the costs exceed, in words; without costs, the model's own check broke."""
+    if costs is None:
+        return "a constraint of the model"
+    return next(f"the limit {limit.value:.17g} of objective {names[k] if names else k}"
+                for k, limit in limits.items() if not limit.admits(costs[k], float(resolution[k])))

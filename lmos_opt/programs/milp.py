@@ -6,6 +6,7 @@ from coefficients and variable types.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from math import fsum, gcd
@@ -44,6 +45,15 @@ class LinearForm:
 
     def __neg__(self) -> LinearForm:
         return LinearForm(self.columns, -self.coefficients, -self.constant)
+
+    @staticmethod
+    def sum_of(forms: Sequence[LinearForm]) -> LinearForm:
+        """The sum of forms, without their constants."""
+        columns = np.concatenate([form.columns for form in forms])
+        total = np.zeros(int(columns.max(initial=-1)) + 1)
+        np.add.at(total, columns, np.concatenate([form.coefficients for form in forms]))
+        used = np.flatnonzero(total)
+        return LinearForm(used, total[used])
 
 
 @dataclass(frozen=True)

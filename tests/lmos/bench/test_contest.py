@@ -154,7 +154,8 @@ def test_medians_quartiles_and_ratios():
     assert (found["ours"].q1_s, found["ours"].median_s, found["ours"].q3_s) == (1.75, 3.5, 5.25)
     assert found["ours"].ratio == 3.5 / 3
     assert found["raw_highspy"].ratio == 1
-    assert found["cut"].ratio is None
+    assert found["cut"].ratio is found["cut"].of_ours is None
+    assert (found["ours"].of_ours, found["raw_highspy"].of_ours) == (1, 3 / 3.5)
     assert [row.contestant for row in summarize([*peer, *ours, *cut])] == ["cut", "raw_highspy", "ours"]
 
 

@@ -6,6 +6,7 @@ import pyomo.environ as pyo
 import pytest
 
 from lmos_opt import InputError, Instance, SolverError, pareto_front, solvers, trace_front
+from lmos_opt.algorithms.sieve import Sieve
 from lmos_opt.solvers import cbc, glpk, highs
 from lmos_opt.solvers.exports import as_arguments
 from lmos_opt.solvers.settings import parsed, settings_of
@@ -56,6 +57,7 @@ def test_options_typed_wrong(text):
 
 def test_options_reach_programs_and_relaxations_alike(monkeypatch):
     seen = []
+    monkeypatch.setattr(Sieve, "of", lambda *asked: None)
     load = highs._load
     monkeypatch.setattr(highs, "_load", lambda milp, rows, options, integer: seen.append((options, integer)) or
                         load(milp, rows, options, integer))  # fmt: skip
