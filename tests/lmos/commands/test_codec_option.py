@@ -83,7 +83,7 @@ def test_a_layer_gets_a_codec_of_its_own(measured: NetworkProfile, capsys: pytes
 @pytest.mark.parametrize(("arguments", "reason"), [
     (["front", "p.json", "--codec", "int8", "--codec", "fp16"], "--codec: int8 and fp16 cannot both be for all"),
     (["front", "p.json", "--codec", "nobody=fp16"], "has no layer or input 'nobody'"),
-    (["plan", "squeezenet1_1", "--codec", "int9", "--select", "cut:0"], "codec: 'int9' is not a codec; there are fp16, int8"),
+    (["plan", "squeezenet1_1", "--codec", "int9", "--select", "cut:0"], "codec: 'int9' is not a codec; there are fp16, int4, int8"),
     (["front", "alexnet", "--codec", "jpeg"], "codec: jpeg: expected a quality from 1 to 100"),
     (["front", "toy.json", "--codec", "int8"], "--codec: what int8 makes of tensors without shapes and types is not known"),
     (["plan", "p.json", "--codec", "jpeg:80", "--select", "cut:5"],
