@@ -61,6 +61,7 @@ for _command in (
     running.serve,
     running.certs,
     running.run,
+    running.generate,
     running.probe,
     links.trace_link,
     links.scenarios,

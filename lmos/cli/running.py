@@ -122,6 +122,43 @@ def serve(
     ))  # fmt: skip
 
 
+def generate(
+    plan: PlanFile,
+    prompt_ids: Annotated[
+        str, typer.Option("--prompt-ids", metavar="1,2,3|FILE", help="The prompt: token ids, or a file that holds them.")
+    ],
+    server: ServerAddress = "127.0.0.1:7070",
+    tokens: Annotated[int, typer.Option("-n", "--tokens", min=1, metavar="N", help="Write at most N tokens.")] = 64,
+    temperature: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="T", help="Draw each token at this temperature. [default: take the most probable]"),
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="With --temperature: what is drawn from. [default: 0]")
+    ] = None,
+    stop: Annotated[list[int] | None, typer.Option("--stop", metavar="ID", help="End behind this token (repeatable).")] = None,
+    networks: Networks = None,
+    weights: WeightsFile = None,
+    shape: EdgeShape = None,
+    threads: Threads = None,
+    ca: Authority = None,
+    cert: Certificate = None,
+    key: PrivateKey = None,
+    token_file: TokenFile = None,
+    unprotected: Unprotected = False,
+    as_json: Json = False,
+) -> None:
+    """Write text with a decoder: compute its first blocks here and ask the server for the rest, token by token."""
+    from lmos.commands import generate as command
+    from runner.wire.access import Credentials
+
+    command.run(command.Request(
+        plan=plan, server=server, prompt_ids=prompt_ids, tokens=tokens, temperature=temperature, seed=seed, stop=stop or (),
+        networks=networks or [], weights=weights, shape=shape, threads=threads,
+        credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), as_json=as_json,
+    ))  # fmt: skip
+
+
 def certs(
     output: Folder,
     hosts: Annotated[

@@ -14,15 +14,15 @@ from measurement.codec_choice import Choice
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
 from runner.wire.asking import Asking
-from runner.wire.protocol import Infer, Result, Span
+from runner.wire.protocol import Infer, Result, Span, TextStep
 from runner.wire.tensors import DTYPES, pack
 
 
 @dataclass(frozen=True)
 class ServerAnswer:
     """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's, decoding
-    and encoding; how long the question waited for the server to begin, how many bytes came back, and what the places beyond the
-    server took."""
+    and encoding; how long the question waited for the server to begin, how many bytes came back, what the places beyond the
+    server took, and of a text how many of its tokens are held there."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
@@ -32,6 +32,7 @@ class ServerAnswer:
     t_queue_s: float = 0.0
     received_bytes: int = 0
     beyond: tuple[Span, ...] = ()
+    held: int | None = None
 
     @property
     def t_tx_s(self) -> float:
@@ -42,13 +43,14 @@ class ServerAnswer:
 class Exchange(Asking[ServerAnswer]):
     """One image's crossing tensors on their way. Where there is a codec, it is done before the exchange `began_at`."""
 
-    def __init__(self, number: int, crossing: Crossing, codec: Choice | None = None, as_they_are: bool = False) -> None:
+    def __init__(self, number: int, crossing: Crossing, codec: Choice | None = None, as_they_are: bool = False,
+                 text: TextStep | None = None) -> None:  # fmt: skip
         begin = self.began_at = time.perf_counter()
         headers, payload = pack(crossing, codec, crossing.encoded)
         if codec is not None:
             self.began_at = time.perf_counter()
         self.kept = crossing.kept
-        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent(), as_they_are=as_they_are)
+        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent(), as_they_are=as_they_are, text=text)
         super().__init__(number, payload, self.began_at - begin)
 
     @property
@@ -81,9 +83,10 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
                    kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
     """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
     kept = kept or {}
-    if not (result.t_decode_s + result.t_encode_s <= result.t_server_s and result.span_s <= exchange_s) or not (outputs or kept):
+    is_empty = not (outputs or kept) and result.held is None
+    if is_empty or not (result.t_decode_s + result.t_encode_s <= result.t_server_s and result.span_s <= exchange_s):
         raise RunnerError(where, f"the server reports {counted(len(outputs), 'output')} and {result.span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
     received_bytes = sum(tensor.nbytes for tensor in outputs.values())
     return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_encode_s,
-                        result.t_queue_s, received_bytes, result.beyond)  # fmt: skip
+                        result.t_queue_s, received_bytes, result.beyond, result.held)  # fmt: skip

@@ -129,7 +129,7 @@ class Pipeline:
 
     def __post_init__(self) -> None:
         self.numbers = count(1)
-        self._heads, self._ending = threading.Lock(), threading.Lock()
+        self.heads, self._ending = threading.Lock(), threading.Lock()
 
     @property
     def elapsed_s(self) -> float:
@@ -167,7 +167,7 @@ class Pipeline:
 
     def begin(self, name: str, image: Tensor | ByParameter) -> Underway | Ended:
         """Compute the head and ask the server; the image is over where there is none to ask. Raises what the head raises."""
-        with self._heads, torch.inference_mode():
+        with self.heads, torch.inference_mode():
             number = next(self.numbers)
             if self.before is not None:
                 self.before(number)
@@ -333,7 +333,7 @@ class Pipeline:
         connection.withdraw(image.exchange, reason)
         loading = time.perf_counter()
         try:
-            with self._heads, torch.inference_mode():
+            with self.heads, torch.inference_mode():
                 outputs, tail_s = fallback.run(image.crossing)
         except THEIR_ERRORS as error:  # what the server could not do either, as a rule
             failure = f"{reason}; and at the edge: {first_line(error)}"

@@ -14,7 +14,7 @@ from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
 from lmos_opt.tensors import inputs_of
 from measurement import codecs
-from runner.errors import ConnectionLost, PeerError, RunnerError
+from runner.errors import ConnectionLost, PeerError, RemoteProtocolError, RunnerError
 from runner.machine import SOFTWARE, Machine
 from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import needed_for
@@ -40,7 +40,7 @@ from runner.wire.protocol import (
     State,
     Welcome,
 )
-from runner.wire.protocol.messages import CODECS
+from runner.wire.protocol.messages import CODECS, TEXTS
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.silence import Silence
 from runner.wire.stream import Wake
@@ -82,7 +82,7 @@ class Remote:
         self._dialing.close()
         if self._channel is not None:
             if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:
-                with contextlib.suppress(RunnerError):
+                with contextlib.suppress(RunnerError, RemoteProtocolError):  # it may be taking its leave at this moment
                     self._channel.begin(Bye())
                     self._channel.pump(0.0)
             self._channel.close()
@@ -114,7 +114,12 @@ class Remote:
         self._open_if_greeted()
 
     def ask(self, message: Infer | Probe | Measure, payload: list[memoryview]) -> None:
-        """Send a question: what goes at once now, the rest in `step`, which returns its answer. The payload must stay as it is."""
+        """Send a question: what goes at once now, the rest in `step`, which returns its answer. The payload must stay as it is.
+
+        PeerError for a text where the server knows none.
+        """
+        if isinstance(message, Infer) and message.text is not None and TEXTS not in self._can:
+            raise PeerError(self.name, "refused", "the server keeps no texts; its lmos is an earlier one")
         assert self._channel is not None
         self._silence.note_asked()
         self._channel.begin(message, payload)

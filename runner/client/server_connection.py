@@ -27,7 +27,7 @@ from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
-from runner.wire.protocol import Open, Received, Result
+from runner.wire.protocol import Open, Received, Result, TextStep
 from runner.wire.protocol import State as Talk
 from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer, Shape
@@ -81,13 +81,15 @@ class ServerConnection(Reconnecting):
 
     # from any thread -------------------------------------------------------------------------------------------------
 
-    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
+    def ask(self, number: int, crossing: Crossing, text: TextStep | None = None, *, as_they_are: bool = False) -> Exchange:
         """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
+
+        Of a decoder, `text` says where in which text the tensors belong.
 
         The tensors must stay as they are. LocalProtocolError where a question with this number waits for its answer.
         """
         tells = as_they_are and len(self._request.later_layers) > 1  # the last place sends nothing on
-        exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells)
+        exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells, text)
         with self._changed:
             if number in self._exchanges:
                 raise LocalProtocolError(f"question {number} is asked while it waits for its answer")
@@ -264,7 +266,8 @@ class ServerConnection(Reconnecting):
             return
         try:
             outputs = unpack(message.tensors, received.payload)
-            check_outputs(self.name, outputs, self.expected, exchange.kept, self.varying)
+            if outputs or message.held is None:
+                check_outputs(self.name, outputs, self.expected, exchange.kept, self.varying)
             answer = checked_answer(self.name, outputs, exchange.spent_s, message, exchange.kept)
         except RunnerError as error:
             self._end(exchange, str(error))

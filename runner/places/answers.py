@@ -28,12 +28,14 @@ class Took(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer: its tensors' headers, their bytes, what computing them took, and what the places beyond took."""
+    """An answer: its tensors' headers, their bytes, what computing them took, what the places beyond took, and of a text how many
+    tokens are held."""
 
     tensors: tuple[TensorHeader, ...]
     payload: bytes
     took: Took
     beyond: tuple[Span, ...] = ()
+    held: int | None = None
 
 
 @dataclass

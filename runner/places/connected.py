@@ -42,6 +42,7 @@ from runner.memory import release, settled
 from runner.parts.loading import OwnNetwork
 from runner.places.arguments import arguments_of, as_inputs
 from runner.places.checked import about_weights, check_crossing, patient_with, seed_of, weights_of
+from runner.places.generating import Text, Way, asked
 from runner.places.head import build_routes, head_memory, place_heads
 from runner.places.looking import Look
 from runner.places.options import ConnectOptions
@@ -108,6 +109,7 @@ class ConnectedSplit:
         self._began_at = 0.0
         self._memory: Sequence[int] = ()
         self._remarks: Sequence[str] = ()
+        self._longest: int | None = None
 
     def open(self) -> Self:
         """Reach the server, build both halves, measure the head's memory and run one input each way.
@@ -172,6 +174,28 @@ class ConnectedSplit:
             raise InputError("depth", "must be 1 where the cut follows the link (adapt)")
         self._check_open()
         return self._map(items, depth)
+
+    def generate(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
+                 stop: Sequence[int] = ()) -> list[int]:  # fmt: skip
+        """The ids that a decoder writes behind a prompt's, as `text` gives them one by one."""
+        return list(self.text(ids, max_new_tokens, temperature=temperature, seed=seed, stop=stop))
+
+    def text(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
+             stop: Sequence[int] = ()) -> Text:  # fmt: skip
+        """An iterator over the ids that a decoder writes behind a prompt's, up to one of `stop`.
+
+        Each is the most probable, or drawn at a `temperature` from a `seed`: the same ones however the network is divided. Several
+        texts may be under way, in a thread each. InputError for a plan of no decoder and for ids that it does not take;
+        RunnerError, while it goes on, where no server answers.
+        """
+        self._check_open()
+        if self._longest is None or self.plan.encodes or self._steering is not None:
+            raise InputError(self.network.name, "writes no text: it is no decoder (lmos profile hf:DIRECTORY --prompt N)"
+                             if self._longest is None else "writes no text under codecs, or where the cut follows the link")
+        most = next(iter(self.network.input_tensors.values())).high
+        wanted = asked(ids, max_new_tokens, temperature, seed, stop).check(None if most is None else most + 1, self._longest)
+        pipeline = self.pipeline
+        return Text(wanted, Way(pipeline.route, pipeline.numbers, self._timeouts.give_up_s, pipeline.heads))
 
     def report(self) -> RunReport:
         """What was measured of the inputs that ended so far, at most the last MOST_REPORTED of them; named `input:1`, `input:2`."""
@@ -260,6 +284,7 @@ class ConnectedSplit:
                              self._module, self._options.graphs)  # fmt: skip
         built = place_heads(built, self._engine, network)
         self._routes, self._call, self._form, self._remarks = built.routes, built.call, built.form, built.remarks
+        self._longest = built.longest
         fallback = self.route.fallback
         tell("waiting for the server")
         reach_all(self._connections, "is_open", timeouts, may_fail=fallback is None or fallback.refusal is None)

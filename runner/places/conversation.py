@@ -330,15 +330,16 @@ class Conversation:
             try:
                 found = begun.answer()
                 waited_s += found.waited_s
-                headers, parts, took, beyond = found.tensors, found.parts, found.took, found.beyond
+                headers, parts, took, beyond, held = found.tensors, found.parts, found.took, found.beyond, found.held
                 if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
-                    stored = Stored(headers, b"".join(parts), took, beyond)
+                    stored = Stored(headers, b"".join(parts), took, beyond, held)
             finally:
                 self._shared.answers.keep(self._session, number, stored)
         if stored is not None:
-            headers, parts, took, beyond = stored.tensors, [memoryview(stored.payload)], stored.took, stored.beyond
+            headers, parts, took = stored.tensors, [memoryview(stored.payload)], stored.took
+            beyond, held = stored.beyond, stored.held
         t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if again else took.t_server_s), 0.0)
-        self.channel.send(Result(id=number, tensors=headers, **took._asdict(), t_queue_s=waited_s, beyond=beyond), parts)
+        self.channel.send(Result(id=number, tensors=headers, **took._asdict(), t_queue_s=waited_s, beyond=beyond, held=held), parts)
         self._shared.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._session), number=number, again=again, t_queue_s=t_queue_s,
             t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=begun.event.payload.nbytes,

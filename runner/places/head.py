@@ -30,6 +30,7 @@ from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_along
 from runner.places.checked import check_codecs
+from runner.places.served import longest_text
 
 MEMORY_RUNS = 3
 
@@ -37,13 +38,14 @@ MEMORY_RUNS = 3
 @dataclass(frozen=True)
 class BuiltRoutes:
     """Heads with their weights, what the process holds beside numbers (B), how the network is called, how its outputs are put
-    together, and what the engine has to say of the heads."""
+    together, what the engine has to say of the heads, and how long a decoder's texts are at most (None: it is none)."""
 
     routes: list[Route]
     program_bytes: int
     call: Call
     form: OutputForm
     remarks: tuple[str, ...] = ()
+    longest: int | None = None
 
 
 def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
@@ -61,7 +63,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         refusal = why_not_here(plans[0], loaded.traced) if any(plan.offloads for plan in plans) else None
         is_whole = any(not plan.offloads for plan in plans)
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
-        calling, form = loaded.traced.call, OutputForm.of(loaded.traced)
+        calling, form, longest = loaded.traced.call, OutputForm.of(loaded.traced), longest_text(loaded.traced.module)
         routes: list[Route] = []
         parts = nn.ModuleList()
         for plan, connection in zip(plans, connections, strict=True):
@@ -83,7 +85,7 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         release()
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)
-    return BuiltRoutes(routes, program_bytes, calling, form)
+    return BuiltRoutes(routes, program_bytes, calling, form, longest=longest)
 
 
 @torch.inference_mode()

@@ -21,7 +21,7 @@ from runner.machine import Machine
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events
 from runner.wire.access import OPEN_DOOR, Access
-from runner.wire.protocol import TRANSIENT, ErrorCode, Open, Probe, TensorHeader
+from runner.wire.protocol import TRANSIENT, ErrorCode, Open, Probe, TensorHeader, TextStep
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.timeouts import PATIENT, Timeouts
 
@@ -81,9 +81,9 @@ class Onward:
                     raise refusal
                 time.sleep(_PAUSE_S)
 
-    def ask(self, number: int, crossing: Crossing, *, as_they_are: bool = False) -> Exchange:
-        """Send what crosses, now or as soon as it can be sent, if need be without codecs."""
-        return self._connection.ask(number, crossing, as_they_are=as_they_are)
+    def ask(self, number: int, crossing: Crossing, text: TextStep | None = None, *, as_they_are: bool = False) -> Exchange:
+        """Send what crosses, now or as soon as it can be sent, if need be without codecs; of a text, where in it that belongs."""
+        return self._connection.ask(number, crossing, text, as_they_are=as_they_are)
 
     def answer(self, exchange: Exchange) -> ServerAnswer:
         """The answer, with what was kept here in it."""

@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import TensorSpec
 from lmos_opt.tensors import inputs_of
 from measurement.codec_choice import Choice
+from measurement.decoders import Chain
 from measurement.engines import DEFAULT, Engine
 from measurement.tracing.calls import Example, call, random_input
 from runner.faults.refusal import Refusal, refusing
@@ -32,12 +34,15 @@ from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
 from runner.wire.tensors import pack, unpack_read
 
+LONGEST_TEXT = 2**15
+"""Where a decoder's configuration says no other."""
+
 
 @dataclass(frozen=True)
 class OwnPart:
     """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
     places make among them. `error` is what the rounding of another engine than torch's on the processor changes; nobody knows the
-    sizes of results that are `varying` before."""
+    sizes of results that are `varying` before. A part of a decoder takes texts of up to `longest` tokens."""
 
     module: Middle | Tail
     expected: tuple[TensorHeader, ...]
@@ -45,6 +50,7 @@ class OwnPart:
     results: tuple[TensorHeader, ...]
     error: float | None = None
     varying: frozenset[str] = frozenset()
+    longest: int | None = None
 
 
 def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Example | None = None) -> OwnPart:
@@ -80,7 +86,7 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
         assert isinstance(first, Head)
         assert isinstance(part, Middle | Tail)
         results = {path: spec for path, spec in outputs_of(loaded.traced).items() if path not in first.keeps}
-        varying = varying_outputs(loaded.traced)
+        varying, longest = varying_outputs(loaded.traced), longest_text(loaded.traced.module)
         hollow = loaded.hollow.part(part)
         del loaded, first
         hollow.fill(part)
@@ -90,7 +96,13 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
             placed(zeros)
         drawn = Crossing({name: random_input(spec, 0) for name, spec in part.incoming.tensors.items()}, part.incoming.scalars)
         error = None if engine.name == DEFAULT else rounding_error(placed, part, drawn)
-    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), error, varying)
+    return OwnPart(placed, _headers(part.incoming.tensors), _as_sent(part.incoming.scalars), _headers(results), error, varying,
+                   longest)  # fmt: skip
+
+
+def longest_text(network: nn.Module) -> int | None:
+    """How many tokens a decoder's texts have at most; None for what is none."""
+    return (network.longest or LONGEST_TEXT) if isinstance(network, Chain) else None
 
 
 def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
@@ -107,14 +119,15 @@ def _as_sent(scalars: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class TailAnswer(NamedTuple):
-    """Outputs as they are sent, what the part took, how long (s) the question waited for others', and what the places beyond
-    took."""
+    """Outputs as they are sent, what the part took, how long (s) the question waited for others', what the places beyond took, and
+    of a text how many tokens are held."""
 
     tensors: tuple[TensorHeader, ...]
     parts: list[memoryview]
     took: Took
     waited_s: float
     beyond: tuple[Span, ...] = ()
+    held: int | None = None
 
 
 class ServedPlan:
@@ -146,17 +159,25 @@ class ServedPlan:
 
     def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
         """Compute; what comes back waits for the answer, where a later place has it. Refusal where that failed, from either."""
+        if request.text is not None:
+            raise Refusal("refused", "texts are kept of decoders alone, and by torch on the processor")
         self._check(request)
+        return self._answering(request, *self._computed(request, payload))
+
+    def _answering(self, request: Infer, came: Crossing, found: Computed, took: Took) -> Callable[[], TailAnswer]:
+        """What the part made is packed, or sent on to the next place, which has the answer."""
         if self.onward is not None:
-            return self._relay(self.onward, request, payload)
-        answer = self._infer(request, payload)
+            return self._relay(self.onward, request, came, found, took)
+        held = None if request.text is None else request.text.length
+        with refusing("failed", "the part failed"), torch.inference_mode():
+            answer = TailAnswer(*pack(found.made), took, found.waited_s, held=held)
         return lambda: answer
 
-    def _relay(self, onward: Onward, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
-        came, found, took = self._computed(request, payload)
+    def _relay(self, onward: Onward, request: Infer, came: Crossing, found: Computed, took: Took) -> Callable[[], TailAnswer]:
         with refusing("failed", "the part failed"), torch.inference_mode():
             assert isinstance(self._part.module, Middle)
-            exchange = onward.ask(request.id, self._part.module.onward(found.made, came), as_they_are=request.as_they_are)
+            exchange = onward.ask(request.id, self._part.module.onward(found.made, came), request.text,
+                                  as_they_are=request.as_they_are)  # fmt: skip
         encoded_too = took._replace(t_server_s=took.t_server_s + exchange.t_encode_s, t_encode_s=exchange.t_encode_s)
 
         def answer() -> TailAnswer:
@@ -166,7 +187,7 @@ class ServedPlan:
             span = Span(t_tx_s=max(later.t_tx_s, 0.0), t_server_s=later.t_server_s, t_queue_s=later.t_queue_s,
                         t_decode_s=later.t_decode_s, t_encode_s=later.t_encode_s,
                         sent_bytes=exchange.sent_bytes)  # fmt: skip
-            return TailAnswer(headers, parts, encoded_too, found.waited_s + exchange.t_queue_s, (span, *later.beyond))
+            return TailAnswer(headers, parts, encoded_too, found.waited_s + exchange.t_queue_s, (span, *later.beyond), later.held)
 
         return answer
 
@@ -183,11 +204,6 @@ class ServedPlan:
             came, t_decode_s = self._decoded(request, payload)
             found = self._batches.infer(came)
         return came, found, Took(t_decode_s + found.t_s, t_decode_s)
-
-    def _infer(self, request: Infer, payload: memoryview) -> TailAnswer:
-        _, found, took = self._computed(request, payload)
-        with refusing("failed", "the part failed"), torch.inference_mode():
-            return TailAnswer(*pack(found.made), took, found.waited_s)
 
     def _check(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}

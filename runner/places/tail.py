@@ -31,7 +31,8 @@ from runner.parts.network import Graphs, build, builder_here, example_of, trace_
 from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
 from runner.places.onward import Onward
-from runner.places.served import OwnPart, ServedPlan, own_part, run_once
+from runner.places.served import OwnPart, ServedPlan, longest_text, own_part, run_once
+from runner.places.texts import ServedTexts, Texts
 from runner.wire.agreed_codec import codec_for
 from runner.wire.protocol import Measure, Open
 from runner.wire.protocol.headers import MOST_DIMENSIONS
@@ -74,6 +75,7 @@ class Networks:
         self._parts = WeakValueDictionary[str, OwnPart]()
         self._cache: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
         self._building = threading.Lock()  # seeds and tracing change what all threads share
+        self.texts = Texts()
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
     def open(self, request: Open, onward: Onward | None = None) -> ServedPlan:
@@ -87,6 +89,8 @@ class Networks:
             codec = codec_for(request)
         with self._building:
             part, batches = self._own_part(request) if request.later_layers else self._tail(request)
+            if part.longest is not None and self.engine.name == engines.DEFAULT:
+                return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, request.session))
             return ServedPlan(part, self._computing, codec, batches, onward)
 
     def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:
@@ -125,7 +129,8 @@ class Networks:
             part = self._parts.get(key)
             if part is None:
                 drawn = None if self.engine.name == engines.DEFAULT else _drawn(request)
-                part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced))
+                part = replace(run_once(head, tail, example_of(request), self.engine, drawn), varying=varying_outputs(traced),
+                               longest=longest_text(traced.module))
                 self._parts[key] = part
             return part, self._shared(key, part)
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         Ready,
         Result,
         Span,
+        TextStep,
         Welcome,
     )
     from runner.wire.protocol.side import Closed
@@ -66,6 +67,7 @@ __all__ = [
     "Span",
     "State",
     "TensorHeader",
+    "TextStep",
     "Welcome",
     "offsets",
 ]

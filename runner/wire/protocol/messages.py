@@ -22,8 +22,9 @@ from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UN
 
 MOST_TENSORS = 4096
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
-PLACES, ONWARD, MEASURE, CODECS = "places", "onward", "measure", "codecs"
-CAPABILITIES = ("probe", "resend", PLACES, MEASURE, CODECS)
+MOST_PIECES = 2**16
+PLACES, ONWARD, MEASURE, CODECS, TEXTS = "places", "onward", "measure", "codecs", "texts"
+CAPABILITIES = ("probe", "resend", PLACES, MEASURE, CODECS, TEXTS)
 """What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
 what the other did not name; names that it does not know it ignores."""
 
@@ -130,17 +131,38 @@ class _WithTensors(Message):
         return self
 
 
+class TextStep(Record):
+    """Where tensors of a decoder belong: in the session's text with this `number`, behind `position` tokens of it.
+
+    They went through the edge's blocks in passes of so many tokens (`pieces`), and go through later ones likewise. The next token
+    is the most probable one, or is drawn at a `temperature` from a `seed`. `ends`: the text is over, and what is kept of it may go.
+    """
+
+    number: Count
+    position: Count
+    pieces: Annotated[tuple[Annotated[Count, Field(ge=1)], ...], Field(max_length=MOST_PIECES)] = ()
+    temperature: Annotated[Amount, Field(gt=0)] | None = None
+    seed: Count = 0
+    ends: Flag = False
+
+    @property
+    def length(self) -> int:
+        """How many tokens the text has with these."""
+        return self.position + sum(self.pieces)
+
+
 class Infer(_WithTensors):
     """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs. Where
-    tensors come `as_they_are`, later places send theirs so too."""
+    tensors come `as_they_are`, later places send theirs so too. Those of a `text` are some tokens' of it."""
 
     TYPE = FrameType.INFER
     scalars: dict[Name, JsonValue]
     as_they_are: Flag = False
+    text: TextStep | None = None
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return _without_empty(serialise(self), "as_they_are")
+        return _without_empty(serialise(self), "as_they_are", "text")
 
 
 class Span(Record):
@@ -170,7 +192,8 @@ class Result(_WithTensors):
 
     `t_decode_s`, the time that undoing the codec took, is part of it, and `t_encode_s`, that of encoding what goes on to the next
     place; `t_queue_s` passed from the question's last byte until the tail began. `beyond` says the same of each place after this
-    one.
+    one. Of a text, `held` is how many of its tokens all places from here on hold now: fewer than the question's last one where
+    one of them has lost some, and then there are no tensors.
     """
 
     TYPE = FrameType.RESULT
@@ -179,6 +202,7 @@ class Result(_WithTensors):
     t_encode_s: Amount = 0.0
     t_queue_s: Amount = 0.0
     beyond: Annotated[tuple[Span, ...], Field(max_length=MOST_PLACES)] = ()
+    held: Count | None = None
 
     @property
     def span_s(self) -> float:
@@ -187,7 +211,10 @@ class Result(_WithTensors):
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:
-        return _without_empty(serialise(self), "beyond", "t_encode_s")
+        found = _without_empty(serialise(self), "beyond", "t_encode_s")
+        if self.held is None:
+            found.pop("held", None)
+        return found
 
     @model_validator(mode="after")
     def _as_they_are(self) -> Self:

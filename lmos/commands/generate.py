@@ -1,0 +1,94 @@
+"""`lmos generate`: what a decoder writes behind a prompt, each place running its part of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from lmos.commands.conventions import tell_doubts
+from lmos.kept_graphs import KeptGraphs
+from lmos.output import activity, out, print_json, table
+from lmos_opt.errors import InputError
+from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.units import format_time
+from measurement.networks import parse_builder
+from runner.lab.replaying import link_shape
+from runner.places.connect import connect
+from runner.places.generating import Times
+from runner.wire.access import Credentials
+from runner.wire.connecting import parse_address
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What `lmos generate` is asked for, as typed."""
+
+    plan: Path
+    server: str
+    prompt_ids: str
+    tokens: int
+    temperature: float | None
+    seed: int | None
+    stop: Sequence[int]
+    networks: Sequence[str]
+    weights: Path | None
+    shape: str | None
+    threads: int | None
+    credentials: Credentials
+    as_json: bool
+
+
+def run(request: Request) -> None:
+    """Raises InputError for a plan of no decoder, and ids that it does not take, RunnerError where no server answers."""
+    plan = Plan.load(request.plan)
+    network = check_runnable(plan, str(request.plan))
+    ids = _ids(request.prompt_ids)
+    server = parse_address(request.server)
+    tell_doubts(network.name, plan.setting.doubts)
+    with activity("making both parts ready") as tell, connect(
+        plan, server, networks=[parse_builder(name) for name in request.networks], weights_file=request.weights,
+        shape=None if request.shape is None else link_shape(request.shape), threads=request.threads, graphs=KeptGraphs.here(),
+        access=request.credentials.at(server),
+    ) as split:  # fmt: skip
+        text = split.text(ids, request.tokens, temperature=request.temperature, seed=request.seed, stop=request.stop)
+        found: list[int] = []
+        for one in text:
+            found.append(one)
+            tell(f"{len(found)} of {request.tokens} tokens")
+    if request.as_json:
+        print_json(json.dumps(_as_data(ids, found, text.times, plan), indent=1) + "\n")
+        return
+    out().print(",".join(map(str, found)), soft_wrap=True)
+    out().print(_table(found, text.times, plan))
+
+
+def _ids(text: str) -> list[int]:
+    """`1,2,3`, or a file that holds such ids."""
+    if not re.fullmatch(r"\s*\d{1,15}(\s*[,\s]\s*\d{1,15})*\s*", text):
+        path = Path(text)
+        if not path.is_file():
+            raise InputError("--prompt-ids", f"{text!r:.60} are no token ids, such as 1,2,3, and no file that holds some")
+        return _ids(path.read_text(errors="replace"))
+    return [int(one) for one in re.findall(r"\d+", text)]
+
+
+def _measured(found: Sequence[int], times: Times) -> dict[str, float]:
+    return {"ttft": times.first_s, **({"tpot": median(times.further_s)} if len(found) > 1 else {})}
+
+
+def _as_data(ids: Sequence[int], found: Sequence[int], times: Times, plan: Plan) -> dict[str, Any]:
+    measured = _measured(found, times)
+    return {"prompt": list(ids), "ids": list(found), "measured": measured, "told_again": times.told_again,
+            "predicted": {key: plan.predicted[key] for key in ("ttft", "tpot") if key in plan.predicted}}  # fmt: skip
+
+
+def _table(found: Sequence[int], times: Times, plan: Plan) -> object:
+    rows = [[name, format_time(plan.predicted[name]) if name in plan.predicted else "", format_time(value)]
+            for name, value in _measured(found, times).items()]
+    again = f", told {times.told_again} times again" if times.told_again else ""
+    return table(f"{len(found)} tokens{again}", ["", "predicted", "measured"], rows, left=[0])

@@ -1,0 +1,170 @@
+"""Texts at a place: what a decoder's blocks there remember of each, within bounds, and how tokens get to them once and in order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import torch
+
+from measurement.codec_choice import Choice
+from measurement.decoders import State
+from measurement.decoders.state import Pick
+from runner.faults.refusal import Refusal, refusing
+from runner.parts.part import Crossing
+from runner.places.answers import Took
+from runner.places.batching import Batches, Computed, made_of
+from runner.places.onward import Onward
+from runner.places.served import OwnPart, ServedPlan, TailAnswer
+from runner.wire.protocol import Infer, TextStep
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
+from runner.wire.tensors import unpack
+
+MOST_TEXTS, MOST_TEXT_BYTES = 64, 2**30
+"""Texts that a server remembers, and their bytes together."""
+
+Key = tuple[str, int]
+"""A session, and the number of a text in it."""
+
+
+@dataclass
+class _Text:
+    """One text; `busy` is held by whoever works with it."""
+
+    state: State = field(default_factory=State)
+    busy: threading.Lock = field(default_factory=threading.Lock)
+    n_bytes: int = 0
+
+
+class Texts:
+    """What a server remembers of its edges' texts: up to `most` of them and `most_bytes` together.
+
+    Where there are more, those go that were not used for the longest time: their edges send them again. A session's id is known to
+    its edge alone, so nobody gets to the texts of others.
+    """
+
+    def __init__(self, most: int = MOST_TEXTS, most_bytes: int = MOST_TEXT_BYTES) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._texts: OrderedDict[Key, _Text] = OrderedDict()
+        self._changing = threading.Lock()
+
+    @property
+    def n_bytes(self) -> int:
+        """What all of them take (B)."""
+        with self._changing:
+            return sum(text.n_bytes for text in self._texts.values())
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    @contextmanager
+    def taken(self, key: Key) -> Iterator[State]:
+        """What is remembered of a text, for nobody else meanwhile: nothing at first. Refusal where it alone is too large."""
+        with self._changing:
+            text = self._texts.setdefault(key, _Text())
+        with text.busy:
+            try:
+                yield text.state
+            finally:
+                self._note(key, text)
+        if text.n_bytes > self._most_bytes:
+            raise Refusal("refused", f"the text takes {text.n_bytes} bytes here; at most {self._most_bytes} are kept")
+
+    def forget(self, key: Key) -> None:
+        """The text is over."""
+        with self._changing:
+            self._texts.pop(key, None)
+
+    def _note(self, key: Key, text: _Text) -> None:
+        text.n_bytes = text.state.n_bytes
+        with self._changing:
+            self._texts[key] = text
+            self._texts.move_to_end(key)
+            total = sum(one.n_bytes for one in self._texts.values())
+            while self._texts and (len(self._texts) > self._most or total > self._most_bytes):
+                total -= self._texts.popitem(last=False)[1].n_bytes
+
+
+class ServedTexts(ServedPlan):
+    """A part of a decoder: beside whole prompts, which leave nothing behind, it takes texts, some tokens at a time."""
+
+    def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None, batches: Batches | None,
+                 onward: Onward | None, kept: tuple[Texts, str]) -> None:  # fmt: skip
+        super().__init__(part, computing, codec, batches, onward)
+        self._computing = computing
+        self._texts, self._session = kept
+        self._longest = part.longest or 0
+        (header,) = part.expected
+        a_token = header.bytes // header.shape[1]
+        self.request_bytes = max(self.request_bytes, min(a_token * self._longest, LARGEST_PAYLOAD_BYTES))
+
+    def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
+        """As of others; of a text, where it goes on. One that is longer than where its tokens belong is cut to there: they come
+        again. One that is shorter is left as it is, and the answer says how much of it is held."""
+        text = request.text
+        if text is None:
+            return super().begin(request, payload)
+        key = self._session, text.number
+        if text.ends:
+            self._texts.forget(key)
+            return self._over(request)
+        self._check_text(request, text)
+        with self._texts.taken(key) as state:
+            if not _is_at(state, text.position):
+                held = TailAnswer((), [], Took(0.0), 0.0, held=state.length)
+                return lambda: held
+            state.pick = Pick(text.temperature, text.seed)
+            done = self._advanced(state, request, payload, text.pieces)
+        return self._answering(request, *done)
+
+    def _over(self, request: Infer) -> Callable[[], TailAnswer]:
+        onward = self.onward
+        exchange = None if onward is None else onward.ask(request.id, Crossing(), request.text)
+
+        def answer() -> TailAnswer:
+            if onward is not None and exchange is not None:
+                onward.answer(exchange)
+            return TailAnswer((), [], Took(0.0), 0.0, held=0)
+
+        return answer
+
+    def _advanced(self, state: State, request: Infer, payload: memoryview,
+                  pieces: tuple[int, ...]) -> tuple[Crossing, Computed, Took]:  # fmt: skip
+        """What came, what the part makes of it (of the last pass, or, to be sent on, of all), and what that took."""
+        arrived = time.perf_counter()
+        with refusing("failed", "the part failed"), torch.inference_mode(), self._computing:
+            begin = time.perf_counter()
+            ((name, tensor),) = unpack(request.tensors, payload).items()
+            found = []
+            for piece in torch.split(tensor, list(pieces), 1):
+                with state.call(piece.shape[1]):  # a copy: in memory that is aligned as it was where it was made
+                    found.append(made_of(self._part.module, Crossing({name: piece.clone()}, self._part.scalars)))
+            made = found[-1] if self.onward is None else _joined(found)
+            t_s = time.perf_counter() - begin
+        return Crossing({name: tensor}, self._part.scalars), Computed(made, t_s, begin - arrived), Took(t_s)
+
+    def _check_text(self, request: Infer, text: TextStep) -> None:
+        (wanted,) = self._part.expected
+        shape = (wanted.shape[0], sum(text.pieces), *wanted.shape[2:])
+        found = [(tensor.name, tensor.dtype, tensor.shape, tensor.encoded_bytes) for tensor in request.tensors]
+        if found != [(wanted.name, wanted.dtype, shape, None)]:
+            raise Refusal("tensors", f"{sum(text.pieces)} tokens of a text: expected {wanted.name} {wanted.dtype}{list(shape)}")
+        if not text.pieces or text.length > self._longest:
+            raise Refusal("tensors", f"{sum(text.pieces)} tokens behind {text.position}: expected one or more, together at "
+                                     f"most {self._longest}")  # fmt: skip
+
+
+def _joined(found: list[Crossing]) -> Crossing:
+    """What several passes made, one after another."""
+    return Crossing({key: torch.cat([one[key] for one in found], 1) for key in found[0]}, found[-1].scalars, found[-1].kept)
+
+
+def _is_at(state: State, position: int) -> bool:
+    """Whether the text goes on at this position, once what came after it is forgotten: it is asked for again."""
+    if position < state.length and not state.cut_to(position):
+        return position == 0
+    return position == state.length

@@ -1,0 +1,52 @@
+"""`lmos generate`, from a folder to tokens."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from lmos.cli import main
+from measurement.decoders import State
+from measurement.networks import build_network
+from tests.decoders import folder
+from tests.runner.running import one_thread, thread_server
+
+pytest.importorskip("transformers")
+
+
+def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    network = f"hf:{folder(tmp_path, 'llama')}"
+    plan, ids = str(tmp_path / "plan.json"), tmp_path / "ids.txt"
+    assert main(["plan", network, "--prompt", "8", "--context", "40", "--select", "cut:2", "--objectives", "ttft,tpot,memory",
+                 "-o", plan]) == 0  # fmt: skip
+    ids.write_text("1 2, 3\n")
+    with one_thread(), thread_server([network]) as (host, port):
+        asked = ["generate", plan, "--server", f"{host}:{port}", "--network", network, "-n", "5"]
+        capsys.readouterr()
+        assert main([*asked, "--prompt-ids", "1,2,3", "--json"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert main([*asked, "--prompt-ids", str(ids)]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == ",".join(map(str, found["ids"]))
+        assert main([*asked, "--prompt-ids", "a"]) == 2
+        assert "'a' are no token ids" in capsys.readouterr().err
+    assert (found["prompt"], found["told_again"], {*found["predicted"]}) == ([1, 2, 3], 0, {"ttft", "tpot"})
+    assert {*found["measured"]} == {"ttft", "tpot"}
+    chain, state, new = build_network(f"decoder:{tmp_path / 'llama'}", "seeded:0", allow_code=True), State(), torch.tensor([[1, 2, 3]])
+    with torch.inference_mode():
+        for one in found["ids"]:
+            with state.call(new.shape[1]):
+                new = chain(new)
+            assert int(new) == one
+
+
+def test_lengths_are_for_decoders_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["front", "alexnet", "--context", "8"]) == 2
+    assert "--context: is for a decoder by name" in capsys.readouterr().err
+    network = f"hf:{folder(tmp_path, 'gpt2')}"
+    assert main(["profile", network, "--context", "8", "--input", "ids=8:int64"]) == 2
+    assert "--input: stands beside --prompt or --context" in capsys.readouterr().err
+    assert main(["front", network, "--context", "8", "--objectives", "tpot,memory", "--json"]) == 0
+    assert {o["name"] for o in json.loads(capsys.readouterr().out)["objectives"]} == {"tpot", "memory"}
