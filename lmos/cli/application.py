@@ -26,6 +26,7 @@ bench.command("gpu")(bench_engines.gpu)
 bench.command("edge")(bench_engines.edge)
 bench.command("parts")(bench_engines.parts)
 bench.command("places")(bench_places.places)
+bench.command("tokens")(bench_places.tokens)
 app.add_typer(bench, name="bench")
 
 

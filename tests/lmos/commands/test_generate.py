@@ -34,7 +34,8 @@ def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert "'a' are no token ids" in capsys.readouterr().err
     assert (found["prompt"], found["told_again"], {*found["predicted"]}) == ([1, 2, 3], 0, {"ttft", "tpot"})
     assert {*found["measured"]} == {"ttft", "tpot"}
-    chain, state, new = build_network(f"decoder:{tmp_path / 'llama'}", "seeded:0", allow_code=True), State(), torch.tensor([[1, 2, 3]])
+    chain = build_network(f"decoder:{tmp_path / 'llama'}", "seeded:0", allow_code=True)
+    state, new = State(), torch.tensor([[1, 2, 3]])
     with torch.inference_mode():
         for one in found["ids"]:
             with state.call(new.shape[1]):
