@@ -54,10 +54,12 @@ class ListedSplits:
     exact: Costs
     resolution: Array
     splits: Splits
+    made: dict[int, Split] = field(default_factory=dict)
+    """Those that were evaluated already."""
 
     def split(self, k: int) -> Split:
         """The k-th of them."""
-        return self.splits.split(k)
+        return self.made.get(k) or self.splits.split(k)
 
     def __post_init__(self) -> None:
         self._off = np.array([one.off for one in self.rough])
@@ -212,15 +214,15 @@ def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
 
 def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool) -> ListedSplits:
     """The problem of shipped objectives: a candidate's only number is its split's."""
-    rough = [_in_arrays(o, splits) for o in chosen]
+    rough, made = [_in_arrays(o, splits) for o in chosen], dict[int, Split]()
 
     def exact(k: int) -> Candidate:
-        split = splits.split(k)
+        split = made[k] = splits.split(k)
         costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in chosen)
         return Candidate(np.array([float(k)]), costs)
 
     differ = np.array([_resolution(o, one, splits) for o, one in zip(chosen, rough, strict=True)])
-    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ, splits)
+    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ, splits, made)
 
 
 def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,

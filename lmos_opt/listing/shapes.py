@@ -54,7 +54,7 @@ class Shape:
     def of_few(cls, instance: Instance, most: int) -> Shape | None:
         """The splits of an instance; None where they are more than `most`."""
         layers = Layers(instance)
-        found = down_sets(layers.blocks.needs, most)
+        found = down_sets(layers.needs, most)
         if found is None:
             return None
         if instance.groups:
