@@ -1,47 +1,44 @@
 """`sweep`: many instances, many rules, one tidy table. Fronts are traced by joblib: in processes here, or on a Dask cluster.
 
-Each front is one task. What comes back is the chosen splits, a row each, so that 10,000 fronts are 10,000 small answers.
+Each front is one task. What comes back is the chosen splits, a row each, so that 10,000 fronts are 10,000 small answers. Whole
+fronts, a row a point, are `lmos_opt.sweeps.running`'s: they come in parts, into a file.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, Unpack
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from lmos_opt import solvers
 from lmos_opt.api import pareto_front
 from lmos_opt.cache import Cache, source_digest
-from lmos_opt.errors import InfeasibleError, InputError, LmosError, MissingExtraError
+from lmos_opt.errors import InfeasibleError, InputError, LmosError
 from lmos_opt.formulation.memory import MemoryModel
-from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
+from lmos_opt.front import Front
 from lmos_opt.instance import Instance
 from lmos_opt.rules import find_rule
-from lmos_opt.rules.baselines import BASELINES, baseline, check_admitted
-from lmos_opt.rules.selection import RULES, select
+from lmos_opt.rules.baselines import baseline, check_admitted
+from lmos_opt.rules.selection import select
 from lmos_opt.split import Split
+from lmos_opt.sweeps.grids import Grid
+from lmos_opt.sweeps.running import run_sweep
+from lmos_opt.sweeps.wanted import checked_rules
+from lmos_opt.sweeps.workers import ClusterError, answers
 
 if TYPE_CHECKING:
     import pandas as pd
+
+__all__ = ["COLUMNS", "ORDINARY_SWEEP", "ClusterError", "SweepError", "SweepKeywords", "SweepOptions", "columns", "sweep"]
 
 COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_s", "t_tx_s", "t_server_s",
            "crossing_bytes", "front_points", "complete", "reason")  # fmt: skip
 """Of a sweep's table over two places, after the labels. Times in s, sizes in B. Of more places see `columns`."""
 
-T = TypeVar("T")
-A = TypeVar("A")
-_CONNECT_S = "10s"
-_BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
 _STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "crossing_bytes")
-
-
-class ClusterError(LmosError):
-    """A Dask scheduler that does not answer, or has no workers; `address` names it."""
-
-    def __init__(self, address: str, reason: str) -> None:
-        self.address = address
-        super().__init__(f"dask {address}: {reason}")
 
 
 class SweepError(LmosError):
@@ -87,6 +84,9 @@ class SweepOptions:
 
     `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
     of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has.
+
+    With `fronts` a sweep gives whole fronts over the `objectives`, not choices. They are written to `output`, a Parquet file, in
+    parts as they come; what is there of the same sweep is not found again.
     """
 
     memory_model: MemoryModel = "sum"
@@ -95,6 +95,9 @@ class SweepOptions:
     jobs: int | None = None
     dask: str | None = None
     cache: Cache | None = None
+    fronts: bool = False
+    objectives: tuple[str, ...] = ("latency", "memory")
+    output: str | os.PathLike[str] | None = None
 
 
 class SweepKeywords(TypedDict, total=False):
@@ -106,6 +109,9 @@ class SweepKeywords(TypedDict, total=False):
     jobs: int | None
     dask: str | None
     cache: Cache | None
+    fronts: bool
+    objectives: tuple[str, ...]
+    output: str | os.PathLike[str] | None
 
 
 ORDINARY_SWEEP = SweepOptions()
@@ -113,7 +119,7 @@ ORDINARY_SWEEP = SweepOptions()
 
 def sweep(
     instances: Sequence[Instance],
-    rules: Sequence[str],
+    rules: Sequence[str] = (),
     options: SweepOptions = ORDINARY_SWEEP,
     *,
     labels: Sequence[Mapping[str, Any]] | None = None,
@@ -126,17 +132,29 @@ def sweep(
     of `labels` (one mapping an instance), then those of `columns`, where `instance` is the position in `instances`. Where a rule
     has no split, the split's columns are empty and `reason` says why. A front is traced only if a rule needs it.
 
+    With `fronts=True` there are no rules, and a row is a point: the columns are those of `labels`, then those of `lmos sweep`'s
+    files, where `case` is the position in `instances` and `point` counts the points of a front.
+
     Each keyword takes the place of the field of `options` that has its name. `on_front` is called after each front, with True
-    if the cache had it already.
+    if the cache, or a part of the output, had it already.
 
     Raises InputError for an unknown rule or solver, ClusterError where no scheduler or worker answers, SweepError
     where a front cannot be traced.
     """
     options = replace(options, **changes)
-    cache = options.cache
     if labels is not None and len(labels) != len(instances):
         raise InputError("labels", f"there are {len(labels)} for {len(instances)} instances")
-    chosen = checked_rules(rules)
+    if options.fronts:
+        return _whole_fronts(instances, rules, options, labels, on_front)
+    if options.output is not None:
+        raise InputError("output", "is of a sweep with fronts=True; a table of choices is saved by its own to_parquet or to_csv")
+    return _choices(instances, checked_rules(rules), options, labels, on_front)
+
+
+def _choices(instances: Sequence[Instance], chosen: tuple[str, ...], options: SweepOptions,
+             labels: Sequence[Mapping[str, Any]] | None, on_front: Callable[[bool], None] | None) -> pd.DataFrame:  # fmt: skip
+    """A row an instance and rule."""
+    cache = options.cache
     tasks = [_Task(k, instance, chosen, options.memory_model, options.proper_split, options.solver, cache is not None)
              for k, instance in enumerate(instances)]
     engine = [solvers.get(options.solver).name, solvers.get(options.solver).version()]
@@ -168,66 +186,37 @@ def sweep(
     return _frame([found[task.k].rows for task in tasks], labels, columns(len(instance.places) for instance in instances))
 
 
+def _whole_fronts(instances: Sequence[Instance], rules: Sequence[str], options: SweepOptions,
+                  labels: Sequence[Mapping[str, Any]] | None, on_front: Callable[[bool], None] | None) -> pd.DataFrame:  # fmt: skip
+    """A row a point, read from the file that was written."""
+    import pandas as pd
+
+    if rules or options.cache is not None:
+        raise InputError("rules" if rules else "cache", "is for choices; a sweep with fronts=True keeps whole fronts")
+    done_before: list[int] = []
+
+    def on_part(done: int, _: int) -> None:
+        for _ in range(done - (done_before[-1] if done_before else 0)):
+            if on_front is not None:
+                on_front(not done_before)  # the first call is of what is there
+        done_before.append(done)
+
+    grid = Grid(sources=("instances",), objectives=options.objectives, proper_split=options.proper_split, solver=options.solver,
+                over={"memory_model": options.memory_model})  # fmt: skip
+    with TemporaryDirectory() as folder:
+        output = Path(folder, "fronts.parquet") if options.output is None else Path(options.output)
+        run_sweep(grid, output, instances=instances, jobs=options.jobs, dask=options.dask, on_part=on_part)
+        found = pd.read_parquet(output)
+    if labels:
+        of_rows = pd.DataFrame(list(labels)).iloc[found["case"]].reset_index(drop=True)
+        found = pd.concat([of_rows, found], axis=1)
+    return found
+
+
 def _ingredients(task: _Task, engine: list[str]) -> dict[str, Any]:
     """All that a front is made from."""
     return {"instance": task.instance.to_dict(), "memory_model": task.memory_model, "proper_split": task.proper_split,
             "solver": engine, "code": source_digest()}
-
-
-def checked_rules(rules: Sequence[str]) -> tuple[str, ...]:
-    """The rules, each once; a wrong word is a wrong word before hours of work.
-
-    Whether a baseline can be had is the instance's matter (`cut:30` of 21 layers) and ends as a `reason` in the table.
-    """
-    if not rules:
-        raise InputError("rules", "there are none; expected at least one")
-    for rule in rules:
-        if find_rule(rule) is not None:
-            with suppress(InfeasibleError):
-                select(_TINY, rule)
-        elif rule.partition(":")[0] not in _BASELINES:
-            raise InputError("rules", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
-    return tuple(dict.fromkeys(rules))
-
-
-def answers(work: Callable[[T], A], tasks: Sequence[T], jobs: int | None, dask: str | None) -> Iterator[A]:
-    """What a function gives for each task, as it comes: from `jobs` processes here, or the workers of a Dask scheduler.
-
-    Raises ClusterError where no scheduler or worker answers.
-    """
-    if dask is None and (jobs == 1 or len(tasks) <= 1):
-        yield from map(work, tasks)
-        return
-    import joblib
-
-    with _backend(jobs, dask):
-        try:
-            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(work)(task) for task in tasks)
-        except TimeoutError as error:
-            raise ClusterError(dask or "", f"no worker: {str(error).partition('.')[0]}") from None
-
-
-@contextmanager
-def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
-    """joblib told where to work."""
-    import joblib
-
-    if dask is None:
-        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count()):
-            yield
-        return
-    try:
-        from distributed import Client
-        from distributed.comm.addressing import resolve_address
-    except ImportError:
-        raise MissingExtraError("a Dask cluster", "dask") from None
-    try:
-        resolve_address(dask if "://" in dask else f"tcp://{dask}")
-        client = Client(dask, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
-        raise ClusterError(dask, f"no scheduler answers: {str(error) or type(error).__name__}") from None
-    with client, joblib.parallel_config("dask", client=client):
-        yield
 
 
 def _work(task: _Task) -> _Found:
@@ -311,10 +300,3 @@ def _frame(rows: list[list[dict[str, Any]]], labels: Sequence[Mapping[str, Any]]
     whole = [name for name in names if name.endswith("_bytes") or name == "front_points" or name.removeprefix("x").isdecimal()]
     return found.astype({**dict.fromkeys(whole, "Int64"), "complete": bool, "instance": int,
                          **{name: float for name in names if name.endswith("_s")}})
-
-
-_TINY = Front(instance="tiny", objectives=(ObjectiveInfo(name="latency", unit="s", sense="min"),
-                                           ObjectiveInfo(name="memory", unit="B", sense="max")),
-              points=(Point(values={"latency": 1.0, "memory": 0}, edge_layers=(), n_layers=1),), solves=0, seconds=0.0,
-              solver=SolverInfo(name="none", version=""))  # fmt: skip
-"""A front to try the words of a rule on."""

@@ -115,10 +115,23 @@ class Grid(Record):
                 if "path" in chosen:
                     parse_path(chosen["path"], "over.path")
                 instance = instance_of(read, Options(**chosen))
-                if len(instance.places) > 2 and not {"bandwidth", "rtt"}.isdisjoint(self.over):
-                    raise InputError(source, f"has {len(instance.places)} places; bandwidth and rtt are of two")
+                self._check_numbers(source, instance)
                 found.append(({"source": source, **chosen}, instance))
         return found
+
+    def of(self, instances: Sequence[Instance]) -> list[tuple[dict[str, str], Instance]]:
+        """Instances that are there in place of the sources'; InputError where the file's options would make others of them."""
+        if not instances:
+            raise InputError("instances", "there are none; expected at least one")
+        if self.columns:
+            raise InputError(f"over.{self.columns[0]}", "makes other instances than those given; expected numbers and memory_model")
+        for instance in instances:
+            self._check_numbers(instance.name, instance)
+        return [({"source": instance.name}, instance) for instance in instances]
+
+    def _check_numbers(self, source: str, instance: Instance) -> None:
+        if len(instance.places) > 2 and not {"bandwidth", "rtt"}.isdisjoint(self.over):
+            raise InputError(source, f"has {len(instance.places)} places; bandwidth and rtt are of two")
 
     def cases(self, n_instances: int) -> Iterator[Case]:
         """All cases: instances, memory models, bandwidths, exchanges' costs and memory limits, the last changing first.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,9 +20,10 @@ from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.files import checked_suffix, make_folder, write_atomically
 from lmos_opt.instance import Instance
-from lmos_opt.sweep import answers, checked_rules
 from lmos_opt.sweeps.chunks import Chunk, schema, work
 from lmos_opt.sweeps.grids import Grid
+from lmos_opt.sweeps.wanted import checked_rules
+from lmos_opt.sweeps.workers import answers
 
 _KEY = b"lmos.sweep"
 """Where a file's metadata say which sweep it is of."""
@@ -41,24 +42,26 @@ class Swept:
     kept: int
 
 
-def run_sweep(grid: Grid, output: str | os.PathLike[str], *, jobs: int | None = None, dask: str | None = None,
-              on_part: Callable[[int, int], None] = lambda done, all_: None) -> Swept:  # fmt: skip
+def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence[Instance] | None = None, jobs: int | None = None,
+              dask: str | None = None, on_part: Callable[[int, int], None] = lambda done, all_: None) -> Swept:  # fmt: skip
     """Find all fronts of a grid (or what its rules choose) and write them to a Parquet file, a row a point (or rule).
 
-    `jobs` processes run on this machine (None: one a processor), or those of the Dask scheduler at `dask`. `on_part` is called with
-    the fronts done so far, and all. Parts of the same sweep that are there are kept; a file that is whole is left as it is.
-    Raises InputError for a grid that cannot be used and for parts of another sweep, ClusterError, SweepFailedError.
+    `instances`, where given, take the place of the grid's sources; their names stand in the column `source`. `jobs` processes run
+    on this machine (None: one a processor), or those of the Dask scheduler at `dask`. `on_part` is called with the fronts done so
+    far, and all; first with those that are there. Parts of the same sweep that are there are kept; a file that is whole is left
+    as it is. Raises InputError for a grid that cannot be used and for parts of another sweep, ClusterError, SweepFailedError.
     """
     output = Path(output)
     checked_suffix(output, (".parquet",))
     if grid.rules:
         checked_rules(grid.rules)
-    instances = grid.instances()
-    places = max(len(instance.places) for _, instance in instances)
-    key = _key(grid, instances)
-    chunks = list(_chunks(grid, instances, places))
+    read = grid.instances() if instances is None else grid.of(instances)
+    places = max(len(instance.places) for _, instance in read)
+    key = _key(grid, read)
+    chunks = list(_chunks(grid, read, places))
     n = sum(len(chunk.cases) for chunk in chunks)
     if _key_of(output) == key:
+        on_part(n, n)
         return Swept(n, 0, n)
     parts = Path(f"{output}.parts")
     _claim(parts, key)

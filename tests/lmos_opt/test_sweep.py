@@ -102,7 +102,7 @@ def test_a_dask_cluster_gives_the_same_table(instances, alone, tmp_path):
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:1", "nonsense"])
 def test_no_scheduler_is_one_clear_error(instances, address, monkeypatch):
     pytest.importorskip("distributed")
-    monkeypatch.setattr("lmos_opt.sweep._CONNECT_S", "1s")
+    monkeypatch.setattr("lmos_opt.sweeps.workers._CONNECT_S", "1s")
     with pytest.raises(ClusterError, match=address) as error:
         sweep(instances, ["knee"], dask=address)
     assert error.value.address == address
@@ -210,3 +210,33 @@ def test_two_and_three_places_in_one_table():
     assert found["x3"].isna().tolist() == [True, False]
     assert found["t_edge_s"].isna().tolist() == [False, True]
     assert found["t_place_1_s"].tolist()[1] == 1.0
+
+
+def test_whole_fronts_are_a_row_a_point_and_are_not_found_twice(instances, tmp_path, monkeypatch):
+    told = []
+    labels = [{"number": 10 * k} for k in range(len(instances))]
+    asked = {"labels": labels, "output": tmp_path / "fronts.parquet", "jobs": 1, "memory_model": "peak", "on_front": told.append}
+    found = sweep(instances, fronts=True, **asked)
+    for k, instance in enumerate(instances):
+        rows = found[found["case"] == k]
+        front = pareto_front(instance, memory_model="peak")
+        assert [*rows["latency"]] == [p.values["latency"] for p in front]
+        assert [*rows["memory"]] == [p.values["memory"] for p in front]
+        assert set(rows["number"]) == {10 * k}
+        assert set(rows["source"]) == {instance.name}
+    assert told == [False] * len(instances)
+    monkeypatch.setattr("lmos_opt.sweeps.running.work", lambda chunk: pytest.fail("it is there"))
+    pd.testing.assert_frame_equal(sweep(instances, fronts=True, **asked), found)
+    assert told == [False] * len(instances) + [True] * len(instances)
+
+
+@pytest.mark.parametrize(("options", "complaint"), [
+    ({"fronts": True, "rules": ["knee"]}, "rules: is for choices"),
+    ({"rules": ["knee"], "output": "x.parquet"}, "output: is of a sweep"),
+    ({"fronts": True, "output": "x.csv"}, r"x\.csv"), ({}, "rules: there are none"),
+])  # fmt: skip
+def test_fronts_and_choices_are_not_mixed(instances, options, complaint):
+    with pytest.raises(InputError, match=complaint):
+        sweep(instances, jobs=1, **options)
+    with pytest.raises(InputError, match="instances: there are none"):
+        sweep([], fronts=True)
