@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
@@ -16,7 +15,7 @@ from hypothesis import settings
 from runner import memory
 from tests import warm
 from tests.browser import Browser, browser
-from tests.processes import none_left
+from tests.processes import end_with
 
 if TYPE_CHECKING:
     from tests.runner.running import ServerProcess
@@ -27,13 +26,9 @@ settings.load_profile("lmos")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Whatever a run starts ends with it, also where it is killed; with xdist so does each worker, which is a run itself."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts tests in the background ignores it
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """What a run starts ends with it, and nothing that was kept is read."""
     os.environ["LMOS_CACHE"] = ""  # no test reads what another, or the user, has kept
-    ends = none_left()
-    ends.__enter__()
-    config.add_cleanup(lambda: ends.__exit__(None, None, None))
+    end_with(config)
 
 
 def pytest_collection_finish() -> None:

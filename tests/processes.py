@@ -13,7 +13,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pytest
 
 _WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 """Ends a process with the one that started it, however that ended (Linux)."""
@@ -89,6 +92,18 @@ def none_left() -> Iterator[None]:
             assert watching.stdin is not None
             watching.stdin.close()
             watching.wait(_PATIENCE_S)
+
+
+def end_with(config: pytest.Config) -> None:
+    """Whatever a run of tests starts ends with it, also where it is killed; with xdist so does each worker, which is a run itself.
+
+    SIGINT ends it also where it was ignored, as by a shell that starts tests in the background.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    ends = none_left()
+    ends.__enter__()
+    config.add_cleanup(lambda: ends.__exit__(None, None, None))
 
 
 def marked(mark: str) -> list[int]:

@@ -14,7 +14,7 @@ import pytest
 from tests.processes import MARK, marked, started
 
 ROOT = Path(__file__).parent.parent
-CONFTEST = "from tests.conftest import pytest_configure\n"
+CONFTEST = "from tests.processes import end_with as pytest_configure\n"  # as in tests/conftest.py, which imports more
 LEAVES = """import os, subprocess, sys, time
 from pathlib import Path
 

@@ -14,7 +14,6 @@ from itertools import pairwise
 from typing import Any
 
 import torch
-from scipy.optimize import isotonic_regression
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_map_only
 
@@ -127,6 +126,8 @@ def time_later_parts(parts: LaterParts, budget_s: float) -> tuple[dict[str, Medi
         if len(found) >= FEWEST and time.perf_counter() - begin > budget_s:
             break
         found[first] = _time(parts, first)
+    from scipy.optimize import isotonic_regression  # takes half a second, and every server imports this module
+
     starts = sorted(found)
     # What is behind a later place takes no longer: where it did, by chance, both get their mean.
     falling = [*isotonic_regression([found[first].value for first in starts], increasing=False).x, 0.0]

@@ -55,12 +55,14 @@ def diamond_data(**changes: Any) -> dict[str, Any]:
 
 
 def path_data(*layers: dict[str, Any], rates: tuple[float, ...] = (1e6, 1e6), **changes: Any) -> dict[str, Any]:
-    """An instance file's content along a path with these rates (B/s): an image of 4000 bytes, no rtt, free ways back, no limits."""
+    """An instance file's content along a path with these rates (B/s): an image of 4000 bytes, no rtt, free ways back, no limits;
+    by default two layers for three places."""
+    few = placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25))
     names = ("phone", "box", "cloud", "archive")[: len(rates) + 1]
     return {"schema": "lmos.instance/2", "name": "toy", "inputs": {"input": 4000},
             "places": [{"name": name, "memory_limit_bytes": None} for name in names],
             "hops": [{"bandwidth_bytes_per_s": rate, "back_bytes_per_s": None, "rtt_s": 0.0} for rate in rates],
-            "layers": list(layers), **changes}  # fmt: skip
+            "layers": list(layers or few), **changes}  # fmt: skip
 
 
 def placed(name: str, *inputs: str, t: tuple[float, ...], weights: int = 1000, out: int = 2000, **extra: float) -> dict[str, Any]:

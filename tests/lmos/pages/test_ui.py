@@ -22,7 +22,7 @@ from lmos.pages.ui.server import Server
 from lmos_opt import InputError, Instance, pareto_front
 from lmos_opt.sources import Options, instance_of, load_source
 from tests.browser import CHROMIUM, Browser
-from tests.lmos_opt.documents import chain_data, path_data, placed
+from tests.lmos_opt.documents import chain_data, path_data
 from tests.processes import started
 
 pytest.importorskip("plotly")
@@ -90,7 +90,7 @@ def test_what_is_infeasible_or_cannot_be_chosen_says_so_beside_the_cuts() -> Non
 
 @pytest.fixture(scope="module")
 def path() -> Instance:
-    return Instance.from_dict(path_data(placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25))))
+    return Instance.from_dict(path_data())
 
 
 def test_a_path_has_a_slider_for_each_hop_and_place(path: Instance) -> None:

@@ -13,7 +13,7 @@ from lmos_opt.plots.front import some_cuts
 from lmos_opt.plots.graph import draw_graph, lay_out, save_graph_plot
 from lmos_opt.plots.stages import fastest_cuts, parts_of
 from lmos_opt.split import Split, all_splits
-from tests.lmos_opt.documents import path_data, placed
+from tests.lmos_opt.documents import path_data
 
 pytest.importorskip("matplotlib")
 
@@ -24,7 +24,7 @@ def along(seed: int, k: int, most: int = 8) -> Instance:
 
 @pytest.fixture
 def path() -> Instance:
-    return Instance.from_dict(path_data(placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25))))
+    return Instance.from_dict(path_data())
 
 
 @pytest.mark.parametrize("seed", range(12))

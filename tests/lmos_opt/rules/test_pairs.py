@@ -8,7 +8,7 @@ from lmos_opt import InfeasibleError, InputError, Instance
 from lmos_opt.rules.baselines import all_at, baseline, every
 from lmos_opt.rules.pairs import best_pair, dads, neurosurgeon, split_between
 from lmos_opt.split import Split, down_closed_sets
-from tests.lmos_opt.documents import diamond_data, path_data, placed
+from tests.lmos_opt.documents import diamond_data, path_data
 from tests.lmos_opt.test_places import along
 
 
@@ -58,7 +58,7 @@ def test_the_best_pair_keeps_the_limits(seed):
 @pytest.fixture
 def path() -> Instance:
     """All at the phone 3 s, at the box .75 + .004, at the cloud .375 + .008; with a at the phone 1 + .5 + .001, 1 + .25 + .002."""
-    return Instance.from_dict(path_data(placed("a", "input", t=(1.0, 0.25, 0.125), out=1000), placed("b", "a", t=(2.0, 0.5, 0.25))))
+    return Instance.from_dict(path_data())
 
 
 def test_baselines_of_a_path_by_hand(path):

@@ -22,6 +22,7 @@ from measurement.profiling import profile_traced
 from runner import Crossing, split_module
 from runner.parts.halves import own_copy
 from runner.parts.split import split_traced
+from tests.measurement.test_tracing import Aliased, StaleView
 
 
 @pytest.fixture(autouse=True)
@@ -218,22 +219,6 @@ class DetachedAlias(nn.Module):
         y.detach().add_(1)
         y.data.mul_(2)
         return y
-
-
-class StaleView(nn.Module):
-    def forward(self, x):
-        y = x * 2
-        view = y.view(-1)
-        y.relu_()
-        return view + 1
-
-
-class Aliased(nn.Module):
-    def forward(self, x):
-        x = x * 1
-        y = x
-        x += 1
-        return y * x
 
 
 class SetItem(nn.Module):
