@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -63,7 +64,8 @@ class Written:
 
 @dataclass(frozen=True)
 class Killed:
-    """One text during which a place was killed (SIGKILL) and started again: which, at which token, and what that cost (s)."""
+    """One text during which a place was killed (SIGKILL) and started again: which, at which token, and how long the next token took
+    from then on (s): the process's start, its part of the network, and the text so far again."""
 
     kind: str
     places: int
@@ -161,15 +163,17 @@ def killed(kinds: Sequence[str], most_places: int, kills: int, n_tokens: int, fo
         for k in range(kills):
             one, victim, at = decoders[k % len(decoders)], rng.randrange(len(servers)), rng.randrange(1, n_tokens)
             tell(f"{one.kind}: killing place {victim + 2} of {most_places} at token {at}")
-            ids, now = _prompt(20 + k), []
+            ids, now, lost_s, began = _prompt(20 + k), list[int](), 0.0, 0.0
             with _connected(one, servers, most_places) as split:
                 text = split.text(ids, n_tokens)
                 for token in text:
                     now.append(token)
                     if len(now) == at:
+                        began = time.perf_counter()
                         servers[victim].kill()
                         servers[victim].start()
-            lost_s = max(text.times.further_s) - median(text.times.further_s)
+                    elif len(now) == at + 1:
+                        lost_s = time.perf_counter() - began
             found.append(Killed(one.kind, most_places, victim + 2, at, _different(now, one.undivided(ids, n_tokens)), lost_s))
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -25,12 +26,14 @@ from measurement.tokens import with_tokens
 from measurement.tracing import trace
 from runner import connect
 from runner.errors import RunnerError
+from runner.parts.part import Crossing
 from runner.places.connected import ConnectedSplit
 from runner.places.onward import Next, Onwards
 from runner.places.server import Server
 from runner.places.tail import Networks
 from runner.places.texts import Texts
 from runner.wire.connecting import Listener, listen
+from runner.wire.protocol import TextStep
 from tests.decoders import CONFIGURATIONS, folder
 from tests.runner.running import Plans
 
@@ -197,6 +200,35 @@ class TestFaults:
                         first.close()
                         second.enter_context(place_of(Networks(allowed), port))
         assert found == decoder.undivided(8)
+
+    @pytest.mark.parametrize(("kind", "goes_back"), [("llama", True), ("mistral", False)])
+    def test_a_repeated_or_early_question_never_advances_a_text_twice(self, kind: str, goes_back: bool, line: Line,
+                                                                      decoders: dict[str, Decoder]) -> None:  # fmt: skip
+        decoder = decoders[kind]
+        wanted, state = decoder.undivided(3), State()
+        with line.connect(decoder, 2) as split, torch.inference_mode():
+            connection = split.route.connection
+            assert connection is not None
+
+            def ask(made: Crossing, position: int) -> tuple[list[int], int | None]:
+                (tensor,) = made.values()
+                text = TextStep(number=99, position=position, pieces=(tensor.shape[1],))
+                exchange = connection.ask(next(split.pipeline.numbers), made, text)
+                assert connection.wait(exchange, time.monotonic() + 60)
+                assert exchange.answer is not None, exchange.failure
+                return [int(one) for one in exchange.answer.outputs.values()], exchange.answer.held
+
+            with state.call(20):
+                prompt = split.route.head(torch.tensor([PROMPT]))
+            with state.call(1):
+                second = split.route.head(torch.tensor([[wanted[0]]]))
+            assert ask(second, 20) == ([], 0)
+            assert [ask(prompt, 0), ask(prompt, 0)] == [([wanted[0]], 20)] * 2
+            assert ask(second, 21) == ([], 20)
+            assert ask(second, 20) == ([wanted[1]], 21)
+            assert ask(second, 20) == (([wanted[1]], 21) if goes_back else ([], 0))
+            assert line.networks[-1].texts.n_bytes == (21 * 2 * 128 if goes_back else 0)
+        line.forget()
 
     def test_texts_beyond_the_bounds_push_each_other_out_and_go_on_all_the_same(self, decoders: dict[str, Decoder],
                                                                                 line: Line) -> None:  # fmt: skip
