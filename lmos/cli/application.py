@@ -27,6 +27,7 @@ bench.command("edge")(bench_engines.edge)
 bench.command("parts")(bench_engines.parts)
 bench.command("places")(bench_places.places)
 bench.command("tokens")(bench_places.tokens)
+bench.command("promises")(links.promises)
 app.add_typer(bench, name="bench")
 
 

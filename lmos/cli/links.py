@@ -76,3 +76,27 @@ def scenarios(
 
     command.run(command.Request(traces=traces, output=output, count=count, block=block, step=step, seed=seed, worst_of=worst_of,
                                 as_json=as_json))  # fmt: skip
+
+
+def promises(
+    network: Annotated[str, typer.Option(metavar="NAME", help="A network by torchvision's name.")] = "squeezenet1_1",
+    traces: Annotated[
+        str, typer.Option("--traces", metavar="TRACES", help="Plans are made from each one's first half; its second is replayed.")
+    ] = "fading,switching",
+    n: Annotated[int, typer.Option("-n", min=2, metavar="N", help="Number of images of each plan on each trace.")] = 300,
+    deadline: Annotated[
+        str | None, typer.Option(metavar="TIME", help="The deadline. [default: one that tells the plans apart]")
+    ] = None,
+    confidence: Annotated[str, typer.Option(metavar="PERCENT", help="The confidence.")] = "95%",
+    edge: Annotated[
+        str, typer.Option("--edge", metavar="TIME", help="What all of the network takes at the edge, which is slowed down to that.")
+    ] = "150ms",
+    as_json: Json = False,
+) -> None:
+    """Replay traces: a plan that promises a deadline, one for the mean rate, and a run that adapts, image by image in turns.
+
+    Exit code 1 if the promise is kept by less than 93 % of the images, or one is lost.
+    """
+    from lmos.commands import bench_promises as command
+
+    command.run(network, traces, n, deadline, confidence, edge, as_json=as_json)

@@ -5,20 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lmos.bench.adapting.course import BEGAN, Course
+from lmos.bench.adapting.course import BEGAN, Course, found_at
 from lmos.bench.adapting.slowing import PERIOD_S, Slowed
 from lmos.bench.faults.stage import ServerProcess
 from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.policies.policy_maps import bandwidth_policy
+from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import cut
 from runner.adaptation.cuts import Choice
 from runner.errors import RunnerError
@@ -82,7 +83,7 @@ def contest(network: str, rates: Sequence[float], images: int, share: float,
         with ServerProcess(Path(folder, "server.log")) as server:
             course = Course(str(Path(folder, "plan.json")), server.address, tuple(rates), images, few)
             tell("both sides build the network")
-            told, had = _follow(course, share, Path(folder), tell)
+            told, had = follow("lmos.bench.adapting.course", asdict(course), share, Path(folder), tell)
     report = RunReport.from_dict(told["report"], "the run")
     return Outcome(tuple(_step(k, rate, images, report, told["fixed"]) for k, rate in enumerate(rates)), report, had)
 
@@ -90,30 +91,43 @@ def contest(network: str, rates: Sequence[float], images: int, share: float,
 def planned(network: str, rates: Sequence[float], share: float) -> Plan:
     """A plan of the network for the first rate, with a policy over all of them: the times are this machine's, with one thread, the
     edge's divided by its share."""
-    builder = f"torchvision:{network}"
-    profile = time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT), 1)
-    here = Instance.from_profile(profile, edge="local", server="local", bandwidth=rates[0], rtt=_RTT_S + PERIOD_S * (1 - share) / 2)
-    instance = here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s / share} for layer in here.layers])
+    profile = timed(network)
+    instance = slowed(profile, rates[0], share)
     policy = bandwidth_policy(instance, "min_latency", min(rates) / 2, max(rates) * 2)
     setting = Setting.of(instance, edge=f"local, {share:g} of the time", server="local", rule="min_latency")
     first = policy.at(rates[0]).edge_layers or cut(instance, 0)
     return make_plan(instance, first, setting=setting, profile=profile).model_copy(update={"policy": policy})
 
 
-def _follow(course: Course, share: float, folder: Path, tell: Callable[[str], None]) -> tuple[dict[str, Any], float]:
+def timed(network: str) -> NetworkProfile:
+    """The profile of a network with this machine's times, of one thread."""
+    builder = f"torchvision:{network}"
+    return time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT), 1)
+
+
+def slowed(profile: NetworkProfile, bandwidth: float, share: float) -> Instance:
+    """The instance of a profile that was timed here, whose edge has a share of the time."""
+    rtt_s = _RTT_S + PERIOD_S * (1 - share) / 2
+    here = Instance.from_profile(profile, edge="local", server="local", bandwidth=bandwidth, rtt=rtt_s)
+    return here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s / share} for layer in here.layers])
+
+
+def follow(module: str, course: Mapping[str, Any], share: float, folder: Path,
+           tell: Callable[[str], None]) -> tuple[dict[str, Any], float]:  # fmt: skip
+    """What the edge's process says of a course, and the share of the time that it had. RunnerError where it ends early."""
     file = folder / "course.json"
-    file.write_text(json.dumps(asdict(course)))
-    command = [sys.executable, "-m", "lmos.bench.adapting.course", str(file)]
+    file.write_text(json.dumps(course))
+    command = [sys.executable, "-m", module, str(file)]
     with (folder / "edge.log").open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors,
                                                                     text=True) as edge:  # fmt: skip
         assert edge.stdout is not None
         try:
             if edge.stdout.readline().strip() == BEGAN:
                 tell("running")
-                with Slowed(edge.pid, share) as slowed:
-                    text = edge.stdout.readline()
+                with Slowed(edge.pid, share) as held:
+                    edge.stdout.readline()  # the end
                 if edge.wait() == 0:
-                    return json.loads(text), slowed.had
+                    return json.loads(found_at(file).read_text()), held.had
         finally:
             edge.kill()
     raise RunnerError("the edge", f"ended early: {(folder / 'edge.log').read_text().strip()[-300:]}")

@@ -1,0 +1,73 @@
+"""The edge's process: `python -m lmos.bench.promising.course COURSE.json`, which writes what it measured beside it as JSON.
+
+The run that adapts is `run_plan` as it is. After each of its images every fixed plan runs one over a connection of its own, in
+turns, on the same link: all meet the same seconds of one replay.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lmos.bench.adapting.course import BEGAN, found_at
+from lmos.bench.adapting.fixed import Fixed
+from lmos_opt.plan import Plan
+from runner.lab.replaying import link_shape
+from runner.places.edge import run_plan
+from runner.watching.events import Event, RunBegan
+from runner.wire.shaping import Pacer
+
+_SETTLE_S = 0.5
+
+
+@dataclass(frozen=True)
+class Course:
+    """Files of the fixed plans by their names, that of the plan that adapts, a server, the link's shape as text, and how many
+    images each runs."""
+
+    fixed: dict[str, str]
+    adaptive: str
+    server: tuple[str, int]
+    shape: str
+    images: int
+
+
+def follow(course: Course) -> dict[str, object]:
+    """Run the course: the report of the run that adapted, and for each fixed plan its images' stage times, None of lost ones."""
+    link = Pacer(link_shape(course.shape))
+    fixed = Fixed({name: Plan.load(file) for name, file in course.fixed.items()}, course.server, link)
+    found: dict[str, list[list[float] | None]] = {name: [] for name in fixed}
+
+    def between(what: str, done: int, total: int) -> None:
+        if what == "running" and done:
+            for name in fixed:
+                result = fixed.image(name)
+                times = None if result is None else [result.latency_s, result.t_edge_s, result.t_tx_s, result.t_server_s]
+                found[name].append(times)
+
+    def begin(event: Event) -> None:
+        if isinstance(event, RunBegan):
+            sys.stdout.write(f"{BEGAN}\n")
+            sys.stdout.flush()
+            time.sleep(_SETTLE_S)  # whoever slows this process begins
+
+    began_at = time.monotonic()
+    report = run_plan(Plan.load(course.adaptive), course.server, n=course.images, shape=link, threads=1, adapt=True,
+                      progress=between, observers=[begin])  # fmt: skip
+    fixed.close()
+    return {"report": report.to_dict(), "fixed": found, "seconds": time.monotonic() - began_at}
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Read the course, write the outcome."""
+    told = json.loads(Path(arguments[0]).read_text())
+    course = Course(told["fixed"], told["adaptive"], tuple(told["server"]), told["shape"], told["images"])
+    found_at(Path(arguments[0])).write_text(json.dumps(follow(course)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
