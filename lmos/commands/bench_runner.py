@@ -66,5 +66,5 @@ def _table(rows: Sequence[Row]) -> object:
             "" if row.unaccounted_s is None else format_time(row.unaccounted_s),
         ])  # fmt: skip
     title = ("Time of one exchange over loopback, two processes in turns: the bytes there, an acknowledgement back\n"
-             "('ours': t_tx_s; 'in no stage': the most that an image's stages leave of its latency)")
+             "('ours': t_tx_s and its waits for a thread; 'in no stage': the most that an image's stages leave of its latency)")
     return table(title, ["bytes", "peer", "median", "quartiles", "of a socket", "in no stage"], cells, left=[1])

@@ -14,7 +14,7 @@ from measurement.codec_choice import Choice
 from runner.errors import RunnerError, one_line
 from runner.parts.part import Crossing
 from runner.wire.asking import Asking
-from runner.wire.protocol import Infer, Result, Span, TextStep
+from runner.wire.protocol import Result, Span, TextStep, repeated
 from runner.wire.tensors import DTYPES, pack
 
 
@@ -50,7 +50,7 @@ class Exchange(Asking[ServerAnswer]):
         if codec is not None:
             self.began_at = time.perf_counter()
         self.kept = crossing.kept
-        self.message = Infer(id=number, tensors=headers, scalars=crossing.as_sent(), as_they_are=as_they_are, text=text)
+        self.message = repeated.infer(number, headers, crossing.as_sent(), as_they_are, text)
         super().__init__(number, payload, self.began_at - begin)
 
     @property

@@ -53,6 +53,11 @@ class Batches:
         self._waiting: list[_Seat] = []
         self._changing = threading.Lock()
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether somebody computes now, with this part or another."""
+        return self._computing.locked()
+
     def infer(self, crossing: Crossing) -> Computed:
         """What the part makes of an image, alone or with others'. Raises what the part raises."""
         seat = _Seat(crossing)

@@ -1,10 +1,11 @@
-"""One peer at the server: a thread that reads and answers at once what it can, one that computes, and, where answers come from a
-place beyond, one that waits for them."""
+"""One peer at the server: a thread that reads and answers at once what it can, one that computes what takes longer, and, where
+answers come from a place beyond, one that waits for them."""
 
 from __future__ import annotations
 
 import contextlib
 import hmac
+import math
 import queue
 import threading
 import time
@@ -47,14 +48,17 @@ from runner.wire.protocol import (
     Probe,
     Ready,
     Received,
-    Result,
     State,
     Welcome,
+    repeated,
 )
 from runner.wire.protocol.messages import ONWARD
 from runner.wire.transport import LINGER_S, Channel
 
 _NOTHING = memoryview(bytes(2**22))
+BRIEF_S, BRIEF_BYTES = 0.02, 2**16
+"""The reading thread computes a question itself where the last one took less, and where no more bytes than a socket holds may come:
+to wake another thread takes longer than many a part, and meanwhile neither a PING nor the next question waits for long."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +100,9 @@ class Conversation:
         self.channel, self._connection, self._buffers, self._shared = channel, connection, buffers, shared
         self._work: queue.SimpleQueue[tuple[float, Received] | None] = queue.SimpleQueue()
         self._worker: threading.Thread | None = None
+        self._tail: ServedPlan | None = None
+        self._put_off = self._worked_off = 0  # what the computing thread was given, and has done
+        self._took_s = math.inf
         self._begun: queue.SimpleQueue[_Begun | None] = queue.SimpleQueue()
         self._finisher: threading.Thread | None = None
         self._onward: Onward | None = None
@@ -168,7 +175,10 @@ class Conversation:
                 self._tell_left("gone")
                 return
             message = event.message
-            if isinstance(message, Hello):
+            if isinstance(message, Infer):
+                throttle.wait()
+                self._infer(message, event)
+            elif isinstance(message, Hello):
                 self._greet(message)
             elif isinstance(message, Ping):
                 self.channel.send(Pong(id=message.id))
@@ -212,11 +222,22 @@ class Conversation:
             t_hop_s, t_server_s = self._surveyor.probe(probe)
             self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=t_server_s, t_hop_s=t_hop_s))
 
+    def _infer(self, request: Infer, event: Received) -> None:
+        """Compute and answer here, or leave it to the computing thread."""
+        tail = self._tail
+        is_brief = self._took_s < BRIEF_S and event.payload.nbytes <= BRIEF_BYTES and self.channel.has_waited
+        if not is_brief or self._put_off != self._worked_off or tail is None or tail.onward is not None or tail.is_at_work:
+            self._put(event)
+            return
+        with self._told_of(request.id):
+            self._finish(self._begin(tail, request, event, time.perf_counter()))
+
     # the computing thread --------------------------------------------------------------------------------------------
 
     def _put(self, event: Received) -> None:
         if self._worker is None:
             self._worker = self._started(self._compute, "computing")
+        self._put_off += 1
         self._work.put((time.perf_counter(), event))
 
     def _started(self, target: Callable[[], None], what: str) -> threading.Thread:
@@ -239,21 +260,21 @@ class Conversation:
                 self._finisher.join()
 
     def _work_off(self) -> None:
-        tail: ServedPlan | None = None
         while (work := self._work.get()) is not None:
             came_at, event = work
             with self._told_of(event.message.id if isinstance(event.message, Infer) else None) as is_over:
                 if isinstance(event.message, Open):
-                    tail = self._open(event.message)
+                    self._tail = self._open(event.message)
                 elif isinstance(event.message, Measure):
                     self._measure(event.message)
                 elif isinstance(event.message, Infer):
-                    assert tail is not None
-                    begun = self._begin(tail, event.message, event, came_at)
-                    if tail.onward is None:
+                    assert self._tail is not None
+                    begun = self._begin(self._tail, event.message, event, came_at)
+                    if self._tail.onward is None:
                         self._finish(begun)
                     else:
                         self._begun.put(begun)
+            self._worked_off += 1
             if is_over:
                 return
 
@@ -324,29 +345,37 @@ class Conversation:
         return _Begun(request, event, came_at, waited_s, stored, answer)
 
     def _finish(self, begun: _Begun) -> None:
-        stored, again, number = begun.stored, begun.stored is not None, begun.request.id
-        waited_s = begun.waited_s
-        if begun.answer is not None:
+        """Answer; and keep the answer, for when it is asked for again. Who does that before it is kept waits in `claim`."""
+        if begun.answer is None:
+            assert begun.stored is not None
+            found = begun.stored
+            self._send(begun, TailAnswer(found.tensors, [memoryview(found.payload)], found.took, 0.0, found.beyond, found.held))
+            self._buffers.give_back(begun.event.payload)
+            return
+        stored = None
+        try:
+            made = begun.answer()
             try:
-                found = begun.answer()
-                waited_s += found.waited_s
-                headers, parts, took, beyond, held = found.tensors, found.parts, found.took, found.beyond, found.held
-                if sum(part.nbytes for part in parts) <= LARGEST_KEPT_BYTES:
-                    stored = Stored(headers, b"".join(parts), took, beyond, held)
+                self._send(begun, made)
             finally:
-                self._shared.answers.keep(self._session, number, stored)
-        if stored is not None:
-            headers, parts, took = stored.tensors, [memoryview(stored.payload)], stored.took
-            beyond, held = stored.beyond, stored.held
-        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if again else took.t_server_s), 0.0)
-        self.channel.send(Result(id=number, tensors=headers, **took._asdict(), t_queue_s=waited_s, beyond=beyond, held=held), parts)
+                if sum([part.nbytes for part in made.parts]) <= LARGEST_KEPT_BYTES:
+                    stored = Stored(made.tensors, b"".join(made.parts), made.took, made.beyond, made.held)
+        finally:
+            self._shared.answers.keep(self._session, begun.request.id, stored)
+        self._took_s = made.took.t_server_s
+        self._buffers.give_back(begun.event.payload)  # the outputs may have been views of it
+
+    def _send(self, begun: _Begun, made: TailAnswer) -> None:
+        number, took, payload = begun.request.id, made.took, begun.event.payload
+        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if begun.stored else took.t_server_s), 0.0)
+        self.channel.send(repeated.result(number, made.tensors, made.beyond, made.held, **took._asdict(),
+                                          t_queue_s=begun.waited_s + made.waited_s), made.parts)  # fmt: skip
         self._shared.events.tell(AnswerSent(
-            peer=self.channel.name, session=shown(self._session), number=number, again=again, t_queue_s=t_queue_s,
-            t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=begun.event.payload.nbytes,
-            sent_bytes=sum(part.nbytes for part in parts),
+            peer=self.channel.name, session=shown(self._session), number=number, again=begun.stored is not None,
+            t_queue_s=t_queue_s, t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=payload.nbytes,
+            sent_bytes=sum([part.nbytes for part in made.parts]),
         ))  # fmt: skip
         self._tell_moved()
-        self._buffers.give_back(begun.event.payload)  # the outputs may be views of it
 
     def _say_why(self, refusal: Refusal, request: int | None = None) -> None:
         """One line in the log, the same line to the peer if it still listens."""

@@ -147,6 +147,7 @@ class ServedPlan:
                  onward: Onward | None = None) -> None:  # fmt: skip
         self._part, self._codec, self._batches = part, codec, batches or Batches(part.module, (), computing)
         self.onward = onward
+        self._checked: tuple[TensorHeader, ...] | None = None
         if onward is not None:
             assert isinstance(part.module, Middle)
             onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps}, part.varying)
@@ -156,6 +157,11 @@ class ServedPlan:
                                    f"{LARGEST_PAYLOAD_BYTES} can be sent")
         if part.varying:
             self.result_bytes = LARGEST_PAYLOAD_BYTES
+
+    @property
+    def is_at_work(self) -> bool:
+        """Whether somebody computes now, for this peer or another."""
+        return self._batches.is_at_work
 
     def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
         """Compute; what comes back waits for the answer, where a later place has it. Refusal where that failed, from either."""
@@ -206,14 +212,19 @@ class ServedPlan:
         return came, found, Took(t_decode_s + found.t_s, t_decode_s)
 
     def _check(self, request: Infer) -> None:
+        if request.tensors is not self._checked:
+            self._check_tensors(request)
+            self._checked = request.tensors  # as a rule they are the very same next time
+        if request.scalars != self._part.scalars:  # sizes from a peer could ask for any amount of memory
+            raise Refusal("tensors", f"sizes: got {request.scalars}, expected {self._part.scalars}")
+
+    def _check_tensors(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}
         found = {tensor.name: (tensor.dtype, tensor.shape) for tensor in request.tensors}
         if found != wanted:
             name = next(name for name in [*wanted, *found] if wanted.get(name) != found.get(name))
             got, expected = _spec(found.get(name)), _spec(wanted.get(name))
             raise Refusal("tensors", f"tensor {name!r}: got {got}, expected {expected}")
-        if request.scalars != self._part.scalars:  # sizes from a peer could ask for any amount of memory
-            raise Refusal("tensors", f"sizes: got {request.scalars}, expected {self._part.scalars}")
 
 
 def _spec(spec: tuple[str, tuple[int, ...]] | None) -> str:

@@ -32,6 +32,8 @@ FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.1, 5.0
 class State(Enum):
     """Where the way to the server stands."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and whoever waits looks into OVER again and again
+
     AWAY = auto()
     REACHING = auto()
     OPENING = auto()

@@ -150,7 +150,7 @@ class SocketStream:
             time.sleep(timeout_s)
             timeout_s = 0.0
         ready = poll.poll(math.floor(timeout_s / TICK_S))
-        return wake is not None and any(file == wake.fileno() for file, _ in ready)
+        return wake is not None and wake.fileno() in [file for file, _ in ready]
 
     def shut_down(self, *, writing: bool = True) -> None:
         """As a Stream's."""

@@ -6,12 +6,13 @@ Under codecs, what theirs makes of them.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -69,15 +70,18 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
     sent = [encoded.get(name) or (_plain(name, tensor) if codec is None and _is_plain(tensor) else
                                   _sent(name, _dense(tensor), None if codec is None else codec.of(name)))
             for name, tensor in tensors.items()]  # fmt: skip
-    headers = tuple(header for header, _ in sent)
+    headers = tuple([header for header, _ in sent])
     parts, end = [], 0
     for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
-        parts += [_PADDING[: begin - end], part]
+        if begin > end:
+            parts.append(_PADDING[: begin - end])
+        if part.nbytes:
+            parts.append(part)
         end = begin + part.nbytes
-    return headers, [part for part in parts if part.nbytes]
+    return headers, parts
 
 
-def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
+def unpack(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
     """The tensors over the payload's memory, which they keep alive; what a codec encoded has memory of its own.
 
     Raises CodecError for bytes that are not what the codec's other side would have sent.
@@ -85,7 +89,7 @@ def unpack(headers: Sequence[TensorHeader], payload: memoryview, codec: Choice |
     return unpack_read(headers, payload, codec, [header.name for header in headers])[0]
 
 
-def unpack_read(headers: Sequence[TensorHeader], payload: memoryview, codec: Choice | None,
+def unpack_read(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice | None,
                 read: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Encoded]]:  # fmt: skip
     """As `unpack`, and what came encoded as it came; of that only what is `read` here is decoded, the others have shapes alone."""
     tensors, encoded = {}, {}
@@ -151,5 +155,9 @@ def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec 
     dtype = DTYPES[header.dtype]
     if header.bytes == 0:
         return torch.empty_strided(header.shape, header.strides, dtype=dtype)
+    if dtype in _NUMPY_KNOWS:  # one step in place of torch's two
+        size = dtype.itemsize
+        array: np.ndarray[Any, Any] = np.ndarray(header.shape, header.dtype, payload, begin, [n * size for n in header.strides])
+        return torch.from_numpy(array)
     flat = torch.frombuffer(payload, dtype=dtype, count=header.elements, offset=begin)
     return flat.as_strided(header.shape, header.strides)

@@ -86,7 +86,7 @@ class Channel(Generic[Talks]):
     """A stream and the `connection` over it, a side of a conversation.
 
     `name` is the peer's address as errors show it, `pacer` holds the sending side to a link's shape. `moved_at` is when bytes
-    last came or went (on the clock).
+    last came or went (on the clock). `has_waited`: nothing was there when the last event was asked for.
     Either one thread reads (`receive`) while others write (`send`), or one thread does both (`begin`, `pump`).
     """
 
@@ -95,6 +95,7 @@ class Channel(Generic[Talks]):
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
         self.moved_at = clock.now()
+        self.has_waited = False
         self._sent_bytes = self._received_bytes = 0
         self._noted_bytes = (0, 0)
         self._landing = memoryview(bytearray(AHEAD_BYTES))
@@ -135,10 +136,12 @@ class Channel(Generic[Talks]):
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
         """
         end = self._clock.now() + timeout_s
+        self.has_waited = False
         while True:
             if (event := self._read()) is not None:
                 return event
             self._check_incoming()
+            self.has_waited = self.has_waited or self._incoming is None
             left = end - self._clock.now() if self._incoming is None else GRACE_S
             if left <= 0:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")

@@ -1,4 +1,5 @@
-"""This project: a head that does nothing, a real server whose tail takes ten numbers of what came; `t_tx_s` of the image.
+"""This project: a head that does nothing, a real server whose tail takes ten numbers of what came; `t_tx_s` of the image, and its
+waits for a thread on both sides.
 
 Packing, checksums on both sides, the question's and the answer's headers and unpacking are in it; what the tail computes is not.
 """
@@ -82,8 +83,8 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
             if pipeline.failed:
                 raise RunnerError(address, pipeline.failed[0].reason)
             found = pipeline.results.pop()
-            stages_s = found.t_edge_s + found.t_queue_s + found.t_tx_s + found.t_server_s
-            return ExchangeTime(found.t_tx_s, found.latency_s - stages_s)
+            exchange_s = found.t_queue_s + found.t_tx_s + found.t_server_queue_s
+            return ExchangeTime(exchange_s, found.latency_s - found.t_edge_s - exchange_s - found.t_server_s)
 
         yield exchange
 

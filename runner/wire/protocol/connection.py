@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pydantic import ValidationError
 
 from runner.errors import RemoteProtocolError, one_line
+from runner.wire.protocol import repeated
 from runner.wire.protocol.frames import FrameType
-from runner.wire.protocol.messages import MESSAGES, Answer, Message, Question, Welcome
+from runner.wire.protocol.messages import MESSAGES, Message
 from runner.wire.protocol.side import Brief, Closed, OneSide
-from runner.wire.protocol.turns import Role, State
+from runner.wire.protocol.turns import ANSWERS, QUESTIONS, Role, State
 
 __all__ = ["Closed", "Connection", "Event", "Received", "Role", "State"]
 
 
-@dataclass(frozen=True)
-class Received:
+class Received(NamedTuple):
     """A whole message, and its payload (a writable view of memory that nobody else holds).
 
     `seal` are the checksums of header and payload: of the same message sent again, they are the same.
@@ -28,21 +28,23 @@ class Received:
 
 
 Event = Received | Closed
+_NUMBERED = QUESTIONS | ANSWERS.keys()
 
 
 class Connection(OneSide[Message, Received]):
     """One side's view of the conversation; what is told of a whole message is a `Received`."""
 
     def _brief(self, message: Message) -> Brief:
-        number = message.id if isinstance(message, Question | Answer) else None
-        return Brief(message.TYPE, number, message.payload_bytes, message.window if isinstance(message, Welcome) else None)
+        kind, values = message.TYPE, vars(message)
+        number = values["id"] if kind in _NUMBERED else None
+        return Brief(kind, number, message.payload_bytes, values["window"] if kind is FrameType.WELCOME else None)
 
     def _written(self, message: Message) -> bytes:
-        return message.model_dump_json().encode()
+        return repeated.written(message) or message.model_dump_json().encode()
 
     def _read(self, kind: FrameType, header: bytes) -> Message:
         try:
-            return MESSAGES[kind].model_validate_json(header)
+            return repeated.read(kind, header) or MESSAGES[kind].model_validate_json(header)
         except ValidationError as error:
             first = error.errors(include_url=False, include_context=False)[0]
             where = ".".join(map(str, first["loc"]))

@@ -19,8 +19,8 @@ for the bytes that a damaged length speaks of; every length is judged before any
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from runner.errors import NotOurProtocol, RemoteProtocolError
 from runner.wire.protocol.checksum import crc32
@@ -31,7 +31,8 @@ LARGEST_TOKEN = 1000
 """Characters of the token in a HELLO."""
 _FIELDS = struct.Struct("<4sBBHIQII")
 _CRC = struct.Struct("<I")
-PREFIX_BYTES = _FIELDS.size + _CRC.size
+_WHOLE = struct.Struct(_FIELDS.format + "I")
+PREFIX_BYTES = _WHOLE.size
 _TLS_RECORD = (b"\x15\x03", b"\x16\x03")
 
 
@@ -54,11 +55,10 @@ class FrameType(IntEnum):
     MEASURED = 14
 
 
-_NUMBERS = frozenset(map(int, FrameType))
+_KINDS = {int(kind): kind for kind in FrameType}
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(NamedTuple):
     """A prefix that was received whole and undamaged; its lengths are not yet judged."""
 
     type: FrameType
@@ -86,11 +86,12 @@ def check_beginning(data: bytes) -> None:
 
 def decode_prefix(data: bytes) -> Prefix:
     """Read PREFIX_BYTES bytes; RemoteProtocolError where they are not a prefix of this protocol's version."""
-    check_beginning(data)
-    fields = data[: _FIELDS.size]
-    _, _, kind, zero, header_bytes, payload_bytes, header_crc, payload_crc = _FIELDS.unpack(fields)
-    if _CRC.unpack(data[_FIELDS.size :])[0] != crc32(fields):
+    magic, version, number, zero, header_bytes, payload_bytes, header_crc, payload_crc, crc = _WHOLE.unpack(data)
+    if magic != MAGIC or version != VERSION:
+        check_beginning(data)
+    if crc != crc32(data[: _FIELDS.size]):
         raise RemoteProtocolError("a frame came damaged: the checksum of its prefix is wrong")
-    if kind not in _NUMBERS or zero != 0:
-        raise RemoteProtocolError(f"frame of unknown type {kind}")
-    return Prefix(FrameType(kind), header_bytes, payload_bytes, header_crc, payload_crc)
+    kind = _KINDS.get(number)
+    if kind is None or zero != 0:
+        raise RemoteProtocolError(f"frame of unknown type {number}")
+    return Prefix(kind, header_bytes, payload_bytes, header_crc, payload_crc)

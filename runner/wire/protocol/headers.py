@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from functools import lru_cache
 from typing import Annotated, Literal, Self, get_args
 
@@ -84,14 +83,15 @@ def _fault(shape: tuple[int, ...], strides: tuple[int, ...], element_bytes: int)
     return None
 
 
-def offsets(tensors: Sequence[TensorHeader]) -> tuple[list[int], int]:
+@lru_cache(_SHAPES)
+def offsets(tensors: tuple[TensorHeader, ...]) -> tuple[tuple[int, ...], int]:
     """Where each tensor begins in the payload, and the payload's length."""
-    begins, end = [], 0
+    begins, end = list[int](), 0
     for tensor in tensors:
         begin = -(-end // ALIGNMENT) * ALIGNMENT
         begins.append(begin)
         end = begin + tensor.sent_bytes
-    return begins, end
+    return tuple(begins), end
 
 
 assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

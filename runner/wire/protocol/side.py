@@ -129,15 +129,14 @@ class OneSide(ABC, Generic[M, E]):
     def send(self, message: M, payload: Sequence[memoryview] = ()) -> list[bytes | memoryview]:
         """The buffers to write, in order. LocalProtocolError where the message may not be sent now."""
         brief = self._brief(message)
-        name = brief.type.name
         after = TRANSITIONS[self.state].get((self.role, brief.type))
         if after is None:
-            raise LocalProtocolError(f"{self.role.name} cannot send {name} in state {self.state.name}")
+            raise LocalProtocolError(f"{self.role.name} cannot send {brief.type.name} in state {self.state.name}")
         if sum([part.nbytes for part in payload]) != brief.payload_bytes:
-            raise LocalProtocolError(f"{name}: the payload is not as long as its tensors")
+            raise LocalProtocolError(f"{brief.type.name}: the payload is not as long as its tensors")
         header = self._written(message)
         if len(header) > largest_header_bytes(brief.type):
-            raise LocalProtocolError(f"{name}: a header of {len(header)} bytes is too long")
+            raise LocalProtocolError(f"{brief.type.name}: a header of {len(header)} bytes is too long")
         if (fault := self._out_of_turn(brief)) is not None:
             raise LocalProtocolError(fault)
         self._note(brief, after)
@@ -211,13 +210,12 @@ class OneSide(ABC, Generic[M, E]):
 
     def _take_prefix(self) -> None:
         prefix = decode_prefix(bytes(self._part))
-        name, most = prefix.type.name, largest_header_bytes(prefix.type)
         if not self._hears(prefix.type):
-            raise RemoteProtocolError(f"{name} is not expected in state {self.state.name}")
-        if not 2 <= prefix.header_bytes <= most:
-            raise RemoteProtocolError(f"{name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
+            raise RemoteProtocolError(f"{prefix.type.name} is not expected in state {self.state.name}")
+        if not 2 <= prefix.header_bytes <= (most := largest_header_bytes(prefix.type)):
+            raise RemoteProtocolError(f"{prefix.type.name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
         if prefix.payload_bytes > (most := self._most_payload_bytes(prefix.type)):
-            raise RemoteProtocolError(f"{name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
+            raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
         self._prefix = prefix
         self._next_part(memoryview(bytearray(prefix.header_bytes)))
 
@@ -254,15 +252,14 @@ class OneSide(ABC, Generic[M, E]):
 
     def _out_of_turn(self, brief: Brief) -> str | None:
         """What is wrong with a question or an answer that the state would allow."""
-        name = brief.type.name
         if brief.type in QUESTIONS:
             waiting, most = self._waiting[brief.type], self.window if brief.type is FrameType.INFER else 1
             if brief.id in waiting:
-                return f"{name} {brief.id} is asked while it waits for its answer"
+                return f"{brief.type.name} {brief.id} is asked while it waits for its answer"
             if len(waiting) >= most:
-                return f"{name} {brief.id} is asked while {len(waiting)} wait; at most {most} may"
+                return f"{brief.type.name} {brief.id} is asked while {len(waiting)} wait; at most {most} may"
         elif brief.type in ANSWERS and brief.id not in self._waiting[ANSWERS[brief.type]]:
-            return f"{name} {brief.id} answers nothing"
+            return f"{brief.type.name} {brief.id} answers nothing"
         return None
 
     def _note(self, brief: Brief, after: State) -> None:

@@ -26,12 +26,16 @@ TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stoppi
 class Role(Enum):
     """The two sides."""
 
+    __hash__ = object.__hash__  # Enum's own is written in Python, and each message looks into tables of them
+
     EDGE = auto()
     SERVER = auto()
 
 
 class State(Enum):
     """Where the conversation stands; both sides come to the same."""
+
+    __hash__ = object.__hash__
 
     START = auto()
     GREETED = auto()

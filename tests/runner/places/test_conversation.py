@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import threading
+import time
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -46,6 +48,7 @@ class Played:
     """A channel: gives what the peer says, in turn, and keeps what is said to it. An exception among it is raised."""
 
     name = "there:7070"
+    has_waited = False
 
     def __init__(self, said: Sequence[Message | Exception]) -> None:
         self.connection = Connection(Role.SERVER)
@@ -135,6 +138,47 @@ def test_pings_and_probes_are_answered_by_the_thread_that_reads() -> None:
     said, _, _ = talk(HELLO, Ping(id=5), Probe(id=6, probe_bytes=0, echo_bytes=3))
     assert kinds(said) == [Welcome, Pong, Echo]
     assert (said[1].id, said[2].id, said[2].echo_bytes) == (5, 6, 3)  # type: ignore[attr-defined]
+
+
+class Patient(Played):
+    """Says the next thing when what was asked is done."""
+
+    conversation: Conversation
+
+    def receive(self, timeout_s: float) -> Received | Closed:
+        while self.conversation._put_off != self.conversation._worked_off:
+            time.sleep(0.0005)
+        return super().receive(timeout_s)
+
+
+@pytest.mark.parametrize(("t_server_s", "has_waited", "n_bytes", "by_reading"), [
+    (0.001, True, 0, [False, True, True]), (0.001, False, 0, [False, False, False]), (0.5, True, 0, [False, False, False]),
+    (0.001, True, 2**20, [False, False, False]),
+])  # fmt: skip
+def test_who_reads_computes_what_is_brief_where_nothing_else_waits(t_server_s: float, has_waited: bool, n_bytes: int,
+                                                                  by_reading: list[bool]) -> None:  # fmt: skip
+    threads = []
+
+    class Brief(Tail):
+        is_at_work = False
+
+        def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
+            threads.append(threading.current_thread())
+            return lambda: TailAnswer((), [], Took(t_server_s), 0.0)
+
+    class Large(Patient):
+        def receive(self, timeout_s: float) -> Received | Closed:
+            found = super().receive(timeout_s)
+            return found if isinstance(found, Closed) else found._replace(payload=memoryview(bytes(n_bytes)))
+
+    channel = Large([HELLO, OPEN, infer(1), infer(2), infer(3), Bye()])
+    channel.has_waited = has_waited
+    shared = Shared(Opening(Brief()), Responder(), Budget(2**22), Limits(), this_machine(1), None,  # type: ignore[arg-type]
+                    lambda _: True, lambda conversation, session: None, Events())  # fmt: skip
+    channel.conversation = Conversation(channel, channel.connection, Buffers(shared.budget), shared)  # type: ignore[arg-type]
+    channel.conversation.run()
+    assert [one.id for one in channel.heard.queue if isinstance(one, Result)] == [1, 2, 3]
+    assert [thread is threading.current_thread() for thread in threads] == by_reading
 
 
 def test_the_same_image_of_a_session_is_computed_once() -> None:
