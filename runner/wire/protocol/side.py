@@ -212,7 +212,8 @@ class OneSide(ABC, Generic[M, E]):
         prefix = decode_prefix(bytes(self._part))
         if not self._hears(prefix.type):
             raise RemoteProtocolError(f"{prefix.type.name} is not expected in state {self.state.name}")
-        if not 2 <= prefix.header_bytes <= (most := largest_header_bytes(prefix.type)):
+        most = largest_header_bytes(prefix.type)
+        if not 2 <= prefix.header_bytes <= most:
             raise RemoteProtocolError(f"{prefix.type.name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
         if prefix.payload_bytes > (most := self._most_payload_bytes(prefix.type)):
             raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")

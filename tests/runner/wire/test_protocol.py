@@ -264,9 +264,10 @@ def test_no_payload_is_taken_before_a_plan_is_open() -> None:
         Connection(Role.SERVER).receive(frame(HELLO, length=1)[:PREFIX_BYTES])
 
 
-def test_a_long_header_is_refused_at_its_prefix() -> None:
-    prefix = encode_prefix(HELLO.TYPE, b"x" * 5000, 0)
-    with pytest.raises(RemoteProtocolError, match="header of 5000 bytes"):
+@pytest.mark.parametrize("length", [0, 1, 5000])
+def test_a_header_of_no_length_or_a_long_one_is_refused_at_its_prefix(length: int) -> None:
+    prefix = encode_prefix(HELLO.TYPE, b"x" * length, 0)
+    with pytest.raises(RemoteProtocolError, match=f"header of {length} bytes; at most 4096"):
         Connection(Role.SERVER).receive(prefix)
 
 
