@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from lmos.cli import bench_engines, bench_fronts, bench_places, links, planning, profiling, running, trying
+from lmos.cli import (
+    bench_engines,
+    bench_fronts,
+    bench_losses,
+    bench_places,
+    links,
+    planning,
+    profiling,
+    running,
+    trying,
+)
 from lmos.cli.bench import bench
 
 app = typer.Typer(
@@ -28,6 +38,7 @@ bench.command("parts")(bench_engines.parts)
 bench.command("places")(bench_places.places)
 bench.command("tokens")(bench_places.tokens)
 bench.command("promises")(links.promises)
+bench.command("fidelity")(bench_losses.fidelity)
 app.add_typer(bench, name="bench")
 
 

@@ -6,7 +6,7 @@ decoded as the wire does it, and what comes after it is computed on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Seque
     network = profile.network
     codecs = [codec.for_network(network, profile.input) for codec in codecs]
     numbers, tallies, whole = share.of(inputs), dict[tuple[str, str], Tally](), list[bool]()
-    steps = _Steps(traced)
+    steps = Steps(traced)
     done, criterion = 0, None
     try:
         for k in numbers:
@@ -67,7 +67,7 @@ def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Seque
             for layer, at in steps.places.items():
                 for codec in codecs:
                     if not codec.only_input or layer in traced.input_tensors:
-                        found[codec.name, layer] = steps.after(crossings, at, layer, codec)
+                        found[codec.name, layer] = steps.after(crossings, at, codec, [layer])
             for key, outputs in found.items():
                 tallies.setdefault(key, Tally(criterion)).add(expected, outputs)
             whole.append(expected.is_right)
@@ -86,7 +86,7 @@ def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Seque
     return Fidelity(calibration=about, losses=losses, errors=errors)
 
 
-class _Steps:
+class Steps:
     """A network as one part a layer, which takes it from each crossing to the next. `places` says of each tensor that may cross
     after how many layers it first does, by the layer or input that gives it."""
 
@@ -108,11 +108,13 @@ class _Steps:
                 found.append(part(found[-1]))
             return Expected(flat_outputs(parts[-1](found[-1])), right), found
 
-    def after(self, crossings: Sequence[Crossing], k: int, layer: str, codec: Codec) -> dict[str, Tensor] | None:
-        """What the network makes of it where a layer's tensors, which cross after the first k layers, do so under a codec; None
-        where that changes no bit."""
+    def after(self, crossings: Sequence[Crossing], k: int, codec: Codec,
+              layers: Collection[str] | None = None) -> dict[str, Tensor] | None:  # fmt: skip
+        """What the network makes of it where some layers' tensors, or all, that cross after the first k layers do so under a codec;
+        None where that changes no bit."""
         crossing = crossings[k]
-        mine = {name: crossing[name] for name in self._names[layer] if name in crossing}
+        names = [*crossing] if layers is None else [name for layer in layers for name in self._names[layer]]
+        mine = {name: crossing[name] for name in names if name in crossing}
         with torch.inference_mode():
             headers, parts = pack(mine, codec)
             if all(header.encoded_bytes is None for header in headers):
