@@ -66,17 +66,6 @@ class Compared:
     rows: tuple[Row, ...]
 
 
-def digits(seed: int) -> Subject:
-    """The network of the digits, trained here, on the pictures that it was not trained with."""
-    from lmos.paper.making.digits import load_digits, trained
-
-    data = load_digits()
-    right = tuple(frozenset((int(k),)) for k in data.test_classes)
-    names = [f"digit {k}" for k in range(len(right))]
-    images = Images(f"{len(names)} digits of scikit-learn", names, lambda k: data.test[k : k + 1])
-    return Subject("digits", "lmos.paper.making.digits:network", f"seeded:{seed}", trained(data, seed), Labelled(images, right))
-
-
 def squeezenet(seed: int) -> Subject:
     """SqueezeNet with its trained weights, on crops of the bundled pictures, which have no labels."""
     from lmos.profiles import planned_of

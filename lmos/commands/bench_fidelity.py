@@ -16,7 +16,7 @@ from lmos_opt.files import write_atomically
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:
-    from lmos.bench.estimates import Agreement, Row
+    from lmos.bench.estimates import Agreement, Row, Subject
     from runner.lab.fidelity.splits import LossReport
 
 LIMIT = 0.01
@@ -32,7 +32,7 @@ def run(networks: str, names: str | None, seed: int, output: Path | None) -> Non
     without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of losses", "torch")
-    from lmos.bench.estimates import CODECS, agreement, compare, digits, squeezenet, within
+    from lmos.bench.estimates import CODECS, agreement, compare, squeezenet, within
 
     subjects = {"digits": digits, "squeezenet1_1": squeezenet}
     wanted = [name.strip() for name in networks.split(",")]
@@ -68,6 +68,20 @@ def run(networks: str, names: str | None, seed: int, output: Path | None) -> Non
         out().print(text, soft_wrap=True)
         if worst.measured > LIMIT:
             raise LimitBroken(f"{worst.codec} loses {worst.measured:.2%}, estimated {worst.estimated or 0:.2%}")
+
+
+def digits(seed: int) -> Subject:
+    """The network of the digits, trained here, on the pictures that it was not trained with."""
+    from lmos.bench.estimates import Subject
+    from lmos.paper.making.digits import load_digits, trained
+    from runner.images import Images
+    from runner.images.labelled import Labelled
+
+    data = load_digits()
+    right = tuple(frozenset((int(k),)) for k in data.test_classes)
+    names = [f"digit {k}" for k in range(len(right))]
+    images = Images(f"{len(names)} digits of scikit-learn", names, lambda k: data.test[k : k + 1])
+    return Subject("digits", "lmos.paper.making.digits:network", f"seeded:{seed}", trained(data, seed), Labelled(images, right))
 
 
 def _table(name: str, found: dict[str, Agreement]) -> object:
