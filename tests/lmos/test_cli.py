@@ -370,12 +370,11 @@ def test_ctrl_c_in_a_real_process(folder):
     with started([*LMOS, "front", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         waiting = Path(f"/proc/{process.pid}/wchan")
-        for _ in range(500):
-            if "pipe" in waiting.read_text():
-                break
+        while "pipe" not in waiting.read_text():
+            assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (1, "", "lmos: interrupted\n")
 
 
