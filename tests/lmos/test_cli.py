@@ -370,8 +370,9 @@ def test_ctrl_c_in_a_real_process(folder):
     with started([*LMOS, "front", "/dev/stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         waiting = Path(f"/proc/{process.pid}/wchan")
-        while "pipe" not in waiting.read_text():
-            assert process.poll() is None
+        for _ in range(6000):  # not every system says what a process waits for
+            if "pipe" in waiting.read_text():
+                break
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
