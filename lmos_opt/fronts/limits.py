@@ -12,7 +12,7 @@ from typing import Any
 
 from lmos_opt import objectives
 from lmos_opt.errors import InputError
-from lmos_opt.formulation.named import shipped_expression
+from lmos_opt.imports import late
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
 from lmos_opt.units import parse_percent, parse_size, parse_time
@@ -37,7 +37,8 @@ class AtMost:
     def __call__(self, m: Any, instance: Instance) -> Any:
         """The relation on the model."""
         if self.is_shipped:
-            return shipped_expression(m, instance, self.objective) <= self.most
+            expression = late("lmos_opt.formulation.named:shipped_expression")(m, instance, self.objective)
+            return expression <= self.most
         return self.objective.expression(m, instance) <= self.most
 
 
