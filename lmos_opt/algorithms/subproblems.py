@@ -28,7 +28,7 @@ class Limit:
 
     def admits(self, costs: float | Array, resolution: float) -> bool | NDArray[np.bool_]:
         """Whether a cost is within the limit, or which costs are, where they must differ by so much to be different."""
-        return costs < self.value - resolution if self.strict else costs <= self.value + resolution
+        return costs < self.value - resolution if self.strict else costs - resolution <= self.value
 
 
 def below(value: float) -> Limit:

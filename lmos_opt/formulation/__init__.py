@@ -112,7 +112,7 @@ def build_model(
     from lmos_opt.formulation.named import SplitModel
 
     memory_model = checked_model(memory_model)
-    own_variables, own_constraints = (_several(given, what) for given, what in
+    own_variables, own_constraints = (several(given, what) for given, what in
                                       ((variables, "variables"), (constraints, "constraints")))
     m = SplitModel(instance)
     m.derived, m.blocks = [], set()
@@ -134,7 +134,7 @@ def build_model(
     return m
 
 
-def _several(given: Any, what: str) -> list[Any]:
+def several(given: Any, what: str) -> list[Any]:
     """The items of what should be a sequence."""
     if isinstance(given, str) or callable(given) or not isinstance(given, Iterable):
         raise InputError(what, f"got {given!r:.60}; expected a list of blocks by name or functions (m, instance)")

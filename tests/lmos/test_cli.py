@@ -22,8 +22,9 @@ from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
 
 LMOS = [sys.executable, "-m", "lmos"]
-COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "fidelity", "ui", "serve", "certs", "run", "probe", "trace-link",
-            "scenarios", "trace", "report", "export", "model", "demo", "emulate", "doctor", "cache", "reproduce", "sweep", "bench")
+COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "fidelity", "ui", "serve", "certs", "run", "generate",
+            "probe", "trace-link", "scenarios", "trace", "report", "export", "model", "demo", "emulate", "doctor", "cache",
+            "reproduce", "sweep", "bench")
 
 
 def ends(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:
