@@ -17,12 +17,12 @@ from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.listed import ListedProblem, check_time
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.formulation import Constraint, build_model, describe, several
+from lmos_opt.formulation import Constraint, build_model, describe
 from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
-from lmos_opt.fronts.limits import limits_of
+from lmos_opt.fronts.limits import with_limits
 from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, looked_at, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
@@ -115,7 +115,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     chosen = _distinct([find_objective(o) for o in objectives])
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
-    options = _with_limits(options, objectives)
+    options = with_limits(options, objectives)
     own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
     asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
     begun = _ready(options)[1]
@@ -173,12 +173,6 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
                       _why_one(instance, chosen, options, is_free=not own))  # fmt: skip
     return GrowingFront(instance.name, _infos(chosen), problem, _algorithm(options.algorithm, problem), meaning,
                         Run(constrained, start, options.log))  # fmt: skip
-
-
-def _with_limits(options: FrontOptions, objectives: Sequence[str | Objective]) -> FrontOptions:
-    """The options with their limits among the constraints."""
-    limits = limits_of(options.limits, [o for o in objectives if isinstance(o, Objective)])
-    return replace(options, limits={}, constraints=[*several(options.constraints, "constraints"), *limits]) if limits else options
 
 
 def _why_one(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, *, is_free: bool) -> Callable[[Point], str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import isfinite
 from numbers import Real
@@ -12,6 +12,8 @@ from typing import Any
 
 from lmos_opt import objectives
 from lmos_opt.errors import InputError
+from lmos_opt.formulation import several
+from lmos_opt.fronts.options import FrontOptions
 from lmos_opt.imports import late
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
@@ -40,6 +42,12 @@ class AtMost:
             expression = late("lmos_opt.formulation.named:shipped_expression")(m, instance, self.objective)
             return expression <= self.most
         return self.objective.expression(m, instance) <= self.most
+
+
+def with_limits(options: FrontOptions, objectives: Sequence[str | Objective]) -> FrontOptions:
+    """The options with their limits among the constraints. InputError as `limits_of`."""
+    limits = limits_of(options.limits, [o for o in objectives if isinstance(o, Objective)])
+    return replace(options, limits={}, constraints=[*several(options.constraints, "constraints"), *limits]) if limits else options
 
 
 def limits_of(limits: Mapping[str, float] | Mapping[str | Objective, float], own: Iterable[Objective]) -> tuple[AtMost, ...]:
