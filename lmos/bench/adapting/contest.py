@@ -7,13 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import fsum
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from lmos.bench.adapting.course import BEGAN, Course, found_at
-from lmos.bench.adapting.slowing import PERIOD_S, Slowed
+from lmos.bench.adapting.slowing import Slowed
+from lmos.bench.adapting.trial import Trial
 from lmos.bench.faults.stage import ServerProcess
 from lmos.profiles import make_profile, time_profile, weights_of
 from lmos_opt.instance import Instance
@@ -29,8 +31,8 @@ LIMIT = 1.15
 """How much slower than the best fixed cut a step may be, its beginning counted."""
 FAR = 1.6
 """A cut that is predicted to take this much longer than the best is far from it: a few images are enough to say so."""
-_RTT_S = 0.001
-"""An exchange's fixed cost on loopback, beside waiting for the edge's next turn: half a period on average."""
+_TRIED = 40
+"""Images of a trial: of as many, two lie beyond the 95 % quantile."""
 _INPUT = (3, 224, 224)
 
 
@@ -57,7 +59,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The steps, the report of the run that adapted, and the share of the time that the edge really had."""
+    """The steps, the report of the run that adapted, and the share of a processor that the edge really had."""
 
     steps: tuple[Step, ...]
     report: RunReport
@@ -74,7 +76,7 @@ def contest(network: str, rates: Sequence[float], images: int, share: float,
     """Time the network, make the plan, follow the course. Raises what these do."""
     with TemporaryDirectory() as folder:
         tell(f"timing {network}")
-        plan = planned(network, rates, share)
+        plan = planned(timed(network), rates, share, tell)
         plan.save(Path(folder, "plan.json"))
         choice = Choice.of(plan)
         few = tuple(tuple(one.x1 for one in choice.different()
@@ -88,11 +90,9 @@ def contest(network: str, rates: Sequence[float], images: int, share: float,
     return Outcome(tuple(_step(k, rate, images, report, told["fixed"]) for k, rate in enumerate(rates)), report, had)
 
 
-def planned(network: str, rates: Sequence[float], share: float) -> Plan:
-    """A plan of the network for the first rate, with a policy over all of them: the times are this machine's, with one thread, the
-    edge's divided by its share."""
-    profile = timed(network)
-    instance = slowed(profile, rates[0], share)
+def planned(profile: NetworkProfile, rates: Sequence[float], share: float, tell: Callable[[str], None]) -> Plan:
+    """A plan of a network that was timed here for the first rate, with a policy over all of them."""
+    instance = tried(profile, share, tell).instance(rates[0])
     policy = bandwidth_policy(instance, "min_latency", min(rates) / 2, max(rates) * 2)
     setting = Setting.of(instance, edge=f"local, {share:g} of the time", server="local", rule="min_latency")
     first = policy.at(rates[0]).edge_layers or cut(instance, 0)
@@ -105,11 +105,40 @@ def timed(network: str) -> NetworkProfile:
     return time_profile(make_profile(builder, weights_of(builder, None), "module", _INPUT), 1)
 
 
-def slowed(profile: NetworkProfile, bandwidth: float, share: float) -> Instance:
-    """The instance of a profile that was timed here, whose edge has a share of the time."""
-    rtt_s = _RTT_S + PERIOD_S * (1 - share) / 2
-    here = Instance.from_profile(profile, edge="local", server="local", bandwidth=bandwidth, rtt=rtt_s)
-    return here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s / share} for layer in here.layers])
+@dataclass(frozen=True)
+class SlowEdge:
+    """An edge that has a share of a processor, tried out: all of the network's times there, image by image, and what exchanges
+    took it beyond bytes over rate (s)."""
+
+    profile: NetworkProfile
+    share: float
+    edge_s: tuple[float, ...]
+    exchange_s: tuple[float, ...]
+
+    @property
+    def spread(self) -> tuple[float, ...]:
+        """The edge's times beside their median."""
+        return tuple(one / median(self.edge_s) for one in self.edge_s)
+
+    def instance(self, bandwidth: float) -> Instance:
+        """The instance whose edge is this one: layers take as much longer there as all of them together did."""
+        here = Instance.from_profile(self.profile, edge="local", server="local", bandwidth=bandwidth, rtt=median(self.exchange_s))
+        longer = median(self.edge_s) / fsum(layer.t_edge_s for layer in here.layers)
+        return here.replace(layers=[{**layer.model_dump(), "t_edge_s": layer.t_edge_s * longer} for layer in here.layers])
+
+
+def tried(profile: NetworkProfile, share: float, tell: Callable[[str], None] = lambda what: None) -> SlowEdge:
+    """What an edge that has a share of a processor makes of a network that was timed here. RunnerError where it ends early."""
+    tell(f"trying {profile.name} with {share:.3g} of a processor")
+    instance = Instance.from_profile(profile, edge="local", server="local")
+    setting = Setting.of(instance, edge="local", server="local", rule="ECO")
+    with TemporaryDirectory() as folder, ServerProcess(Path(folder, "server.log")) as server:
+        files = [str(Path(folder, f"{name}.json")) for name in ("edge", "server")]
+        for file, x1 in zip(files, (len(instance.layers), 0), strict=True):
+            make_plan(instance, cut(instance, x1), setting=setting, profile=profile).save(file)
+        trial = Trial(files[0], files[1], server.address, _TRIED)
+        found, _ = follow("lmos.bench.adapting.trial", asdict(trial), share, Path(folder), lambda what: None)
+    return SlowEdge(profile, share, tuple(found["edge_s"]), tuple(found["exchange_s"]))
 
 
 def follow(module: str, course: Mapping[str, Any], share: float, folder: Path,

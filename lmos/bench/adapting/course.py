@@ -59,14 +59,19 @@ def follow(course: Course) -> dict[str, object]:
 
     def begin(event: Event) -> None:
         if isinstance(event, RunBegan):
-            sys.stdout.write(f"{BEGAN}\n")
-            sys.stdout.flush()
-            time.sleep(_SETTLE_S)
+            ready()
 
     report = run_plan(plan, course.server, n=course.images * len(course.rates), shape=link, threads=1, adapt=True, progress=between,
                       observers=[begin])  # fmt: skip
     fixed.close()
     return {"report": report.to_dict(), "fixed": latencies}
+
+
+def ready() -> None:
+    """Say that the process is ready, and give the one that slows it the time to begin."""
+    sys.stdout.write(f"{BEGAN}\n")
+    sys.stdout.flush()
+    time.sleep(_SETTLE_S)
 
 
 def found_at(course: Path) -> Path:

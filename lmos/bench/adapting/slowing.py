@@ -1,4 +1,4 @@
-"""A slow device on a fast machine: a process that may run only in a part of each few milliseconds."""
+"""A slow device on a fast machine: a process that gets only a part of a processor's time."""
 
 from __future__ import annotations
 
@@ -9,19 +9,22 @@ import time
 from types import TracebackType
 from typing import Self
 
-PERIOD_S = 0.008
-"""Short beside an image, long beside what stopping a process costs."""
+TURN_S = 0.0005
+"""How long the process runs at once: short beside an image, long beside what stopping it costs."""
 
 
 class Slowed:
-    """While the block runs, the process has `share` of the time: it is stopped and continued every PERIOD_S, from outside.
+    """While the block runs, the process gets `share` of a processor: after each TURN_S it is stopped, from outside, until a
+    processor so much slower would have computed as much.
 
-    All of it is slowed, its sockets as well, as on a device with a processor that much slower. It needs no rights and no cgroups.
-    `had` is the share that the process really got.
+    What counts is the time that it had a processor, not the time that passed: other programs that want one as well do not make it
+    slower still, and while it waits for the link it is not stopped. All of it is slowed, its sockets as well. It needs no rights
+    and no cgroups. `had` is the share that it got while it computed.
     """
 
     def __init__(self, pid: int, share: float) -> None:
         self._pid, self._share = pid, share
+        self._clock = ~pid << 3 | 2  # as clock_getcpuclockid(3) has it
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="slowing", daemon=True)
         self._ran_s = self._all_s = 0.0
@@ -42,15 +45,18 @@ class Slowed:
 
     def _run(self) -> None:
         try:
-            continued = time.perf_counter()
             while not self._stop.is_set():
+                began, before_s = time.perf_counter(), time.clock_gettime(self._clock)
                 os.kill(self._pid, signal.SIGCONT)
-                time.sleep(self._share * PERIOD_S)
+                time.sleep(TURN_S)
                 os.kill(self._pid, signal.SIGSTOP)
-                ran_s = time.perf_counter() - continued
-                time.sleep(max(ran_s / self._share - ran_s, 0.0))  # who ran too long waits longer
-                before, continued = continued, time.perf_counter()
-                self._ran_s, self._all_s = self._ran_s + ran_s, self._all_s + continued - before
+                while (rest := began + self._computed(before_s) / self._share - time.perf_counter()) > 0:
+                    time.sleep(rest)
+                if (computed := self._computed(before_s)) > TURN_S / 2:  # else it waited for something
+                    self._ran_s, self._all_s = self._ran_s + computed, self._all_s + time.perf_counter() - began
             os.kill(self._pid, signal.SIGCONT)
-        except ProcessLookupError:  # it has ended
+        except OSError:  # it has ended
             pass
+
+    def _computed(self, before_s: float) -> float:
+        return time.clock_gettime(self._clock) - before_s

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from math import fsum
 from pathlib import Path
+from random import Random
 from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from lmos.bench.adapting.contest import follow, slowed, timed
+from lmos.bench.adapting.contest import SlowEdge, follow, timed, tried
 from lmos.bench.faults.stage import ServerProcess
 from lmos.bench.promising.course import Course
 from lmos_opt import objectives
@@ -32,6 +33,8 @@ from runner.watching.report import RunReport
 LEAST_KEPT = 0.93
 """The share of images in which the promise must be kept on the unseen part."""
 ROBUST, MEAN, ADAPTS = "for the promise", "for the mean rate", "adapts"
+_DRAWS = 600
+"""Of the edge's times, shared out among a link's scenarios."""
 DRAWING = Drawing(count=300, block_s=10.0, step_s=1.0, worst_of=10)
 _ROOM = 1.15
 """A deadline that is not given is at least that much above what the plan for it takes: predictions are off by some percent."""
@@ -50,15 +53,6 @@ class Asked:
     images: int
     deadline_s: float | None
     confidence: float
-
-
-@dataclass(frozen=True)
-class Edge:
-    """A network that was timed here, its instance with the slower edge, and the share of the time that this edge has."""
-
-    profile: NetworkProfile
-    instance: Instance
-    share: float
 
 
 @dataclass(frozen=True)
@@ -100,20 +94,22 @@ def contest(traces: Sequence[str], asked: Asked, tell: Callable[[str], None] = l
     if not here_s <= asked.edge_s <= MOST_SLOWER * here_s:
         raise InputError("--edge", f"{asked.network} takes {here_s:.4g} s on this machine as it is now; expected {here_s:.4g} s to "
                                    f"{MOST_SLOWER * here_s:.4g} s")  # fmt: skip
-    share = here_s / asked.edge_s
-    instance = slowed(profile, bandwidth, share)
+    edge = tried(profile, here_s / asked.edge_s, tell)
     power = load_device(_POWERS_OF).power
     assert power is not None
-    instance = instance.with_place(1, power=power.model_dump())
-    edge = Edge(profile, instance, share)
-    return [_replay(name, edge, asked, tell) for name in traces]
+    instance = edge.instance(bandwidth).with_place(1, power=power.model_dump())
+    return [_replay(name, edge, instance, asked, tell) for name in traces]
 
 
-def planned(trace: str, instance: Instance, asked: Asked) -> tuple[Instance, Promise, dict[str, Point]]:
-    """The instance over the scenarios of a trace's first half, the promise, and the points of the fixed plans."""
+def planned(trace: str, instance: Instance, asked: Asked, spread: Sequence[float] = (1.0,)
+            ) -> tuple[Instance, Promise, dict[str, Point]]:  # fmt: skip
+    """The instance over the scenarios of a trace's first half, each with draws from the `spread` of the edge's times; the promise,
+    and the points of the fixed plans."""
     drawn = draw_scenarios(load_trace(f"{trace}@train"), DRAWING)
-    here = instance.replace(bandwidth_bytes_per_s=drawn.bandwidth_bytes_per_s[0],
-                            scenarios=[one.model_dump() for one in drawn.scenarios])  # fmt: skip
+    draw, times = Random(0), -(-_DRAWS // len(drawn.scenarios))
+    scenarios = [{**one.model_dump(), "weight": one.weight / times, "time": [draw.choice(spread), 1.0]}
+                 for one in drawn.scenarios for _ in range(times)]  # fmt: skip
+    here = instance.replace(bandwidth_bytes_per_s=drawn.bandwidth_bytes_per_s[0], scenarios=scenarios)
     promise = Promise(deadline_s=asked.deadline_s or deadline(here, asked.confidence), confidence=asked.confidence)
     return here, promise, {ROBUST: keeping(here, promise), MEAN: keeping(_at_the_mean(here), promise)}
 
@@ -145,9 +141,9 @@ def _broken(instance: Instance, point: Point, deadline_s: float) -> float:
     return sum(late) / sum(weights)
 
 
-def _replay(trace: str, edge: Edge, asked: Asked, tell: Callable[[str], None]) -> Replay:
+def _replay(trace: str, edge: SlowEdge, instance: Instance, asked: Asked, tell: Callable[[str], None]) -> Replay:
     tell(f"planning for {trace}")
-    here, promise, points = planned(trace, edge.instance, asked)
+    here, promise, points = planned(trace, instance, asked, edge.spread)
     plans = {name: _plan(here, point, edge.profile, promise) for name, point in points.items()}
     rates = [here.bandwidth_bytes_per_s * one.bandwidth_of(1) for one in here.scenarios]
     policy = bandwidth_policy(here.replace(scenarios=()), "min_latency", min(rates), max(rates))

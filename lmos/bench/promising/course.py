@@ -13,15 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lmos.bench.adapting.course import BEGAN, found_at
+from lmos.bench.adapting.course import found_at, ready
 from lmos.bench.adapting.fixed import Fixed
 from lmos_opt.plan import Plan
 from runner.lab.replaying import link_shape
 from runner.places.edge import run_plan
 from runner.watching.events import Event, RunBegan
 from runner.wire.shaping import Pacer
-
-_SETTLE_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,9 +49,7 @@ def follow(course: Course) -> dict[str, object]:
 
     def begin(event: Event) -> None:
         if isinstance(event, RunBegan):
-            sys.stdout.write(f"{BEGAN}\n")
-            sys.stdout.flush()
-            time.sleep(_SETTLE_S)  # whoever slows this process begins
+            ready()
 
     began_at = time.monotonic()
     report = run_plan(Plan.load(course.adaptive), course.server, n=course.images, shape=link, threads=1, adapt=True,

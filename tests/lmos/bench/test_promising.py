@@ -40,11 +40,19 @@ def test_the_deadline_tells_the_plans_apart(instance: Instance, trace: str) -> N
     assert points[MEAN].values["energy"] < points[ROBUST].values["energy"]
 
 
-def test_on_a_trace_that_does_not_vary_the_plans_are_one(instance: Instance, tmp_path: Path) -> None:
+def test_on_a_trace_that_does_not_vary_the_plans_are_one_but_for_the_spread_of_the_edges_own_times(
+        instance: Instance, tmp_path: Path) -> None:  # fmt: skip
     file = tmp_path / "even.csv"
     file.write_text("seconds,rate_mbps\n0,20\n20,20\n")
     points = planned(str(file), instance, ASKED)[2]
     assert points[MEAN].edge_layers == points[ROBUST].edge_layers
+    here, promise, points = planned(str(file), instance, ASKED, (1.0, 1.0, 1.0, 1.5))
+    assert {one.time_of(1) for one in here.scenarios} == {1.0, 1.5}
+    worst = next(one for one, at in zip(here.in_scenarios, here.scenarios, strict=True) if at.time_of(1) == 1.5)
+    at_worst = Split.at(worst, [points[ROBUST].edge_layers or ()])
+    latency = objectives.get("latency")
+    assert latency.value is not None
+    assert pytest.approx(points[ROBUST].values["latency@p95"]) == latency.value(at_worst) <= promise.deadline_s
 
 
 def test_a_lost_image_and_too_few_in_time_are_not_good() -> None:
