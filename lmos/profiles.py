@@ -155,13 +155,14 @@ MOST_SENT = 16
 @dataclass(frozen=True)
 class FidelityAsked:
     """Losses to measure: over the calibration part of these inputs (None: the bundled pictures), at most so many of them, of these
-    codecs by their names (none: all that fit the network)."""
+    codecs by their names (none: all that fit the network). `confidence` is that of what is lost at most; None: the means count."""
 
     inputs: Path | None
     codecs: Sequence[str] = ()
     seed: int = 0
     most: int | None = None
     threads: int | None = None
+    confidence: float | None = 0.95
 
 
 def measure_fidelity(profile: NetworkProfile, asked: FidelityAsked) -> NetworkProfile:
@@ -184,7 +185,8 @@ def measure_fidelity(profile: NetworkProfile, asked: FidelityAsked) -> NetworkPr
         with torch_threads(asked.threads):
             module = build_network(planned.builder, planned.weights, allow_code=True)
             traced = trace_checked(planned.builder, module, planned, planned, planned.granularity)
-            losses = measure_losses(profile, traced, found, inputs, share, lambda line: tell(f"what codecs lose: {line}"))
+            losses = measure_losses(profile, traced, found, inputs, share, lambda line: tell(f"what codecs lose: {line}"),
+                                    confidence=asked.confidence)  # fmt: skip
     return measured.model_copy(update={"fidelity": losses})
 
 

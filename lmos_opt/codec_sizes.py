@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from lmos_opt.errors import InputError, InvalidError, Problem
 from lmos_opt.files import Amount, Count, Detail, Flag, Name, Record, Text
@@ -186,7 +186,8 @@ class Calibration(Record):
     """On what losses were measured: how many `inputs`, `of` what, and which part of them. `seed` decides which half of a set of
     inputs is for calibration, so that the other half is left to check with; `criterion` says what counts as a loss
     (`runner.lab.fidelity`), `right` which share of the inputs the network whole gets right, where labels say that. `complete` is
-    false where it was ended before its last input."""
+    false where it was ended before its last input. `confidence` is that with which a tensor loses no more than the search counts
+    with (None: it counts with the means)."""
 
     criterion: Literal["labels", "classes", "outputs"]
     of: Text
@@ -196,15 +197,32 @@ class Calibration(Record):
     right: Amount | None = None
     complete: Flag = True
     weights: Text | None = None
+    confidence: Annotated[Amount, Field(gt=0, lt=1)] | None = None
 
 
 class Fidelity(Record):
     """How much of a network's result is lost when one tensor alone crosses under a codec: `losses` by codec and tensor (fractions:
-    0.01 is 1 %), `errors` how far outputs are then off, relative to their length as a vector (the mean)."""
+    0.01 is 1 %), the means over the inputs; `upper` what the true ones do not exceed, each with `calibration.confidence` (the
+    one-sided end of Clopper and Pearson; 0 under a codec that changes no bit); `errors` how far outputs are then off, relative to
+    their length as a vector (the mean)."""
 
     calibration: Calibration
     losses: dict[CodecName, dict[Name, Amount]]
+    upper: dict[CodecName, dict[Name, Amount]] | None = None
     errors: dict[CodecName, dict[Name, Amount]] = Field(default_factory=dict)
+
+    @property
+    def counted_with(self) -> dict[str, dict[str, float]]:
+        """The losses that a search counts with, by codec and tensor: the upper ends, where the record has them."""
+        return self.losses if self.upper is None else self.upper
+
+    @model_validator(mode="after")
+    def _alike(self) -> Self:
+        if (self.upper is None) != (self.calibration.confidence is None):
+            raise InvalidError([Problem("upper", "and calibration.confidence stand together or not at all")])
+        if self.upper is not None and {c: set(of) for c, of in self.upper.items()} != {c: set(of) for c, of in self.losses.items()}:
+            raise InvalidError([Problem("upper", "is not of the codecs and tensors of losses")])
+        return self
 
 
 def check_names(places: Mapping[str, Collection[str]], tensors: Collection[str]) -> None:

@@ -85,7 +85,7 @@ def choices_of(profile: NetworkProfile, codecs: Sequence[ChoosesCodecs],
 
     Raises InputError where the profile does not say what a codec loses, and as `coding_of`.
     """
-    known = {} if profile.fidelity is None else profile.fidelity.losses
+    known = {} if profile.fidelity is None else profile.fidelity.counted_with
     unknown = [codec.name for codec in codecs if codec.name not in (RAW, *known)]
     if unknown or not known:
         what = unknown[0] if unknown else "codecs"

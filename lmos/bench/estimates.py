@@ -45,13 +45,15 @@ class Subject:
 
 @dataclass(frozen=True)
 class Row:
-    """A cut after so many layers under a codec: losses and outputs' errors, estimated from one half and measured on the other."""
+    """A cut after so many layers under a codec: losses and outputs' errors, estimated from one half and measured on the other;
+    `upper` is what the search counts with."""
 
     network: str
     codec: str
     x1: int
     crossing: int
     estimated: float
+    upper: float
     measured: float
     estimated_error: float
     measured_error: float
@@ -115,7 +117,8 @@ def compare(subject: Subject, names: Sequence[str], seed: int, tell: Tell) -> Co
                 outputs = steps.after(crossings, cut, codec)
                 truth.setdefault((codec.name, cut), Tally(fidelity.calibration.criterion)).add(expected, outputs)
     rows = tuple(Row(network=subject.name, codec=codec, x1=cut, crossing=len(crossing[cut]),
-                     estimated=sum(fidelity.losses[codec].get(u, 0.0) for u in crossing[cut]), measured=tally.loss,
+                     estimated=sum(fidelity.losses[codec].get(u, 0.0) for u in crossing[cut]),
+                     upper=sum(fidelity.counted_with[codec].get(u, 0.0) for u in crossing[cut]), measured=tally.loss,
                      estimated_error=sum(fidelity.errors[codec].get(u, 0.0) for u in crossing[cut]), measured_error=tally.error)
                  for (codec, cut), tally in truth.items())  # fmt: skip
     return Compared(profile.model_copy(update={"fidelity": fidelity}), traced, rows)

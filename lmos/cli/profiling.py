@@ -96,6 +96,14 @@ def profile(
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="With --fidelity: which half; the rest is left to check with.")] = 0,
+    confidence: Annotated[
+        str,
+        typer.Option(
+            metavar="PERCENT|none",
+            help="With --fidelity: how sure it is that a tensor loses no more than the search counts with. none: it counts with "
+            "means.",
+        ),
+    ] = "95%",
     most: NumberOfInputs = None,
     opaque: Annotated[
         list[str] | None, typer.Option("--opaque", metavar="NAME", help="A part that stays whole, as one layer (repeatable).")
@@ -127,7 +135,7 @@ def profile(
         budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
         threads=threads,
         codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json, prompt=prompt,
-        context=context, fidelity=None if fidelity is None else command.Fidelity(fidelity, seed, most),
+        context=context, fidelity=None if fidelity is None else command.Fidelity(fidelity, seed, most, confidence),
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),
     ))  # fmt: skip
 

@@ -82,7 +82,8 @@ def _table(found: LossReport) -> object:
     on, was = found.on, found.estimated_on
     between = "" if found.low is None or found.high is None else f"{found.low:.2%} to {found.high:.2%}"
     rows = [
-        ["estimated", "not known" if found.estimated is None else f"{found.estimated:.2%}", "",
+        ["estimated", "not known" if found.estimated is None else f"{found.estimated:.2%}",
+         "" if was is None or was.confidence is None else f"no more ({100 * was.confidence:g} % a tensor)",
          "" if was is None else f"{counted(was.inputs, 'input')} ({was.part}) of {was.of}"],
         ["measured", f"{found.measured:.2%}", between, f"{counted(on.inputs, 'input')} ({on.part}, seed {on.seed}) of {on.of}"],
         *([["right", f"{found.right:.2%}", "", f"{on.right:.2%} without the codecs"]]

@@ -36,11 +36,22 @@ BUNDLED = "bundled"
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Losses to measure, as typed: over which inputs, and which half of them, at most so many."""
+    """Losses to measure, as typed: over which inputs, and which half of them, at most so many, and how sure they are to be."""
 
     inputs: str
     seed: int
     most: int | None
+    confidence: str
+
+    @property
+    def sure(self) -> float | None:
+        """The confidence; None: means count. InputError for what is none."""
+        if self.confidence == "none":
+            return None
+        percent = parse_percent(self.confidence, "--confidence")
+        if not 0 < percent < 100:
+            raise InputError("--confidence", f"got {self.confidence!r:.40}; expected a percentage between 0 and 100, or none")
+        return percent / 100
 
     @property
     def path(self) -> Path | None:
@@ -133,7 +144,8 @@ def _with_codecs(profile: NetworkProfile, request: Request) -> NetworkProfile:
 
         asked = request.fidelity
         with sigterm_like_ctrl_c():
-            return measure_fidelity(profile, FidelityAsked(asked.path, request.codecs, asked.seed, asked.most, request.threads))
+            return measure_fidelity(profile, FidelityAsked(asked.path, request.codecs, asked.seed, asked.most, request.threads,
+                                                           asked.sure))  # fmt: skip
     if request.codecs:
         from lmos.profiles import measure_codecs
 
@@ -189,20 +201,23 @@ _CRITERIA = {"labels": "inputs that are right and would be wrong", "classes": "i
 
 
 def losses_table(profile: NetworkProfile, fidelity: Losses) -> object:
-    """A line a codec: of how many tensors it loses nothing, how much of the others, and where most."""
+    """A line a codec: of how many tensors it loses nothing, how much of the others, and where most; and which losses count."""
     about = fidelity.calibration
     rows = []
     for name, losses in fidelity.losses.items():
         worst = max(losses, key=lambda tensor: losses[tensor], default=None)
         errors = fidelity.errors.get(name, {})
         rows.append([name, str(len(losses)), str(sum(not loss for loss in losses.values())),
-                     "" if worst is None else f"{losses[worst]:.2%}", worst or "",
+                     *("" if worst is None else f"{of[name][worst]:.2%}" for of in (fidelity.losses, fidelity.upper) if of),
+                     worst or "",
                      f"{max(errors.values(), default=0.0):.3g}"])  # fmt: skip
     right = "" if about.right is None else f", of which the network gets {about.right:.2%} right"
     cut = "" if about.complete else ", ended early"
     title = (f"{profile.name}: {_CRITERIA[about.criterion]} when one tensor alone is encoded, over "
              f"{counted(about.inputs, 'input')} ({about.part}, seed {about.seed}) of {about.of}{right}{cut}")  # fmt: skip
-    return table(title, ["codec", "tensors", "of these without loss", "most", "at", "outputs off by"], rows, left=[0, 4])
+    sure = [] if about.confidence is None else [f"at most ({100 * about.confidence:g} %)"]
+    return table(title, ["codec", "tensors", "of these without loss", "most", *sure, "at", "outputs off by"], rows,
+                 left=[0, 4 + len(sure)])  # fmt: skip
 
 
 def codec_line(profile: NetworkProfile, name: str, codec: MeasuredCodec) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from functools import lru_cache
+from math import exp, fsum, lgamma, log, log1p, sqrt
 from statistics import NormalDist
 
 
@@ -22,3 +23,23 @@ def wilson(kept: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     share, middle = kept / n, (kept + z * z / 2) / (n + z * z)
     half = z / (1 + z * z / n) * sqrt(share * (1 - share) / n + z * z / (4 * n * n))
     return (0.0 if not kept else middle - half), (1.0 if kept == n else middle + half)
+
+
+@lru_cache(maxsize=4096)
+def upper_end(count: int, n: int, confidence: float = 0.95) -> float:
+    """What the true share does not exceed, with that confidence, of which `count` of `n` were counted: 1 where nothing was.
+
+    The upper end of C. J. Clopper and E. S. Pearson (1934), one-sided: the share at which `count` or fewer would still be seen with
+    a probability of 1 - confidence. It is exceeded at most that often, whatever the true share is.
+
+    >>> round(upper_end(0, 299), 4)
+    0.01
+    """
+    if count >= n:
+        return 1.0
+    ways = [lgamma(n + 1) - lgamma(k + 1) - lgamma(n - k + 1) for k in range(count + 1)]
+    low, high = count / n, 1.0
+    while low < (middle := (low + high) / 2) < high:
+        seen = fsum(exp(way + k * log(middle) + (n - k) * log1p(-middle)) for k, way in enumerate(ways))
+        low, high = (middle, high) if seen > 1 - confidence else (low, middle)
+    return high

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lmos_opt.errors import MissingExtraError
 from measurement.networks.seeding import seeded_fills
 
-_EPOCHS, _BATCH, _RATE, _HELD_OUT = 12, 64, 2e-3, 450
+_EPOCHS, _BATCH, _RATE, _HELD_OUT = 12, 64, 2e-3, 900
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Digits:
 
 
 def load_digits() -> Digits:
-    """The data that comes with scikit-learn, the last quarter held out; MissingExtraError without scikit-learn."""
+    """The data that comes with scikit-learn, the last 900 held out; MissingExtraError without scikit-learn."""
     try:
         from sklearn.datasets import load_digits as load
     except ImportError:

@@ -16,6 +16,7 @@ from torch import Tensor
 from lmos_opt.codec_sizes import Calibration, Fidelity
 from lmos_opt.errors import InputError
 from lmos_opt.graph import tensor_names
+from lmos_opt.plans.proportion import upper_end
 from lmos_opt.profile import NetworkProfile
 from measurement.codecs import Codec
 from measurement.tracing import TracedNetwork
@@ -27,6 +28,9 @@ from runner.parts.network import flat_outputs
 from runner.parts.part import Crossing
 from runner.parts.split import split
 from runner.wire.tensors import pack, unpack
+
+CONFIDENCE = 0.95
+"""With which a tensor loses no more under a codec than the search counts with: means of few inputs are often too low."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +47,12 @@ class Share:
 
 
 def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Sequence[Codec], inputs: Labelled,
-                   share: Share | None = None, tell: Callable[[str], None] = lambda _: None) -> Fidelity:  # fmt: skip
+                   share: Share | None = None, tell: Callable[[str], None] = lambda _: None, *,
+                   confidence: float | None = CONFIDENCE) -> Fidelity:  # fmt: skip
     """What each codec loses of each tensor that may cross, over a share of the inputs, by default those for calibration.
+
+    Where losses are shares of inputs, the record also has what the true ones do not exceed, each with a `confidence` (0 to 1,
+    both excluded), and a search counts with these; None leaves it to count with the means.
 
     `traced` is the profile's network. `tell` is called with a line about each input. Ctrl-C ends it with the inputs that were
     looked at, and the record says so; before the first, KeyboardInterrupt goes on. Raises InputError for a codec that is none for
@@ -80,10 +88,15 @@ def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Seque
     errors: dict[str, dict[str, float]] = {codec.name: {} for codec in codecs}
     for (codec_name, layer), tally in tallies.items():
         losses[codec_name][layer], errors[codec_name][layer] = tally.loss, tally.error
+    sure = None if criterion == "outputs" else confidence
+    exact = {codec.name for codec in codecs if codec.is_lossless}
+    upper = None if sure is None else {
+        codec: {layer: 0.0 if codec in exact else upper_end(round(loss * done), done, sure) for layer, loss in of_codec.items()}
+        for codec, of_codec in losses.items()}  # fmt: skip
     about = Calibration(criterion=criterion, of=inputs.images.what, part=share.part, inputs=done, seed=share.seed,
                         right=mean(list(map(float, whole))) if criterion == "labels" else None, complete=done == len(numbers),
-                        weights=network.weights)  # fmt: skip
-    return Fidelity(calibration=about, losses=losses, errors=errors)
+                        weights=network.weights, confidence=sure)  # fmt: skip
+    return Fidelity(calibration=about, losses=losses, upper=upper, errors=errors)
 
 
 class Steps:

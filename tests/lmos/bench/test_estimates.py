@@ -7,12 +7,13 @@ import torch
 
 from lmos.bench.estimates import Row, Subject, agreement, compare, within
 from lmos.paper.making.digits import network
+from lmos_opt.plans.proportion import upper_end
 from runner.images import Images
 from runner.images.labelled import Labelled
 
 
 def row(estimated: float, measured: float, x1: int = 0) -> Row:
-    return Row("net", "int4", x1, 1, estimated, measured, 2 * estimated, measured)
+    return Row("net", "int4", x1, 1, estimated, 1.0, measured, 2 * estimated, measured)
 
 
 def test_ranks_and_the_largest_miss():
@@ -33,6 +34,7 @@ def test_every_cut_under_every_codec_and_what_the_search_finds_within_a_limit():
     losses = found.profile.fidelity.losses
     assert all(one.estimated == losses[one.codec]["input" if not one.x1 else str(one.x1 - 1)] for one in found.rows)
     assert max(one.measured_error for one in found.rows if one.codec == "int8") < 0.1
-    for report in within(found, subject.inputs, 0, 0.0):
-        assert report.estimated == 0
-        assert report.on.part == "held-out"
+    assert all(one.upper > one.estimated for one in found.rows if one.crossing)
+    for limit in (0.0, upper_end(0, 3)):
+        reports = within(found, subject.inputs, 0, limit)
+        assert all(report.estimated <= limit and report.on.part == "held-out" for report in reports)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lmos_opt import InputError, Instance, Plan, pareto_front
 from lmos_opt.plan import make_plan
+from lmos_opt.plans.proportion import upper_end
 from lmos_opt.profile import NetworkProfile
 from measurement import codecs
 from measurement.networks import build_network
@@ -71,6 +72,12 @@ def test_losses_are_what_their_definition_gives(branched):
             assert found.losses[codec][tensor] == by_hand(traced, tuple(names[:k]), tensor, codec)
     assert max(found.losses["zint:2"].values()) > max(found.losses["int8"].values())
     assert names[-1] not in found.losses["int8"]  # it never crosses
+    assert found.calibration.confidence == 0.95
+    assert found.upper["zint:2"] == {name: upper_end(round(8 * loss), 8) for name, loss in found.losses["zint:2"].items()}
+    assert set(found.upper["zstd"].values()) == {0.0}  # it changes no bit of any input
+    means = measure_losses(profile, traced, wanted[:1], inputs(), EVERYTHING, confidence=None)
+    assert means.upper is means.calibration.confidence is None
+    assert means.counted_with == {"int8": found.losses["int8"]}
 
 
 def test_of_labels_a_loss_is_what_was_right_and_is_no_longer(branched):
@@ -137,7 +144,7 @@ def test_a_splits_true_loss_stands_beside_its_estimate(measured, branched):
     names = [layer.name for layer in traced.layers]
     plan = make_plan(instance, names[:3], setting=SETTING, profile=measured,
                      codecs=dict.fromkeys(instance.crossing(frozenset(names[:3])), "int4"))
-    losses = measured.fidelity.losses["int4"]
+    losses = measured.fidelity.upper["int4"]
     found = measure_split(plan, traced, inputs(), Share(seed=3, part="held-out"))
     assert found.estimated == pytest.approx(sum(losses[name] for name in instance.crossing(frozenset(names[:3]))))
     assert found.on.inputs == 4
