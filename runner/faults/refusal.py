@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from lmos_opt.errors import LmosError
 from runner.errors import one_line
 from runner.parts.network import DigestError
@@ -19,15 +16,23 @@ class Refusal(LmosError):
         super().__init__(one_line(message))
 
 
-@contextmanager
-def refusing(code: ErrorCode, what: str) -> Iterator[None]:
-    """Whatever is raised inside becomes a Refusal with this code."""
-    try:
-        yield
-    except Refusal:
-        raise
-    except LmosError as error:
-        raise Refusal("digest" if isinstance(error, DigestError) else code, error) from error
-    except Exception as error:  # torch raises anything
-        lines = str(error).strip().splitlines() or [""]
-        raise Refusal(code, f"{what}: {type(error).__name__}: {lines[0]}") from error
+class refusing:
+    """Whatever is raised inside becomes a Refusal with this code. A class, since each question goes through several of it, and a
+    generator would take longer than what is inside."""
+
+    __slots__ = "_code", "_what"
+
+    def __init__(self, code: ErrorCode, what: str) -> None:
+        self._code, self._what = code, what
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Raise the Refusal, where there is a reason."""
+        if error is None or isinstance(error, Refusal) or not isinstance(error, Exception):
+            return
+        if isinstance(error, LmosError):
+            raise Refusal("digest" if isinstance(error, DigestError) else self._code, error) from error
+        lines = str(error).strip().splitlines() or [""]  # torch raises anything
+        raise Refusal(self._code, f"{self._what}: {type(error).__name__}: {lines[0]}") from error

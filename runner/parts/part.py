@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -39,8 +40,9 @@ class Crossing(dict[str, Tensor]):
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, scalars: Mapping[str, Scalar] | None = None,
                  kept: Mapping[str, Tensor] | None = None, encoded: Mapping[str, Encoded] | None = None) -> None:  # fmt: skip
-        super().__init__(tensors or {})
-        self.scalars, self.kept, self.encoded = dict(scalars or {}), dict(kept or {}), dict(encoded or {})
+        super().__init__(tensors or ())
+        self.scalars, self.kept = dict(scalars) if scalars else {}, dict(kept) if kept else {}
+        self.encoded = dict(encoded) if encoded else {}
 
     def as_sent(self) -> dict[str, Any]:
         """The scalars as a message holds them: lists in place of tuples."""
@@ -57,15 +59,18 @@ class Incoming:
 
     def arguments(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """What the part's graph is called with. InputError where a tensor is missing."""
-        missing = [name for name in self.tensors if name not in crossing]
-        if missing:
-            raise InputError("crossing", f"lacks the tensor {missing[0]!r}; expected {', '.join(self.tensors)}")
+        if not self.tensors.keys() <= crossing.keys():
+            missing = next(name for name in self.tensors if name not in crossing)
+            raise InputError("crossing", f"lacks the tensor {missing!r}; expected {', '.join(self.tensors)}")
         return self.read_from(crossing)
 
     def read_from(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The same, where tensors that its layers do not read may be missing."""
+        found: list[Any] = [crossing[name] for name in self.read]
+        if not self.scalars:
+            return found
         given = crossing.scalars if isinstance(crossing, Crossing) else {}
-        return [*(crossing[name] for name in self.read),
+        return [*found,
                 *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
 
 
@@ -112,6 +117,11 @@ class Result:
     structure: TreeSpec
     paths: tuple[str, ...]
     kept: frozenset[str]
+
+    @cached_property
+    def fresh(self) -> tuple[str, ...]:
+        """The paths of the leaves that the last part makes."""
+        return tuple(path for path in self.paths if path not in self.kept)
 
 
 @dataclass(frozen=True)
@@ -245,12 +255,12 @@ class Tail(nn.Module):
 
     def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """What this part makes of the network's result, by its path in it: all but what the parts before it kept."""
-        paths = [path for path in self._result.paths if path not in self._result.kept]
-        return {path: leaf for path, leaf in zip(paths, self._run(crossing), strict=True) if isinstance(leaf, Tensor)}
+        made = zip(self._result.fresh, self._run(crossing), strict=True)
+        return {path: leaf for path, leaf in made if isinstance(leaf, Tensor)}
 
     def _run(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The output's leaves that are not kept, in their order."""
-        return [leaf for value in self.body(*self.incoming.arguments(crossing)) for leaf in tree_leaves(value)]
+        return _leaves(self.body(*self.incoming.arguments(crossing)))
 
 
 Part = Head | Middle | Tail
@@ -271,5 +281,15 @@ def as_list(value: Any) -> Any:
     return [as_list(item) for item in value] if isinstance(value, tuple | list) else value
 
 
+def _leaves(values: Sequence[Any]) -> list[Any]:
+    found: list[Any] = []
+    for value in values:
+        if isinstance(value, Tensor):
+            found.append(value)
+        else:
+            found += tree_leaves(value)
+    return found
+
+
 def _tensors(value: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return [value] if isinstance(value, Tensor) else [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]

@@ -61,6 +61,11 @@ class Batches:
     def infer(self, crossing: Crossing) -> Computed:
         """What the part makes of an image, alone or with others'. Raises what the part raises."""
         seat = _Seat(crossing)
+        if not self.sizes:
+            with self._computing:
+                self._compute([seat])
+            assert seat.found is not None
+            return seat.found
         with self._changing:
             self._waiting.append(seat)
         with self._computing:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from measurement import codecs
 from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, RemoteProtocolError, Untrusted
@@ -81,8 +82,7 @@ class Shared:
     onwards: Onwards = field(default_factory=Onwards)
 
 
-@dataclass(frozen=True)
-class _Begun:
+class _Begun(NamedTuple):
     """A question whose part is computed: what gives the answer (None: it is `stored`), and how long it waited until then."""
 
     request: Infer

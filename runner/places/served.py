@@ -31,7 +31,7 @@ from runner.places.answers import Took
 from runner.places.batching import Batches, Computed
 from runner.places.onward import Onward
 from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, the_one
 from runner.wire.tensors import pack, unpack_read
 
 LONGEST_TEXT = 2**15
@@ -107,8 +107,8 @@ def longest_text(network: nn.Module) -> int | None:
 
 def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
     """Of tensors whose elements lie in the order of their dimensions."""
-    return tuple(TensorHeader(name=name, dtype=spec.dtype, shape=spec.shape,
-                              strides=tuple(math.prod(spec.shape[k + 1 :]) for k in range(len(spec.shape))))
+    return tuple(the_one(TensorHeader(name=name, dtype=spec.dtype, shape=spec.shape,
+                                      strides=tuple(math.prod(spec.shape[k + 1 :]) for k in range(len(spec.shape)))))
                  for name, spec in specs.items())  # fmt: skip
 
 
@@ -168,22 +168,23 @@ class ServedPlan:
         if request.text is not None:
             raise Refusal("refused", "texts are kept of decoders alone, and by torch on the processor")
         self._check(request)
-        return self._answering(request, *self._computed(request, payload))
+        with refusing("failed", "the part failed"), torch.inference_mode():
+            came, t_decode_s = self._decoded(request, payload)
+            found = self._batches.infer(came)
+            return self._answering(request, came, found, Took(t_decode_s + found.t_s, t_decode_s))
 
     def _answering(self, request: Infer, came: Crossing, found: Computed, took: Took) -> Callable[[], TailAnswer]:
         """What the part made is packed, or sent on to the next place, which has the answer."""
         if self.onward is not None:
             return self._relay(self.onward, request, came, found, took)
         held = None if request.text is None else request.text.length
-        with refusing("failed", "the part failed"), torch.inference_mode():
-            answer = TailAnswer(*pack(found.made), took, found.waited_s, held=held)
+        answer = TailAnswer(*pack(found.made), took, found.waited_s, held=held)
         return lambda: answer
 
     def _relay(self, onward: Onward, request: Infer, came: Crossing, found: Computed, took: Took) -> Callable[[], TailAnswer]:
-        with refusing("failed", "the part failed"), torch.inference_mode():
-            assert isinstance(self._part.module, Middle)
-            exchange = onward.ask(request.id, self._part.module.onward(found.made, came), request.text,
-                                  as_they_are=request.as_they_are)  # fmt: skip
+        assert isinstance(self._part.module, Middle)
+        exchange = onward.ask(request.id, self._part.module.onward(found.made, came), request.text,
+                              as_they_are=request.as_they_are)  # fmt: skip
         encoded_too = took._replace(t_server_s=took.t_server_s + exchange.t_encode_s, t_encode_s=exchange.t_encode_s)
 
         def answer() -> TailAnswer:
@@ -203,13 +204,6 @@ class ServedPlan:
         with refusing("tensors", "the tensors cannot be decoded"):
             tensors, encoded = unpack_read(request.tensors, payload, self._codec, incoming.read)
         return Crossing(tensors, self._part.scalars, encoded=encoded), time.perf_counter() - begin if self._codec else 0.0
-
-    def _computed(self, request: Infer, payload: memoryview) -> tuple[Crossing, Computed, Took]:
-        """What came, what the part made of it, and what that took with the decoding."""
-        with refusing("failed", "the part failed"), torch.inference_mode():
-            came, t_decode_s = self._decoded(request, payload)
-            found = self._batches.infer(came)
-        return came, found, Took(t_decode_s + found.t_s, t_decode_s)
 
     def _check(self, request: Infer) -> None:
         if request.tensors is not self._checked:

@@ -119,7 +119,8 @@ class ServedTexts(ServedPlan):
                 return lambda: held
             state.pick = Pick(text.temperature, text.seed)
             done = self._advanced(state, request, payload, text.pieces)
-        return self._answering(request, *done)
+        with refusing("failed", "the part failed"), torch.inference_mode():
+            return self._answering(request, *done)
 
     def _over(self, request: Infer) -> Callable[[], TailAnswer]:
         onward = self.onward

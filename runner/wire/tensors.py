@@ -19,7 +19,7 @@ from torch import Tensor
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets, the_one
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -55,7 +55,7 @@ def describe(name: str, tensor: Tensor) -> TensorHeader:
 
 @lru_cache(_HEADERS)
 def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
-    return TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides)
+    return the_one(TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides))
 
 
 def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,

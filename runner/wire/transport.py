@@ -78,6 +78,9 @@ class Side(Protocol):
     def received(self, n_bytes: int) -> Any:
         """The event that so many bytes in `buffer()` complete, or None; 0 bytes are the end of the stream."""
 
+    def take(self, data: memoryview) -> tuple[Any, int]:
+        """Take bytes up to those that complete an event: it, or None, and how many were taken."""
+
 
 Talks = TypeVar("Talks", bound=Side)
 
@@ -102,7 +105,7 @@ class Channel(Generic[Talks]):
         self._ahead = self._landing[:0]  # what came and was not taken yet
         self._out: list[memoryview] = []
         self._was_pushed = False
-        self._outgoing = _Progress(clock)
+        self._outgoing: _Progress | None = None  # of what did not go at once
         self._incoming: _Progress | None = None
         self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
         self.name = stream.name
@@ -154,10 +157,10 @@ class Channel(Generic[Talks]):
         with self._talking:
             parts = self.connection.send(message, payload)
         if not self._out:
-            self._outgoing = _Progress(self._clock)
+            self._outgoing = None
             if self._pacer is not None:
                 self._pacer.begin()
-        self._out += (memoryview(part) for part in parts)
+        self._out += [memoryview(part) for part in parts]
 
     def push(self) -> None:
         """Send what goes at once of what was begun; ConnectionLost where the peer is gone. `pump` returns for it as if it had sent
@@ -205,26 +208,26 @@ class Channel(Generic[Talks]):
     def _read(self) -> Any:
         """Take what is there until it completes an event; None where more must come."""
         while True:
-            space = self.connection.buffer()
             if self._ahead:
-                n_bytes = min(space.nbytes, self._ahead.nbytes)
-                space[:n_bytes], self._ahead = self._ahead[:n_bytes], self._ahead[n_bytes:]
+                with self._talking:
+                    event, n_bytes = self.connection.take(self._ahead)
+                self._ahead = self._ahead[n_bytes:]
             else:
+                space = self.connection.buffer()
                 is_long = space.nbytes >= AHEAD_BYTES
                 try:
                     self._stream.handshake()
-                    came_bytes = self._stream.recv_into(space[:PIECE_BYTES] if is_long else self._landing)
+                    n_bytes = self._stream.recv_into(space[:PIECE_BYTES] if is_long else self._landing)
                 except BlockingIOError:
                     return None
                 except OSError as error:
                     raise _lost(self.name, "the connection broke", error) from None
-                self._received_bytes += came_bytes
-                if came_bytes and not is_long:
-                    self._ahead = self._landing[:came_bytes]
+                self._received_bytes += n_bytes
+                if n_bytes and not is_long:
+                    self._ahead = self._landing[:n_bytes]
                     continue
-                n_bytes = came_bytes
-            with self._talking:
-                event = self.connection.received(n_bytes)
+                with self._talking:
+                    event = self.connection.received(n_bytes)
             if event is not None:
                 self._incoming, self.moved_at = None, self._clock.now()
                 return event
@@ -239,6 +242,7 @@ class Channel(Generic[Talks]):
         try:
             while self._out:
                 if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:
+                    self._outgoing = self._outgoing or _Progress(self._clock)
                     return wait_s
                 parts = self._out[:_MOST_PARTS]
                 self._stream.handshake()
@@ -246,9 +250,12 @@ class Channel(Generic[Talks]):
                 self._sent_bytes += n_bytes
                 self._granted -= n_bytes
                 self._out = _without(self._out, n_bytes)
-                self._outgoing.note(n_bytes)
-                self.moved_at = self._outgoing.moved
+                self.moved_at = self._clock.now()
+                if self._out:
+                    self._outgoing = self._outgoing or _Progress(self._clock)
+                    self._outgoing.note(n_bytes)
         except BlockingIOError:
+            self._outgoing = self._outgoing or _Progress(self._clock)
             return math.inf
         except OSError as error:
             raise _lost(self.name, "the connection broke while sending", error) from None
@@ -270,7 +277,7 @@ class Channel(Generic[Talks]):
             raise PeerTooSlow(self.name, "the peer sends too slowly")
 
     def _check_outgoing(self) -> None:
-        if self._outgoing.has_stopped or self._outgoing.is_too_slow:
+        if self._outgoing is not None and (self._outgoing.has_stopped or self._outgoing.is_too_slow):
             raise PeerTooSlow(self.name, "the peer stopped reading")
 
 

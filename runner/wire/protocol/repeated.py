@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from runner.wire.protocol.frames import FrameType
-from runner.wire.protocol.headers import TensorHeader
+from runner.wire.protocol.headers import TensorHeader, the_one
 from runner.wire.protocol.messages import Infer, Message, Result, Span, TextStep
 
 REMEMBERED = 256
@@ -25,6 +25,7 @@ _INFER = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"scalars":\{\}\}' % _WHOLE)
 _RESULT = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"t_server_s":%b,"t_decode_s":%b,"t_queue_s":%b\}' % (_WHOLE, *[_TIME] * 3))
 _TENSORS = TypeAdapter(tuple[TensorHeader, ...])
 M = TypeVar("M", bound=Message)
+_set = object.__setattr__
 
 
 def infer(number: int, tensors: tuple[TensorHeader, ...], scalars: dict[str, Any], as_they_are: bool = False,
@@ -79,18 +80,20 @@ def _text(tensors: tuple[TensorHeader, ...]) -> bytes:
 @lru_cache(REMEMBERED)
 def _asked(tensors: bytes) -> tuple[TensorHeader, ...]:
     _TENSORS.validate_json(tensors)  # one list, and no other keys between its ends
-    return Infer.model_validate_json(b'{"id":0,"tensors":%b,"scalars":{}}' % tensors).tensors
+    return tuple(map(the_one, Infer.model_validate_json(b'{"id":0,"tensors":%b,"scalars":{}}' % tensors).tensors))
 
 
 @lru_cache(REMEMBERED)
 def _answered(tensors: bytes) -> tuple[TensorHeader, ...]:
     _TENSORS.validate_json(tensors)
-    return Result.model_validate_json(b'{"id":0,"tensors":%b,"t_server_s":0.0}' % tensors).tensors
+    return tuple(map(the_one, Result.model_validate_json(b'{"id":0,"tensors":%b,"t_server_s":0.0}' % tensors).tensors))
 
 
 def _made(kind: type[M], **values: Any) -> M:
     """A message of values that are known to be right, as it would come out of a pickle."""
     message = kind.__new__(kind)
-    message.__setstate__({"__dict__": values, "__pydantic_fields_set__": set(values), "__pydantic_extra__": None,
-                          "__pydantic_private__": None})  # fmt: skip
+    _set(message, "__dict__", values)
+    _set(message, "__pydantic_fields_set__", set(values))
+    _set(message, "__pydantic_extra__", None)
+    _set(message, "__pydantic_private__", None)
     return message

@@ -48,6 +48,9 @@ class Brief(NamedTuple):
     window: int | None = None
 
 
+NO_BYTES = memoryview(bytearray())
+
+
 def fresh_memory(n_bytes: int) -> memoryview:
     """Page-aligned memory that is taken from the system only as bytes arrive in it."""
     return memoryview(mmap.mmap(-1, n_bytes) if n_bytes else bytearray())
@@ -92,6 +95,7 @@ class OneSide(ABC, Generic[M, E]):
         self._waiting: dict[FrameType, set[int]] = {kind: set() for kind in QUESTIONS}
         self._fault: str | None = None
         self._payload_crc: int = 0
+        self._part: memoryview | None = None
         self._expect_prefix()
 
     @abstractmethod
@@ -148,6 +152,8 @@ class OneSide(ABC, Generic[M, E]):
         """Where the next bytes belong: at least one, at most what the current part of the frame lacks."""
         if self._fault is not None:
             raise RemoteProtocolError(self._fault)
+        if self._part is None:
+            self._part = memoryview(bytearray(self._length))
         return self._part[self._filled :]
 
     def received(self, n_bytes: int) -> E | Closed | None:
@@ -159,69 +165,95 @@ class OneSide(ABC, Generic[M, E]):
         try:
             return self._advance(n_bytes)
         except RemoteProtocolError as error:
-            self._fault = str(error)
-            self._part = memoryview(bytearray())
+            self._break(error)
             raise
 
+    def take(self, data: memoryview) -> tuple[E | Closed | None, int]:
+        """Take bytes that came elsewhere, up to those that complete an event: it, and how many were taken. RemoteProtocolError as
+        from `received`."""
+        if self._fault is not None:
+            raise RemoteProtocolError(self._fault)
+        event: E | Closed | None = None
+        taken = 0
+        try:
+            while taken < data.nbytes:
+                piece = data[taken : taken + self._length - self._filled]
+                taken += piece.nbytes
+                if self._message is None and piece.nbytes == self._length:  # a whole prefix or header: no place of its own
+                    event = self._came(bytes(piece))
+                else:
+                    self.buffer()[: piece.nbytes] = piece
+                    event = self._advance(piece.nbytes)
+                if event is not None:
+                    return event, taken
+        except RemoteProtocolError as error:
+            self._break(error)
+            raise
+        return None, taken
+
     def receive(self, data: bytes) -> list[E | Closed]:
-        """Take bytes that came in any pieces; the events that they complete. For callers with bytes of their own."""
+        """Take bytes that came in any pieces; all the events that they complete."""
         rest, events = memoryview(data), []
         while rest:
-            space = self.buffer()
-            n = min(len(space), len(rest))
-            space[:n] = rest[:n]
-            rest = rest[n:]
-            if (event := self.received(n)) is not None:
+            event, n_bytes = self.take(rest)
+            rest = rest[n_bytes:]
+            if event is not None:
                 events.append(event)
         return events
+
+    def _break(self, error: RemoteProtocolError) -> None:
+        self._fault = str(error)
+        self._part = None
 
     def _advance(self, n_bytes: int) -> E | Closed | None:
         if n_bytes == 0:
             if self._prefix is not None or self._filled:
                 raise RemoteProtocolError("the stream ended inside a message")
             return Closed()
+        assert self._part is not None
         arrived = self._part[self._filled : self._filled + n_bytes]
         self._filled += n_bytes
         if self._message is not None:
             self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
-        elif self._prefix is None and self._filled < PREFIX_BYTES:  # of a whole one, `decode_prefix` looks at it
-            check_beginning(bytes(self._part[: self._filled]))
-        if self._filled < len(self._part):
-            return None
+            return None if self._filled < self._length else self._complete(self._part)
+        if self._filled == self._length:
+            return self._came(bytes(self._part))
         if self._prefix is None:
-            self._take_prefix()
+            check_beginning(bytes(self._part[: self._filled]))
+        return None
+
+    def _came(self, whole: bytes) -> E | None:
+        """A prefix or a header is there."""
+        if self._prefix is None:
+            self._take_prefix(whole)
             return None
-        if self._message is None:
-            message, brief = self._take_header(self._prefix)
-            if self._part:
-                return None
-        else:
-            message, brief = self._message
-        return self._complete(self._prefix, message, brief)
+        self._take_header(self._prefix, whole)
+        return None if self._length else self._complete(NO_BYTES)
 
     def _expect_prefix(self) -> None:
         self._prefix: Prefix | None = None
         self._message: tuple[M, Brief] | None = None
         self._payload_crc = 0
-        self._next_part(memoryview(bytearray(PREFIX_BYTES)))
+        self._next_part(PREFIX_BYTES)
 
-    def _next_part(self, part: memoryview) -> None:
-        self._part, self._filled = part, 0
+    def _next_part(self, length: int, part: memoryview | None = None) -> None:
+        """What comes now has this length; its place is made where it is needed, if none is given."""
+        self._length, self._filled, self._part = length, 0, part
 
-    def _take_prefix(self) -> None:
-        prefix = decode_prefix(bytes(self._part))
-        if not self._hears(prefix.type):
-            raise RemoteProtocolError(f"{prefix.type.name} is not expected in state {self.state.name}")
-        most = largest_header_bytes(prefix.type)
+    def _take_prefix(self, whole: bytes) -> None:
+        prefix = decode_prefix(whole)
+        kind = prefix.type
+        if not self._hears(kind):
+            raise RemoteProtocolError(f"{kind.name} is not expected in state {self.state.name}")
+        most = largest_header_bytes(kind)
         if not 2 <= prefix.header_bytes <= most:
-            raise RemoteProtocolError(f"{prefix.type.name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
-        if prefix.payload_bytes > (most := self._most_payload_bytes(prefix.type)):
-            raise RemoteProtocolError(f"{prefix.type.name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
+            raise RemoteProtocolError(f"{kind.name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
+        if prefix.payload_bytes > (most := self._most_payload_bytes(kind)):
+            raise RemoteProtocolError(f"{kind.name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
         self._prefix = prefix
-        self._next_part(memoryview(bytearray(prefix.header_bytes)))
+        self._next_part(prefix.header_bytes)
 
-    def _take_header(self, prefix: Prefix) -> tuple[M, Brief]:
-        header = bytes(self._part)
+    def _take_header(self, prefix: Prefix, header: bytes) -> None:
         if crc32(header) != prefix.header_crc:
             raise RemoteProtocolError(f"{prefix.type.name} came damaged: the checksum of its header is wrong")
         message = self._read(prefix.type, header)
@@ -232,11 +264,12 @@ class OneSide(ABC, Generic[M, E]):
         if (fault := self._out_of_turn(brief)) is not None:
             raise RemoteProtocolError(fault)
         self._message = message, brief
-        self._next_part(self._memory(prefix.payload_bytes) if prefix.payload_bytes else memoryview(bytearray()))
-        return self._message
+        self._next_part(prefix.payload_bytes, self._memory(prefix.payload_bytes) if prefix.payload_bytes else None)
 
-    def _complete(self, prefix: Prefix, message: M, brief: Brief) -> E:
-        payload = self._part
+    def _complete(self, payload: memoryview) -> E:
+        assert self._prefix is not None
+        assert self._message is not None
+        prefix, (message, brief) = self._prefix, self._message
         if self._payload_crc != prefix.payload_crc:
             raise RemoteProtocolError(f"{brief.type.name} came damaged: the checksum of its payload is wrong")
         after = TRANSITIONS[self.state].get((self.peer, brief.type))
