@@ -163,7 +163,7 @@ def read(request: FrontRequest) -> ReadSource:
         if needs_local_times(source, request.options):
             source = _timed(source)
         if codec is not None and (unknown := codecs_to_measure(source, codec, request.options)):
-            source = _measured(source, unknown)
+            source = with_codecs(source, unknown)
         among = [codecs.get(name) for name in ({} if source.fidelity is None else source.fidelity.losses)] if is_open else None
         instance = instance_of(source, request.options, codec, among)
         return ReadSource(source, _powered(request, instance, request.options.devices[0]))
@@ -270,7 +270,8 @@ def _held(request: FrontRequest, split: Split, rule: str) -> Point:
     return front.points[0]
 
 
-def _measured(profile: NetworkProfile, names: list[str]) -> NetworkProfile:
+def with_codecs(profile: NetworkProfile, names: list[str]) -> NetworkProfile:
+    """The profile with what codecs make of its tensors, measured here and now. MissingExtraError without torch."""
     if profile.network is None:
         return profile  # the instance will say what is missing
     try:

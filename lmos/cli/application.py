@@ -80,6 +80,7 @@ for _command in (
     links.scenarios,
     running.trace,
     planning.report,
+    planning.regions,
     running.export,
     planning.model,
     trying.demo,

@@ -296,6 +296,36 @@ def report(
     command.run(file, output, source, Options(edge, server, bandwidth, rtt, memory, link, back, path, power), memory_model, select)
 
 
+def regions(
+    networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Bundled networks or profile files.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page (.html).")],
+    devices: Annotated[
+        list[str] | None, typer.Option("--device", metavar="DEVICE", help="The edge (repeatable). [default: rpi4]")
+    ] = None,
+    server: Annotated[str, typer.Option(metavar="DEVICE", help="The server.")] = "i7-8700",
+    floors: Annotated[
+        list[str] | None,
+        typer.Option("--floor", metavar="PERCENT", help="At most so much may be lost (repeatable). [default: 0%, 1%, 5%]"),
+    ] = None,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--codec",
+            metavar="NAME",
+            help="What may cross in, beside the codecs whose losses a profile has (repeatable). [default: jpeg:75 and int8 where "
+            "it has none]",
+        ),
+    ] = None,
+    between: Annotated[str, typer.Option("--range", metavar="LOW..HIGH", help="The bandwidths to cover.")] = "100kbps..1Gbps",
+    rtt: Annotated[str, typer.Option(metavar="TIME", help="What an exchange costs beside its bytes.")] = "0ms",
+) -> None:
+    """Write a page: where the device alone, sending the input, or a cut inside the network is fastest, exactly."""
+    from lmos.commands import regions as command
+
+    command.run(command.Request(networks=networks, devices=devices or ["rpi4"], server=server, limits=floors or ["0%", "1%", "5%"],
+                                codecs=codec or [], between=between, rtt=rtt, output=output))  # fmt: skip
+
+
 def model(
     source: Source,
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The file to write: .lp or .mps.")],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from lmos.output import activity, err
+from lmos.pages.parts import check_page
 from lmos.pages.summary.page import save_page
 from lmos.pages.summary.subject import gather
 from lmos_opt.errors import InputError
@@ -15,8 +16,7 @@ from lmos_opt.sources import Options
 
 def run(file: Path, output: Path, source: str | None, options: Options, memory_model: str, select: str | None) -> None:
     """Raises InputError for a file, a source or a rule that cannot be used."""
-    if output.suffix.lower() not in {".html", ".htm"}:
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a page is written as .html")
+    check_page(output)
     if memory_model not in get_args(MemoryModel):
         raise InputError("--memory-model", f"{memory_model!r} is not one of {', '.join(get_args(MemoryModel))}")
     with activity(f"making a page of {file}"):

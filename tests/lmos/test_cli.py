@@ -23,8 +23,8 @@ from tests.processes import started
 
 LMOS = [sys.executable, "-m", "lmos"]
 COMMANDS = ("profile", "calibrate", "front", "plan", "policy", "fidelity", "ui", "serve", "certs", "run", "generate",
-            "probe", "trace-link", "scenarios", "trace", "report", "export", "model", "demo", "emulate", "doctor", "cache",
-            "reproduce", "sweep", "bench")
+            "probe", "trace-link", "scenarios", "trace", "report", "regions", "export", "model", "demo", "emulate", "doctor",
+            "cache", "reproduce", "sweep", "bench")
 
 
 def ends(arguments: list[str], capsys: pytest.CaptureFixture[str], code: int) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import lmos_opt
 from lmos.output import last_layers, last_of
+from lmos.pages.parts import Picture, Table, picture_of, write_page
 from lmos.pages.summary.seen import seen_of
 from lmos.pages.summary.subject import Subject
 from lmos_opt import objectives
-from lmos_opt.errors import InfeasibleError, MissingExtraError
-from lmos_opt.files import Document, write_atomically
+from lmos_opt.errors import InfeasibleError
+from lmos_opt.files import Document
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
 from lmos_opt.instance import Instance
 from lmos_opt.places import Hop
 from lmos_opt.plan import Setting
-from lmos_opt.plots import style
 from lmos_opt.plots.cuts import draw_cuts
 from lmos_opt.plots.front import PLAIN_RULES, choices, draw_front, some_cuts
 from lmos_opt.plots.graph import draw_graph
@@ -29,7 +28,6 @@ from lmos_opt.units import counted, format_rate, format_size, format_time
 from runner.watching.report import STAGE_COLUMNS, decided, memory_note, stage_names, stage_rows
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
 
     from runner.machine import Machine
     from runner.watching.report import RunReport
@@ -37,33 +35,9 @@ if TYPE_CHECKING:
 _HERE = Path(__file__).parent
 
 
-@dataclass(frozen=True)
-class Table:
-    """Text in rows; `numbers` are the columns that are right-aligned."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Picture:
-    """An SVG image as text for the page, and what it shows for those who do not see it."""
-
-    data: str
-    says: str
-
-
 def save_page(subject: Subject, path: Path) -> None:
     """Write the page of a subject: one file that needs no network. MissingExtraError without jinja2 or matplotlib."""
-    try:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    except ImportError:
-        raise MissingExtraError("a page", "plots") from None
-    environment = Environment(loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                              lstrip_blocks=True)  # fmt: skip
-    text = environment.get_template("page.html").render(counted=counted, **parts(subject))
-    write_atomically(path, text.encode())
+    write_page(path, _HERE, counted=counted, **parts(subject))
 
 
 def parts(subject: Subject) -> dict[str, Any]:
@@ -72,13 +46,13 @@ def parts(subject: Subject) -> dict[str, Any]:
     cuts = some_cuts(instance, subject.memory_model) if instance is not None and front is not None and len(front.names) == 2 else ()
     pictures = {}
     if front is not None and len(front.names) > 1:
-        pictures["front"] = _picture(draw_front(front, None, chosen, cuts=cuts, rules=PLAIN_RULES), "the front")
+        pictures["front"] = picture_of(draw_front(front, None, chosen, cuts=cuts, rules=PLAIN_RULES), "the front")
     if instance is not None:
         split = subject.split
         is_cut = split is not None and all(before == frozenset(instance.names[: len(before)]) for before in split.upto)
-        pictures["cuts"] = _picture(draw_cuts(instance, chosen=split if is_cut else None), "every cut and its parts")
+        pictures["cuts"] = picture_of(draw_cuts(instance, chosen=split if is_cut else None), "every cut and its parts")
         if split is not None:
-            pictures["graph"] = _picture(draw_graph(instance, split.places), "the network and its cut")
+            pictures["graph"] = picture_of(draw_graph(instance, split.places), "the network and its cut")
     if subject.report is not None:
         pictures |= _run_pictures(subject.report)
     return {
@@ -310,14 +284,10 @@ def _run_pictures(report: RunReport) -> dict[str, Picture]:
 
     found = {}
     if any(key in report.measured for key in ("t_edge_s", "latency_s")):
-        found["stages"] = _picture(draw_report(report, kind="stages"), "predicted beside measured")
+        found["stages"] = picture_of(draw_report(report, kind="stages"), "predicted beside measured")
     if report.pipelined and all(image.began_s is not None for image in report.per_image) and report.per_image:
-        found["gantt"] = _picture(draw_report(report, kind="gantt"), "each image over time")
+        found["gantt"] = picture_of(draw_report(report, kind="gantt"), "each image over time")
     return found
-
-
-def _picture(ax: Axes, says: str) -> Picture:
-    return Picture(b64encode(style.svg_of(ax).encode()).decode(), f"{says}: {ax.get_title()}")
 
 
 def _download(document: Document) -> str:
