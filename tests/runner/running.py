@@ -29,15 +29,15 @@ from tests import warm
 from tests.runner.real_networks import EXAMPLES
 
 HERE = Path(__file__).parent
-BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW = (
-    f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow")
+BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW, WIDE = (
+    f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow", "wide")
 )
 SEEING = tuple(f"runner_networks:{name}" for name in ("masks", "boxes", "embedding", "seen"))
 NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
 WITH_INPUTS = tuple(f"input_networks:{name}" for name in ("bert", "clip", "raft", "conformer", "nested", "unet", "gru"))
 PUBLISHED = tuple(f"real_networks:{name}" for name in EXAMPLES)
 # a name costs nothing until it is asked for
-ALLOWED = (*NETWORKS, *WITH_INPUTS, *PUBLISHED, *SEEING, "hf:tiny_bert", "lmos.exchange:almost_nothing")
+ALLOWED = (*NETWORKS, WIDE, *WITH_INPUTS, *PUBLISHED, *SEEING, "hf:tiny_bert", "lmos.exchange:almost_nothing")
 SQUEEZENET = "torchvision:squeezenet1_1"
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip

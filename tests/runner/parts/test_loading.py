@@ -12,7 +12,7 @@ from runner.memory import PeakMemory, release, resident_bytes
 from runner.parts.loading import load_planned
 from runner.parts.network import DigestError, flat_outputs
 from runner.parts.split import split_traced
-from tests.runner.running import BRANCHED, NETWORKS, SQUEEZENET, TWO_OUTPUTS, Plans, network_of, one_thread, whole
+from tests.runner.running import BRANCHED, NETWORKS, SQUEEZENET, TWO_OUTPUTS, WIDE, Plans, network_of, one_thread, whole
 
 MIB = 2**20
 COUNTING = f"{__name__}:counting"
@@ -62,11 +62,11 @@ def test_halves_filled_on_their_own_give_the_whole_networks_bits(
 
 
 def test_a_head_takes_its_own_weights_and_no_more_while_it_is_built() -> None:
-    plan = Plans("torchvision:vgg11", shape=(1, 3, 64, 64))(8)  # 531 MB of weights in all, 4 MB in these layers
+    plan = Plans(WIDE, shape=(1, 3, 64, 64))(4)  # 101 MB of weights in all, next to nothing in these layers
     release()
     before = resident_bytes()
     with PeakMemory() as peak:
-        loaded = load_planned(network_of(plan), "seeded:0", ())
+        loaded = load_planned(network_of(plan), "seeded:0", [WIDE])
         head = split_traced(loaded.traced, plan.edge_layers)[0]
         loaded.hollow.fill(head)
     assert peak.bytes - before < 30 * MIB

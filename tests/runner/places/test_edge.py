@@ -38,6 +38,7 @@ from tests.runner.running import (
     NETWORKS,
     SLOW,
     TWO_OUTPUTS,
+    WIDE,
     Plans,
     ServerProcess,
     network_of,
@@ -106,12 +107,12 @@ def test_trained_weights_see_what_is_in_the_pictures(server: ServerProcess, sque
 
 
 def test_the_edge_holds_only_its_own_weights(server: ServerProcess) -> None:
-    plans = Plans("torchvision:alexnet", shape=(1, 3, 224, 224))
-    memory = {cut: run_plan(plans(cut), server.address, n=1, timeouts=SHORT).measured["edge_memory_bytes"].p50
-              for cut in (0, 6, -1)}  # fmt: skip
-    assert memory[0] < 15e6 < memory[-1]  # 244 MB of weights in all, 2 MB in the first 6 layers
-    assert memory[6] < 40e6
-    assert memory[-1] > 244e6
+    plans = Plans(WIDE, shape=(1, 3, 64, 64))
+    memory = {cut: run_plan(plans(cut), server.address, n=1, networks=[WIDE], timeouts=SHORT).measured["edge_memory_bytes"].p50
+              for cut in (0, 4, -1)}  # fmt: skip
+    assert memory[0] < 15e6 < memory[-1]  # 101 MB of weights in all, next to nothing in the first 4 layers
+    assert memory[4] < 40e6
+    assert memory[-1] > 101e6
 
 
 def test_logits_are_found_among_several_outputs(server: ServerProcess) -> None:

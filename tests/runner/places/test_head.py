@@ -16,7 +16,7 @@ from runner.images import find_images
 from runner.memory import private_bytes, release, returned_at_once
 from runner.places.head import build_routes, head_memory
 from tests import warm
-from tests.runner.running import NETWORKS, SQUEEZENET, Plans, network_of, one_thread
+from tests.runner.running import NETWORKS, SQUEEZENET, WIDE, Plans, network_of, one_thread
 
 MB = 1_000_000
 
@@ -50,17 +50,17 @@ def test_weights_of_a_file_are_no_part_of_the_program(tmp_path: Path) -> None:
 
 
 def _weights_of_a_file_are_no_part(tmp_path: Path) -> None:
-    plan = Plans("torchvision:alexnet", shape=(1, 3, 224, 224))(-1)
+    plan = Plans(WIDE, shape=(1, 3, 64, 64))(-1)
     network = network_of(plan)
     pictures = find_images(network, None, 1)
     with one_thread():
-        seeded = build_routes([plan], [None], network, "seeded:0", (), pictures)
+        seeded = build_routes([plan], [None], network, "seeded:0", [WIDE], pictures)
         torch.save(seeded.routes[0].head.state_dict(), tmp_path / "net.pth")
         torch.save(seeded.routes[0].head.state_dict(), tmp_path / "net.pt", _use_new_zipfile_serialization=False)
         del seeded
         for name in ("net.pth", "net.pt"):  # the latter is read whole before the program is measured
-            head = build_routes([plan], [None], network, f"file:{tmp_path / name}", (), pictures)
-            assert 244 * MB < max(head_memory(head, pictures)) < 270 * MB
+            head = build_routes([plan], [None], network, f"file:{tmp_path / name}", [WIDE], pictures)
+            assert 100 * MB < max(head_memory(head, pictures)) < 126 * MB
             del head
 
 
