@@ -39,6 +39,7 @@ _SEED = 20
 """Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
 _LONGEST_REASON = 300
 """Characters of a tracer's own complaint that are shown."""
+_OTHER = "the recorded graph gives another output than the network"
 _BRANCHING = ("data-dependent", "inputs to control flow")
 
 __all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace", "trace_network"]
@@ -227,13 +228,15 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
 
 class _Way(NamedTuple):
     """How a graph may be had, the shapes that it then stands for, and the parts that stay whole. Nothing is told of a silent one
-    that fails."""
+    that fails. One that is `alike` is left out where the way before it gave another output: it would record the same operations,
+    and there is a way behind it that gives the network's own output."""
 
     name: str
     capture: Callable[[], fx.GraphModule]
     shapes: dict[str, ShapeRange] | None
     keep: Keep
     silent: bool = False
+    alike: bool = False
 
 
 @dataclass(frozen=True)
@@ -259,8 +262,9 @@ class _Ways:
                                                 for key, shape in shapes.items()}  # fmt: skip
             yield _Way("torch.export for any batch", lambda: capture_batches_with_export(module, *tensors, call=call), any_batch,
                        none)  # fmt: skip
-            yield _Way("torch.export", lambda: capture_with_export(module, *tensors, call=call), _alone(shapes), none)
-            if is_module_of_torch(module) and len(tensors) == 1:
+            as_one = is_module_of_torch(module) and len(tensors) == 1
+            yield _Way("torch.export", lambda: capture_with_export(module, *tensors, call=call), _alone(shapes), none, alike=as_one)
+            if as_one:
                 yield _Way("torch.fx as one layer", lambda: capture_whole_with_fx(module), None, none)
         yield _Way("torch.fx, which keeps parts whole", lambda: capture_with_fx(module, call, parts), None, parts)
 
@@ -294,7 +298,10 @@ def _faithful_graph(
 ) -> tuple[fx.GraphModule, Observed, dict[str, ShapeRange] | None, Keep]:
     probe = ways.probe
     reasons: list[str] = []
-    for way, capture, shape_range, keep, silent in ways:
+    why = ""
+    for way, capture, shape_range, keep, silent, alike in ways:
+        if alike and why == _OTHER:
+            continue
         try:
             with quiet():
                 graph_module, observed = with_parents(partial(_seen, capture, probe), keep)
@@ -305,7 +312,7 @@ def _faithful_graph(
         else:
             if _same(observed.output, expected):
                 return graph_module, observed, shape_range, keep
-            why = "the recorded graph gives another output than the network"
+            why = _OTHER
         if silent:
             continue
         if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # else what was kept whole helped nothing
