@@ -7,7 +7,7 @@ STAMP := .venv/installed
 FOR_TESTS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE=
 SECONDS_SINCE = $$(($$(date +%s) - $$start)) s
 
-.PHONY: setup demo emulate test check docs pictures wheel bench
+.PHONY: setup demo emulate test check check-lines check-types check-pages docs pictures wheel bench
 .DELETE_ON_ERROR:
 
 setup: $(STAMP)
@@ -28,12 +28,20 @@ emulate: setup
 test: setup
 	$(FOR_TESTS) $(BIN)/python -m pytest -n 2 --dist worksteal
 
+# All at once: types take one core, and pages wait for links and servers much of their time. What each says comes in one piece.
 check: setup
+	@$(MAKE) --no-print-directory --jobs 3 --output-sync check-lines check-types check-pages
+
+check-lines: setup
 	$(BIN)/ruff check .
-	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
-	$(FOR_TESTS) $(BIN)/python -m pytest --quiet --doctest-modules lmos_opt measurement runner lmos_edge lmos \
+	$(FOR_TESTS) $(BIN)/python -m pytest --quiet -p no:cacheprovider --doctest-modules lmos_opt measurement runner lmos_edge lmos \
 	  --ignore=lmos/bench/pyaugmecon_worker.py --ignore=measurement/adapters/ultralytics_yolo.py  # of environments of their own
+
+check-types: setup
+	$(BIN)/mypy
+
+check-pages: setup
 	$(FOR_TESTS) $(BIN)/python -m pytest --quiet -n 2 --dist loadgroup -m docs tests/test_readme.py tests/test_notebooks.py tests/test_site.py
 
 docs: setup

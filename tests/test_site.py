@@ -51,8 +51,9 @@ def test_every_page_fits_wide_and_narrow_windows(site: Path, page: Browser) -> N
     for file in sorted(site.rglob("*.html")):
         if file.name == "404.html":  # made for a server's root
             continue
+        page.open(file.as_uri())
         for width in (1280, 400):
-            page.open(file.as_uri(), width=width)
+            page.resize(width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (file, width)
             assert page.evaluate("[...document.images].every(image => image.complete && image.naturalWidth > 0)"), file
         assert page.errors == [], file
