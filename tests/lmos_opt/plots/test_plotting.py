@@ -286,7 +286,7 @@ def test_interactive_pages_draw_in_wide_and_narrow_windows(tmp_path, page):
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")
-@pytest.mark.parametrize("name", ["cost in $ and $_", r"$\frac$", "</script><b>net</b>", "神经网络 ☃", "%s {} \\"])
+@pytest.mark.parametrize("name", [r"cost in $ and $_ </script><b>net</b> 神经网络 ☃ %s {} \\", r"$\frac$"])
 def test_names_of_layers_are_drawn_as_they_are(tmp_path, name):
     data = chain_data(name=name)
     data["layers"][0]["name"], data["layers"][1]["inputs"] = name, [name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 
 import pandas as pd
@@ -20,7 +21,7 @@ from lmos_opt.policies.policy import Stretch
 from lmos_opt.rules import shipped
 from lmos_opt.rules.selection import select
 from lmos_opt.sources import Options, instance_of, load_source
-from lmos_opt.split import Split
+from lmos_opt.split import Split, all_splits
 from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
 
 OBJECTIVES = [get("latency"), get("memory")]
@@ -37,8 +38,25 @@ def bundled(name: str) -> Instance:
 
 def enumerated(instance: Instance, memory_model: str = "sum", proper: bool = False) -> Front:
     """The front of all splits, without what only rounding keeps there."""
-    points = [Point.at({"latency": latency, "memory": memory}, split.places)
-              for (latency, memory), split in enumerate_front(instance, OBJECTIVES, memory_model, proper)]  # fmt: skip
+    return front_of(instance, enumerate_front(instance, OBJECTIVES, memory_model, proper))
+
+
+def at_bandwidths(instance: Instance, memory_model: str, proper: bool, places: Sequence[float]) -> Iterator[Front]:
+    """`enumerated` at one bandwidth after another, on which no memory depends."""
+    splits = [split for split in all_splits(instance, memory_model) if split.exceeds is None and (split.is_proper or not proper)]
+    memories = [split.memory_bytes for split in splits]
+    for place in places:
+        there = with_bandwidth(instance, place)
+        latencies = [Split(there, split.edge, memory_model).times.latency_s for split in splits]
+        kept: list[tuple[tuple[float, ...], Split]] = []
+        for k in sorted(range(len(splits)), key=lambda k: (latencies[k], -memories[k])):
+            if not kept or memories[k] > kept[-1][0][1]:  # else one that is as fast holds as much
+                kept.append(((latencies[k], memories[k]), splits[k]))
+        yield front_of(there, kept)
+
+
+def front_of(instance: Instance, found: Sequence[tuple[tuple[float, ...], Split]]) -> Front:
+    points = [Point.at({"latency": latency, "memory": memory}, split.places) for (latency, memory), split in found]
     largest = points[-1].values["latency"] if points else 0.0
     points = [point for point, following in zip(points, [*points[1:], None], strict=False)
               if following is None or following.values["latency"] - point.values["latency"] > ROUNDING * largest]
@@ -168,8 +186,7 @@ def check_bandwidths(instance: Instance, memory_model: str = "sum", proper: bool
     places = [low * (high / low) ** rng.random() for _ in range(n)]
     places += [b * side for b in breakpoints for side in (1 - 2e-9, 1 + 2e-9) if low < b * side < high]
     places = [x for x in places if all(abs(x - b) > 1e-9 * b for b in breakpoints)]
-    for place in places:
-        front = enumerated(with_bandwidth(instance, place), memory_model, proper)
+    for place, front in zip(places, at_bandwidths(instance, memory_model, proper, places), strict=True):
         for rule, policy in policies.items():
             chosen = choice(front, rule)
             right = chosen is None if policy is None else (

@@ -229,7 +229,7 @@ def test_a_taken_address_an_unknown_word_and_a_missing_library_are_one_line(
 
 def test_those_who_only_connect_keep_nobody_from_reading_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Idle connections take every place; each is hung up on after a while."""
-    monkeypatch.setattr("runner.watching.metrics._SCRAPE_S", 0.5)
+    monkeypatch.setattr("runner.watching.metrics._SCRAPE_S", 0.2)
     metrics = EdgeMetrics()
     with serve_metrics(metrics, ("127.0.0.1", 0)) as address:
         idle = [socket.create_connection(address) for _ in range(3 * MOST_SCRAPES)]
