@@ -6,7 +6,7 @@ import json
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves
 
 import measurement.tracing
@@ -49,14 +49,27 @@ def test_a_graph_that_is_read_is_the_one_that_was_made_and_torch_export_is_not_a
     assert all(map(torch.equal, tree_leaves(read.graph_module(five)), tree_leaves(network(five))))
 
 
-def test_a_graph_of_another_network_and_a_damaged_one_change_nothing(network):
+def test_a_graph_of_another_network_and_a_damaged_one_change_nothing(network, monkeypatch):
+    """torch.export is asked each time; it answers once."""
     plain = trace_network(network, EXAMPLE)
+    made = measurement.tracing.capture_batches_with_export(network, EXAMPLE)
+    asked = []
+
+    def again(*_: object, **__: object) -> fx.GraphModule:
+        asked.append(1)
+        graph = fx.Graph()
+        graph.output(graph.graph_copy(made.graph, {}))
+        return fx.GraphModule(made, graph)
+
     others = trace_network(Unrolled(4).eval(), EXAMPLE).document
     wrong = {**plain.document, "nodes": [[op, name, target.replace("aten.mul.Tensor", "aten.sub.Tensor"), *more]
                                          for op, name, target, *more in plain.document["nodes"]]}  # fmt: skip
-    for document in (others, wrong, {}, {**plain.document, "nodes": plain.document["nodes"][:-1]}, {"nodes": [], "constants": {}}):
+    monkeypatch.setattr(measurement.tracing, "capture_batches_with_export", again)
+    documents = others, wrong, {}, {**plain.document, "nodes": plain.document["nodes"][:-1]}, {"nodes": [], "constants": {}}
+    for document in documents:
         found = trace_network(network, EXAMPLE, document=document)
         assert (found.structure, found.document) == (plain.structure, plain.document)
+    assert len(asked) == len(documents) - 1  # the other network's graph is this one's too, with this one's weights
 
 
 def test_shapes_that_are_said_of_a_graph_and_cannot_hold_are_the_examples_alone(network):

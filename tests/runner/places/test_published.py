@@ -98,8 +98,9 @@ def test_a_published_network_gives_over_sockets_what_it_gives_whole(name: str, s
 
 def test_bert_of_a_folder_is_planned_served_and_run_by_commands(server: ServerProcess, tmp_path: Path,
                                                                 monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    """The server has a folder of the same name; ids and masks come from a file."""
+    """The server has a folder of the same name; ids and masks come from a file; the edge reads the graph that planning kept."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("LMOS_CACHE", str(tmp_path / "cache"))
     shutil.copytree(HERE / "tiny_bert", "tiny_bert")
     ids, mask = np.arange(36).reshape(3, 12) + 3, np.tril(np.ones((12, 12), np.int64))[[11, 8, 4]]
     np.savez("texts.npz", input_ids=ids, attention_mask=mask)
