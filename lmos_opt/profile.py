@@ -179,8 +179,8 @@ class Timing(Record):
     `repeats` runs with `threads` threads ended for the reason `ended`: `precision` (of the medians) was reached, or the `budget_s`
     spent. `whole_s` is the median of the network run undivided, between `whole_low_s` and `whole_high_s`; `sum_s` what the layers
     took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
-    `restart_s` is what a half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of the
-    machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
+    `restart_s` is what a second half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of
+    the machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
     processor (`cpu`); a device with memory of its own has `memory_bytes`. `widest` is the widest interval among the whole and its
     heavy layers, relative to the median, which was to be below `precision`; `spread` how far the quartiles of the whole's times lie
     apart, likewise; `others` the share of all processors that other programs had meanwhile, 0 to 1. Further conditions may stand
@@ -326,9 +326,10 @@ class NetworkProfile(Document):
     def exchange_s(self) -> float:
         """What an exchange costs beside its bytes where edge and server are both the machine that was measured; 0 if unknown.
 
-        The runner's own part, and twice what a half takes longer because it begins after a rest: each side waits for the other.
+        The runner's own part, and what the second half takes longer because it begins after a rest. The first one's layers were
+        timed after a rest themselves.
         """
-        return 0.0 if self.timing is None else (self.timing.exchange_s or 0.0) + 2 * (self.timing.restart_s or 0.0)
+        return 0.0 if self.timing is None else (self.timing.exchange_s or 0.0) + (self.timing.restart_s or 0.0)
 
     def layer(self, name: str) -> ProfileLayer:
         """The layer of that name; KeyError where there is none."""

@@ -168,12 +168,12 @@ def stage_intervals(times: StageTimes, profile: NetworkProfile, edge: frozenset[
 
 
 def where_measured(times: StageTimes, profile: NetworkProfile, devices: tuple[str, str], rtt_s: float) -> StageTimes:
-    """The stages as a run measures them, where all times are this machine's: the same latency, but what a part takes longer because
-    it begins after a rest, of which `rtt_s` holds both sides', is in that part's own time."""
+    """The stages as a run measures them, where all times are this machine's: the same latency, but what the server's part takes
+    longer because it begins after a rest, which `rtt_s` holds, is in that part's own time."""
     restart_s = 0.0 if profile.timing is None else profile.timing.restart_s or 0.0
     if set(devices) != {LOCAL} or rtt_s != profile.exchange_s or not restart_s or not times.rtt_s:
         return times
-    later = [restart_s if t_s else 0.0 for t_s in times.t_place_s]
+    later = [restart_s if p and t_s else 0.0 for p, t_s in enumerate(times.t_place_s)]
     hop = replace(times.hops[0], rtt_s=times.hops[0].rtt_s - fsum(later))
     return replace(times, t_place_s=tuple(t_s + more for t_s, more in zip(times.t_place_s, later, strict=True)), hops=(hop,))
 

@@ -182,7 +182,7 @@ def test_the_cost_of_an_exchange_is_what_was_measured_where_both_sides_are_this_
         return Instance.from_profile(found, **{"edge": "local", "server": "local", **options}).rtt_s
 
     measured = {"exchange_s": 0.0015, "restart_s": 0.001}
-    assert rtt(measured) == 0.0035
+    assert rtt(measured) == 0.0025
     assert rtt({"exchange_s": 0.0015}) == 0.0015
     assert rtt(measured, rtt="20ms") == 0.02
     assert rtt(measured, rtt=0.0) == 0.0
