@@ -331,7 +331,7 @@ def bench_adapt(
         int, typer.Option("-n", min=8, metavar="N", help="Number of images in each step, a multiple of 8.")
     ] = 96,
     share: Annotated[
-        float, typer.Option(min=0.01, max=1.0, metavar="X", help="Share of the time in which the edge may run.")
+        float, typer.Option(min=0.01, max=1.0, metavar="X", help="Share of a processor that the edge gets.")
     ] = 0.08,
     as_json: Json = False,
 ) -> None:

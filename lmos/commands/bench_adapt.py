@@ -53,7 +53,7 @@ def _print(network: str, outcome: Outcome) -> None:
              format_time(step.adaptive_s), f"{step.ratio:.3f}", str(step.changes)] for step in outcome.steps]
     cuts = [counted(x1, 'layer') for x1 in sorted(outcome.steps[0].fixed_s)]
     out().print(table(f"{network}, {counted(outcome.steps[0].images, 'image')} a step, mean latencies; an edge that has "
-                      f"{outcome.share:.3f} of the time; at most {LIMIT} of the best fixed cut is allowed",
+                      f"{outcome.share:.3f} of a processor; at most {LIMIT} of the best fixed cut is allowed",
                       ["link", *cuts, "best fixed cut", "adaptive", "of the best", "changes"], rows, left=[0]))  # fmt: skip
     for change in report.adaptation:
         out().print(f"image {change.at_image}: {change.x1_before} to {counted(change.x1_after, 'layer')} at the edge: "

@@ -94,7 +94,7 @@ def planned(profile: NetworkProfile, rates: Sequence[float], share: float, tell:
     """A plan of a network that was timed here for the first rate, with a policy over all of them."""
     instance = tried(profile, share, tell).instance(rates[0])
     policy = bandwidth_policy(instance, "min_latency", min(rates) / 2, max(rates) * 2)
-    setting = Setting.of(instance, edge=f"local, {share:g} of the time", server="local", rule="min_latency")
+    setting = Setting.of(instance, edge=f"local, {share:g} of a processor", server="local", rule="min_latency")
     first = policy.at(rates[0]).edge_layers or cut(instance, 0)
     return make_plan(instance, first, setting=setting, profile=profile).model_copy(update={"policy": policy})
 
