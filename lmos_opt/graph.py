@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from lmos_opt.errors import InvalidError, Problem
 
@@ -60,6 +60,17 @@ def check_order(layers: Sequence[tuple[str, Sequence[str]]], inputs: Collection[
                 problems.append(Problem(path, f"{source!r} stands later in the list; expected topological order"))
     if problems:
         raise InvalidError(problems)
+
+
+def all_before(inputs: Mapping[str, Sequence[str]], name: str) -> set[str]:
+    """The layers that a layer's output is made from, by what each layer reads."""
+    found: set[str] = set()
+    todo = [name]
+    while todo:
+        new = [one for one in inputs.get(todo.pop(), ()) if one not in found]
+        found.update(new)
+        todo += new
+    return found & {*inputs}
 
 
 def _reaches(layers: Sequence[tuple[str, Sequence[str]]], position: dict[str, int], start: str, goal: int) -> bool:

@@ -13,7 +13,7 @@ from lmos_opt.device import Power
 from lmos_opt.encoding import ChoosesCodecs, choices_of, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
 from lmos_opt.files import Count, Document, Name, Rate, input_errors
-from lmos_opt.graph import check_order
+from lmos_opt.graph import all_before, check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
 from lmos_opt.places import (
     Hop,
@@ -100,6 +100,9 @@ class Instance(Coded, Document):
                                                         "and in no other")  # fmt: skip
             if layer.t_token_s is not None and len(layer.t_token_s) != len(self.places):
                 yield Problem(f"layers[{k}].t_token_s", f"has {counted(len(layer.t_token_s), 'time')}; expected {len(self.places)}")
+            inputs = {one.name: one.inputs for one in self.layers} if layer.shared else {}
+            for name in layer.shared.keys() - all_before(inputs, layer.name):
+                yield Problem(f"layers[{k}].shared", f"{name!r} is no layer whose output it is made from")
         for k, group in enumerate(self.together):
             for i, name in enumerate(group):
                 if name not in self._by_name:
@@ -157,6 +160,7 @@ class Instance(Coded, Document):
                     "weight_bytes": layer.weight_bytes,
                     "output_bytes": layer.output_bytes,
                     "returned": layer.returned,
+                    "shared": layer.shared,
                     "macs": float(layer.macs),
                     **token_costs(profile.tokens, layer, devices),
                 }

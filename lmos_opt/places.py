@@ -59,7 +59,8 @@ class Extra(dict[str, float]):
 class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
-    A decoder's layer keeps `state_bytes` of a text from call to call; for one more token it takes `t_token_s` at each place and
+    `shared` are weights (B) that it has together with layers before it, by their names: those count them, and a later place that runs
+    this layer and not that one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call; for one more token it takes `t_token_s` at each place and
     hands on `token_bytes`. Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users
     add.
     """
@@ -73,6 +74,7 @@ class InstanceLayer(Record):
     weight_bytes: Count
     output_bytes: Count
     returned: Flag = False
+    shared: dict[Name, Count] = {}
     state_bytes: Count = 0
     t_token_s: tuple[Amount, ...] | None = None
     token_bytes: Count | None = None
@@ -80,7 +82,7 @@ class InstanceLayer(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialise(self)
-        for key, usual in (("returned", False), ("state_bytes", 0), ("t_token_s", None), ("token_bytes", None)):
+        for key, usual in (("returned", False), ("shared", {}), ("state_bytes", 0), ("t_token_s", None), ("token_bytes", None)):
             if getattr(self, key) == usual:
                 found.pop(key, None)
         return found

@@ -108,7 +108,7 @@ class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
     `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
-    of them (`weight_bytes` with buffers), `outputs` are the tensors it produces (more than one for e.g. `chunk`), `returned`
+    of them (`weight_bytes` with buffers; `shared` says of a later one with which layers before it, and how many bytes), `outputs` are the tensors it produces (more than one for e.g. `chunk`), `returned`
     says whether the network's own result holds one of them (no layer's does in profiles of earlier versions),
     `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
@@ -136,6 +136,7 @@ class ProfileLayer(Record):
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
     opaque: Flag = False
+    shared: dict[Name, Count] = {}
     state_bytes_per_token: Count = 0
     state: tuple[StateTensor, ...] = ()
     token: TokenStep | None = None
@@ -314,7 +315,7 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
-            for key in ("unknown_operations", "opaque", "state_bytes_per_token", "state", "token"):
+            for key in ("unknown_operations", "opaque", "shared", "state_bytes_per_token", "state", "token"):
                 if not layer[key]:
                     del layer[key]
         for key in ("codecs", "fidelity", "tokens"):

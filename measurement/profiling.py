@@ -7,6 +7,7 @@ from collections.abc import Collection
 import torch
 from torch import Tensor, nn
 
+from lmos_opt.graph import all_before
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
 from measurement.networks import network_digest
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
@@ -43,7 +44,7 @@ def profile_traced(
     traced: TracedNetwork, *, name: str | None = None, network: NetworkSource | None = None
 ) -> NetworkProfile:
     """The profile of a network that is traced already."""
-    counted: set[object] = set()
+    counted: dict[object, str] = {}
     layers = [_layer(traced, layer, counted) for layer in traced.layers]
     unknown = dict.fromkeys(op for layer in layers for op in layer.unknown_operations)
     return NetworkProfile(
@@ -58,12 +59,15 @@ def profile_traced(
     )
 
 
-def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[object]) -> ProfileLayer:
-    weights = []
+def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, str]) -> ProfileLayer:
+    weights, shared = [], dict[str, int]()
     for tensor in _weights(traced, layer):
-        if place(tensor) not in counted:  # shared weights count at the first layer that uses them
-            counted.add(place(tensor))
+        first = counted.setdefault(place(tensor), layer.name)  # shared weights count at the first layer that uses them
+        if first == layer.name:
             weights.append(tensor)
+        else:
+            shared[first] = shared.get(first, 0) + stored_bytes(tensor)
+    before = all_before({one.name: one.inputs for one in traced.layers}, layer.name) if shared else ()
     return ProfileLayer(
         name=layer.name,
         kind=layer.kind,
@@ -71,6 +75,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: set[object]) -> P
         macs=sum(traced.facts[node].macs for node in layer.nodes),
         params=sum(t.numel() for t in weights if isinstance(t, nn.Parameter)),
         weight_bytes=sum(map(stored_bytes, weights)),
+        shared={name: n_bytes for name, n_bytes in shared.items() if name in before},
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,

@@ -45,9 +45,16 @@ def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
     return _Stay(instance, to - before, to, instance.crossing(before) if p > 1 else tuple(instance.inputs), p == 1)
 
 
+def _copies(instance: Instance, stay: _Stay) -> int:
+    """Weights that layers of the place share with layers of earlier places."""
+    return sum(n_bytes for layer in instance.layers if layer.shared and layer.name in stay.layers
+               for name, n_bytes in layer.shared.items() if name not in stay.layers)  # fmt: skip
+
+
 def _sum(instance: Instance, stay: _Stay) -> int:
     """Weights and outputs of the layers, and what is received (the paper, ref. [5]); of the first place see `Instance.holders`."""
     held = sum(layer.held_bytes + layer.output_bytes for layer in instance.layers if layer.name in stay.layers)
+    held += _copies(instance, stay)
     return held + sum(instance.tensor_bytes(name) for name in stay.received
                       if not stay.is_first or any(v in stay.layers for v in instance.holders[name]))
 
@@ -61,6 +68,7 @@ def _peak(instance: Instance, stay: _Stay) -> int:
     weights = sum(layer.held_bytes for layer in instance.layers if layer.name in stay.layers)
     kept = frozenset() if stay.is_first else stay.kept
     passed = sum(instance.tensor_bytes(name) for name in stay.received if name in kept)
+    weights += _copies(instance, stay)
     return weights + max((n_bytes for _, n_bytes in _bytes_alive(instance, stay)), default=passed)
 
 

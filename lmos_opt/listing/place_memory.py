@@ -64,10 +64,20 @@ def summed(instance: Instance, shape: Shape, p: int) -> Whole:
         for name, n_bytes in instance.inputs.items():
             found += n_bytes * holds_any(stays.here, shape.bits(instance.holders[name]))
         return found
+    found += _copies(stays)
     for name in instance.tensors:
         received = stays.received(name)
         assert received is not None
         found += instance.tensor_bytes(name) * received
+    return found
+
+
+def _copies(stays: Stays) -> Whole:
+    """Weights that layers of the place share with layers of earlier places."""
+    found = np.zeros(stays.here.shape[1], dtype=np.int64)
+    for k, layer in enumerate(stays.instance.layers):
+        for name, n_bytes in layer.shared.items():
+            found += n_bytes * (holds(stays.here, k) & holds(stays.before, stays.shape.position[name]))
     return found
 
 
@@ -97,6 +107,7 @@ def most_alive(instance: Instance, shape: Shape, p: int) -> Whole:
         for name in dict.fromkeys((*layer.inputs, layer.name)):
             alive -= instance.tensor_bytes(name) * _goes(stays, name, k, runs)
     has_layers = holds_any(stays.here, shape.bits(shape.names))
+    weights += _copies(stays)
     found: Whole = weights + np.where(has_layers, most, passed)
     return found
 

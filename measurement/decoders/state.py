@@ -78,6 +78,8 @@ class State:
             self.clear()
             raise
         self.length += n_tokens
+        self._given.clear()  # masks of a long text are large
+        self._last = -1
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -146,8 +148,8 @@ class State:
 
     @property
     def n_bytes(self) -> int:
-        """All of it (B)."""
-        return sum(tensor.nbytes for kept in self.tensors.values() for tensor in kept.values())
+        """The memory that all of it holds (B); more than the tensors' own bytes where one is a view of a longer text's."""
+        return sum(tensor.untyped_storage().nbytes() for kept in self.tensors.values() for tensor in kept.values())
 
 
 _HELD: ContextVar[State | None] = ContextVar("_HELD", default=None)
