@@ -59,10 +59,10 @@ class Extra(dict[str, float]):
 class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
-    `shared` are weights (B) that it has together with layers before it, by their names: those count them, and a later place that runs
-    this layer and not that one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call; for one more token it takes `t_token_s` at each place and
-    hands on `token_bytes`. Further numbers under any other key (an energy, a price) are kept in `extra`, for objectives that users
-    add.
+    `shared` are weights (B) that it has together with layers before it, by their names: those count them, and a later place that
+    runs this layer and not that one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call; for one
+    more token it takes `t_token_s` at each place and hands on `token_bytes`. Further numbers under any other key (an energy, a
+    price) are kept in `extra`, for objectives that users add.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -74,7 +74,7 @@ class InstanceLayer(Record):
     weight_bytes: Count
     output_bytes: Count
     returned: Flag = False
-    shared: dict[Name, Count] = {}
+    shared: dict[Name, Count] = Field(default_factory=dict)
     state_bytes: Count = 0
     t_token_s: tuple[Amount, ...] | None = None
     token_bytes: Count | None = None

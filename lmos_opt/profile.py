@@ -108,7 +108,8 @@ class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
     `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
-    of them (`weight_bytes` with buffers; `shared` says of a later one with which layers before it, and how many bytes), `outputs` are the tensors it produces (more than one for e.g. `chunk`), `returned`
+    of them (`weight_bytes` with buffers; a later one's `shared` says with which layers before it, and how many bytes), `outputs`
+    are the tensors it produces (more than one for e.g. `chunk`), `returned`
     says whether the network's own result holds one of them (no layer's does in profiles of earlier versions),
     `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
     `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
@@ -136,7 +137,7 @@ class ProfileLayer(Record):
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
     opaque: Flag = False
-    shared: dict[Name, Count] = {}
+    shared: dict[Name, Count] = Field(default_factory=dict)
     state_bytes_per_token: Count = 0
     state: tuple[StateTensor, ...] = ()
     token: TokenStep | None = None

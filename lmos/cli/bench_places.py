@@ -30,17 +30,21 @@ def places(
 
 
 def tokens(
+    parts: Annotated[
+        str, typer.Option(metavar="NAMES", help="Among texts, kills, abandoned, and, of a large decoder, promises and uneven.")
+    ] = "texts,kills",
     kinds: Annotated[str | None, typer.Option(metavar="NAMES", help="Kinds of decoders. [default: all that are known]")] = None,
     most_places: Annotated[int, typer.Option("--places", min=2, max=8, metavar="N", help="Divide them over 2 to N places.")] = 4,
     prompts: Annotated[str, typer.Option(metavar="N,N,...", help="How many tokens prompts have.")] = "1,17,300",
     n_tokens: Annotated[int, typer.Option("-n", "--tokens", min=2, metavar="N", help="Write N tokens behind each.")] = 200,
     kills: Annotated[int, typer.Option(min=0, metavar="N", help="Write N more texts; a server is killed during each.")] = 10,
+    abandoned: Annotated[int, typer.Option(min=2, metavar="N", help="Begin and leave N texts.")] = 1000,
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of what is killed when.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write texts with small decoders over several processes, also while servers are killed. Exit code 1 if a token differs from
-    the undivided network's."""
+    """Write texts with decoders over several processes: beside the undivided networks', while servers are killed, and beside what
+    plans promise of 124 million parameters. Exit code 1 if a token differs, a server's memory grows, or a promise is 10 % off."""
     from lmos.commands import bench_tokens as command
 
-    command.run(command.Request(kinds=kinds, places=most_places, prompts=prompts, tokens=n_tokens, kills=kills, seed=seed,
-                                as_json=as_json))
+    command.run(command.Request(parts=parts, kinds=kinds, places=most_places, prompts=prompts, tokens=n_tokens, kills=kills,
+                                abandoned=abandoned, seed=seed, as_json=as_json))

@@ -81,14 +81,14 @@ class Networks:
     def open(self, request: Open, onward: Onward | None = None) -> ServedPlan:
         """The part of a network that was built, checked and run once; Refusal where that cannot be.
 
-        Of two places the network is kept whole, so that another cut of it is there at once; over more, a place has the weights of
-        its own layers alone, and those after it are asked `onward`.
+        Of two places the network is kept whole, so that another cut of it is there at once; of a decoder, and over more, a place has
+        the weights of its own layers alone, and those after it are asked `onward`.
         """
         self._check(request)
         with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):
             codec = codec_for(request)
         with self._building:
-            part, batches = self._own_part(request) if request.later_layers else self._tail(request)
+            part, batches = self._own_part(request) if request.later_layers or _is_decoder(request) else self._tail(request)
             if part.longest is not None and self.engine.name == engines.DEFAULT:
                 return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, request.session))
             return ServedPlan(part, self._computing, codec, batches, onward)
@@ -193,6 +193,10 @@ class Networks:
         if not _NAMED_WEIGHTS.fullmatch(weights):
             raise Refusal("refused", f"weights {weights!r} are not taken here")
         return [weights]
+
+
+def _is_decoder(request: Open) -> bool:
+    return request.network.builder.partition(":")[0] == "decoder"
 
 
 def _part_key(request: Open) -> str:

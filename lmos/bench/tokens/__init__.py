@@ -1,0 +1,1 @@
+"""Decoders over several processes of this machine: their texts, through faults, their promised times and memory, their cuts."""

@@ -1,0 +1,121 @@
+"""Decoders with seeded weights, their plans and their places, each a process; what they are compared with is transformers' own
+forward and cache."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lmos.bench.faults.stage import ServerProcess
+from lmos_opt.instance import Instance
+from lmos_opt.plan import Plan, Setting, make_plan
+from lmos_opt.profile import NetworkProfile, Tokens
+from measurement.decoders import KINDS, Chain
+from measurement.decoders.state import GREEDY, Pick
+from measurement.networks import build_network
+from measurement.networks.hollow import HollowNetwork
+from measurement.profiling import profile_built
+from measurement.sources.decoder import ids_of
+from measurement.tokens import with_tokens
+from measurement.tracing import trace
+from runner.places.connect import connect
+from runner.places.connected import ConnectedSplit
+
+_USUAL: dict[str, Any] = {
+    "hidden_size": 64, "num_hidden_layers": 6, "num_attention_heads": 4, "num_key_value_heads": 2, "intermediate_size": 128,
+    "vocab_size": 512, "max_position_embeddings": 1024, "bos_token_id": 1, "eos_token_id": None, "initializer_range": 0.5,
+}  # fmt: skip
+_OWN: dict[str, dict[str, Any]] = {
+    "gpt2": {"architectures": ["GPT2LMHeadModel"], "n_embd": 64, "n_layer": 6, "n_head": 4, "vocab_size": 512, "n_positions": 1024,
+             "bos_token_id": 1, "eos_token_id": None, "initializer_range": 0.5},
+    "llama": {"architectures": ["LlamaForCausalLM"], **_USUAL},
+    "qwen2": {"architectures": ["Qwen2ForCausalLM"], **_USUAL, "tie_word_embeddings": True},
+    "mistral": {"architectures": ["MistralForCausalLM"], **_USUAL, "sliding_window": 128},
+}  # fmt: skip
+SEED = "seeded:0"
+"""Their weights."""
+
+
+class Decoder:
+    """A decoder of a kind, whose folder is written here: a small one, or of a configuration of its own."""
+
+    def __init__(self, kind: str, folder: Path, configuration: Mapping[str, Any] | None = None) -> None:
+        self.kind, place = kind, folder / kind
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "config.json").write_text(json.dumps({"model_type": kind, **(configuration or _OWN[kind])}))
+        self.network = f"hf:{place}"
+        self.builder = f"decoder:{place}"
+
+    @cached_property
+    def profile(self) -> NetworkProfile:
+        """Of a prompt of 32 tokens and a context of 256."""
+        chain = build_network(self.builder, SEED, allow_code=True)
+        assert isinstance(chain, Chain)
+        found = profile_built(self.builder, SEED, chain, trace(chain, ids_of(chain.vocabulary, 32)))
+        return with_tokens(found, HollowNetwork.of(chain), Tokens(prompt=32, context=256))
+
+    @cached_property
+    def _whole(self) -> Any:
+        return build_network(self.network, SEED, allow_code=True)
+
+    def plan(self, places: int) -> Plan:
+        """Layers shared out evenly."""
+        instance = Instance.from_profile(self.profile, path=" > 1Gbps > ".join(["rpi4"] * places))
+        names = instance.names
+        ends = [k * len(names) // places for k in range(places + 1)]
+        parts = [names[ends[k] : ends[k + 1]] for k in range(places)]
+        along = {"devices": ("rpi4",) * places} if places > 2 else {}
+        setting = Setting.of(instance, edge="rpi4", server="rpi4", rule="even", memory_model="sum", **along)
+        return make_plan(instance, parts[0], later_layers=parts[1:] if places > 2 else (), setting=setting, profile=self.profile)
+
+    @torch.inference_mode()
+    def undivided(self, ids: Sequence[int], n_tokens: int, pick: Pick = GREEDY) -> list[int]:
+        """The tokens of transformers' own forward over its own cache: the most probable ones, or drawn from its scores."""
+        from transformers import DynamicCache
+
+        name = "cache" if "cache" in inspect.signature(self._whole.forward).parameters else "past_key_values"
+        found: list[int] = []
+        new, kept = torch.tensor([list(ids)]), {name: DynamicCache(config=self._whole.config)}
+        for k in range(n_tokens):
+            scores = self._whole(new, use_cache=True, logits_to_keep=1, **kept).logits[:, -1]
+            new = pick.of(scores, len(ids) + k)
+            found.append(int(new))
+        return found
+
+
+@contextmanager
+def line(folder: Path, networks: Sequence[str], places: int) -> Iterator[list[ServerProcess]]:
+    """A server process for each place but the first, in order."""
+    with ExitStack() as stack:
+        found: list[ServerProcess] = []
+        for p in range(places, 1, -1):
+            onward = found[0].address if found else None
+            found.insert(0, stack.enter_context(ServerProcess(folder / f"place{p}.log", networks, onward)))
+        yield found
+
+
+def connected(one: Decoder, servers: Sequence[ServerProcess], places: int) -> ConnectedSplit:
+    """The decoder over so many places, this process among them, connected."""
+    return connect(one.plan(places), servers[-(places - 1)].address, networks=[one.network])
+
+
+def prompt_of(n_tokens: int) -> list[int]:
+    """A seeded text of ids that each decoder here has."""
+    return [int(one) for one in ids_of(512, n_tokens)[0]]
+
+
+def differing(found: Sequence[int], wanted: Sequence[int]) -> int:
+    """How many tokens of a text are not those that are wanted."""
+    return sum(a != b for a, b in zip(found, wanted, strict=False)) + abs(len(found) - len(wanted))
+
+
+def known(names: Sequence[str]) -> list[str]:
+    """The kinds of these names; all where there are none."""
+    return [kind for kind in KINDS if kind in names or not names]
