@@ -124,9 +124,12 @@ def serve(
 
 def generate(
     plan: PlanFile,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", metavar="TEXT", help="The prompt, for the tokenizer in the network's folder.")
+    ] = None,
     prompt_ids: Annotated[
-        str, typer.Option("--prompt-ids", metavar="1,2,3|FILE", help="The prompt: token ids, or a file that holds them.")
-    ],
+        str | None, typer.Option("--prompt-ids", metavar="1,2,3|FILE", help="The prompt: token ids, or a file that holds them.")
+    ] = None,
     server: ServerAddress = "127.0.0.1:7070",
     tokens: Annotated[int, typer.Option("-n", "--tokens", min=1, metavar="N", help="Write at most N tokens.")] = 64,
     temperature: Annotated[
@@ -153,8 +156,8 @@ def generate(
     from runner.wire.access import Credentials
 
     command.run(command.Request(
-        plan=plan, server=server, prompt_ids=prompt_ids, tokens=tokens, temperature=temperature, seed=seed, stop=stop or (),
-        networks=networks or [], weights=weights, shape=shape, threads=threads,
+        plan=plan, server=server, prompt=prompt, prompt_ids=prompt_ids, tokens=tokens, temperature=temperature, seed=seed,
+        stop=stop or (), networks=networks or [], weights=weights, shape=shape, threads=threads,
         credentials=Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected), as_json=as_json,
     ))  # fmt: skip
 

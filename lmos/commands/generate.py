@@ -16,8 +16,10 @@ from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import format_time
+from measurement.decoders.words import Words
 from measurement.networks import parse_builder
 from runner.lab.replaying import link_shape
+from runner.parts.network import builder_here
 from runner.places.connect import connect
 from runner.places.generating import Times
 from runner.wire.access import Credentials
@@ -30,7 +32,8 @@ class Request:
 
     plan: Path
     server: str
-    prompt_ids: str
+    prompt: str | None
+    prompt_ids: str | None
     tokens: int
     temperature: float | None
     seed: int | None
@@ -47,11 +50,15 @@ def run(request: Request) -> None:
     """Raises InputError for a plan of no decoder, and ids that it does not take, RunnerError where no server answers."""
     plan = Plan.load(request.plan)
     network = check_runnable(plan, str(request.plan))
-    ids = _ids(request.prompt_ids)
+    if (request.prompt is None) == (request.prompt_ids is None):
+        raise InputError("--prompt", "or --prompt-ids says what is gone on with; expected one of the two")
+    networks = [parse_builder(name) for name in request.networks]
+    words = None if request.prompt is None else _words(network.builder, networks)
+    ids = _ids(request.prompt_ids or "") if words is None else words.ids(request.prompt or "")
     server = parse_address(request.server)
     tell_doubts(network.name, plan.setting.doubts)
     with activity("making both parts ready") as tell, connect(
-        plan, server, networks=[parse_builder(name) for name in request.networks], weights_file=request.weights,
+        plan, server, networks=networks, weights_file=request.weights,
         shape=None if request.shape is None else link_shape(request.shape), threads=request.threads, graphs=KeptGraphs.here(),
         access=request.credentials.at(server),
     ) as split:  # fmt: skip
@@ -61,10 +68,16 @@ def run(request: Request) -> None:
             found.append(one)
             tell(f"{len(found)} of {request.tokens} tokens")
     if request.as_json:
-        print_json(json.dumps(_as_data(ids, found, text.times, plan), indent=1) + "\n")
+        said = {} if words is None else {"text": words.text(found)}
+        print_json(json.dumps(_as_data(ids, found, text.times, plan) | said, indent=1) + "\n")
         return
-    out().print(",".join(map(str, found)), soft_wrap=True)
+    out().print(",".join(map(str, found)) if words is None else words.text(found), soft_wrap=True, markup=False)
     out().print(_table(found, text.times, plan))
+
+
+def _words(builder: str, networks: Sequence[str]) -> Words:
+    """The tokenizer beside the plan's network, here."""
+    return Words(builder_here(builder, networks).partition(":")[2])
 
 
 def _ids(text: str) -> list[int]:

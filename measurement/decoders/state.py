@@ -18,6 +18,8 @@ from torch import Tensor
 _MIX = 1_000_003
 """A prime that keeps the draws of neighbouring seeds and positions apart."""
 _LARGEST_SEED = 2**63
+_SLACK = 1.25
+"""How much larger the memory behind a tensor may be than the tensor."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,15 @@ class State:
         self.length += n_tokens
         self._given.clear()  # masks of a long text are large
         self._last = -1
+        self._tighten()
+
+    def _tighten(self) -> None:
+        """Copy what is a small part of a longer text's tensor, which would stay whole in memory."""
+        for cache in self._caches.values():
+            for layer in cache.layers:
+                for name, value in vars(layer).items():
+                    if isinstance(value, Tensor) and value.untyped_storage().nbytes() > _SLACK * value.nbytes:
+                        setattr(layer, name, value.clone())
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

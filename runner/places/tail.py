@@ -81,8 +81,8 @@ class Networks:
     def open(self, request: Open, onward: Onward | None = None) -> ServedPlan:
         """The part of a network that was built, checked and run once; Refusal where that cannot be.
 
-        Of two places the network is kept whole, so that another cut of it is there at once; of a decoder, and over more, a place has
-        the weights of its own layers alone, and those after it are asked `onward`.
+        Of two places the network is kept whole, so that another cut of it is there at once. Of a decoder, and over more places,
+        each has the weights of its own layers alone, and those after it are asked `onward`.
         """
         self._check(request)
         with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):

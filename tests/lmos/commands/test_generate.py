@@ -15,6 +15,8 @@ from tests.decoders import folder
 from tests.runner.running import one_thread, thread_server
 
 pytest.importorskip("transformers")
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import PreTrainedTokenizerFast
 
 
 def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +34,15 @@ def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert capsys.readouterr().out.splitlines()[0] == ",".join(map(str, found["ids"]))
         assert main([*asked, "--prompt-ids", "a"]) == 2
         assert "'a' are no token ids" in capsys.readouterr().err
+        assert main([*asked, "--prompt", "b c d"]) == 2
+        assert "holds no tokenizer" in capsys.readouterr().err
+        tokenizer = Tokenizer(models.WordLevel({f"w{k}": k for k in range(97)}, unk_token="w0"))
+        tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+        PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(tmp_path / "llama")
+        assert main([*asked, "--prompt", "w1 w2 w3"]) == 0
+        assert capsys.readouterr().out.splitlines()[0] == " ".join(f"w{one}" for one in found["ids"])
+        assert main(asked) == 2
+        assert "expected one of the two" in capsys.readouterr().err
     assert (found["prompt"], found["told_again"], {*found["predicted"]}) == ([1, 2, 3], 0, {"ttft", "tpot"})
     assert {*found["measured"]} == {"ttft", "tpot"}
     chain = build_network(f"decoder:{tmp_path / 'llama'}", "seeded:0", allow_code=True)

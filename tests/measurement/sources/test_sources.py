@@ -202,3 +202,9 @@ def test_a_cache_that_is_switched_off_is_said(tmp_path, configuration, said):
     remarks = source.remarks(str(folder(tmp_path, configuration)))
     assert len(remarks) == said
     assert all("past_key_values" in line for line in remarks)
+
+
+def test_packed_weights_are_refused_by_name(tmp_path):
+    place = folder(tmp_path, {**BERT, "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}})
+    with pytest.raises(InputError, match="its weights are packed by bitsandbytes, whose kernels are not run here"):
+        build_network(f"hf:{place}", "seeded:0")
