@@ -5,6 +5,7 @@ No sockets here. Everything that goes wrong becomes a Refusal: a code and one li
 
 from __future__ import annotations
 
+import gc
 import math
 import re
 import threading
@@ -139,6 +140,7 @@ class Networks:
         key = _part_key(request)
         found = self._parts.get(key)
         if found is None:
+            gc.collect()  # parts that nobody has any more hold each other, and their weights may be most of the memory
             found = self._parts[key] = self._with_weights(request, self._built_part)
         with self._computing:
             return found, self._shared(key, found)
