@@ -1,1 +1,1 @@
-"""A choice over bandwidth or memory: the noun, its making, the exact arithmetic."""
+"""A choice over bandwidth, memory or the length of a text: the noun, its making, the exact arithmetic."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean, median
 from typing import Any
 
-from lmos.bench.adapting.slowing import PERIOD_S, Slowed
+from lmos.bench.adapting.slowing import Slowed
 from lmos.bench.faults.stage import LMOS, serving
 from lmos.bench.tokens.decoders import SEED, Decoder, prompt_of
 from lmos.profiles import Lengths, make_profile, time_profile
@@ -157,9 +157,7 @@ def uneven(one: Decoder, profile: NetworkProfile, folder: Path, tell: Tell = lam
 
 def three_places(profile: NetworkProfile) -> Instance:
     """The instance of a profile that was timed here at places that have SHARES of the time and MEMORIES."""
-    rtt_s = [PERIOD_S * (1 - share) / 2 for share in SHARES[1:]]
-    path = "local" + "".join(f" > {_BETWEEN},{1000 * rtt:g}ms > local" for rtt in rtt_s)
-    here = Instance.from_profile(profile, path=path)
+    here = Instance.from_profile(profile, path=f"local > {_BETWEEN} > local > {_BETWEEN} > local")
     layers = [{**layer.model_dump(), **{key: [t / share for t, share in zip(getattr(layer, key), SHARES, strict=True)]
                                         for key in ("t_s", "t_token_s")}} for layer in here.layers]  # fmt: skip
     whole = sum(layer.held_bytes for layer in here.layers)

@@ -1,0 +1,110 @@
+"""The split of a decoder with the least `tpot` as its text grows: exact, from what it takes at two contexts.
+
+Between the two a layer's time for one more token, and its state, are taken as lines. So a split's `tpot` is a line too, and its
+memory at each place, which a limit ends at some context. A choice stays until another line crosses its own or it no longer fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from math import ceil, floor
+
+from lmos_opt.errors import InfeasibleError, InputError
+from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.instance import Instance
+from lmos_opt.policies.lines import lines_of
+from lmos_opt.split import Split, down_closed_sets, nested
+
+MOST_SPLITS = 50_000
+"""A chain of 30 layers over 4 places has 5,456."""
+
+
+@dataclass(frozen=True)
+class ContextStretch:
+    """From a context of `low` tokens up to `high`, both included: the layers of each place, and `tpot` (s) at both ends."""
+
+    low: int
+    high: int
+    places: tuple[tuple[str, ...], ...]
+    tpot_s: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class _Line:
+    """A split, its `tpot` (s) at the first context and what each token more adds, and the last context at which it fits."""
+
+    split: Split
+    first_s: Fraction
+    token_s: Fraction
+    last: int
+
+    def at(self, tokens: int) -> Fraction:
+        """So many tokens after the first context."""
+        return self.first_s + self.token_s * tokens
+
+    def crossed(self, other: _Line) -> int | None:
+        """How many tokens after the first context the other one, which is no better before, is better; None where it never is."""
+        if other.token_s >= self.token_s:
+            return None
+        return floor((other.first_s - self.first_s) / (self.token_s - other.token_s)) + 1
+
+
+def context_policy(near: Instance, far: Instance, memory_model: MemoryModel = "sum") -> tuple[ContextStretch, ...]:
+    """The split with the least `tpot` within all memory limits, for every context from `near`'s to `far`'s.
+
+    Both are of one decoder over the same places, profiled at two contexts. Stretches adjoin. InputError where they are not, or
+    have too many splits, InfeasibleError, naming the context, where nothing fits any more.
+    """
+    if near.tokens is None or far.tokens is None or near.tokens.context >= far.tokens.context:
+        raise InputError("contexts", "are not those of two instances with tokens, the one with the shorter context first")
+    if (near.names, near.hops, near.places) != (far.names, far.hops, far.places):
+        raise InputError("contexts", "are of instances whose layers, hops or places are not the same")
+    start, end = near.tokens.context, far.tokens.context
+    lines = list(_lines(near, far, memory_model))
+    found: list[ContextStretch] = []
+    context = start
+    while context <= end:
+        fitting = [line for line in lines if line.last >= context]
+        if not fitting:
+            raise InfeasibleError(near.name, (f"memory limits at a context of {context} tokens",))
+        best = min(fitting, key=lambda line: (line.at(context - start), line.token_s))
+        crossings = [start + tokens for line in fitting if (tokens := best.crossed(line)) is not None and start + tokens > context]
+        high = min([best.last, end, *(crossing - 1 for crossing in crossings)])
+        ends = (float(best.at(context - start)), float(best.at(high - start)))
+        found.append(ContextStretch(context, high, best.split.places, ends))
+        context = high + 1
+    return tuple(found)
+
+
+def _lines(near: Instance, far: Instance, memory_model: MemoryModel) -> Iterator[_Line]:
+    """Of every split that fits at the shorter context; the longer one's limits are looked at on the way."""
+    assert near.tokens is not None
+    assert far.tokens is not None
+    start, more = near.tokens.context, far.tokens.context - near.tokens.context
+    unlimited = near
+    for p in range(1, len(near.places) + 1):
+        unlimited = unlimited.with_place(p, memory_limit_bytes=None)
+    sets = list(islice(down_closed_sets(unlimited), MOST_SPLITS + 1))
+    splits = list(islice(nested(unlimited, sets, memory_model), MOST_SPLITS + 1))
+    if len(splits) > MOST_SPLITS:
+        raise InputError(near.name, f"has more than {MOST_SPLITS:,} splits, which are looked at one by one")
+    s = 1 / Fraction(near.hops[0].bandwidth_bytes_per_s)
+    times = [[line.at(s) for line in lines_of([Split.of(one.of_token, split.upto) for split in splits])] for one in (near, far)]
+    for split, first_s, last_s in zip(splits, *times, strict=True):
+        last = start + more
+        for p, place in enumerate(near.places, 1):
+            if place.memory_limit_bytes is not None:
+                held, later = (Split.of(one, split.upto, memory_model).memory_at(p) for one in (near, far))
+                last = min(last, _last_within(place.memory_limit_bytes, held, Fraction(later - held, more), start, last))
+        if last >= start:
+            yield _Line(split, first_s, (last_s - first_s) / more, last)
+
+
+def _last_within(limit: int, held: int, token_bytes: Fraction, start: int, end: int) -> int:
+    """The last context at which a place's memory is within its limit; before `start` where it never is."""
+    if held > limit:
+        return start - 1
+    return end if token_bytes <= 0 else min(end, ceil(start + (limit - held + token_bytes) / token_bytes) - 1)
