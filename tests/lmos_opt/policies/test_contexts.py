@@ -22,7 +22,7 @@ def at(seed: int, context: int, limits: tuple[int | None, ...]) -> Instance:
     one = decoder(seed, 4, n_places=len(limits))
     layers = []
     for layer in one.layers:
-        slopes = [draw.randrange(0, 64) / 2**16 for _ in limits]
+        slopes = [draw.randrange(0, 64) / 2**12 for _ in limits]
         t_s = [draw.randrange(1, 2**12) / 2**14 + slope * (context - START) for slope in slopes]
         layers.append(layer.model_dump() | {"t_token_s": t_s, "weight_bytes": 1000,
                                            "state_bytes": draw.randrange(1, 9) * context if layer.state_bytes else 0})  # fmt: skip
