@@ -22,7 +22,7 @@ from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
-from lmos_opt.fronts.limits import with_limits
+from lmos_opt.fronts.limits import has_own, shipped, with_limits
 from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, looked_at, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
 from lmos_opt.fronts.single import why_one_point
@@ -116,7 +116,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     names = [objective.name for objective in chosen]
     constrained = _constrained(names, options.constrain)
     options = with_limits(options, objectives)
-    own = bool(options.constraints or options.variables) or any(isinstance(o, Objective) for o in objectives)
+    limits, own = shipped(options.constraints), has_own(objectives, options)
     asked = None if options.algorithm is None else algorithms.get(options.algorithm, len(names))
     begun = _ready(options)[1]
     splits = Splits.of(instance, checked_model(options.memory_model)) if asked == enumeration.ALGORITHM else None
@@ -128,7 +128,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
 
     solver, start = _ready(options)
     model = build_model(instance, memory_model=options.memory_model, proper_split=options.proper_split,
-                        variables=options.variables, constraints=options.constraints, exact_memory=own)  # fmt: skip
+                        variables=options.variables, constraints=options.constraints, exact_memory=own or bool(limits))  # fmt: skip
     signs = [1.0 if objective.sense == "min" else -1.0 for objective in chosen]
     milp, forms, columns = compile_model(model, [expression_of(o, model, instance, is_shipped=isinstance(asked, str))
                                                  for asked, o in zip(objectives, chosen, strict=True)])
@@ -157,16 +157,16 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
         return Point.at(values, split.places, named, split.codecs if instance.codecs else None)
 
     problem = _problem(milp, goals, solver, options, evaluate, [granule_of(o, instance) for o in chosen])
-    if not own and names == ["load"]:
+    if not own and not limits and names == ["load"]:
         problem.placing = evaluate.placing()
     if splits is not None:
         of_model = Columns(model, milp, columns, splits)
         problem.listing = beside_model(of_model, chosen, forms, _exactly(of_model.splits, evaluate, problem), problem.resolution,
-                                       options.proper_split)  # fmt: skip
+                                       options.proper_split, limits)  # fmt: skip
     elif problem.placing is None:
         problem.hints = evaluate.prefixes()
         few = None if own or any(o.each is None for o in chosen) else Splits.of_few(instance, checked_model(options.memory_model))
-        alike = None if few is None else without_model(few, chosen, options.proper_split)
+        alike = None if few is None else without_model(few, chosen, options.proper_split, limits)
     if options.resume is not None:
         problem.known = [_known(problem, evaluate.vector(p), p) for p in _resumed(options.resume, names)]
     meaning = Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost),
@@ -204,13 +204,13 @@ def _infos(chosen: Sequence[Objective]) -> list[ObjectiveInfo]:
 def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, asked: Algorithm | None, splits: Splits | None,
              begun: float) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
     """What is looked at instead of a search, if anything is: as asked, or where that is less work and nobody asks for a search."""
-    memory_model, limit_s = checked_model(options.memory_model), _limit_s(options)
+    memory_model, limit_s, limits = checked_model(options.memory_model), _limit_s(options), shipped(options.constraints)
     if splits is not None:
-        return without_model(splits, chosen, options.proper_split)
+        return without_model(splits, chosen, options.proper_split, limits) if all(o.each is not None for o in chosen) else None
     if asked == layerwise.ALGORITHM:
-        return LayerwiseSplits.of(instance, memory_model, chosen, options.proper_split)
+        return None if limits else LayerwiseSplits.of(instance, memory_model, chosen, options.proper_split)
     if _is_free(options) and [o.name for o in chosen] != ["load"] and all(o.each is not None for o in chosen):
-        return looked_at(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s))
+        return looked_at(instance, memory_model, chosen, options.proper_split, partial(check_time, begun, limit_s), limits)
     return None
 
 
@@ -220,7 +220,9 @@ def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOption
     `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these.
     """
     chosen = _distinct([find_objective(o) for o in objectives])
-    return _front_of(without_model(splits, chosen, options.proper_split), splits.instance, chosen, options, perf_counter(), None)
+    options = with_limits(options, ())
+    listing = without_model(splits, chosen, options.proper_split, shipped(options.constraints))
+    return _front_of(listing, splits.instance, chosen, options, perf_counter(), None)
 
 
 def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chosen: Sequence[Objective], options: FrontOptions,
@@ -228,7 +230,7 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
     """The front of shipped objectives by looking at splits, `begun` at that time; `why_one` is asked where one point is all."""
     names = [o.name for o in chosen]
     for what in ("step", "variables", "constraints"):
-        if getattr(options, what):
+        if getattr(options, what) and (what == "step" or has_own((), options)):
             raise InputError(what, "is for a model; where splits are looked at there is none")
     if options.resume is not None:
         _resumed(options.resume, names)  # whatever is known, all are looked at

@@ -88,6 +88,8 @@ def add_relations(m: Any, instance: Instance, function: Own, where: str) -> None
         raise InputError("constraints", f"got {_shown(function)}; expected blocks by name or functions (m, instance)")
     before = set(m.component_map(pyo.Constraint)) | set(m.component_map(pyo.Block))
     found = call(function, where, m, instance)
+    if found is None and getattr(function, "is_shipped", False):
+        return
     if found is None and (set(m.component_map(pyo.Constraint)) | set(m.component_map(pyo.Block))) - before:
         return
     for relation in found if isinstance(found, list | tuple) else [found]:

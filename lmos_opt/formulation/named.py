@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pyomo.environ as pyo
+from pyomo.common.modeling import unique_component_name
 
 from lmos_opt.errors import likely
 from lmos_opt.imports import late
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from lmos_opt.instance import Instance
 
 MEMORY_USED = "memory_used"
@@ -24,9 +27,11 @@ class SplitModel(pyo.ConcreteModel):  # type: ignore[misc]  # Pyomo has no types
         self.split = instance
         self.expressions: dict[str, Any] = {}
         """Those that were asked for, by the objective's name."""
+        self.within: list[Callable[[Any], bool]] = []
+        """Whether a split is within each limit of a shipped objective."""
 
     def __getattr__(self, name: str) -> Any:
-        if "expressions" not in self.__dict__:  # while it is being made, or copied
+        if "within" not in self.__dict__:  # while it is being made, or copied
             return super().__getattr__(name)
         if name not in names():
             try:
@@ -53,3 +58,13 @@ def shipped_expression(m: Any, instance: Instance, objective: Any) -> Any:
         m.expressions[objective.name] = objective.expression(m, instance)
         m.formulated = getattr(m, "formulated", frozenset()) | (set(m.component_map()) - before)
     return m.expressions[objective.name]
+
+
+def add_limit(m: Any, instance: Instance, objective: Any, most: float, is_within: Callable[[Any], bool]) -> None:
+    """Hold a shipped objective's expression at most at a number, where it holds a variable; a split `is_within` by its value."""
+    m.within.append(is_within)
+    expression = shipped_expression(m, instance, objective)
+    if pyo.is_potentially_variable(expression):
+        name = unique_component_name(m, "limit")
+        m.add_component(name, pyo.Constraint(expr=expression <= most))
+        m.formulated |= {name}

@@ -32,7 +32,7 @@ class Evaluation:
     def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
                  forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
         self._instance, self._memory_model, self._proper_split = instance, memory_model, proper_split
-        self._chosen, self._forms, self._milp = chosen, forms, milp
+        self._chosen, self._forms, self._milp, self._within = chosen, forms, milp, model.within
 
         from lmos_opt.fronts.own_objectives import value_of
         from lmos_opt.own_code import columns_of_user
@@ -88,6 +88,8 @@ class Evaluation:
         """The costs (senses turned to min) of the vector's split; None if it breaks a constraint."""
         split = self.split(x)
         if not split.is_ordered or split.exceeds is not None or (self._proper_split and not split.is_proper):
+            return None
+        if not all(is_within(split) for is_within in self._within):
             return None
         full = None
         if self._has_own_rows:  # a user's rows are checked on the arrays, ours have been

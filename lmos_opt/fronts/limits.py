@@ -10,17 +10,26 @@ from math import isfinite
 from numbers import Real
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lmos_opt import objectives
 from lmos_opt.errors import InputError
 from lmos_opt.formulation import several
 from lmos_opt.fronts.options import FrontOptions
 from lmos_opt.imports import late
 from lmos_opt.instance import Instance
+from lmos_opt.listing.splits import Splits
 from lmos_opt.objectives import Objective
+from lmos_opt.split import Split
 from lmos_opt.units import parse_percent, parse_size, parse_time
 
 _PREFIXES = {name: Decimal(times) for name, times in {"": "1", "m": "1e-3", "k": "1e3", "M": "1e6"}.items()}
 _NUMBER = r"([+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)"
+
+
+_SLACK = 1e-9
+"""The share of a limit that a value may be above it: no more than is lost where it is added up in another order."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +46,46 @@ class AtMost:
         return " ".join([f"{self.objective.name} at most {self.most:g}", *[self.objective.unit] * bool(self.objective.unit)])
 
     def __call__(self, m: Any, instance: Instance) -> Any:
-        """The relation on the model."""
-        if self.is_shipped:
-            expression = late("lmos_opt.formulation.named:shipped_expression")(m, instance, self.objective)
-            return expression <= self.most
-        return self.objective.expression(m, instance) <= self.most
+        """The relation on the model. That of a shipped objective belongs to the formulation, and is a little wider: of a split its
+        value says whether it is `admitted`, and nothing that its expression stands on has to be solved for."""
+        if not self.is_shipped:
+            return self.objective.expression(m, instance) <= self.most
+        late("lmos_opt.formulation.named:add_limit")(m, instance, self.objective, self._most + _SLACK * abs(self.most), self.admits)
+        return None
+
+    @property
+    def _most(self) -> float:
+        return self.most + _SLACK * abs(self.most)
+
+    def admits(self, split: Split) -> bool:
+        """Whether a split's value is within the limit of a shipped objective."""
+        assert self.objective.value is not None
+        return self.objective.value(split) <= self._most
+
+    def may_admit(self, splits: Splits) -> NDArray[np.bool_]:
+        """Which splits may be within the limit: in arrays values are a little off."""
+        if self.objective.each is None:
+            return np.ones(len(splits), dtype=bool)
+        found = self.objective.each(splits)
+        within: NDArray[np.bool_] = found.values <= self._most + found.off
+        return within
+
+
+def shipped(constraints: Iterable[Any]) -> tuple[AtMost, ...]:
+    """The limits of shipped objectives among constraints."""
+    return tuple(one for one in constraints if isinstance(one, AtMost) and one.is_shipped)
+
+
+def has_own(objectives: Iterable[str | Objective], options: FrontOptions) -> bool:
+    """Whether anything is a user's own: an objective, a variable, a constraint that is no limit of a shipped objective."""
+    return (len(options.constraints) > len(shipped(options.constraints)) or bool(options.variables)
+            or any(isinstance(o, Objective) for o in objectives))
 
 
 def with_limits(options: FrontOptions, objectives: Sequence[str | Objective]) -> FrontOptions:
     """The options with their limits among the constraints. InputError as `limits_of`."""
     limits = limits_of(options.limits, [o for o in objectives if isinstance(o, Objective)])
-    return replace(options, limits={}, constraints=[*several(options.constraints, "constraints"), *limits]) if limits else options
+    return replace(options, limits={}, constraints=[*several(options.constraints, "constraints"), *limits])
 
 
 def limits_of(limits: Mapping[str, float] | Mapping[str | Objective, float], own: Iterable[Objective]) -> tuple[AtMost, ...]:

@@ -16,6 +16,7 @@ from lmos_opt.algorithms.scaling import RESOLUTION, SPREAD
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
+from lmos_opt.fronts.limits import AtMost
 from lmos_opt.instance import Instance
 from lmos_opt.listing.dominance import apart, may_be_best
 from lmos_opt.listing.layerwise import MOST_PARTIAL, Asked, Layerwise, Linear, Parts, TooManyError
@@ -171,13 +172,14 @@ class LayerwiseSplits:
 
 
 def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
-              check_time: Callable[[], None]) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
+              check_time: Callable[[], None], limits: Sequence[AtMost] = ()) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
     """What is less work than to build and search the program: all splits where they are few, else a large graph's layers, placed
     one after another, where few partial splits are left. None of any other graph."""
     splits = Splits.of_few(instance, memory_model)
     if splits is not None:
-        return without_model(splits, chosen, proper_split)
-    found = LayerwiseSplits.of(instance, memory_model, chosen, proper_split) if len(instance.layers) >= LARGE else None
+        return without_model(splits, chosen, proper_split, limits)
+    is_large = len(instance.layers) >= LARGE and not limits
+    found = LayerwiseSplits.of(instance, memory_model, chosen, proper_split) if is_large else None
     if found is None:
         return None
     try:
@@ -189,14 +191,16 @@ def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Ob
     return found
 
 
-def _admitted(splits: Splits, proper_split: bool) -> NDArray[np.bool_]:
-    """Which splits keep all memory limits, and are proper ones where that is asked for."""
+def _admitted(splits: Splits, proper_split: bool, limits: Sequence[AtMost]) -> NDArray[np.bool_]:
+    """Which splits may keep all limits, and are proper ones where that is asked for."""
     found = np.ones(len(splits), dtype=bool)
     for p, place in enumerate(splits.instance.places, 1):
         if place.memory_limit_bytes is not None:
             found &= splits.memory(p).values <= place.memory_limit_bytes
     if proper_split:
         found &= splits.offloads(1) & splits.uses(1)
+    for limit in limits:
+        found &= limit.may_admit(splits)
     return found
 
 
@@ -212,26 +216,29 @@ def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
     return RESOLUTION * one.spread / SPREAD if granule is None else granule / 4
 
 
-def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool) -> ListedSplits:
+def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool,
+                  limits: Sequence[AtMost] = ()) -> ListedSplits:  # fmt: skip
     """The problem of shipped objectives: a candidate's only number is its split's."""
     rough, made = [_in_arrays(o, splits) for o in chosen], dict[int, Split]()
 
-    def exact(k: int) -> Candidate:
+    def exact(k: int) -> Candidate | None:
         split = made[k] = splits.split(k)
+        if not all(limit.admits(split) for limit in limits):
+            return None
         costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in chosen)
         return Candidate(np.array([float(k)]), costs)
 
     differ = np.array([_resolution(o, one, splits) for o, one in zip(chosen, rough, strict=True)])
-    return ListedSplits(rough, _admitted(splits, proper_split), exact, differ, splits, made)
+    return ListedSplits(rough, _admitted(splits, proper_split, limits), exact, differ, splits, made)
 
 
 def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,
-                 proper_split: bool) -> ListedSplits:  # fmt: skip
+                 proper_split: bool, limits: Sequence[AtMost] = ()) -> ListedSplits:  # fmt: skip
     """The problem with a user's own objectives or constraints, linear forms over columns that follow from where layers run."""
     splits = columns.splits
     rough = [_turned(o, o.each(splits) if o.each is not None else columns.listed(form))
              for o, form in zip(chosen, forms, strict=True)]
-    return ListedSplits(rough, _admitted(splits, proper_split) & columns.satisfying(), exact, resolution, splits)
+    return ListedSplits(rough, _admitted(splits, proper_split, limits) & columns.satisfying(), exact, resolution, splits)
 
 
 def _value(objective: Objective, split: Split) -> float:

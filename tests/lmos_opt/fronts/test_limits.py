@@ -83,3 +83,19 @@ def test_amounts_have_the_objectives_unit(name, text, found):
 def test_what_is_no_amount_is_refused(name, text):
     with pytest.raises(InputError, match="limit"):
         amount(text, get(name), "limit")
+
+
+@pytest.mark.parametrize("limit", ["throughput", "load", "energy@cvar50", "latency@p50"])
+def test_a_limit_that_the_program_states_by_variables_of_its_own_keeps_the_exact_front(limit):
+    """Whatever the magnitudes: times from 1e-7 to 1e3 s, and a limit that is a split's own value."""
+    for seed in range(3):
+        drawn = random_instance(seed, 6)
+        layers = [{**layer.model_dump(), "t_s": [t * 10.0 ** (4 * k % 11 - 7) for t in layer.t_s]}
+                  for k, layer in enumerate(drawn.layers)]
+        instance = drawn.replace(layers=layers, power={"compute_w": 3.0, "transmit_w": 1.0, "idle_w": 0.5}, scenarios=[
+            {"weight": 2.0, "bandwidth": [1.7]}, {"weight": 1.0, "bandwidth": [0.4], "time": [0.5, 3.0]}, {"time": [2.0, 1.0]}])
+        value = get(limit).value
+        values = sorted({value(split) for split in all_splits(instance)})
+        for most in (values[0], values[len(values) // 2]):
+            for algorithm in (None, "enumeration", "epsilon_constraint"):
+                assert found(instance, {limit: most}, algorithm) == within(instance, {limit: most})
