@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -87,7 +87,7 @@ class FrontRequest:
     @cached_property
     def limits(self) -> dict[str | Objective, float]:
         """How much of an objective is admitted, in its unit."""
-        found = dict(map(_limit, self.at_most))
+        found = _limits(self.at_most)
         return {own_objective(name) if is_own(name) else name: most for name, most in found.items()}
 
     @cached_property
@@ -104,7 +104,7 @@ class FrontRequest:
     def setting(self) -> dict[str, Any]:
         """What a plan's setting says of the front that it was chosen from."""
         return {"objectives": tuple(self.names), "constrain": self.constrain, "proper_split": self.proper_split,
-                "variables": self.variables, "constraints": self.constraints, "at_most": dict(map(_limit, self.at_most)),
+                "variables": self.variables, "constraints": self.constraints, "at_most": _limits(self.at_most),
                 "solver": self.solver}
 
 
@@ -115,6 +115,16 @@ def _functions(names: tuple[str, ...]) -> list[Any]:
 def _constraint(name: str) -> Any:
     """A block's name, or a user's own function, loaded."""
     return _own(name, Callable, "a function (m, instance)") if ":" in name else name
+
+
+def _limits(texts: Iterable[str]) -> dict[str, float]:
+    """The amounts by objectives; InputError where one is limited twice."""
+    found: dict[str, float] = {}
+    for name, most in map(_limit, texts):
+        if name in found:
+            raise InputError("--at-most", f"{name} is limited twice; expected each once")
+        found[name] = most
+    return found
 
 
 def _limit(text: str) -> tuple[str, float]:

@@ -59,3 +59,8 @@ def test_what_is_no_limit_or_leaves_nothing_is_one_line(limit: str, code: int, s
 def test_a_baseline_keeps_to_the_limits(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "toy.json", "--at-most", "edge_time=0s", "--select", "ECO"]) == 3
     assert "edge_time at most 0 s" in capsys.readouterr().err
+
+
+def test_an_objective_that_is_limited_twice_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["front", "toy.json", "--at-most", "latency=1s", "--at-most", "latency=2s"]) == 2
+    assert "--at-most: latency is limited twice" in capsys.readouterr().err
