@@ -25,6 +25,8 @@ from runner.lab.fidelity.judging import Tally
 from runner.lab.fidelity.losses import Share, Steps, measure_losses
 from runner.lab.fidelity.splits import LossReport, measure_split
 
+CONFIDENCE = 0.95
+"""With which a tensor loses no more under a codec than the search counts with: means of few inputs are often too low."""
 CODECS = ("int8", "int4", "zint:5", "zint:4", "zint:3", "zint:2")
 """From nothing lost to much: a rank correlation needs both."""
 CROPS = 3
@@ -103,7 +105,7 @@ def compare(subject: Subject, names: Sequence[str], seed: int, tell: Tell) -> Co
     profile = profile_built(subject.builder, subject.weights, subject.module, traced)
     found = [codecs.get(name) for name in names]
     fidelity = measure_losses(profile, traced, found, subject.inputs, Share(seed),
-                              lambda line: tell(f"{subject.name}, losses: {line}"))
+                              lambda line: tell(f"{subject.name}, losses: {line}"), confidence=CONFIDENCE)
     steps, truth = Steps(traced), dict[tuple[str, int], Tally]()
     crossing: list[list[str]] = []
     numbers = Share(seed, part="held-out").of(subject.inputs)

@@ -97,13 +97,12 @@ def profile(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="With --fidelity: which half; the rest is left to check with.")] = 0,
     confidence: Annotated[
-        str,
+        str | None,
         typer.Option(
-            metavar="PERCENT|none",
-            help="With --fidelity: how sure it is that a tensor loses no more than the search counts with. none: it counts with "
-            "means.",
+            metavar="PERCENT",
+            help="With --fidelity: the search counts with what a tensor loses at most, with this confidence. Default: with means.",
         ),
-    ] = "95%",
+    ] = None,
     most: NumberOfInputs = None,
     opaque: Annotated[
         list[str] | None, typer.Option("--opaque", metavar="NAME", help="A part that stays whole, as one layer (repeatable).")

@@ -41,16 +41,16 @@ class Fidelity:
     inputs: str
     seed: int
     most: int | None
-    confidence: str
+    confidence: str | None
 
     @property
     def sure(self) -> float | None:
         """The confidence; None: means count. InputError for what is none."""
-        if self.confidence == "none":
+        if self.confidence is None:
             return None
         percent = parse_percent(self.confidence, "--confidence")
         if not 0 < percent < 100:
-            raise InputError("--confidence", f"got {self.confidence!r:.40}; expected a percentage between 0 and 100, or none")
+            raise InputError("--confidence", f"got {self.confidence!r:.40}; expected a percentage between 0 and 100")
         return percent / 100
 
     @property

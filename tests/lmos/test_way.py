@@ -47,18 +47,26 @@ def stack_of(frame: FrameType | None) -> Stack:
 def stacks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Stack]]:
     """Where the bytes of a crossing tensor reach the socket, where its answer is complete, and where the report is made."""
     found: dict[str, list[Stack]] = {"sent": [], "answered": [], "reported": []}
-    send, receive, report = socket.socket.sendmsg, Connection.received, reports.make_report
+    send, receive, take, report = socket.socket.sendmsg, Connection.received, Connection.take, reports.make_report
 
     def sendmsg(sock: socket.socket, parts: list[memoryview], *rest: object) -> int:
         if any(part.nbytes == CROSSING_BYTES for part in parts):
             found["sent"].append(stack_of(sys._getframe(1)))
         return send(sock, parts, *rest)  # type: ignore[arg-type]
 
+    def note(event: object) -> None:
+        if isinstance(event, Received) and isinstance(event.message, Result):
+            found["answered"].append([*stack_of(sys._getframe(2)), "runner/wire/protocol/side.py"])
+
     def received(connection: Connection, n_bytes: int) -> object:
         event = receive(connection, n_bytes)
-        if isinstance(event, Received) and isinstance(event.message, Result):
-            found["answered"].append([*stack_of(sys._getframe(1)), "runner/wire/protocol/side.py"])
+        note(event)
         return event
+
+    def taken(connection: Connection, data: memoryview) -> object:
+        event, n_bytes = take(connection, data)
+        note(event)
+        return event, n_bytes
 
     def make_report(*arguments: object) -> object:
         found["reported"].append([*stack_of(sys._getframe(1)), "runner/watching/report.py"])
@@ -66,6 +74,7 @@ def stacks(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Stack]]:
 
     monkeypatch.setattr(socket.socket, "sendmsg", sendmsg, raising=False)
     monkeypatch.setattr(Connection, "received", received)
+    monkeypatch.setattr(Connection, "take", taken)
     monkeypatch.setattr("runner.places.connected.make_report", make_report)
     return found
 

@@ -29,9 +29,6 @@ from runner.parts.part import Crossing
 from runner.parts.split import split
 from runner.wire.tensors import pack, unpack
 
-CONFIDENCE = 0.95
-"""With which a tensor loses no more under a codec than the search counts with: means of few inputs are often too low."""
-
 
 @dataclass(frozen=True)
 class Share:
@@ -48,11 +45,11 @@ class Share:
 
 def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Sequence[Codec], inputs: Labelled,
                    share: Share | None = None, tell: Callable[[str], None] = lambda _: None, *,
-                   confidence: float | None = CONFIDENCE) -> Fidelity:  # fmt: skip
+                   confidence: float | None = None) -> Fidelity:  # fmt: skip
     """What each codec loses of each tensor that may cross, over a share of the inputs, by default those for calibration.
 
-    Where losses are shares of inputs, the record also has what the true ones do not exceed, each with a `confidence` (0 to 1,
-    both excluded), and a search counts with these; None leaves it to count with the means.
+    A search counts with these means. With a `confidence` (0 to 1, both excluded) the record also has what the true losses do not
+    exceed, each with that confidence, where losses are shares of inputs; a search counts with these then.
 
     `traced` is the profile's network. `tell` is called with a line about each input. Ctrl-C ends it with the inputs that were
     looked at, and the record says so; before the first, KeyboardInterrupt goes on. Raises InputError for a codec that is none for

@@ -61,7 +61,7 @@ def by_hand(traced: TracedNetwork, edge: tuple[str, ...], tensor: str, codec: st
 def test_losses_are_what_their_definition_gives(branched):
     profile, traced = branched
     wanted = [codecs.get(name) for name in ("int8", "zint:2", "zint:3", "zstd")]
-    found = measure_losses(profile, traced, wanted, inputs(), EVERYTHING)
+    found = measure_losses(profile, traced, wanted, inputs(), EVERYTHING, confidence=0.95)
     assert found.calibration.criterion == "classes"
     assert found.calibration.inputs == 8
     assert set(found.losses["zstd"].values()) == {0.0}
@@ -75,7 +75,7 @@ def test_losses_are_what_their_definition_gives(branched):
     assert found.calibration.confidence == 0.95
     assert found.upper["zint:2"] == {name: upper_end(round(8 * loss), 8) for name, loss in found.losses["zint:2"].items()}
     assert set(found.upper["zstd"].values()) == {0.0}  # it changes no bit of any input
-    means = measure_losses(profile, traced, wanted[:1], inputs(), EVERYTHING, confidence=None)
+    means = measure_losses(profile, traced, wanted[:1], inputs(), EVERYTHING)
     assert means.upper is means.calibration.confidence is None
     assert means.counted_with == {"int8": found.losses["int8"]}
 
@@ -112,7 +112,7 @@ def test_ctrl_c_keeps_what_was_measured(branched):
 def measured(branched) -> NetworkProfile:
     profile, traced = branched
     names = ("fp16", "int8", "int4")
-    fidelity = measure_losses(profile, traced, [codecs.get(name) for name in names], inputs(), Share(seed=3))
+    fidelity = measure_losses(profile, traced, [codecs.get(name) for name in names], inputs(), Share(seed=3), confidence=0.95)
     return profile.model_copy(update={"fidelity": fidelity})
 
 
