@@ -144,7 +144,7 @@ def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
     options = FrontOptions(memory_model=memory_model, constrain=asked.constrain, proper_split=asked.proper_split, solver=solver)
     search = None if asked.objectives == ("load",) else SEARCHES[len(asked.objectives) == 2]
     try:
-        front = pareto_front(asked.instance, asked.objectives, options, algorithm=search)
+        front = _uninterrupted(asked, options, search)
     except InfeasibleError as error:
         seconds = perf_counter() - start
         has_split = bool(_truth(asked.instance, asked.objectives, memory_model, asked.proper_split))
@@ -152,15 +152,21 @@ def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
     except LmosError as error:
         return Verdict(asked, memory_model, 0, 0, perf_counter() - start, None, (f"{type(error).__name__}: {error}",))
     seconds = perf_counter() - start
-    if front.reason == "interrupted":
-        raise KeyboardInterrupt
     if front.complete:
         wrong = mistakes(front, asked.instance, asked.objectives, memory_model, asked.proper_split)
-        if pareto_front(asked.instance, asked.objectives, options).points != front.points:
+        if _uninterrupted(asked, options).points != front.points:
             wrong = [*wrong, "other points, or other splits, where no algorithm is named"]
     else:
         wrong = _misreported(front, asked.instance, asked.objectives, memory_model)
     return Verdict(asked, memory_model, len(front.points), front.solves, seconds, front.reason, tuple(wrong))
+
+
+def _uninterrupted(asked: Case, options: FrontOptions, algorithm: str | None = None) -> Front:
+    """A case's front. KeyboardInterrupt where it was interrupted."""
+    front = pareto_front(asked.instance, asked.objectives, options, algorithm=algorithm)
+    if front.reason == "interrupted":
+        raise KeyboardInterrupt
+    return front
 
 
 def verdicts(seeds: Sequence[int], solver: str, jobs: int, kind: Kind = Kind()) -> Iterator[Verdict]:

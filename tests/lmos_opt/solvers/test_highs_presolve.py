@@ -39,6 +39,7 @@ def _read(name, **options):
 
 def _answer(name, options, presolve):
     highs = _read(name, presolve=presolve, **options)
+    _Highs.resetGlobalScheduler(True)  # it refuses another number of threads than a process began with
     highs.run()
     return highs.getModelStatus(), highs.getInfo().objective_function_value
 
