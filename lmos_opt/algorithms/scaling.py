@@ -11,10 +11,10 @@ from lmos_opt.programs.milp import LinearForm, Milp
 
 SPREAD = 1e4
 """Scaled objectives move over at most this range: 1e13 times the feasibility tolerance, 1e12 times a double's grain."""
-STEP = 1e-7
-"""How far below a real value the next bound is put, on that scale: 100 feasibility tolerances."""
-RESOLUTION = 5e-8
-"""Real values this near to each other, on that scale (5e-12 of the spread), are the same value: below is rounding."""
+STEP = 2e-8
+"""How far below a real value the next bound is put, on that scale: 20 feasibility tolerances."""
+RESOLUTION = 1e-8
+"""Real values this near to each other, on that scale (1e-12 of the spread), are the same value: below is rounding."""
 LOOSE_RESOLUTION = 1e-6
 """The same where continuous variables enter the objective: their values carry what a solver's tolerance leaves."""
 

@@ -26,7 +26,7 @@ GRAIN = Fraction(1, 2**52)
 """Places nearer to each other than this, relatively, are one place: doubles do not tell them apart."""
 NEAR = Fraction(1, 2**20)
 """Nearer than this share of an interval to a change, rounding might decide a choice: it is made elsewhere."""
-ONE_VALUE = Fraction(5, 10**12)
+ONE_VALUE = Fraction(1, 10**12)
 """Times nearer than this share of the largest are one value, as on a front: sums of the same numbers differ by less."""
 ROOT_BITS = 160
 """Bits of a square root: three times a double's."""

@@ -19,7 +19,7 @@ Outcome = Literal["right", "wrong", "incomplete", "refused", "unnamed"]
 TIME_LIMIT_S = 20.0
 FEASIBLE = Fraction(1, 10**9)
 """By how much of its largest term a row may be broken: numbers with digits after the point are sums of rounded ones."""
-RESOLUTION = Fraction(5, 10**12)
+RESOLUTION = Fraction(1, 10**12)
 """Of an objective's spread: values this near to each other are the same value, as the engine states."""
 MIXED_RESOLUTION = Fraction(1, 10**9)
 """The same of an objective's spread and size where real columns enter it."""
