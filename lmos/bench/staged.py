@@ -11,7 +11,7 @@ from lmos.bench.predictions import Comparison
 STAGES = ("t_edge_s", "t_tx_s", "t_server_s")
 MOST_MEDIAN, MOST_WORST = 0.10, 0.30
 """What is asked of each stage: how far its predictions may be off, relative to the measured time."""
-WIDE, COLD, BUSY = 0.2, 1.5, 0.1
+WIDE, COLD, BUSY, CHANGED = 0.2, 1.5, 0.1, 1.15
 """A stage's times are called spread out where their quartiles lie this far apart, relative to the median; its start cold where its
 first image took so many times the median; and the machine busy where others had this share of its processors."""
 
@@ -19,7 +19,8 @@ first image took so many times the median; and the machine busy where others had
 @dataclass(frozen=True)
 class Staged:
     """One stage of one cut: predicted, measured in the median, and the first image's time (s); how far apart the quartiles lie,
-    relative to the median; and the share of the processors that others had while the profile was timed and while the cut ran."""
+    relative to the median; the share of the processors that others had while the profile was timed and while the cut ran; and how
+    many times as long the stage took by the times from after the run as by those from before it."""
 
     network: str
     x1: int
@@ -30,6 +31,7 @@ class Staged:
     spread: float
     others_profiled: float | None
     others_run: float | None
+    change: float = 1.0
 
     @property
     def error(self) -> float:
@@ -47,6 +49,8 @@ class Staged:
         for when, share in (("was timed", self.others_profiled), ("ran", self.others_run)):
             if share is not None and share > BUSY:
                 found.append(f"others had {share:.0%} of the processors while it {when}")
+        if max(self.change, 1 / self.change) > CHANGED:
+            found.append(f"the machine's speed changed (timed after the run, it takes {self.change:.2f} times as long as before)")
         return found
 
 
@@ -61,7 +65,8 @@ def stages_of(comparisons: Sequence[Comparison]) -> list[Staged]:
                 continue
             low, _, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (middle,) * 3
             found.append(Staged(one.network, one.x1, stage, one.predicted[stage], middle, times[0], (high - low) / middle,
-                                one.others_profiled, one.others_run))  # fmt: skip
+                                one.others_profiled, one.others_run,
+                                one.after[stage] / one.before[stage] if one.before else 1.0))  # fmt: skip
     return found
 
 

@@ -28,7 +28,7 @@ _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
     if arguments is None:  # the process is the command's
-        _heed_ctrl_c()
+        _heed_signals()
         settle()
         code = _run(app, arguments)
     else:
@@ -42,11 +42,18 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
     return code
 
 
-def _heed_ctrl_c() -> None:
+def _heed_signals() -> None:
     """SIGINT interrupts also where the process was started with it ignored, as shells do for what runs in the background: nothing
-    else would end what was begun there in order."""
+    else would end what was begun there in order. The first SIGTERM interrupts likewise, so that a command ends the processes that
+    it has started; a second one ends this process."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, _interrupt)
+
+
+def _interrupt(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise KeyboardInterrupt
 
 
 def _run(app: typer.Typer, arguments: list[str] | None) -> int:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmos.commands.profile import BUNDLED
-from lmos.commands.watching import sigterm_like_ctrl_c
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
@@ -59,7 +58,7 @@ def run(request: Request) -> None:
     inputs = find_labelled(network, None if request.images == BUNDLED else Path(request.images))
     if (doubt := check_apart(plan, share, inputs)) is not None:
         err().print(f"lmos: this is no check of the estimate: {doubt}", soft_wrap=True)
-    with activity(f"building {network.name}") as tell, torch_threads(request.threads), sigterm_like_ctrl_c():
+    with activity(f"building {network.name}") as tell, torch_threads(request.threads):
         weights = network.weights if request.weights is None else f"file:{request.weights}"
         module = build_network(network.builder, weights, allow_code=True)
         traced = trace_checked(network.builder, module, network, network, network.granularity, KeptGraphs.here())

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from lmos.commands.conventions import Told, tell_doubts
 from lmos.commands.profile_tables import profile_tables
-from lmos.commands.watching import sigterm_like_ctrl_c
 from lmos.kept_profiles import Asked, kept_profile
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.codec_sizes import Fidelity as Losses
@@ -143,9 +142,8 @@ def _with_codecs(profile: NetworkProfile, request: Request) -> NetworkProfile:
         from lmos.profiles import FidelityAsked, measure_fidelity
 
         asked = request.fidelity
-        with sigterm_like_ctrl_c():
-            return measure_fidelity(profile, FidelityAsked(asked.path, request.codecs, asked.seed, asked.most, request.threads,
-                                                           asked.sure))  # fmt: skip
+        return measure_fidelity(profile, FidelityAsked(asked.path, request.codecs, asked.seed, asked.most, request.threads,
+                                                       asked.sure))  # fmt: skip
     if request.codecs:
         from lmos.profiles import measure_codecs
 

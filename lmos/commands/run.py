@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lmos.commands.conventions import Told, tell_assumed, tell_doubts
-from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, sigterm_like_ctrl_c, tell_url
+from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
@@ -75,7 +75,7 @@ def run(request: Request) -> None:
     for file, what in ((request.output, "a report"), (request.trace, "a trace")):
         if file is not None and file.suffix.lower() != ".json":
             raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
-    with sigterm_like_ctrl_c(), logged(request.watch) if request.watch.is_logged else nullcontext():
+    with logged(request.watch) if request.watch.is_logged else nullcontext():
         plan = Plan.load(request.plan)
         network = check_runnable(plan, str(request.plan))
         plan = plan.model_copy(update={"network": request.told.applied(network, picture_or_first(network))})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,25 +50,6 @@ def logged(watch: Watch) -> Iterator[None]:
             code = error.exit_code if isinstance(error, LmosError) else 1
             log_event(CommandFailed(reason=str(error) or "interrupted", exit_code=code))
             raise typer.Exit(code) from None
-
-
-@contextmanager
-def sigterm_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside the block (in the main thread); a second one ends the process."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def interrupt(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, before)
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def edge_metrics() -> EdgeMetrics:

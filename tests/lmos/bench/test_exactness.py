@@ -139,12 +139,20 @@ def judging(folder, jobs, *before):
 IGNORING = ["sh", "-c", """trap '' INT; exec "$0" "$@" """]
 
 
+def ctrl_c(process):
+    os.killpg(process.pid, signal.SIGINT)
+
+
+def terminated(process):
+    process.send_signal(signal.SIGTERM)
+
+
 @pytest.mark.process
-@pytest.mark.parametrize(("jobs", "before"), [("1", []), ("2", IGNORING)])
-def test_an_interruption_keeps_what_was_judged(tmp_path, jobs, before):
-    """Ctrl-C goes to all processes of a terminal: none of them complains, none is left, none of its fronts is counted."""
+@pytest.mark.parametrize(("jobs", "before", "end"), [("1", [], ctrl_c), ("2", IGNORING, ctrl_c), ("2", [], terminated)])
+def test_an_interruption_keeps_what_was_judged(tmp_path, jobs, before, end):
+    """Ctrl-C goes to all processes of a terminal, SIGTERM to the first: none complains, none is left, no front of theirs counts."""
     with judging(tmp_path, jobs, *before) as (process, terminal):
-        os.killpg(process.pid, signal.SIGINT)
+        end(process)
         err = read_terminal(terminal)  # to its end: nobody has it open any more
         out = process.stdout.read()
         assert process.wait(60) == 1

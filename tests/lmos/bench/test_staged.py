@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lmos.bench.predictions import Comparison
@@ -9,7 +11,7 @@ from lmos.bench.regret import Regret
 from lmos.bench.staged import errors_of, stages_of
 
 
-def comparison(predicted: tuple[float, float, float], times: list[float], **more: float) -> Comparison:
+def comparison(predicted: tuple[float, float, float], times: list[float], **more: Any) -> Comparison:
     stages = ("t_edge_s", "t_tx_s", "t_server_s")
     each = {stage: list(times) for stage in stages}
     return Comparison("net", 3, 2, len(times), dict(zip(stages, predicted, strict=True)), dict.fromkeys(stages, 1.0), each, **more)
@@ -31,6 +33,8 @@ def test_a_part_without_layers_has_no_error():
     ([1.0] * 8, {}, None), ([5.0] + [1.0] * 7, {}, "cold"), ([0.5, 0.7, 1.0, 1.0, 1.3, 1.6], {}, "spread"),
     ([1.0] * 8, {"others_profiled": 0.4}, "was timed"), ([1.0] * 8, {"others_run": 0.4}, "ran"),
     ([1.0] * 8, {"others_run": 0.02, "others_profiled": 0.01}, None),
+    ([1.0] * 8, {"before": {"t_edge_s": 1.2, "t_tx_s": 1.0, "t_server_s": 1.0},
+                 "after": {"t_edge_s": 0.8, "t_tx_s": 1.0, "t_server_s": 1.0}}, "0.67 times"),
 ])  # fmt: skip
 def test_a_report_says_why_a_stage_may_have_missed(times, more, word):
     reasons = stages_of([comparison((1.0, 1.0, 1.0), times, **more)])[0].reasons
