@@ -61,7 +61,8 @@ class InstanceLayer(Record):
 
     `shared` are weights (B) that it has together with layers before it, by their names: those count them, and a later place that
     runs this layer and not that one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call; for one
-    more token it takes `t_token_s` at each place and hands on `token_bytes`. Further numbers under any other key (an energy, a
+    more token it takes `t_token_s` at each place and hands on `token_bytes`. While a layer runs, it works in `workspace_bytes`
+    beside all of these. Further numbers under any other key (an energy, a
     price) are kept in `extra`, for objectives that users add.
     """
 
@@ -76,13 +77,15 @@ class InstanceLayer(Record):
     returned: Flag = False
     shared: dict[Name, Count] = Field(default_factory=dict)
     state_bytes: Count = 0
+    workspace_bytes: Count = 0
     t_token_s: tuple[Amount, ...] | None = None
     token_bytes: Count | None = None
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialise(self)
-        for key, usual in (("returned", False), ("shared", {}), ("state_bytes", 0), ("t_token_s", None), ("token_bytes", None)):
+        for key, usual in (("returned", False), ("shared", {}), ("state_bytes", 0), ("workspace_bytes", 0), ("t_token_s", None),
+                           ("token_bytes", None)):  # fmt: skip
             if getattr(self, key) == usual:
                 found.pop(key, None)
         return found
@@ -122,12 +125,14 @@ class _OneToken:
 
 
 def token_costs(tokens: Tokens | None, layer: ProfileLayer, devices: Sequence[TimesLayers]) -> dict[str, Any]:
-    """What an instance says of one more token of a decoder's layer: its times, bytes and state; nothing of other networks."""
+    """What an instance says of a decoder's layer: one more token's times and bytes, the state, and the most that the layer works
+    in; nothing of other networks."""
     if tokens is None or (step := layer.token) is None:
         return {}
     one = _OneToken(layer.name, layer.kind, step.macs, step.t_local_s, step.work)
     return {"t_token_s": [device.layer_time_s(one) for device in devices], "token_bytes": step.output_bytes,
-            "state_bytes": layer.state_bytes(tokens.context)}  # fmt: skip
+            "state_bytes": layer.state_bytes(tokens.context),
+            "workspace_bytes": max(layer.workspace_bytes, step.workspace_bytes)}  # fmt: skip
 
 
 class Counted:

@@ -86,11 +86,12 @@ class StateTensor(TensorSpec):
 
 
 class TokenStep(Record):
-    """What one more token takes of a layer, after a text of the profile's `context`: work and time as in `ProfileLayer`, and the
-    bytes of what it hands on."""
+    """What one more token takes of a layer, after a text of the profile's `context`: work, workspace and time as in
+    `ProfileLayer`, and the bytes of what it hands on."""
 
     macs: Count
     output_bytes: Count
+    workspace_bytes: Count = 0
     work: tuple[Work, ...] | None = None
     t_local_s: Amount | None = None
     t_local_low_s: Amount | None = None
@@ -117,7 +118,8 @@ class ProfileLayer(Record):
     in profiles of earlier versions). `unknown_operations` are those of its operations that no cost formula covers: their `macs`
     are 0, and that is a gap, not a fact. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot be
     followed. A layer of a decoder has what it keeps of a text (`state`, in all `state_bytes_per_token` as long as nothing of it is
-    dropped) and what one more `token` takes; everything else is of a prompt.
+    dropped), what it works in beside that and its output (`workspace_bytes`; 0 where nobody looked) and what one more `token`
+    takes; everything else is of a prompt.
     """
 
     name: Name
@@ -140,6 +142,7 @@ class ProfileLayer(Record):
     shared: dict[Name, Count] = Field(default_factory=dict)
     state_bytes_per_token: Count = 0
     state: tuple[StateTensor, ...] = ()
+    workspace_bytes: Count = 0
     token: TokenStep | None = None
 
     def state_bytes(self, context: int) -> int:
@@ -316,7 +319,7 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
-            for key in ("unknown_operations", "opaque", "shared", "state_bytes_per_token", "state", "token"):
+            for key in ("unknown_operations", "opaque", "shared", "state_bytes_per_token", "state", "workspace_bytes", "token"):
                 if not layer[key]:
                     del layer[key]
         for key in ("codecs", "fidelity", "tokens"):

@@ -84,7 +84,7 @@ def _alive(m: Any, instance: Instance, step: tuple[int, int], order: _Order, rec
     """
     p, k = step
     v = instance.names[k]
-    found = instance.tensor_bytes(v) * m.at[p, v]
+    found = (instance.tensor_bytes(v) + instance.layers[k].workspace_bytes) * m.at[p, v]
     for a, i in order.made.items():
         readers = order.read[a]
         if not readers or i == k or not instance.tensor_bytes(a):

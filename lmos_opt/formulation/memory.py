@@ -62,8 +62,9 @@ def _sum(instance: Instance, stay: _Stay) -> int:
 def _peak(instance: Instance, stay: _Stay) -> int:
     """Weights of the layers and the most bytes alive while one of them runs.
 
-    While layer v runs, its own output is alive, and what was received and every earlier own output that v or a later layer of
-    the place still reads, or that is kept. A place without layers holds what it passes on, but for the first, where inputs are.
+    While layer v runs, its own output is alive and what it works in, and what was received and every earlier own output that v or
+    a later layer of the place still reads, or that is kept. A place without layers holds what it passes on, but for the first,
+    where inputs are.
     """
     weights = sum(layer.held_bytes for layer in instance.layers if layer.name in stay.layers)
     kept = frozenset() if stay.is_first else stay.kept
@@ -122,6 +123,6 @@ def _bytes_alive(instance: Instance, stay: _Stay) -> list[tuple[str, int]]:
     for k, name in enumerate(instance.names):
         if name in stay.layers:
             hold(name, k)
-            found.append((name, alive))
+            found.append((name, alive + instance.layers[k].workspace_bytes))
         alive -= freed.pop(k, 0)
     return found

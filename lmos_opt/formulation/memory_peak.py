@@ -70,7 +70,7 @@ def _held(instance: Instance, k: int) -> tuple[int, dict[str, bool]]:
     names = instance.names
     position = {name: i for i, name in enumerate(names)}
     before = _ancestors(instance, names[k])
-    forced, optional = instance.tensor_bytes(names[k]), {}
+    forced, optional = instance.tensor_bytes(names[k]) + instance.layers[k].workspace_bytes, {}
     for a in (*instance.inputs, *names[:k]):
         readers = instance.consumers[a]
         is_returned = a in instance.returned  # then it is needed to the end, as if somebody read it there

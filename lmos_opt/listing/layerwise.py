@@ -196,7 +196,7 @@ class Layerwise:
             rows[row] += cost.upto[k]
         first = self._n_linear
         if self._is_peak:
-            alive = sum(self._bytes[u] for u, what in known.items() if what & AT_EDGE) + layer.output_bytes
+            alive = sum(self._bytes[u] for u, what in known.items() if what & AT_EDGE) + layer.output_bytes + layer.workspace_bytes
             rows[first:] += layer.held_bytes
             np.maximum(rows[first], rows[first + 1] + alive, out=rows[first])
         else:

@@ -103,7 +103,7 @@ def most_alive(instance: Instance, shape: Shape, p: int) -> Whole:
         runs = holds(stays.here, k)
         weights += layer.held_bytes * runs
         alive += layer.output_bytes * runs
-        np.maximum(most, alive, out=most, where=runs)
+        np.maximum(most, alive + layer.workspace_bytes, out=most, where=runs)
         for name in dict.fromkeys((*layer.inputs, layer.name)):
             alive -= instance.tensor_bytes(name) * _goes(stays, name, k, runs)
     has_layers = holds_any(stays.here, shape.bits(shape.names))

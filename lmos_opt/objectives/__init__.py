@@ -88,7 +88,8 @@ def numbered(name: str, argument: str) -> Numbered:
 
 def memory_granule(instance: Instance) -> float:
     """Both memory models add up whole sizes, so every difference is a multiple of what divides them all."""
-    sizes = [n for layer in instance.layers for n in (layer.held_bytes, layer.output_bytes, *layer.shared.values())]
+    sizes = [n for layer in instance.layers
+             for n in (layer.held_bytes, layer.output_bytes, layer.workspace_bytes, *layer.shared.values())]  # fmt: skip
     return gcd(*instance.inputs.values(), *sizes) or 1
 
 

@@ -21,7 +21,7 @@ def _first(m: Any, instance: Instance) -> Any:
 def _later(m: Any, instance: Instance, p: int) -> Any:
     """A variable that nothing the place needs exceeds; minimised or bounded from above, it is the most of it."""
     most = sum(layer.held_bytes + layer.output_bytes + sum(layer.shared.values()) for layer in instance.layers)
-    most += sum(instance.inputs.values())
+    most += sum(instance.inputs.values()) + max(layer.workspace_bytes for layer in instance.layers)
     needed, floor = pyo.Var(bounds=(0, most)), pyo.ConstraintList()
     m.add_component(f"footprint_{p}", needed)
     m.add_component(f"footprint_floor_{p}", floor)

@@ -68,6 +68,7 @@ class Block(Stage):
         given = state.given(self.number, self.frame.config, lambda: self._given(hidden, cache))
         args, options = given.called_with(cache)
         made = self.layer(hidden, *args, **options)
+        state.tighten(self.number)
         found: Tensor = made[0] if isinstance(made, tuple) else made
         return found
 

@@ -74,7 +74,7 @@ class State:
     def call(self, n_tokens: int) -> Iterator[None]:
         """Hold the state while these tokens go through the blocks."""
         try:
-            with _held(self):
+            with held(self):
                 yield
         except BaseException:
             self.clear()
@@ -82,22 +82,20 @@ class State:
         self.length += n_tokens
         self._given.clear()  # masks of a long text are large
         self._last = -1
-        self._tighten()
 
-    def _tighten(self) -> None:
-        """Copy what is a small part of a longer text's tensor, which would stay whole in memory."""
-        for cache in self._caches.values():
-            for layer in cache.layers:
-                for name, value in vars(layer).items():
-                    if isinstance(value, Tensor) and value.untyped_storage().nbytes() > _SLACK * value.nbytes:
-                        setattr(layer, name, value.clone())
+    def tighten(self, number: int) -> None:
+        """Copy what a block keeps as a small part of a longer text's tensor, which would stay whole in memory."""
+        for layer in self._caches[number].layers if number in self._caches else ():
+            for name, value in vars(layer).items():
+                if isinstance(value, Tensor) and value.untyped_storage().nbytes() > _SLACK * value.nbytes:
+                    setattr(layer, name, value.clone())
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
         """Hold the state for any number of calls, each of which begins with the text as it is now."""
         self._frozen = True
         try:
-            with _held(self):
+            with held(self):
                 yield
         finally:
             self._frozen = False
@@ -173,7 +171,8 @@ def held_state() -> State:
 
 
 @contextmanager
-def _held(state: State) -> Iterator[None]:
+def held(state: State) -> Iterator[None]:
+    """Layers that are called inside the block find this state; its tokens are not counted, as `State.call` does."""
     before = _HELD.set(state)
     try:
         yield

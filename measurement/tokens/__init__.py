@@ -14,6 +14,7 @@ from measurement.networks.hollow import HollowNetwork, shapes_alone
 from measurement.profiling import profile_traced
 from measurement.sources.decoder import ids_of
 from measurement.timing import BUDGET_S, PRECISION, time_layers, timed_profile, torch_threads
+from measurement.tokens.workspace import workspaces
 from measurement.tracing import trace_network
 
 PROMPT, CONTEXT = 128, 1024
@@ -34,7 +35,7 @@ def lengths(chain: Chain, prompt: int | None = None, context: int | None = None)
 
 
 def with_tokens(profile: NetworkProfile, hollow: HollowNetwork, tokens: Tokens) -> NetworkProfile:
-    """The profile of a decoder's prompt with what its layers keep of a text, and what one more token takes of them.
+    """The profile of a decoder's prompt with what its layers keep of a text and work in, and what one more token takes of them.
 
     Both are seen on shapes alone: a text of the context goes through, and what blocks hold of it then is their state.
     """
@@ -44,6 +45,7 @@ def with_tokens(profile: NetworkProfile, hollow: HollowNetwork, tokens: Tokens) 
         chain(torch.empty(1, tokens.context, dtype=torch.int64, device="meta"))
     with state.frozen():
         step = profile_traced(hollow.trace(ids_of(chain.vocabulary, 1)))
+    works_in, works_in_then = workspaces(chain, tokens.prompt), workspaces(chain, 1, tokens.context)
     kept = {f"blocks.{number}": tensors for number, tensors in state.tensors.items()}
     layers = []
     for layer, one in zip(profile.layers, step.layers, strict=True):
@@ -56,7 +58,9 @@ def with_tokens(profile: NetworkProfile, hollow: HollowNetwork, tokens: Tokens) 
         layers.append(ProfileLayer(**{
             **{key: getattr(layer, key) for key in ProfileLayer.model_fields},
             "state": specs, "state_bytes_per_token": sum(spec.bytes for spec in specs),
-            "token": TokenStep(macs=one.macs, output_bytes=one.output_bytes, work=one.work),
+            "workspace_bytes": works_in[layer.name],
+            "token": TokenStep(macs=one.macs, output_bytes=one.output_bytes, workspace_bytes=works_in_then[layer.name],
+                               work=one.work),
         }))  # fmt: skip
     return profile.model_copy(update={"layers": tuple(layers), "tokens": tokens})
 
@@ -78,7 +82,10 @@ def timed_decoder(profile: NetworkProfile, chain: Chain, *, threads: int | None 
         assert step is not None
         measured = {"t_local_s": found.value, "t_local_low_s": found.low, "t_local_high_s": found.high}
         layers.append(layer.model_copy(update={"token": step.model_copy(update=measured)}))
-    return timed.model_copy(update={"layers": tuple(layers)})
+    timing = timed.timing
+    if timing is not None and times.others is not None:
+        timing = timing.model_copy(update={"others": max(timing.others or 0.0, times.others)})
+    return timed.model_copy(update={"layers": tuple(layers), "timing": timing})
 
 
 @contextmanager

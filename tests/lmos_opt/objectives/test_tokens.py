@@ -26,6 +26,7 @@ def decoder(seed: int, n_blocks: int, parts: int = 1, n_places: int = 2) -> Inst
             "t_token_s": [draw.uniform(1e-5, 2e-3) for _ in range(n_places)], "weight_bytes": draw.randrange(10**4, 10**7),
             "output_bytes": 8 if name == "head" else 128 * 64, "token_bytes": 8 if name == "head" else 64,
             "state_bytes": draw.randrange(10**4, 10**6) if keeps else 0, "returned": name == "head",
+            "workspace_bytes": draw.randrange(10**6),
         })  # fmt: skip
         before = name
     hops = [{"bandwidth_bytes_per_s": draw.uniform(1e5, 1e8), "back_bytes_per_s": 1e5, "rtt_s": draw.uniform(0, 1e-2)}
@@ -60,7 +61,8 @@ def brute_force(instance: Instance, memory_model: str) -> set[tuple[float, ...]]
             held += sum(layer.output_bytes for layer in here) + (instance.inputs["input"] if here else 0)
         else:
             outputs = [instance.inputs["input"], *(layer.output_bytes for layer in here)]
-            held += max((a + b for a, b in pairwise(outputs)), default=0)
+            works_in = [layer.workspace_bytes for layer in here]
+            held += max((a + b + c for (a, b), c in zip(pairwise(outputs), works_in, strict=True)), default=0)
         assert split.memory_bytes == held
         found.append((by_hand(instance, cuts, "output_bytes", "t_s"), by_hand(instance, cuts, "token_bytes", "t_token_s"), -held))
     return {tuple(round(v, 9) for v in a) for a in found
@@ -90,6 +92,27 @@ class TestTwoWorkloads:
     def test_it_holds_along_three_places(self) -> None:
         instance = decoder(3, 24, n_places=3)
         assert vectors(pareto_front(instance, objectives=NAMES)) == brute_force(instance, "sum")
+
+    @pytest.mark.parametrize("algorithm", [None, "local_upper_bounds", "layerwise"])
+    def test_what_layers_work_in_counts_in_every_algorithm_and_at_later_places(self, algorithm: str | None) -> None:
+        """By hand: weights of 100, what is received (40) or made (30), and what the layer works in (7, then 500)."""
+        layers = [{"name": name, "inputs": [before], "t_s": [1.0] * 3, "weight_bytes": 100, "output_bytes": 30,
+                   "workspace_bytes": works_in} for name, before, works_in in (("a", "input", 7), ("b", "a", 500))]
+        hop = {"bandwidth_bytes_per_s": 1e9, "back_bytes_per_s": None, "rtt_s": 0.0}
+        three = Instance.from_dict({"schema": "lmos.instance/2", "name": "two", "inputs": {"input": 40}, "layers": layers,
+                                    "places": [{"name": f"p{p}", "memory_limit_bytes": None} for p in range(3)],
+                                    "hops": [hop, hop]})  # fmt: skip
+        assert [Split.of(three, [frozenset("a"), frozenset("ab")], "peak").memory_at(p) for p in (1, 2, 3)] == [177, 660, 0]
+        two = three.replace(places=three.places[:2], hops=three.hops[:1],
+                            layers=[layer | {"t_s": [1.0] * 2} for layer in layers])  # fmt: skip
+        for limit, x1 in ((760, 2), (759, 1), (176, 0)):
+            limited = two.replace(memory_limit_bytes=limit)
+            found = pareto_front(limited, objectives=["memory"], memory_model="peak", algorithm=algorithm)
+            assert found.points[0].x1 == x1
+        if algorithm != "layerwise":
+            found = pareto_front(three, objectives=["footprint:2"], memory_model="peak", algorithm=algorithm,
+                                 constraints=[lambda m, _: [m.at[2, "b"] == 1, m.at[1, "a"] == 1]])  # fmt: skip
+            assert found.points[0].values["footprint:2"] == 660
 
     def test_a_memory_limit_counts_the_state_at_every_place(self) -> None:
         instance = decoder(4, 10)

@@ -14,9 +14,11 @@ from measurement.networks import build_network
 from measurement.networks.hollow import HollowNetwork
 from measurement.profiling import profile_built
 from measurement.sources.decoder import ids_of
+from measurement.timing.held import held_bytes
+from measurement.timing.stepping import Steps
 from measurement.tokens import lengths, timed_decoder, with_tokens
 from measurement.tracing import trace
-from tests.decoders import folder
+from tests.decoders import CONFIGURATIONS, folder
 
 pytest.importorskip("transformers")
 
@@ -60,6 +62,23 @@ class TestState:
         assert near.layer("blocks.1").macs == 12 * linear + 2 * width * 12 * 12
 
 
+class TestWorkspace:
+    @pytest.mark.parametrize("kind", CONFIGURATIONS)
+    def test_it_is_what_torch_allocates_beside_outputs_and_state(self, kind: str, tmp_path: Path) -> None:
+        """Of a block that makes masks and rotations itself; on shapes alone, and by torch's own account of its allocations."""
+        chain, n = decoder(tmp_path, kind), 40
+        profile = profile_of(chain, Tokens(prompt=n, context=40))
+        layer, ids = profile.layer("blocks.0"), ids_of(97, n)
+        with torch.inference_mode(), State().frozen():  # which keeps what is beyond a window
+            held = held_bytes(Steps(trace(chain, ids)), [ids])["blocks.0"]
+        assert layer.workspace_bytes == pytest.approx(held - layer.output_bytes - layer.state_bytes(n), rel=0.15)
+        assert layer.workspace_bytes > layer.output_bytes
+        assert layer.token is not None
+        assert layer.token.workspace_bytes > layer.state_bytes(40) / 3  # keys are copied, then values
+        found = Instance.from_profile(profile).layer("blocks.0")
+        assert found.workspace_bytes == max(layer.workspace_bytes, layer.token.workspace_bytes)
+
+
 class TestFilesAndInstances:
     def test_written_profiles_read_back_equal_and_others_are_as_before(self, tmp_path: Path) -> None:
         chain = decoder(tmp_path, "mistral")
@@ -67,7 +86,7 @@ class TestFilesAndInstances:
         assert NetworkProfile.from_dict(profile.to_dict()) == profile
         plain = profile_built("decoder:it", "seeded:0", chain, trace(chain, ids_of(97, 12)))
         assert "tokens" not in plain.to_dict()
-        assert not {"state", "token", "state_bytes_per_token"} & {*plain.to_dict()["layers"][1]}
+        assert not {"state", "token", "state_bytes_per_token", "workspace_bytes"} & {*plain.to_dict()["layers"][1]}
 
     def test_an_instance_counts_the_state_at_the_context(self, tmp_path: Path) -> None:
         profile = profile_of(decoder(tmp_path, "llama"), Tokens(prompt=12, context=40))
