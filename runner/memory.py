@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,8 @@ _SMALL_BYTES = 1 << 16
 _USUAL_PAD = 1 << 17
 _LARGEST_ON_HEAP = 2**25  # glibc takes no larger threshold
 _NEVER = 2**31 - 1
+_LARGE_PAGES = "THP_MEM_ALLOC_ENABLE"
+"""torch reads it once, when a tensor of 2 MB or more is made."""
 _SETTLED: set[object] = set()
 """Who wants the collector to leave alone what existed when they came. As what they froze, it is the process's:
 `gc.get_freeze_count` would tell, and takes 0.1 s to count with torch."""
@@ -87,7 +90,12 @@ def keep_heap() -> None:
     Otherwise tensors of some sizes go back to the system when they are let go, and each inference fetches them again a page
     at a time: MobileNetV2 took 12 ms with 2,500 page faults, and 8 ms without. Whether it happened depended on what the
     process had freed before, so that a time measured in one process said little about another.
+
+    torch then aligns tensors of 2 MB and more to large pages, and asks the system for such pages, if it has made none of that size
+    yet: what is freed fits what comes next. A prompt of 1,012 tokens that took 92 MB of tensors left a heap of 106 to 125 MB, and
+    one of 112 to 208 MB without.
     """
+    os.environ.setdefault(_LARGE_PAGES, "1")
     libc = _libc()
     if hasattr(libc, "mallopt"):
         libc.mallopt(_TRIM_THRESHOLD, _NEVER)

@@ -19,6 +19,7 @@ from lmos_opt.units import format_time
 from measurement.decoders.words import Words
 from measurement.networks import parse_builder
 from runner.lab.replaying import link_shape
+from runner.memory import keep_heap
 from runner.parts.network import builder_here
 from runner.places.connect import connect
 from runner.places.generating import Times
@@ -56,6 +57,7 @@ def run(request: Request) -> None:
     words = None if request.prompt is None else _words(network.builder, networks)
     ids = _ids(request.prompt_ids or "") if words is None else words.ids(request.prompt or "")
     server = parse_address(request.server)
+    keep_heap()
     tell_doubts(network.name, plan.setting.doubts)
     with activity("making both parts ready") as tell, connect(
         plan, server, networks=networks, weights_file=request.weights,
