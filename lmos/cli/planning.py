@@ -210,7 +210,11 @@ def policy(
         str, typer.Option(metavar="RULE", help=f"{_RULES}.")
     ],
     over: Annotated[
-        str, typer.Option(metavar="bandwidth|memory[:N]", help="What to vary: hop N's bandwidth, or place N's memory limit.")
+        str,
+        typer.Option(
+            metavar="bandwidth|memory[:N]|context",
+            help="What to vary: hop N's bandwidth, place N's memory limit, or how long a decoder's text is.",
+        ),
     ] = "bandwidth",
     between: Annotated[
         str | None,
@@ -218,6 +222,13 @@ def policy(
             "--range",
             metavar="LOW..HIGH",
             help="The range to cover. [default: 1Mbps..200Mbps, or 0 to the most memory that any split uses]",
+        ),
+    ] = None,
+    later: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --over context: the same decoder's profile at the end of the range; SOURCE is that at its beginning.",
         ),
     ] = None,
     output: Annotated[
@@ -236,13 +247,14 @@ def policy(
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
     codec: Codec = None,
+    prompt: Prompt = None,
     as_json: Json = False,
 ) -> None:
-    """Find what a rule chooses at every bandwidth, or under every memory limit, of a range: exactly, not by samples."""
+    """Find what a rule chooses at every bandwidth, memory limit or text's length of a range: exactly, not by samples."""
     from lmos.commands import policy as command
 
-    command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, output=output, plot=plot,
-                                as_json=as_json))  # fmt: skip
+    command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, later=later, output=output,
+                                plot=plot, as_json=as_json))  # fmt: skip
 
 
 def ui(

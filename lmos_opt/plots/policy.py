@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lmos_opt.policies.policy import Policy, Stretch
 
-_SCALES = {"bandwidth": (8e-6, "Mbps"), "memory": (1e-6, "MB")}
+_AXES = {"bandwidth": (8e-6, "bandwidth", "Mbps"), "memory": (1e-6, "memory limit", "MB"), "context": (1.0, "context", "tokens")}
 _Y = "layers at the edge, x1"
 _MOST_NAMES = 12
 """Stretches up to which each one is labelled with its last edge layer."""
@@ -94,8 +94,7 @@ def _hops(policy: Policy) -> range:
 
 def _axis(policy: Policy) -> tuple[float, str]:
     """By what to multiply what varies, and the axis' label."""
-    (scale, unit), varied = _SCALES[policy.varied.kind], policy.varied
-    what = "bandwidth" if varied.kind == "bandwidth" else "memory limit"
+    (scale, what, unit), varied = _AXES[policy.varied.kind], policy.varied
     which = "" if varied.number == 1 else f" of {'hop' if varied.kind == 'bandwidth' else 'place'} {varied.number}"
     return scale, f"{what}{which} ({unit})"
 

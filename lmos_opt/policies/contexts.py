@@ -15,35 +15,40 @@ from math import ceil, floor
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
-from lmos_opt.policies.lines import lines_of
+from lmos_opt.policies.lines import LatencyLine, lines_of
+from lmos_opt.policies.policy import Policy, Stretch
 from lmos_opt.split import Split, down_closed_sets, nested
 
 MOST_SPLITS = 50_000
 """A chain of 30 layers over 4 places has 5,456."""
-
-
-@dataclass(frozen=True)
-class ContextStretch:
-    """From a context of `low` tokens up to `high`, both included: the layers of each place, and `tpot` (s) at both ends."""
-
-    low: int
-    high: int
-    places: tuple[tuple[str, ...], ...]
-    tpot_s: tuple[float, float]
+RULE = "min_latency"
+"""What chooses: the least latency, of one more token."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A split, its `tpot` (s) at the first context and what each token more adds, and the last context at which it fits."""
+    """A split, what its `tpot` consists of at the first context and what each token more adds (s), and the last context at which it
+    fits; what the first place takes (B) at the first context, and with each token more."""
 
     split: Split
+    first: LatencyLine
     first_s: Fraction
     token_s: Fraction
     last: int
+    first_bytes: int
+    token_bytes: Fraction
 
     def at(self, tokens: int) -> Fraction:
         """So many tokens after the first context."""
         return self.first_s + self.token_s * tokens
+
+    def stretch(self, low: int, high: int, start: int, last: int) -> Stretch:
+        """The stretch from `low` on and below `high`, up to `last`."""
+        first, *later = self.split.places
+        return Stretch(low=low, high=high, edge_layers=first, n_layers=len(self.split.instance.layers) if len(later) == 1 else None,
+                       fixed_s=float(self.first.fixed_s + self.token_s * (low - start)), growth_s=float(self.token_s),
+                       crossing_bytes=self.first.crossing_bytes, later_layers=tuple(later) if len(later) > 1 else None,
+                       memory_bytes=self.first_bytes + ceil(self.token_bytes * (last - start)))  # fmt: skip
 
     def crossed(self, other: _Line) -> int | None:
         """How many tokens after the first context the other one, which is no better before, is better; None where it never is."""
@@ -52,19 +57,19 @@ class _Line:
         return floor((other.first_s - self.first_s) / (self.token_s - other.token_s)) + 1
 
 
-def context_policy(near: Instance, far: Instance, memory_model: MemoryModel = "sum") -> tuple[ContextStretch, ...]:
+def context_policy(near: Instance, far: Instance, *, memory_model: MemoryModel = "sum", proper_split: bool = False) -> Policy:
     """The split with the least `tpot` within all memory limits, for every context from `near`'s to `far`'s.
 
-    Both are of one decoder over the same places, profiled at two contexts. Stretches adjoin. InputError where they are not, or
-    have too many splits, InfeasibleError, naming the context, where nothing fits any more.
+    Both are of one decoder over the same places, profiled at two contexts. InputError where they are not, or have too many splits,
+    InfeasibleError, naming the context, where nothing fits any more.
     """
     if near.tokens is None or far.tokens is None or near.tokens.context >= far.tokens.context:
         raise InputError("contexts", "are not those of two instances with tokens, the one with the shorter context first")
-    if (near.names, near.hops, near.places) != (far.names, far.hops, far.places):
-        raise InputError("contexts", "are of instances whose layers, hops or places are not the same")
+    if (near.names, near.hops, near.places, near.tokens.prompt) != (far.names, far.hops, far.places, far.tokens.prompt):
+        raise InputError("contexts", "are of instances whose layers, hops, places or prompts are not the same")
     start, end = near.tokens.context, far.tokens.context
-    lines = list(_lines(near, far, memory_model))
-    found: list[ContextStretch] = []
+    lines = [line for line in _lines(near, far, memory_model) if line.split.is_proper or not proper_split]
+    found: list[Stretch] = []
     context = start
     while context <= end:
         fitting = [line for line in lines if line.last >= context]
@@ -73,10 +78,11 @@ def context_policy(near: Instance, far: Instance, memory_model: MemoryModel = "s
         best = min(fitting, key=lambda line: (line.at(context - start), line.token_s))
         crossings = [start + tokens for line in fitting if (tokens := best.crossed(line)) is not None and start + tokens > context]
         high = min([best.last, end, *(crossing - 1 for crossing in crossings)])
-        ends = (float(best.at(context - start)), float(best.at(high - start)))
-        found.append(ContextStretch(context, high, best.split.places, ends))
+        found.append(best.stretch(context, min(high + 1, end), start, high))
         context = high + 1
-    return tuple(found)
+    return Policy(schema="lmos.policy/1", instance=near.name, rule=RULE, over="context", memory_model=memory_model,
+                  proper_split=proper_split, bandwidth_bytes_per_s=near.hops[0].bandwidth_bytes_per_s,
+                  memory_limit_bytes=near.memory_limit_bytes, stretches=tuple(found))  # fmt: skip
 
 
 def _lines(near: Instance, far: Instance, memory_model: MemoryModel) -> Iterator[_Line]:
@@ -92,15 +98,17 @@ def _lines(near: Instance, far: Instance, memory_model: MemoryModel) -> Iterator
     if len(splits) > MOST_SPLITS:
         raise InputError(near.name, f"has more than {MOST_SPLITS:,} splits, which are looked at one by one")
     s = 1 / Fraction(near.hops[0].bandwidth_bytes_per_s)
-    times = [[line.at(s) for line in lines_of([Split.of(one.of_token, split.upto) for split in splits])] for one in (near, far)]
-    for split, first_s, last_s in zip(splits, *times, strict=True):
-        last = start + more
+    ends = [lines_of([Split.of(one.of_token, split.upto) for split in splits]) for one in (near, far)]
+    for split, first, far_one in zip(splits, *ends, strict=True):
+        last, memory = start + more, dict[int, tuple[int, Fraction]]()
         for p, place in enumerate(near.places, 1):
-            if place.memory_limit_bytes is not None:
+            if place.memory_limit_bytes is not None or p == 1:
                 held, later = (Split.of(one, split.upto, memory_model).memory_at(p) for one in (near, far))
-                last = min(last, _last_within(place.memory_limit_bytes, held, Fraction(later - held, more), start, last))
+                memory[p] = held, Fraction(later - held, more)
+            if place.memory_limit_bytes is not None:
+                last = min(last, _last_within(place.memory_limit_bytes, *memory[p], start, last))
         if last >= start:
-            yield _Line(split, first_s, (last_s - first_s) / more, last)
+            yield _Line(split, first, first.at(s), (far_one.at(s) - first.at(s)) / more, last, *memory[1])
 
 
 def _last_within(limit: int, held: int, token_bytes: Fraction, start: int, end: int) -> int:

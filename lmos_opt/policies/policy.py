@@ -1,4 +1,5 @@
-"""`Policy`: the split that a rule chooses as a function of a hop's bandwidth, or of a place's memory; exact, not sampled."""
+"""`Policy`: the split that a rule chooses as a function of a hop's bandwidth, of a place's memory, or of how long a decoder's text
+is; exact, not sampled."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from lmos_opt.files import (
     Document,
     Flag,
     Name,
+    Number,
     Rate,
     Record,
     Text,
@@ -40,24 +42,28 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-KINDS: tuple[Literal["bandwidth", "memory"], ...] = ("bandwidth", "memory")
+Kind = Literal["bandwidth", "memory", "context"]
+UNITS: dict[Kind, str] = {"bandwidth": "B/s", "memory": "B", "context": "tokens"}
+"""What policies vary, and in what."""
+_EXPECTED = "bandwidth, bandwidth:HOP, memory, memory:PLACE (numbers from 1), context"
 SUFFIXES = (".json", ".csv")
 
 
 @dataclass(frozen=True)
 class Over:
-    """What a policy varies: the bandwidth of a hop, or the memory limit of a place; both are counted from 1."""
+    """What a policy varies: the bandwidth of a hop, or the memory limit of a place (both are counted from 1), or the context."""
 
-    kind: Literal["bandwidth", "memory"]
+    kind: Kind
     number: int = 1
 
     @classmethod
     def parse(cls, text: str, option: str = "over") -> Over:
-        """What `bandwidth`, `bandwidth:HOP`, `memory` or `memory:PLACE` says; InputError for anything else."""
+        """What `bandwidth`, `bandwidth:HOP`, `memory`, `memory:PLACE` or `context` says; InputError for anything else."""
         name, colon, number = text.partition(":")
-        kind = next((kind for kind in KINDS if kind == name), None)
-        if kind is None or (colon and not (number.isdecimal() and number.isascii() and int(number) >= 1)):
-            raise InputError(option, f"{text!r:.60} is not one of bandwidth, bandwidth:HOP, memory, memory:PLACE (numbers from 1)")
+        kind = next((kind for kind in UNITS if kind == name), None)
+        is_number = number.isdecimal() and number.isascii() and int(number) >= 1
+        if kind is None or (colon and (kind == "context" or not is_number)):
+            raise InputError(option, f"{text!r:.60} is not one of {_EXPECTED}")
         return cls(kind, int(number or 1))
 
     def of(self, instance: str, n_places: int) -> Over:
@@ -78,8 +84,9 @@ class Stretch(Counted, Record):
 
     `edge_layers` are the first place's layers, of more than two places `later_layers` those of each further one, in place of
     `n_layers`. At bandwidth B of the policy's hop the split takes `fixed_s + crossing_bytes / B` seconds: the hop's that varies,
-    else the first one's. `memory_bytes` is the first place's. Where the rule admits no split (a latency budget below the least
-    latency), everything of the split is None.
+    else the first one's. `memory_bytes` is the first place's. Over a context these are those of one more token behind `low`
+    others, each token more adds `growth_s` to them, and `memory_bytes` is what the stretch's longest context takes. Where the rule
+    admits no split (a latency budget below the least latency), everything of the split is None.
     """
 
     low: Value
@@ -90,10 +97,12 @@ class Stretch(Counted, Record):
     crossing_bytes: Count | None
     memory_bytes: Count | None
     later_layers: tuple[tuple[Name, ...], ...] | None = None
+    growth_s: Number | None = None
 
     @model_serializer(mode="wrap")
     def _as_places(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return to_placed(serialise(self))
+        found = to_placed(serialise(self))
+        return found if self.growth_s is not None else {key: value for key, value in found.items() if key != "growth_s"}
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -108,18 +117,21 @@ class Stretch(Counted, Record):
     def _read(cls, data: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
         return from_placed(data, handler, info.context)
 
-    def latency_s(self, bandwidth: float) -> float:
-        """The split's latency (s) at a bandwidth (B/s); infinite where there is no split."""
+    def latency_s(self, bandwidth: float, context: float | None = None) -> float:
+        """The split's latency (s) at a bandwidth (B/s), of a policy over contexts behind so many tokens (None: `low`); infinite
+        where there is no split."""
         if self.fixed_s is None or self.crossing_bytes is None:
             return float("inf")
-        return self.fixed_s + self.crossing_bytes / bandwidth
+        more = 0.0 if context is None or self.growth_s is None else (context - self.low) * self.growth_s
+        return self.fixed_s + self.crossing_bytes / bandwidth + more
 
 
 class Policy(Document):
     """A rule's choice over a range: `stretches` adjoin in ascending order, and neighbours differ.
 
     `over` is what varies: `bandwidth` (B/s; then `bandwidth_bytes_per_s` is None) or `memory` (the limit in whole bytes;
-    then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`. Breakpoints of a bandwidth
+    then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`; or `context` (in whole tokens;
+    times are then those of one more token). Breakpoints of a bandwidth
     are the doubles nearest to the exact ones; at the very place two splits are equally good to the rule, and the one of the
     larger bandwidth stands.
     """
@@ -150,22 +162,24 @@ class Policy(Document):
         try:
             over = Over.parse(self.over)
         except InputError:
-            raise InvalidError([Problem("over", f'got "{self.over}", expected bandwidth, bandwidth:HOP, memory or memory:PLACE')]
-                               ) from None
+            raise InvalidError([Problem("over", f'got "{self.over}", expected one of {_EXPECTED}')]) from None
         if (over.kind == "bandwidth") != (self.bandwidth_bytes_per_s is None):
             problems.append(Problem("bandwidth_bytes_per_s", "expected null where the policy is over bandwidth, and only there"))
+        problems += [Problem(f"stretches[{k}].growth_s", "is said where a split is chosen over a context, and only there")
+                     for k, one in enumerate(self.stretches)
+                     if (one.growth_s is None) == (over.kind == "context" and one.edge_layers is not None)]  # fmt: skip
         if problems:
             raise InvalidError(problems)
         return self
 
     @property
     def low(self) -> float:
-        """The least bandwidth (B/s) or memory limit (B) of the range."""
+        """The least bandwidth (B/s), memory limit (B) or context of the range."""
         return self.stretches[0].low
 
     @property
     def high(self) -> float:
-        """The largest bandwidth (B/s) or memory limit (B) of the range."""
+        """The largest bandwidth (B/s), memory limit (B) or context of the range."""
         return self.stretches[-1].high
 
     @property
@@ -175,8 +189,8 @@ class Policy(Document):
 
     @property
     def unit(self) -> str:
-        """`B/s` or `B`."""
-        return "B/s" if self.varied.kind == "bandwidth" else "B"
+        """`B/s`, `B` or `tokens`."""
+        return UNITS[self.varied.kind]
 
     @property
     def breakpoints(self) -> tuple[float, ...]:
@@ -184,7 +198,7 @@ class Policy(Document):
         return tuple(stretch.low for stretch in self.stretches[1:])
 
     def at(self, value: float | str) -> Stretch:
-        """The choice at a bandwidth (B/s or `20Mbps`), or under a memory limit (B or `8MB`).
+        """The choice at a bandwidth (B/s or `20Mbps`), under a memory limit (B or `8MB`), or at a context.
 
         Raises InputError outside the range, InfeasibleError where the rule admits no split.
         """

@@ -32,7 +32,7 @@ from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, get
 from lmos_opt.policies.lines import LatencyLine, Piece, ever_needed, front_at, lines_of, one_value, pieces
-from lmos_opt.policies.policy import KINDS, Over, Policy, Stretch
+from lmos_opt.policies.policy import Over, Policy, Stretch
 from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial
 from lmos_opt.solvers import Solver
@@ -241,9 +241,8 @@ def _policy(instance: Instance, asked: _Asked, lines: Sequence[LatencyLine], ste
     starts = [(low, steps[0][1]), *steps[1:], (high, None)]
     found = tuple(_stretch(start, end, None if label is None else lines[label]) for (start, label), (end, _) in pairwise(starts))
     over = asked.over
-    hop, place = (over.number if over.kind == kind else 1 for kind in KINDS)
-    bandwidth = None if over.kind == "bandwidth" else instance.hops[hop - 1].bandwidth_bytes_per_s
-    limit = None if over.kind == "memory" else instance.places[place - 1].memory_limit_bytes
+    bandwidth = None if over.kind == "bandwidth" else instance.hops[0].bandwidth_bytes_per_s
+    limit = None if over.kind == "memory" else instance.memory_limit_bytes
     return Policy(schema="lmos.policy/1", instance=instance.name, rule=asked.rule, over=str(over), memory_model=asked.memory_model,
                   proper_split=asked.proper_split, bandwidth_bytes_per_s=bandwidth, memory_limit_bytes=limit, stretches=found)
 

@@ -10,7 +10,9 @@ import pytest
 
 from lmos.cli import main
 from lmos_opt import Instance, Plan, Policy
+from lmos_opt.policies.contexts import context_policy
 from tests.lmos_opt.documents import chain_data, diamond_data, listed
+from tests.lmos_opt.policies.test_contexts import END, START, at
 
 
 @pytest.fixture(autouse=True)
@@ -123,3 +125,26 @@ def test_the_baselines_of_others_know_no_limit_and_say_so(capsys):
     Instance.from_dict(diamond_data()).save("diamond.json")
     assert main(["plan", "diamond.json", "--select", "Neurosurgeon"]) == 2
     assert "cuts chains only" in capsys.readouterr().err
+
+
+def test_over_the_context_of_a_decoder(capsys):
+    """Two files of one decoder; the split changes where the first place's memory is full."""
+    limits = (34_000, None)
+    for name, context in (("near", START), ("far", END)):
+        at(0, context, limits).save(f"{name}.json")
+    asked = ("policy", "near.json", "--select", "min_latency", "--over", "context")
+    rows = cells(printed(capsys, *asked, "--later", "far.json", "-o", "p.json", "--plot", "p.svg"))
+    found = Policy.load("p.json")
+    assert found == context_policy(at(0, START, limits), at(0, END, limits))
+    assert (rows[0][0], rows[-1][1], len(rows)) == ("100 tokens", "125 tokens", len(found.stretches))
+    for wrong, message in (
+        ((*asked, "--range", "1..2"), "--later: is a profile of the same decoder at a longer context"),
+        ((*asked, "--later", "far.json", "--range", "1..2"), "--range: is that of the two files"),
+        ((*asked[:3], "knee", *asked[4:], "--later", "far.json"), "--select: over a context there is min_latency"),
+        ((*asked, "--later", "near.json"), "contexts: are not those of two instances"),
+        ((*asked[:4], "--later", "far.json"), "--later: is for --over context"),
+        (("policy", "hf:nowhere", *asked[2:]), "--range: says between which contexts"),
+        (("policy", "hf:nowhere", *asked[2:], "--range", "9..3"), "--range: 9..3 is empty"),
+    ):
+        assert main([*wrong]) == 2
+        assert message in capsys.readouterr().err
