@@ -317,7 +317,7 @@ class Conversation:
         onward = self._onward = self._shared.onwards.acquire(request)
         if onward is not None:
             onward.begin()
-        tail = self._shared.networks.open(request, onward)
+        tail = self._shared.networks.open(request, onward, self.channel.name.rpartition(":")[0])
         if onward is not None:
             onward.make_ready()
             self._finisher = self._started(self._finish_all, "finishing")

@@ -23,6 +23,7 @@ from lmos_opt.units import codec_words
 from measurement import engines
 from measurement.engines import Engine
 from measurement.profiling import profile_traced
+from measurement.sources import get
 from measurement.timing import timed_profile
 from measurement.timing.on_engine import timed_on
 from measurement.tracing import TracedNetwork
@@ -79,8 +80,8 @@ class Networks:
         self.texts = Texts()
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
-    def open(self, request: Open, onward: Onward | None = None) -> ServedPlan:
-        """The part of a network that was built, checked and run once; Refusal where that cannot be.
+    def open(self, request: Open, onward: Onward | None = None, host: str = "") -> ServedPlan:
+        """The part of a network that was built, checked and run once, for a peer at an address; Refusal where that cannot be.
 
         Of two places the network is kept whole, so that another cut of it is there at once. Of a decoder, and over more places,
         each has the weights of its own layers alone, and those after it are asked `onward`.
@@ -91,7 +92,7 @@ class Networks:
         with self._building:
             part, batches = self._own_part(request) if request.later_layers or _is_decoder(request) else self._tail(request)
             if part.longest is not None and self.engine.name == engines.DEFAULT:
-                return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, request.session))
+                return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, host, request.session))
             return ServedPlan(part, self._computing, codec, batches, onward)
 
     def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:
@@ -198,7 +199,7 @@ class Networks:
 
 
 def _is_decoder(request: Open) -> bool:
-    return request.network.builder.partition(":")[0] == "decoder"
+    return get(request.network.builder)[0].is_decoder
 
 
 def _part_key(request: Open) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +26,8 @@ from runner.wire.tensors import unpack
 
 MOST_TEXTS, MOST_TEXT_BYTES = 64, 2**30
 """Texts that a server remembers, and their bytes together."""
+STALE_S = 600.0
+"""Whoever did not go on with a text for so long is not waited for where there is no room."""
 
 Key = tuple[str, int]
 """A session, and the number of a text in it."""
@@ -33,18 +35,21 @@ Key = tuple[str, int]
 
 @dataclass
 class _Text:
-    """One text; `busy` is held by whoever works with it."""
+    """One text of an edge at an address (`host`); `busy` is held by whoever works with it."""
 
+    host: str = ""
     state: State = field(default_factory=State)
     busy: threading.Lock = field(default_factory=threading.Lock)
     n_bytes: int = 0
+    used_at: float = field(default_factory=time.monotonic)
 
 
 class Texts:
     """What a server remembers of its edges' texts: up to `most` of them and `most_bytes` together.
 
-    Where there are more, those go that were not used for the longest time: their edges send them again. A session's id is known to
-    its edge alone, so nobody gets to the texts of others.
+    Where there are more, one goes that was not used for STALE_S; else one of the address that has the most, of its session that has
+    the most, so that nobody's texts push out those of all others; of several the one that was not used for the longest time. Its
+    edge sends it again. A session's id is known to its edge alone, so nobody gets to the texts of others.
     """
 
     def __init__(self, most: int = MOST_TEXTS, most_bytes: int = MOST_TEXT_BYTES) -> None:
@@ -62,10 +67,10 @@ class Texts:
         return len(self._texts)
 
     @contextmanager
-    def taken(self, key: Key) -> Iterator[State]:
+    def taken(self, key: Key, host: str = "") -> Iterator[State]:
         """What is remembered of a text, for nobody else meanwhile: nothing at first. Refusal where it alone is too large."""
         with self._changing:
-            text = self._texts.setdefault(key, _Text())
+            text = self._texts.setdefault(key, _Text(host))
         with text.busy:
             try:
                 yield text.state
@@ -80,23 +85,35 @@ class Texts:
             self._texts.pop(key, None)
 
     def _note(self, key: Key, text: _Text) -> None:
-        text.n_bytes = text.state.n_bytes
+        text.n_bytes, text.used_at = text.state.n_bytes, time.monotonic()
         with self._changing:
             self._texts[key] = text
             self._texts.move_to_end(key)
             total = sum(one.n_bytes for one in self._texts.values())
             while self._texts and (len(self._texts) > self._most or total > self._most_bytes):
-                total -= self._texts.popitem(last=False)[1].n_bytes
+                total -= self._texts.pop(self._first_to_go(total > self._most_bytes)).n_bytes
+
+    def _first_to_go(self, by_bytes: bool) -> Key:
+        oldest = next(iter(self._texts))
+        if time.monotonic() - self._texts[oldest].used_at > STALE_S:
+            return oldest
+        hosts, sessions = Counter[str](), Counter[tuple[str, str]]()
+        for key, text in self._texts.items():
+            hosts[text.host] += text.n_bytes if by_bytes else 1
+            sessions[text.host, key[0]] += text.n_bytes if by_bytes else 1
+        host = max(hosts, key=lambda one: hosts[one])
+        whose = max((one for one in sessions if one[0] == host), key=lambda one: sessions[one])
+        return next(key for key, text in self._texts.items() if (text.host, key[0]) == whose)
 
 
 class ServedTexts(ServedPlan):
     """A part of a decoder: beside whole prompts, which leave nothing behind, it takes texts, some tokens at a time."""
 
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None, batches: Batches | None,
-                 onward: Onward | None, kept: tuple[Texts, str]) -> None:  # fmt: skip
+                 onward: Onward | None, kept: tuple[Texts, str, str]) -> None:  # fmt: skip
         super().__init__(part, computing, codec, batches, onward)
         self._computing = computing
-        self._texts, self._session = kept
+        self._texts, self._host, self._session = kept
         self._longest = part.longest or 0
         (header,) = part.expected
         a_token = header.bytes // header.shape[1]
@@ -113,7 +130,7 @@ class ServedTexts(ServedPlan):
             self._texts.forget(key)
             return self._over(request)
         self._check_text(request, text)
-        with self._texts.taken(key) as state:
+        with self._texts.taken(key, self._host) as state:
             if not _is_at(state, text.position):
                 held = TailAnswer((), [], Took(0.0), 0.0, held=state.length)
                 return lambda: held
