@@ -50,7 +50,7 @@ def versions() -> dict[str, Any]:
 
 def runs_code(network: str) -> bool:
     """Whether the network comes from code that has no version: none of the sources'."""
-    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf", "decoder", "onnx")
+    return ":" in network and network.partition(":")[0] not in ("torchvision", "timm", "hf", "decoder", "decoder_int8", "onnx")
 
 
 def unchanged(files: object) -> bool:

@@ -129,7 +129,7 @@ def _ingredients(asked: Asked) -> dict[str, Any]:
     """What the profile depends on and is known before anything is imported."""
     found: dict[str, Any] = {**asdict(asked), "network": _builder(asked), **versions()}
     place, _, name = asked.network.partition(":")
-    if place in ("hf", "decoder"):
+    if place in ("hf", "decoder", "decoder_int8"):
         found["folder"] = {path.name: signature(path) for path in _files(Path(name))}
     if place == "onnx":
         found["file"] = signature(Path(name))

@@ -44,7 +44,8 @@ class Source:
 
     `is_open` says whether a server builds its networks for whoever asks: those of a closed list, without code of anybody else.
     `runs_code` says whether to build one runs code that its name names. `pattern` is the form of its names. `whose` is the source,
-    by its name, of which it takes the networks and weights, where that is another one.
+    by its name, of which it takes the networks and weights, where that is another one. `is_decoder` says that its networks write
+    text, token by token.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -53,6 +54,7 @@ class Source:
     runs_code: ClassVar[bool] = False
     pattern: ClassVar[str] = r"[\w.-]+"
     whose: ClassVar[str | None] = None
+    is_decoder: ClassVar[bool] = False
 
     def load(self) -> None:
         """Import the packages now, which takes seconds. MissingExtraError where they are not installed."""

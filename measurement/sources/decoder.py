@@ -22,15 +22,20 @@ class Decoders(hf.Transformers):
     """Of a folder with the configuration of a decoder that is known (`measurement.decoders.KINDS`)."""
 
     whose: ClassVar[str | None] = "hf"
+    is_decoder: ClassVar[bool] = True
+
+    def chain(self, network: nn.Module, name: str) -> Chain:
+        """The chain of a network that is no longer needed otherwise."""
+        return chain_of(network, f"decoder:{name}")
 
     def build(self, name: str) -> nn.Module:
         """The chain of the folder's network with initial weights."""
-        return chain_of(super().build(name), f"decoder:{name}")
+        return self.chain(super().build(name), name)
 
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
         """The chain of the network with the weights beside its configuration."""
         module, file = super().trained(name, value, weights, mapped)
-        return chain_of(module, f"decoder:{name}"), file
+        return self.chain(module, name), file
 
     def example(self, name: str, module: nn.Module) -> Example:
         """A short text."""

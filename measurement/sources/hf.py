@@ -151,7 +151,8 @@ def _configuration(name: str) -> Any:
     if packed is not None:
         method = packed.get("quant_method") if isinstance(packed, dict) else getattr(packed, "quant_method", None)
         raise InputError(f"hf:{name}", f"its weights are packed by {getattr(method, 'value', method)}, whose kernels are "
-                                       "not run here; take the folder of the network as it was before")  # fmt: skip
+                                       "not run here; take the folder of the network as it was before, of which "
+                                       "decoder_int8:DIRECTORY packs a decoder in eight bits")  # fmt: skip
     for part in _parts(found):  # a cache is the text so far, for the next word: it is no tensor that could cross
         if getattr(part, "use_cache", None):
             part.use_cache = False

@@ -14,6 +14,7 @@ from measurement.decoders import Chain, State, chain_of
 from measurement.decoders.state import Pick
 from measurement.networks import build_network, network_digest
 from measurement.networks.hollow import HollowNetwork
+from measurement.profiling import profile_traced
 from measurement.tracing import trace
 from runner.parts.split import split_traced
 from tests.decoders import CONFIGURATIONS, folder
@@ -139,6 +140,48 @@ class TestState:
             with State().frozen():
                 assert torch.equal(chain(torch.cat([IDS, new], 1)), last)
             assert state.n_bytes >= before
+
+
+class TestEightBits:
+    @pytest.mark.parametrize("kind", CONFIGURATIONS)
+    @torch.inference_mode()
+    def test_blocks_take_a_quarter_and_compute_nearly_the_same(self, kind: str, tmp_path: Path) -> None:
+        where = folder(tmp_path, kind)
+        chain, packed = (build_network(f"{source}:{where}", "seeded:1", allow_code=True) for source in ("decoder", "decoder_int8"))
+        assert isinstance(chain, Chain)
+        assert isinstance(packed, Chain)
+        whole, small = (trace(one, IDS) for one in (chain, packed))
+        before, after = (profile_traced(one).layer("blocks.1") for one in (whole, small))
+        assert after.macs == before.macs
+        assert after.weight_bytes < 0.36 * before.weight_bytes  # norms, biases and a step for each row are not packed
+        for n in (20, 1):
+            hidden = chain.embed(IDS[:, :n])
+            assert torch.equal(packed.embed(IDS[:, :n]), hidden)
+            exact, near = chain.blocks[0](hidden), packed.blocks[0](hidden)
+            assert 0 < float((near - exact).norm() / exact.norm()) < 0.05
+
+    @torch.inference_mode()
+    def test_the_parts_write_what_the_packed_network_writes(self, tmp_path: Path) -> None:
+        where = folder(tmp_path, "llama")
+        packed = build_network(f"decoder_int8:{where}", "seeded:1", allow_code=True)
+        traced = trace(packed, IDS)
+        hollow = HollowNetwork.build(f"decoder_int8:{where}", "seeded:1", allow_code=True)
+        assert hollow.digest(hollow.trace(IDS).structure) == network_digest(packed, traced.structure)
+        head, tail = split_traced(traced, ["embed", "blocks.0"])
+        texts = []
+        for is_split in (False, True):
+            here, there, new, found = State(), State(), IDS, []
+            for _ in range(12):
+                n = new.shape[1]
+                with here.call(n):
+                    made = head(new) if is_split else packed(new)
+                if is_split:
+                    with there.call(n):
+                        made = tail(made)
+                new = made
+                found.append(int(new))
+            texts.append(found)
+        assert texts[0] == texts[1]
 
 
 class TestPick:
