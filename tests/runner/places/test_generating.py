@@ -35,6 +35,7 @@ from runner.places.texts import Texts
 from runner.wire.connecting import Listener, listen
 from runner.wire.protocol import TextStep
 from tests.decoders import CONFIGURATIONS, folder
+from tests.runner.frames import Deed, link
 from tests.runner.running import Plans
 
 pytest.importorskip("transformers")
@@ -230,6 +231,36 @@ class TestFaults:
             assert line.networks[-1].texts.n_bytes == (21 * 2 * 128 if goes_back else 0)
         line.forget()
 
+    @pytest.mark.parametrize("deed", ["repeats", "loses", "swaps", "brings old ones"])
+    def test_frames_that_are_lost_repeated_or_swapped_advance_no_text_twice(self, deed: Deed,
+                                                                            decoders: dict[str, Decoder]) -> None:  # fmt: skip
+        """Both before a middle place and behind it; two texts at once."""
+        decoder, prompts = decoders["llama"], (PROMPT, PROMPT[1:])
+        allowed = [f"hf:{decoder.place}"]
+        places = [Networks(allowed), Networks(allowed)]
+        found: tuple[list[int], list[int]] = ([], [])
+        too_long: list[int] = []
+
+        def write(split: ConnectedSplit, k: int) -> None:
+            for one in split.text(prompts[k], 24):
+                found[k].append(one)
+                most = sum(len(prompt) + len(text) for prompt, text in zip(prompts, found, strict=True))
+                held = [sum(text.state.length for text in [*networks.texts._texts.values()]) for networks in places]
+                too_long.extend(n for n in held if n > most)
+
+        with ExitStack() as stack:
+            last = stack.enter_context(link(deed, stack.enter_context(place_of(places[1])), 5))
+            first = stack.enter_context(link(deed, stack.enter_context(place_of(places[0], to=last.port)), 4))
+            with connect(decoder.plan(1, 2), ("127.0.0.1", first.port), networks=allowed) as split:
+                threads = [threading.Thread(target=write, args=(split, k)) for k in range(2)]
+                for thread in threads:
+                    thread.start()
+                for thread in threads:
+                    thread.join(60)
+        assert found == tuple(decoder.undivided(24, prompt=prompt) for prompt in prompts)
+        assert not too_long
+        assert (first.done > 0, last.done > 0) == (True, True)
+
     def test_texts_beyond_the_bounds_push_each_other_out_and_go_on_all_the_same(self, decoders: dict[str, Decoder],
                                                                                 line: Line) -> None:  # fmt: skip
         decoder, networks = decoders["llama"], line.networks[-1]
@@ -266,6 +297,43 @@ class TestFaults:
                 split.generate(PROMPT, 5)
         finally:
             networks.texts = before
+
+
+class TestBounds:
+    """Which texts a place forgets where there are more than it keeps."""
+
+    @staticmethod
+    def take(texts: Texts, host: str, session: str, number: int = 0) -> None:
+        with texts.taken((session, number), host) as state:
+            state.length += 1
+
+    @staticmethod
+    def length(texts: Texts, session: str, number: int = 0) -> int:
+        with texts.taken((session, number)) as state:
+            return state.length
+
+    def test_who_begins_many_pushes_out_its_own(self) -> None:
+        texts = Texts(most=6)
+        for session in ("a", "b"):
+            self.take(texts, "10.0.0.1", session)
+        for number in range(9):
+            self.take(texts, "10.0.0.1", "many", number)
+            self.take(texts, "10.0.0.2", f"one of many {number}")
+        assert len(texts) == 6
+        assert [self.length(texts, session) for session in ("a", "b")] == [1, 1]
+
+    def test_of_equals_the_one_that_rested_longest_goes(self) -> None:
+        texts = Texts(most=2)
+        for session in ("a", "b", "a", "c"):
+            self.take(texts, "10.0.0.1", session)
+        assert self.length(texts, "a") == 2
+
+    def test_nobody_is_waited_for_without_end(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("runner.places.texts.STALE_S", -1.0)
+        texts = Texts(most=2)
+        for session, number in (("a", 0), ("b", 0), ("b", 1)):
+            self.take(texts, "10.0.0.1", session, number)
+        assert self.length(texts, "b") == 1
 
 
 class TestMistakes:
