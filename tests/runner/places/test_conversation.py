@@ -101,7 +101,7 @@ class Tail:
 
 class Opening:
     def __init__(self, tail: Tail) -> None:
-        self.open: Callable[[Open, object], Tail] = lambda request, onward: tail
+        self.open: Callable[[Open, object, str], Tail] = lambda request, onward, host: tail
 
 
 def talk(*said: Message | Exception, token: str | None = None, has_room: bool = True,
