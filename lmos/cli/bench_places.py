@@ -37,14 +37,15 @@ def tokens(
     most_places: Annotated[int, typer.Option("--places", min=2, max=8, metavar="N", help="Divide them over 2 to N places.")] = 4,
     prompts: Annotated[str, typer.Option(metavar="N,N,...", help="How many tokens prompts have.")] = "1,17,300",
     n_tokens: Annotated[int, typer.Option("-n", "--tokens", min=2, metavar="N", help="Write N tokens behind each.")] = 200,
+    drawn: Annotated[int, typer.Option(min=0, metavar="N", help="Write a text with each of N configurations that are drawn.")] = 16,
     kills: Annotated[int, typer.Option(min=0, metavar="N", help="Write N more texts; a server is killed during each.")] = 10,
     abandoned: Annotated[int, typer.Option(min=2, metavar="N", help="Begin and leave N texts.")] = 1000,
-    seed: Annotated[int, typer.Option(metavar="N", help="Seed of what is killed when.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", help="Seed of what is drawn, and of what is killed when.")] = 0,
     as_json: Json = False,
 ) -> None:
     """Write texts with decoders over several processes: beside the undivided networks', while servers are killed, and beside what
     plans promise of 124 million parameters. Exit code 1 if a token differs, a server's memory grows, or a promise is 10 % off."""
     from lmos.commands import bench_tokens as command
 
-    command.run(command.Request(parts=parts, kinds=kinds, places=most_places, prompts=prompts, tokens=n_tokens, kills=kills,
-                                abandoned=abandoned, seed=seed, as_json=as_json))
+    command.run(command.Request(parts=parts, kinds=kinds, places=most_places, prompts=prompts, tokens=n_tokens, drawn=drawn,
+                                kills=kills, abandoned=abandoned, seed=seed, as_json=as_json))

@@ -36,6 +36,7 @@ class Request:
     places: int
     prompts: str
     tokens: int
+    drawn: int
     kills: int
     abandoned: int
     seed: int
@@ -110,6 +111,8 @@ def _measured(request: Request, parts: list[str]) -> _Found:
         folder = Path(name)
         if "texts" in parts:
             found.texts = texts.written(kinds, request.places, prompts, request.tokens, folder, tell)
+            if request.drawn:
+                found.texts += texts.of_drawn(request.drawn, request.places, request.tokens, folder, tell, request.seed)
         if "kills" in parts and request.kills:
             found.killed = texts.killed(kinds, request.places, request.kills, request.tokens, folder, tell, request.seed)
         if "abandoned" in parts:

@@ -1,10 +1,10 @@
 """Decoders with seeded weights, their plans and their places, each a process; what they are compared with is transformers' own
-forward and cache."""
+`generate`."""
 
 from __future__ import annotations
 
-import inspect
 import json
+import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
@@ -44,10 +44,10 @@ SEED = "seeded:0"
 
 
 class Decoder:
-    """A decoder of a kind, whose folder is written here: a small one, or of a configuration of its own."""
+    """A decoder of a kind, whose folder is written here: a small one, or of a configuration of its own, under a name of its own."""
 
-    def __init__(self, kind: str, folder: Path, configuration: Mapping[str, Any] | None = None) -> None:
-        self.kind, place = kind, folder / kind
+    def __init__(self, kind: str, folder: Path, configuration: Mapping[str, Any] | None = None, name: str | None = None) -> None:
+        self.kind, place = kind, folder / (name or kind)
         place.mkdir(parents=True, exist_ok=True)
         (place / "config.json").write_text(json.dumps({"model_type": kind, **(configuration or _OWN[kind])}))
         self.network = f"hf:{place}"
@@ -77,17 +77,36 @@ class Decoder:
 
     @torch.inference_mode()
     def undivided(self, ids: Sequence[int], n_tokens: int, pick: Pick = GREEDY) -> list[int]:
-        """The tokens of transformers' own forward over its own cache: the most probable ones, or drawn from its scores."""
-        from transformers import DynamicCache
+        """The tokens of transformers' own `generate`: the most probable ones, or those that are drawn from its scores."""
 
-        name = "cache" if "cache" in inspect.signature(self._whole.forward).parameters else "past_key_values"
-        found: list[int] = []
-        new, kept = torch.tensor([list(ids)]), {name: DynamicCache(config=self._whole.config)}
-        for k in range(n_tokens):
-            scores = self._whole(new, use_cache=True, logits_to_keep=1, **kept).logits[:, -1]
-            new = pick.of(scores, len(ids) + k)
-            found.append(int(new))
-        return found
+        def drawn(text: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+            return torch.full_like(scores, -torch.inf).scatter_(1, pick.of(scores, text.shape[1]), 0.0)
+
+        prompt = torch.tensor([list(ids)])
+        text = self._whole.generate(prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=n_tokens, do_sample=False,
+                                    use_cache=True, eos_token_id=None, pad_token_id=0,
+                                    logits_processor=[] if pick == GREEDY else [drawn])  # fmt: skip
+        return [int(one) for one in text[0, len(ids) :]]
+
+
+def drawn(number: int, folder: Path) -> Decoder:
+    """The decoder of a configuration that is drawn: of each kind in turn, with other numbers of layers, heads, and heads of keys
+    and values, windows, and heads for language that have the embedding's weights."""
+    rng, kind = random.Random(number), [*KINDS][number % len(KINDS)]
+    shared, width, layers = rng.choice((1, 2, 4)), rng.choice((8, 16, 24)), rng.randint(2, 7)
+    heads = shared * rng.randint(1, 4)
+    if kind == "gpt2":
+        found = {**_OWN[kind], "n_embd": heads * width, "n_layer": layers, "n_head": heads,
+                 "tie_word_embeddings": rng.random() < 0.5}  # fmt: skip
+        return Decoder(kind, folder, found, f"drawn{number}")
+    found = {**_OWN[kind], "hidden_size": heads * width, "num_hidden_layers": layers, "num_attention_heads": heads,
+             "num_key_value_heads": heads // shared, "intermediate_size": rng.randint(16, 200),
+             "tie_word_embeddings": rng.random() < 0.5}  # fmt: skip
+    if kind == "mistral":
+        found["sliding_window"] = rng.choice((None, rng.randint(2, 300)))
+    if kind == "qwen2" and rng.random() < 0.5:
+        found |= {"use_sliding_window": True, "sliding_window": rng.randint(2, 300), "max_window_layers": rng.randint(0, layers)}
+    return Decoder(kind, folder, found, f"drawn{number}")
 
 
 @contextmanager

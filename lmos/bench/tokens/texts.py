@@ -11,8 +11,9 @@ from pathlib import Path
 from statistics import median
 
 from lmos.bench.faults.stage import resident_bytes_of
-from lmos.bench.tokens.decoders import Decoder, connected, differing, line, prompt_of
-from measurement.decoders.state import Pick
+from lmos.bench.tokens.decoders import Decoder, connected, differing, drawn, line, prompt_of
+from measurement.decoders import KINDS
+from measurement.decoders.state import GREEDY, Pick
 
 Tell = Callable[[str], None]
 _DRAWN = Pick(0.8, 5)
@@ -79,6 +80,24 @@ def written(kinds: Sequence[str], most_places: int, prompts: Sequence[int], n_to
                     text = split.text(ids, n_tokens, temperature=_DRAWN.temperature, seed=_DRAWN.seed)
                     different = differing([*text], one.undivided(ids, n_tokens, _DRAWN))
                     found.append(Written(one.kind, places, prompts[0], n_tokens, different, True, median(text.times.further_s)))
+    return found
+
+
+def of_drawn(many: int, most_places: int, n_tokens: int, folder: Path, tell: Tell = lambda what: None,
+             seed: int = 0) -> list[Written]:  # fmt: skip
+    """A text of each of so many drawn configurations (`decoders.drawn`), every other one's tokens drawn too: over 2 to so many
+    places, behind a prompt of 1 to 300."""
+    rng, decoders, found = random.Random(seed), [drawn(many * seed + k, folder) for k in range(many)], []
+    with line(folder, [one.network for one in decoders], most_places) as servers:
+        for k, one in enumerate(decoders):
+            places, ids = rng.randint(2, most_places), prompt_of(rng.randint(1, 300))
+            pick = Pick(rng.uniform(0.3, 1.5), rng.randrange(10**6)) if k // len(KINDS) % 2 else GREEDY
+            tell(f"a drawn {one.kind} over {places} places, a prompt of {len(ids)}")
+            with connected(one, servers, places) as split:
+                text = split.text(ids, n_tokens, temperature=pick.temperature, seed=pick.seed)
+                different = differing([*text], one.undivided(ids, n_tokens, pick))
+            found.append(Written(f"{one.kind}, drawn", places, len(ids), n_tokens, different, pick != GREEDY,
+                                 median(text.times.further_s)))  # fmt: skip
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,18 @@ import pytest
 from lmos.cli import main
 
 pytest.importorskip("transformers")
-from lmos.bench.tokens.decoders import Decoder, differing, prompt_of
+import torch
+
+from lmos.bench.tokens.decoders import differing, drawn, prompt_of
 from lmos.bench.tokens.promises import PlaceMemory, Promised, in_proportion
 from lmos.bench.tokens.texts import Abandoned
 from lmos.commands.bench_tokens import _Found
 from lmos_opt import Instance
 from measurement.decoders import State
-from measurement.decoders.state import Pick
+from measurement.decoders.state import GREEDY, Pick
 from measurement.networks import build_network
+from measurement.tracing import trace
+from runner.parts.split import split_traced
 
 
 def test_what_is_not_kept_is_said() -> None:
@@ -38,20 +43,27 @@ def test_layers_are_shared_out_as_memories_are() -> None:
     assert in_proportion(instance) == (2, 3, 1)
 
 
-def test_a_drawn_text_of_the_network_itself_is_the_chains(tmp_path: Path) -> None:
-    one, pick = Decoder("qwen2", tmp_path), Pick(0.8, 5)
-    chain, state = build_network(one.builder, "seeded:0", allow_code=True), State(pick)
-    wanted, new = one.undivided(prompt_of(5), 6, pick), prompt_of(5)
-    found: list[int] = []
-    import torch
-
+@pytest.mark.parametrize("number", range(8))
+def test_a_drawn_configuration_writes_what_transformers_generates(number: int, tmp_path: Path) -> None:
+    """Two of each kind, one with tokens that are drawn; in two parts, each with a state of its own."""
+    rng, pick = random.Random(number), Pick(0.8, 5) if number % 8 > 3 else GREEDY
+    one, ids = drawn(number, tmp_path), prompt_of(rng.randint(1, 300))
+    chain = build_network(one.builder, "seeded:0", allow_code=True)
+    traced = trace(chain, torch.tensor([ids]))
+    names = [layer.name for layer in traced.layers]
+    head, tail = split_traced(traced, names[: rng.randint(1, len(names) - 1)])
+    here, there, new, found = State(pick), State(pick), torch.tensor([ids]), list[int]()
     with torch.inference_mode():
-        for _ in range(6):
-            with state.call(len(new)):
-                new = [int(chain(torch.tensor([new])))]
-            found += new
+        for _ in range(12):
+            n = new.shape[1]
+            with here.call(n):
+                crossing = head(new)
+            with there.call(n):
+                new = tail(crossing)
+            found.append(int(new))
+    wanted = one.undivided(ids, 12, pick)
     assert (differing(found, wanted), differing(found, [*wanted, 1])) == (0, 1)
-    assert wanted != one.undivided(prompt_of(5), 6)
+    assert pick == GREEDY or wanted != one.undivided(ids, 12)
 
 
 def test_parts_that_there_are_not_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
