@@ -7,7 +7,6 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from lmos_opt import __version__
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plans.predicted import stages
+from lmos_opt.processes.signals import sigterm_like_ctrl_c
 from lmos_opt.units import counted, format_size, format_time, parse_time
 from runner.errors import one_line
 from runner.wire.access import Credentials
@@ -64,8 +64,11 @@ def run(request: Request) -> None:
         shape=None if request.shape is None else parse_shape(request.shape), access=request.credentials.at(address),
         deadline_s=None if request.deadline is None else parse_time(request.deadline, "--deadline"), tell=_tell,
     )  # fmt: skip
-    with _sigterm_like_ctrl_c():
-        report = run_plan(Plan.load(request.plan), address, options)
+    try:
+        with sigterm_like_ctrl_c():
+            report = run_plan(Plan.load(request.plan), address, options)
+    finally:
+        _tell("")
     if request.as_json:
         import json
 
@@ -166,23 +169,6 @@ def _tell(what: str) -> None:
     if sys.stderr.isatty():
         sys.stderr.write(f"\r\x1b[K{what}")
         sys.stderr.flush()
-
-
-@contextmanager
-def _sigterm_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM raises KeyboardInterrupt inside the block."""
-
-    def interrupt(*_: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        if sys.stderr.isatty():
-            sys.stderr.write("\r\x1b[K")
 
 
 def _complain(message: str, code: int) -> int:

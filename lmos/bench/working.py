@@ -8,7 +8,6 @@ import pickle
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import Pipe, get_context, parent_process
 from multiprocessing.connection import wait
@@ -17,6 +16,7 @@ from time import monotonic
 from typing import Any, Generic, TypeVar
 
 from lmos_opt.errors import LmosError
+from lmos_opt.processes.signals import handled
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -108,7 +108,7 @@ def _start(workers: dict[Any, _Worker], work: Work[T, R], items: list[T]) -> Non
     context = get_context("spawn")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_send, args=(theirs, pickle.dumps((work.do, items))), daemon=True)
-    with _uninterrupted():  # and so the process is: Ctrl-C reaches all of a terminal, this one ends the others
+    with handled((signal.SIGINT,), signal.SIG_IGN):  # and so is the process: Ctrl-C reaches all of a terminal, this one ends it
         process.start()
     workers[ours] = _Worker(process, items, monotonic() + _IMPORTS_S)
     theirs.close()
@@ -144,13 +144,3 @@ def _leave(code: int) -> None:
     """Exit; the interpreter is not taken apart then below a thread that may be inside a solver."""
     atexit.register(os._exit, code)  # the last one is called first, when multiprocessing has given back what is its own
     sys.exit(code)
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Without SIGINT meanwhile; child processes inherit that and keep it."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

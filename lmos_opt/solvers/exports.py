@@ -6,13 +6,9 @@ rows, because MPS gives the second side as a difference, which rounds. Rows with
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +16,6 @@ from numpy.typing import NDArray
 from lmos_opt.errors import SolverError
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
-
-MODEL, ANSWER = "model.mps", "answer"
-"""The file a command reads and the one it writes, in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -161,43 +154,6 @@ def as_arguments(options: Mapping[str, object], dashes: str) -> list[str]:
     """A user's options as a command's arguments: the name after dashes, then its value; True stands for the name alone."""
     return [word for name, value in options.items() if value is not False
             for word in (f"{dashes}{name}", *(() if value is True else (str(value),)))]
-
-
-def find_command(solver: str, command: str, package: str) -> str:
-    """The path of a command; SolverError, saying how to get it, where there is none."""
-    found = shutil.which(command)
-    if found is None:
-        raise SolverError(solver, f"there is no command {command} on the PATH; get it by: apt-get install {package}")
-    return found
-
-
-def run_command(solver: str, command: Sequence[str], text: str, limit_s: float) -> tuple[str, bytes] | None:
-    """Run a command on `model.mps`; what it printed and what it wrote into `answer`, None where the time is over.
-
-    It runs in a folder of its own, which is gone afterwards, and in a process group of its own, so that an interruption
-    reaches this process alone, which then ends it. SolverError where it cannot be run or ends with an error.
-    """
-    with TemporaryDirectory(prefix=f"lmos-{solver}-") as name:
-        folder = Path(name)
-        (folder / MODEL).write_text(text)
-        try:
-            process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, start_new_session=True)  # fmt: skip
-        except OSError as error:
-            raise SolverError(solver, f"cannot run {command[0]}: {error.strerror}") from error
-        with process:
-            try:
-                printed = process.communicate(timeout=limit_s)[0].decode(errors="replace")
-            except subprocess.TimeoutExpired:
-                return None
-            finally:  # whatever happened: nothing, where it has ended
-                process.kill()
-                process.wait()
-        if process.returncode != 0:
-            last = printed.strip().rpartition("\n")[2]
-            raise SolverError(solver, f"{command[0]} ended with code {process.returncode}" + (f": {last}" if last else ""))
-        answer = folder / ANSWER
-        return printed, answer.read_bytes() if answer.exists() else b""
 
 
 def _sides(row: int, lower: float, upper: float) -> list[Side]:

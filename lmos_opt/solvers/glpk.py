@@ -14,18 +14,10 @@ from math import ceil
 
 import numpy as np
 
+from lmos_opt.processes.commands import ANSWER, MODEL, find_command, run_command
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
-from lmos_opt.solvers.exports import (
-    ANSWER,
-    MODEL,
-    FileRelaxation,
-    FileSession,
-    SolverAnswer,
-    as_arguments,
-    find_command,
-    run_command,
-)
+from lmos_opt.solvers.exports import FileRelaxation, FileSession, SolverAnswer, as_arguments
 from lmos_opt.solvers.settings import Options, Settings
 
 _LP = ("--nomip", "--nopresol", "--noscale")

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from lmos_opt.errors import SolverError
+from lmos_opt.processes.commands import MODEL
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxed, Status
-from lmos_opt.solvers.exports import MODEL, FileSession, SolverAnswer
+from lmos_opt.solvers.exports import FileSession, SolverAnswer
 from lmos_opt.solvers.settings import Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9

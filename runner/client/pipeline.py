@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import THEIR_ERRORS, first_line
+from lmos_opt.processes.signals import in_one_piece
 from lmos_opt.units import counted
 from measurement.tracing.calls import ByParameter, call
 from runner.client.exchange import Exchange
@@ -31,7 +32,6 @@ from runner.parts.network import class_in, flat_outputs, in_words, logits_of
 from runner.parts.part import Crossing
 from runner.watching.events import NOBODY, Events, ImageBegan, ImageEnded
 from runner.watching.report import FailedImage, ImageResult
-from runner.watching.signals import in_one_piece
 from runner.wire.timeouts import Timeouts
 
 Progress = Callable[[str, int, int], None]

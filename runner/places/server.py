@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Unpack
 
 import torch
 
 from lmos_opt.errors import InputError
+from lmos_opt.processes.signals import handled
 from measurement import engines
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
@@ -64,35 +64,13 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
                     shape=options.shape, onwards=Onwards(options.next, events))  # fmt: skip
     if options.watch is not None:
         options.watch(server.load)
-    with _until_signal(server.stop), settled():
+    with handled((signal.SIGTERM, signal.SIGINT), lambda *_: server.stop(), once=True), settled():
         events.tell(Listening(address=server.listener.name, tls=tls is not None, token=token is not None,
                               threads=torch.get_num_threads(), engine=engine.text))  # fmt: skip
         if options.ready is not None:
             options.ready(server.listener.port)
         server.run()
     events.tell(Stopped())
-
-
-@contextlib.contextmanager
-def _until_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """SIGTERM and SIGINT call `stop` inside the block; a second one ends the process as it would without it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
-
-    def handle(number: int, frame: object) -> None:
-        for each, handler in before.items():
-            signal.signal(each, handler)
-        stop()
-
-    for number in before:
-        signal.signal(number, handle)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Server:

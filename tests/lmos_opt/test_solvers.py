@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from lmos.bench.random_instances import random_instance, with_limit
 from lmos.cli import main
 from lmos_opt import InfeasibleError, InputError, SolverError, pareto_front, solvers, trace_front
 from lmos_opt.algorithms.branching import BranchAndBound
+from lmos_opt.processes.signals import handled
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status, cbc, glpk, highs
 from lmos_opt.solvers.exports import Program
@@ -262,17 +264,36 @@ def test_a_process_is_ended_by_an_interruption(pretended):
     found = pretend("exec sleep 3600")
 
     def interrupt(*_):
-        if _pid(folder):  # it runs
-            raise KeyboardInterrupt
+        if _pid(folder):  # it runs; once, since nothing is removed any more where another one comes meanwhile
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGALRM, interrupt)
-    try:
-        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.1)
-        with pytest.raises(KeyboardInterrupt):
-            found.ask("", 0)
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+    with handled([signal.SIGALRM], interrupt), handled([signal.SIGINT], signal.default_int_handler):
+        try:
+            signal.setitimer(signal.ITIMER_REAL, 0.02, 0.02)
+            with pytest.raises(KeyboardInterrupt):
+                found.ask("", 0)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    assert _pid(folder)
+    assert _is_gone(folder)
+
+
+def test_a_process_is_ended_by_an_interruption_while_it_is_started(pretended, monkeypatch):
+    """The interruption comes when it runs, and before the one who started it knows that it does."""
+    folder, pretend = pretended
+    found = pretend("exec sleep 3600")
+
+    class Interrupted(subprocess.Popen):
+        def __init__(self, *arguments, **options):
+            super().__init__(*arguments, **options)
+            while not _pid(folder):
+                time.sleep(0.001)
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    with handled([signal.SIGINT], signal.default_int_handler), pytest.raises(KeyboardInterrupt):
+        found.ask("", 0)
     assert _is_gone(folder)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from lmos_opt.processes.signals import handled
 
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -41,16 +42,7 @@ def held_signals() -> Iterator[Signals]:
     """SIGTERM, SIGINT and SIGHUP (those that were not ignored before) end nothing inside the block, however many come, but what it
     says itself (`Signals.heeded`); where one came, the block ends in KeyboardInterrupt. In the main thread alone."""
     signals = Signals()
-    if threading.current_thread() is not threading.main_thread():
+    with handled([number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN], signals.note):
         yield signals
-        return
-    before = {number: handler for number in _ENDING if (handler := signal.getsignal(number)) is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, signals.note)
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
     if signals.came:
         raise KeyboardInterrupt

@@ -1,4 +1,4 @@
-"""`in_one_piece`: a signal waits for the block's end; a second one does not."""
+"""Handlers for a block; and `in_one_piece`: a signal waits for the block's end, a second one does not."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner.watching.signals import in_one_piece
+from lmos_opt.processes.signals import handled, in_one_piece
 
 
 @pytest.fixture
@@ -65,6 +65,29 @@ def test_what_fails_inside_fails_as_it_would(heard: list[str]) -> None:
     with pytest.raises(ValueError, match="full"):
         fails()
     assert signal.getsignal(signal.SIGTERM) is before
+    assert not heard
+
+
+def test_a_signal_is_heard_where_the_block_fails(heard: list[str]) -> None:
+    def fails() -> None:
+        with in_one_piece():
+            signal.raise_signal(signal.SIGTERM)
+            raise ValueError("full")
+
+    with pytest.raises(ValueError, match="full"):
+        fails()
+    assert heard == ["term"]
+
+
+def test_only_the_first_is_handled_where_that_is_asked_for(heard: list[str]) -> None:
+    with handled((signal.SIGTERM,), lambda *_: heard.append("here"), once=True):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    with handled((signal.SIGTERM,), lambda *_: heard.append("each")):
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    assert heard == ["here", "term", "each", "each", "term"]
 
 
 def test_other_threads_are_left_alone(heard: list[str]) -> None:

@@ -1,0 +1,1 @@
+"""Other programs that this one starts, and what signals do meanwhile."""
