@@ -137,12 +137,12 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     def infeasible() -> InfeasibleError:
         return InfeasibleError(instance.name, _blame(instance, options))
 
+    evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
     if own and splits is None:  # ours have nothing to tighten
         try:
             milp = presolve(milp, goals.costs)
         except InfeasibleError as error:
             raise infeasible() from error
-    evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
     alike: ListedSplits | None = None
 
     def point(candidate: Candidate) -> Point:

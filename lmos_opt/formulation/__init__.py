@@ -54,14 +54,16 @@ class Derived:
 
     variables: tuple[Any, ...]
     values: Values
+    is_least: bool = False
 
 
-def derive(m: Any, variables: Iterable[Any], values: Values) -> None:
+def derive(m: Any, variables: Iterable[Any], values: Values, *, is_least: bool = False) -> None:
     """Say which values a block's variables have at a split: nobody else needs to know of them, and no search decides them.
 
-    `values` is given a split.
+    `values` is given a split. `is_least`: they are the least that rows admit, as the slowest of some stages; what an expression of
+    them says is then checked by these rows.
     """
-    m.derived.append(Derived(tuple(variables), values))
+    m.derived.append(Derived(tuple(variables), values, is_least))
 
 
 def fresh(m: Any, name: str, component: Any) -> Any:

@@ -52,17 +52,16 @@ class Evaluation:
                         for u in instance.chosen_among} if "chosen_codecs" in model.blocks else {}  # fmt: skip
         codecs = [k for columns_of in self._codecs.values() for k in columns_of.values()]
         ours = {*assigned.tolist(), *codecs, *(k for found, _ in self._derived for k in found.tolist())}
-        self._users = np.array([k for k in columns_of_user(model, columns) if k not in ours], dtype=np.int64)
+        least = [column(variable) for block in model.derived if block.is_least for variable in block.variables]
+        self._users = np.array([k for k in columns_of_user(model, columns) if k in least or k not in ours], dtype=np.int64)
         self._has_own_rows = bool(len(self._users) or len(model.user) or set(model.component_map()) - model.formulated)
         own = [k for k in np.flatnonzero(milp.lower < milp.upper) if k not in ours]
-        if not self._has_own_rows and all(o.value is not None for o in chosen):
-            own = []  # they follow from where layers run
-        self._has_own_rows |= bool(own)  # an objective of the user's may stand on a shipped one's variables, and so on its rows
         self._undecided = np.array(own, dtype=np.int64)
         whole = [k for k in own if milp.integer[k]]
         self.deciders, self.decisive = np.array([*assigned, *codecs, *whole], dtype=np.int64), whole == own
         follows = milp.lower < milp.upper
         follows[[*ours, *whole]] = False
+        follows[least] = True
         self._open = np.flatnonzero(follows)
 
     def split(self, x: Array) -> Split:
@@ -108,8 +107,10 @@ class Evaluation:
 
     def solution(self, x: Array) -> dict[str, float] | None:
         """The user's own variables by name and value, integers as whole numbers; None if there are none."""
-        whole = self._milp.integer
-        return {self._milp.variables[k]: float(np.rint(x[k]) if whole[k] else x[k]) for k in self._users} or None
+        if not len(self._users):
+            return None
+        whole, full = self._milp.integer, self._completed(x, self.split(x))
+        return {self._milp.variables[k]: float(np.rint(full[k]) if whole[k] else full[k]) for k in self._users}
 
     def check(self, x: Array) -> None:
         """InputError where an objective's `value` is not what its `expression` says at the vector's split."""

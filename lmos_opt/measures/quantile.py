@@ -67,6 +67,7 @@ class Quantile(Measure):
             return [float(found[s] > quantile_of_them) for s in may]
 
         derive(m, [exceeds[s] for s in may], values)
+        derive(m, [quantile], lambda split: [self.of(spread.values(split), weights)], is_least=True)
         return quantile
 
 

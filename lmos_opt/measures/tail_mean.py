@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import fresh
+from lmos_opt.formulation import Solution, derive, fresh
 from lmos_opt.measures.measure import InScenarios, Matrix, Measure, Row, highest
+from lmos_opt.measures.quantile import Quantile
 
 
 @dataclass(frozen=True)
@@ -51,4 +52,12 @@ class TailMean(Measure):
         rows = fresh(m, "tails", pyo.ConstraintList())
         for s, part in enumerate(spread.parts):
             rows.add(beyond[s] >= part - boundary)
+        least = Quantile(1 - self.part)
+
+        def values(split: Solution) -> list[float]:
+            found = spread.values(split)
+            quantile = least.of(found, spread.weights)
+            return [quantile, *(max(value - quantile, 0.0) for value in found)]
+
+        derive(m, [boundary, *beyond.values()], values, is_least=True)
         return boundary + sum(float(weight / total) * beyond[s] for s, weight in enumerate(spread.weights))

@@ -42,6 +42,7 @@ def _expression(m: Any, instance: Instance) -> Any:
                     moving.add(moved[p, u] >= move)
         layers = sum(layer.t_s[p - 1] * m.at[p, layer.name] for layer in instance.layers)
         loads.add(heaviest >= layers + sum(seconds * moved[p, u] for u, seconds in port_s.items()))
+    derive(m, [heaviest], lambda split: [_value(Split.of(instance, split.upto))], is_least=True)
     return heaviest
 
 

@@ -6,10 +6,11 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import fresh
+from lmos_opt.formulation import derive, fresh
 from lmos_opt.formulation.stages import stages
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective
+from lmos_opt.split import Split
 
 
 def _expression(m: Any, instance: Instance) -> Any:
@@ -18,7 +19,13 @@ def _expression(m: Any, instance: Instance) -> Any:
     no_slower = fresh(m, "slowest_stage", pyo.ConstraintList())
     for stage in stages(m, instance):
         no_slower.add(slowest >= stage)
+    derive(m, [slowest], lambda split: [_value(Split.of(instance.coded(split.codecs) if split.codecs else instance, split.upto))],
+           is_least=True)
     return slowest
+
+
+def _value(split: Split) -> float:
+    return max(*split.times.t_place_s, *(hop.t_s for hop in split.times.hops))
 
 
 def _longest(instance: Instance) -> float:
@@ -34,7 +41,6 @@ def _longest(instance: Instance) -> float:
     return layers + max(over_hops) + codec_s + 1e-6
 
 
-OBJECTIVE = Objective("throughput", "s", "min", _expression,
-                      lambda split: max(*split.times.t_place_s, *(hop.t_s for hop in split.times.hops)),
+OBJECTIVE = Objective("throughput", "s", "min", _expression, _value,
                       each=lambda splits: splits.largest(splits.stages, _longest(splits.instance)), grows=True)  # fmt: skip
 expression = OBJECTIVE.expression

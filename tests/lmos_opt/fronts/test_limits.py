@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import pyomo.environ as pyo
 import pytest
 
 from lmos.bench.random_instances import random_instance
@@ -15,20 +17,30 @@ from lmos_opt.split import all_splits
 PRICE = Objective("price", unit="EUR", sense="min", expression=lambda m, inst: sum(1 - m.edge[v] for v in m.layers))
 
 
-def within(instance: Instance, limits: dict[str, float]) -> list[tuple[float, float]]:
+def copies(m: Any, instance: Instance) -> None:
+    m.copies = pyo.Var(bounds=(0, 2), domain=pyo.Integers)
+
+
+def enough_copies(m: Any, instance: Instance) -> Any:
+    """With two copies at most three layers run at the edge."""
+    return sum(m.edge[v] for v in m.layers) <= 1 + m.copies
+
+
+def within(instance: Instance, limits: dict[str, float], most_layers: float = math.inf) -> list[tuple[float, float]]:
     """The non-dominated pairs of latency and memory of all splits within limits, by definition."""
     latency, memory = get("latency").value, get("memory").value
     assert latency
     assert memory
     values = [(latency(split), memory(split)) for split in all_splits(instance) if split.exceeds is None
+              and len(split.edge) <= most_layers
               and all(get(name).value(split) <= most for name, most in limits.items())]  # fmt: skip
     return sorted({a for a in values if not any(b != a and b[0] <= a[0] and b[1] >= a[1] for b in values)})
 
 
-def found(instance: Instance, limits: dict[str, float], algorithm: str | None) -> list[tuple[float, float]]:
+def found(instance: Instance, limits: dict[str, float], algorithm: str | None, **own: Any) -> list[tuple[float, float]]:
     """The front's pairs; none where nothing is within the limits, which is said."""
     try:
-        front = pareto_front(instance, limits=limits, algorithm=algorithm)
+        front = pareto_front(instance, limits=limits, algorithm=algorithm, **own)
     except InfeasibleError as error:
         named = error.constraints
     else:
@@ -99,3 +111,5 @@ def test_a_limit_that_the_program_states_by_variables_of_its_own_keeps_the_exact
         for most in (values[0], values[len(values) // 2]):
             for algorithm in (None, "enumeration", "epsilon_constraint"):
                 assert found(instance, {limit: most}, algorithm) == within(instance, {limit: most})
+            own = {"variables": [copies], "constraints": [enough_copies]}
+            assert found(instance, {limit: most}, None, **own) == within(instance, {limit: most}, most_layers=3)
