@@ -22,5 +22,7 @@ def bundled(kind: str, name: str, noun: str) -> Path:
     """The bundled file `kind/name.json`; InputError lists what there is."""
     names = bundled_names(kind)
     if name not in names:
+        if name and Path(name).is_dir():
+            raise InputError(name, f"is a folder; expected a file, or a bundled {noun}; bundled are {', '.join(names)}")
         raise InputError(name, f"is neither a file nor a bundled {noun}; bundled are {', '.join(names)}")
     return data_dir() / kind / f"{name}.json"

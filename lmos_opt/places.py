@@ -271,7 +271,7 @@ def memory_limits(memory: str | float | None, limits: Sequence[int | None]) -> l
     >>> memory_limits("1kB,,2kB", [5, 6, 7])
     [1000, 6, 2000]
 
-    Raises InputError for what is no size, and for more sizes than there are places.
+    Raises InputError for what is no size, for text between commas that names none, and for more sizes than there are places.
     """
     if memory is None:
         return [*limits]
@@ -279,6 +279,8 @@ def memory_limits(memory: str | float | None, limits: Sequence[int | None]) -> l
     if len(asked) > len(limits):
         raise InputError("memory", f"{memory!r:.80} has {len(asked)} sizes, but there are {len(limits)} places")
     new = [None if isinstance(one, str) and not one.strip() and len(asked) > 1 else parse_size(one, "memory") for one in asked]
+    if new == [None] * len(new):
+        raise InputError("memory", f"{memory!r:.80} names no size; leave it out where no limit is another")
     return [limits[p] if p >= len(new) or new[p] is None else new[p] for p in range(len(limits))]
 
 

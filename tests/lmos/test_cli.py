@@ -160,6 +160,7 @@ def test_bad_files_in_a_real_process(name, folder):
         (["--objectives", "latency,speed"], "objectives: 'speed' is not an objective; there are "),
         (["--objectives", "latency,latency"], "objectives: latency, latency: expected each once"),
         (["--objectives", ","], "objectives: there are none"),
+        (["--memory", ","], "memory: ',' names no size"),
         (["--objectives", "latency,memory,energy"], "the objective energy needs the edge device's powers"),
         (["--constrain", "energy"], "constrain: 'energy' is not among the objectives latency, memory"),
         (["--solver", "magic"], "solver: 'magic' is not a solver; there are "),

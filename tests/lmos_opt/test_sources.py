@@ -49,7 +49,13 @@ def test_a_folder_does_not_hide_a_bundled_network(tmp_path, monkeypatch):
     assert load_source("vgg19").name == "vgg19"
 
 
-@pytest.mark.parametrize("name", ["vgg20", "", ".", "/", "../profiles/vgg19"])
+@pytest.mark.parametrize("name", [".", "/"])
+def test_a_folder_is_called_one(name):
+    with pytest.raises(InputError, match="is a folder; expected a file, or a bundled network; bundled are "):
+        load_source(name)
+
+
+@pytest.mark.parametrize("name", ["vgg20", "", "../profiles/vgg19"])
 def test_an_unknown_name_lists_the_known(name):
     with pytest.raises(InputError, match="is neither a file nor a bundled network; bundled are ") as caught:
         load_source(name)
