@@ -131,7 +131,8 @@ def test_a_later_hop_is_measured_by_the_place_before_it() -> None:
         for hop, address, rate in ((2, second, 1e6), (2, first, 1e5), (3, first, 1e6)):
             with ProbeClient(address, None, timeouts) as remote:
                 remote.hop = hop
-                (empty_s, _), (full_s, t_server_s) = remote.probe(0, 0), remote.probe(40_000, 10)
+                empty_s = min(remote.probe(0, 0)[0] for _ in range(3))  # a busy machine holds one up
+                full_s, t_server_s = remote.probe(40_000, 10)
             assert 40_000 / rate <= full_s
             assert empty_s < full_s
             assert t_server_s < full_s

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 
 from lmos_opt.plan import Plan
 from runner.places.edge import run_plan
+from runner.watching.events import Asked, Event, Observer
 from runner.watching.report import RunReport
 from runner.wire.timeouts import PATIENT
 from tests.runner.places.test_middle import planned
@@ -63,7 +64,34 @@ def classes(plans: Plans, one_torch_thread: None) -> list[int | None]:
     return [image.class_ for image in run_plan(alone, ("127.0.0.1", 1), networks=[BRANCHED], n=N).per_image]
 
 
-def run(plan: Plan, places: Places, deeds: dict[int, Callable[[], None]], result_s: float = 20.0) -> RunReport:
+class KilledAmidImages:
+    """An observer: freezes the second place when image 35 is sent to it, and restarts it when `certain` images were sent after
+    that, which it cannot have answered. `attempts` are how often each image was sent."""
+
+    certain = 2
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self.attempts: dict[int, int] = {}
+        self.unanswered: list[int] = []
+        self._is_frozen = False
+
+    def __call__(self, event: Event) -> None:
+        if not isinstance(event, Asked):
+            return
+        self.attempts[event.number] = event.attempt
+        if event.number == 35 and event.attempt == 1:
+            self._places.second.process.send_signal(signal.SIGSTOP)
+            self._is_frozen = True
+        elif self._is_frozen:
+            self.unanswered.append(event.number)
+            if len(self.unanswered) == self.certain:
+                self._places.restart("second")
+                self._is_frozen = False
+
+
+def run(plan: Plan, places: Places, deeds: dict[int, Callable[[], None]], result_s: float = 20.0,
+        observers: Sequence[Observer] = ()) -> RunReport:  # fmt: skip
     """The run of N images with each deed done when so many of them are."""
 
     def watch(what: str, done: int, total: int) -> None:
@@ -71,16 +99,20 @@ def run(plan: Plan, places: Places, deeds: dict[int, Callable[[], None]], result
             deed()
 
     report = run_plan(plan, places.second.address, networks=[BRANCHED], n=N, pipelined=True, progress=watch,
-                      timeouts=replace(PATIENT, result_s=result_s))  # fmt: skip
+                      observers=observers, timeouts=replace(PATIENT, result_s=result_s))  # fmt: skip
     assert not deeds
     return report
 
 
 def test_killed_places_that_come_back_lose_no_image(plan: Plan, places: Places, classes: list[int | None]) -> None:
-    report = run(plan, places, {15: lambda: places.restart("third"), 35: lambda: places.restart("second")})
-    assert (report.images, report.lost) == (N, 0)
+    killed = KilledAmidImages(places)
+    report = run(plan, places, {15: lambda: places.restart("third")}, observers=[killed], result_s=60.0)
+    assert (report.images, report.lost, report.fallbacks) == (N, 0, 0)
     assert [image.class_ for image in report.per_image] == classes
-    assert report.per_image[-1].finished_at == "plan"  # how many were under way and sent again differs
+    assert len(killed.unanswered) == killed.certain
+    assert all(report.per_image[number - 1].retries >= 1 for number in killed.unanswered)
+    assert [image.retries for image in report.per_image] == [killed.attempts[number] - 1 for number in range(1, N + 1)]
+    assert report.retries == sum(image.retries for image in report.per_image)
 
 
 def test_frozen_places_lose_no_image(plan: Plan, places: Places, classes: list[int | None]) -> None:
