@@ -138,6 +138,12 @@ class Coded:
         return same
 
 
+def wrong_ends(path: str, sent: Sent, n_places: int) -> Iterator[Problem]:
+    """What is wrong with a codec's times at so many places."""
+    if sent.at_places and len(sent.at_places) != n_places:
+        yield Problem(f"{path}.at_places", f"has {counted(len(sent.at_places), 'item')}; expected {n_places}, one for each place")
+
+
 def wrong_choices(codecs: Mapping[str, tuple[Choice, ...]], coding: Coding | None, n_places: int) -> Iterator[Problem]:
     """What is wrong with the codecs to choose among."""
     for name, choices in codecs.items():
@@ -145,9 +151,7 @@ def wrong_choices(codecs: Mapping[str, tuple[Choice, ...]], coding: Coding | Non
         for k, choice in enumerate(choices):
             if choice.name in names[:k]:
                 yield Problem(f"codecs.{name}[{k}].name", f"{choice.name!r} is the name of an earlier codec of this tensor")
-            if choice.at_places and len(choice.at_places) != n_places:
-                has = counted(len(choice.at_places), "item")
-                yield Problem(f"codecs.{name}[{k}].at_places", f"has {has}; expected {n_places}, one for each place")
+            yield from wrong_ends(f"codecs.{name}[{k}]", choice, n_places)
         if coding is not None and name in coding.sent:
             yield Problem(f"codecs.{name}", "is sent as coding says already; leave it out of one of the two")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Self, Unpack
 
 from pydantic import Field, model_validator
 
-from lmos_opt.codec_sizes import Choices, Coded, Coding, check_names, wrong_choices
+from lmos_opt.codec_sizes import Choices, Coded, Coding, check_names, wrong_choices, wrong_ends
 from lmos_opt.device import Power
 from lmos_opt.encoding import ChoosesCodecs, choices_of, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
@@ -83,9 +83,7 @@ class Instance(Coded, Document):
             yield Problem("hops", f"has {counted(len(self.hops), 'hop')}; expected {len(names) - 1}, one between each place and "
                                   "the next")
         for name, sent in ({} if self.coding is None else self.coding.sent).items():
-            if sent.at_places and len(sent.at_places) != len(names):
-                yield Problem(f"coding.sent.{name}.at_places", f"has {counted(len(sent.at_places), 'item')}; expected "
-                                                               f"{len(names)}, one for each place")
+            yield from wrong_ends(f"coding.sent.{name}", sent, len(names))
 
     def _wrong_layers(self) -> Iterator[Problem]:
         for k, layer in enumerate(self.layers):

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from lmos.paper.making.accuracy import Subject
+    from lmos.paper.making.accuracy import Classifier
 
 RIGHT = {"chelsea.png": ("tabby", "tiger cat", "Egyptian cat"), "coffee.png": ("espresso",), "rocket.jpg": ("missile",),
          "coins.png": (), "gravel.png": ()}  # fmt: skip
@@ -31,19 +31,19 @@ def _run(lab: Lab) -> Result:
         from lmos.paper.making.accuracy import correct
     except ImportError:
         raise MissingExtraError("figure 4, which runs networks,", "torch") from None
-    subjects = [_squeezenet(lab), _digits(lab)]
-    total = sum(len(subject.layers) + 1 for subject in subjects)
+    classifiers = [_squeezenet(lab), _digits(lab)]
+    total = sum(len(classifier.layers) + 1 for classifier in classifiers)
     found: list[dict[str, Any]] = []
-    for subject in subjects:
-        known = sum(map(bool, subject.right))
-        for cut in range(len(subject.layers) + 1):
-            made = {"network": subject.digest, "inputs": subject.inputs_digest, "cut": cut, "torch": torch.__version__}
-            as_is, spoiled = lab.kept("accuracy", made, partial(_both, subject, cut))
+    for classifier in classifiers:
+        known = sum(map(bool, classifier.right))
+        for cut in range(len(classifier.layers) + 1):
+            made = {"network": classifier.digest, "inputs": classifier.inputs_digest, "cut": cut, "torch": torch.__version__}
+            as_is, spoiled = lab.kept("accuracy", made, partial(_both, classifier, cut))
             lab.on_step(len(found) + 1, total)
             found.append({
-                "network": subject.name, "x1": cut, "last_layer": subject.layers[cut - 1] if cut else "input",
-                "inputs": len(subject.inputs), "changed": as_is["changed"], "differing": as_is["differing"],
-                "accuracy_whole": correct(subject, subject.logits) / known,
+                "network": classifier.name, "x1": cut, "last_layer": classifier.layers[cut - 1] if cut else "input",
+                "inputs": len(classifier.inputs), "changed": as_is["changed"], "differing": as_is["differing"],
+                "accuracy_whole": correct(classifier, classifier.logits) / known,
                 "accuracy": as_is["correct"] / known, "rolled_changed": spoiled["changed"],
                 "rolled_differing": spoiled["differing"], "rolled_accuracy": spoiled["correct"] / known,
             })  # fmt: skip
@@ -58,19 +58,19 @@ def _run(lab: Lab) -> Result:
     return Result(frame, (Shown("Every cut of two trained networks", summary),), _readings(lab, frame))
 
 
-def _both(subject: Subject, cut: int) -> list[dict[str, int]]:
+def _both(classifier: Classifier, cut: int) -> list[dict[str, int]]:
     """The check of one cut as it is, and with a wrong crossing."""
     from lmos.paper.making.accuracy import as_it_is, check, rolled
 
-    return [asdict(found) for found in check(subject, cut, as_it_is, rolled)]
+    return [asdict(found) for found in check(classifier, cut, as_it_is, rolled)]
 
 
-def _squeezenet(lab: Lab) -> Subject:
+def _squeezenet(lab: Lab) -> Classifier:
     """SqueezeNet with trained weights on the bundled pictures, each as it is and mirrored."""
     import torch
     from PIL import ImageOps
 
-    from lmos.paper.making.accuracy import subject
+    from lmos.paper.making.accuracy import classifier
     from measurement.networks import build_network
     from measurement.networks.labels import imagenet_classes
     from measurement.networks.preprocessing import preprocessing_for
@@ -85,10 +85,10 @@ def _squeezenet(lab: Lab) -> Subject:
             inputs.append(prepare(view))
             right.append(frozenset(k for k, name in enumerate(names) if name in words))
     module = build_network("torchvision:squeezenet1_1", "bundled:squeezenet1_1")
-    return subject("squeezenet1_1", module, torch.cat(inputs), right)
+    return classifier("squeezenet1_1", module, torch.cat(inputs), right)
 
 
-def _digits(lab: Lab) -> Subject:
+def _digits(lab: Lab) -> Classifier:
     """A network trained on digits; its weights are kept, so that it is trained once."""
     from base64 import b64decode, b64encode
 
@@ -97,14 +97,14 @@ def _digits(lab: Lab) -> Subject:
     from safetensors.torch import load, save
 
     from lmos.paper.making import digits
-    from lmos.paper.making.accuracy import subject
+    from lmos.paper.making.accuracy import classifier
 
     data = digits.load_digits()
     made: dict[str, Any] = {"seed": lab.seed, "torch": torch.__version__, "sklearn": sklearn.__version__}
     kept = lab.kept("digits", made, lambda: {"weights": b64encode(save(digits.trained(data, lab.seed).state_dict())).decode()})
     module = digits.network().eval()
     module.load_state_dict(load(b64decode(kept["weights"])))
-    return subject("digits", module, data.test, [frozenset({int(k)}) for k in data.test_classes])
+    return classifier("digits", module, data.test, [frozenset({int(k)}) for k in data.test_classes])
 
 
 def _readings(lab: Lab, frame: pd.DataFrame) -> tuple[Reading, ...]:

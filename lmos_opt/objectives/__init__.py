@@ -86,6 +86,17 @@ def numbered(name: str, argument: str) -> Numbered:
     return Numbered(name, int(argument))
 
 
+def latency_of(name: str, part: Callable[[Instance], Instance]) -> Objective:
+    """The latency (s) of another instance over the same places, which the instance has of a part of what it does."""
+    from lmos_opt.formulation.stages import stages
+    from lmos_opt.listing.sums import total
+    from lmos_opt.split import Split
+
+    return Objective(name, "s", "min", lambda m, inst: sum(stages(m, part(inst))),
+                     lambda split: Split.of(part(split.instance), split.upto).times.latency_s,
+                     each=lambda splits: splits.listed(total(splits.of_another(part(splits.instance)).stages)))
+
+
 def memory_granule(instance: Instance) -> float:
     """Both memory models add up whole sizes, so every difference is a multiple of what divides them all."""
     sizes = [n for layer in instance.layers

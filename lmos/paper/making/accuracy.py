@@ -18,7 +18,7 @@ Spoil = Callable[[Crossing], Crossing]
 
 
 @dataclass(frozen=True)
-class Subject:
+class Classifier:
     """A classifier, its inputs in one batch, and for each input the classes that are right (empty: none is known)."""
 
     name: str
@@ -39,12 +39,12 @@ class Subject:
         return hashlib.sha256(self.inputs.numpy().tobytes()).hexdigest()
 
 
-def subject(name: str, module: nn.Module, inputs: Tensor, right: Sequence[frozenset[int]]) -> Subject:
+def classifier(name: str, module: nn.Module, inputs: Tensor, right: Sequence[frozenset[int]]) -> Classifier:
     """A network with its inputs, traced at that batch size, and what it says whole."""
     traced = trace_network(module, inputs, "module")
     with torch.inference_mode():
         logits = module(inputs)
-    return Subject(name, traced, network_digest(module, traced.structure), inputs, tuple(right), logits)
+    return Classifier(name, traced, network_digest(module, traced.structure), inputs, tuple(right), logits)
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,25 @@ class Check:
     correct: int
 
 
-def check(subject: Subject, cut: int, *spoils: Spoil) -> list[Check]:
+def check(classifier: Classifier, cut: int, *spoils: Spoil) -> list[Check]:
     """Cut after the first `cut` layers, run both halves, compare with the whole network.
 
     One check for each of `spoils`, which may meddle with what crosses.
     """
-    head, tail = split_traced(subject.traced, subject.layers[:cut])
+    head, tail = split_traced(classifier.traced, classifier.layers[:cut])
     with torch.inference_mode():
-        crossing = head(subject.inputs)
-        return [_compared(subject, tail(spoil(crossing))) for spoil in spoils]
+        crossing = head(classifier.inputs)
+        return [_compared(classifier, tail(spoil(crossing))) for spoil in spoils]
 
 
-def _compared(subject: Subject, logits: Tensor) -> Check:
-    return Check(int((logits.argmax(1) != subject.logits.argmax(1)).sum()),
-                 int((logits != subject.logits).flatten(1).any(1).sum()), correct(subject, logits))
+def _compared(classifier: Classifier, logits: Tensor) -> Check:
+    return Check(int((logits.argmax(1) != classifier.logits.argmax(1)).sum()),
+                 int((logits != classifier.logits).flatten(1).any(1).sum()), correct(classifier, logits))
 
 
-def correct(subject: Subject, logits: Tensor) -> int:
+def correct(classifier: Classifier, logits: Tensor) -> int:
     """Inputs whose class is among the right ones."""
-    return sum(int(k) in right for k, right in zip(logits.argmax(1), subject.right, strict=True))
+    return sum(int(k) in right for k, right in zip(logits.argmax(1), classifier.right, strict=True))
 
 
 def as_it_is(crossing: Crossing) -> Crossing:

@@ -292,25 +292,25 @@ def trained():
     pytest.importorskip("torch")
     pytest.importorskip("sklearn")
     from lmos.paper.making import digits
-    from lmos.paper.making.accuracy import subject
+    from lmos.paper.making.accuracy import classifier
 
     data = digits.load_digits()
-    return data, subject("digits", digits.trained(data, 0), data.test, [frozenset({int(k)}) for k in data.test_classes])
+    return data, classifier("digits", digits.trained(data, 0), data.test, [frozenset({int(k)}) for k in data.test_classes])
 
 
 def test_the_network_of_figure_4_has_learnt(trained):
     from lmos.paper.making.accuracy import correct
 
-    _, subject = trained
-    assert correct(subject, subject.logits) / len(subject.inputs) > 0.9
+    _, classifier = trained
+    assert correct(classifier, classifier.logits) / len(classifier.inputs) > 0.9
 
 
 def test_no_cut_changes_a_prediction_or_a_bit_and_a_wrong_crossing_is_caught(trained):
     from lmos.paper.making.accuracy import as_it_is, check, rolled
 
-    _, subject = trained
-    for cut in range(len(subject.layers) + 1):
-        right, wrong = check(subject, cut, as_it_is, rolled)
+    _, classifier = trained
+    for cut in range(len(classifier.layers) + 1):
+        right, wrong = check(classifier, cut, as_it_is, rolled)
         assert (right.changed, right.differing) == (0, 0)
         assert (wrong.changed > 0) == (cut > 0)  # the image has one channel, and rolling one changes nothing
         assert wrong.differing >= wrong.changed
@@ -322,11 +322,11 @@ def test_training_is_the_same_again(trained):
 
     from lmos.paper.making import digits
 
-    data, subject = trained
+    data, classifier = trained
     again, other = digits.trained(data, 0), digits.trained(data, 1)
     with torch.inference_mode():
-        assert torch.equal(again(data.test), subject.logits)
-        assert not torch.equal(other(data.test), subject.logits)
+        assert torch.equal(again(data.test), classifier.logits)
+        assert not torch.equal(other(data.test), classifier.logits)
 
 
 @pytest.mark.slow
