@@ -14,7 +14,7 @@ from typing import Any
 from lmos_opt import __version__
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plans.predicted import stages
-from lmos_opt.processes.signals import sigterm_like_ctrl_c
+from lmos_opt.processes.signals import handled
 from lmos_opt.units import counted, format_size, format_time, parse_time
 from runner.errors import one_line
 from runner.wire.access import Credentials
@@ -65,7 +65,7 @@ def run(request: Request) -> None:
         deadline_s=None if request.deadline is None else parse_time(request.deadline, "--deadline"), tell=_tell,
     )  # fmt: skip
     try:
-        with sigterm_like_ctrl_c():
+        with handled((signal.SIGTERM,), signal.default_int_handler, once=True):
             report = run_plan(Plan.load(request.plan), address, options)
     finally:
         _tell("")

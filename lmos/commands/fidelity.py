@@ -11,7 +11,6 @@ from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.plan import Plan, check_runnable
-from lmos_opt.processes.signals import sigterm_like_ctrl_c
 from lmos_opt.units import counted, format_size
 
 if TYPE_CHECKING:

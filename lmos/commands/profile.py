@@ -15,7 +15,6 @@ from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
-from lmos_opt.processes.signals import sigterm_like_ctrl_c
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import counted, format_time, parse_percent, parse_time

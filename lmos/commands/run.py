@@ -13,7 +13,6 @@ from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
-from lmos_opt.processes.signals import sigterm_like_ctrl_c
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress

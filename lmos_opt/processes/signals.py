@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from types import FrameType
 
 Handler = Callable[[int, FrameType | None], object]
@@ -39,11 +39,6 @@ def handled(numbers: Iterable[int], handler: Handler | signal.Handlers, *, once:
         yield
     finally:
         restore()
-
-
-def sigterm_like_ctrl_c() -> AbstractContextManager[None]:
-    """SIGTERM raises KeyboardInterrupt inside the block; a second one ends the process, as it would without it."""
-    return handled((signal.SIGTERM,), signal.default_int_handler, once=True)
 
 
 @contextmanager
