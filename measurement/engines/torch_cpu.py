@@ -40,9 +40,9 @@ class _Timed(Loaded):
         self.part = part
 
     def forward(self, *args: Any) -> Any:
-        begin = time.perf_counter()
-        found = self.part(*args)
-        self.compute_s = time.perf_counter() - begin
+        part, begin = self.part, time.perf_counter()
+        found = part(*args)
+        vars(self)["compute_s"] = time.perf_counter() - begin  # a module looks closely at what becomes its attribute
         return found
 
 

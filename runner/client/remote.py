@@ -125,8 +125,9 @@ class Remote:
         self._channel.begin(message, payload)
         self._channel.push()
 
-    def step(self, timeout_s: float, wake: Wake | None = None) -> Received | None:
-        """Go on, for `timeout_s` at most (or until `wake` is set): connect, greet, open, send, receive.
+    def step(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Received | None:
+        """Go on, for `timeout_s` at most (or until `wake` is set): connect, greet, open, send, receive. `alone` is as in
+        `Channel.pump`.
 
         Returns a RESULT or an ECHO if one came. Raises ConnectionLost where the server is gone, silent or too slow,
         PeerError where it says why it ends the conversation, RemoteProtocolError where it leaves the protocol.
@@ -135,7 +136,7 @@ class Remote:
         if self._channel is None:
             self._connect(timeout_s)
             return None
-        event = self._channel.pump(min(timeout_s, self._timeouts.heartbeat_s / 2), wake)
+        event = self._channel.pump(min(timeout_s, self._timeouts.heartbeat_s / 2), wake, alone=alone)
         self._silence.end_listening()
         if event is None:
             self._check_silence(self._channel)

@@ -27,7 +27,7 @@ from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
-from runner.wire.protocol import Open, Received, Result, TextStep
+from runner.wire.protocol import Open, Received, Result, TensorHeader, TextStep
 from runner.wire.protocol import State as Talk
 from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer, Shape
@@ -48,7 +48,6 @@ class ServerConnection(Reconnecting):
 
     machine: Machine | None = None
     beyond: tuple[Machine, ...] = ()
-    expected: Mapping[str, TensorSpec] | None = None
     varying: Collection[str] = ()
 
     def __init__(self, address: tuple[str, int], request: Open, shape: Shape | Pacer | None, timeouts: Timeouts = PATIENT,
@@ -62,11 +61,23 @@ class ServerConnection(Reconnecting):
         self.has_codec = self._codec is not None
         self._remote: Remote | None = None
         self._exchanges: dict[int, Exchange] = {}
-        self._changed = threading.Condition()
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._leading = threading.Lock()  # held by the thread that goes on with the connection
         self._wake: Wake | None = None
-        self._is_closing = False
+        self._is_closing = self._is_driven = False
+        self._expected: Mapping[str, TensorSpec] | None = None
+        self._passed: tuple[TensorHeader, ...] | None = None  # of answers that looked as expected
         self._crash: BaseException | None = None
+
+    @property
+    def expected(self) -> Mapping[str, TensorSpec] | None:
+        """What answers' tensors must look like, by path; None: nobody knows."""
+        return self._expected
+
+    @expected.setter
+    def expected(self, specs: Mapping[str, TensorSpec] | None) -> None:
+        self._expected, self._passed = specs, None
 
     @property
     def is_open(self) -> bool:
@@ -90,7 +101,7 @@ class ServerConnection(Reconnecting):
         """
         tells = as_they_are and len(self._request.later_layers) > 1  # the last place sends nothing on
         exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells, text)
-        with self._changed:
+        with self._lock:
             if number in self._exchanges:
                 raise LocalProtocolError(f"question {number} is asked while it waits for its answer")
             if self._is_closing:
@@ -102,7 +113,7 @@ class ServerConnection(Reconnecting):
 
     def withdraw(self, exchange: Exchange, failure: str) -> None:
         """Do not wait for the answer any longer. An exchange that is under way is not asked for again."""
-        with self._changed:
+        with self._lock:
             if self._exchanges.get(exchange.number) is exchange:
                 del self._exchanges[exchange.number]
             if not exchange.is_over:
@@ -118,13 +129,13 @@ class ServerConnection(Reconnecting):
 
         while not is_over():
             if self._leading.acquire(blocking=False):
-                with self._leave():
+                with _Leading(self):
                     while not is_over() and (left := until - self._streams.now()) > 0:
                         self._step(left)
                     if not is_over():
                         self._step(0.0)
                 break
-            with self._changed:
+            with self._lock:
                 self._changed.wait_for(lambda: is_over() or self._crash or not self._leading.locked(),
                                        max(until - self._streams.now(), 0.0))  # fmt: skip
             if self._crash is not None:
@@ -136,7 +147,7 @@ class ServerConnection(Reconnecting):
     def step(self, timeout_s: float) -> None:
         """Go on for at most `timeout_s`: connect, send what waits, take answers; at once where another thread does so."""
         if not self._is_closing and self._leading.acquire(blocking=False):
-            with self._leave():
+            with _Leading(self):
                 self._step(timeout_s)
 
     @contextmanager
@@ -149,11 +160,11 @@ class ServerConnection(Reconnecting):
                 if stop.is_set():
                     return
             try:
-                with self._leave():
+                with _Leading(self):
                     while not (stop.is_set() or self._is_closing):
                         self._step(_STEP_S)
             except BaseException as error:  # noqa: BLE001 - raised again where somebody waits
-                with self._changed:
+                with self._lock:
                     self._crash = error
                     self._changed.notify_all()
 
@@ -162,16 +173,18 @@ class ServerConnection(Reconnecting):
             thread.start()
         except RuntimeError as error:
             raise RunnerError(self.name, f"no thread can be started for the connection: {error}") from None
+        self._is_driven = True
         try:
             yield
         finally:
+            self._is_driven = False
             stop.set()
             self._nudge()
             thread.join()
 
     def close(self, politely: bool) -> None:
         """End the connection for good; exchanges that wait for an answer have failed."""
-        with self._changed:
+        with self._lock:
             self._is_closing = True
             for exchange in self._exchanges.values():
                 exchange.failure = f"{self.name}: the connection is closed"
@@ -191,22 +204,19 @@ class ServerConnection(Reconnecting):
 
     # the thread that goes on with the connection ---------------------------------------------------------------------
 
-    @contextmanager
-    def _leave(self) -> Iterator[None]:
-        """At the end of the block, somebody else may go on with the connection.
+    def _leave(self, interrupted: bool) -> None:
+        """Somebody else may go on with the connection.
 
-        A stream inside which the block was interrupted is given up: nobody knows what of a message was sent.
+        A stream inside which this thread was interrupted is given up: nobody knows what of a message was sent.
         """
         try:
-            yield
-        except BaseException:
-            self._hang_up(politely=False)
-            self._note_interrupted()
-            self._ask_again()
-            raise
+            if interrupted:
+                self._hang_up(politely=False)
+                self._note_interrupted()
+                self._ask_again()
         finally:
             self._leading.release()
-            with self._changed:
+            with self._lock:
                 self._changed.notify_all()
 
     def _step(self, timeout_s: float) -> None:
@@ -222,7 +232,7 @@ class ServerConnection(Reconnecting):
                     finally:
                         self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent,
                                                 sent_bytes=exchange.sent_bytes))  # fmt: skip
-                received = remote.step(timeout_s, self._wake)
+                received = remote.step(timeout_s, self._wake, alone=not self._is_driven)
                 self._note_progress(remote)
                 if received is not None:
                     self._take(received)
@@ -253,32 +263,33 @@ class ServerConnection(Reconnecting):
         """The exchange to begin now, if there is one and the server takes it."""
         if not remote.can_ask:
             return None
-        with self._changed:
+        with self._lock:
             return next((exchange for exchange in self._exchanges.values() if not exchange.is_under_way), None)
 
     def _take(self, received: Received) -> None:
         message = received.message
         if not isinstance(message, Result):
             return
-        with self._changed:
+        with self._lock:
             exchange = self._exchanges.pop(message.id, None)
         if exchange is None:  # it was withdrawn
             return
         try:
             outputs = unpack(message.tensors, received.payload)
-            if outputs or message.held is None:
+            if (outputs or message.held is None) and not (self._passed is message.tensors and not exchange.kept):
                 check_outputs(self.name, outputs, self.expected, exchange.kept, self.varying)
+                self._passed = None if exchange.kept else message.tensors  # as a rule the very same next time
             answer = checked_answer(self.name, outputs, exchange.spent_s, message, exchange.kept)
         except RunnerError as error:
             self._end(exchange, str(error))
             return
         self._note_answered()
-        with self._changed:
+        with self._lock:
             exchange.answered(answer)
             self._changed.notify_all()
 
     def _end(self, exchange: Exchange, failure: str) -> None:
-        with self._changed:
+        with self._lock:
             self._exchanges.pop(exchange.number, None)
             exchange.failure = failure
             self._changed.notify_all()
@@ -296,7 +307,7 @@ class ServerConnection(Reconnecting):
 
     def _ask_again(self) -> None:
         """What has no answer is asked for again, as soon as there is a stream."""
-        with self._changed:
+        with self._lock:
             for exchange in self._exchanges.values():
                 exchange.is_under_way = False
             self._changed.notify_all()
@@ -311,3 +322,20 @@ class ServerConnection(Reconnecting):
         sent_bytes, received_bytes = remote.newly_moved()
         if sent_bytes or received_bytes:
             self._events.tell(BytesMoved(peer=self.name, sent_bytes=sent_bytes, received_bytes=received_bytes))
+
+
+class _Leading:
+    """What the thread does that goes on with the connection, whose `_leading` it has acquired. A class: a generator takes long
+    beside what is done to send a question."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: ServerConnection) -> None:
+        self._connection = connection
+
+    def __enter__(self) -> None:
+        """Nothing to do."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Let others go on."""
+        self._connection._leave(interrupted=error is not None)

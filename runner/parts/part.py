@@ -46,7 +46,7 @@ class Crossing(dict[str, Tensor]):
 
     def as_sent(self) -> dict[str, Any]:
         """The scalars as a message holds them: lists in place of tuples."""
-        return {name: as_list(value) for name, value in self.scalars.items()}
+        return {name: as_list(value) for name, value in self.scalars.items()} if self.scalars else {}
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,8 @@ class Responder:
 
     def __init__(self) -> None:
         self._sessions: OrderedDict[str, OrderedDict[int, _Entry]] = OrderedDict()
-        self._changed = threading.Condition()
+        self._changing = threading.RLock()
+        self._changed = threading.Condition(self._changing)
         self._bytes = 0
 
     def claim(self, session: str, number: int, seal: tuple[int, int]) -> Stored | None:
@@ -61,16 +62,17 @@ class Responder:
         Waits where another connection of the session is computing it just now. `seal` are the question's checksums:
         Refusal where the id was another question's.
         """
-        with self._changed:
+        with self._changing:
             entries = self._sessions.setdefault(session, OrderedDict())
             self._sessions.move_to_end(session)
             while len(self._sessions) > SESSIONS:
                 self._forget_oldest()
             if (entry := entries.get(number)) is not None and entry.seal != seal:
                 raise Refusal("tensors", f"the id {number} belongs to another image of this session")
-            self._changed.wait_for(lambda: number not in entries or entries[number].answer is not None, _MOST_COMPUTING_S)
-            if (entry := entries.get(number)) is not None and entry.answer is not None:
-                return entry.answer
+            if entry is not None:
+                self._changed.wait_for(lambda: number not in entries or entries[number].answer is not None, _MOST_COMPUTING_S)
+                if (entry := entries.get(number)) is not None and entry.answer is not None:
+                    return entry.answer
             entries[number] = _Entry(seal)
             return None
 

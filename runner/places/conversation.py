@@ -9,7 +9,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -57,9 +57,10 @@ from runner.wire.protocol.messages import ONWARD
 from runner.wire.transport import LINGER_S, Channel
 
 _NOTHING = memoryview(bytes(2**22))
-BRIEF_S, BRIEF_BYTES = 0.02, 2**16
-"""The reading thread computes a question itself where the last one took less, and where no more bytes than a socket holds may come:
-to wake another thread takes longer than many a part, and meanwhile neither a PING nor the next question waits for long."""
+BRIEF_S, BRIEF_BYTES, LEAST_S = 0.02, 2**16, 0.001
+"""The reading thread computes a question itself where the last one took less, of one with more bytes less than LEAST_S: to wake
+another thread takes longer than many a part. A PING does not wait long, nor the next question, which a socket holds."""
+_ENDS = (Refusal, ConnectionLost, LocalProtocolError)
 
 
 @dataclass(frozen=True)
@@ -217,20 +218,24 @@ class Conversation:
 
     def _probe_onward(self, probe: Probe) -> None:
         """In a thread of its own: the peer is heard meanwhile. The protocol allows it one at a time."""
-        with self._told_of(None):
+        try:
             self._surveyor = self._surveyor or self._shared.onwards.surveyor()
             t_hop_s, t_server_s = self._surveyor.probe(probe)
             self.channel.send(Echo(id=probe.id, echo_bytes=probe.echo_bytes, t_server_s=t_server_s, t_hop_s=t_hop_s))
+        except _ENDS as error:
+            self._end_for(error, None)
 
     def _infer(self, request: Infer, event: Received) -> None:
         """Compute and answer here, or leave it to the computing thread."""
         tail = self._tail
-        is_brief = self._took_s < BRIEF_S and event.payload.nbytes <= BRIEF_BYTES and self.channel.has_waited
+        is_brief = self._took_s < (BRIEF_S if event.payload.nbytes <= BRIEF_BYTES else LEAST_S) and self.channel.has_waited
         if not is_brief or self._put_off != self._worked_off or tail is None or tail.onward is not None or tail.is_at_work:
             self._put(event)
             return
-        with self._told_of(request.id):
+        try:
             self._finish(self._begin(tail, request, event, time.perf_counter()))
+        except _ENDS as error:
+            self._end_for(error, request.id)
 
     # the computing thread --------------------------------------------------------------------------------------------
 
@@ -262,7 +267,7 @@ class Conversation:
     def _work_off(self) -> None:
         while (work := self._work.get()) is not None:
             came_at, event = work
-            with self._told_of(event.message.id if isinstance(event.message, Infer) else None) as is_over:
+            try:
                 if isinstance(event.message, Open):
                     self._tail = self._open(event.message)
                 elif isinstance(event.message, Measure):
@@ -274,38 +279,34 @@ class Conversation:
                         self._finish(begun)
                     else:
                         self._begun.put(begun)
-            self._worked_off += 1
-            if is_over:
+            except _ENDS as error:
+                self._end_for(error, event.message.id if isinstance(event.message, Infer) else None)
                 return
+            finally:
+                self._worked_off += 1
 
     def _finish_all(self) -> None:
         """Send answers as they come from the place beyond, in the order of their questions; keep those that nobody takes."""
         try:
             while (begun := self._begun.get()) is not None:
-                with self._told_of(begun.request.id):
+                try:
                     self._finish(begun)
+                except _ENDS as error:
+                    self._end_for(error, begun.request.id)
         except BaseException:
             self.channel.shut_down()
             raise
 
-    @contextlib.contextmanager
-    def _told_of(self, asked: int | None) -> Iterator[list[bool]]:
-        """The peer is told why the conversation ends inside the block, if it does; the value is then no longer empty."""
-        over: list[bool] = []
-        try:
-            yield over
-        except Refusal as refusal:
-            over.append(True)
-            self._say_why(refusal, asked)
+    def _end_for(self, error: Exception, asked: int | None) -> None:
+        """The conversation ends where it was at work for a question, whose peer is told why if it still listens."""
+        if isinstance(error, Refusal):
+            self._say_why(error, asked)
             self.channel.stop_reading()
-        except ConnectionLost as error:
-            over.append(True)
+        elif isinstance(error, ConnectionLost):
             self._tell_left("lost", str(error))
             self.channel.shut_down()
-        except LocalProtocolError:
-            over.append(True)
-            if self._connection.state is not State.CLOSED:  # the peer took its leave without waiting for its answers
-                raise
+        elif self._connection.state is not State.CLOSED:  # else the peer took its leave without waiting for its answers
+            raise error
 
     def _measure(self, request: Measure) -> None:
         layers, timing = self._shared.networks.measure(request)

@@ -147,6 +147,7 @@ class ServedPlan:
                  onward: Onward | None = None) -> None:  # fmt: skip
         self._part, self._codec, self._batches = part, codec, batches or Batches(part.module, (), computing)
         self.onward = onward
+        self._inference = torch.inference_mode()  # to make it takes longer than to enter it; one question at a time is begun
         self._checked: tuple[TensorHeader, ...] | None = None
         if onward is not None:
             assert isinstance(part.module, Middle)
@@ -168,7 +169,7 @@ class ServedPlan:
         if request.text is not None:
             raise Refusal("refused", "texts are kept of decoders alone, and by torch on the processor")
         self._check(request)
-        with refusing("failed", "the part failed"), torch.inference_mode():
+        with refusing("failed", "the part failed"), self._inference:
             came, t_decode_s = self._decoded(request, payload)
             found = self._batches.infer(came)
             return self._answering(request, came, found, Took(t_decode_s + found.t_s, t_decode_s))

@@ -13,11 +13,12 @@ class Asking(Generic[A]):
     """A question's bytes and what becomes of them: `answer` or `failure` says how it ended, at `ended_at` (`time.perf_counter`).
 
     Packing its tensors took `t_encode_s` under a codec and ended at `packed_at`; `t_queue_s` passed from there until they were sent
-    for the first time. `sent` is how often they were sent.
+    for the first time. `sent` is how often they were sent, `sent_bytes` what of them is tensors' on the way.
     """
 
     def __init__(self, number: int, payload: Sequence[memoryview], t_encode_s: float) -> None:
         self.number, self.payload, self.t_encode_s = number, list(payload), t_encode_s
+        self.sent_bytes = sum([part.nbytes for part in self.payload])
         self.packed_at = time.perf_counter()
         self.t_queue_s = 0.0
         self.sent = 0
@@ -25,11 +26,6 @@ class Asking(Generic[A]):
         self.answer: A | None = None
         self.ended_at = 0.0
         self.failure: str | None = None
-
-    @property
-    def sent_bytes(self) -> int:
-        """Bytes of its tensors on the way."""
-        return sum(part.nbytes for part in self.payload)
 
     @property
     def is_over(self) -> bool:

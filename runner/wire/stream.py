@@ -47,8 +47,9 @@ class Stream(Protocol):
     def sendmsg(self, parts: Sequence[memoryview]) -> int:
         """Send the beginning of the parts; how many bytes were taken."""
 
-    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
-        """Return when bytes may be read or written, `wake` is set or the time is over; True where it was `wake`."""
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
+        """Return when bytes may be read or written, `wake` is set or the time is over; True where it was `wake`. For the first
+        `awake_s` the thread looks again and again, and does not sleep."""
 
     def shut_down(self, *, writing: bool = True) -> None:
         """End the receiving direction, and the sending one: whoever reads, in any thread, sees the end of the stream."""
@@ -140,12 +141,19 @@ class SocketStream:
         """As the socket's."""
         return self._sendmsg(parts)
 
-    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         """As a Stream's."""
         poll = select.poll()
         poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
         if wake is not None:
             poll.register(wake, select.POLLIN)
+        if awake_s > 0:
+            end = time.monotonic() + min(awake_s, timeout_s)
+            while not (ready := poll.poll(0)) and time.monotonic() < end:
+                pass
+            if ready:
+                return wake is not None and wake.fileno() in [file for file, _ in ready]
+            timeout_s = max(timeout_s - awake_s, 0.0)
         if 0 < timeout_s < TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
             time.sleep(timeout_s)
             timeout_s = 0.0

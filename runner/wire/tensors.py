@@ -5,6 +5,7 @@ Under codecs, what theirs makes of them.
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Collection, Mapping
 from functools import lru_cache
@@ -16,10 +17,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lmos_opt.tensors import DTYPE_BYTES
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets, the_one
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, aligned, offsets, the_one
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -27,7 +29,8 @@ DTYPES: dict[str, torch.dtype] = {
     "bool": torch.bool, "complex64": torch.complex64, "complex128": torch.complex128,
 }  # fmt: skip
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
-_NUMPY_KNOWS = {torch.float32, torch.float64, torch.float16, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8}
+_OF_NUMPY = {np.dtype(name): name for name in ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8")}
+"""What torch and numpy exchange without a copy, by numpy's dtypes."""
 _HEADERS = 4096
 """That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
 _PADDING = memoryview(bytes(64))
@@ -48,13 +51,14 @@ def describe(name: str, tensor: Tensor) -> TensorHeader:
     larger than what is carried."""
     if tensor.dtype not in _NAMES:
         raise LocalProtocolError(f"tensor {name!r} has dtype {tensor.dtype}, which cannot be sent")
-    if tensor.nbytes > LARGEST_PAYLOAD_BYTES:
-        raise LocalProtocolError(f"tensor {name!r} has {tensor.nbytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
     return _header(name, _NAMES[tensor.dtype], tuple(tensor.shape), tensor.stride())
 
 
 @lru_cache(_HEADERS)
 def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
+    n_bytes = math.prod(shape) * DTYPE_BYTES[dtype]
+    if n_bytes > LARGEST_PAYLOAD_BYTES:
+        raise LocalProtocolError(f"tensor {name!r} has {n_bytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
     return the_one(TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides))
 
 
@@ -67,18 +71,17 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    sent = [encoded.get(name) or (_plain(name, tensor) if codec is None and _is_plain(tensor) else
-                                  _sent(name, _dense(tensor), None if codec is None else codec.of(name)))
-            for name, tensor in tensors.items()]  # fmt: skip
-    headers = tuple([header for header, _ in sent])
-    parts, end = [], 0
-    for (_, part), begin in zip(sent, offsets(headers)[0], strict=True):
-        if begin > end:
+    headers, parts, end = list[TensorHeader](), list[memoryview](), 0
+    for name, tensor in tensors.items():
+        header, part = (encoded.get(name) or (_plain(name, tensor) if codec is None else None)
+                        or _sent(name, _dense(tensor), None if codec is None else codec.of(name)))  # fmt: skip
+        headers.append(header)
+        if (begin := aligned(end)) > end:
             parts.append(_PADDING[: begin - end])
         if part.nbytes:
             parts.append(part)
         end = begin + part.nbytes
-    return headers, parts
+    return tuple(headers), parts
 
 
 def unpack(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
@@ -131,14 +134,23 @@ def _bytes(tensor: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    """Whether a tensor's memory is what is sent, and numpy gives it: so are most."""
-    return (tensor.dtype in _NUMPY_KNOWS and tensor.is_contiguous() and tensor.is_cpu and tensor.dim() > 0 and tensor.numel() > 0
-            and not (tensor.requires_grad or tensor.is_neg()))  # fmt: skip
+def _plain(name: str, tensor: Tensor) -> Encoded | None:
+    """A tensor whose memory is what is sent, and numpy gives it, as most are; None for others. numpy is asked, since each
+    question to torch takes as long as all of these."""
+    try:
+        array = tensor.numpy()
+        dtype = _OF_NUMPY.get(array.dtype)
+        if dtype is None or not array.size:
+            return None
+        part = array.data.cast("B")
+        return Encoded(_header_in_bytes(name, dtype, array.shape, array.strides), part)
+    except (RuntimeError, TypeError):  # elsewhere, not as it is read, or in another order
+        return None
 
 
-def _plain(name: str, tensor: Tensor) -> Encoded:
-    return Encoded(describe(name, tensor), tensor.numpy().data.cast("B"))
+@lru_cache(_HEADERS)
+def _header_in_bytes(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
+    return _header(name, dtype, shape, tuple([stride // DTYPE_BYTES[dtype] for stride in strides]))
 
 
 def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec | None) -> Tensor:
@@ -152,12 +164,21 @@ def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec 
         if flat.numel() != header.elements or flat.dtype is not DTYPES[header.dtype]:
             raise CodecError(f"tensor {header.name!r}: {flat.numel()} elements of {flat.dtype}, expected {header.elements}")
         return flat.as_strided(header.shape, header.strides)
+    if (laid_out := _laid_out(header)) is not None:  # one step in place of torch's two
+        shape, kind, strides = laid_out
+        array: np.ndarray[Any, Any] = np.ndarray(shape, kind, payload, begin, strides)
+        return torch.from_numpy(array)
     dtype = DTYPES[header.dtype]
     if header.bytes == 0:
         return torch.empty_strided(header.shape, header.strides, dtype=dtype)
-    if dtype in _NUMPY_KNOWS:  # one step in place of torch's two
-        size = dtype.itemsize
-        array: np.ndarray[Any, Any] = np.ndarray(header.shape, header.dtype, payload, begin, [n * size for n in header.strides])
-        return torch.from_numpy(array)
     flat = torch.frombuffer(payload, dtype=dtype, count=header.elements, offset=begin)
     return flat.as_strided(header.shape, header.strides)
+
+
+@lru_cache(_HEADERS)
+def _laid_out(header: TensorHeader) -> tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...]] | None:
+    """Shape, dtype and strides (in bytes) for numpy; None for what numpy does not know, and where there is nothing."""
+    if header.dtype not in _OF_NUMPY.values() or header.bytes == 0:
+        return None
+    size = DTYPE_BYTES[header.dtype]
+    return header.shape, np.dtype(header.dtype), tuple([n * size for n in header.strides])

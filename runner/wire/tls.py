@@ -102,11 +102,11 @@ class TlsStream(SocketStream):
         """Whether bytes wait for the socket to take them."""
         return bool(self._unsent or self._leaving.pending)
 
-    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         """As a Stream's; a handshake says itself what it waits for."""
         if not self._is_open:
             reading, writing = not self._wants_write, self._wants_write
-        return super().wait(timeout_s, reading=reading, writing=writing, wake=wake)
+        return super().wait(timeout_s, reading=reading, writing=writing, wake=wake, awake_s=awake_s)
 
     def handshake(self) -> None:
         """Go on with the handshake; BlockingIOError until it is done, ssl.SSLError where it fails."""

@@ -25,6 +25,13 @@ AHEAD_BYTES = 2**14
 """What is read at once where less than that belongs to the current part of a message: its other parts come with it."""
 PIECE_BYTES = 2**19
 """What is read at once of a long payload: its checksum is taken while the piece is in the processor's cache."""
+AWAKE_S = 0.0005
+"""A thread that was answered within this time of what it sent stays awake for as long the next time. It costs a core this much
+for an answer that comes late, once: after that it sleeps at once, until an answer comes as soon again. Asleep, it would be woken
+with cold caches, and Python is several times slower then."""
+INSIDE_S = 0.0001
+"""Inside a message, who reads stays awake for this long: over a fast link the next bytes come sooner, and to wake a thread for each
+piece costs the sender as much as to send it. A message whose bytes come more slowly is slept through from then on."""
 _MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
@@ -97,8 +104,9 @@ class Channel(Generic[Talks]):
         self._stream, self.connection, self._pacer, self._clock = stream, connection, pacer, clock
         self._talking = threading.Lock()  # holds the connection's state together
         self._sending = threading.Lock()  # holds a message's bytes together
-        self.moved_at = clock.now()
+        self.moved_at = self._sent_at = clock.now()
         self.has_waited = False
+        self._is_prompt = self._is_answered = False
         self._sent_bytes = self._received_bytes = 0
         self._noted_bytes = (0, 0)
         self._landing = memoryview(bytearray(AHEAD_BYTES))
@@ -138,17 +146,21 @@ class Channel(Generic[Talks]):
 
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
         """
-        end = self._clock.now() + timeout_s
+        end, comes_fast = self._clock.now() + timeout_s, True
         self.has_waited = False
         while True:
             if (event := self._read()) is not None:
                 return event
             self._check_incoming()
             self.has_waited = self.has_waited or self._incoming is None
-            left = end - self._clock.now() if self._incoming is None else GRACE_S
+            before = self._clock.now()
+            left = end - before if self._incoming is None else GRACE_S
             if left <= 0:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
-            self._stream.wait(left, reading=True, writing=False)
+            is_awake = comes_fast and self._incoming is not None
+            self._stream.wait(left, reading=True, writing=False, awake_s=INSIDE_S if is_awake else 0.0)
+            if is_awake:
+                comes_fast = self._clock.now() - before < INSIDE_S
 
     # one thread does both --------------------------------------------------------------------------------------------
 
@@ -168,10 +180,11 @@ class Channel(Generic[Talks]):
         self._was_pushed = True
         self._flush()
 
-    def pump(self, timeout_s: float, wake: Wake | None = None) -> Any:
+    def pump(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Any:
         """Send and receive what can be, until an event is complete, `timeout_s` is over or `wake` is set.
 
-        Returns, too, when all that was begun is sent: the next message may wait for that.
+        Returns, too, when all that was begun is sent: the next message may wait for that. A thread that is `alone` may stay awake
+        for AWAKE_S; the process has nothing else to do.
         """
         end = self._clock.now() + timeout_s
         while True:
@@ -188,7 +201,8 @@ class Channel(Generic[Talks]):
             if left <= 0:
                 return None
             most_s = min(left, GRACE_S, math.inf if wait_s is None else wait_s)
-            if self._stream.wait(most_s, reading=True, writing=wait_s == math.inf, wake=wake):
+            awake_s = self._sent_at + AWAKE_S - self._clock.now() if alone and self._is_prompt and wait_s is None else 0.0
+            if self._stream.wait(most_s, reading=True, writing=wait_s == math.inf, wake=wake, awake_s=awake_s):
                 return None
 
     def shut_down(self) -> None:
@@ -230,6 +244,8 @@ class Channel(Generic[Talks]):
                     event = self.connection.received(n_bytes)
             if event is not None:
                 self._incoming, self.moved_at = None, self._clock.now()
+                if not self._is_answered:
+                    self._is_answered, self._is_prompt = True, self.moved_at - self._sent_at < AWAKE_S
                 return event
             self._incoming = self._incoming or _Progress(self._clock)
             self._incoming.note(n_bytes)
@@ -254,6 +270,7 @@ class Channel(Generic[Talks]):
                 if self._out:
                     self._outgoing = self._outgoing or _Progress(self._clock)
                     self._outgoing.note(n_bytes)
+            self._sent_at, self._is_answered = self.moved_at, False
         except BlockingIOError:
             self._outgoing = self._outgoing or _Progress(self._clock)
             return math.inf

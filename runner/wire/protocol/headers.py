@@ -97,13 +97,17 @@ def the_one(tensor: TensorHeader) -> TensorHeader:
     return tensor
 
 
+def aligned(end: int) -> int:
+    """Where the next tensor begins behind one that ends there."""
+    return -(-end // ALIGNMENT) * ALIGNMENT
+
+
 @lru_cache(_SHAPES)
 def offsets(tensors: tuple[TensorHeader, ...]) -> tuple[tuple[int, ...], int]:
     """Where each tensor begins in the payload, and the payload's length."""
     begins, end = list[int](), 0
     for tensor in tensors:
-        begin = -(-end // ALIGNMENT) * ALIGNMENT
-        begins.append(begin)
+        begins.append(begin := aligned(end))
         end = begin + tensor.sent_bytes
     return tuple(begins), end
 

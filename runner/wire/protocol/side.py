@@ -56,6 +56,7 @@ def fresh_memory(n_bytes: int) -> memoryview:
     return memoryview(mmap.mmap(-1, n_bytes) if n_bytes else bytearray())
 
 
+_OF_TENSORS, _OF_PROBES = frozenset({FrameType.INFER, FrameType.RESULT}), frozenset({FrameType.PROBE, FrameType.ECHO})
 SMALL_BYTES, STRETCH_BYTES = 2**14, 2**16
 
 
@@ -280,9 +281,9 @@ class OneSide(ABC, Generic[M, E]):
         return self._event(message, payload, (prefix.header_crc, prefix.payload_crc))
 
     def _most_payload_bytes(self, kind: FrameType) -> int:
-        if kind in {FrameType.PROBE, FrameType.ECHO}:
-            return LARGEST_PROBE_BYTES
-        return self.payload_limit if kind in {FrameType.INFER, FrameType.RESULT} else 0
+        if kind in _OF_TENSORS:
+            return self.payload_limit
+        return LARGEST_PROBE_BYTES if kind in _OF_PROBES else 0
 
     def _out_of_turn(self, brief: Brief) -> str | None:
         """What is wrong with a question or an answer that the state would allow."""

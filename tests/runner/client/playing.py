@@ -101,7 +101,7 @@ class PlayedStream:
                 self.play(self, event)
         return len(data)
 
-    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None) -> bool:
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         if not self._coming and not self.has_ended and not writing:
             self.streams.time += timeout_s or 0.001
         return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -14,8 +14,9 @@ from lmos_opt.errors import InputError
 from runner.errors import ConnectionLost, RemoteProtocolError, RunnerError
 from runner.wire import transport
 from runner.wire.connecting import connect, format_address, listen, parse_address
-from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Received, Role, State
+from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Ping, Pong, Received, Role, State
 from runner.wire.shaping import Pacer, Shape
+from runner.wire.stream import Wake
 from runner.wire.tensors import pack, unpack
 from runner.wire.tls import stream_over
 from runner.wire.transport import Channel
@@ -87,6 +88,102 @@ def test_a_long_payload_is_read_in_pieces_that_a_cache_holds(sockets: tuple[sock
     sender.join()
     assert torch.equal(unpack(event.message.tensors, event.payload)["a"], sent)
     assert max(spaces) == transport.PIECE_BYTES
+
+
+class Timed:
+    """A stream and a clock: each waiting ends after `late_s` with the next piece of what is to come, and is noted."""
+
+    name = "played"
+
+    def __init__(self) -> None:
+        self.time, self.late_s, self.awake_s = 0.0, 0.0, list[float]()
+        self.coming: list[bytes] = []
+        self.here = b""
+
+    def now(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float, wake: Wake | None = None) -> None:
+        self.time += seconds
+
+    def handshake(self) -> None:
+        pass
+
+    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        return sum(part.nbytes for part in parts)
+
+    def recv_into(self, space: memoryview) -> int:
+        if not self.here:
+            raise BlockingIOError
+        n_bytes = min(len(self.here), space.nbytes)
+        space[:n_bytes], self.here = self.here[:n_bytes], self.here[n_bytes:]
+        return n_bytes
+
+    def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
+        self.awake_s.append(awake_s)
+        self.time += self.late_s
+        self.here = self.coming.pop(0)
+        return False
+
+    def shut_down(self, *, writing: bool = True) -> None:
+        pass
+
+    def close(self, linger_s: float = 0.0) -> None:
+        pass
+
+
+def test_who_was_answered_at_once_stays_awake_for_the_next_answer_and_sleeps_after_a_late_one() -> None:
+    stream = Timed()
+    edge = Channel(stream, Connection(Role.EDGE), clock=stream)
+    server = Connection(Role.SERVER)
+    edge.connection.state = server.state = State.READY
+
+    def answered(late_s: float, alone: bool = True) -> float:
+        """How long it stayed awake for an answer that came so late."""
+        ping = Ping(id=1)
+        edge.begin(ping)
+        server.receive(b"".join(edge_twin.send(ping)))
+        edge_twin.receive(answer := b"".join(server.send(Pong(id=1))))
+        stream.coming, stream.late_s = [answer], late_s
+        while not isinstance(edge.pump(10, alone=alone), Received):
+            pass
+        return stream.awake_s.pop()
+
+    edge_twin = Connection(Role.EDGE)
+    edge_twin.state = State.READY
+    late_s = 2 * transport.AWAKE_S
+    found = [answered(0.0), answered(0.0), answered(0.0, alone=False), answered(late_s), answered(0.0), answered(late_s)]
+    assert found == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
+
+
+@pytest.mark.parametrize(("late_s", "awake"), [(0.0, [False, True, True, True]), (1.0, [False, True, False, False])])
+def test_a_message_whose_bytes_come_slowly_is_slept_through(late_s: float, awake: list[bool]) -> None:
+    stream = Timed()
+    server = Channel(stream, Connection(Role.SERVER), clock=stream)
+    server.connection.state, server.connection.payload_limit = State.READY, 10**8
+    sender = Connection(Role.EDGE)
+    sender.state = State.READY
+    for number in (1, 2):
+        message, payload = infer({"a": torch.zeros(100_000)})
+        sender.window = server.connection.window = 2
+        data = b"".join(sender.send(message.model_copy(update={"id": number}), payload))
+        stream.coming, stream.late_s = [data[k * len(data) // 4 : (k + 1) * len(data) // 4] for k in range(4)], late_s
+        assert isinstance(server.receive(10), Received)
+        assert [awake_s > 0 for awake_s in stream.awake_s] == awake
+        stream.awake_s.clear()
+
+
+def test_a_thread_that_stays_awake_sees_bytes_and_the_end_of_its_time(sockets: tuple[socket.socket, socket.socket]) -> None:
+    stream = stream_over(sockets[0])
+    stream.wait(0.0, reading=True, writing=False, awake_s=0.001)
+    with pytest.raises(BlockingIOError):
+        stream.recv_into(memoryview(bytearray(1)))
+    sockets[1].sendall(b".")
+    stream.wait(60, reading=True, writing=False, awake_s=60)
+    assert stream.recv_into(memoryview(bytearray(2))) == 1
+    wake = Wake()
+    wake.set()
+    assert stream.wait(60, reading=True, writing=False, wake=wake, awake_s=60)
 
 
 @pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
