@@ -169,7 +169,7 @@ def bench_pipeline(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure pipelined runs; each stage is the slowest once. Exit code 1 below 0.9 of the rate that the slowest allows."""
+    """Measure pipelined runs with each stage the slowest in turn. Exit code 1 below 0.9 of the slowest's rate."""
     from lmos.commands import bench_pipeline as command
 
     command.run(images, only, as_json)
@@ -182,7 +182,7 @@ def bench_connect(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the arrays and of the order.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Send one's own arrays through connect, in turns with lmos run --pipeline. Exit code 1 below 0.95 of its rate."""
+    """Compare the rate of arrays through connect with lmos run --pipeline. Exit code 1 below 0.95 of its rate."""
     from lmos.commands import bench_connect as command
 
     command.run(arrays, rounds, seed, as_json)
@@ -311,7 +311,7 @@ def bench_hostile(
     ] = 10,
     concurrent: Annotated[int, typer.Option(min=1, metavar="N", help="Number of connections at once.")] = 32,
     rate: Annotated[float, typer.Option(min=0.1, metavar="N", help="Most new connections per second.")] = 1e6,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what the connections do.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the connections' attacks.")] = 0,
     middle: Annotated[bool, typer.Option("--middle", help="Attack the second of three places, which asks the third.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -353,7 +353,7 @@ def bench_zoo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Splits more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole."""
+    """Split more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole."""
     from lmos.commands import bench_zoo as command
 
     command.run(names, timeout, output, kept, as_json)

@@ -19,7 +19,7 @@ def gpu(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Server parts on a GPU: outputs beside the processor's, times beside the predictions, three cuts a network."""
+    """Run server parts on a GPU, three cuts a network: compare outputs with the processor's, times with predictions."""
     from lmos.commands import bench_gpu as command
 
     command.run(names_in(networks), engine, precision, names_in(also), as_json)
@@ -35,7 +35,7 @@ def parts(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Both parts on onnxruntime beside torch's, over the bundled pictures. Exit code 1 where they are more than 1e-4 apart."""
+    """Compare both parts on onnxruntime with torch's, on bundled pictures. Exit code 1 where they are more than 1e-4 apart."""
     from lmos.commands import bench_parts as command
 
     command.run(names_in(networks), cuts, integers, as_json)
@@ -50,7 +50,7 @@ def edge(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Start-up and memory of the edge without torch beside the edge with torch. Exit code 1 if it takes over a quarter."""
+    """Compare start-up and memory of the edges without and with torch. Exit code 1 if it takes over a quarter."""
     from lmos.commands import bench_edge as command
 
     command.run(names_in(networks), repeats, python, as_json)

@@ -61,10 +61,10 @@ def scenarios(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Number of draws.")] = 100,
     block: Annotated[
-        str, typer.Option("--block", metavar="TIME", help="Draw so much of the trace in a row: neighbouring seconds are alike.")
+        str, typer.Option("--block", metavar="TIME", help="Draw pieces of this length: neighbouring seconds are alike.")
     ] = "10s",
-    step: Annotated[str, typer.Option("--step", metavar="TIME", help="A scenario is the mean rate over so long.")] = "1s",
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is drawn.")] = 0,
+    step: Annotated[str, typer.Option("--step", metavar="TIME", help="A scenario is the mean rate over this time.")] = "1s",
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the draws.")] = 0,
     worst_of: Annotated[
         int,
         typer.Option("--worst-of", min=1, metavar="N", help="Draw N samples and keep the slowest: a short trace has not seen all."),

@@ -116,16 +116,16 @@ Codec = Annotated[
         "--codec",
         metavar="[LAYER=]NAME",
         help=f"How to encode the tensors that cross, or one layer's (repeatable): {_CODECS} (jpeg as jpeg:QUALITY); "
-        "or any, of those whose losses the profile has. [default: raw]",
+        "or any: the search chooses among codecs whose losses the profile has. [default: raw]",
     ),
 ]
 Prompt = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Of a decoder (hf:DIRECTORY): a prompt has N tokens. [default: 128]"),
+    typer.Option(min=1, metavar="N", help="For a decoder (hf:DIRECTORY): number of tokens of a prompt. [default: 128]"),
 ]
 Context = Annotated[
     int | None,
-    typer.Option(min=1, metavar="M", help="Of a decoder: one more token comes after M, whose state counts. [default: 1024]"),
+    typer.Option(min=1, metavar="M", help="For a decoder: tokens before the next one; their state is memory. [default: 1024]"),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[
@@ -181,7 +181,9 @@ Metrics = Annotated[
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option("--network", metavar="NETWORK", help="One beside torchvision's that may be built here (repeatable)."),
+    typer.Option(
+        "--network", metavar="NETWORK", help="Allow this network besides torchvision's; its code may run here (repeatable)."
+    ),
 ]
 Preprocess = Annotated[
     str | None,

@@ -90,7 +90,7 @@ def front(
     ] = None,
     plot: Drawing = None,
     select: Annotated[str | None, typer.Option(metavar="RULE", help="Mark the point that this rule chooses.")] = None,
-    baselines: Annotated[bool, typer.Option("--baselines", help="Show beside it what others would choose.")] = False,
+    baselines: Annotated[bool, typer.Option("--baselines", help="Show the choices of the baselines beside the front.")] = False,
     edge: Edge = None,
     server: Server = None,
     bandwidth: Bandwidth = None,
@@ -116,7 +116,7 @@ def front(
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Continue an incomplete front.")] = None,
     statistics: Annotated[
-        bool, typer.Option("--statistics", help="Show what the search took; FILE and --json have it too.")
+        bool, typer.Option("--statistics", help="Show the work and time of the search; FILE and --json have it too.")
     ] = False,
     log: Annotated[
         Path | None, typer.Option("--log", metavar="FILE", help="Write each subproblem as it ends, a JSON object a line.")
@@ -317,19 +317,19 @@ def regions(
     server: Annotated[str, typer.Option(metavar="DEVICE", help="The server.")] = "i7-8700",
     floors: Annotated[
         list[str] | None,
-        typer.Option("--floor", metavar="PERCENT", help="At most so much may be lost (repeatable). [default: 0%, 1%, 5%]"),
+        typer.Option("--floor", metavar="PERCENT", help="The largest loss allowed (repeatable). [default: 0%, 1%, 5%]"),
     ] = None,
     codec: Annotated[
         list[str] | None,
         typer.Option(
             "--codec",
             metavar="NAME",
-            help="What may cross in, beside the codecs whose losses a profile has (repeatable). [default: jpeg:75 and int8 where "
+            help="A codec to allow, beside those whose losses a profile has (repeatable). [default: jpeg:75 and int8 where "
             "it has none]",
         ),
     ] = None,
     between: Annotated[str, typer.Option("--range", metavar="LOW..HIGH", help="The bandwidths to cover.")] = "100kbps..1Gbps",
-    rtt: Annotated[str, typer.Option(metavar="TIME", help="What an exchange costs beside its bytes.")] = "0ms",
+    rtt: Annotated[str, typer.Option(metavar="TIME", help="Fixed time of an exchange, for example 20ms.")] = "0ms",
 ) -> None:
     """Write a page: where the device alone, sending the input, or a cut inside the network is fastest, exactly."""
     from lmos.commands import regions as command

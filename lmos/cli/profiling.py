@@ -67,9 +67,9 @@ def profile(
     token_file: TokenFile = None,
     unprotected: Unprotected = False,
     precision: Annotated[
-        str, typer.Option(metavar="PERCENT", help="With --time: repeat until each median is known this exactly, ...")
+        str, typer.Option(metavar="PERCENT", help="With --time: repeat until the medians are this exact, or --budget is over.")
     ] = "5%",
-    budget: Annotated[str, typer.Option(metavar="TIME", help="... or until this time is over.")] = "10s",
+    budget: Annotated[str, typer.Option(metavar="TIME", help="With --time: stop after this time.")] = "10s",
     engine: Engine = "torch",
     engine_precision: Annotated[
         str, typer.Option("--engine-precision", metavar="NAME", help="How the engine keeps numbers: float32, float16, ...")
@@ -95,12 +95,12 @@ def profile(
             "arrays, or 'bundled'.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, metavar="N", help="With --fidelity: which half; the rest is left to check with.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, metavar="N", help="With --fidelity: seed that draws the half for measuring.")] = 0,
     confidence: Annotated[
         str | None,
         typer.Option(
             metavar="PERCENT",
-            help="With --fidelity: the search counts with what a tensor loses at most, with this confidence. Default: with means.",
+            help="With --fidelity: count with the largest loss possible at this confidence. [default: count with mean losses]",
         ),
     ] = None,
     most: NumberOfInputs = None,
@@ -146,10 +146,13 @@ def fidelity(
         typer.Argument(metavar="IMAGES", help="A folder of pictures (or of folders, one a class), a file of arrays, or 'bundled'."),
     ],
     part: Annotated[
-        str, typer.Option(metavar="held-out|calibration|all", help="Which of them: the half that no loss was measured on, or ...")
+        str, typer.Option(
+            metavar="held-out|calibration|all",
+            help="Inputs to measure on: those held out (no loss was measured on them), those of the calibration, or all.",
+        ),
     ] = "held-out",
     seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="Which half that is. [default: as the plan's losses were measured, or 0]")
+        int | None, typer.Option(min=0, metavar="N", help="Seed that draws the halves. [default: the plan's, or 0]")
     ] = None,
     most: NumberOfInputs = None,
     weights: WeightsFile = None,

@@ -137,7 +137,7 @@ def generate(
         typer.Option(min=0, metavar="T", help="Draw each token at this temperature. [default: take the most probable]"),
     ] = None,
     seed: Annotated[
-        int | None, typer.Option(min=0, metavar="N", help="With --temperature: what is drawn from. [default: 0]")
+        int | None, typer.Option(min=0, metavar="N", help="With --temperature: seed of the draws. [default: 0]")
     ] = None,
     stop: Annotated[list[int] | None, typer.Option("--stop", metavar="ID", help="End behind this token (repeatable).")] = None,
     networks: Networks = None,
@@ -183,7 +183,7 @@ def run(
     server: ServerAddress = "127.0.0.1:7070",
     head: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Run this head.onnx, which 'lmos export' wrote, or that of its folder, without torch."),
+        typer.Option(metavar="FILE", help="Run this head.onnx (or the one in this folder) without torch; 'lmos export' writes it."),
     ] = None,
     images: Annotated[
         Path | None,

@@ -75,7 +75,7 @@ def cache(
 
 
 def sweep(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="What to vary, and what to look for (.toml).")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The ranges to vary and the values to find (.toml).")],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="The table (.parquet). [default: FILE.parquet]")
     ] = None,

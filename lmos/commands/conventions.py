@@ -44,7 +44,7 @@ def tell_assumed(network: PlannedNetwork, logged: bool = False) -> None:
     how = network.preprocessing
     if how is None or how.origin != "assumed" or network.builder.startswith("torchvision:"):
         return
-    text = f"nothing says how {network.builder} takes pictures; assumed: {how.in_words} (--preprocess says it)"
+    text = f"nothing says how {network.builder} takes pictures; assumed: {how.in_words} (change it with --preprocess)"
     if logged:
         logging.getLogger("lmos.edge").warning("%s", text)
     else:

@@ -89,7 +89,7 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
         if is_same and source.stands_for(theirs, name):
             return allowed if other is source else f"{place}:{theirs}"
     what = "code to run" if source.runs_code else f"a network of {builder.partition(':')[0]}"
-    raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} does")
+    raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} allows it")
 
 
 class Graphs(Protocol):

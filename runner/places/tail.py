@@ -160,7 +160,7 @@ class Networks:
 
     def _with_weights(self, request: Asked, built: Callable[[Asked, str], Built]) -> Built:
         """What is built of the first weights that are the plan's."""
-        refusal = Refusal("refused", "the plan's weights are a file; start the server with that file too")
+        refusal = Refusal("refused", "the plan's weights are a file, which this server was not given: lmos serve --weights FILE")
         for weights in self._candidates(request.network.weights):
             try:
                 return built(request, weights)

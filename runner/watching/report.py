@@ -335,7 +335,7 @@ def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Sprea
             if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
 
 
-STAGE_COLUMNS = ("stage", "predicted", "between", "measured median", "between", "p95", "error")
+STAGE_COLUMNS = ("stage", "predicted", "range", "measured median", "95 % interval", "p95", "error")
 """What the cells of `stage_rows` are; the first three where nothing was measured."""
 
 
