@@ -223,7 +223,7 @@ class BranchAndBound:
         pulled = self._implied[low[columns] > 0.5].any(axis=0)
         barred = self._implied[:, high[columns] < 0.5].any(axis=1)
         low, high = low.copy(), high.copy()
-        low[columns] = np.maximum(low[columns], pulled)  # each implies itself, and general integers go beyond 1
+        low[columns[pulled]] = np.maximum(low[columns[pulled]], 1.0)  # each implies itself, and general integers go beyond 1
         high[columns[barred]] = np.minimum(high[columns[barred]], 0.0)
         return low, high
 

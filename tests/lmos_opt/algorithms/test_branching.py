@@ -50,6 +50,23 @@ def _brute_force(milp, objective):
     return best
 
 
+@pytest.mark.parametrize("seed", range(12))
+def test_integers_below_zero_stay_there_beside_what_binaries_imply(seed):
+    """Of x <= y, both binary, each pulls the other; three integers that reach below zero are none of their business."""
+    rng = np.random.default_rng(seed)
+    low, high = np.array([0.0, 0.0, -3.0, -3.0, -2.0]), np.array([1.0, 1.0, 0.0, 2.0, -1.0])
+    implied = LinearForm(np.array([0, 1]), np.array([1.0, -1.0]))
+    rows = (implied, *(LinearForm(np.arange(5), rng.normal(size=5)) for _ in range(2)))
+    milp = Milp("implied", tuple("xyabc"), low, high, np.ones(5, dtype=bool), rows, np.full(3, -np.inf), np.array([0.0, *rng.normal(size=2)]))
+    objective = LinearForm(np.arange(5), rng.normal(size=5))
+    found = _search(milp, objective)
+    points = itertools.product(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)))
+    values = [objective.at(np.array(x)) for x in points
+              if all(row.at(np.array(x)) <= upper for row, upper in zip(rows, milp.row_upper, strict=True))]  # fmt: skip
+    assert (found is None) == (not values)
+    assert not values or found.cost == pytest.approx(min(values), abs=1e-9)
+
+
 @pytest.mark.parametrize("seed", range(40))
 def test_the_least_cost_is_found_and_proved(seed):
     milp, objective = _program(seed)
