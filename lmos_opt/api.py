@@ -33,6 +33,7 @@ from lmos_opt.objectives import get as find_objective
 from lmos_opt.programs.compiling import compile_model
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
+from lmos_opt.programs.shifting import presolved
 from lmos_opt.solvers import Solver
 from lmos_opt.units import format_size
 
@@ -172,7 +173,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     meaning = Meaning(point, infeasible, lambda k, cost: _tidy(signs[k] * cost),
                       _why_one(instance, chosen, options, is_free=not own))  # fmt: skip
     return GrowingFront(instance.name, _infos(chosen), problem, _algorithm(options.algorithm, problem), meaning,
-                        Run(constrained, start, options.log))  # fmt: skip
+                        Run(constrained, start, options.log, None if options.step else evaluate.every, own))  # fmt: skip
 
 
 def _why_one(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, *, is_free: bool) -> Callable[[Point], str]:
@@ -235,7 +236,7 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
     if options.resume is not None:
         _resumed(options.resume, names)  # whatever is known, all are looked at
     signs = [1.0 if o.sense == "min" else -1.0 for o in chosen]
-    problem = ListedProblem(listing, listing.resolution, solvers.get(options.solver, options.solver_options), _limit_s(options))
+    problem = ListedProblem(listing, solvers.get(options.solver, options.solver_options), _limit_s(options))
 
     def point(candidate: Candidate) -> Point:
         values = {o.name: _tidy(sign * cost) for o, sign, cost in zip(chosen, signs, candidate.costs, strict=True)}
@@ -250,7 +251,6 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
 
 def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) -> GrowingFront:
     from lmos_opt.own_code import check_objectives
-
     solver, start = _ready(options)
     objectives = check_objectives(model, objectives)
     infos = _distinct([ObjectiveInfo(name=str(o.name), unit="", sense=_sense(o)) for o in objectives])
@@ -258,18 +258,18 @@ def _model_front(model: Any, objectives: Sequence[Any], options: SearchOptions) 
     signs = [1.0 if info.sense == "min" else -1.0 for info in infos]
     constrained = _constrained(names, options.constrain)
     milp, forms, _ = compile_model(model, objectives)
-    goals = _Asked(names, signs, forms, constrained)
-    milp = presolve(milp, goals.costs)
-    variable = [replace(form, constant=0.0) for form in forms]  # beside a large constant, small differences would be rounded away
+    milp, moved, origin = presolved(milp, forms, signs)
+    variable = [replace(form, constant=0.0) for form in moved]  # beside a large one, small differences would be rounded away
 
     def point(candidate: Candidate) -> Point:
-        values = {name: _tidy(form.at(candidate.x)) for name, form in zip(names, forms, strict=True)}
-        return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, candidate.x.tolist()), strict=True)))
+        x = origin + candidate.x
+        values = {name: _tidy(form.at(x)) for name, form in zip(names, forms, strict=True)}
+        return Point(values=values, solution=dict(zip(milp.variables, map(_tidy, x.tolist()), strict=True)))
 
-    problem = _problem(milp, replace(goals, forms=variable), solver, options)
+    problem = _problem(milp, _Asked(names, signs, variable, constrained), solver, options)
     if options.resume is not None:
-        problem.known = [_known(problem, _vector(milp, p), p) for p in _resumed(options.resume, names)]
-    meaning = Meaning(point, lambda: InfeasibleError(milp.name, ()), lambda k, cost: _tidy(signs[k] * cost + forms[k].constant))
+        problem.known = [_known(problem, _vector(milp, p) - origin, p) for p in _resumed(options.resume, names)]
+    meaning = Meaning(point, lambda: InfeasibleError(milp.name, ()), lambda k, cost: _tidy(signs[k] * cost + moved[k].constant))
     return GrowingFront(milp.name, infos, problem, _algorithm(options.algorithm, problem), meaning,
                         Run(constrained, start, options.log))  # fmt: skip
 

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from lmos_opt.algorithms.driver import FrontProblem
     from lmos_opt.algorithms.subproblems import Candidate
 
-_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "listed", "recording", "refinement", "scaling",
-                     "sieve", "statistics", "subproblems"})  # fmt: skip
+_SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "listed", "narrowing", "recording", "refinement",
+                     "scaling", "sieve", "statistics", "subproblems"})  # fmt: skip
 """Modules beside the algorithms that hold none."""
 
 

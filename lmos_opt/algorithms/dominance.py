@@ -8,6 +8,7 @@ import numpy as np
 
 from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.listed import ListedProblem
+from lmos_opt.algorithms.scaling import RELATIVE
 from lmos_opt.algorithms.subproblems import Candidate
 
 FEW = 200
@@ -18,7 +19,10 @@ def non_dominated(problem: FrontProblem | ListedProblem, found: Sequence[Candida
     """The candidates that no other dominates, each cost vector once, ordered by the first cost."""
     ordered = sorted(found, key=lambda c: c.costs)
     costs = np.array([c.costs for c in ordered]).reshape(-1, problem.p)
-    best, least = costs - problem.resolution, np.zeros(len(ordered), dtype=bool)
+    width = np.asarray(problem.resolution)
+    if problem.listing is not None and problem.listing.is_added_up:
+        width = np.minimum(width, RELATIVE * np.abs(costs))
+    best, least = costs - width, np.zeros(len(ordered), dtype=bool)
     if len(ordered) <= FEW:  # mostly none dominates another: then each is as good as only itself
         as_good = np.all(best[:, None] <= costs, axis=2)
         if int(as_good.sum()) == len(ordered):

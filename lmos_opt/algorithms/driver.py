@@ -84,8 +84,9 @@ class FrontProblem:
     step: Sequence[float] | None = None
     placing: Placing | None = None
     listing: Listing | None = None
-    recorder: Recorder = field(default_factory=Recorder, init=False)
+    recorder: Recorder = field(default_factory=Recorder)
     """What has been done so far; `solver` is counted in it."""
+    start: float = field(default_factory=perf_counter)
     doubt: str | None = field(default=None, init=False)
     """Why the answers so far do not make a whole front, though each was given."""
     bound: float | None = field(default=None, init=False)
@@ -94,16 +95,15 @@ class FrontProblem:
     """A point of the front for each assignment of the integers met."""
 
     def __post_init__(self) -> None:
-        self._start = perf_counter()
-        self.solver = counted = Counted(self.solver, self.recorder)
+        self.solver = counted = self.solver if isinstance(self.solver, Counted) else Counted(self.solver, self.recorder)
         granules = self.granules or [None] * self.p
         names = self.names or [str(k) for k in range(self.p)]
         steps: Sequence[float | None] = self.step or [None] * self.p
-        self._scales = [scale_of(self.milp, form, granule, self.decisive, wanted)
+        self.scales = [scale_of(self.milp, form, granule, self.decisive, wanted)
                         for form, granule, wanted in zip(self.forms, granules, steps, strict=True)]
-        self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self._scales]
+        self._rows = [LinearForm(s.form.columns, s.factor * s.form.coefficients) for s in self.scales]
         self._program = self.milp.scaled(SPREAD)
-        self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self._scales], names)
+        self._disbelief = disbelief(self.milp, self.forms, [s.granule for s in self.scales], names)
         if self._disbelief is None and (given := counted.settings.decisive):
             self._disbelief = f"the solver's options {', '.join(given)} may change what it calls best"
         proved = self.deciders is not None or self._disbelief is not None
@@ -112,9 +112,9 @@ class FrontProblem:
         self._refinement: Refinement
         self._sieve: Sieve | None = None
         if self.exact is None and self.step is None:
-            self._sieve = Sieve.of(self.milp, self.forms, [s.granule for s in self._scales], self.solver)
+            self._sieve = Sieve.of(self.milp, self.forms, [s.granule for s in self.scales], self.solver)
             if self._footing is _Footing.PROOF:
-                self.doubt = indistinct(self.milp, names, self._scales)
+                self.doubt = indistinct(self.milp, names, self.scales)
 
     @cached_property
     def _pool(self) -> list[Candidate]:
@@ -158,7 +158,7 @@ class FrontProblem:
 
     def check_time(self) -> None:
         """Raise SubproblemError after the time limit."""
-        check_time(self._start, self.time_limit_s)
+        check_time(self.start, self.time_limit_s)
 
     def _each_node(self, nodes: int = 1) -> None:
         self.recorder.nodes += nodes
@@ -176,7 +176,7 @@ class FrontProblem:
 
     def is_less(self, k: int, a: float, b: float) -> bool:
         """Whether cost a is less than cost b in objective k by more than its resolution."""
-        return a < b - self._scales[k].resolution
+        return a < b - self.scales[k].resolution
 
     def dominates(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
         """Whether a is nowhere worse than b, up to the resolution (equal costs dominate each other)."""
@@ -185,7 +185,7 @@ class FrontProblem:
     @property
     def resolution(self) -> Array:
         """By how much costs must differ to be different, one entry an objective."""
-        return np.array([scale.resolution for scale in self._scales])
+        return np.array([scale.resolution for scale in self.scales]) if self.listing is None else self.listing.resolution
 
     def best(self, k: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
         """A solution of least cost k within the limits; None if it is proved that there is none.
@@ -238,7 +238,7 @@ class FrontProblem:
                 return self._sifted(self._sieve, judged, limits, self._best_known(judged, limits, witness))
             except UnsettledError:
                 self._sieve = None
-        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
+        bounds = {len(self.milp.rows) + k: self.scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         if self._footing is _Footing.PROOF:
             try:
                 return self._search(objective, judged, limits, bounds, witness)
@@ -307,7 +307,7 @@ class FrontProblem:
         witness = self._best_known(judged, limits, witness)
         known = None if witness is None else Found(witness.x, self._scaled(witness.costs, judged))
         met: list[float] = [] if known is None else [known.cost]
-        gap = min(self._scales[k].gap for k in judged) / len(judged)
+        gap = min(self.scales[k].gap for k in judged) / len(judged)
         limit = NODE_LIMIT if self.deciders is None else inf
         self.recorder.solves += 1
         try:
@@ -323,7 +323,7 @@ class FrontProblem:
 
     def _note_bound(self, scaled: float) -> None:
         """Take note of what a search of an only objective has proved, on its own scale."""
-        proved = float(scaled / self._scales[0].factor + self._scales[0].form.constant)
+        proved = float(scaled / self.scales[0].factor + self.scales[0].form.constant)
         if self.p == 1 and isfinite(proved):
             self.bound = max(proved, -inf if self.bound is None else self.bound)
 
@@ -332,7 +332,7 @@ class FrontProblem:
         if self._tree.decisive:
             return candidate
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
-        bounds = {len(self.milp.rows) + k: self._scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
+        bounds = {len(self.milp.rows) + k: self.scales[k].row_bound(limit.value, limit.strict) for k, limit in limits.items()}
         x = candidate.x
         for _ in range(2):
             x = self._refinement.refined(x, self._sum, bounds)
@@ -343,16 +343,16 @@ class FrontProblem:
 
     def _scaled(self, costs: tuple[float, ...], judged: Sequence[int]) -> float:
         """The sum of the judged costs on the scale of the search."""
-        return fsum(self._scales[k].factor * (costs[k] - self._scales[k].form.constant) for k in judged)
+        return fsum(self.scales[k].factor * (costs[k] - self.scales[k].form.constant) for k in judged)
 
     def _best_known(self, judged: tuple[int, ...], limits: dict[int, Limit], witness: Candidate | None) -> Candidate | None:
         """The best solution met so far within the limits, the witness among them."""
         costs = np.array([candidate.costs for candidate in self._pool]).reshape(-1, self.p)
         allowed = np.ones(len(costs), dtype=bool)
         for k, limit in limits.items():
-            allowed &= limit.admits(costs[:, k], self._scales[k].resolution)
+            allowed &= limit.admits(costs[:, k], self.scales[k].resolution)
         found = [*(self._pool[k] for k in np.flatnonzero(allowed)), *([] if witness is None else [witness])]
-        return min(found, default=None, key=lambda c: sum(self._scales[k].factor * c.costs[k] for k in judged))
+        return min(found, default=None, key=lambda c: sum(self.scales[k].factor * c.costs[k] for k in judged))
 
     def _is_worse(self, judged: tuple[int, ...], costs: tuple[float, ...], known: tuple[float, ...]) -> bool:
         if len(judged) == 1:
@@ -378,7 +378,7 @@ class FrontProblem:
             excluded.append(x)
 
     def _within(self, costs: tuple[float, ...], limits: dict[int, Limit]) -> bool:
-        return all(limit.admits(costs[k], self._scales[k].resolution) for k, limit in limits.items())
+        return all(limit.admits(costs[k], self.scales[k].resolution) for k, limit in limits.items())
 
     def candidate(self, x: Array) -> Candidate | None:
         """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""

@@ -15,7 +15,13 @@ from lmos_opt.solvers import Solver, Status
 
 
 class Listing(Protocol):
-    """All solutions of a problem, few enough to be looked at."""
+    """All solutions of a problem, few enough to be looked at. Costs that differ by less than `resolution`, an entry an objective,
+    are one, or, where each `is_added_up` of numbers of one sign, by less than RELATIVE of themselves if that is less; `doubt` says
+    why there may be more solutions."""
+
+    resolution: Array
+    doubt: str | None
+    is_added_up: bool
 
     def __len__(self) -> int:
         """How many there are."""
@@ -26,24 +32,49 @@ class Listing(Protocol):
         ...
 
 
+@dataclass(eq=False)
+class Given:
+    """Solutions that are all there are, evaluated already."""
+
+    all_of_them: Sequence[Candidate]
+    resolution: Array
+    is_added_up: bool
+    doubt: str | None = None
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.all_of_them)
+
+    def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
+        """All of them."""
+        return iter(self.all_of_them)
+
+
 @dataclass
 class ListedProblem:
-    """A problem that is a listing and nothing else: it has no integer program. `resolution` has an entry a cost: by how much two
-    must differ to be different. After `time_limit_s` it raises SubproblemError."""
+    """A problem that is a listing and nothing else: it has no integer program. After `time_limit_s` it raises SubproblemError."""
 
     listing: Listing
-    resolution: Array
     solver: Solver
     time_limit_s: float | None = None
     known: Sequence[Candidate] = ()
     solves: int = 0
     recorder: Recorder = field(default_factory=Recorder)
-    doubt: str | None = None
     bound: float | None = None
     incumbent: Candidate | None = None
 
     def __post_init__(self) -> None:
         self._start = perf_counter()
+
+    @property
+    def doubt(self) -> str | None:
+        """Why the answers do not make a whole front though each was given."""
+        return self.listing.doubt
+
+    @property
+    def resolution(self) -> Array:
+        """By how much costs must differ to be different, one entry an objective."""
+        return self.listing.resolution
 
     @property
     def p(self) -> int:

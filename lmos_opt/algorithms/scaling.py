@@ -15,6 +15,8 @@ STEP = 2e-8
 """How far below a real value the next bound is put, on that scale: 20 feasibility tolerances."""
 RESOLUTION = 1e-8
 """Real values this near to each other, on that scale (1e-12 of the spread), are the same value: below is rounding."""
+RELATIVE = RESOLUTION / SPREAD
+"""The same as a share: of the spread, and of a value itself where it is known to its last digits."""
 LOOSE_RESOLUTION = 1e-6
 """The same where continuous variables enter the objective: their values carry what a solver's tolerance leaves."""
 

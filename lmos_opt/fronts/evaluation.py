@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import combinations_with_replacement
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations_with_replacement, islice, product
 from math import comb
 from typing import Any
 
@@ -15,6 +15,7 @@ from lmos_opt.front import Point
 from lmos_opt.fronts.agreement import attainable
 from lmos_opt.instance import Instance
 from lmos_opt.listing.layers import Layers
+from lmos_opt.listing.shapes import Shape
 from lmos_opt.objectives import Objective
 from lmos_opt.placement.blocks import Placing
 from lmos_opt.programs.milp import Array, LinearForm, Milp
@@ -166,6 +167,22 @@ class Evaluation:
         x[self._undecided] = np.nan
         x[self._upto] = [[v in before for v in self._instance.names] for before in upto]
         return x
+
+    def every(self, most: int) -> Iterator[Array] | None:
+        """All vectors: each split with each choice of codecs for what crosses. None where splits are more than so many, or other
+        variables are decided beside them; where choices of codecs make them more, one more than so many."""
+        shape = None if len(self._undecided) else Shape.of_few(self._instance, most)
+        return None if shape is None else islice(self._all(shape), most + 1)
+
+    def _all(self, shape: Shape) -> Iterator[Array]:
+        for k in range(len(shape)):
+            before = shape.upto(k)
+            crossing = Split.of(self._instance, before, self._memory_model).codecs
+            among = [columns.values() for u, columns in self._codecs.items() if u in crossing]
+            for chosen in product(*among):
+                x = self.at(before)
+                x[list(chosen)] = 1.0
+                yield x
 
     @property
     def users(self) -> list[str]:

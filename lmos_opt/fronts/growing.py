@@ -9,20 +9,26 @@ from dataclasses import dataclass
 from time import perf_counter
 from typing import cast
 
-from lmos_opt.algorithms import Algorithm
+from lmos_opt.algorithms import Algorithm, local_upper_bounds
+from lmos_opt.algorithms.branching import UnsettledError
 from lmos_opt.algorithms.dominance import non_dominated
 from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.errors import SubproblemError, TradeOffError
-from lmos_opt.algorithms.listed import ListedProblem
+from lmos_opt.algorithms.listed import Given, ListedProblem
+from lmos_opt.algorithms.narrowing import blurred, hides_small, narrowed
 from lmos_opt.algorithms.recording import Step
 from lmos_opt.algorithms.statistics import Bound, Relation, Statistics, Subproblem
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import SolverError
 from lmos_opt.files import LineLog
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
+from lmos_opt.programs.milp import Array
+from lmos_opt.solvers import Status
 from lmos_opt.solvers.settings import settings_of
 
 UNFINISHED = "stopped before the end"
+MOST_LOOKED_AT = 20_000
+"""So many vectors are looked at one by one where a search has no proof: it takes some seconds."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +44,14 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Run:
-    """What belongs to one run: Algorithm 1's constrained objective, when it began, the file that it is logged to."""
+    """What belongs to one run: Algorithm 1's constrained objective, when it began, the file that it is logged to, and all vectors
+    there are, up to a number of them and one more, where they can be listed; whether anything is a user's own."""
 
     constrained: str | None
     start: float
     log: str | os.PathLike[str] | None = None
+    every: Callable[[int], Iterator[Array] | None] | None = None
+    has_own: bool = False
 
 
 class GrowingFront:
@@ -54,7 +63,8 @@ class GrowingFront:
     def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem | ListedProblem, algorithm: Algorithm,
                  meaning: Meaning, run: Run) -> None:  # fmt: skip
         self._name, self._objectives, self._problem, self._algorithm = name, objectives, problem, algorithm
-        self._meaning, self._constrained, self._start = meaning, run.constrained, run.start
+        self._meaning, self._constrained, self._start, self._every = meaning, run.constrained, run.start, run.every
+        self._has_own = run.has_own
         self._told: list[Subproblem] = []
         self._log = None if run.log is None else LineLog(run.log)
         problem.recorder.on_step = self._tell
@@ -138,23 +148,72 @@ class GrowingFront:
 
     def _traced(self) -> Iterator[Point]:
         try:
-            problem = cast(FrontProblem, self._problem)  # a listed one is given to an enumeration alone
-            for candidate in self._algorithm.trace(problem):
-                self._found.append(candidate)
-                self._stop()
-                yield self._point_of(candidate)
-                self._problem.check_trade_off(candidate)
-            self._reason = self._problem.doubt if self._found else None
+            yield from self._searched(self._algorithm.trace)
+            while self._finer():
+                yield from self._searched(local_upper_bounds.trace)
+            self._reason = self._doubt()
+            if self._reason is not None or (isinstance(self._problem, FrontProblem) and hides_small(self._problem, self._found)):
+                yield from self._looked_at()
         except (SubproblemError, TradeOffError) as error:
             self._reason = str(error)
             self._fall_back()
+            if getattr(error, "status", None) is Status.FAILED:
+                yield from self._looked_at()
         except SolverError as error:
             if not self._found:
                 raise
             self._reason = str(error)
         self._stop()
-        if not self._found and self._reason is None:
+        if not self._found and (self._reason is None or not self._problem.solver.relaxes):
             raise self._meaning.infeasible()
+
+    def _searched(self, trace: Callable[[FrontProblem], Iterator[Candidate]]) -> Iterator[Point]:
+        """The points that an algorithm finds."""
+        problem = cast(FrontProblem, self._problem)  # a listed one is given to an enumeration alone
+        for candidate in trace(problem):
+            self._found.append(candidate)
+            self._stop()
+            yield self._point_of(candidate)
+            self._problem.check_trade_off(candidate)
+
+    def _finer(self) -> bool:
+        """Go on, where the ranges of costs were too wide to tell the front's values apart, with narrower ones."""
+        problem = self._problem
+        if not isinstance(problem, FrontProblem) or problem.doubt is not None:
+            return False
+        if (finer := narrowed(problem, self._found, self._meaning.value)) is None:
+            return False
+        self._problem, self._found = finer, list(finer.known)
+        self._made.clear()
+        return True
+
+    def _doubt(self) -> str | None:
+        """Why the front may not be whole though its search came to an end."""
+        problem = self._problem
+        return problem.doubt or (blurred(problem, self._found, self._meaning.value) if isinstance(problem, FrontProblem) else None)
+
+    def _looked_at(self) -> Iterator[Point]:
+        """The points by looking at all vectors, where a search could not prove its own, and they are few."""
+        problem = self._problem
+        every = self._every(MOST_LOOKED_AT) if self._every is not None and isinstance(problem, FrontProblem) else None
+        if every is None or not isinstance(problem, FrontProblem):
+            return
+        found = list[Candidate]()
+        try:
+            for k, x in enumerate(every):
+                problem.check_time()
+                if k == MOST_LOOKED_AT:
+                    return
+                if (candidate := problem.candidate(x)) is not None:
+                    found.append(candidate)
+        except UnsettledError:  # of a vector nothing says whether it satisfies the constraints
+            return
+        given = Given(found, problem.resolution, is_added_up=not self._has_own)
+        self._problem = ListedProblem(given, problem.solver, problem.time_limit_s, solves=problem.solves, recorder=problem.recorder)
+        self._problem.recorder.words = 0  # what it rests on is no solver's word any more
+        self._made.clear()
+        self._found, self._reason = non_dominated(self._problem, found), None
+        yield from map(self._point_of, self._found)
 
 
 def _relation(sense: Sense, is_strict: bool) -> Relation:

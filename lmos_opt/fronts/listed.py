@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lmos_opt.algorithms import Algorithm, enumeration, layerwise
 from lmos_opt.algorithms.errors import SubproblemError
-from lmos_opt.algorithms.scaling import RESOLUTION, SPREAD
+from lmos_opt.algorithms.narrowing import FINE
+from lmos_opt.algorithms.scaling import RELATIVE
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
 from lmos_opt.formulation.memory import MemoryModel
@@ -57,6 +58,9 @@ class ListedSplits:
     splits: Splits
     made: dict[int, Split] = field(default_factory=dict)
     """Those that were evaluated already."""
+    doubt: str | None = None
+    is_added_up: bool = False
+    """Whether costs are sums of numbers of one sign, which are known to their last digits."""
 
     def split(self, k: int) -> Split:
         """The k-th of them."""
@@ -85,11 +89,11 @@ class ListedSplits:
             for k in best.tolist():
                 if k not in known:
                     check_time()
-                    found = self.exact(k)
-                    if found is None:
+                    one = self.exact(k)
+                    if one is None:
                         broken.append(k)
                     else:
-                        known[k] = found
+                        known[k] = one
             if not broken:
                 yield from (known[k] for k in best.tolist())
                 return
@@ -99,7 +103,7 @@ class ListedSplits:
         """Of the splits with these costs the first; None where there is none."""
         near = self.admitted.copy()
         for one, off, differ, cost in zip(self.rough, self._off, self.resolution, costs, strict=True):
-            near &= np.abs(one.values - cost) <= off + differ
+            near &= np.abs(one.values - cost) <= off + min(differ, RELATIVE * abs(cost))
         alike = np.flatnonzero(near)
         alike = alike[np.argsort(self.splits.shape.rank[alike])]
         if self._tells_more_than_asked(len(alike)):
@@ -120,12 +124,16 @@ class LayerwiseSplits:
     layerwise: Layerwise
     chosen: Sequence[Objective]
     resolution: Array
+    doubt: str | None = None
+    """Why there may be more of them."""
+    is_added_up: bool = False
     _found: list[Split] = field(default_factory=list)
 
     @classmethod
-    def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective],
-           proper_split: bool) -> LayerwiseSplits | None:  # fmt: skip
-        """None where layers are not placed one after another: of more than two places, of groups, and of other objectives."""
+    def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
+           resolution: Sequence[float] | None = None) -> LayerwiseSplits | None:  # fmt: skip
+        """None where layers are not placed one after another: of more than two places, of groups, of other objectives; and where
+        costs cannot be added up as finely as the resolution asks for, one entry an objective."""
         is_limited = instance.places[-1].memory_limit_bytes is not None
         if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs:
             return None
@@ -138,7 +146,7 @@ class LayerwiseSplits:
             if one is None or asked is None or (isinstance(asked, int) and asked > 1):
                 return None
             sign = 1 if objective.sense == "min" else -1
-            resolutions.append(_resolution(objective, one, parts))
+            resolutions.append(_resolution(objective, one, parts) if resolution is None else resolution[len(resolutions)])
             if isinstance(asked, int):
                 memory.append(sign)
                 continue
@@ -164,11 +172,26 @@ class LayerwiseSplits:
         except TooManyError:
             raise InputError("algorithm", f"layerwise has more than {MOST_PARTIAL} partial splits of "
                                           f"{self.layerwise.instance.name} to go on with; leave it out, or name another") from None
-        for edge in left:
-            split = Split(self.layerwise.instance, edge, self.layerwise.asked.memory_model)
-            self._found.append(split)
-            costs = tuple(_value(o, split) * (1 if o.sense == "min" else -1) for o in self.chosen)
-            yield Candidate(np.array([len(self._found) - 1.0]), costs)
+        splits = [Split(self.layerwise.instance, edge, self.layerwise.asked.memory_model) for edge in left]
+        costs = np.array([[_value(o, split) * (1 if o.sense == "min" else -1) for o in self.chosen] for split in splits])
+        if splits and self._is_blurred(costs):
+            asked = self.layerwise.asked
+            finer = LayerwiseSplits.of(self.layerwise.instance, asked.memory_model, self.chosen, asked.proper_split,
+                                       self.resolution.tolist())  # fmt: skip
+            if finer is not None:
+                self.layerwise = finer.layerwise
+                yield from self.candidates(check_time)
+                return
+            self.doubt = "values on the front are nearer to each other than layers' values are added up: there may be more points"
+        self._found += splits
+        yield from (Candidate(np.array([float(k)]), tuple(vector)) for k, vector in enumerate(costs.tolist()))
+
+    def _is_blurred(self, costs: Array) -> bool:
+        """Whether layers' values were added up less finely than FINE of the largest on the front; they are to be as fine, then."""
+        asked = FINE * np.abs(costs).max(axis=0)
+        wide = np.array([o.granule is None for o in self.chosen]) & (self.resolution > asked)
+        self.resolution = np.where(wide, asked, self.resolution)
+        return bool(wide.any())
 
 
 def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
@@ -213,7 +236,7 @@ def _in_arrays(objective: Objective, splits: Splits) -> Listed:
 def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
     """By how much two values of the objective differ at least: as in a search, so that both find the same points."""
     granule = None if objective.granule is None else objective.granule(splits.instance)
-    return RESOLUTION * one.spread / SPREAD if granule is None else granule / 4
+    return RELATIVE * one.spread if granule is None else granule / 4
 
 
 def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool,
@@ -229,7 +252,7 @@ def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: boo
         return Candidate(np.array([float(k)]), costs)
 
     differ = np.array([_resolution(o, one, splits) for o, one in zip(chosen, rough, strict=True)])
-    return ListedSplits(rough, _admitted(splits, proper_split, limits), exact, differ, splits, made)
+    return ListedSplits(rough, _admitted(splits, proper_split, limits), exact, differ, splits, made, is_added_up=True)
 
 
 def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,

@@ -36,11 +36,11 @@ class TailMean(Measure):
         return [one / total for one in reversed(found)]
 
     def each(self, values: Matrix, weights: Sequence[int]) -> Row:
-        """The mean of each column's worst part."""
-        order = np.argsort(values, axis=0, kind="stable")
-        sorted_weights = np.array(weights, dtype=float)[order] / float(sum(weights))
-        up_to = np.cumsum(sorted_weights, axis=0)
-        counted = np.clip(up_to - float(1 - self.part), 0.0, sorted_weights)
+        """The mean of each column's worst part: weights are added up from the worst on, so that a small part loses no digits."""
+        order = np.argsort(values, axis=0, kind="stable")[::-1]
+        share = np.array(weights, dtype=float)[order] / float(sum(weights))
+        before = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(share, axis=0)[:-1]])
+        counted = np.clip(float(self.part) - before, 0.0, share)
         found: Row = (counted * np.take_along_axis(values, order, axis=0)).sum(axis=0) / counted.sum(axis=0)
         return found
 

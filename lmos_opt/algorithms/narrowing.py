@@ -1,0 +1,131 @@
+"""A cost's range cut to what its front takes.
+
+Values count as one where they differ by less than a share of what a cost can move over within its variables' bounds. Where a
+penalty of 1e9 is paid by no point of the front, that range says nothing of the front, and different points would count as one. So
+once a front is known as far as its values are told apart, no cost has to go beyond the worst of it: that cuts bounds
+(`lmos_opt.programs.presolve`), and with them the range. What is on the front besides is then looked for in the smaller problem.
+
+Of two costs the worst on the front stands where the other is least, so that is looked for first, in a problem cut to the least
+alone. Of more costs, what lies beyond the worst point known in one of them is not looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from lmos_opt.algorithms.driver import FrontProblem
+from lmos_opt.algorithms.subproblems import Candidate
+from lmos_opt.errors import InfeasibleError
+from lmos_opt.programs.milp import LinearForm, Milp
+from lmos_opt.programs.presolve import presolve
+
+FINE = 1e-9
+"""Where values that differ by this share of the largest on the front count as one, ranges are cut."""
+BLURRED = 1e-8
+"""Where such values still count as one after that, the front is not whole."""
+ROUNDS = 4
+"""How often a range is cut: once is mostly enough, and each time takes a search of every zone."""
+Value = Callable[[int, float], float]
+_EPSILON = float(np.finfo(float).eps)
+
+
+def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> FrontProblem | None:
+    """The problem in which the same front's values are told apart better, the found ones known; None where they are told apart
+    already, or nothing is to be had. `value` says what the k-th cost is to the user. Raises SubproblemError as a search does."""
+    if not (wide := _coarse(problem, found, value, FINE)):
+        return None
+    met = list(found)
+    for k in wide if problem.p > 1 else ():
+        met += _least(problem, k, min(found, key=lambda one: one.costs[k]))
+    worst = np.max([one.costs for one in met], axis=0) + problem.resolution
+    return _cut(problem, dict(enumerate(worst.tolist())), wide, met)
+
+
+def blurred(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> str | None:
+    """Why different points of the front may have counted as one; None where they have not."""
+    for k in _coarse(problem, found, value, BLURRED):
+        width, largest = problem.scales[k].resolution, _largest(problem, k, found, value)
+        return (f"objective {problem.names[k] if problem.names else k}: values that differ by less than {width:.3g} count as one, "
+                f"and the largest found is {largest:.3g}: there may be more points")
+    return None
+
+
+def hides_small(problem: FrontProblem, found: Sequence[Candidate]) -> bool:
+    """Whether small values of the front may have counted as one beside large ones: more of them may be worth a look."""
+    costs = np.abs(np.array([one.costs for one in found], dtype=float)).reshape(-1, problem.p)
+    least = np.min(costs, axis=0, initial=np.inf, where=costs > 0)
+    return any(scale.granule is None and scale.resolution > BLURRED * small
+               for scale, small in zip(problem.scales, least.tolist(), strict=True))
+
+
+def _coarse(problem: FrontProblem, found: Sequence[Candidate], value: Value, share: float) -> list[int]:
+    """The costs of which different values of the front may count as one."""
+    if problem.step is not None or problem.placing is not None or problem.listing is not None or not found:
+        return []
+    return [k for k, scale in enumerate(problem.scales)
+            if scale.granule is None and scale.resolution > share * _largest(problem, k, found, value)]  # fmt: skip
+
+
+def _largest(problem: FrontProblem, k: int, found: Sequence[Candidate], value: Value) -> float:
+    """The largest value on the front, and no less than the cost's least step."""
+    form = problem.forms[k]
+    steps = np.abs(form.coefficients[(problem.milp.lower < problem.milp.upper)[form.columns] & (form.coefficients != 0)])
+    costs = [one.costs[k] for one in found]
+    return max([float(steps.min()) if len(steps) else 0.0, *map(abs, costs), *(abs(value(k, cost)) for cost in costs)])
+
+
+def _least(problem: FrontProblem, k: int, best: Candidate) -> list[Candidate]:
+    """The points at which cost k is least, as far as it is told apart in ever smaller ranges."""
+    met: list[Candidate] = []
+    for _ in range(ROUNDS):
+        smaller = _cut(problem, {k: best.costs[k] + float(problem.resolution[k])}, [k], [best])
+        if smaller is None or (least := smaller.best(k, {}, *smaller.known[:1])) is None:
+            break
+        met.append(smaller.refine(least))
+        problem, best = smaller, met[-1]
+    return met
+
+
+def _cut(problem: FrontProblem, most: Mapping[int, float], wide: Sequence[int], known: Sequence[Candidate]) -> FrontProblem | None:
+    """The problem without what is worse than the given costs; None where none of the wide costs is told apart better by it."""
+    milp, forms = problem.milp, problem.forms
+    sides = np.array([value - forms[k].constant for k, value in most.items()])
+    names = [f"limit {k}" for k in most] if milp.row_names else []
+    limited = replace(milp, rows=(*milp.rows, *(LinearForm(forms[k].columns, forms[k].coefficients) for k in most)),
+                      row_lower=np.append(milp.row_lower, np.full(len(sides), -np.inf)),
+                      row_upper=np.append(milp.row_upper, sides), row_names=(*milp.row_names, *names))  # fmt: skip
+    try:
+        limited = presolve(limited, forms)
+    except InfeasibleError:  # by rounding alone: the known points are within the limits
+        return None
+    n = len(milp.rows)  # the bounds say what the limits said, as far as they say more
+    smaller = replace(limited, rows=limited.rows[:n], row_lower=limited.row_lower[:n], row_upper=limited.row_upper[:n],
+                      row_names=limited.row_names[:n])  # fmt: skip
+    found = replace(problem, milp=smaller, forms=[_without_fixed(form, smaller) for form in forms], known=())
+    rounding = [0.0 if problem.exact is None else _rounding(form) for form in forms]
+    if not any(max(found.resolution[k], rounding[k]) < problem.resolution[k] / 2 for k in wide):
+        return None
+    if any(rounding[k] > found.resolution[k] for k in wide):
+        return None
+    again = [found.candidate(one.x) for one in known]
+    found.known = [one for one in again if one is not None]
+    return found
+
+
+def _without_fixed(form: LinearForm, milp: Milp) -> LinearForm:
+    """The form whose fixed columns are part of its constant: what cancels out there is nothing that is added up."""
+    fixed = (milp.lower == milp.upper)[form.columns]
+    if not fixed.any():
+        return form
+    pairs = zip(form.coefficients[fixed].tolist(), milp.lower[form.columns[fixed]].tolist(), strict=True)
+    added = sum((Fraction(c) * Fraction(x) for c, x in pairs), Fraction(0))
+    return LinearForm(form.columns[~fixed], form.coefficients[~fixed], float(Fraction(form.constant) + added))
+
+
+def _rounding(form: LinearForm) -> float:
+    """By how much a form that was added up in doubles may be off."""
+    return 8 * _EPSILON * float(np.abs(form.coefficients).max(initial=0.0) + abs(form.constant))
