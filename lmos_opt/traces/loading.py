@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from codecs import BOM_UTF8
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -80,10 +81,11 @@ def _read(path: Path) -> LinkTrace:
         raise InputError(str(path), (error.strerror or str(error)).lower()) from None
     if len(data) > LARGEST_FILE_BYTES:
         raise InputError(str(path), f"is larger than {LARGEST_FILE_BYTES} bytes")
+    data = data.removeprefix(BOM_UTF8)
     if data.lstrip()[:1] == b"{":
         return LinkTrace.from_dict(parse_json(data, str(path)), str(path))
     try:
-        lines = list(formats.lines_of(str(path), data.decode("utf-8-sig")))
+        lines = list(formats.lines_of(str(path), data.decode("utf-8")))
     except UnicodeDecodeError as error:
         raise InputError(str(path), f"is not UTF-8 text (byte {error.start})") from None
     known = [import_module(f"{formats.__name__}.{name}") for name in modules_of(*formats.__path__)]

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from math import ceil
 
 from lmos_opt.traces.formats import Line
+from lmos_opt.traces.record import MOST_STEPS
 
 PACKET_BYTES = 1500
 STEP_MS = 100
@@ -35,5 +36,7 @@ def read(lines: Sequence[Line]) -> list[tuple[float, float]]:
     if not before:
         raise lines[-1].wrong("a last packet after more than 0 milliseconds")
     n = ceil(before / STEP_MS)
+    if n > MOST_STEPS:
+        raise lines[-1].wrong(f"{MOST_STEPS * STEP_MS} milliseconds at most, counted from the beginning of the trace")
     lasts = [STEP_MS / 1e3] * (n - 1) + [(before - (n - 1) * STEP_MS) / 1e3]
     return [(s, packets[k] * PACKET_BYTES / s) for k, s in enumerate(lasts)]

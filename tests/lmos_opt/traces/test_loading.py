@@ -42,6 +42,7 @@ def test_a_file_is_read_as_its_format_says(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(("text", "said"), [
     ("5\n4\n", "line 2: got '4'; expected a whole number of milliseconds, no less than the line before"),
     ("5\n6\n7.5\n", "line 3: got '7.5'; expected a whole number"), ("0\n0\n", "line 2: got '0'; expected a last packet after"),
+    ("0\n1764314400000\n", "line 2: got '1764314400000'; expected 100000000 milliseconds at most"),
     (HSDPA + "1 2 3\n", "line 3: got '1 2 3'; expected six numbers: seconds since the epoch"),
     (HSDPA + "\n1289406401 5 59.8 10.7 -4 1000\n", "line 4: got '1289406401 5 59.8 10.7 -4 1000'; expected six numbers"),
     (HSDPA + "1289406401 5 59.8 10.7 4 0\n", "line 3: .* expected more than 0 milliseconds in the last column"),
@@ -84,6 +85,21 @@ def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
     save_trace(trace, tmp_path / f"t{suffix}")
     again = load_trace(tmp_path / f"t{suffix}")
     assert (again.seconds, again.rate_bytes_per_s, again.ends_s) == (trace.seconds, trace.rate_bytes_per_s, trace.ends_s)
+
+
+def test_a_step_that_a_log_cannot_hold_is_refused(tmp_path: Path) -> None:
+    trace = LinkTrace.of_steps("t", "by hand", [(1.0, 1000.0), (4e-4, 5.0)])
+    with pytest.raises(InputError, match=r"t: has a step of 0\.0004 s, and a log whole milliseconds"):
+        save_trace(trace, tmp_path / "t.log")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_byte_order_mark_is_no_part_of_a_trace(tmp_path: Path) -> None:
+    trace = LinkTrace.of_steps("t", "by hand", [(1.0, 1000.0), (1.0, 250.0)])
+    for suffix in (".json", ".csv"):
+        save_trace(trace, file := tmp_path / f"t{suffix}")
+        file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+        assert load_trace(file).rate_bytes_per_s == (1000.0, 250.0)
 
 
 def test_bundled_traces_are_what_their_commands_make() -> None:
