@@ -1,6 +1,6 @@
 """`decoder_int8:DIRECTORY`: the decoder `decoder:DIRECTORY` with its blocks' weights in eight bits, packed here.
 
-Embedding and head stay as they are, which they often share. torch's kernel computes; packages that bring others are not needed.
+Embedding and head stay as they are, which they often share. Packages that bring kernels for packed weights are not needed.
 """
 
 from __future__ import annotations

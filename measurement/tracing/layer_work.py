@@ -96,7 +96,6 @@ MACS: dict[str, Callable[[Args, Shape], int]] = {
     "aten._scaled_dot_product_flash_attention_for_cpu": attention,
     "aten._scaled_dot_product_fused_attention_overrideable": attention,
     "aten._transformer_encoder_layer_fwd": encoder_layer,
-    "aten._weight_int8pack_mm": lambda args, out: int(prod(args[0])) * int(out[-1]),
     "aten.addbmm": lambda args, out: bmm(args[1:], out),
     "aten.addmm": lambda args, out: mm(args[1:], out),
     "aten.addmv": lambda args, out: mv(args[1:], out),

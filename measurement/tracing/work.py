@@ -18,7 +18,7 @@ _KINDS = {
     "attention": "_native_multi_head_attention _transformer_encoder_layer_fwd",
     "copy": "cat stack clone copy _to_copy repeat roll index index_select gather constant_pad_nd pixel_shuffle "
             "native_channel_shuffle channel_shuffle contiguous",
-    "linear": "addmm linear mm mv addmv _addmm_activation _weight_int8pack_mm",
+    "linear": "addmm linear mm mv addmv _addmm_activation",
     "matmul": "bmm baddbmm addbmm dot vdot scaled_dot_product_attention",
     "norm": "native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training batch_norm "
             "native_layer_norm native_group_norm _fused_rms_norm _weight_norm _weight_norm_interface",
