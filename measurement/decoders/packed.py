@@ -27,7 +27,7 @@ class PackedLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., in) to (..., out)."""
-        found = torch.cat([x @ part.to(x.dtype).t() for part in self.weight.split(_UNPACKED)], -1) * self.steps
+        found = torch.cat([x @ part.to(x.dtype).t() for part in torch.split(self.weight, _UNPACKED)], -1) * self.steps
         return found if self.bias is None else found + self.bias
 
     def extra_repr(self) -> str:
