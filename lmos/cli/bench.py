@@ -107,6 +107,9 @@ def bench_predictions(
     as_json: Json = False,
 ) -> None:
     """Compare predicted latencies with measured ones: time networks, cut them, run them here in two processes."""
+    from runner.wire.spinning import spin_briefly
+
+    spin_briefly()  # edge and server share this machine's cores
     from lmos.commands import bench_predictions as command
 
     command.run(command.Request(networks=networks, images=images, bandwidth=bandwidth, stages=stages, regret=regret,
@@ -130,7 +133,7 @@ def bench_runner(
     """Compare an exchange with plain sockets, pyzmq, gRPC and gloo. Exit code 1 if over 1.5 times a socket's time at 12.8 MB."""
     from runner.wire.spinning import spin_briefly
 
-    spin_briefly()  # edge and server share this machine's cores, and no slow link parts them
+    spin_briefly()  # edge and server share this machine's cores
     from lmos.commands import bench_runner as command
 
     command.run(sizes, peers, rounds, seed, as_json)

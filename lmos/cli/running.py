@@ -108,6 +108,10 @@ def serve(
 
     With --next it is a middle place: it computes its own part, and asks the next place for the rest.
     """
+    from runner.wire.spinning import shares_cores, spin_briefly
+
+    if shares_cores(listen):
+        spin_briefly()  # before torch is loaded
     from lmos.commands import serve as command
     from lmos.commands.watching import Watch
     from runner.wire.access import Credentials
@@ -275,7 +279,7 @@ def run(
         return
     from runner.wire.spinning import shares_cores, spin_briefly
 
-    if shares_cores(server, shape is not None, pipeline):
+    if shares_cores(server):
         spin_briefly()  # before torch is loaded
     from lmos.commands import run as command
     from lmos.commands.conventions import Told
