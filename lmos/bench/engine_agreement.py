@@ -14,9 +14,11 @@ import torch
 from torch import Tensor
 
 from lmos.profiles import weights_of
+from lmos_opt.errors import InputError
 from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.tensors import inputs_of
+from lmos_opt.units import counted
 from measurement import engines
 from measurement.engines import worst_error
 from measurement.networks import build_network, parse_builder
@@ -117,8 +119,11 @@ def agreement(subject: Subject, count: int, tell: Callable[[str], None]) -> Agre
             crossing = call(head, given)
             if there is None:
                 tensors = subject.traced.tensors_of(given)
-                there = (computed_on(engine, head, head.arguments(tensors)),
-                         computed_on(engine, tail, tail.incoming.arguments(crossing)))  # fmt: skip
+                try:
+                    there = (computed_on(engine, head, head.arguments(tensors)),
+                             computed_on(engine, tail, tail.incoming.arguments(crossing)))  # fmt: skip
+                except InputError as error:
+                    raise InputError(f"{subject.name}, {counted(len(edge), 'layer')} at the edge", str(error)) from error
             found = call(there[0], given)
             crossing_error = max(crossing_error, worst_error(list(found.values()), list(crossing.values())))
             outputs = flat_outputs(there[1](found))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from torch import Tensor, fx
+from torch import fx
 
 from lmos_opt.errors import InputError, first_line
 from measurement.engines import Engine, Loaded, seconds_of_calls
@@ -39,7 +39,7 @@ class OnnxruntimeCpu(Engine):
             loaded: Loaded = _AsItIs(part) if found is None else _InSession(part, found)
             loaded(*example)
         except Exception as error:
-            raise InputError(self.name, f"the network cannot be computed there: {first_line(error)}") from error
+            raise InputError(self.name, f"the network cannot be computed there: {first_line(_first_of(error))}") from error
         return loaded
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
@@ -54,12 +54,16 @@ class _InSession(Loaded):
         super().__init__()
         self._placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
         self._result = output_node(part).args[0]
-        self._inputs, self._outputs = found.inputs, found.outputs
+        self._inputs, self._outputs, self._numbers = found.inputs, found.outputs, found.numbers
         self._session = session_of(found.model)
         self._order = {name: k for k, name in enumerate(one.name for one in self._session.get_outputs())}
 
     def forward(self, *args: Any) -> Any:
         given = dict(zip(self._placeholders, args, strict=True))
+        for node in self._numbers.keys() & given:
+            if given[node] != self._numbers[node]:
+                raise InputError(OnnxruntimeCpu.name, f"the part was made for {node} = {self._numbers[node]}, got {given[node]}")
+        given.update(self._numbers)
         begin = time.perf_counter()
         found = run(self._session, {name: given[node] for node, name in self._inputs.items()})
         self.compute_s = time.perf_counter() - begin
@@ -82,9 +86,14 @@ def _of_torch(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
     """None where the part computes no tensor. Raises what torch's exporter raises."""
     if not any(node.op.startswith("call_") for node in part.graph.nodes):
         return None
-    if not all(isinstance(argument, Tensor) for argument in example):
-        raise ValueError("the part takes numbers that it needs to know the sizes of tensors, which a file of ONNX would fix")
     return exported(part, example)
+
+
+def _first_of(error: BaseException) -> BaseException:
+    """What an error came from: torch's exporter says at first only in which of its steps something failed."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 ENGINE = OnnxruntimeCpu

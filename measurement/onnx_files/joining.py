@@ -7,7 +7,7 @@ import operator
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
 from itertools import islice
@@ -24,11 +24,13 @@ from measurement.onnx_files.operators import Operator, Value, model_of, subgraph
 @dataclass(frozen=True)
 class Joined:
     """`model` (ModelProto) takes the part's tensors under `inputs`, and gives what the nodes in `outputs` put out, under a name for
-    each tensor."""
+    each tensor. A file of ONNX takes tensors of these shapes alone, so the numbers that come from shapes are fixed: those that the
+    part takes or gives are in `numbers`, not in the file."""
 
     model: Any
     inputs: Mapping[fx.Node, str]
     outputs: Mapping[fx.Node, tuple[str, ...]]
+    numbers: Mapping[fx.Node, Any] = field(default_factory=dict)
 
 
 def joined(part: fx.GraphModule, example: Sequence[Any], takes: Sequence[str] = (),
@@ -85,18 +87,21 @@ def _called(kinds: Sequence[Value], names: Sequence[str]) -> list[Value]:
 
 def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
     """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
-    arguments = [node for node in part.graph.nodes if node.op == "placeholder"]
+    arguments = dict(zip((node for node in part.graph.nodes if node.op == "placeholder"), example, strict=True))
+    numbers = {node: value for node, value in arguments.items() if not isinstance(value, Tensor)}
+    tensors = {node: value for node, value in arguments.items() if isinstance(value, Tensor)}
     read = [node for node in output_node(part).all_input_nodes if node.op != "placeholder"]
-    alone = _only(part, read)
     with _quiet(), _operators_read_once(), torch.no_grad():
-        counts = [len(tree_leaves(value)) for value in alone(*example)]  # a node may give several tensors
-        made = torch.onnx.export(torch.export.export(alone, tuple(example)), dynamo=True, verbose=False)
+        values = dict(zip(read, _only(part, read, numbers)(*tensors.values()), strict=True))
+        numbers |= {node: value for node, value in values.items() if isinstance(value, int | float)}
+        counts = {node: len(tree_leaves(value)) for node, value in values.items() if node not in numbers}  # one may give several
+        alone = _only(part, list(counts), numbers)
+        made = torch.onnx.export(torch.export.export(alone, tuple(tensors.values())), dynamo=True, verbose=False)
     assert made is not None
     model = made.model_proto
     names = (one.name for one in model.graph.output)
-    tensors = [node for node, argument in zip(arguments, example, strict=True) if isinstance(argument, Tensor)]
     return Joined(model, dict(zip(tensors, (one.name for one in model.graph.input), strict=True)),
-                  {node: tuple(islice(names, count)) for node, count in zip(read, counts, strict=True)})
+                  {node: tuple(islice(names, count)) for node, count in counts.items()}, numbers)  # fmt: skip
 
 
 def output_node(part: fx.GraphModule) -> fx.Node:
@@ -105,10 +110,10 @@ def output_node(part: fx.GraphModule) -> fx.Node:
     return found
 
 
-def _only(part: fx.GraphModule, read: Sequence[fx.Node]) -> fx.GraphModule:
-    """The part that returns these nodes' values in a row."""
+def _only(part: fx.GraphModule, read: Sequence[fx.Node], numbers: Mapping[fx.Node, Any]) -> fx.GraphModule:
+    """The part that returns these nodes' values in a row; where `numbers` has a node, its number stands instead."""
     graph = fx.Graph()
-    copied: dict[fx.Node, fx.Node] = {}
+    copied: dict[fx.Node, Any] = dict(numbers)
     graph.graph_copy(part.graph, copied)
     graph.output(tuple(copied[node] for node in read))
     return fx.GraphModule(part, graph)

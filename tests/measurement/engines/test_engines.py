@@ -213,3 +213,22 @@ def test_onnxruntime_computes_a_part_that_ends_with_several_tensors_of_one_opera
     (wanted, other), last = Halves()(example)
     for found, expected in ((first, wanted), (second, other), (more, last)):
         torch.testing.assert_close(found, expected)
+
+
+def test_onnxruntime_computes_parts_between_which_numbers_cross_for_the_shapes_they_were_made_for():
+    pytest.importorskip("onnxruntime")
+
+    def first(x):
+        rows, columns = x.size(0), x.size(1) // 2
+        return x.relu(), rows, columns
+
+    def last(x, rows, columns):
+        return x.view(rows, 2, columns).transpose(1, 2) + 1
+
+    example, engine = torch.randn(3, 8), engines.get("onnxruntime")
+    crossing = engine.begun(fx.symbolic_trace(first), [example])(example)
+    assert crossing[1:] == (3, 4)
+    part = engine.begun(fx.symbolic_trace(last), crossing)
+    torch.testing.assert_close(part(*crossing), last(*first(example)))
+    with pytest.raises(InputError, match="the part was made for rows = 3, got 1"):
+        part(crossing[0], 1, 12)
