@@ -35,7 +35,7 @@ _EPSILON = float(np.finfo(float).eps)
 
 def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> FrontProblem | None:
     """The problem in which the same front's values are told apart better, the found ones known; None where they are told apart
-    already, or nothing is to be had. `value` says what the k-th cost is to the user. Raises SubproblemError as a search does."""
+    already, or nothing is gained. `value` says what the k-th cost is to the user. Raises SubproblemError as a search does."""
     if not (wide := _coarse(problem, found, value, FINE)):
         return None
     met = list(found)
@@ -107,7 +107,8 @@ def _cut(problem: FrontProblem, most: Mapping[int, float], wide: Sequence[int], 
                       row_names=limited.row_names[:n])  # fmt: skip
     found = replace(problem, milp=smaller, forms=[_without_fixed(form, smaller) for form in forms], known=())
     rounding = [0.0 if problem.exact is None else _rounding(form) for form in forms]
-    if not any(max(found.resolution[k], rounding[k]) < problem.resolution[k] / 2 for k in wide):
+    widths = [width if len(form.columns) else 0.0 for width, form in zip(found.resolution.tolist(), found.forms, strict=True)]
+    if not any(max(widths[k], rounding[k]) < problem.resolution[k] / 2 for k in wide):
         return None
     if any(rounding[k] > found.resolution[k] for k in wide):
         return None

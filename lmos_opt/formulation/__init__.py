@@ -43,6 +43,10 @@ class Solution(Protocol):
         """The chosen codecs of the tensors that cross, by their names."""
         ...
 
+    def memory_at(self, p: int) -> int:
+        """The memory (B) that place p needs under the model's memory model."""
+        ...
+
 
 Values = Callable[[Solution], Sequence[float]]
 """From a split to the values of a block's variables."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import add_block
+from lmos_opt.formulation import add_block, derive
 from lmos_opt.formulation.later_limits import needs
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, memory_granule, numbered
@@ -27,6 +27,7 @@ def _later(m: Any, instance: Instance, p: int) -> Any:
     m.add_component(f"footprint_floor_{p}", floor)
     for bytes_needed in needs(m, instance, p):
         floor.add(needed >= bytes_needed)
+    derive(m, [needed], lambda split: [split.memory_at(p)], is_least=True)
     return needed
 
 

@@ -60,8 +60,8 @@ class _InSession(Loaded):
 
     def forward(self, *args: Any) -> Any:
         given = dict(zip(self._placeholders, args, strict=True))
-        for node in self._numbers.keys() & given:
-            if given[node] != self._numbers[node]:
+        for node in self._placeholders:
+            if node in self._numbers and given[node] != self._numbers[node]:
                 raise InputError(OnnxruntimeCpu.name, f"the part was made for {node} = {self._numbers[node]}, got {given[node]}")
         given.update(self._numbers)
         begin = time.perf_counter()

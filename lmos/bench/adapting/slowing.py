@@ -45,18 +45,19 @@ class Slowed:
 
     def _run(self) -> None:
         try:
+            used_s = time.clock_gettime(self._clock)
             while not self._stop.is_set():
-                began, before_s = time.perf_counter(), time.clock_gettime(self._clock)
+                began, before_s = time.perf_counter(), used_s
                 os.kill(self._pid, signal.SIGCONT)
                 time.sleep(TURN_S)
                 os.kill(self._pid, signal.SIGSTOP)
-                while (rest := began + self._computed(before_s) / self._share - time.perf_counter()) > 0:
+                while True:  # what it still computes after this is part of the next turn
+                    used_s, now = time.clock_gettime(self._clock), time.perf_counter()
+                    if (rest := began + (used_s - before_s) / self._share - now) <= 0:
+                        break
                     time.sleep(rest)
-                if (computed := self._computed(before_s)) > TURN_S / 2:  # else it waited for something
-                    self._ran_s, self._all_s = self._ran_s + computed, self._all_s + time.perf_counter() - began
+                if (computed := used_s - before_s) > TURN_S / 2:  # else it waited for something
+                    self._ran_s, self._all_s = self._ran_s + computed, self._all_s + now - began
             os.kill(self._pid, signal.SIGCONT)
         except OSError:  # it has ended
             pass
-
-    def _computed(self, before_s: float) -> float:
-        return time.clock_gettime(self._clock) - before_s

@@ -32,7 +32,7 @@ def test_a_process_gets_no_more_than_its_share_and_runs_on_afterwards() -> None:
                 time.sleep(0.01)
             computed = time.clock_gettime(clock) - before
         passed = time.perf_counter() - began  # with all of the stop that belongs to the turn that was under way
-        assert computed <= 0.2 * passed
+        assert computed <= 0.21 * passed  # what it computes after it was told to stop is at most a part of a turn
         assert 0 < held.had <= 0.2
         after = time.clock_gettime(clock)
         while time.clock_gettime(clock) < after + 0.05:  # stopped, it would never get there

@@ -193,7 +193,7 @@ def test_a_plan_that_does_not_fit_is_refused(
         ({"builder": "torchvision:__class__"}, "refused", "no torchvision model"),
         ({"weights": "seeded:1"}, "digest", "not the plan's network"),
         ({"weights": "bundled:../../etc/passwd"}, "refused", "not taken here"),
-        ({"weights": "file:/etc/passwd"}, "refused", "start the server with that file"),
+        ({"weights": "file:/etc/passwd"}, "refused", "lmos serve --weights FILE"),
         ({"weights": "http://example.org/weights"}, "refused", "not taken here"),
         ({"weights": "bundled:squeezenet1_1"}, "refused", "does not fit"),
         ({"digest": "sha256:" + "0" * 64}, "digest", "the plan's sha256:000000000000"),
@@ -276,7 +276,7 @@ def test_weights_of_a_file_are_found_by_their_digest(tmp_path: Path) -> None:
     with pytest.raises(Refusal, match="not the plan's network") as refused:
         Networks([BRANCHED], [other]).open(asked)
     assert refused.value.code == "digest"
-    with pytest.raises(Refusal, match="start the server with that file"):
+    with pytest.raises(Refusal, match="lmos serve --weights FILE"):
         Networks([BRANCHED]).open(asked)
 
 
