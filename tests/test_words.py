@@ -62,3 +62,10 @@ def test_docstrings_help_texts_and_messages_use_words_that_everybody_knows():
 def test_a_private_word_is_found_in_any_of_them():
     assert found("another Rung of the ladders") == ["'Rung': say 'attempt'", "'ladders': say 'series of attempts'"]
     assert found(prose("a `rung` is code\n```python\nrung = 1\n```\nand kind is no kin")) == ["'kin': say 'similar'"]
+
+
+def test_the_glossary_is_short_enough_to_be_read_and_explains_each_word_once():
+    rows = re.findall(r"^\| (.+?) \| .+ \|$", (ROOT / "docs/glossary.md").read_text(), re.MULTILINE)
+    words = [word.strip() for row in rows[2:] for word in row.split(",")]  # after the head and its line
+    assert 0 < len(rows[2:]) <= 30
+    assert len(words) == len(set(words))
