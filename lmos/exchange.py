@@ -12,14 +12,13 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
-from lmos.loopback import server_process
+from lmos.loopback import server_process, whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from measurement.medians import Median, median_of
 from measurement.networks import build_network
 from measurement.profiling import profile_built
 from measurement.tracing import trace_network
-from runner.places.edge import run_plan
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import Shape
 
@@ -40,7 +39,7 @@ def exchange_time(threads: int | None = None) -> Median:
     plan = _everything_at_the_server()
     free = plan.crossing[0].bytes / _SHAPE.rate_bytes_per_s
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log", [NETWORK]) as address:
-        report = run_plan(plan, parse_address(address), n=_IMAGES, shape=_SHAPE, networks=[NETWORK], threads=threads)
+        report = whole_run(plan, parse_address(address), n=_IMAGES, shape=_SHAPE, networks=[NETWORK], threads=threads)
     return median_of([max(image.t_tx_s - free, 0.0) for image in report.per_image if image.finished_at == "plan"])
 
 

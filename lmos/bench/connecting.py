@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos.bench.faults.stage import ServerProcess
+from lmos.loopback import whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from measurement.networks import build_network
@@ -25,7 +26,6 @@ from measurement.profiling import profile_built
 from measurement.tracing import trace_network
 from runner.client.pipeline import PIPELINE_DEPTH
 from runner.places.connect import connect
-from runner.places.edge import run_plan
 from runner.watching.report import RunReport
 
 LEAST_SHARE = 0.95
@@ -82,7 +82,7 @@ def measure(n: int, rounds: int, folder: Path, seed: int = 0, tell: Tell = lambd
     with ServerProcess(folder / "server.log", [NETWORK]) as server:
 
         def run() -> None:
-            report = run_plan(plan, server.address, n=n, networks=[NETWORK], pipelined=True)
+            report = whole_run(plan, server.address, n=n, networks=[NETWORK], pipelined=True)
             found.run_images_per_s.append(report.goodput_images_per_s or 0.0)
 
         def ours() -> None:

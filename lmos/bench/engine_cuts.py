@@ -16,6 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
+from lmos.loopback import whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile
@@ -29,7 +30,6 @@ from runner.errors import RunnerError
 from runner.parts.computed import compute_s, computed_on
 from runner.parts.network import flat_outputs
 from runner.parts.split import split_traced
-from runner.places.edge import run_plan
 from runner.wire.connecting import parse_address
 
 NETWORKS = ("squeezenet1_1", "mobilenet_v2", "resnet50", "densenet121", "vgg19")
@@ -132,7 +132,7 @@ def _cut(built: _Built, profile: NetworkProfile, count: int, engine: Engine, add
     instance = Instance.from_profile(profile, edge="local", server="local", bandwidth=125e6)
     plan = make_plan(instance, edge, setting=Setting.of(instance, edge="local", server="local", rule=f"cut:{count}"),
                      profile=profile)  # fmt: skip
-    report = run_plan(plan, parse_address(address), n=_IMAGES)
+    report = whole_run(plan, parse_address(address), n=_IMAGES)
     measured = median(image.t_server_s for image in report.per_image if image.finished_at == "plan")
     head, tail = split_traced(built.traced, edge)
     with torch.inference_mode():

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.bench.adapting.fixed import Fixed
+from lmos.loopback import whole_run
 from lmos_opt.plan import Plan
 from runner.adaptation.cuts import Choice, plans_of
-from runner.places.edge import run_plan
 from runner.watching.events import Event, RunBegan
 from runner.wire.shaping import Pacer, Shape
 
@@ -61,8 +61,8 @@ def follow(course: Course) -> dict[str, object]:
         if isinstance(event, RunBegan):
             ready()
 
-    report = run_plan(plan, course.server, n=course.images * len(course.rates), shape=link, threads=1, adapt=True, progress=between,
-                      observers=[begin])  # fmt: skip
+    report = whole_run(plan, course.server, n=course.images * len(course.rates), shape=link, threads=1, adapt=True,
+                       progress=between, observers=[begin])  # fmt: skip
     fixed.close()
     return {"report": report.to_dict(), "fixed": latencies}
 

@@ -16,10 +16,10 @@ from typing import Literal
 
 from lmos.bench.faults.proxy import Proxy, Trouble
 from lmos.bench.faults.stage import ServerProcess, networks_of
+from lmos.loopback import whole_run
 from lmos_opt.plan import Plan
 from lmos_opt.units import counted
 from runner.errors import RunnerError
-from runner.places.edge import run_plan
 from runner.watching.report import RunReport
 from runner.wire.shaping import Shape
 
@@ -136,7 +136,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
                 events.append(scene.deed(server))
 
         begin = time.perf_counter()
-        report = run_plan(plan, address, n=n, shape=scene.shape, pipelined=pipelined, progress=watch, networks=networks)
+        report = whole_run(plan, address, n=n, shape=scene.shape, pipelined=pipelined, progress=watch, networks=networks)
         seconds = time.perf_counter() - begin
         if proxy is not None:
             events.append(f"{counted(proxy.connections, 'connection')}, {proxy.flipped} bytes changed, {proxy.dropped} dropped, "
@@ -148,7 +148,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
 
 def undisturbed(plan: Plan, n: int) -> list[int | None]:
     """The classes of n images, all at the edge: nothing can happen to them. None where a network does not classify."""
-    report = run_plan(plan, ("127.0.0.1", 1), n=n, networks=networks_of(plan))
+    report = whole_run(plan, ("127.0.0.1", 1), n=n, networks=networks_of(plan))
     return [image.class_ for image in report.per_image]
 
 

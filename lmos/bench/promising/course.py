@@ -15,9 +15,9 @@ from pathlib import Path
 
 from lmos.bench.adapting.course import found_at, ready
 from lmos.bench.adapting.fixed import Fixed
+from lmos.loopback import whole_run
 from lmos_opt.plan import Plan
 from runner.lab.replaying import link_shape
-from runner.places.edge import run_plan
 from runner.watching.events import Event, RunBegan
 from runner.wire.shaping import Pacer
 
@@ -52,8 +52,8 @@ def follow(course: Course) -> dict[str, object]:
             ready()
 
     began_at = time.monotonic()
-    report = run_plan(Plan.load(course.adaptive), course.server, n=course.images, shape=link, threads=1, adapt=True,
-                      progress=between, observers=[begin])  # fmt: skip
+    report = whole_run(Plan.load(course.adaptive), course.server, n=course.images, shape=link, threads=1, adapt=True,
+                       progress=between, observers=[begin])  # fmt: skip
     fixed.close()
     return {"report": report.to_dict(), "fixed": found, "seconds": time.monotonic() - began_at}
 
