@@ -12,7 +12,8 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import nn
 
-from lmos.loopback import server_process, whole_run
+from lmos.loopback import server_process
+from lmos.whole_runs import whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from measurement.medians import Median, median_of

@@ -7,13 +7,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Unpack
 
-from lmos_opt.plan import Plan
 from runner.errors import RunnerError
-from runner.places.edge import run_plan
-from runner.places.options import RunKeywords
-from runner.watching.report import RunReport
 
 _STOP_S = 30
 
@@ -45,11 +40,3 @@ def run_edge(plan: Path, address: str, n: int, bandwidth: str, report: Path, *op
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RunnerError("the edge", f"ended with exit code {done.returncode}: {done.stderr.strip()}")
-
-
-def whole_run(plan: Plan, server: tuple[str, int], **options: Unpack[RunKeywords]) -> RunReport:
-    """As `run_plan`, but KeyboardInterrupt goes on: to whom compares whole runs, a half one is of no use. Raises what that does."""
-    report = run_plan(plan, server, **options)
-    if report.reason == "interrupted":
-        raise KeyboardInterrupt
-    return report

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos.bench.faults.stage import ServerProcess
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, Setting, make_plan
 from measurement.networks import build_network

@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor
 
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Setting, make_plan
 from lmos_opt.profile import NetworkProfile

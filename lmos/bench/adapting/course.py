@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.bench.adapting.fixed import Fixed
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 from lmos_opt.plan import Plan
 from runner.adaptation.cuts import Choice, plans_of
 from runner.watching.events import Event, RunBegan

@@ -16,7 +16,7 @@ from typing import Literal
 
 from lmos.bench.faults.proxy import Proxy, Trouble
 from lmos.bench.faults.stage import ServerProcess, networks_of
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 from lmos_opt.plan import Plan
 from lmos_opt.units import counted
 from runner.errors import RunnerError

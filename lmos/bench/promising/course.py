@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lmos.bench.adapting.course import found_at, ready
 from lmos.bench.adapting.fixed import Fixed
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 from lmos_opt.plan import Plan
 from runner.lab.replaying import link_shape
 from runner.watching.events import Event, RunBegan

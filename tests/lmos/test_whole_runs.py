@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lmos.bench.faults.stage import planned
-from lmos.loopback import whole_run
+from lmos.whole_runs import whole_run
 
 
 def test_an_interruption_of_a_run_goes_on() -> None:
