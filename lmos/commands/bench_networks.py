@@ -25,8 +25,8 @@ _PAGE = """\
 `lmos profile NAME` gives {profiled} of torchvision {version}'s {all} classifiers as layers with their real graph, at
 granularity `module` and for an input of 3x224x224 (`--input` changes it). The seconds are the time to build, trace and
 digest a network on the machine that made this page ({machine}); the median is {median:.1f} s.
-To import torch and torchvision takes some seconds more, once. A network is traced by its shapes, and its weights are digested a
-piece at a time, so the largest network needs no more memory than the smallest.
+Importing torch and torchvision takes some seconds more, once. Tracing uses shapes alone, and the digest reads the weights piece
+by piece, so the largest network needs no more memory than the smallest.
 
 This command wrote the page (here with `--only`, for a few networks):
 

@@ -23,15 +23,15 @@ _PAGE = """\
 # Fronts of large networks: all classifiers of torchvision
 
 {complete} of {all} fronts are complete: {networks} at granularity `module`, under both memory models, with the defaults
-of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The seconds are of one processor, from an instance to its
+of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The seconds are processor time from an instance to its
 front: {median:.2f} in the median, {slowest:.2f} for the slowest, {slowest_name}.
 They were measured on {machine}.
 
-`splits` is how many splits were looked at. Where they are few for the graph's layers, `lmos front` looks at all of them, in arrays
-(`enumeration`); where they are many, of a graph of 100 layers and more, it places one layer after another and goes on with the
-better ones of those splits that are alike for all layers to come (`layerwise`, whose splits are of some of the layers). Both are
-exact, and less work than to build an integer program: there are no solves and no linear programs. `lmos front` searches where
-splits are many, and where `--algorithm`, `--solver-option` or `--log` ask for a search.
+`splits` is how many splits were examined. If a graph has few splits for its number of layers, `lmos front` examines all of them, in
+arrays (`enumeration`). If a graph of 100 layers or more has many splits, it places one layer after another; of splits that are alike
+for all later layers it keeps only the better ones (`layerwise`; there `splits` counts splits of some of the layers). Both ways are
+exact and need no integer program, so they have no solves and no linear programs. In all other cases, and if `--algorithm`,
+`--solver-option` or `--log` asks for it, `lmos front` searches an integer program.
 
 This command wrote the page (here with `--only`, for a few networks):
 

@@ -23,12 +23,12 @@ COLUMNS = ("network", "layers", "whole parts", "GMACs", "parameters", "seconds",
 _PAGE = """\
 # The zoo: {traced} of {all} architectures traced, {different} of {cuts} cuts differ
 
-`lmos bench zoo` builds these networks with seeded weights, traces each at what its source says it takes, and splits it at five
-random cuts: edge sets that hold whatever their layers read. Each time the two halves' result is compared with the whole network's,
-bit for bit. A whole part is one that cannot be followed, or hides its structure, and stays one layer. The seconds are
-those of one core that tracing took (`torch.set_num_threads(1)`), {median:.1f} in the median.
+`lmos bench zoo` builds these networks with seeded weights, traces each with the input that its source names, and splits it at five
+random cuts: random edge sets that contain every layer that their layers read. It compares the result of head and tail with that of the
+whole network, bit for bit. A whole part is a part that cannot be traced, or hides its structure; it stays one layer. The seconds are
+the time that tracing took on one core (`torch.set_num_threads(1)`), {median:.1f} in the median.
 
-A command wrote this page; without `--names` it writes it again, where `lmos[timm,hf]`, torchaudio and ultralytics are installed:
+This command wrote the page (here with `--names`, for a few networks). It needs `lmos[timm,hf]`, torchaudio and ultralytics:
 
 ```text
 lmos bench zoo --names 'hf:bert,timm:lcnet*' -o zoo.md
