@@ -27,11 +27,11 @@ of `lmos front` (`rpi4`, 10 Mbps, `paper-server`, latency and memory). The secon
 front: {median:.2f} in the median, {slowest:.2f} for the slowest, {slowest_name}.
 They were measured on {machine}.
 
-`splits` is how many splits were examined. If a graph has few splits for its number of layers, `lmos front` examines all of them, in
-arrays (`enumeration`). If a graph of 100 layers or more has many splits, it places one layer after another; of splits that are alike
-for all later layers it keeps only the better ones (`layerwise`; there `splits` counts splits of some of the layers). Both ways are
-exact and need no integer program, so they have no solves and no linear programs. In all other cases, and if `--algorithm`,
-`--solver-option` or `--log` asks for it, `lmos front` searches an integer program.
+`splits` is how many splits were examined. If a graph has few splits for its number of layers, `lmos front` examines all of
+them, in arrays (`enumeration`). If a graph of 100 layers or more has many splits, it places one layer after another; of splits that
+are alike for all later layers it keeps only the better ones (`layerwise`; there `splits` counts splits of some of the layers). Both
+ways are exact and need no integer program, so they have no solves and no linear programs. In all other cases, and if
+`--algorithm`, `--solver-option` or `--log` asks for it, `lmos front` searches an integer program.
 
 This command wrote the page (here with `--only`, for a few networks):
 

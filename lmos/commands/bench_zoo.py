@@ -24,9 +24,9 @@ _PAGE = """\
 # The zoo: {traced} of {all} architectures traced, {different} of {cuts} cuts differ
 
 `lmos bench zoo` builds these networks with seeded weights, traces each with the input that its source names, and splits it at five
-random cuts: random edge sets that contain every layer that their layers read. It compares the result of head and tail with that of the
-whole network, bit for bit. A whole part is a part that cannot be traced, or hides its structure; it stays one layer. The seconds are
-the time that tracing took on one core (`torch.set_num_threads(1)`), {median:.1f} in the median.
+random cuts: random edge sets that contain every layer that their layers read. It compares the result of head and tail with that of
+the whole network, bit for bit. A whole part is a part that cannot be traced, or hides its structure; it stays one layer. The
+seconds are the time that tracing took on one core (`torch.set_num_threads(1)`), {median:.1f} in the median.
 
 This command wrote the page (here with `--names`, for a few networks). It needs `lmos[timm,hf]`, torchaudio and ultralytics:
 

@@ -1,4 +1,4 @@
-"""What peers may take of a server: places, time, memory, requests."""
+"""What peers may use of a server: connections, time, memory, requests."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from runner.wire.protocol.side import fresh_memory
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds that hold for everybody together, and for each peer.
+    """Limits for all peers together, and for each peer.
 
-    `connections` greeted peers at once, `strangers` that have not greeted yet (the oldest goes where another comes),
-    `arrivals_per_s` new ones (later ones wait), `greeting_s` to say what they want, `idle_s` of silence afterwards,
-    `window` requests that may wait for their answer, `memory_bytes` of received tensors, `requests_per_s` of one peer (faster
-    ones are read later), `drain_s` to finish what is under way when the server is told to end.
+    All together: `connections` of peers that have greeted; `strangers`, connections that have not greeted yet (a new one closes the
+    oldest); `arrivals_per_s` new connections (more must wait); `memory_bytes` of received tensors (B).
+    Each peer: `greeting_s` without a message before its OPEN, `idle_s` afterwards (s); `window` requests that may wait for their
+    answers; `requests_per_s` (more are read later). `drain_s` is the time to finish what is under way when the server ends (s).
     """
 
     connections: int = 16
@@ -37,7 +37,7 @@ ORDINARY = Limits()
 
 @dataclass(frozen=True)
 class Load:
-    """What is taken of a server at a moment: places of peers and strangers, questions that wait, bytes of received tensors."""
+    """How busy a server is: connections of peers and strangers, questions that wait, bytes of received tensors."""
 
     peers: int
     strangers: int

@@ -30,15 +30,15 @@ Classes = frozenset[int]
 
 @dataclass(frozen=True)
 class Labelled:
-    """Inputs, and for each the classes that are right; None where nobody has said them."""
+    """Inputs, and for each its right classes (None: they are not known)."""
 
     images: Images
     right: tuple[Classes, ...] | None
 
 
 def find_labelled(network: PlannedNetwork, path: Path | None) -> Labelled:
-    """The inputs at a path, or the bundled pictures, with the classes that are right for them. Raises InputError as `find_images`,
-    and for a class that the network does not have, a table that cannot be read, or labels for other inputs than there are."""
+    """The inputs at a path, or the bundled pictures, with their right classes. Raises InputError as `find_images` does, and for a
+    class that the network does not have, a table that cannot be read, or labels that do not match the inputs."""
     if path is None:
         return Labelled(find_images(network, None), None)
     if path.suffix.lower() in arrays.SUFFIXES and not path.is_dir():

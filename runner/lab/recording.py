@@ -79,9 +79,9 @@ def trace_of(seen: Sequence[Seen], name: str, told: str, lasts_s: float) -> Link
 
 
 def trace_of_report(report: RunReport, name: str) -> LinkTrace:
-    """What the images of a run saw of its first hop. The fixed cost of an exchange is the plan's own assumption.
+    """The trace of a run's first hop, from the exchanges of its images. The fixed cost of an exchange is the plan's own assumption.
 
-    InputError where the report has no image that went over the link as planned.
+    InputError if the report has no image that went over the link as planned.
     """
     rtt_s = report.plan.setting.every_hop[0].rtt_s
     seen, ends_s = list[Seen](), 0.0

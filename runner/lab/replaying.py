@@ -1,4 +1,4 @@
-"""A recorded link on this machine: the shape that a trace stands for, and what people write for either."""
+"""A recorded link, emulated on this machine: the shape of a trace, and the text that asks for a shape or a trace."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from runner.wire.shaping import Shape, parse_shape
 
 
 def shape_of(trace: LinkTrace, delay_s: float | None = None) -> Shape:
-    """The link of a trace, which begins again where a run is longer; `delay_s` takes the place of its round trips.
+    """The emulated link of a trace. In a longer run the trace begins again. `delay_s` (s) replaces its round trips.
 
-    A round trip that is not known is 0. It delays messages in the direction that is shaped, as a link's fixed cost in the program.
+    An unknown round trip counts as 0. A round trip delays messages in the emulated direction, as a link's fixed cost does in the
+    integer program.
     """
     first, *changes = zip(trace.seconds, trace.rate_bytes_per_s, strict=True)
     delays = list(zip(trace.seconds, trace.rtt_s or (), strict=True)) if trace.rtt_s and delay_s is None else []

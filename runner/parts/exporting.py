@@ -106,10 +106,9 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
                 weights: str | None = None, whole: bool = False) -> list[ExportedPart]:  # fmt: skip
     """Write `plan.json`, the parts of a plan and `export.json` into a folder, and compare them with torch on a random image.
 
-    `to` is one of FORMATS; `networks` are the builders beyond torchvision's that may run here; `whole` writes the whole network
-    too, for an edge whose server is away. Raises InputError for a
-    plan of numbers alone or an unknown format, MissingExtraError where ONNX is not installed, ExportError where a part
-    has an operation that the format does not know.
+    `to` is one of FORMATS. `networks` are builders that may run here in addition to torchvision's. `whole` also writes the whole
+    network, for an edge that loses its server. Raises InputError for a plan made from an instance file or an unknown format,
+    MissingExtraError if ONNX is not installed, ExportError if a part has an operation that the format does not have.
     """
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")

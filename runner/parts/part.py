@@ -27,11 +27,11 @@ ShapeRanges = Mapping[str, ShapeRange]
 class Crossing(dict[str, Tensor]):
     """What goes from a place to the next: each tensor under its layer's name (`lmos_opt.graph.tensor_names`).
 
-    A layer with several tensors gives `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (sizes, mostly)
-    that later parts need and cannot read off these tensors: ints, floats, or tuples of them. `kept` is what the places so far
-    made of the network's result, by its path in it (`runner.parts.network.flat_outputs`): it stays where it was made. `encoded`
-    has tensors as they came under a codec: where they go on, they do so as they are, and those that nothing here reads have
-    shapes alone.
+    The tensors of a layer with several are `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (mostly sizes)
+    that later parts need and cannot get from these tensors: ints, floats, or tuples of them. `kept` holds the parts of the
+    network's result that the places so far made, by their paths in it (`runner.parts.network.flat_outputs`); they stay where they
+    were made. `encoded` holds tensors as they came under a codec, to be sent on unchanged; if no layer here reads such a tensor,
+    only its shape is here.
     """
 
     scalars: dict[str, Scalar]

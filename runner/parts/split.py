@@ -33,17 +33,18 @@ def split_module(
     granularity: Granularity = "module",
     opaque: Collection[str] = (),
 ) -> tuple[Part, ...]:
-    """`module` in eval mode as parts, one a place: the first is called as the module is, each further one with what the one
-    before it returned, and the last one's output equals the module's, bit for bit.
+    """`module` in eval mode as parts, one for each place. The first part is called as the module is, each further part with what
+    the part before it returned. The output of the last part equals the module's, bit for bit.
 
-    Of two places, `edge_layers` are those of the first: `tail(head(image))`. Of any number, `places` have the layers of each, some
-    of them maybe none. Layers have the names of the profile at the same granularity; data only flows forward, so whatever a layer
-    reads is at its place or before. The example is a tensor, a tuple of arguments, or a dictionary of them by name.
+    For two places, give the layers of the first as `edge_layers`: `tail(head(image))`. For any number of places, `places` has the
+    layers of each place (possibly none). Layers have the names of the profile at the same granularity. Data only flows forward, so
+    a layer reads only from its own place and earlier ones. The example is a tensor, a tuple of arguments, or a dictionary of them
+    by name.
 
-    The parts share the network's parameters, each holding only those it uses. A tensor crosses a hop if a layer beyond it reads
-    it, whoever made it; an output of the network stays where it was made, unless that is the last place, in the mapping's `kept`.
-    `opaque` names parts that are one layer each.
-    Raises InputError for an unknown layer, one that is at two places or none, or data that would flow back, and what
+    The parts share the network's parameters; each holds only those that it uses. A tensor crosses a hop if a layer after the hop
+    reads it. An output of the network that an earlier place than the last makes stays there, in the mapping's `kept`.
+    `opaque` names parts of the network that become one layer each.
+    Raises InputError for an unknown layer, a layer at two places or at none, and data that would flow back, and what
     `trace_network` raises.
     """
     if example_input is None:
@@ -57,7 +58,7 @@ def split(network: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tai
 def split(network: TracedNetwork, *, places: Places) -> tuple[Part, ...]: ...
 def split(network: TracedNetwork, edge_layers: Iterable[str] | None = None, *,
           places: Places | None = None) -> tuple[Part, ...]:  # fmt: skip
-    """As `split_module`, for a network that `measurement.trace` traced: takes milliseconds, for as many cuts as are wanted."""
+    """As `split_module`, for a network that `measurement.trace` traced. Each cut takes only milliseconds."""
     return _split(network, edge_layers, places)
 
 

@@ -23,7 +23,7 @@ class AsyncSplit:
     """In an `async with` block, `await split(tensor)` returns what the network returns; at most `depth` inputs are under way at
     once.
 
-    Heads are computed by one thread, in the order in which tasks came; answers are waited for by others. Made by `connect_async`.
+    One thread computes heads, in the order of the tasks; other threads wait for answers. `connect_async` makes such objects.
     """
 
     def __init__(self, split: ConnectedSplit, depth: int) -> None:
@@ -65,8 +65,8 @@ class AsyncSplit:
     async def map(self, items: Iterable[Any] | AsyncIterable[Any], depth: int | None = None) -> AsyncIterator[Any]:
         """The network's outputs for many inputs, in their order, with up to `depth` of them under way.
 
-        Items are as for `ConnectedSplit.map`, from an iterable or an asynchronous one. When the iterator is closed, inputs under
-        way are given up.
+        `items` is an iterable or an asynchronous iterable, with items as in `ConnectedSplit.map`. When the iterator is closed,
+        inputs under way are given up.
         """
         under_way: deque[asyncio.Task[Any]] = deque()
         try:

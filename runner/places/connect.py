@@ -1,4 +1,4 @@
-"""`connect` and `connect_async`: one's own tensors through a split network."""
+"""`connect` and `connect_async`: your own tensors through a split network."""
 
 from __future__ import annotations
 
@@ -21,11 +21,12 @@ def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: O
             tls: Tls | None = None, **options: Unpack[ConnectKeywords]) -> ConnectedSplit:  # fmt: skip
     """A split network that is ready: `split(tensor)` returns what the network returns, `split.map(tensors)` does so for many.
 
-    `plan` is a plan or its file, `server` where `lmos serve` listens (`HOST:PORT`), `module` the plan's network where that is one's
-    own code and here already: as it is, or as `measurement.trace` gives it, which is not traced again. `token` and `tls` let this
-    side in. Each further keyword is a field of ConnectOptions. To be closed, most simply by `with`.
+    `plan` is a plan or its file, `server` the address (`HOST:PORT`) at which `lmos serve` listens. `module` is the plan's network,
+    if that is your own code and exists already: the module itself, or the result of `measurement.trace`, which saves tracing it
+    again. The server may ask for a `token` and for `tls`. Each further keyword is a field of ConnectOptions. Close the result, most
+    simply with a `with` block.
 
-    Raises InputError for a plan or options that cannot be used, RunnerError where the server cannot be reached or refuses.
+    Raises InputError for a plan or options that cannot be used, RunnerError if the server cannot be reached or refuses.
     """
     return _checked(plan, server, module, Access(token, tls), options).open()
 
@@ -35,7 +36,7 @@ def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, mod
                   **options: Unpack[ConnectKeywords]) -> AsyncSplit:  # fmt: skip
     """The same for asyncio: `async with connect_async(...) as split`, then `await split(tensor)`, from any number of tasks.
 
-    At most `depth` inputs are under way at once; other tasks wait for their turn. The server is reached when the block begins.
+    At most `depth` inputs are under way at once; other tasks wait. The connection to the server is made when the block begins.
     """
     return AsyncSplit(_checked(plan, server, module, Access(token, tls), options), depth)
 

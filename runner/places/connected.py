@@ -1,7 +1,7 @@
-"""A split network whose server is reached: what crosses goes there, and the network's own output comes back.
+"""A split network with its connection to the server: crossing tensors go there, and the network's own output comes back.
 
-What is done before the first tensor, in the order in which it is done: everything is checked that can be checked here, the server
-is asked to build its part, this side builds its own, the memory of the head is measured, and one input goes through both.
+These steps come before the first tensor, in this order: this side checks all that it can check alone, asks the server to build its
+part, builds its own part, measures the memory of the head, and runs one input through both parts.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ from runner.watching.report import Environment, FailedImage, ImageResult, Outcom
 from runner.wire.shaping import as_pacer
 
 MOST_REPORTED = 10_000
-"""Inputs that a report is of: a loop over a camera may run for weeks."""
+"""How many inputs a report has at most: a loop over a camera may run for weeks."""
 
 Keep = Callable[[ImageResult, Mapping[str, Tensor]], None]
 """Takes an image's result and the network's outputs by path."""
@@ -77,8 +77,8 @@ UNKNOWN = Source()
 class ConnectedSplit:
     """A network that runs here and at a server as its plan says. Called as the network is; `map` takes many inputs.
 
-    From any thread: heads are computed one at a time, and wait for the server together. `report` says what was measured so far.
-    The end of a `with` block, or `close`, ends the connection. Made by `connect`.
+    Any thread may call it: heads are computed one at a time, but several inputs may wait for the server at once. `report` says
+    what was measured so far. The end of a `with` block, or `close`, ends the connection. `connect` makes such objects.
     """
 
     def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,
@@ -112,9 +112,9 @@ class ConnectedSplit:
         self._longest: int | None = None
 
     def open(self) -> Self:
-        """Reach the server, build both halves, measure the head's memory and run one input each way.
+        """Reach the server, build both halves, measure the head's memory and run one input through every cut.
 
-        Raises RunnerError where the server cannot be reached or refuses, and what `build_routes` raises; then nothing is left open.
+        Raises RunnerError if the server cannot be reached or refuses, and what `build_routes` raises. It then leaves nothing open.
         """
         try:
             release()
@@ -136,7 +136,7 @@ class ConnectedSplit:
         self.close(politely=kind is None or issubclass(kind, Exception))
 
     def close(self, politely: bool = True) -> None:
-        """End the connection; whoever waits for an answer gets none. Nothing is left running. A second time does nothing."""
+        """End the connection. Threads that wait for an answer get none. Nothing is left running. A second call does nothing."""
         with self._closing:
             if not self._is_open:
                 return
@@ -147,16 +147,16 @@ class ConnectedSplit:
                                    elapsed_s=self.pipeline.elapsed_s, reason=report.reason))  # fmt: skip
 
     def interrupt(self) -> None:
-        """What was run so far is all, for the user has ended it: the report says so, and the server is left without a word."""
+        """Note that the user ended the run: the report says so, and the connection closes without a BYE."""
         self._reason = "interrupted"
 
     # one's own data --------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns for these arguments: tensors, or numpy arrays in their place.
+        """What the network returns for these arguments, which are tensors or numpy arrays.
 
-        InputError names an input of another shape or dtype than the plan's, RunnerError an input that neither the server nor this
-        side could finish.
+        InputError names an input whose shape or dtype is not the plan's. RunnerError names an input that neither the server nor
+        this side could finish.
         """
         begun = self.begin(*args, **kwargs)
         return self.output(begun if isinstance(begun, Ended) else self.pipeline.finish(begun))
@@ -164,9 +164,9 @@ class ConnectedSplit:
     def map(self, items: Iterable[Any], depth: int = PIPELINE_DEPTH) -> Generator[Any]:
         """The network's outputs for many inputs, in their order, with up to `depth` of them under way at once.
 
-        An item is a tensor or an array, a tuple of arguments, or a dict of keyword arguments; it may be written over as soon as the
-        next one is asked for. What `items` raises comes after the outputs of the items before it. When the iterator is closed or
-        dropped, inputs under way are given up.
+        An item is a tensor or an array, a tuple of arguments, or a dict of keyword arguments. `items` may reuse the memory of an
+        item when it makes the next one. If `items` raises, the outputs of earlier items come first. When the iterator is closed or
+        dropped, inputs under way are given up. InputError if `depth` is below 1, or above 1 while the cut follows the link.
         """
         if depth < 1:
             raise InputError("depth", f"{depth} inputs under way at once cannot be; expected at least 1")
@@ -177,16 +177,16 @@ class ConnectedSplit:
 
     def generate(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
                  stop: Sequence[int] = ()) -> list[int]:  # fmt: skip
-        """The ids that a decoder writes behind a prompt's, as `text` gives them one by one."""
+        """The ids of the tokens that a decoder writes after the prompt `ids`; as `text`, but all at once."""
         return list(self.text(ids, max_new_tokens, temperature=temperature, seed=seed, stop=stop))
 
     def text(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
              stop: Sequence[int] = ()) -> Text:  # fmt: skip
-        """An iterator over the ids that a decoder writes behind a prompt's, up to one of `stop`.
+        """An iterator over the ids of the tokens that a decoder writes after the prompt `ids`, up to one of `stop`.
 
-        Each is the most probable, or drawn at a `temperature` from a `seed`: the same ones however the network is divided. Several
-        texts may be under way, in a thread each. InputError for a plan of no decoder and for ids that it does not take;
-        RunnerError, while it goes on, where no server answers.
+        Each token is the most probable one, or one drawn at a `temperature` from a `seed`. The tokens do not depend on the cut.
+        Several texts may be under way, each in its own thread. InputError if the plan's network is no decoder, under codecs or
+        `adapt`, and for ids that the decoder does not take; RunnerError, while the text is written, if no server answers.
         """
         self._check_open()
         if self._longest is None or self.plan.encodes or self._steering is not None:
@@ -198,11 +198,11 @@ class ConnectedSplit:
         return Text(wanted, Way(pipeline.route, pipeline.numbers, self._timeouts.give_up_s, pipeline.heads))
 
     def report(self) -> RunReport:
-        """What was measured of the inputs that ended so far, at most the last MOST_REPORTED of them; named `input:1`, `input:2`."""
+        """What was measured of the inputs that ended so far, the last MOST_REPORTED at most. Names are `input:1`, `input:2`."""
         return self.report_of(Outcome(results=(), edge_memory=()))
 
     def report_of(self, run: Outcome) -> RunReport:
-        """The report with what else is known of a run: its skipped pictures, why it was cut short, what its codec changes."""
+        """The report, with further facts of a `run`: its skipped pictures, why it was cut short, what its codec changes."""
         pipeline, steering = self.pipeline, self._steering
         outcome = replace(
             run,
@@ -220,18 +220,18 @@ class ConnectedSplit:
         return make_report(self.plan, outcome, self._environment())
 
     def run(self, pictures: Images, n: int, depth: int, tell: Progress | None = None) -> None:
-        """n of the pictures, over and over, each by its own name; what becomes of them is in the report."""
+        """Run n pictures, starting again after the last one, each under its own name. The report has their results."""
         self.pipeline.run(self._look.at(pictures), n, depth, tell)
 
     # in two steps, for whoever waits otherwise -----------------------------------------------------------------------
 
     def begin(self, *args: Any, **kwargs: Any) -> Underway | Ended:
-        """Compute the head for these arguments and ask the server; to be finished by the `pipeline`. Raises as a call does."""
+        """Compute the head for these arguments and ask the server; `pipeline.finish` waits for the answer. Raises as a call."""
         self._check_open()
         return self.pipeline.begin(*self._named_input(args, kwargs))
 
     def output(self, ended: Ended) -> Any:
-        """What the network returns, from an input that has ended; RunnerError where it failed."""
+        """What the network returns, from an input that has ended; RunnerError if the input failed."""
         if isinstance(ended.result, FailedImage) or ended.outputs is None:
             raise RunnerError(ended.result.file, ended.result.reason or "failed")
         return self._form.build({path: tensor.clone() if tensor.is_inference() else tensor

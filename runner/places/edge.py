@@ -21,13 +21,13 @@ ORDINARY_RUN = RunOptions()
 
 
 def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY_RUN, **changes: Unpack[RunKeywords]) -> RunReport:
-    """Execute a plan and report what was measured; each keyword takes the place of the field of `options` that has its name.
+    """Execute a plan and report what was measured. A keyword replaces the field of `options` with the same name.
 
-    The server is not contacted where the plan leaves it nothing to do.
+    If all layers run at the edge, the server is not contacted.
 
-    Raises InputError for a plan or pictures that cannot be used, RunnerError where the server cannot be reached or refuses
-    before the first image. From then on every image has an end in the report, and KeyboardInterrupt ends the run early
-    with a report that says so.
+    Raises InputError for a plan or pictures that cannot be used, RunnerError if the server cannot be reached or refuses
+    before the first image. After that the report says how every image ended. KeyboardInterrupt ends the run early,
+    and the report says so.
     """
     options = replace(options, **changes)
     network = check_runnable(plan, "plan")

@@ -33,8 +33,8 @@ _PASSED_ON = frozenset[ErrorCode]({"digest", "split", "tensors", "refused"})
 
 @dataclass(frozen=True, kw_only=True)
 class Next:
-    """The place after this one: where it listens, what lets this one in, how the way there is held for experiments, and how long it
-    is waited for."""
+    """The place after this one: the `address` at which it listens, the token and certificates for it (`access`), the emulated link
+    to it (`shape`; None: the link as it is), and how long to wait for it (`timeouts`)."""
 
     address: tuple[str, int]
     access: Access = OPEN_DOOR

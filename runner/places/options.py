@@ -25,14 +25,14 @@ SHOWN = 12
 
 @dataclass(frozen=True, kw_only=True)
 class ConnectOptions:
-    """How `connect` and `run_plan` come to a split network, and what they do about the link.
+    """How `connect` and `run_plan` make a split network ready, and what they do about the link.
 
-    `shape` is the link's emulation, `networks` the builders that may run here beside torchvision's,
-    `weights_file` the state dict in place of the plan's `file:PATH`, `threads` torch's (default: as they are), `timeouts` how long
-    is waited (default: `patient_with` the plan), `access` what the server wants to see. With `adapt`, the cut follows the link by
-    the plan's policy. `observers` are told what happens (`runner.watching.events`). `graphs` are of networks traced
-    before. The first `shown` pictures are kept, smaller, in the report, for its page. The `engine` computes this side's part
-    (`measurement.engines`), in its `precision`.
+    `shape` emulates a slower link. `networks` are builders that may run here in addition to torchvision's. `weights_file` is the
+    state dict in place of the plan's `file:PATH`. `threads` is the number of torch's threads (default: unchanged), `timeouts` how
+    long to wait (default: `patient_with` the plan), `access` the token and the certificates for the server. With `adapt`, the cut
+    follows the link by the plan's policy. `observers` are called with each event (`runner.watching.events`). `graphs` holds
+    networks that were traced before. The report keeps the first `shown` pictures, made smaller, for its page. `engine` computes
+    this side's part (`measurement.engines`), in its `precision`.
     """
 
     shape: Shape | Pacer | None = None
@@ -68,13 +68,13 @@ class ConnectKeywords(TypedDict, total=False):
 
 @dataclass(frozen=True, kw_only=True)
 class RunOptions(ConnectOptions):
-    """How `run_plan` runs a plan: beside what ConnectOptions say, over which images.
+    """How `run_plan` runs a plan: the fields of ConnectOptions, and which images run.
 
-    `images` is a folder of pictures, or what else `runner.images.find_images` takes (default: the bundled pictures), `n` how many
-    images are run (default: each once); `skip_bad_images` leaves out pictures that cannot be read. One image runs after another,
-    or several are under way (`pipelined`). `progress` is called as the run goes on. Under a codec, `compared` pictures are asked
-    twice more after the run: with the codec and without it. Every output goes into a file in the folder `save_outputs`, if one is
-    named.
+    `images` is a folder of pictures, or anything else that `runner.images.find_images` takes (default: the bundled pictures). `n`
+    is the number of images to run (default: each once). `skip_bad_images` leaves out pictures that cannot be read. One image runs
+    after another; if `pipelined`, several are under way at once. `progress` is called as the run goes on. Under a codec, `compared`
+    pictures are sent twice more after the run: with the codec and without it. If `save_outputs` names a folder, the outputs of
+    every image are written to a file there.
     """
 
     images: Path | None = None
@@ -102,16 +102,16 @@ class RunKeywords(ConnectKeywords, total=False):
 class ServeOptions:
     """How `serve` serves.
 
-    `networks` are the builders that may be built here beside torchvision's, `weights_files` the state
-    dicts for plans with weights from a file; with `digests`, no other networks than these are run. `threads` are torch's
-    (default: as they are). Up to `batch` images of several edges are computed at once, where that is faster; their last bits
-    may then differ. The `engine` computes parts (`measurement.engines`), in its `precision`. Of plans over more than two places,
-    the `next` place is asked for what this one does not do.
-    All that the server sends is held to `shape`, if there is one: a slow way back on a fast machine. Edges must bear the `token`.
-    An address beyond this machine is refused without token and TLS, unless `unprotected` allows it.
-    `ready` is called with the port, which port 0 leaves to the system. `observers` are told what happens
-    (`runner.watching.events`), after the log; `watch` is given a function that says how busy the server is.
-    `graphs` are of networks of `networks` that were traced before.
+    `networks` are builders that may be built here in addition to torchvision's. `weights_files` are the state dicts for plans with
+    weights from a file. With `digests`, the server runs only networks with one of these digests. `threads` is the number of torch's
+    threads (default: unchanged). Up to `batch` images of several edges are computed together if that is faster; their last bits may
+    then differ. `engine` computes parts (`measurement.engines`), in its `precision`. Of a plan over more than two places, the
+    `next` place computes the layers after this one's.
+    `shape` limits the rate of all that the server sends: a slow way back on a fast machine. `limits` bound what edges may use.
+    Edges must send the `token`. Without token and TLS, the server refuses an address that other machines can reach, unless
+    `unprotected` allows it. `ready` is called with the port; port 0 lets the system choose one. `observers` are called with each
+    event (`runner.watching.events`), after the log. `watch` is called with a function that returns the server's `Load`. `graphs`
+    holds networks of `networks` that were traced before.
     """
 
     networks: Sequence[str] = ()

@@ -40,10 +40,10 @@ ORDINARY_SERVICE = ServeOptions()
 
 def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOptions = ORDINARY_SERVICE,
           **changes: Unpack[ServeKeywords]) -> None:  # fmt: skip
-    """Serve until SIGTERM or SIGINT (in the main thread), then answer what was asked and end; each keyword takes the place of
-    the field of `options` that has its name.
+    """Serve until SIGTERM or SIGINT (in the main thread), then answer the questions that came, and end. A keyword replaces the
+    field of `options` with the same name.
 
-    RunnerError where the address cannot be had, InputError where it is refused.
+    RunnerError if the server cannot listen at the address; InputError if the address needs a token and TLS (see ServeOptions).
     """
     options = replace(options, **changes)
     token, tls = options.token, options.tls

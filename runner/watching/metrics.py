@@ -1,6 +1,6 @@
 """Metrics of a run and of a server, in the text format that Prometheus reads, over HTTP.
 
-Names, labels and units stand in docs/reference/events.md. Every object here has a registry of its own, so two of
+docs/reference/events.md lists names, labels and units. Every object here has its own registry, so two of
 them in one process do not mix. Needs the extra `metrics`.
 """
 
@@ -78,7 +78,7 @@ class _Metrics:
 
 
 class EdgeMetrics(_Metrics):
-    """An observer of runs."""
+    """An observer that counts the events of a run, for Prometheus."""
 
     def __init__(self) -> None:
         super().__init__("edge")
@@ -140,7 +140,7 @@ class EdgeMetrics(_Metrics):
 
 
 class ServerMetrics(_Metrics):
-    """An observer of a server; `watch` is given a function that says how busy it is."""
+    """An observer that counts the events of a server, for Prometheus; pass its `watch` to `serve`."""
 
     def __init__(self, limits: Limits) -> None:
         super().__init__("server")
@@ -160,7 +160,7 @@ class ServerMetrics(_Metrics):
         self._gauge("memory_limit_bytes", "The most of it.").set(limits.memory_bytes)
 
     def watch(self, load: Callable[[], Load]) -> None:
-        """Ask this function whenever somebody reads."""
+        """Call `load` whenever the metrics are read."""
         self._connections.labels("peer").set_function(lambda: load().peers)
         self._connections.labels("stranger").set_function(lambda: load().strangers)
         self._waiting.set_function(lambda: load().waiting)
@@ -240,8 +240,8 @@ def check_metrics_address(address: tuple[str, int], unprotected: bool) -> None:
 
 @contextmanager
 def serve_metrics(metrics: _Metrics, address: tuple[str, int]) -> Iterator[tuple[str, int]]:
-    """Answer at an address, of which port 0 picks one, while the block lasts; the value is where. InputError where it cannot
-    be had."""
+    """Serve the metrics over HTTP while the block lasts. The value is the address; port 0 takes a free port. InputError if it
+    cannot listen there."""
     try:
         server = make_server(*address, make_wsgi_app(metrics.registry), _Server, _Handler)
     except OSError as error:

@@ -214,16 +214,16 @@ class Environment(Record):
 class RunReport(Document):
     """Written by `lmos run`: the plan, the predicted and the measured stages, and every image.
 
-    Measured `edge_memory_bytes` is the largest private memory of the edge's process while the head runs, less that of the
-    program itself (see `runner/places/head.py`); the stages
-    are those of the images that went as planned, if any did. `lost` images are those in `failed`, `retries` counts what
-    was sent again, `fallbacks` were finished at the edge. A run that was cut short has `complete` false, and the `reason`.
-    `goodput_images_per_s` counts images with a class over `elapsed_s`, the time of the whole run without its warm-up.
+    `measured` stages are those of the images that went as planned (of all images, if none did); `edge_memory_bytes` is the largest
+    private memory of the edge's process while the head runs, without the program itself (see `runner/places/head.py`).
+    `lost` is the number of images in `failed`, `retries` how often an image was sent again, `fallbacks` how many were finished at
+    the edge. If the run was cut short, `complete` is false and `reason` says why. `elapsed_s` is the time of the whole run without
+    its warm-up, and `goodput_images_per_s` the number of images with a result divided by it.
     `errors` says for each stage how far off its prediction was, relative to the measured median: 0.1 is a tenth too high.
-    `happened` holds what was out of the ordinary: connections lost and made again, questions sent again, changes
-    of the cut, images that failed; `skipped` files of the folder that are no pictures. `shown` are the first
-    pictures, for the page. `codec` is there where tensors were not sent as they are. A run that
-    `adapted` lists its changes of the cut in `adaptation`; `predicted` stays the plan's own cut's, and `measured` is of all images.
+    `happened` lists unusual events: connections lost and made again, questions sent again, changes of the cut, images that failed.
+    `skipped` lists files of the folder that cannot be used as pictures. `shown` are the first pictures, for the page. `codec` is
+    present if tensors were encoded. If the cut could change, `adapted` says between which cuts, and `adaptation` lists the changes;
+    `predicted` remains the prediction for the plan's own cut, and `measured` is of all images.
     `promise` says how often the plan's deadline was kept, if it has one; lost images did not keep it.
     """
 
@@ -254,8 +254,8 @@ class RunReport(Document):
     shown: Annotated[tuple[ShownPicture, ...], Field(max_length=MOST_SHOWN)] = ()
 
     def plot(self, ax: Axes | None = None, *, kind: str | None = None) -> Axes:
-        """Draw the run: `stages` beside the predicted ones, or each image over time (`gantt`, which a pipelined run is
-        without a kind); returns the matplotlib Axes."""
+        """Draw the run as `stages` (measured beside predicted) or as `gantt` (each image over time). Without a `kind` a
+        pipelined run is drawn as `gantt`, any other as `stages`. Returns the matplotlib Axes."""
         axes: Axes = late("runner.watching.plots:draw_report")(self, ax, kind)
         return axes
 

@@ -1,5 +1,5 @@
-"""What lets an edge into a server: a token, from a file or the environment and never from the command line, where every process of
-the machine could read it, and TLS."""
+"""What an edge needs to use a server: a token, and TLS. The token comes from a file or the environment, never from the command
+line, where every process of the machine could read it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SHORTEST_TOKEN = 16
 
 @dataclass(frozen=True)
 class Access:
-    """What the edge needs to be let in: a token, and TLS. Neither for a server on loopback."""
+    """What the edge needs to use a server: a token, and TLS. A server on loopback needs neither."""
 
     token: str | None = None
     tls: Tls | None = None
@@ -30,7 +30,7 @@ OPEN_DOOR = Access()
 
 
 def read_token(file: Path | None, variable: str = VARIABLE) -> str | None:
-    """The token in a file, or in an environment variable; None where there is neither. InputError for what cannot be one."""
+    """The token in a file, or in an environment variable; None if there is neither. InputError for text that cannot be a token."""
     if file is None:
         source, text = variable, os.environ.get(variable)
         if text is None:

@@ -30,8 +30,9 @@ _ROUNDING_BYTES = 1e-6
 
 @dataclass(frozen=True)
 class Shape:
-    """A link's rate (B/s) and the delay of a message (s); `changes` are later rates, each with the time (s) it begins at, and
-    `delays` later delays likewise. After `repeats_s` it begins again, and again. A `name` stands for the rates in words."""
+    """An emulated link: its rate (B/s), and the delay of a message (s). `changes` are later rates, each after the time (s) at
+    which it begins, and `delays` later delays in the same form. After `repeats_s` all begins again. `name` replaces the rates in
+    texts."""
 
     rate_bytes_per_s: float
     delay_s: float = 0.0

@@ -1,4 +1,4 @@
-"""How long a server is waited for."""
+"""How long the edge waits for a server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Timeouts:
-    """Seconds that the server has: to be reached and to greet, to be ready (building a large network takes a while),
-    for an image's exchange with everything that goes wrong in it, and for a sign of life (asked for after `heartbeat_s`
-    without one). Without another server to turn to, images wait `give_up_s` at most."""
+    """How long the edge waits for a server (s): `connect_s` for the connection and the greeting, `ready_s` until the server has
+    built its part, `result_s` for an image's exchange, with all its faults, `silence_s` for a sign of life. After `heartbeat_s`
+    without one the edge asks for it. An image that cannot be finished at the edge waits `give_up_s` at most."""
 
     connect_s: float = 10.0
     ready_s: float = 300.0

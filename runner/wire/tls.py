@@ -22,7 +22,7 @@ _PIECE_BYTES = 2**18
 
 @dataclass(frozen=True)
 class Tls:
-    """How one side does TLS; `host` is the name that the server's certificate must bear (None on the server's side)."""
+    """TLS for one side. `host` is the name that the server's certificate must have (None on the server's side)."""
 
     context: ssl.SSLContext
     host: str | None = None
@@ -33,7 +33,7 @@ class Tls:
 
 
 def server_tls(certificate: Path, key: Path, client_authority: Path | None = None) -> Tls:
-    """The server's side; with `client_authority`, only edges with a certificate of that authority are let in.
+    """TLS for a server. With `client_authority`, only edges with a certificate of that authority may connect.
 
     InputError for files that cannot be used.
     """
@@ -47,7 +47,7 @@ def server_tls(certificate: Path, key: Path, client_authority: Path | None = Non
 
 
 def edge_tls(authority: Path, certificate: Path | None = None, key: Path | None = None) -> Tls:
-    """The edge's side: trusts servers with a certificate of `authority` alone. InputError for unusable files."""
+    """TLS for an edge, which trusts only servers with a certificate of `authority`. InputError for files that cannot be used."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     _load_authority(context, authority)

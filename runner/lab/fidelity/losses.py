@@ -32,28 +32,28 @@ from runner.wire.tensors import pack, unpack
 
 @dataclass(frozen=True)
 class Share:
-    """Of a set of inputs those of a `part`, as the `seed` divides them, and at most so many."""
+    """A part of a set of inputs: those of `part`, as `seed` divides the set, at most `most` of them (None: all)."""
 
     seed: int = 0
     most: int | None = None
     part: Part = "calibration"
 
     def of(self, inputs: Labelled) -> list[int]:
-        """Their numbers."""
+        """The numbers of the inputs in it."""
         return numbers_of(inputs.images.names, self.part, self.seed)[: self.most]
 
 
 def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Sequence[Codec], inputs: Labelled,
                    share: Share | None = None, tell: Callable[[str], None] = lambda _: None, *,
                    confidence: float | None = None) -> Fidelity:  # fmt: skip
-    """What each codec loses of each tensor that may cross, over a share of the inputs, by default those for calibration.
+    """The loss of each codec for each tensor that may cross, measured over a `share` of the inputs (default: the calibration half).
 
-    A search counts with these means. With a `confidence` (0 to 1, both excluded) the record also has what the true losses do not
-    exceed, each with that confidence, where losses are shares of inputs; a search counts with these then.
+    A search uses these means. With a `confidence` (0 to 1, both excluded) the record also has upper bounds of the true losses, each
+    with that confidence, if losses are shares of inputs; then a search uses the bounds.
 
-    `traced` is the profile's network. `tell` is called with a line about each input. Ctrl-C ends it with the inputs that were
-    looked at, and the record says so; before the first, KeyboardInterrupt goes on. Raises InputError for a codec that is none for
-    the network, or a profile that is another network's.
+    `traced` is the profile's network. `tell` is called with a line about each input. Ctrl-C ends the measuring after the inputs so
+    far, and the record says so; before the first input, KeyboardInterrupt is raised. Raises InputError for a codec that cannot be
+    used with the network, or a profile of another network.
     """
     if profile.network is None or [layer.name for layer in traced.layers] != [layer.name for layer in profile.layers]:
         raise InputError(profile.name, "the profile's layers are not those of the network to be measured")

@@ -28,13 +28,13 @@ from runner.wire.tensors import pack, unpack_read
 
 
 class LossReport(Document):
-    """What a plan's split loses of the network's result: `measured` on the inputs that `on` describes, beside the `estimated` sum
-    of what its tensors lose one by one (None: the plan does not say it).
+    """How much of the network's result a plan's split loses: `measured` on the inputs that `on` describes, and `estimated`, the sum
+    of the losses of its tensors one by one (None: the plan has no estimate).
 
-    `low` to `high` holds the true loss with 95 % confidence (Wilson's interval; None where losses are no shares of inputs).
-    `error` is how far outputs are off, relative to their length (the mean); `right` the share of inputs that the split gets right
-    (None: nobody said what is right), beside `on.right`, which is the network's whole. `raw_bytes` and `sent_bytes` are what
-    crosses for an input (the mean), as it is and encoded.
+    `low` to `high` is the 95 % confidence interval of the true loss (Wilson's; None if losses are not shares of inputs).
+    `error` is how far outputs are off, relative to their length (the mean). `right` is the share of inputs that the split
+    classifies right (None: right classes are not known); `on.right` is that share for the whole network. `raw_bytes` and
+    `sent_bytes` are the bytes that cross for an input, without and with codecs (means).
     """
 
     SCHEMA: ClassVar[str] = "lmos.fidelity/1"
@@ -79,10 +79,10 @@ class CodedSplit:
 
 def measure_split(plan: Plan, traced: TracedNetwork, inputs: Labelled, share: Share,
                   tell: Callable[[str], None] = lambda _: None) -> LossReport:  # fmt: skip
-    """What the plan's split loses over a share of the inputs. `traced` is the plan's network; nothing is sent anywhere.
+    """The loss of the plan's split over a `share` of the inputs. `traced` is the plan's network; nothing is sent over a link.
 
-    `tell` is called with a line about each input. Ctrl-C ends it with the inputs that were looked at, and the record says so.
-    Raises InputError for a plan of numbers alone, or a codec that is none for the network.
+    `tell` is called with a line about each input. Ctrl-C ends the measuring after the inputs so far, and the record says so.
+    Raises InputError for a plan made from an instance file, or a codec that cannot be used with the network.
     """
     network = check_runnable(plan, "plan")
     coded = CodedSplit(split_along(traced, plan.edge_layers, plan.later_layers),

@@ -1,9 +1,9 @@
-"""What happens in a run and at a server, as it happens: frozen records, told to whoever watches.
+"""The events of a run and of a server, as frozen records that are passed to observers when they happen.
 
-Logs, metrics, the live view, traces and the report's own record all read these and nothing else, so the code that does the
-work has one thin call for all of them: `events.tell(Something(...))`. An observer is any function of one event. It may be
-called from several threads and should return at once. It cannot end a run, and neither can a full disk: an observer that raises
-is not called again.
+Logs, metrics, the live view, traces and the report's list of events all use these records alone. So the code that does the
+work makes one call for all of them: `events.tell(Something(...))`. An observer is any function that takes one event. Several
+threads may call it, and it should return at once. An observer that raises an exception is not called again; it does not end the
+run.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An event, and who is told."""
+"""An event, and the observers that are called with it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar
 
 _SHOWN = 8
-"""Digits of a digest or a session that are told: enough to tell them apart, and a session's id stays its edge's secret."""
+"""Digits of a digest or a session that are shown: enough to tell them apart, while the session's id stays secret."""
 _log = logging.getLogger("lmos.events")
 
 
@@ -17,7 +17,7 @@ _log = logging.getLogger("lmos.events")
 class Event:
     """Something that happened `at` (`time.perf_counter`, s). Every value is a string, a number, a flag or None.
 
-    `name` is what files and logs call it, `side` who tells it, `level` its weight in a log.
+    `name` is its name in files and logs, `side` where it happened (`edge`, `server` or `command`), `level` its level in a log.
     """
 
     name: ClassVar[str]
@@ -35,20 +35,20 @@ class Event:
         raise NotImplementedError
 
     def values(self) -> dict[str, Any]:
-        """What it says, by name: all but `at`, and without what is None."""
+        """The event's values by name, without `at` and without values that are None."""
         found = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "at"}
         return {name: value for name, value in found.items() if value is not None}
 Observer = Callable[[Event], None]
 
 
 class Events:
-    """Tells every observer, in their order."""
+    """Calls every observer with each event, in the observers' order."""
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
 
     def tell(self, event: Event) -> None:
-        """Call every observer with the event; one that raises is logged and not called again."""
+        """Call every observer with the event. An observer that raises is logged and not called again."""
         for observer in self._observers:
             try:
                 observer(event)

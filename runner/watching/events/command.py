@@ -1,4 +1,4 @@
-"""What happens to a command."""
+"""Events of a command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MetricsShown(_OfCommand):
 
 @dataclass(frozen=True, kw_only=True)
 class CommandFailed(_OfCommand):
-    """A command ends with an error: the last word of its log, and its exit code."""
+    """A command ends with an error; this is the last event in its log. `exit_code` is the command's."""
 
     name = "command_failed"
     reason: str

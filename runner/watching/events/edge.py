@@ -1,4 +1,4 @@
-"""What happens at the edge."""
+"""Events at the edge."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class RunBegan(Event):
-    """The first of `images` (None: as many as come) is about to start; warming up is over. `peer` is None where everything runs
-    here."""
+    """The run begins: the warm-up is over. `images` is their number (None: unknown), `peer` the server's address (None: all layers
+    run at the edge)."""
 
     name = "run_began"
     network: str
@@ -35,7 +35,7 @@ class RunBegan(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerReady(Event):
-    """The server has built the network and takes questions; `again` where it did so before in this run."""
+    """The server has built its part and takes questions. `again`: it was ready before in this run."""
 
     name = "server_ready"
     peer: str
@@ -49,9 +49,9 @@ class ServerReady(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerLost(Event):
-    """A connection was given up, for the `reason`; the next is made after `pause_s`, or none where that cannot help.
+    """A connection was given up, for the `reason`. The next attempt is made after `pause_s` (None: there is no next attempt).
 
-    `code` is the server's own word for it, where it had one.
+    `code` is the code of the server's error message, if it sent one.
     """
 
     name = "server_lost"
@@ -73,7 +73,7 @@ class ServerLost(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBegan(Event):
-    """The head begins on an image."""
+    """The edge begins to compute an image's head."""
 
     name = "image_began"
     number: int
@@ -92,7 +92,7 @@ class ImageBegan(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class Asked(Event):
-    """A question of `sent_bytes` of tensors begins its way to the server, for the `attempt`th time (from 1)."""
+    """A question with `sent_bytes` of tensors is sent to the server. `attempt` counts from 1."""
 
     name = "asked"
     peer: str
@@ -113,7 +113,7 @@ class Asked(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class ImageEnded(Event):
-    """An image has its class, from the server or from here, or a reason why not."""
+    """An image has a result, from the server or from the edge, or a reason why it has none."""
 
     name = "image_ended"
     number: int
@@ -144,7 +144,7 @@ class ImageEnded(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class BytesMoved(Event):
-    """So many bytes went out and came in on a connection since this was last told of it, protocol and all (TLS apart)."""
+    """Bytes sent and received on a connection since the last such event, including the protocol, without TLS."""
 
     name = "bytes_moved"
     peer: str
@@ -164,9 +164,9 @@ class BytesMoved(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class CutChanged(Event):
-    """From the image `number` on, `after` layers run here in place of `before`, for the `reason`.
+    """From the image `number` on, `after` layers run at the edge instead of `before`, for the `reason`.
 
-    `bandwidth_bytes_per_s` is what the link was taken to give.
+    `bandwidth_bytes_per_s` is the estimated rate of the link.
     """
 
     name = "cut_changed"
@@ -184,7 +184,7 @@ class CutChanged(Event):
 
 @dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
-    """Every image has an end, or the run was cut short for the `reason`."""
+    """All images have ended, or the run was cut short for the `reason`."""
 
     name = "run_ended"
     images: int
@@ -201,7 +201,7 @@ class RunEnded(Event):
 
     @property
     def text(self) -> str:
-        """Images, time, and how many were sent again, finished here or lost."""
+        """The number of images, the time, and how many images were sent again, finished at the edge or lost."""
         cut_short = "" if self.reason is None else f", {self.reason}"
         return (f"{counted(self.images, 'image')} in {format_time(self.elapsed_s)}{cut_short}: {self.retries} sent again, "
                 f"{self.fallbacks} finished here, {self.lost} lost")  # fmt: skip

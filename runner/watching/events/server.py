@@ -1,4 +1,4 @@
-"""What happens at a server."""
+"""Events at a server."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ class PeerGreeted(_AtServer):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerOpened(_AtServer):
-    """A peer's tail is built, checked and warm, `t_open_s` after it was asked for.
+    """A peer's tail is built, checked and warmed up, `t_open_s` after the peer asked for it.
 
-    Of another engine than torch on the processor, `error` is the largest difference that its rounding made to an output for an
-    input of random numbers, as a share of the largest number in that output; `remarks` are that and what else the engine has to
-    say.
+    For another engine than torch on the processor, `error` is the largest difference that its rounding made to an output, for an
+    input of random numbers, as a share of the largest number in that output. `remarks` are the engine's remarks, this one among
+    them.
     """
 
     name = "peer_opened"
@@ -68,14 +68,14 @@ class PeerOpened(_AtServer):
 
     @property
     def text(self) -> str:
-        """The peer, its network and weights, the number of layers before it, and what the engine has to say."""
+        """The peer, its network and weights, the number of edge layers, and the engine's remarks."""
         return "; ".join([f"{self.peer}: {self.network}, {self.weights}, {counted(self.cut, 'layer')} at the edge", *self.remarks])
 
 
 @dataclass(frozen=True, kw_only=True)
 class AnswerSent(_AtServer):
-    """A question was answered: computed in `t_server_s` (undoing a codec took `t_decode_s` of it) and held up `t_queue_s` here
-    beside that; or `again`, from memory."""
+    """A question was answered. It waited `t_queue_s` and was computed in `t_server_s`, of which decoding took `t_decode_s`.
+    `again`: the question came again, and the kept answer was sent."""
 
     name = "answered"
     peer: str
@@ -129,8 +129,9 @@ class PeerRefused(_AtServer):
 
 @dataclass(frozen=True, kw_only=True)
 class PeerLeft(_AtServer):
-    """A peer is gone: `done` (with a word), `gone` (without one), `came back` (on another connection), `lost` (the connection
-    broke), `untrusted` (TLS did not come about), `unfinished` (the server ended before it); the `reason` where there is one."""
+    """A peer's connection ended. `how` is `done` (the peer sent BYE), `gone` (it did not), `came back` (its edge has another
+    connection), `lost` (the connection broke), `untrusted` (TLS failed) or `unfinished` (the server ended first). `reason` may
+    say more."""
 
     name = "peer_left"
     peer: str
@@ -147,7 +148,7 @@ class PeerLeft(_AtServer):
 
     @property
     def text(self) -> str:
-        """The peer and how it left, or the reason where there is one."""
+        """The peer and how it left, or the reason if there is one."""
         if self.how == "came back":
             return f"{self.peer}: its edge came back on another connection"
         return f"{self.peer}: {self.how}" if self.reason is None else self.reason
