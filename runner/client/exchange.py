@@ -1,4 +1,4 @@
-"""One question to the server and what becomes of it: its tensors as bytes, and an answer that is checked, or a failure."""
+"""One question to the server: its tensors as bytes, and then its answer, which is checked, or a failure."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from runner.wire.tensors import DTYPES, pack
 
 @dataclass(frozen=True)
 class ServerAnswer:
-    """A network's outputs, the exchange's time at the edge and the server's own span in it (s), and of that the codec's, decoding
-    and encoding; how long the question waited for the server to begin, how many bytes came back, what the places beyond the
-    server took, and of a text how many of its tokens are held there."""
+    """The network's outputs, and the times of the exchange (s): all of it as the edge saw it, the server's part in it, and in that
+    part decoding and encoding; then the wait at the server, the bytes that came back, the times of the places after the server
+    (`beyond`), and for a text how many of its tokens are held there."""
 
     outputs: dict[str, Tensor]
     exchange_s: float
@@ -36,12 +36,12 @@ class ServerAnswer:
 
     @property
     def t_tx_s(self) -> float:
-        """What of the exchange was the way there and back (s)."""
+        """The time on the link, there and back (s)."""
         return self.exchange_s - self.t_server_s - self.t_queue_s - sum(span.t_s for span in self.beyond)
 
 
 class Exchange(Asking[ServerAnswer]):
-    """One image's crossing tensors on their way. Where there is a codec, it is done before the exchange `began_at`."""
+    """One image's crossing tensors on their way. A codec encodes them before the exchange begins (`began_at`)."""
 
     def __init__(self, number: int, crossing: Crossing, codec: Choice | None = None, as_they_are: bool = False,
                  text: TextStep | None = None) -> None:  # fmt: skip

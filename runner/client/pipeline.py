@@ -1,9 +1,9 @@
-"""Images through head, connection and tail: each ends with a class, from the server or from here, or with a reason.
+"""Images through head, connection and tail: each ends with a result, from the server or from the edge, or with a reason.
 
-One image after another, or with `depth` of them under way at once: then the edge computes image k + 1 while k travels and
-k - 1 is at the server. Results come in the images' order, and no more than `depth` images (or, where the server does not
-answer and the tail must not run here, QUEUED_IMAGES) are held at any time. Several threads may each begin and finish images
-of their own: heads are computed one at a time.
+One image runs after another, or `depth` images are under way at once: then the edge computes image k + 1 while image k is on the
+link and image k - 1 is at the server. Results come in the order of the images. At most `depth` images are held at any time
+(QUEUED_IMAGES, if the server does not answer and the tail must not run here). Several threads may each begin and finish their own
+images; heads are computed one at a time.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from runner.watching.report import FailedImage, ImageResult
 from runner.wire.timeouts import Timeouts
 
 Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how many images are done, and of how many."""
+"""Called with what is being done, the number of images done, and the number of all images."""
 MOST_WORDS = 500
 """Characters of a result in words: a network may return hundreds of tensors."""
 PIPELINE_DEPTH = 4
@@ -49,7 +49,7 @@ def depth_for(n_places: int) -> int:
 
 
 class Seen(TypedDict):
-    """What the network made of an image: its class, or else what it returned."""
+    """The network's result for an image: its class, or a description of what the network returned."""
 
     class_: int | None
     class_name: str | None
@@ -58,8 +58,8 @@ class Seen(TypedDict):
 
 @dataclass
 class Route:
-    """One cut's way: its head, the connection to the server's tail (None: the head is the whole network), the tail here;
-    where there are several, its number of edge layers."""
+    """What one cut needs: its head, the connection to the server (None: the head is the whole network), the tail at the edge
+    (`fallback`), and, if there are several cuts, its number of edge layers."""
 
     head: nn.Module
     connection: ServerConnection | None
@@ -106,11 +106,11 @@ class Underway:
 
 @dataclass
 class Pipeline:
-    """Runs images; `results` and `failed` grow as they end, up to the last `most_kept` of each.
+    """Runs images. `results` and `failed` grow as images end; each keeps the last `most_kept`.
 
-    `events` are told of every image but the one that warms up. `before` is called with the number of the next image, and may
-    change the `route`: images that are under way stay on theirs. `begin`, `finish` and `stream` may be called from several threads.
-    `look` may add to a result what outputs say, outside all times.
+    `events` are told of every image except the warm-up. `before` is called with the number of the next image, and may
+    change the `route`; images that are under way keep theirs. `begin`, `finish` and `stream` may be called from several threads.
+    `look` may add to a result what the outputs say; this does not count in any time.
     """
 
     route: Route
@@ -152,7 +152,7 @@ class Pipeline:
             self.failed.clear()
 
     def run(self, pictures: Images, n: int, depth: int = 1, tell: Progress | None = None) -> None:
-        """Run n pictures, over and over; each ends in `results` or in `failed`."""
+        """Run n pictures, starting again after the last one; each ends in `results` or in `failed`."""
         if not self._start:
             self.start()
         done = 0
@@ -166,7 +166,7 @@ class Pipeline:
     # one image -------------------------------------------------------------------------------------------------------
 
     def begin(self, name: str, image: Tensor | ByParameter) -> Underway | Ended:
-        """Compute the head and ask the server; the image is over where there is none to ask. Raises what the head raises."""
+        """Compute the head and ask the server. Without a server the image is over. Raises what the head raises."""
         with self.heads, torch.inference_mode():
             number = next(self.numbers)
             if self.before is not None:
@@ -185,7 +185,7 @@ class Pipeline:
             return self._end(number, result, outputs)
 
     def finish(self, image: Underway) -> Ended:
-        """Wait for the image's answer, or do without it."""
+        """Wait for the image's answer, or finish the image without it."""
         waiting = deque([image])
         try:
             return next(self._settle(waiting, 0, last=True))
@@ -196,7 +196,7 @@ class Pipeline:
 
     def stream(self, items: Iterable[tuple[str, Tensor | ByParameter]], depth: int = 1,
                tell: Callable[[str], None] = lambda what: None) -> Generator[Ended]:  # fmt: skip
-        """Run images by name as they come, with `depth` of them under way; each ends in their order.
+        """Run images by name as they come, with `depth` of them under way. They end in their order.
 
         What `items` or a head raises comes after the images before it. Where the iterator is closed or interrupted, those that
         are under way have failed.

@@ -25,8 +25,8 @@ def _noise() -> memoryview:
 
 
 class ProbeClient(Remote):
-    """A Remote whose caller waits for each answer; the end of a `with` block closes it. What it measures is the first hop, or the
-    one that it is told, over which the place before it is asked to send probes."""
+    """A Remote whose caller waits for each answer; the end of a `with` block closes it. It measures the first hop. To measure a
+    later `hop`, it asks the place before that hop to send probes over it."""
 
     hop = 1
 
@@ -38,13 +38,13 @@ class ProbeClient(Remote):
         self.close(politely=error is None)
 
     def now(self) -> float:
-        """Seconds on the clock that exchanges are timed by, of which only differences mean anything."""
+        """The time (s) on the clock of exchanges; only differences have a meaning."""
         return self._clock.now()
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
-        """The time (s) of one exchange of so many bytes there and back over the hop, and the span in it of the place behind it.
+        """The time (s) of one exchange over the hop, with so many bytes there and back, and of that the time at the place after it.
 
-        PeerTooSlow where it takes longer than `within_s` (None: than an image may), RunnerError where the server cannot do that.
+        PeerTooSlow if it takes longer than `within_s` (None: the limit for an image), RunnerError if the server answers no probes.
         """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
         if "probe" not in self._can:

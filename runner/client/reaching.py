@@ -1,5 +1,4 @@
-"""Servers are reached before a run begins: a server that is not there, or refuses, is most likely not the one that the user
-meant."""
+"""Reach servers before a run begins. A server that is not there, or refuses, is most likely not the one that the user meant."""
 
 from __future__ import annotations
 
@@ -24,9 +23,10 @@ def reach_all(connections: Sequence[ServerConnection | None], done: Literal["is_
 
 
 def reach(connection: ServerConnection, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
-    """Return when the server has come so far, or, if it `may_fail` and did greet, without it after `result_s`.
+    """Return when the connection is `done` (asked, or open). If it `may_fail` and the server did greet, return after `result_s`
+    also without it.
 
-    Before anything is done, a server that is not there or refuses is most likely not the one that was meant.
+    Raises if the server is not there or refuses: at this time it is most likely not the server that the user meant.
     """
     end = time.monotonic() + timeouts.result_s
     while not getattr(connection, done):

@@ -1,7 +1,7 @@
-"""The connection to the server: crossing tensors go out, answers come in, whatever happens to streams in between.
+"""The connection to the server: crossing tensors go out and answers come in, also when streams are lost meanwhile.
 
-What follows the loss of a stream stands in the table of `runner.wire.reconnecting`; exchanges without an answer are asked for again
-under their ids. When to stop waiting is the caller's to say. A question that the server cannot answer ends alone.
+The table of `runner.wire.reconnecting` says what follows the loss of a stream. Exchanges without an answer are asked again with
+their ids. The caller decides when to stop waiting. If the server cannot answer a question, only that question fails.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ _STEP_S = 0.5
 class ServerConnection(Reconnecting):
     """The way to one server, for one session.
 
-    Any number of threads may ask and wait: one of those that wait goes on with the connection for all of them, or, inside
-    `driving()`, a thread of its own. Answers that are not as `expected`, but for the sizes of `varying` ones, are failures of their
-    exchanges alone. `streams` are sockets of this machine, unless others are given.
+    Any number of threads may ask and wait. One of the waiting threads drives the connection for all of them; inside `driving()`
+    a separate thread does. An answer that is not as `expected` (apart from the sizes of `varying` tensors) fails only its own
+    exchange. `streams` are sockets of this machine, unless others are given.
     """
 
     machine: Machine | None = None
@@ -152,7 +152,7 @@ class ServerConnection(Reconnecting):
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        """A thread goes on with the connection while the block does other things. RunnerError where there is none to be had."""
+        """A thread drives the connection while the block does other things. RunnerError if no thread can be started."""
         stop = threading.Event()
 
         def drive() -> None:

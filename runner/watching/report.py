@@ -31,8 +31,8 @@ MOST_SHOWN = 48
 
 
 class Spread(Record):
-    """Mean, median and 95th percentile (linear between neighbours) over the images of a run; `low` to `high` holds the true
-    median with 95 % confidence, by order statistics (`measurement.medians`)."""
+    """Mean, median and 95th percentile (linear between neighbours) over the images of a run. `low` to `high` is the median's 95 %
+    confidence interval, by order statistics (`measurement.medians`)."""
 
     mean: Amount
     p50: Amount
@@ -42,18 +42,17 @@ class Spread(Record):
 
 
 class ImageResult(Record):
-    """One image: its class (the largest output), and its stages. Of a result that is no classification the class is None, and
-    `returns` says what it is. `result` is what the network's task (`runner.tasks`) reads of the outputs; None for images that were
-    not looked at so closely.
+    """One image: its class (the largest output), and its stages. If the result is no classification, the class is None, and
+    `returns` says what the result is. `result` is what the network's task (`runner.tasks`) reads of the outputs (None: not read).
 
-    `t_edge_s` is the head's compute and, under a codec, `t_encode_s`; `t_server_s` the tail's as the server reports it, with
-    `t_decode_s` in it; `t_tx_s` the way of `sent_bytes` there and of `received_bytes` back (with everything that went wrong in it),
-    `t_queue_s` the wait before it was sent, `t_server_queue_s` the wait at the server until the tail began, `latency_s` all of
-    it from the tensor in memory to the class; it began `began_s` after the run did. `retries` is how often it was sent again. An
-    image that was `finished_at` the edge, for the `reason` given, has its tail's compute in `t_edge_s` (so much of it is
-    `t_tail_s`), and the time that the server was waited for in `t_tx_s`. `cut` is how many layers ran at the edge, in a run that
-    adapts. Over more than two places, `t_server_s` is the second place's, with `t_server_encode_s` in it, `t_tx_s` the first
-    hop's, and `beyond` has what each further hop and place took.
+    `t_edge_s` is the time of the head, with `t_encode_s` in it under a codec. `t_server_s` is the time of the tail as the server
+    reports it, with `t_decode_s` in it. `t_tx_s` is the time to send `sent_bytes` and to receive `received_bytes`, with all faults.
+    `t_queue_s` is the wait before sending, `t_server_queue_s` the wait at the server until the tail began. `latency_s` is all of
+    them, from the tensor in memory to the class. The image began `began_s` after the run did, and was sent again `retries` times.
+    If it was `finished_at` the edge, `reason` says why, `t_edge_s` includes the time of its tail (`t_tail_s`), and `t_tx_s` is the
+    time that the edge waited for the server. In a run that adapts, `cut` is the number of its edge layers. Over more than two
+    places, `t_server_s` is of the second place, with `t_server_encode_s` in it, `t_tx_s` of the first hop, and `beyond` has the
+    times of each further hop and place.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -83,20 +82,20 @@ class ImageResult(Record):
     result: Annotated[SerializeAsAny[tasks.Result], BeforeValidator(tasks.parse)] | None = None
 
     def times(self, n_places: int) -> tuple[float, ...]:
-        """What each place and hop took (s), in the order in which data passes: 0 for those that the image did not reach."""
+        """The time (s) of each place and hop, in the order in which data passes: 0 for those that the image did not reach."""
         ways = [self.t_edge_s, self.t_tx_s, self.t_server_s, *(t for span in self.beyond for t in (span.t_tx_s, span.t_server_s))]
         return tuple([*ways, *[0.0] * (2 * n_places)][: 2 * n_places - 1])
 
     @property
     def in_words(self) -> str:
-        """What the network made of it: the class's name or number, or what it returned."""
+        """The result in words: the class's name or number, or what the network returned."""
         return self.class_name or self.returns or ("" if self.class_ is None else str(self.class_))
 
 
 class CutChange(Record):
-    """A change of the cut: from the image `at_image` on, `at_s` after the run began, `x1_after` layers ran at the edge in place of
-    `x1_before`; what was predicted of both at the bandwidth that was estimated for the `hop`, and why. Over more than two places,
-    `counts_before` and `counts_after` are the layers of each."""
+    """A change of the cut: from the image `at_image` on, `at_s` after the run began, `x1_after` layers ran at the edge instead of
+    `x1_before`, for the `reason`. The predictions are for both cuts at the estimated bandwidth of the `hop`. Over more than two
+    places, `counts_before` and `counts_after` are the numbers of layers of each place."""
 
     at_image: Count
     at_s: Amount
@@ -112,8 +111,9 @@ class CutChange(Record):
 
 
 class Adapted(Record):
-    """What a run could adapt to: its policy's rule, the cuts by their number of edge layers, the plan's own first (`counts` has the
-    layers of each place, of more than two); and the probes that were sent to know the link."""
+    """What a run could adapt to: the rule of its policy, and the cuts by their number of edge layers, the plan's own first (over
+    more than two places, `counts` has the number of layers of each place). `probes` and `probed_bytes` were sent to measure
+    the link."""
 
     rule: Text
     cuts: tuple[Count, ...]
@@ -123,7 +123,7 @@ class Adapted(Record):
 
 
 class FailedImage(Record):
-    """An image that got no class, and why."""
+    """An image without a result, and why."""
 
     file: Text
     reason: Text
@@ -138,14 +138,14 @@ class ShownPicture(Record):
 
 
 class SkippedPicture(Record):
-    """A file of the folder that is no picture that can be used, and why; it is none of the run's images."""
+    """A file of the folder that cannot be used as a picture, and why. It is not counted among the run's images."""
 
     file: Text
     reason: Text
 
 
 class Happening(Record):
-    """Something that happened on the way, `at_s` after the run began: its name as in `runner.watching.events`, and one line."""
+    """An unusual event, `at_s` after the run began: its name as in `runner.watching.events`, and one line of text."""
 
     at_s: Amount
     event: Name
@@ -153,8 +153,8 @@ class Happening(Record):
 
 
 class Compared(Record):
-    """Pictures whose tensors were also sent as they are, after the run: on how many the class is the same (None: the network does
-    not classify), and by how much outputs differ at most."""
+    """Pictures that were sent again after the run, with the codec and without it: for how many the class is the same (None: the
+    network does not classify), and how much outputs differ at most."""
 
     pictures: Count
     top1_agree: Count | None
@@ -162,10 +162,10 @@ class Compared(Record):
 
 
 class CodecReport(Record):
-    """What the plan's codecs did: bytes an image over all hops, the times of encoding and decoding at all places, and what became
-    of the outputs, if that was looked at.
+    """The effect of the plan's codecs: bytes per image over all hops, the times of encoding and decoding at all places, and the
+    effect on outputs, if that was measured (`compared`).
 
-    The times are parts of the places'. `estimated_loss` is the plan's `fidelity_loss`, where it has one.
+    The times are parts of the places' times. `estimated_loss` is the plan's `fidelity_loss`, if it has one.
     """
 
     codec: Text
@@ -194,9 +194,9 @@ class CodecReport(Record):
 class Environment(Record):
     """Under which conditions a run took place.
 
-    `weights` and `images` say in a sentence what they were, `seed` is that of seeded weights, `shape` the link's
-    emulation, `server` None where everything ran at the edge, `beyond` the machines of the
-    places after it, `preprocessing` how pictures became inputs, if there were pictures.
+    `weights` and `images` describe them in a sentence. `seed` is the seed of seeded weights, `shape` the emulated link. `server`
+    is None if all layers ran at the edge; `beyond` are the machines of the places after the server. `preprocessing` says how
+    pictures became inputs, if there were pictures.
     """
 
     started: Text
@@ -262,9 +262,9 @@ class RunReport(Document):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: the images with a class and those without, the pictures left out, some measurements of the edge's
-    memory (B), why it was cut short (None: it was not), how long it took without its warm-up, what was out of the ordinary, what
-    its codec changes, where it adapted its changes of the cut, and the first pictures."""
+    """What a run gave: the images with a result and those without, the pictures left out, some measurements of the edge's
+    memory (B), why it was cut short (None: it was not), its time without the warm-up, unusual events, the effect of its codec, its
+    changes of the cut if it adapted, and the first pictures."""
 
     results: Sequence[ImageResult]
     edge_memory: Sequence[int]
@@ -281,7 +281,7 @@ class Outcome:
 
 
 def make_report(plan: Plan, outcome: Outcome, environment: Environment) -> RunReport:
-    """The report of a run. Without a single result, nothing is `measured` but the memory."""
+    """The report of a run. Without any result, `measured` has the memory alone."""
     results, failed, elapsed_s = outcome.results, outcome.failed, outcome.elapsed_s
     planned = [result for result in results if result.finished_at == "plan"] or results
     times = zip(*(result.times(plan.n_places) for result in planned), strict=True)

@@ -1,8 +1,8 @@
-"""What the two sides say: each message is a frame's header with a schema; some carry a payload as well.
+"""The messages of both sides: each is a frame's header with a schema; some also have a payload.
 
 Tensor bytes are little endian and lie in the payload in the order of the header's `tensors`, each beginning at the
 next multiple of ALIGNMENT; the payload ends with the last one. Nothing in a message is ever executed.
-docs/protocol.md tells the same to whoever writes another client.
+docs/protocol.md describes the same for authors of other clients.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
 MOST_PIECES = 2**16
 PLACES, ONWARD, MEASURE, CODECS, TEXTS = "places", "onward", "measure", "codecs", "texts"
 CAPABILITIES = ("probe", "resend", PLACES, MEASURE, CODECS, TEXTS)
-"""What this side can do, beside its codecs, and ONWARD where it knows a next place and measures the way there. Neither side uses
-what the other did not name; names that it does not know it ignores."""
+"""What this side can do, in addition to its codecs, and to ONWARD if it knows a next place and measures the hop to it. A side uses
+only what the other side named, and ignores names that it does not know."""
 
 Capabilities = Annotated[tuple[Name, ...], Field(max_length=32)]
 ShortName = Annotated[Name, Field(max_length=100)]
@@ -46,7 +46,7 @@ class Message(Record):
 
 
 class Hello(Message):
-    """Edge, first: who speaks, the token if the server wants one, and what this side can do beyond the least."""
+    """Edge, first: its software, the token if the server wants one, and what the edge can do."""
 
     TYPE = FrameType.HELLO
     software: Name
@@ -55,7 +55,7 @@ class Hello(Message):
 
 
 class Welcome(Message):
-    """Server: who answers, what it can do, and what it takes.
+    """Server: its software, what it can do, and its limits.
 
     `window` is how many INFER may wait for their RESULT at once, `idle_s` how long the edge may stay silent.
     """
@@ -88,10 +88,10 @@ class _OfNetwork(Message):
 class Open(_OfNetwork):
     """Edge: build this network, check its digest, and run everything that is not in `edge_layers`.
 
-    Over more than two places, `edge_layers` are those of all places before this one, and `later_layers` have the layers of this
-    one and of each after it: it runs the first of them, and asks the next place, whose address its operator told it, for the rest.
-    `codec` encodes every tensor, but for those that `codecs` name.
-    `session` is random and the edge's own: under the same one, after a lost connection, requests keep their ids.
+    Over more than two places, `edge_layers` are those of all places before the server, and `later_layers` has the layers of the
+    server and of each place after it. The server runs the first of these, and asks the next place, whose address its operator gave,
+    for the rest. `codec` encodes every tensor except those that `codecs` names.
+    `session` is random and chosen by the edge. After a lost connection the edge sends it again, and requests keep their ids.
     """
 
     TYPE = FrameType.OPEN
@@ -103,8 +103,8 @@ class Open(_OfNetwork):
 
 
 class Ready(Message):
-    """Server: the tail is built, checked and warm. `result_bytes` is the most that a RESULT's payload may have; `beyond` are the
-    machines of the places after this one."""
+    """Server: the tail is built, checked and warmed up. `result_bytes` is the most that a RESULT's payload may have; `beyond` are
+    the machines of the places after the server."""
 
     TYPE = FrameType.READY
     result_bytes: Annotated[Count, Field(le=LARGEST_PAYLOAD_BYTES)]
@@ -132,10 +132,11 @@ class _WithTensors(Message):
 
 
 class TextStep(Record):
-    """Where tensors of a decoder belong: in the session's text with this `number`, behind `position` tokens of it.
+    """Where tensors of a decoder belong: in the session's text with this `number`, after its first `position` tokens.
 
-    They went through the edge's blocks in passes of so many tokens (`pieces`), and go through later ones likewise. The next token
-    is the most probable one, or is drawn at a `temperature` from a `seed`. `ends`: the text is over, and what is kept of it may go.
+    They went through the edge's blocks in passes of so many tokens (`pieces`), and go through later blocks in the same passes. The
+    next token is the most probable one, or one drawn at a `temperature` from a `seed`. `ends`: the text is over, and its state may
+    be dropped.
     """
 
     number: Count
@@ -152,8 +153,8 @@ class TextStep(Record):
 
 
 class Infer(_WithTensors):
-    """Edge: the crossing tensors of one image, as the conversation's codec leaves them, and the sizes that the tail needs. Where
-    tensors come `as_they_are`, later places send theirs so too. Those of a `text` are some tokens' of it."""
+    """Edge: the crossing tensors of one image, encoded by the conversation's codec, and the sizes that the tail needs. With
+    `as_they_are` tensors are not encoded, by later places neither. With a `text`, the tensors are of some of its tokens."""
 
     TYPE = FrameType.INFER
     scalars: dict[Name, JsonValue]
@@ -166,9 +167,9 @@ class Infer(_WithTensors):
 
 
 class Span(Record):
-    """What a further hop and the place that it leads to took of a question (s): the hop, with the answer's way back, the place's
-    part, and how long the question waited there. Under a codec, `t_decode_s` and `t_encode_s` are parts of the place's, and
-    `sent_bytes` went over the hop."""
+    """The times (s) of a question on a further hop and at the place that it leads to: `t_tx_s` on the hop, with the answer's way
+    back, `t_server_s` of the place's part, `t_queue_s` of the wait there. Under a codec, `t_decode_s` and `t_encode_s` are parts of
+    `t_server_s`. `sent_bytes` went over the hop."""
 
     t_tx_s: Amount
     t_server_s: Amount
@@ -188,12 +189,12 @@ class Span(Record):
 
 
 class Result(_WithTensors):
-    """Server: what it makes of the network's output, as it is, and the time that the tail took (s), the first time it was asked.
+    """Server: its part of the network's output, not encoded, and the time of the tail (s) when the question first came.
 
-    `t_decode_s`, the time that undoing the codec took, is part of it, and `t_encode_s`, that of encoding what goes on to the next
-    place; `t_queue_s` passed from the question's last byte until the tail began. `beyond` says the same of each place after this
-    one. Of a text, `held` is how many of its tokens all places from here on hold now: fewer than the question's last one where
-    one of them has lost some, and then there are no tensors.
+    `t_decode_s` (decoding) and `t_encode_s` (encoding for the next place) are parts of that time. `t_queue_s` passed from the
+    question's last byte until the tail began. `beyond` has the times of each place after the server. Of a text, `held` is how many
+    of its tokens the server and all places after it hold now. If one of them has lost some, these are fewer than the question
+    needs, and there are no tensors.
     """
 
     TYPE = FrameType.RESULT
@@ -224,23 +225,23 @@ class Result(_WithTensors):
 
 
 class Ping(Message):
-    """Edge: is anybody there? Answered at once, even while the server computes."""
+    """Edge: asks for a sign of life. The server answers at once, even while it computes."""
 
     TYPE = FrameType.PING
     id: Count
 
 
 class Pong(Message):
-    """Server: yes."""
+    """Server: the answer to a PING."""
 
     TYPE = FrameType.PONG
     id: Count
 
 
 class Probe(Message):
-    """Edge: take these bytes, which mean nothing, and send as many back as `echo_bytes` says. Measures a link.
+    """Edge: take these bytes, which mean nothing, and send `echo_bytes` bytes back. Measures a link.
 
-    For a later `hop` than the first nothing goes along: the place before that hop is to send them over it, and says what that took.
+    For a later `hop` than the first there is no payload: the place before that hop sends the bytes over it, and reports the time.
     """
 
     TYPE = FrameType.PROBE
@@ -261,10 +262,10 @@ class Probe(Message):
 
 
 class Echo(Message):
-    """Server: the answer to a PROBE; `t_server_s` lay between the probe's last byte and this message (s).
+    """Server: the answer to a PROBE; `t_server_s` passed between the probe's last byte and this message (s).
 
-    Of a later hop than the first, it lay there, and `t_hop_s` is the exchange over that hop, with `t_server_s` in it; nothing comes
-    along.
+    For a later hop than the first, `t_hop_s` is the time of the exchange over that hop, and `t_server_s` the part of it at the
+    place after the hop. There is no payload.
     """
 
     TYPE = FrameType.ECHO
@@ -285,7 +286,7 @@ class Echo(Message):
 
 
 class Measure(_OfNetwork):
-    """Edge: build this network, check its digest, and time each of its layers on your machine, for `budget_s` at most."""
+    """Edge: build this network, check its digest, and time its layers on the server's machine, for `budget_s` (s) at most."""
 
     TYPE = FrameType.MEASURE
     id: Count
@@ -313,7 +314,7 @@ class Measured(Message):
 
 
 class Error(Message):
-    """Server: why this conversation ends here; `id` is that of the INFER it is about, if it is about one."""
+    """Server: why this conversation ends; `id` is the id of the INFER that caused it, if one did."""
 
     TYPE = FrameType.ERROR
     code: ErrorCode
@@ -327,7 +328,7 @@ class Error(Message):
 
 
 class Bye(Message):
-    """Edge: nothing more to ask."""
+    """Edge: ends the conversation."""
 
     TYPE = FrameType.BYE
 
