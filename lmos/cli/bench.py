@@ -74,7 +74,7 @@ def bench_sweep(
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes, and of Dask workers.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Time one sweep of VGG19 in one process, in several by joblib, and on Dask workers. Check its fronts beside all cuts."""
+    """Time one sweep of VGG19 in one process, in several by joblib, and on Dask workers. Check its fronts with all cuts."""
     from lmos.commands import bench_sweep as command
 
     command.run(fronts, workers, as_json)
@@ -93,14 +93,15 @@ def bench_predictions(
         bool,
         typer.Option(
             "--stages",
-            help="Compare each stage, say which missed and why it may have. Exit code 1 above 10 % in the median or 30 % at worst.",
+            help="Compare each stage, and say which predictions are off and why. Exit code 1 above 10 % in the median or "
+            "30 % at worst.",
         ),
     ] = False,
     regret: Annotated[
         str | None,
         typer.Option(
             metavar="NAMES",
-            help="Networks of which every cut is measured: the chosen cut's latency over the best one's. "
+            help="Measure every cut of these networks: the chosen cut's latency divided by the best cut's. "
             "Exit code 1 above 1.05 in the median or 1.15 at worst.",
         ),
     ] = None,
@@ -349,14 +350,15 @@ def bench_zoo(
     names: Annotated[
         str | None, typer.Option("--names", metavar="NAMES", help="These networks only, with * for any text: 'hf:*,resnet50'.")
     ] = None,
-    timeout: Annotated[str, typer.Option(metavar="TIME", help="What one network may take.")] = "10min",
+    timeout: Annotated[str, typer.Option(metavar="TIME", help="Time limit of one network.")] = "10min",
     output: Page = None,
     kept: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Results, a line each as they come; those in it are not visited again.")
+        Path | None,
+        typer.Option(metavar="FILE", help="File of results, one network on each line; networks in it are not visited again."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Split more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole."""
+    """Split more than a hundred architectures at random cuts. Exit code 1 if halves give other bits than the whole network."""
     from lmos.commands import bench_zoo as command
 
     command.run(names, timeout, output, kept, as_json)

@@ -15,11 +15,11 @@ def gpu(
     engine: Annotated[str, typer.Option(metavar="NAME", help="The server's engine.")] = "torch:cuda",
     precision: Precision = "float32",
     also: Annotated[
-        str, typer.Option("--also", metavar="NAMES", help="Precisions of the whole networks beside this one, separated by commas.")
+        str, typer.Option("--also", metavar="NAMES", help="Other precisions for the whole networks, separated by commas.")
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Run server parts on a GPU, three cuts a network: compare outputs with the processor's, times with predictions."""
+    """Run server parts on a GPU, three cuts of each network: compare outputs with the processor's, times with predictions."""
     from lmos.commands import bench_gpu as command
 
     command.run(names_in(networks), engine, precision, names_in(also), as_json)
@@ -31,11 +31,11 @@ def parts(
     ] = "alexnet,vgg11,squeezenet1_0,squeezenet1_1,resnet18,resnet34,mobilenet_v2,mobilenet_v3_small,shufflenet_v2_x1_0,googlenet",
     cuts: Annotated[int, typer.Option(min=1, metavar="N", help="Number of cuts of each network.")] = 10,
     integers: Annotated[
-        bool, typer.Option("--integers", help="Also SqueezeNet in 8-bit integers: its bytes, and its classes beside its own.")
+        bool, typer.Option("--integers", help="Also SqueezeNet in 8-bit integers: compare bytes and classes with float32.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare both parts on onnxruntime with torch's, on bundled pictures. Exit code 1 where they are more than 1e-4 apart."""
+    """Compare both parts on onnxruntime with torch, on bundled pictures. Exit code 1 if classes differ, or numbers by over 1e-4."""
     from lmos.commands import bench_parts as command
 
     command.run(names_in(networks), cuts, integers, as_json)
@@ -50,7 +50,7 @@ def edge(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare start-up and memory of the edges without and with torch. Exit code 1 if it takes over a quarter."""
+    """Compare start-up and memory of an edge without torch with one that has it. Exit code 1 above a quarter."""
     from lmos.commands import bench_edge as command
 
     command.run(names_in(networks), repeats, python, as_json)

@@ -40,7 +40,7 @@ def exactness(
     places: Annotated[
         int | None,
         typer.Option(
-            min=2, max=4, metavar="N", help="All split instances have so many places. [default: 2, 3 and 4 mixed]"
+            min=2, max=4, metavar="N", help="Number of places of all split instances. [default: 2, 3 and 4 mixed]"
         ),
     ] = None,
     scenarios: Annotated[

@@ -10,15 +10,17 @@ import typer
 
 def fidelity(
     networks: Annotated[
-        str, typer.Option("--networks", metavar="NAMES", help="Of digits and squeezenet1_1, separated by commas.")
+        str, typer.Option("--networks", metavar="NAMES", help="digits, squeezenet1_1, or both, separated by a comma.")
     ] = "digits,squeezenet1_1",
     codecs: Annotated[
         str | None, typer.Option("--codecs", metavar="NAMES", help="Codecs, separated by commas. [default: six, int8 and coarser]")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of training, crops, and of the two halves.")] = 0,
-    output: Annotated[Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write every cut (.csv).")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one row for each cut (.csv).")
+    ] = None,
 ) -> None:
-    """Compare estimated losses with true ones at every cut under every codec, and check a limit on other inputs."""
+    """Compare estimated losses with true losses at every cut under every codec, and check a limit on other inputs."""
     from lmos.commands import bench_fidelity as command
 
     command.run(networks, codecs, seed, output)

@@ -41,7 +41,7 @@ def trace_link(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Write what a link gives over time: measured now, seen by a run, read from another format, or generated."""
+    """Write a trace, the rates of a link over time: measured now, taken from a run, read from another format, or generated."""
     from lmos.commands import trace_link as command
     from runner.wire.access import Credentials
 
@@ -61,13 +61,15 @@ def scenarios(
     ] = None,
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="Number of draws.")] = 100,
     block: Annotated[
-        str, typer.Option("--block", metavar="TIME", help="Draw pieces of this length: neighbouring seconds are alike.")
+        str, typer.Option("--block", metavar="TIME", help="Draw pieces of this length, because neighbouring seconds are alike.")
     ] = "10s",
     step: Annotated[str, typer.Option("--step", metavar="TIME", help="A scenario is the mean rate over this time.")] = "1s",
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the draws.")] = 0,
     worst_of: Annotated[
         int,
-        typer.Option("--worst-of", min=1, metavar="N", help="Draw N samples and keep the slowest: a short trace has not seen all."),
+        typer.Option(
+            "--worst-of", min=1, metavar="N", help="Draw N samples and keep the slowest: a short trace may miss slow times."
+        ),
     ] = 1,
     as_json: Json = False,
 ) -> None:
@@ -81,7 +83,10 @@ def scenarios(
 def promises(
     network: Annotated[str, typer.Option(metavar="NAME", help="A network by torchvision's name.")] = "squeezenet1_1",
     traces: Annotated[
-        str, typer.Option("--traces", metavar="TRACES", help="Plans are made from each one's first half; its second is replayed.")
+        str,
+        typer.Option(
+            "--traces", metavar="TRACES", help="Plans are made from the first half of each trace; the second half is replayed."
+        ),
     ] = "fading,switching",
     n: Annotated[int, typer.Option("-n", min=2, metavar="N", help="Number of images of each plan on each trace.")] = 300,
     deadline: Annotated[
@@ -89,13 +94,13 @@ def promises(
     ] = None,
     confidence: Annotated[str, typer.Option(metavar="PERCENT", help="The confidence.")] = "95%",
     edge: Annotated[
-        str, typer.Option("--edge", metavar="TIME", help="What all of the network takes at the edge, which is slowed down to that.")
+        str, typer.Option("--edge", metavar="TIME", help="Time of the whole network at the edge, which is slowed down to it.")
     ] = "150ms",
     as_json: Json = False,
 ) -> None:
-    """Replay traces: a plan that promises a deadline, one for the mean rate, and a run that adapts, image by image in turns.
+    """Replay traces: compare a plan that promises a deadline, a plan for the mean rate, and a run that adapts, in turns.
 
-    Exit code 1 if the promise is kept by less than 93 % of the images, or one is lost.
+    Exit code 1 if less than 93 % of the images keep the promise, or an image is lost.
     """
     from lmos.commands import bench_promises as command
 

@@ -44,7 +44,7 @@ Back = Annotated[
 ]
 AlongPath = Annotated[
     str | None,
-    typer.Option("--path", metavar="PATH", help="Devices and hops, 'rpi4 > 20Mbps,5ms > i7-8700', of two places or more."),
+    typer.Option("--path", metavar="PATH", help="Two devices or more, and the hops between them: 'rpi4 > 20Mbps,5ms > i7-8700'."),
 ]
 Link = Annotated[
     str | None,
@@ -56,8 +56,8 @@ Link = Annotated[
 ]
 Memory = Annotated[
     str | None,
-    typer.Option(metavar="SIZE[,SIZE]...", help="Memory that the edge may use, for example 512MiB; more are of later places. "
-                 "[default: no limit]"),
+    typer.Option(metavar="SIZE[,SIZE]...", help="Memory that the edge may use, for example 512MiB; further sizes are for later "
+                 "places. [default: no limit]"),
 ]
 Powers = Annotated[
     str | None,
@@ -70,7 +70,7 @@ Powers = Annotated[
 Scenarios = Annotated[
     str | None,
     typer.Option(
-        "--scenarios", metavar="FILE", help="A file of what bandwidths and times may be, for objectives such as latency@p95."
+        "--scenarios", metavar="FILE", help="A file of scenarios (lmos scenarios), for objectives such as latency@p95."
     ),
 ]
 MemoryModel = Annotated[str, typer.Option(metavar="sum|peak", help="How to count edge memory.")]
@@ -80,7 +80,7 @@ Objectives = Annotated[
 Constrain = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="The objective that Algorithm 1 of the paper constrains; it minimises the other."
+        metavar="NAME", help="The objective that Algorithm 1 of the paper constrains; it optimises the other."
     ),
 ]
 ProperSplit = Annotated[
@@ -91,7 +91,9 @@ Constraints = Annotated[
 ]
 AtMost = Annotated[
     list[str] | None,
-    typer.Option("--at-most", metavar="NAME=AMOUNT", help="Limit an objective, as latency=200ms or fidelity_loss=1% (repeatable)."),
+    typer.Option(
+        "--at-most", metavar="NAME=AMOUNT", help="Limit an objective, for example latency=200ms or fidelity_loss=1% (repeatable)."
+    ),
 ]
 OwnVariables = Annotated[
     list[str] | None,
@@ -100,7 +102,7 @@ OwnVariables = Annotated[
 SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The solver to use.")]
 SolverOptions = Annotated[
     list[str] | None,
-    typer.Option("--solver-option", metavar="NAME=VALUE", help="An option of the solver, as threads=2 (repeatable)."),
+    typer.Option("--solver-option", metavar="NAME=VALUE", help="An option of the solver, for example threads=2 (repeatable)."),
 ]
 AlgorithmName = Annotated[
     str | None,
@@ -125,7 +127,9 @@ Prompt = Annotated[
 ]
 Context = Annotated[
     int | None,
-    typer.Option(min=1, metavar="M", help="For a decoder: tokens before the next one; their state is memory. [default: 1024]"),
+    typer.Option(
+        min=1, metavar="M", help="For a decoder: number of tokens before the next one; their state needs memory. [default: 1024]"
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[
@@ -140,7 +144,7 @@ Precision = Annotated[
     str,
     typer.Option(
         metavar="NAME",
-        help="How numbers are kept: float32; with a GPU also tf32, float16 or bfloat16, which round; NAME+channels_last too.",
+        help="How numbers are kept: float32; with a GPU also tf32, float16 or bfloat16, which round; or NAME+channels_last.",
     ),
 ]
 TokenFile = Annotated[
@@ -152,7 +156,7 @@ TokenFile = Annotated[
     ),
 ]
 Unprotected = Annotated[
-    bool, typer.Option("--unprotected", help="Allow a token without TLS, and metrics, where others can read them.")
+    bool, typer.Option("--unprotected", help="Allow what others can read: a token without TLS, and metrics beyond this machine.")
 ]
 Authority = Annotated[
     Path | None,
@@ -190,12 +194,15 @@ Preprocess = Annotated[
     typer.Option("--preprocess", metavar="imagenet|none|FILE", help="How pictures become inputs. [default: what the network says]"),
 ]
 LabelsFile = Annotated[
-    str | None, typer.Option("--labels", metavar="FILE", help="What its classes are called: a name a line, JSON, or imagenet.")
+    str | None,
+    typer.Option(
+        "--labels", metavar="FILE", help="The names of the classes: a file with a name on each line, a JSON file, or imagenet."
+    ),
 ]
 TaskName = Annotated[
     str | None,
     typer.Option(
-        "--task", metavar="NAME", help="What outputs are: classes, boxes, masks, embedding or tensors. [default: by their form]"
+        "--task", metavar="NAME", help="What the outputs are: classes, boxes, masks, embedding or tensors. [default: by their form]"
     ),
 ]
 PlanFile = Annotated[Path, typer.Argument(metavar="PLAN", help="A plan file.")]
@@ -210,14 +217,14 @@ EdgeShape = Annotated[
     str | None,
     typer.Option(
         metavar="RATE[,RATE@TIME]...[,DELAY]|TRACE[@PART][,DELAY]",
-        help="Limit sending to these rates (each from its time on), or to those of a trace, and delay it, as on a slow link.",
+        help="Limit sending to these rates (each from its TIME on), or to the rates of a trace, and delay it, as on a slow link.",
     ),
 ]
 EmulatedRate = Annotated[str, typer.Option(metavar="RATE", help="Bandwidth of the emulated link.")]
 NumberOfImages = Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images.")]
 ImagesOfARun = Annotated[int, typer.Option("-n", min=5, metavar="N", help="Number of images in each run.")]
 NumberOfInputs = Annotated[
-    int | None, typer.Option("-n", min=1, metavar="N", help="At most this many of the inputs whose losses are measured.")
+    int | None, typer.Option("-n", min=1, metavar="N", help="Measure losses on at most N inputs.")
 ]
 Dask = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="Find fronts on the workers of this Dask scheduler.")

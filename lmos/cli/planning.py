@@ -64,7 +64,7 @@ def calibrate(
         typer.Option(
             min=0,
             metavar="WATTS",
-            help="Power while the device sends, which its meter does not measure. Used where a meter measures the other powers.",
+            help="Power while the device sends, which no meter measures. Used only if a meter measures the other powers.",
         ),
     ] = None,
     scale_to: Annotated[
@@ -72,7 +72,7 @@ def calibrate(
         typer.Option(
             "--scale-to",
             metavar="DEVICE",
-            help="Write that device instead, a device with 'rates': its times are this machine's, scaled.",
+            help="Write a file for DEVICE instead, whose file has 'rates': its times are this machine's times, scaled.",
         ),
     ] = None,
     as_json: Json = False,
@@ -116,10 +116,10 @@ def front(
     ] = None,
     resume: Annotated[Path | None, typer.Option(metavar="FILE", help="Continue an incomplete front.")] = None,
     statistics: Annotated[
-        bool, typer.Option("--statistics", help="Show the work and time of the search; FILE and --json have it too.")
+        bool, typer.Option("--statistics", help="Show the work and time of the search; FILE and --json also have them.")
     ] = False,
     log: Annotated[
-        Path | None, typer.Option("--log", metavar="FILE", help="Write each subproblem as it ends, a JSON object a line.")
+        Path | None, typer.Option("--log", metavar="FILE", help="Write each subproblem when it ends, one JSON object on each line.")
     ] = None,
     codec: Codec = None,
     prompt: Prompt = None,
@@ -147,12 +147,12 @@ def plan(
         str | None,
         typer.Option(
             metavar="TIME",
-            help="Instead of a rule: the least energy (the most memory, if powers are not known) that keeps this time in "
-            "--confidence of the --scenarios. --objectives may name what to be best in.",
+            help="Instead of a rule: choose the split of least energy (most memory, if powers are not known) that keeps this "
+            "time in --confidence of the --scenarios. --objectives NAME optimises another objective.",
         ),
     ] = None,
     confidence: Annotated[
-        str | None, typer.Option(metavar="PERCENT", help="How much of the scenarios' weight keeps the --deadline. [default: 95%]")
+        str | None, typer.Option(metavar="PERCENT", help="Share of the scenarios that must keep the --deadline. [default: 95%]")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the plan (.json).")
@@ -165,8 +165,8 @@ def plan(
         typer.Option(
             "--policy",
             metavar="LOW..HIGH,...",
-            help="Add what RULE chooses at every bandwidth of this range, for lmos run --adapt; along a path a range for each hop, "
-            "or nothing between commas.",
+            help="Add the rule's choice at every bandwidth of this range, for lmos run --adapt. Along a path: a range for each "
+            "hop, or nothing between commas.",
         ),
     ] = None,
     edge: Edge = None,
@@ -213,7 +213,7 @@ def policy(
         str,
         typer.Option(
             metavar="bandwidth|memory[:N]|context",
-            help="What to vary: hop N's bandwidth, place N's memory limit, or how long a decoder's text is.",
+            help="What to vary: hop N's bandwidth, place N's memory limit, or the length of a decoder's text.",
         ),
     ] = "bandwidth",
     between: Annotated[
@@ -228,7 +228,7 @@ def policy(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="With --over context: the same decoder's profile at the end of the range; SOURCE is that at its beginning.",
+            help="With --over context: the same decoder's profile at the end of the range; SOURCE is its profile at the beginning.",
         ),
     ] = None,
     output: Annotated[
@@ -250,7 +250,7 @@ def policy(
     prompt: Prompt = None,
     as_json: Json = False,
 ) -> None:
-    """Find what a rule chooses at every bandwidth, memory limit or text's length of a range: exactly, not by samples."""
+    """Find what a rule chooses at every bandwidth, memory limit or text length of a range: exactly, not by samples."""
     from lmos.commands import policy as command
 
     command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, later=later, output=output,
@@ -324,14 +324,14 @@ def regions(
         typer.Option(
             "--codec",
             metavar="NAME",
-            help="A codec to allow, beside those whose losses a profile has (repeatable). [default: jpeg:75 and int8 where "
+            help="A codec to allow, beside those whose losses a profile has (repeatable). [default: jpeg:75 and int8 if "
             "it has none]",
         ),
     ] = None,
     between: Annotated[str, typer.Option("--range", metavar="LOW..HIGH", help="The bandwidths to cover.")] = "100kbps..1Gbps",
     rtt: Annotated[str, typer.Option(metavar="TIME", help="Fixed time of an exchange, for example 20ms.")] = "0ms",
 ) -> None:
-    """Write a page: where the device alone, sending the input, or a cut inside the network is fastest, exactly."""
+    """Write a page that shows exactly where the device alone, the server alone, or a cut inside the network is fastest."""
     from lmos.commands import regions as command
 
     command.run(command.Request(networks=networks, devices=devices or ["rpi4"], server=server, limits=floors or ["0%", "1%", "5%"],

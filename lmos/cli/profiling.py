@@ -43,7 +43,7 @@ def profile(
         str | None,
         typer.Option(
             metavar="paper|module",
-            help="One layer is a layer as the paper counts, or a module. [default: paper for its five networks, else module]",
+            help="Count layers as the paper does, or one for each module. [default: paper for its five networks, else module]",
         ),
     ] = None,
     inputs: Annotated[
@@ -51,7 +51,7 @@ def profile(
         typer.Option(
             "--input",
             metavar="CxHxW|NAME=SHAPE:DTYPE",
-            help="The input's shape; or each input by its name, as ids=128:int64. [default: as its source says, or 3x224x224]",
+            help="The input's shape, or each input by its name: ids=128:int64. [default: as its source says, or 3x224x224]",
         ),
     ] = None,
     prompt: Prompt = None,
@@ -59,7 +59,9 @@ def profile(
     time: Annotated[bool, typer.Option("--time", help="Measure each layer's time and memory on this machine.")] = False,
     at: Annotated[
         str | None,
-        typer.Option("--at", metavar="HOST:PORT", help="Measure that on the machine where this 'lmos serve' listens, instead."),
+        typer.Option(
+            "--at", metavar="HOST:PORT", help="Measure times on the machine where this 'lmos serve' listens, not on this one."
+        ),
     ] = None,
     ca: Authority = None,
     cert: Certificate = None,
@@ -100,7 +102,7 @@ def profile(
         str | None,
         typer.Option(
             metavar="PERCENT",
-            help="With --fidelity: count with the largest loss possible at this confidence. [default: count with mean losses]",
+            help="With --fidelity: the search uses the largest loss possible at this confidence. [default: it uses mean losses]",
         ),
     ] = None,
     most: NumberOfInputs = None,
@@ -143,7 +145,7 @@ def fidelity(
     plan: PlanFile,
     images: Annotated[
         str,
-        typer.Argument(metavar="IMAGES", help="A folder of pictures (or of folders, one a class), a file of arrays, or 'bundled'."),
+        typer.Argument(metavar="IMAGES", help="A folder of pictures (or a folder for each class), a file of arrays, or 'bundled'."),
     ],
     part: Annotated[
         str, typer.Option(
@@ -162,7 +164,7 @@ def fidelity(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure on this machine how much of a plan's result its codecs lose, beside what was estimated. Nothing is sent."""
+    """Measure on this machine how much of the result a plan's codecs lose, beside the estimate. Nothing is sent."""
     from lmos.commands import fidelity as command
 
     command.run(command.Request(plan=plan, images=images, part=part, seed=seed, most=most, weights=weights, threads=threads,

@@ -74,14 +74,16 @@ def serve(
             min=1,
             max=64,
             metavar="N",
-            help="Compute up to N edges' images together where this is faster; last bits may differ.",
+            help="Compute up to N edges' images together if this is faster; last bits may differ.",
         ),
     ] = 1,
     engine: Engine = "torch",
     precision: Precision = "float32",
     shape: Annotated[
         str | None,
-        typer.Option(metavar="RATE[,DELAY]|TRACE", help="Limit sending to this rate, or a trace's, as on a slow link."),
+        typer.Option(
+            metavar="RATE[,DELAY]|TRACE", help="Limit sending to this rate, or to the rates of a trace, as on a slow link."
+        ),
     ] = None,
     onward: Annotated[
         str | None,
@@ -89,12 +91,15 @@ def serve(
     ] = None,
     next_shape: Annotated[
         str | None,
-        typer.Option(metavar="RATE[,DELAY]|TRACE", help="Limit sending to the next place to this rate, or a trace's."),
+        typer.Option(
+            metavar="RATE[,DELAY]|TRACE", help="Limit sending to the next place to this rate, or to the rates of a trace."
+        ),
     ] = None,
     next_ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Use TLS to the next place, and trust its certificates of this authority.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Use TLS to the next place, and trust certificates that this authority signed."),
     ] = None,
-    next_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="This place's own certificate, for the next.")] = None,
+    next_cert: Annotated[Path | None, typer.Option(metavar="FILE", help="This place's certificate, for the next place.")] = None,
     next_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The private key of --next-cert.")] = None,
     next_token_file: Annotated[
         Path | None,
@@ -143,7 +148,7 @@ def generate(
     seed: Annotated[
         int | None, typer.Option(min=0, metavar="N", help="With --temperature: seed of the draws. [default: 0]")
     ] = None,
-    stop: Annotated[list[int] | None, typer.Option("--stop", metavar="ID", help="End behind this token (repeatable).")] = None,
+    stop: Annotated[list[int] | None, typer.Option("--stop", metavar="ID", help="End after this token (repeatable).")] = None,
     networks: Networks = None,
     weights: WeightsFile = None,
     shape: EdgeShape = None,
@@ -252,7 +257,10 @@ def run(
         ),
     ] = 8,
     shown: Annotated[
-        int, typer.Option("--show", min=0, max=48, metavar="N", help="Pictures to keep in the report, made smaller, for its page.")
+        int,
+        typer.Option(
+            "--show", min=0, max=48, metavar="N", help="Number of pictures to keep in the report, made smaller, for its page."
+        ),
     ] = 12,
     save_outputs: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Write every output tensor there: a .safetensors file for each image.")
@@ -344,11 +352,11 @@ def export(
     networks: Networks = None,
     weights: WeightsFile = None,
     whole: Annotated[
-        bool, typer.Option("--whole", help="Write the whole network too: 'lmos run --head' uses it where the server is away.")
+        bool, typer.Option("--whole", help="Write the whole network too: 'lmos run --head' uses it if the server is away.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a plan's parts, one a place, as programs for other runtimes, and compare their outputs with torch's."""
+    """Write a plan's parts, one for each place, as programs for other runtimes, and compare their outputs with torch's."""
     from lmos.commands import export as command
 
     command.run(plan, output, to, networks or [], weights, whole=whole, as_json=as_json)

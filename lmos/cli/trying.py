@@ -65,7 +65,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def cache(
-    what: Annotated[str | None, typer.Argument(metavar="[clear]", help="Remove them all.")] = None,
+    what: Annotated[str | None, typer.Argument(metavar="[clear]", help="Remove all of them.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the profiles that are kept so that no network is traced twice; clear removes them."""
@@ -84,7 +84,7 @@ def sweep(
     ] = None,
     dask: Dask = None,
 ) -> None:
-    """Find thousands of fronts, or what rules choose on them, into one table. A run that is ended goes on where it was."""
+    """Find thousands of fronts, or what rules choose on them, into one table. A sweep that was ended continues where it was."""
     from lmos.commands import sweep as command
 
     command.run(file, output, jobs, dask)
