@@ -48,37 +48,36 @@ def pareto_front(instance: Instance, objectives: Sequence[str | Objective] = ("l
                  **changes: Unpack[FrontKeywords]) -> Front:  # fmt: skip
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
-    Each keyword takes the place of the field of `options` that has its name: `memory_model`, `constraints`, `solver` and the
-    others of FrontOptions. `constrain` is by default `latency`, as in the paper, if that is among the objectives. Variables
-    that the user adds, by `variables`, a constraint or an objective, are in each point's `solution` by name.
-    Values are recomputed from the edge sets (and the user's variables) alone.
+    Each keyword replaces the field of `options` that has its name: `memory_model`, `constraints`, `solver` and the other fields of
+    FrontOptions. `constrain` is `latency` by default, as in the paper, if that is among the objectives. The values of variables
+    that the user adds, by `variables`, a constraint or an objective, are in each point's `solution` by name. Objective values are
+    recomputed only from the edge sets (and the user's variables).
 
     Raises InputError for options that cannot be used, for example an objective whose `value` contradicts its `expression`, and
-    InfeasibleError, naming the constraint, where nothing is feasible. A solver failure, an interruption or the end
-    of `time_limit_s` gives the points found so far with `complete=False` and the reason. `on_point` is called with each point
-    as it is found; `iter_front` yields them.
+    InfeasibleError, which names the constraints, if nothing is feasible. If a solver fails, the user interrupts, or `time_limit_s`
+    is over, the front has the points found so far, `complete=False` and the reason. `on_point` is called with each point when it is
+    found; `iter_front` yields the points.
     """
     return _split_front(instance, objectives, replace(options, **changes)).run(on_point)
 
 
 def trace_front(model: Any, objectives: Sequence[Any], options: SearchOptions = ORDINARY_SEARCH, *,
                 on_point: OnPoint | None = None, **changes: Unpack[SearchKeywords]) -> Front:  # fmt: skip
-    """The exact Pareto front of any Pyomo MILP over two or more of its Objective components, each with its own sense.
+    """The exact Pareto front of any Pyomo MILP over one or more of its Objective components, each with its own sense.
 
-    The model is only read. Points have `values` by the components' names and `solution` by the variables' names.
-    Keywords, those of SearchOptions, and `on_point` are as in `pareto_front`. Objectives that continuous variables trade off
-    have infinitely many points: then the front is incomplete and its reason names the variables, unless `step` says how far
-    apart points are to be, a number for each objective.
-    Raises InputError for a model that is not a MILP, InfeasibleError where it is infeasible.
+    The model is only read. Points have `values` by the components' names and `solution` by the variables' names. Keywords, those of
+    SearchOptions, and `on_point` are as in `pareto_front`. If continuous variables trade objectives off, there are infinitely many
+    points: the front is then incomplete and its reason names the variables, unless `step` gives the distance between points, a
+    number for each objective. Raises InputError for a model that is not a MILP, InfeasibleError if it is infeasible.
     """
     return _model_front(model, objectives, replace(options, **changes)).run(on_point)
 
 
 def iter_front(source: Any, objectives: Sequence[Any] = ("latency", "memory"), **options: Any) -> GrowingFront:
-    """The points of a front as they are found; `source` is an Instance or a Pyomo model.
+    """The points of a front when they are found; `source` is an Instance or a Pyomo model.
 
-    The options are those of `pareto_front` and `trace_front`, but for `on_point`. The returned iterator has the front so far as
-    `front`; that is `complete` once the iteration has come to its end:
+    The options are those of `pareto_front` and `trace_front`, except `on_point`. The returned iterator has the front so far as
+    `front`, which is complete after the iteration has ended:
 
     >>> from lmos_opt import Instance, iter_front
     >>> layer = {"name": "a", "inputs": ["input"], "t_edge_s": 0.5, "t_server_s": 0.1, "weight_bytes": 8, "output_bytes": 4}

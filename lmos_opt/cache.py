@@ -1,6 +1,7 @@
-"""A folder of results by content: what went into a result is its key, so nothing is computed twice, and nothing is stale.
+"""A folder of results. The key of a result is made of everything that the result is made from, so an old result is never used for
+other data.
 
-Values are JSON files, written beside their place and renamed: a run that is killed leaves whole results or none.
+Values are JSON files, written under another name and renamed: a run that is killed leaves whole results or none.
 """
 
 from __future__ import annotations
@@ -25,13 +26,13 @@ _OURS = re.compile(r"[a-z]+-[0-9a-f]{40}\.json|\.[a-z]+-[0-9a-f]+\.\w+\.part")
 
 
 class Cache:
-    """Results under `folder`, one file a result; the folder is made when the first one is written."""
+    """Results in `folder`, one file for each result; the folder is made when the first one is written."""
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
     def key(self, kind: str, ingredients: Mapping[str, Any]) -> str:
-        """The key of a result: `kind` and SHA-256 over all that it is made from, given as JSON values."""
+        """The key of a result: `kind`, and SHA-256 over everything that the result is made from, given as JSON values."""
         text = json.dumps(ingredients, sort_keys=True, separators=(",", ":"), allow_nan=False)
         return f"{kind}-{hashlib.sha256(text.encode()).hexdigest()[:40]}"
 
@@ -41,7 +42,7 @@ class Cache:
         return read_json(path) if path.exists() else None
 
     def write(self, key: str, value: Any) -> None:
-        """Keep a result; InputError where the folder cannot be written."""
+        """Keep a result; InputError if the folder cannot be written."""
         path = self._path(key)
         make_folder(path.parent)
         write_atomically(path, _encoded(value))
@@ -60,9 +61,10 @@ class Entry:
 
 
 class SharedCache(Cache):
-    """A cache that several processes use at once and that stops nobody: what cannot be read or written counts as not there.
+    """A cache that several processes use at once and that never raises: a file that cannot be read or written counts as missing.
 
-    Files are the user's alone. Where they take more than `most_bytes`, those that were not used for longest go.
+    Only the user can read the files. If they take more than `most_bytes`, those that were not used for the longest time are
+    removed.
     """
 
     def __init__(self, folder: str | os.PathLike[str], most_bytes: int) -> None:
@@ -70,7 +72,7 @@ class SharedCache(Cache):
         self.most_bytes = most_bytes
 
     def read(self, key: str) -> Any | None:
-        """The result, or None where there is none that can be read."""
+        """The result, or None if there is none that can be read."""
         try:
             found = super().read(key)
         except (LmosError, OSError):
@@ -80,7 +82,7 @@ class SharedCache(Cache):
         return found
 
     def write(self, key: str, value: Any) -> None:
-        """Keep a result, where the folder can be written, and let go of what is too much."""
+        """Keep a result if the folder can be written, and remove old files if they take too much."""
         data = _encoded(value)
         with suppress(LmosError, OSError):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -88,11 +90,11 @@ class SharedCache(Cache):
             self._shrink()
 
     def entries(self) -> list[Entry]:
-        """The files, the one last used first."""
+        """The files, the last used one first."""
         return sorted(self._files(), key=lambda entry: (-entry.used_s, entry.path.name))
 
     def clear(self) -> int:
-        """Remove all files; how many there were. InputError for one that cannot be removed."""
+        """Remove all files, and return their number. InputError for a file that cannot be removed."""
         found = self.entries()
         for entry in found:
             try:
@@ -123,7 +125,8 @@ def _encoded(value: Any) -> bytes:
 
 @cache
 def source_digest(*packages: str) -> str:
-    """SHA-256 over the Python source of installed packages: an ingredient of whatever they compute, and of its provenance."""
+    """SHA-256 over the Python source of installed packages: a part of the key and of the provenance of everything that they
+    compute."""
     digest = hashlib.sha256()
     for package in packages or ("lmos_opt",):
         here = Path(import_module(package).__file__ or "").parent

@@ -1,6 +1,6 @@
-"""What a codec makes of the tensors that cross: how many bytes each takes on the way, and what that costs at both ends.
+"""What a codec does with crossing tensors: the bytes of each on the link, and the times to encode and decode.
 
-An instance without a coding sends tensors as they are. Edge memory knows nothing of codecs: tensors lie there as they are.
+An instance without a coding sends tensors as they are. Codecs do not change edge memory: in memory, tensors are not encoded.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lmos_opt.units import codec_words, counted
 RAW = "raw"
 """The codec that leaves tensors as they are."""
 CodecName = Annotated[Name, Field(pattern=r"^[a-z][a-z0-9_]*(:[A-Za-z0-9.,_-]+)?$", max_length=100)]
-"""A codec's name, and its argument after a colon: `int8`, `jpeg:75`."""
+"""A codec's name, with its argument after a colon: `int8`, `jpeg:75`."""
 
 
 class Ends(Record):
@@ -29,10 +29,10 @@ class Ends(Record):
 
 
 class Sent(Ends):
-    """A layer's output under a codec: its bytes on the way, and the time (s) that encoding and decoding it takes, at each place as
-    `at_places` say, where there are any.
+    """A layer's output under a codec: its bytes on the link, and the times (s) to encode and decode it, at each place as in
+    `at_places` if that is given.
 
-    `parts` are the bytes of each tensor, where the layer has several.
+    `parts` are the bytes of each tensor, if the layer has several.
     """
 
     bytes: Count
@@ -40,7 +40,7 @@ class Sent(Ends):
     at_places: tuple[Ends, ...] = ()
 
     def at(self, p: int) -> Ends:
-        """What the ends take at place p, counted from 1."""
+        """The times to encode and decode at place p, counted from 1."""
         return self.at_places[p - 1] if self.at_places else self
 
     @model_serializer(mode="wrap")
@@ -53,8 +53,8 @@ class Sent(Ends):
 
 
 class Choice(Sent):
-    """One way in which a tensor may be sent: a codec's `name`, what it makes of the tensor, and how much of the network's result it
-    loses when this tensor alone crosses so (a fraction: 0.01 is 1 %)."""
+    """One way to send a tensor: a codec's `name`, the bytes and times, and how much of the network's result is lost if only this
+    tensor crosses in this way (a fraction: 0.01 is 1 %)."""
 
     name: CodecName
     loss: Amount = 0.0
@@ -91,19 +91,19 @@ class Coded:
         return bool(self._sent)
 
     def sent_bytes(self, name: str) -> int:
-        """The bytes that take the way when an input or a layer's output crosses: `u[name]`, unless a codec changes that. Of a
-        tensor whose codec is to be chosen they are those of the first."""
+        """The bytes on the link if an input or a layer's output crosses: `u[name]`, unless a codec changes it. For a tensor whose
+        codec is to be chosen, they are those of the first codec."""
         record: Any = self
         sent = self._sent.get(name)
         return int(record.tensor_bytes(name)) if sent is None else sent.bytes
 
     def encode_s(self, name: str, p: int = 1) -> float:
-        """The time (s) at place p of encoding what is made there and crosses; 0 where nothing is."""
+        """The time (s) at place p to encode what is made there and crosses; 0 if nothing is encoded."""
         sent = self._sent.get(name)
         return 0.0 if sent is None else sent.at(p).encode_s
 
     def decode_s(self, name: str, p: int | None = None) -> float:
-        """The time (s) at place p (default: the last) of decoding what came from before and is read there."""
+        """The time (s) at place p (default: the last) to decode what arrives and is read there."""
         record: Any = self
         sent = self._sent.get(name)
         return 0.0 if sent is None else sent.at(p or len(record.places)).decode_s
@@ -157,9 +157,10 @@ def wrong_choices(codecs: Mapping[str, tuple[Choice, ...]], coding: Coding | Non
 
 
 class Coding(Record):
-    """A codec, and what it makes of layers' outputs by the layer's name, and of inputs by theirs; any other travels as it is.
+    """A codec, and what it does with layers' outputs by the layer's name, and with inputs by theirs; all others are sent as they
+    are.
 
-    `codecs` names those that have another codec than the rest.
+    `codecs` names the tensors that have another codec than the rest.
     """
 
     codec: CodecName
@@ -180,18 +181,18 @@ class Coding(Record):
 
 
 class MeasuredCodec(Record):
-    """As a `Coding`, measured on this machine; `about` says on what, and under which conditions."""
+    """A `Coding` that was measured on this machine; `about` says on which inputs, and under which conditions."""
 
     sent: dict[Name, Sent]
     about: dict[Name, Detail]
 
 
 class Calibration(Record):
-    """On what losses were measured: how many `inputs`, `of` what, and which part of them. `seed` decides which half of a set of
-    inputs is for calibration, so that the other half is left to check with; `criterion` says what counts as a loss
-    (`runner.lab.fidelity`), `right` which share of the inputs the network whole gets right, where labels say that. `complete` is
-    false where it was ended before its last input. `confidence` is that with which a tensor loses no more than the search counts
-    with (None: it counts with the means)."""
+    """The inputs on which losses were measured: the number of `inputs`, `of` what, and which part of them. `seed` decides which
+    half of a set of inputs is for calibration, so that the other half is left for checks. `criterion` says what counts as a loss
+    (`runner.lab.fidelity`), `right` which share of the inputs the whole network gets right, if labels are known. `complete` is
+    false if the measurement ended before its last input. `confidence` is the one of `Fidelity.upper` (None: the search uses the
+    means)."""
 
     criterion: Literal["labels", "classes", "outputs"]
     of: Text
@@ -205,10 +206,10 @@ class Calibration(Record):
 
 
 class Fidelity(Record):
-    """How much of a network's result is lost when one tensor alone crosses under a codec: `losses` by codec and tensor (fractions:
-    0.01 is 1 %), the means over the inputs; `upper` what the true ones do not exceed, each with `calibration.confidence` (the
-    one-sided end of Clopper and Pearson; 0 under a codec that changes no bit); `errors` how far outputs are then off, relative to
-    their length as a vector (the mean)."""
+    """How much of a network's result is lost if only one tensor crosses under a codec: `losses` by codec and tensor (fractions:
+    0.01 is 1 %), the means over the inputs. With `calibration.confidence` each true loss is at most `upper` (the one-sided end of
+    Clopper and Pearson; 0 under a codec that changes no bit). `errors` are the errors of the outputs, relative to their length as a
+    vector (the mean)."""
 
     calibration: Calibration
     losses: dict[CodecName, dict[Name, Amount]]
@@ -217,7 +218,7 @@ class Fidelity(Record):
 
     @property
     def counted_with(self) -> dict[str, dict[str, float]]:
-        """The losses that a search counts with, by codec and tensor: the upper ends, where the record has them."""
+        """The losses that a search uses, by codec and tensor: the upper ends, if the record has them."""
         return self.losses if self.upper is None else self.upper
 
     @model_validator(mode="after")

@@ -1,4 +1,5 @@
-"""Devices as data: cores, clock, powers, and by which model a layer's time comes from such numbers, each with its source."""
+"""Devices as data: cores, clock, powers, the cost model that makes a layer's time of such numbers, and the source of each number.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ LOCAL = "local"
 
 
 class Power(Record):
-    """What a device draws while it computes, sends, and waits (W)."""
+    """The power of a device while it computes, sends, and waits (W)."""
 
     compute_w: Amount
     transmit_w: Amount
@@ -29,7 +30,7 @@ class Power(Record):
 
 NO_POWER = ("the objective energy needs the edge device's powers (compute_w, transmit_w, idle_w), and there is no power data for "
             "this device; --power COMPUTE,TRANSMIT,IDLE gives them in watts, as in --power 6.4,5.1,2.7")  # fmt: skip
-"""What is said where energy is asked for without them."""
+"""The reason if energy is asked for and the powers are not known."""
 
 
 def parse_power(text: str, what: str = "power") -> Power:
@@ -46,14 +47,14 @@ def parse_power(text: str, what: str = "power") -> Power:
 
 
 class CodecTimes(Record):
-    """What a codec costs, in seconds for each byte that a tensor has as it is."""
+    """The time of a codec, in seconds for each byte of the tensor before encoding."""
 
     encode_s_per_byte: Amount
     decode_s_per_byte: Amount
 
 
 class Source(Record):
-    """Where some of a file's numbers come from."""
+    """The source of some of a file's numbers."""
 
     what: Text
     source: Text
@@ -64,19 +65,19 @@ class TimesLayers(Protocol):
 
     @property
     def power(self) -> Power | None:
-        """Its powers, where known."""
+        """Its powers, if they are known."""
 
     def layer_time_s(self, layer: Layer) -> float:
         """The time of one layer (s)."""
 
 
 class Device(Document):
-    """A computer that runs layers, each in the time that its cost model says: without one, `paper`'s.
+    """A computer that runs layers. Its cost model says in what time (`paper` if the file names none).
 
-    `ops_per_cycle_by_kind` overrides `ops_per_cycle` for operations of a kind (`linear`, `conv2d_depthwise`, ...) or
-    layers of one. `memory_bytes` is what it has (for people; an instance's limit is given apart), `rates` what
-    micro-benchmarks found of it, `codecs` the times of codecs by name, with its argument or without: those that are not there take
-    no time.
+    `ops_per_cycle_by_kind` replaces `ops_per_cycle` for operations of a kind (`linear`, `conv2d_depthwise`, ...) or for layers of a
+    kind. `memory_bytes` is the device's memory (for people; the limit of an instance is given separately). `rates` are what
+    micro-benchmarks measured. `codecs` has the times of codecs by name, with its argument or without; a codec that is not there
+    takes no time.
     """
 
     SCHEMA: ClassVar[str] = "lmos.device/1"
@@ -95,7 +96,7 @@ class Device(Document):
     sources: Annotated[tuple[Source, ...], Field(min_length=1)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; the optional `cost`, `rates` and `codecs` only where there are such."""
+        """The file's keys; the optional `cost`, `rates` and `codecs` only if the device has them."""
         found = super().to_dict()
         for key in ("cost", "rates", "codecs"):
             if not found[key]:
@@ -104,11 +105,11 @@ class Device(Document):
 
     @property
     def needs_local_times(self) -> bool:
-        """Whether its times are made from those that a profile's layers took on this machine."""
+        """Whether its times are made from the times of a profile's layers on this machine."""
         return self.cost is not None and self.cost.LOCAL
 
     def layer_time_s(self, layer: Layer) -> float:
-        """Seconds of one layer on this device; InputError where the layer lacks what the cost model goes by."""
+        """Seconds of one layer on this device; InputError if the layer lacks numbers that the cost model needs."""
         return (self.cost or _PAPER).layer_time_s(layer, self)
 
 
@@ -123,7 +124,7 @@ class LocalDevice:
     needs_local_times = True
 
     def layer_time_s(self, layer: Layer) -> float:
-        """The layer's measured time; InputError where the profile holds none."""
+        """The layer's measured time; InputError if the profile has none."""
         return costs.local_time_s(layer)
 
 
@@ -139,5 +140,5 @@ def load_device(device: TimesLayers | str | os.PathLike[str]) -> TimesLayers:
 
 
 def needs_local_times_of(device: TimesLayers | str | os.PathLike[str]) -> bool:
-    """Whether a device's times are made from those that layers took on this machine."""
+    """Whether a device's times are made from the times of layers on this machine."""
     return bool(getattr(load_device(device), "needs_local_times", False))

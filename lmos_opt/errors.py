@@ -16,7 +16,7 @@ class LmosError(Exception):
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with an input: where it stands (`layers[3].inputs[0]`, empty for the whole) and what is wrong."""
+    """One thing that is wrong with an input: its path (`layers[3].inputs[0]`, empty for the whole) and what is wrong."""
 
     path: str
     message: str
@@ -26,7 +26,7 @@ class Problem:
 
 
 class InvalidError(ValueError):
-    """What a validator raises when several things are wrong: `problems` holds all of them, with their paths."""
+    """What a validator raises if several things are wrong: `problems` holds all of them, with their paths."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -34,7 +34,8 @@ class InvalidError(ValueError):
 
 
 class InputError(LmosError):
-    """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it, `reason` says it."""
+    """A file or an argument that cannot be used: `source` names it, `problems` lists everything wrong with it, `reason` says it in
+    one line."""
 
     exit_code = 2
     _shown: ClassVar[int] = 8
@@ -55,13 +56,13 @@ class MissingError(InputError, KeyError):
 
 
 def likely(name: object, names: Iterable[str]) -> str:
-    """What to add to a message about an unknown name: the known ones that are spelt nearly so, if there are any."""
+    """An addition to a message about an unknown name: the known names with a similar spelling, if there are any."""
     near = get_close_matches(str(name), list(names), 3)
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 class DiskFullError(LmosError):
-    """There is no room for the file at `path`, which may be written another time."""
+    """There is no room for the file at `path`; it may be written later."""
 
     def __init__(self, path: str, message: str) -> None:
         self.path, self.message = path, message
@@ -69,7 +70,7 @@ class DiskFullError(LmosError):
 
 
 class InfeasibleError(LmosError):
-    """No solution satisfies the constraints; `constraints` names those whose removal would admit one."""
+    """No solution satisfies the constraints; `constraints` names those without which some solution would be possible."""
 
     exit_code = 3
 
@@ -80,7 +81,7 @@ class InfeasibleError(LmosError):
 
 
 class SolverError(LmosError):
-    """A solver is missing, or ended in a status that says nothing about the problem."""
+    """A solver is missing, or ended with a status that says nothing about the problem."""
 
     def __init__(self, solver: str, message: str) -> None:
         self.solver = solver
@@ -104,7 +105,7 @@ _LIBRARIES = frozenset({"PIL", "pydantic", "pydantic_core", "pyomo", "torch", "t
 
 
 def text_of(error: BaseException) -> str:
-    """What an error says, empty where even that raises: somebody's own class may do anything."""
+    """The text of an error, empty if even that raises: a user's own class may do anything."""
     try:
         return repr(error.args[0]) if isinstance(error, KeyError) and error.args else str(error)
     except THEIR_ERRORS:
@@ -112,7 +113,7 @@ def text_of(error: BaseException) -> str:
 
 
 def with_kind(error: BaseException, text: str) -> str:
-    """A text about an error, after its class where that is Python's or its writer's own."""
+    """A text about an error, after the name of its class if this is a class of Python or the user's own."""
     kind = type(error)
     if text and kind.__module__.partition(".")[0] in _LIBRARIES:
         return text

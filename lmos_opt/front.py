@@ -59,12 +59,12 @@ class SolverInfo(Record):
 
 
 class Point(Counted, Record):
-    """One point: its objective values and what attains them.
+    """One point: its objective values, and the solution that attains them.
 
-    A split has `edge_layers` (in topological order) out of `n_layers`; of more than two places it has `later_layers` in place of
-    `n_layers`, the layers of each place after the first. `x1`, `x2` and so on count them. Where the user added variables to
-    the model, it has their names and values as `solution`; a point of any other model has `solution` alone, of all variables.
-    Where tensors' codecs are chosen, `codecs` has those of what crosses, by the tensors' names.
+    A split has `edge_layers` (in topological order) out of `n_layers`. Over more than two places it has `later_layers` instead of
+    `n_layers`: the layers of each place after the first. `x1`, `x2` and so on count the layers. If the user added variables to the
+    model, `solution` has their names and values; a point of any other model has only `solution`, with all variables. If the search
+    chooses tensors' codecs, `codecs` has those of the crossing tensors, by the tensors' names.
     """
 
     values: dict[Name, Value]
@@ -125,12 +125,12 @@ class Point(Counted, Record):
 class Front(Document):
     """A Pareto front, ordered by its first objective, best first.
 
-    `complete` is False, with a `reason`, where a solver failure or an interruption cut the run short: the points are
-    then attained, but others may be missing. Of one objective, whose only point is then the best that was found, `bound` is what
-    is proved: no solution's value is better. `constrained` is the objective that Algorithm 1 bounded (its f_j),
-    `solves` how many integer programs were solved, `seconds` the wall time including the model's building, but no imports.
-    `remark` says why a complete front has one point only, and which objectives would show a trade-off.
-    `statistics` is what the search took; None of a front put together from others, or read from a file without it.
+    `complete` is False, with a `reason`, if a solver failure or an interruption ended the run early: the points are then attained,
+    but others may be missing. With one objective the only point is then the best that was found, and `bound` is proved: no
+    solution's value is better. `constrained` is the objective that Algorithm 1 bounded (its f_j), `solves` the number of integer
+    programs, `seconds` the wall time with the time to build the model, without imports. `remark` says why a complete front has only
+    one point, and which objectives would show a trade-off. `statistics` says what the search did; it is None for a front that was
+    combined from others, or read from a file without it.
     """
 
     SCHEMA: ClassVar[str] = "lmos.front/1"
@@ -166,7 +166,8 @@ class Front(Document):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; of a point only what it has; `reason`, `constrained`, `bound`, `statistics` only where there is one."""
+        """The file's keys. A point has only keys with a value; `reason`, `constrained`, `bound` and `statistics` are there only if
+        they have one."""
         found = super().to_dict()
         for point in found["points"]:
             for key in [key for key, value in point.items() if value is None]:
@@ -194,7 +195,7 @@ class Front(Document):
         return self.points[k]
 
     def costs(self) -> list[tuple[float, ...]]:
-        """Per point the objective values with every sense turned to min: shape (points, objectives)."""
+        """The objective values of each point, with every sense turned to min: shape (points, objectives)."""
         signs = [1.0 if objective.sense == "min" else -1.0 for objective in self.objectives]
         return [tuple(s * point.values[n] for s, n in zip(signs, self.names, strict=True)) for point in self.points]
 
@@ -216,10 +217,10 @@ class Front(Document):
         return found
 
     def union(self, other: Front) -> Front:
-        """The Pareto front of the points of both fronts. Of two points with equal values it has the one of this front.
+        """The Pareto front of the points of both fronts. If two points have equal values, it holds the one of this front.
 
-        It is complete where both are; solves and seconds are those of both together. Raises InputError unless both have the
-        same objectives in the same order.
+        It is complete if both are; solves and seconds are added. Raises InputError unless both have the same objectives in the same
+        order.
         """
         found: Front = late("lmos_opt.fronts.combining:union")(self, other)
         return found
@@ -235,12 +236,13 @@ class Front(Document):
         return volume
 
     def indicators(self, truth: Front) -> dict[str, float]:
-        """How near this front is to another one, the true front or the best known, as the literature measures it.
+        """How close this front is to another one, the true front or the best known front, by the indicators of the literature.
 
-        Objectives are scaled so that the other front's ideal point is at 0 and its nadir at 1. `hypervolume` is this front's over
-        the other's, up to 1.1 in every objective (1 is as good); `igd_plus` and `epsilon` (additive) are 0 where each of its points
-        is reached or beaten; `found` is the share of its points that are here. Raises InputError unless both have the same
-        objectives and the other has points, MissingExtraError without moocore (the extra `indicators`).
+        Objectives are scaled so that the other front's ideal point is at 0 and its nadir at 1. `hypervolume` is this front's
+        hypervolume divided by the other's, up to 1.1 in every objective (1 is as good). `igd_plus` and `epsilon` (additive) are 0
+        if each point of the other front is reached or improved here. `found` is the share of the other front's points that are
+        here. Raises InputError unless both have the same objectives and the other has points, MissingExtraError without moocore
+        (the extra `indicators`).
         """
         found: dict[str, float] = late("lmos_opt.fronts.combining:indicators")(self, truth)
         return found
@@ -285,7 +287,8 @@ class Front(Document):
         return pd.DataFrame(rows, columns=columns)
 
     def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
-        """The front as a LaTeX table in the style of booktabs: a row a point, the objectives with their units, and `x1` to `xK`."""
+        """The front as a LaTeX table in the style of booktabs: a row for each point, the objectives with their units, and `x1` to
+        `xK`."""
         text: str = late("lmos_opt.fronts.showing:to_latex")(self, caption, label)
         return text
 
@@ -309,10 +312,10 @@ class Front(Document):
         return found
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the front by suffix: `.json`, `.csv`, `.parquet`; each reads back equal by `load`.
+        """Write the front by suffix: `.json`, `.csv`, `.parquet`; `load` reads an equal front from each.
 
-        Tables join layers with spaces in CSV (places with bars) and keep lists in Parquet; a partial front's table carries the
-        column `complete` as well, so that it never looks like a whole one.
+        Tables join layers with spaces in CSV (places with bars) and keep lists in Parquet. The table of an incomplete front also
+        has the column `complete`, so that it never looks like a whole front.
         """
         if checked_suffix(path, SUFFIXES) == ".json":
             super().save(path)

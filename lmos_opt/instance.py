@@ -36,15 +36,16 @@ class Instance(Coded, Document):
     """A split problem: layers in topological order, the network's inputs, and the places along the path, with their hops.
 
     Times are seconds, sizes bytes. `inputs` are pseudo-layers at the first place: bytes by name. A place has a memory limit (None:
-    no limit) and may have powers; hop h joins place h to the next one (both counted from 1 in names and formulas). Layers of a
-    group in `together` run at one place. `port_bytes_per_s` is what the objective `load` moves tensors at (None: in no time).
-    `coding` is what a codec makes of the tensors that cross (None: they travel as they are), and `codecs` has, for tensors whose
-    codec is to be chosen, those admitted, by the tensor's name. `scenarios` scale rates and times. `tokens` are the lengths of a
-    decoder's texts: its layers' numbers are of a prompt, and those of one more token stand beside them (`of_token`).
+    no limit) and may have powers. Hop h joins place h to the next one (both are counted from 1 in names and formulas). Layers of a
+    group in `together` run at one place. `port_bytes_per_s` is the rate at which the objective `load` moves tensors (None: they
+    take no time). `coding` says what a codec makes of the crossing tensors (None: they are sent as they are). `codecs` has the
+    allowed codecs of tensors whose codec is to be chosen, by the tensor's name. `scenarios` scale rates and times. `tokens` are the
+    lengths of a decoder's texts: its layers' numbers are those of a prompt, and the numbers of one more token stand beside them
+    (`of_token`).
 
-    Two places are the paper's edge and server: their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
-    edge's `memory_limit_bytes` and `power` and an only input's `input_bytes` are attributes too, and may be given to `replace`.
-    Source: section 3.2, equations (1) to (5).
+    Two places are the paper's edge and server. Then their only hop's `bandwidth_bytes_per_s`, `back_bytes_per_s` and `rtt_s`, the
+    edge's `memory_limit_bytes` and `power` and the `input_bytes` of an only input are attributes too, and may be given to
+    `replace`. Source: section 3.2, equations (1) to (5).
     """
 
     SCHEMA: ClassVar[str] = "lmos.instance/1"
@@ -117,17 +118,16 @@ class Instance(Coded, Document):
         among: Sequence[ChoosesCodecs] | None = None,
         **two: Unpack[TwoPlaces],
     ) -> Instance:
-        """The instance of a profiled network along a path of devices, each layer's time by its device's cost model.
+        """The instance of a profiled network along a path of devices, with each layer's time by its device's cost model.
 
-        `path` is text such as `rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700`, or a Path. Where there is none,
-        `edge` (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the
-        profile measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text; `rtt` s or `20ms`, by default 0, or, where
-        both sides are `local`, what the profile measured an exchange to cost here; `back` is the rate of the results' way back,
-        as `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit; `4GB,,1GB` are
-        those of several (`Path.limits`). `codec`, from
-        `measurement.codecs.get` or `measurement.codec_choice.chosen`, is what crossing tensors are sent with: see `coding_of`.
-        `among` are codecs of which one is chosen for each tensor, in the place of `codec`: see `choices_of`.
-        Raises InputError for an unknown device, or where the profile lacks what a cost model, a codec or a way back goes by.
+        `path` is text such as `rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700`, or a Path. Without it, `edge`
+        (`rpi4`) and `server` (`paper-server`) are devices, bundled names, device files, or `local`: the times that the profile
+        measured on this machine. `bandwidth` (`10Mbps`) is B/s or such text. `rtt` is s or `20ms`; by default it is 0, or, if both
+        sides are `local`, the fixed cost of an exchange that the profile measured. `back` is the rate of the results' way back, as
+        `bandwidth` (None: it is free). `memory`, B or `4GB`, is the first place's limit; `4GB,,1GB` are those of several
+        (`Path.limits`). `codec`, from `measurement.codecs.get` or `measurement.codec_choice.chosen`, encodes the crossing tensors:
+        see `coding_of`. `among`, instead of `codec`, are codecs of which the search chooses one for each tensor: see `choices_of`.
+        Raises InputError for an unknown device, or if the profile lacks numbers that a cost model, a codec or a way back needs.
         """
         if codec is not None and among is not None:
             raise InputError("codec", "stands beside codecs to choose among; expected one of the two")
@@ -206,9 +206,10 @@ class Instance(Coded, Document):
             return cls.model_validate(fields)
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys, optional ones only where there is something.
+        """The file's keys; optional ones only if they have a value.
 
-        The file is `lmos.instance/1` where that can say all of it: two places called `edge` and `server`, one input called `input`.
+        The file is `lmos.instance/1` if this format can hold everything: two places called `edge` and `server`, one input called
+        `input`.
         """
         found = super().to_dict()
         two = to_two(found)
@@ -216,7 +217,7 @@ class Instance(Coded, Document):
 
     @property
     def of_prompt(self) -> Instance:
-        """The instance, whose numbers are those of a prompt; InputError where it has no tokens."""
+        """The instance itself, whose numbers are those of a prompt; InputError if it has no tokens."""
         self._texts()
         return self
 
@@ -228,8 +229,8 @@ class Instance(Coded, Document):
 
     @cached_property
     def of_token(self) -> Instance:
-        """The same layers at the same places for one more token of a text; InputError where the instance has no tokens, and where
-        codecs encode what crosses, of which nobody knows what they make of one token."""
+        """The same layers at the same places for one more token of a text. InputError if the instance has no tokens, and if codecs
+        encode the crossing tensors, because their effect on one token is not known."""
         prompt = self._texts().prompt
         if self.takes_coding:
             raise InputError(self.name, "has codecs, and what they make of one token is not known; leave them out")
@@ -241,7 +242,7 @@ class Instance(Coded, Document):
 
     @property
     def bandwidth_bytes_per_s(self) -> float:
-        """The rate (B/s) of the only hop; this and the next two raise InputError where there are several."""
+        """The rate (B/s) of the only hop; this and the next two raise InputError if there are several hops."""
         return self._only_hop.bandwidth_bytes_per_s
 
     @property
@@ -261,11 +262,11 @@ class Instance(Coded, Document):
 
     @property
     def power(self) -> Power | None:
-        """What the first place draws."""
+        """The powers of the first place."""
         return self.places[0].power
 
     def check_two(self, what: str) -> None:
-        """InputError where there are more than two places, of which `what` knows nothing."""
+        """InputError if there are more than two places, which `what` does not support."""
         if len(self.places) > 2:
             raise InputError(self.name, f"has {len(self.places)} places; {what} for two places only")
 
@@ -281,7 +282,7 @@ class Instance(Coded, Document):
 
     @cached_property
     def tensors(self) -> tuple[str, ...]:
-        """What may cross: the inputs' names, then the layers'."""
+        """The tensors that may cross: the inputs' names, then the layers'."""
         return (*self.inputs, *self.names)
 
     @property
@@ -293,9 +294,9 @@ class Instance(Coded, Document):
 
     @cached_property
     def holders(self) -> dict[str, tuple[str, ...]]:
-        """For every input, the layers of which any makes the edge hold it under the memory model `sum`.
+        """For every input, the layers that make the edge hold it under the memory model `sum`, if one of them runs there.
 
-        They are the layers that read it; an only input is held wherever a layer runs at the edge, even one that reads nothing.
+        They are the layers that read it. An only input is held if any layer runs at the edge, even one that reads nothing.
         """
         if len(self.inputs) == 1:
             return dict.fromkeys(self.inputs, self.names)
@@ -306,7 +307,7 @@ class Instance(Coded, Document):
         return {layer.name: layer for layer in self.layers}
 
     def layer(self, name: str) -> InstanceLayer:
-        """The layer of that name; MissingError (a KeyError) where there is none."""
+        """The layer of that name; MissingError (a KeyError) if there is none."""
         try:
             return self._by_name[name]
         except KeyError:
@@ -317,20 +318,20 @@ class Instance(Coded, Document):
         return self.inputs[name] if name in self.inputs else self.layer(name).output_bytes
 
     def back_s(self, name: str, hop: int = 1) -> float:
-        """The time (s) that a layer's output takes back over a hop if it is made beyond it: 0 unless it is returned."""
+        """The time (s) that a layer's output takes back over a hop if it is made beyond the hop: 0 unless it is returned."""
         layer, rate = self._by_name[name], self.hops[hop - 1].back_bytes_per_s
         return layer.output_bytes / rate if layer.returned and rate is not None else 0.0
 
     @cached_property
     def in_scenarios(self) -> tuple[Instance, ...]:
-        """The instance in each of its scenarios. InputError where a bandwidth or a time is beyond what an instance takes."""
+        """The instance in each of its scenarios. InputError if a bandwidth or a time is outside the range of an instance."""
         fields = super().to_dict()
         return tuple(Instance._checked(scaled(fields, self.hops, one), f"{self.name}: scenarios[{k}]")
                      for k, one in enumerate(self.scenarios))
 
     @cached_property
     def returned(self) -> frozenset[str]:
-        """The layers whose output the network's result holds."""
+        """The layers whose output belongs to the network's result."""
         return frozenset(layer.name for layer in self.layers if layer.returned)
 
     @cached_property
@@ -354,7 +355,7 @@ class Instance(Coded, Document):
 
     @cached_property
     def groups(self) -> tuple[frozenset[str], ...]:
-        """The groups of `together` that have to stay at one place, those with a layer in common as one."""
+        """The groups of `together` that must stay at one place; groups with a layer in common are one."""
         found: list[frozenset[str]] = []
         for group in map(frozenset, self.together):
             apart = [other for other in found if not other & group]
@@ -362,7 +363,7 @@ class Instance(Coded, Document):
         return tuple(found)
 
     def keeps_together(self, edge: frozenset[str]) -> bool:
-        """Whether an edge set parts none of the groups of `together`."""
+        """Whether an edge set divides none of the groups of `together`."""
         return all(group <= edge or not group & edge for group in self.groups)
 
     def edge_set(self, edge_layers: Iterable[str]) -> frozenset[str]:
@@ -377,9 +378,9 @@ class Instance(Coded, Document):
         return edge
 
     def crossing(self, edge: frozenset[str]) -> tuple[str, ...]:
-        """The names whose output crosses to the server for a down-closed edge set: each once (`sent` = 1).
+        """The names whose output crosses to the server for a down-closed edge set, each once (`sent` = 1).
 
-        Over hop h of several: those of the layers up to place h, the set that `upto` has for it.
+        Over hop h of several, the set is that of the layers up to place h, `upto` of this hop.
         """
         return tuple(u for u in self.tensors
                      if (u in self.inputs or u in edge) and any(v not in edge for v in self.consumers[u]))

@@ -1,4 +1,4 @@
-"""Links as data: what the way from the edge to the server carries, and how long one exchange takes, with sources."""
+"""Links as data: the rate of the link from the edge to the server, and how long one exchange takes, with sources."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lmos_opt.files import Amount, Document, Name, Rate, Text
 class Link(Document):
     """A link from edge to server: its rate in that direction (B/s) and its round-trip time (s; None: unknown).
 
-    Nominal rates are those of a standard; what an application gets is less. A measured link says between which ends each
-    number lies with 95 % confidence.
+    Nominal rates are those of a standard; an application gets less. A measured link has an interval for each number, with 95 %
+    confidence.
     """
 
     SCHEMA: ClassVar[str] = "lmos.link/1"

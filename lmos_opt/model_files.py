@@ -1,6 +1,6 @@
 """The integer program as a file for other solvers: `.lp` or `.mps`, with one objective and bounds on others.
 
-That is one step of Algorithm 1 as a file: f_i optimised, each other objective no worse than its epsilon.
+The file is one step of Algorithm 1: f_i is optimised, each other objective is no worse than its epsilon.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ def save_model(
     variables: Sequence[Variables] = (),
     constraints: Sequence[Constraint] = (),
 ) -> None:
-    """Write the program by suffix, variables and constraints named after layers.
+    """Write the program by suffix, with variables and constraints named after layers.
 
-    Signs that the formats forbid become `_`; where two layers would get one name by that, all have numbers instead.
+    Characters that the formats forbid become `_`; if two layers would then have one name, all have numbers instead.
 
-    `objective` is optimised in its own sense; each of `bounds` is an objective (or its name) that may be no worse than
-    this value, in its unit. `edge(v)` are the binaries of docs/formulation.md. Raises InputError for an unknown objective or
-    suffix.
+    `objective` is optimised in its own sense; each of `bounds` is an objective (or its name) that may be no worse than this value,
+    in its unit. `edge(v)` are the binaries of docs/formulation.md. Raises InputError for an unknown objective or suffix.
     """
     import pyomo.environ as pyo
     from pyomo.common.modeling import unique_component_name

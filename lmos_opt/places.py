@@ -29,7 +29,7 @@ Found = TypeVar("Found")
 
 
 class Place(Record):
-    """Where layers may run: its memory limit (B; None: no limit), and what it draws."""
+    """A place where layers may run: its memory limit (B; None: no limit), and its powers."""
 
     name: Name
     memory_limit_bytes: Count | None
@@ -37,7 +37,7 @@ class Place(Record):
 
 
 class Hop(Record):
-    """The way from a place to the next, and back (None: that is free); `rtt_s` is the fixed cost of one exchange."""
+    """The link from a place to the next, and the way back (None: it is free); `rtt_s` is the fixed cost of one exchange."""
 
     bandwidth_bytes_per_s: Rate
     back_bytes_per_s: Rate | None = None
@@ -59,11 +59,11 @@ class Extra(dict[str, float]):
 class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
-    `shared` are weights (B) that it has together with layers before it, by their names: those count them, and a later place that
-    runs this layer and not that one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call; for one
-    more token it takes `t_token_s` at each place and hands on `token_bytes`. While a layer runs, it works in `workspace_bytes`
-    beside all of these. Further numbers under any other key (an energy, a
-    price) are kept in `extra`, for objectives that users add.
+    `shared` are weights (B) that it shares with earlier layers, by their names: the earlier layers count them. A later place that
+    runs this layer and not the earlier one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call. For
+    one more token it takes `t_token_s` at each place and sends `token_bytes` to the next layer. While a layer runs, it needs
+    `workspace_bytes` beside all of these. Further numbers under any other key (an energy, a price) are kept in `extra`, for
+    objectives that users add.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -92,7 +92,7 @@ class InstanceLayer(Record):
 
     @property
     def held_bytes(self) -> int:
-        """What a place holds of it from call to call (B): weights and state."""
+        """The bytes of it that a place holds from call to call: weights and state."""
         return self.weight_bytes + self.state_bytes
 
     @property
@@ -102,7 +102,7 @@ class InstanceLayer(Record):
 
     @property
     def t_server_s(self) -> float:
-        """The time (s) at the second of two places; InputError where there are more."""
+        """The time (s) at the second of two places; InputError if there are more."""
         if len(self.t_s) > 2:
             raise InputError(f"layer {self.name}", f"has {len(self.t_s)} times; t_server_s is one of two")
         return self.t_s[-1]

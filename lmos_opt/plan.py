@@ -40,11 +40,11 @@ STAGES = stages()
 
 
 LARGEST_CROSSING_BYTES = 2**30
-"""What the runner carries in one exchange: of a tensor, and of all that cross together, before a codec makes it fewer."""
+"""The most bytes that the runner sends in one exchange: of one tensor, and of all crossing tensors together, before a codec."""
 
 
 class CrossingTensor(Record):
-    """One tensor that crosses a hop; under a codec, `wire_bytes` are what it is predicted to take on the way."""
+    """One tensor that crosses a hop; under a codec, `wire_bytes` are its predicted bytes on the link."""
 
     name: Name
     shape: tuple[Count, ...]
@@ -61,11 +61,11 @@ class CrossingTensor(Record):
 
 
 class PlannedNetwork(NetworkSource):
-    """The network to build, the view of its layers that the plan speaks of, the inputs it takes (as a profile has them), and how
-    pictures become one.
+    """The network to build, the granularity of the plan's layers, the inputs that it takes (as in a profile), and how pictures
+    become an input.
 
-    `preprocessing` is None where the network takes no pictures, and in older plans: whoever runs the plan then takes what
-    `measurement.networks.preprocessing` says of the network.
+    `preprocessing` is None if the network takes no pictures, and in older plans: the program that runs the plan then takes the
+    preprocessing that `measurement.networks.preprocessing` gives for the network.
     """
 
     name: Name
@@ -106,17 +106,17 @@ def picture_or_first(record: TakesInputs) -> InputSpec:
 class Plan(Document):
     """A chosen split: `edge_layers` out of `n_layers` run at the edge, `crossing` is sent, the rest runs at the server.
 
-    Of more than two places, `edge_layers`, `crossing` and `policy` are those of the first place and hop, `later_layers`,
+    Over more than two places, `edge_layers`, `crossing` and `policy` are those of the first place and hop, `later_layers`,
     `later_crossing` and `later_policies` those of each further one. Files have `places`, `crossing` and `policies` for all of them.
 
-    `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run.
-    `predicted` holds the STAGES and any further objective of the front it was chosen from; `predicted_interval` the ends
-    between which stages lie, for those that were predicted from measured times with intervals. A `policy` over a hop's bandwidth
-    says what a run that adapts may change to, where the other hops are as in the setting. `codec` encodes every tensor that
-    crosses, but for those that `codecs` name, each with its own. `solution` holds the chosen point's values of variables that the
-    user added; `unpredicted` says of each stage that is not in `predicted` why it is not: the edge set alone does not decide it.
-    A `promise` is the deadline that it was chosen to keep, and with which confidence.
-    Where the search chose the codecs, `predicted` has the estimated `fidelity_loss`, and `calibration` on what it was measured.
+    `network` is None for a plan made from numbers alone (an instance file): such a plan cannot be run. `predicted` holds the STAGES
+    and any further objective of the front that the split was chosen from. `predicted_interval` has the interval of each stage that
+    was predicted from measured times with intervals. A `policy` over a hop's bandwidth has the splits that an adapting run may
+    change to, while the other hops are as in the setting. `codec` encodes every crossing tensor, except those in `codecs`, which
+    have their own. `solution` holds the chosen point's values of variables that the user added. `unpredicted` has a reason for each
+    stage that is not in `predicted`: the edge set alone does not decide it. `promise` is the deadline that the split was chosen to
+    keep, and its confidence. If the search chose the codecs, `predicted` has the estimated `fidelity_loss`, and `calibration` says
+    on which inputs it was measured.
     """
 
     SCHEMA: ClassVar[str] = TWO
@@ -158,17 +158,17 @@ class Plan(Document):
 
     @property
     def n_places(self) -> int:
-        """Over how many places the layers are split."""
+        """The number of places that the layers are divided among."""
         return 1 + (len(self.later_layers) or 1)
 
     @property
     def hops(self) -> tuple[tuple[CrossingTensor, ...], ...]:
-        """For each hop what crosses it."""
+        """For each hop the tensors that cross it."""
         return (self.crossing, *self.later_crossing)
 
     @property
     def policies(self) -> tuple[Policy | None, ...]:
-        """For each hop the policy over its bandwidth; None where the plan has none."""
+        """For each hop the policy over its bandwidth; None if the plan has none."""
         return (self.policy, *(self.later_policies or [None] * len(self.later_crossing)))
 
     @property
@@ -178,23 +178,23 @@ class Plan(Document):
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many layers each place has."""
+        """The number of layers at each place."""
         n_edge = len(self.edge_layers)
         return (n_edge, *map(len, self.later_layers)) if self.later_layers else (n_edge, self.n_layers - n_edge)
 
     @property
     def named_places(self) -> tuple[tuple[str, ...], ...]:
-        """The layers of each place that it names, of two places the first one's alone: what `Split.at` takes."""
+        """The layers of each place that the plan names (with two places only the first one's): the argument of `Split.at`."""
         return (self.edge_layers, *self.later_layers)
 
     @property
     def encodes(self) -> bool:
-        """Whether a tensor that crosses may go encoded."""
+        """Whether a codec may encode a crossing tensor."""
         return self.codec != RAW or any(codec != RAW for codec in self.codecs.values())
 
     @property
     def codec_words(self) -> str:
-        """What encodes which tensors, for people."""
+        """Which codec encodes which tensors, for people."""
         return codec_words(self.codec, self.codecs)
 
     @property
@@ -203,18 +203,18 @@ class Plan(Document):
         return self.n_layers > len(self.edge_layers)
 
     def check_two(self, source: str, what: str) -> None:
-        """InputError where there are more than two places, of which `what` knows nothing."""
+        """InputError if there are more than two places, which `what` does not support."""
         if self.n_places > 2:
             raise InputError(source, f"has {self.n_places} places; {what} for two places only")
 
     @property
     def x1(self) -> int:
-        """How many layers run at the edge."""
+        """The number of layers at the edge."""
         return len(self.edge_layers)
 
     @property
     def x2(self) -> int:
-        """How many layers the second place has."""
+        """The number of layers at the second place."""
         return self.counts[1]
 
     @model_validator(mode="after")
@@ -264,13 +264,12 @@ def make_plan(
     solution: dict[str, float] | None = None,
     codecs: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan of a split: crossing tensors and predicted stages, recomputed from where layers run alone.
+    """The plan of a split: crossing tensors and predicted stages, recomputed only from where layers run.
 
-    `edge_layers` are those of the first place; of more than two places, `later_layers` are those of each further one. `values` are
-    the objectives of the chosen point, `solution` its values of variables that the user added, `codecs` its codecs.
-    Where these make the point another
-    than its places, its own values are the prediction, and stages that they do not give are not predicted. Raises InputError
-    where data would flow back.
+    `edge_layers` are those of the first place; over more than two places, `later_layers` are those of each further one. `values`
+    are the objectives of the chosen point, `solution` its values of variables that the user added, `codecs` its codecs. If the
+    user's variables change the point's values, these values are the prediction, and stages that they do not give are not predicted.
+    Raises InputError if a layer would read from a later place.
     """
     n_places = len(instance.places)
     split = Split.at(instance, [edge_layers, *(later_layers if n_places > 2 else ())], setting.memory_model, codecs)
@@ -353,7 +352,7 @@ def _wire_bytes(instance: Instance, name: str, n: int = 1) -> tuple[int | None, 
 
 
 def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
-    """The plan's network; InputError where the plan was made from numbers alone."""
+    """The plan's network; InputError if the plan was made from numbers alone."""
     if plan.network is None:
         raise InputError(source, "network: is null: this plan was made from an instance file, and numbers alone cannot "
                                  "be run; make it from a network or a profile")
@@ -361,7 +360,7 @@ def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
 
 
 def not_sendable(plan: Plan) -> str | None:
-    """What crosses in this plan and is more than the runner carries, in one clause; None where all of it can be sent."""
+    """The crossing tensors of this plan that are more than the runner can send, in one clause; None if all can be sent."""
     crossing = max(plan.hops, key=lambda hop: sum(tensor.bytes for tensor in hop))
     total = sum(tensor.bytes for tensor in crossing)
     if total <= LARGEST_CROSSING_BYTES:
@@ -375,6 +374,6 @@ def not_sendable(plan: Plan) -> str | None:
 
 
 def check_sendable(plan: Plan, source: str) -> None:
-    """InputError where more crosses than the runner carries."""
+    """InputError if more crosses than the runner can send."""
     if (why := not_sendable(plan)) is not None:
         raise InputError(source, f"crossing: {why}; choose another split")

@@ -28,15 +28,15 @@ Granularity = Literal["module", "paper"]
 
 
 class NetworkSource(Record):
-    """How to build a network again, and the digest that proves it is the same one.
+    """How to build a network again, and the digest that proves that it is the same one.
 
     `builder` is `torchvision:NAME`, `timm:NAME`, `hf:DIRECTORY`, `onnx:FILE` or `package.module:callable`. `weights` is `seeded:N`
     (the builder's own initialisation, drawn from a generator that gives the same bits everywhere), `bundled:NAME` (weights in this
     package), `torchvision:NAME` (published weights), `hf:safetensors` (those in DIRECTORY), `onnx:initializers` (those in FILE), or
-    `file:PATH` (a state dict in safetensors or torch format). `digest` is SHA-256 over architecture and weights.
-    The rest are the conventions that go with the network
-    (`lmos_opt.preprocessing.Conventions`): how pictures become its input, what its classes are called, what its outputs are; None
-    where nobody says. `opaque` names parts that stay whole, each as one layer, beside those that have to.
+    `file:PATH` (a state dict in safetensors or torch format). `digest` is SHA-256 over architecture and weights. The other fields
+    are the conventions of the network (`lmos_opt.preprocessing.Conventions`): how pictures become its input, the names of its
+    classes, the task of its outputs; None if they are not known. `opaque` names parts that stay whole by request, each as one
+    layer.
     """
 
     builder: Name
@@ -59,10 +59,10 @@ class NetworkSource(Record):
 
 
 class Work(Record):
-    """What the operations of one kind in a layer do: how many they are, their multiply-accumulates, the bytes they move.
+    """The operations of one kind in a layer: their number, their multiply-accumulates, and the bytes that they move.
 
-    Kinds are finer than a layer's (`conv2d_depthwise` beside `conv2d`; `measurement/tracing/work.py` names them), and a block has
-    several. Bytes are those of tensors read and written, weights among them.
+    Kinds are finer than a layer's (`conv2d_depthwise` and `conv2d`; `measurement/tracing/work.py` names them), and a block has
+    several. Bytes are those of tensors read and written, with the weights.
     """
 
     kind: Name
@@ -72,7 +72,7 @@ class Work(Record):
 
 
 class StateTensor(TensorSpec):
-    """A tensor that a layer keeps from call to call, as a decoder's blocks keep keys and values: its shape for one token.
+    """A tensor that a layer keeps from call to call, as the blocks of a decoder keep keys and values: its shape for one token.
 
     It grows with each token of the text, up to `most_tokens` of them (None: with all of them), and never crosses a hop.
     """
@@ -81,13 +81,13 @@ class StateTensor(TensorSpec):
     most_tokens: Annotated[Count, Field(ge=1)] | None = None
 
     def bytes_at(self, context: int) -> int:
-        """What it takes (B) after so many tokens."""
+        """Its bytes after so many tokens."""
         return self.bytes * (context if self.most_tokens is None else min(context, self.most_tokens))
 
 
 class TokenStep(Record):
-    """What one more token takes of a layer, after a text of the profile's `context`: work, workspace and time as in
-    `ProfileLayer`, and the bytes of what it hands on."""
+    """The numbers of a layer for one more token, after a text of the profile's `context`: work, workspace and time as in
+    `ProfileLayer`, and the bytes that it sends to the next layer."""
 
     macs: Count
     output_bytes: Count
@@ -99,7 +99,7 @@ class TokenStep(Record):
 
 
 class Tokens(Record):
-    """The two texts that a decoder's numbers are of: a prompt of `prompt` tokens, and one more token after `context` of them."""
+    """The two texts that a decoder's numbers belong to: a prompt of `prompt` tokens, and one more token after `context` tokens."""
 
     prompt: Annotated[Count, Field(ge=1)]
     context: Annotated[Count, Field(ge=1)]
@@ -108,18 +108,17 @@ class Tokens(Record):
 class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
-    `macs` are multiply-accumulates, `params` and `weight_bytes` count weights that several layers share at the first
-    of them (`weight_bytes` with buffers; a later one's `shared` says with which layers before it, and how many bytes), `outputs`
-    are the tensors it produces (more than one for e.g. `chunk`), `returned`
-    says whether the network's own result holds one of them (no layer's does in profiles of earlier versions),
-    `t_local_s` its measured time on the machine that made the profile, if measured: a median, of which `t_local_low_s` to
-    `t_local_high_s` is a confidence interval; `peak_local_bytes` what the layer held there at its most, above what there
-    was before it ran. `work` is what it does, by kind of operation (empty for a layer that does nothing, None
-    in profiles of earlier versions). `unknown_operations` are those of its operations that no cost formula covers: their `macs`
-    are 0, and that is a gap, not a fact. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot be
-    followed. A layer of a decoder has what it keeps of a text (`state`, in all `state_bytes_per_token` as long as nothing of it is
-    dropped), what it works in beside that and its output (`workspace_bytes`; 0 where nobody looked) and what one more `token`
-    takes; everything else is of a prompt.
+    `macs` are multiply-accumulates. `params` and `weight_bytes` count weights that several layers share at the first of them
+    (`weight_bytes` with buffers; a later layer's `shared` says with which earlier layers, and how many bytes). `outputs` are the
+    tensors that the layer makes (several for e.g. `chunk`). `returned` says whether the network's own result holds one of them
+    (always false in profiles of earlier versions). `t_local_s` is its measured time on the machine that made the profile, if
+    measured: a median, with the confidence interval `t_local_low_s` to `t_local_high_s`. `peak_local_bytes` is the largest memory
+    that the layer took there, above the memory before it ran. `work` is its work by kind of operation (empty for a layer that does
+    nothing, None in profiles of earlier versions). `unknown_operations` are its operations that no cost formula covers: their
+    `macs` are 0 because they are not known. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot
+    be traced. A layer of a decoder has the tensors that it keeps of a text (`state`, in all `state_bytes_per_token` while nothing
+    of it is dropped), the memory that it needs beside these and its output (`workspace_bytes`; 0 if not measured) and the numbers
+    of one more `token`. All its other numbers are those of a prompt.
     """
 
     name: Name
@@ -146,7 +145,7 @@ class ProfileLayer(Record):
     token: TokenStep | None = None
 
     def state_bytes(self, context: int) -> int:
-        """What the layer keeps of a text of so many tokens (B)."""
+        """The bytes that the layer keeps of a text of so many tokens."""
         return sum(tensor.bytes_at(context) for tensor in self.state)
 
     @model_validator(mode="after")
@@ -179,17 +178,17 @@ BUSY = 0.1
 
 
 class Timing(Record):
-    """How a profile's `t_local_s` were measured; what a profile of an earlier version does not say is None.
+    """How a profile's `t_local_s` were measured. A field is None if a profile of an earlier version does not have it.
 
     `repeats` runs with `threads` threads ended for the reason `ended`: `precision` (of the medians) was reached, or the `budget_s`
-    spent. `whole_s` is the median of the network run undivided, between `whole_low_s` and `whole_high_s`; `sum_s` what the layers
-    took one by one, of which `clock_s` was the clock's; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
-    `restart_s` is what a second half takes longer that begins after a rest, `exchange_s` what an exchange between two processes of
-    the machine costs beside its bytes. `engine`, `engine_precision` and `device` say what computed, where that was not torch on the
-    processor (`cpu`); a device with memory of its own has `memory_bytes`. `widest` is the widest interval among the whole and its
-    heavy layers, relative to the median, which was to be below `precision`; `spread` how far the quartiles of the whole's times lie
-    apart, likewise; `others` the share of all processors that other programs had meanwhile, 0 to 1. Further conditions may stand
-    beside them.
+    was spent. `whole_s` is the median of the undivided network, between `whole_low_s` and `whole_high_s`. `sum_s` is the time of
+    the layers one by one, of which the clock took `clock_s`; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
+    `restart_s` is the additional time of a second half that begins after a pause. `exchange_s` is the fixed cost of an exchange
+    between two processes of the machine. `engine`, `engine_precision` and `device` say what computed, if it was not torch on the
+    processor (`cpu`). A device with memory of its own has `memory_bytes`. `widest` is the widest interval among the whole network
+    and its heavy layers, relative to the median; it should be below `precision`. `spread` is the distance of the quartiles of the
+    whole network's times, also relative. `others` is the share of all processors that other programs had meanwhile, 0 to 1. Further
+    conditions may stand beside these.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -226,7 +225,7 @@ class Timing(Record):
 
     @property
     def measured_with(self) -> str:
-        """What computed while times were taken, in a few words: engine, precision, device and torch's version."""
+        """What computed while times were measured, in a few words: engine, precision, device and torch's version."""
         where = self.device or self.cpu
         return (f"{self.engine or 'torch:cpu'} {self.engine_precision or 'float32'}{'' if where is None else f' on {where}'}"
                 + ("" if self.torch is None else f", torch {self.torch}"))  # fmt: skip
@@ -237,7 +236,8 @@ class Timing(Record):
 
     @property
     def doubts(self) -> tuple[str, ...]:
-        """Why these times may be wrong, a sentence each: they were not sure in time, or other programs were at work."""
+        """Why these times may be wrong, a sentence for each reason: the precision was not reached in time, or other programs were
+        at work."""
         found = []
         if self.ended == "budget" and self.precision is not None:
             how = "" if self.widest is None else f": medians are sure to {self.widest:.0%} alone"
@@ -251,13 +251,13 @@ class Timing(Record):
 class NetworkProfile(Document):
     """A network's layers in topological order, with arcs (`inputs`), work and bytes.
 
-    `input_tensors` are the network's inputs by name, which layers' `inputs` may name; an only one is called `input`, or goes by its
-    parameter as all others (`lmos_opt.tensors.TakesInputs`).
+    `input_tensors` are the network's inputs by name, which layers' `inputs` may name. An only input is called `input`, or has the
+    name of its parameter as all others (`lmos_opt.tensors.TakesInputs`).
 
-    `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` says under which conditions
-    `t_local_s` was measured. `tokens` says of a decoder how long its texts are (None: it is none).
-    `codecs` are those that were measured on this machine: what they make of each layer's output, and what that costs; `fidelity` is
-    what they lose of the network's result.
+    `unknown_operations` lists the operations of all layers that no cost formula covers. `timing` holds the conditions under which
+    `t_local_s` was measured. `tokens` has the lengths of a decoder's texts (None: the network is no decoder). `codecs` are those
+    that were measured on this machine: the bytes that they make of each layer's output, and the time. `fidelity` is how much of the
+    network's result they lose.
     """
 
     SCHEMA: ClassVar[str] = "lmos.profile/1"
@@ -313,7 +313,7 @@ class NetworkProfile(Document):
         return all(one is None or one.t_local_s is not None for layer in self.layers for one in (layer, layer.token))
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; what was measured beside `t_local_s` only where it was."""
+        """The file's keys; numbers measured beside `t_local_s` only if they were measured."""
         found = brief_inputs(self, super().to_dict())
         for layer in found["layers"]:
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
@@ -329,15 +329,15 @@ class NetworkProfile(Document):
 
     @property
     def exchange_s(self) -> float:
-        """What an exchange costs beside its bytes where edge and server are both the machine that was measured; 0 if unknown.
+        """The fixed cost of an exchange if edge and server are both the machine that was measured; 0 if unknown.
 
-        The runner's own part, and what the second half takes longer because it begins after a rest. The first one's layers were
-        timed after a rest themselves.
+        It is the runner's own part, and the additional time of the second half, which begins after a pause. The first half's layers
+        were timed after a pause themselves.
         """
         return 0.0 if self.timing is None else (self.timing.exchange_s or 0.0) + (self.timing.restart_s or 0.0)
 
     def layer(self, name: str) -> ProfileLayer:
-        """The layer of that name; KeyError where there is none."""
+        """The layer of that name; KeyError if there is none."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
@@ -350,6 +350,6 @@ class NetworkProfile(Document):
         return pd.DataFrame([layer.model_dump(exclude={"outputs", "work", "state", "token"}) for layer in self.layers])
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw what each layer puts out and how the work adds up; returns the matplotlib Axes."""
+        """Draw each layer's output and the share of the work up to it; returns the matplotlib Axes."""
         axes: Axes = late("lmos_opt.plots.layers:draw_layers")(self, ax)
         return axes

@@ -1,4 +1,4 @@
-"""From what a user names (a bundled network, a profile file, an instance file) to an instance."""
+"""From a user's name for a source (a bundled network, a profile file, an instance file) to an instance."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from lmos_opt.scenarios.records import ScenariosFile
 from lmos_opt.units import codec_words, parse_rate, parse_time
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
-"""The paper's setting, which stands wherever nothing else is said."""
+"""The paper's setting, which is the default."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user asked for; None stands for the paper's setting, or for an instance file's own."""
+    """The options that a user gave; None stands for the paper's setting, or for an instance file's own."""
 
     edge: str | None = None
     server: str | None = None
@@ -37,20 +37,20 @@ class Options:
     rtt: str | None = None
     memory: str | None = None
     link: str | None = None
-    """A bundled link or a link file: its bandwidth and rtt stand where no other are given; an unknown rtt is 0."""
+    """A bundled link or a link file: its bandwidth and rtt are used if no others are given; an unknown rtt is 0."""
     back: str | None = None
-    """The rate of the results' way back; None: an instance file's own, else it is free."""
+    """The rate of the results' way back; None: an instance file's own, otherwise it is free."""
     path: str | None = None
-    """Devices and hops in the place of all of these but `memory`: `DEVICE > RATE,RTT > DEVICE ...`."""
+    """Devices and hops instead of all of these except `memory`: `DEVICE > RATE,RTT > DEVICE ...`."""
     power: str | None = None
-    """What the first place draws, `COMPUTE,TRANSMIT,IDLE` in watts, in the place of its device's powers."""
+    """The powers of the first place, `COMPUTE,TRANSMIT,IDLE` in watts, instead of its device's powers."""
     scenarios: str | None = None
-    """A file of scenarios (`lmos.scenarios/1`), in the place of an instance file's own. Where it says of which rates its factors
-    are, these stand where no other is given, and its rtt too."""
+    """A file of scenarios (`lmos.scenarios/1`), instead of an instance file's own. If it names the rates that its factors belong
+    to, these rates and its rtt are used if no others are given."""
 
     @property
     def rate(self) -> str | float | None:
-        """The bandwidth: as asked for, or the link's, or the scenarios'."""
+        """The bandwidth: the one asked for, otherwise the link's, otherwise the scenarios'."""
         if self.bandwidth is not None:
             return self.bandwidth
         if self.link is not None:
@@ -59,7 +59,7 @@ class Options:
 
     @property
     def exchange(self) -> str | float | None:
-        """The fixed cost of an exchange: as asked for, or the link's, or the scenarios'."""
+        """The fixed cost of an exchange: the one asked for, otherwise the link's, otherwise the scenarios'."""
         if self.rtt is not None:
             return self.rtt
         if self.link is not None:
@@ -77,7 +77,7 @@ class Options:
 
     @property
     def along(self) -> Path:
-        """The path asked for, of which edge and server are the ends where nothing else is said."""
+        """The path asked for; if none is given, edge and server are its ends."""
         if self.path is None:
             devices = (EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server)
             return Path(devices, (HopOptions(BANDWIDTH if self.rate is None else self.rate, self.exchange, self.back),))
@@ -87,7 +87,7 @@ class Options:
 
     @property
     def devices(self) -> tuple[str, ...]:
-        """The devices in the data's order, by name: of two places those of edge and server."""
+        """The devices in the order of the data, by name; with two places those of edge and server."""
         return tuple(map(str, self.along.devices))
 
 
@@ -110,10 +110,10 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
 
 def instance_of(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None = None,
                 among: Sequence[ChoosesCodecs] | None = None) -> Instance:  # fmt: skip
-    """The instance of a source under the options; an instance file's own numbers stand where no option is given.
+    """The instance of a source under the options; an instance file's own numbers are used if no option is given.
 
-    `codec` is what crossing tensors are sent with, or one of those `among` which it is chosen for each. InputError for a codec of
-    which an instance file has no numbers.
+    `codec` encodes the crossing tensors; or the search chooses one of the codecs `among` for each tensor. InputError for a codec if
+    an instance file has no numbers for it.
     """
     found = _without_power(source, options, codec, among)
     if options.power is not None:
@@ -184,7 +184,7 @@ def _times(layer: InstanceLayer, devices: Mapping[str, TimesLayers]) -> dict[str
 
 
 def codecs_to_measure(profile: NetworkProfile, choice: ChoosesCodecs, options: Options) -> list[str]:
-    """The codecs of which the profile lacks sizes or times that must be measured on this machine."""
+    """The codecs whose sizes or times must still be measured on this machine."""
     tensors = (*profile.input_tensors, *(layer.name for layer in profile.layers))
     used = {codec.name: codec for codec in map(choice.of, tensors) if codec.name not in (RAW, *(profile.codecs or {}))}
     specs, is_local = profile.input_tensors.values(), LOCAL in options.devices

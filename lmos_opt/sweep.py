@@ -1,7 +1,7 @@
-"""`sweep`: many instances, many rules, one tidy table. Fronts are traced by joblib: in processes here, or on a Dask cluster.
+"""`sweep`: many instances, many rules, one table. Fronts are found by joblib in processes of this machine, or on a Dask cluster.
 
-Each front is one task. What comes back is the chosen splits, a row each, so that 10,000 fronts are 10,000 small answers. Whole
-fronts, a row a point, are `lmos_opt.sweeps.running`'s: they come in parts, into a file.
+Each front is one task. The answer is the chosen splits, a row for each, so that 10,000 fronts are 10,000 small answers.
+`lmos_opt.sweeps.running` makes whole fronts, with a row for each point: they are written to a file in parts.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = ["COLUMNS", "ORDINARY_SWEEP", "ClusterError", "SweepError", "SweepKeyw
 
 COLUMNS = ("instance", "rule", "x1", "x2", "latency_s", "memory_bytes", "t_edge_s", "t_tx_s", "t_server_s",
            "crossing_bytes", "front_points", "complete", "reason")  # fmt: skip
-"""Of a sweep's table over two places, after the labels. Times in s, sizes in B. Of more places see `columns`."""
+"""The columns of a sweep's table over two places, after the labels. Times in s, sizes in B. For more places see `columns`."""
 
 _STAGES = ("t_edge_s", "t_tx_s", "t_server_s", "crossing_bytes")
 
@@ -80,13 +80,14 @@ class _Found:
 
 @dataclass(frozen=True)
 class SweepOptions:
-    """How `sweep` traces fronts, and where.
+    """How and where `sweep` finds fronts.
 
-    `jobs` processes run on this machine (None: one for each processor, 1: no process but this one); `dask` is the address
-    of a Dask scheduler instead, whose workers need this package too. `cache` keeps whole fronts and spares those it has.
+    `jobs` processes run on this machine (None: one for each processor, 1: no other process than this one). `dask` is the address of
+    a Dask scheduler to use instead; its workers need this package too. `cache` keeps whole fronts, and a front that it holds is not
+    found again.
 
     With `fronts` a sweep gives whole fronts over the `objectives`, not choices. They are written to `output`, a Parquet file, in
-    parts as they come; what is there of the same sweep is not found again.
+    parts when they are found; parts of the same sweep that are already there are not found again.
     """
 
     memory_model: MemoryModel = "sum"
@@ -126,20 +127,20 @@ def sweep(
     on_front: Callable[[bool], None] | None = None,
     **changes: Unpack[SweepKeywords],
 ) -> pd.DataFrame:
-    """What each rule chooses on each instance: a pandas row an (instance, rule), in that order whatever finished first.
+    """The choice of each rule on each instance: a pandas row for each (instance, rule), in this order, whichever finished first.
 
-    `rules` are selection rules (`knee`, `slack:50`) and baselines (`ECO`, `RS:7`, `DADS`, `cut:3`). The columns are those
-    of `labels` (one mapping an instance), then those of `columns`, where `instance` is the position in `instances`. Where a rule
-    has no split, the split's columns are empty and `reason` says why. A front is traced only if a rule needs it.
+    `rules` are selection rules (`knee`, `slack:50`) and baselines (`ECO`, `RS:7`, `DADS`, `cut:3`). The columns are those of
+    `labels` (one mapping for each instance), then those of `columns`, where `instance` is the position in `instances`. If a rule
+    has no split, the split's columns are empty and `reason` says why. A front is found only if a rule needs it.
 
-    With `fronts=True` there are no rules, and a row is a point: the columns are those of `labels`, then those of `lmos sweep`'s
-    files, where `case` is the position in `instances` and `point` counts the points of a front.
+    With `fronts=True` there are no rules, and a row is a point: the columns are those of `labels`, then those of the files of
+    `lmos sweep`, where `case` is the position in `instances` and `point` counts the points of a front.
 
-    Each keyword takes the place of the field of `options` that has its name. `on_front` is called after each front, with True
-    if the cache, or a part of the output, had it already.
+    Each keyword replaces the field of `options` that has its name. `on_front` is called after each front, with True if the cache,
+    or a part of the output, had it already.
 
-    Raises InputError for an unknown rule or solver, ClusterError where no scheduler or worker answers, SweepError
-    where a front cannot be traced.
+    Raises InputError for an unknown rule or solver, ClusterError if no scheduler or worker answers, SweepError if a front cannot be
+    found.
     """
     options = replace(options, **changes)
     if labels is not None and len(labels) != len(instances):
@@ -269,10 +270,10 @@ def _stages(split: Split) -> dict[str, float]:
 
 
 def columns(places: Iterable[int]) -> list[str]:
-    """The table's columns over instances of so many places: COLUMNS where all have two.
+    """The table's columns over instances with these numbers of places: COLUMNS if all have two.
 
-    Of K > 2 there are `x1` to `xK`, `memory_bytes` of the first place and `memory_2_bytes` to `memory_K_bytes`, and in the data's
-    order `t_place_1_s`, `t_hop_1_s`, `crossing_1_bytes`, `t_place_2_s` and so on.
+    For K > 2 there are `x1` to `xK`, `memory_bytes` of the first place and `memory_2_bytes` to `memory_K_bytes`, and in the order
+    of the data `t_place_1_s`, `t_hop_1_s`, `crossing_1_bytes`, `t_place_2_s` and so on.
     """
     counts = sorted({*places} or {2})
     most = counts[-1]

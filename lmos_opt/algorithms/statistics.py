@@ -1,4 +1,4 @@
-"""What a search did, as a user reads it: sums over the whole front, and each subproblem in the objectives' own senses."""
+"""What a search did, for a user: sums over the whole front, and each subproblem in the objectives' own senses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Relation = Literal["<", "<=", ">", ">="]
 
 
 class Bound(Record):
-    """What a subproblem asked of an objective's value: `latency < 0.5`."""
+    """A bound of a subproblem on an objective's value: `latency < 0.5`."""
 
     objective: Name
     relation: Relation
@@ -28,11 +28,11 @@ class Bound(Record):
 class Subproblem(Record):
     """One subproblem of a search, and how it ended.
 
-    `optimised` is the objective that was optimised within the `bounds`; None where a solution was moved to one that is nowhere
-    worse, and best in the sum of all objectives. `outcome` is `optimal` (then there are `values`), `infeasible`
-    (nothing is within the bounds), or why there is no answer. It took `solves` integer programs, `nodes` of search trees and
-    `lps` linear programs, `seconds` in all and of these `lp_s` in linear programs. `certified` is False where the answer rests on
-    an integer solver's own word, which is no proof.
+    `optimised` is the objective that was optimised within the `bounds`. It is None if a solution was improved to one that is at
+    least as good in every objective, and best in the sum of all. `outcome` is `optimal` (then there are `values`), `infeasible`
+    (nothing is within the bounds), or the reason why there is no answer. The subproblem took `solves` integer programs, `nodes` of
+    search trees and `lps` linear programs; `seconds` is its whole time, and `lp_s` the time in linear programs. `certified` is
+    False if the answer rests on an integer solver's answer, which is no proof.
     """
 
     number: Count
@@ -49,12 +49,12 @@ class Subproblem(Record):
 
 
 class Statistics(Record):
-    """What a search took, all its subproblems together.
+    """What a search did: the sum over all its subproblems.
 
-    `build_s` is the time to build the model, `search_s` all that follows, of which `lp_s` went into linear programs (s; imports
-    are left out). `certified` is True where no answer rests on an integer solver's own word. `seed` and `threads` are the
-    solver's, None where it has no such thing; `tolerances` and `solver_options`, those that a user gave, are by its own names.
-    `splits` is how many splits an enumeration looked at; None where there was a search.
+    `build_s` is the time to build the model, `search_s` all time after that, and `lp_s` the part of it in linear programs (s;
+    without imports). `certified` is True if no answer rests on an integer solver's answer. `seed` and `threads` are the solver's,
+    None if it has none. `tolerances`, and `solver_options` that a user gave, have the solver's names. `splits` is the number of
+    splits that an enumeration evaluated; None after a search.
     """
 
     algorithm: Name
@@ -73,7 +73,7 @@ class Statistics(Record):
     subproblems: tuple[Subproblem, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each subproblem, in their order; each objective's value has a column `value_NAME`."""
+        """A pandas DataFrame with a row for each subproblem, in order; each objective's value has a column `value_NAME`."""
         import pandas as pd
 
         columns = [name for name in Subproblem.model_fields if name != "values"]

@@ -1,7 +1,7 @@
-"""The integer program of the split in Pyomo: one file a block of constraints.
+"""The integer program of the split in Pyomo: one file for each block of constraints.
 
-`formulation/NAME.py` with a function `add(m, instance)` is a block; the file's name registers it. Variables
-whose values follow from where layers run it declares with `derive`.
+`formulation/NAME.py` with a function `add(m, instance)` is a block; the file's name registers it. A block calls `derive` for
+variables whose values follow from where layers run.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Variables = str | Callable[[Any, "Instance"], Any]
 
 
 class Solution(Protocol):
-    """Where layers run, and how tensors that cross are sent (`lmos_opt.split.Split`)."""
+    """Where layers run, and how crossing tensors are sent (`lmos_opt.split.Split`)."""
 
     @property
     def instance(self) -> Instance:
@@ -62,16 +62,16 @@ class Derived:
 
 
 def derive(m: Any, variables: Iterable[Any], values: Values, *, is_least: bool = False) -> None:
-    """Say which values a block's variables have at a split: nobody else needs to know of them, and no search decides them.
+    """Give the values of a block's variables at a split: the search need not decide these variables.
 
-    `values` is given a split. `is_least`: they are the least that rows admit, as the slowest of some stages; what an expression of
-    them says is then checked by these rows.
+    `values` gets a split. `is_least`: the values are the least that the rows allow, as for the slowest of some stages; the rows
+    then check the value of an expression with them.
     """
     m.derived.append(Derived(tuple(variables), values, is_least))
 
 
 def fresh(m: Any, name: str, component: Any) -> Any:
-    """The component, added to the model under a name that nothing there has yet."""
+    """The component, added to the model under a name that is not used yet."""
     from pyomo.common.modeling import unique_component_name
 
     m.add_component(unique_component_name(m, name), component)
@@ -84,7 +84,7 @@ def block_names() -> list[str]:
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
-    """Add a block's variables and constraints to the model; nothing where it stands there already."""
+    """Add a block's variables and constraints to the model, unless it is there already."""
     if name not in block_names():
         raise InputError("constraints", f"{name!r} is not a block of constraints; there are {', '.join(block_names())}")
     if name not in m.blocks:
@@ -103,13 +103,12 @@ def build_model(
 ) -> Any:
     """The split as a pyomo ConcreteModel without an objective (docs/formulation.md: variables and constraints).
 
-    `exact_memory` False leaves out what only objectives and constraints that want `m.memory` small need.
-    `m.layers` are the names in topological order, `m.upto[h, v]`, `m.sent[h, u]`, `m.offload[h]` the variables of hop h, from 1
-    (where there is one hop also `m.edge[v]`, `m.sent[u]`, `m.offload`), `m.at[p, v]` an expression for place p, from 1, and
-    `m.memory` the first place's memory (B) under the memory model. Each shipped objective's expression stands there by its
-    name, `m.latency`, `m.energy`, `m.tx_bytes` and so on; `m.memory_used` is `m.memory`. `variables` come before `constraints`;
-    `m.formulated` are the names of what is none of the user's, `m.derived` the variables that follow from where layers run,
-    block by block.
+    `exact_memory` False leaves out the rows that are needed only if an objective or a constraint wants `m.memory` small. `m.layers`
+    are the names in topological order; `m.upto[h, v]`, `m.sent[h, u]`, `m.offload[h]` are the variables of hop h, from 1 (with one
+    hop also `m.edge[v]`, `m.sent[u]`, `m.offload`); `m.at[p, v]` is an expression for place p, from 1; `m.memory` is the first
+    place's memory (B) under the memory model. Each shipped objective's expression is there under its name, `m.latency`, `m.energy`,
+    `m.tx_bytes` and so on; `m.memory_used` is `m.memory`. `variables` are added before `constraints`. `m.formulated` are the names
+    of everything that is not the user's, `m.derived` the variables that follow from where layers run, block by block.
     """
     import pyomo.environ as pyo
 
@@ -148,7 +147,7 @@ def several(given: Any, what: str) -> list[Any]:
 
 
 def describe(constraint: Constraint, what: str = "constraint") -> str:
-    """How a message names a constraint (or variables): its block, or the function and where it was written."""
+    """The name of a constraint (or variables) in messages: its block, or the function and where it was written."""
     if isinstance(constraint, str):
         return f"{what} {constraint!r}"
     from lmos_opt import own_code

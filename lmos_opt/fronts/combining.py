@@ -99,11 +99,11 @@ def covers(front: Front, other: Front) -> bool:
 
 
 def attainment(fronts: Sequence[Front], percentiles: Sequence[float] = (0, 50, 100)) -> pd.DataFrame:
-    """The empirical attainment function of several runs' fronts: what at least so many percent of them reach or do better.
+    """The empirical attainment function of several runs' fronts: the values that a percentage of the runs reach or improve.
 
-    A pandas row for each point of each surface: `percentile`, then the objectives in their own senses and units. 0 is what one
-    run at least reaches, 50 what half of them do, 100 what all reach. Of two or three objectives (C. M. Fonseca, A. P. Guerreiro,
-    M. López-Ibáñez, L. Paquete, "On the computation of the empirical attainment function", EMO 2011).
+    A pandas row for each point of each surface: `percentile`, then the objectives in their own senses and units. 0 is what at least
+    one run reaches, 50 what half of them reach, 100 what all reach. For two or three objectives (C. M. Fonseca, A. P. Guerreiro, M.
+    López-Ibáñez, L. Paquete, "On the computation of the empirical attainment function", EMO 2011).
 
     Raises InputError for fronts over different objectives, without points, or over more than three objectives, MissingExtraError
     without moocore (the extra `indicators`).

@@ -1,7 +1,7 @@
-"""Ground truth for splits: every one of them, evaluated. Slow beyond chains and small graphs, never wrong.
+"""The true fronts of splits: every split is evaluated. Slow except for chains and small graphs, never wrong.
 
-It stands beside the solver-based algorithms for tests and for instances without a solver; it is not one of them,
-because it knows the split's structure and no general model.
+Tests use it to check the algorithms, and it serves instances without a solver. It is not an algorithm itself, because it knows the
+structure of splits and no general model.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def enumerate_front(
 ) -> list[tuple[tuple[float, ...], Split]]:
     """The non-dominated (values, split) pairs of an instance, by the first objective, best first.
 
-    Objectives need a `value`. Of two places, takes 2**L steps on a graph without arcs, L + 1 on a chain.
+    Every objective needs a `value`. With two places, it takes 2**L steps on a graph without arcs, L + 1 steps on a chain.
     """
     found: list[tuple[tuple[float, ...], Split]] = []
     for split in all_splits(instance, memory_model):

@@ -55,9 +55,9 @@ class Run:
 
 
 class GrowingFront:
-    """Yields each point once it is known to be on the front; `front` may be asked for at any time, also in between.
+    """An iterator that yields each point once it is known to be on the front. `front` may be read at any time, also between points.
 
-    Raises InfeasibleError at the end where nothing is feasible. A solver that fails ends the iteration, and `front` says why.
+    Raises InfeasibleError at the end if nothing is feasible. If a solver fails, the iteration ends, and `front` says why.
     """
 
     def __init__(self, name: str, objectives: Sequence[ObjectiveInfo], problem: FrontProblem | ListedProblem, algorithm: Algorithm,
@@ -78,7 +78,7 @@ class GrowingFront:
         return self._points
 
     def run(self, on_point: Callable[[Point], None] | None = None) -> Front:
-        """Find all points that are left, and give the front; an interruption (Ctrl-C) ends it early."""
+        """Find all remaining points, and return the front; an interruption (Ctrl-C) ends it early."""
         try:
             for point in self._points:
                 if on_point is not None:
@@ -91,9 +91,9 @@ class GrowingFront:
 
     @property
     def front(self) -> Front:
-        """The points found so far, those dominated by later ones taken out; complete if the search came to its end.
+        """The points found so far, without those that later points dominate; complete if the search has ended.
 
-        Of one objective it has the proved bound where it is not complete.
+        With one objective, an incomplete front has the proved bound.
         """
         bound = None if self._reason is None else self._problem.bound
         why_one = self._meaning.why_one if self._reason is None and len(self._objectives) > 1 else None

@@ -22,12 +22,12 @@ Limits = Mapping[str, float] | Mapping[str | Objective, float]
 class SearchOptions:
     """How `trace_front` searches.
 
-    `constrain` names Algorithm 1's constrained objective; it decides how the front is traced and what the rule `lmos` returns,
-    not which points there are. `algorithm` and `solver` are names or one's own. After `time_limit_s` (looked at between
-    solves) the front has the points found so far; `resume` takes such a front, and only its gaps are searched. `step` says how
-    far apart points are to be, a number for each objective, where continuous variables trade objectives off. `solver_options` are
-    the solver's, by its own names (`{"threads": 2}`); `log` is a file to which each subproblem is written as it ends, a JSON
-    object a line.
+    `constrain` names Algorithm 1's constrained objective. It decides how the front is found and what the rule `lmos` returns, but
+    not which points there are. `algorithm` and `solver` are names, or objects of your own. After `time_limit_s` (checked between
+    solves) the front has the points found so far. `resume` takes such a front, and searches only its gaps. `step` is the distance
+    between points, a number for each objective, if continuous variables trade objectives off. `solver_options` are the solver's, by
+    its own names (`{"threads": 2}`). `log` is a file to which each subproblem is written when it ends, one JSON object on each
+    line.
     """
 
     constrain: str | None = None
@@ -44,9 +44,10 @@ class SearchOptions:
 class FrontOptions(SearchOptions):
     """Options of `pareto_front`: those of SearchOptions, and which splits are allowed.
 
-    Edge memory counts by `memory_model`; a `proper_split` has a layer at either side. `constraints` are blocks by name or
-    functions `(m, instance) -> relation`, `variables` likewise; these add variables to the model, before constraints and
-    objectives are built. `limits` says how much of an objective, chosen or not, is admitted, in its unit: `{"energy": 2.0}`.
+    `memory_model` says how edge memory counts. A `proper_split` has a layer on both sides. `constraints` are names of blocks or
+    functions `(m, instance) -> relation`. `variables` are names or functions, too; they add variables to the model, before
+    constraints and objectives are built. `limits` has the largest amount allowed of an objective, in its unit: `{"energy": 2.0}`.
+    This objective need not be one of those of the front.
     """
 
     memory_model: MemoryModel = "sum"

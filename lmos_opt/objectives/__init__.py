@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 class Objective:
     """An objective of the split: a linear expression over the model, with its unit and sense.
 
-    `expression(m, instance)` may use `m.edge[name]`, `m.sent[name]` (with the inputs' names), `m.offload`, of more than two
-    places `m.upto[hop, name]`, `m.at[place, name]`, `m.sent[hop, name]` and `m.offload[hop]`, and `m.memory` and
-    `m.layers`. `value(split)`, where given, is the same from where layers run alone, exactly summed; without it the
-    expression is evaluated at the edge set. `granule(instance)`, where given, is a number of which all differences of
-    values are whole multiples; it makes bounds exact where the expression alone does not prove it. `each(splits)`, where given, is
-    the value of all splits at once, in an array: an enumeration need not ask for one after another then. `grows` says of a shipped
-    one that it never falls where a place or a hop takes longer: then it may be asked for over scenarios, as in `latency@p95`.
+    `expression(m, instance)` may use `m.edge[name]`, `m.sent[name]` (with the inputs' names), `m.offload`, `m.memory` and
+    `m.layers`; for more than two places `m.upto[hop, name]`, `m.at[place, name]`, `m.sent[hop, name]` and `m.offload[hop]`. The
+    other functions are optional. `value(split)` gives the same value from where layers run, exactly summed; without it the
+    expression is evaluated at the edge set. `granule(instance)` is a number of which all differences of values are whole multiples;
+    it makes bounds exact if the expression alone does not prove it. `each(splits)` gives the values of all splits at once, in an
+    array, which makes an enumeration fast. `grows` says of a shipped objective that it never falls if a place or a hop takes
+    longer: only then it may be asked for over scenarios, as in `latency@p95`.
     """
 
     name: str

@@ -1,1 +1,1 @@
-"""What a plan is made of: the keys of its files, and what it predicts."""
+"""The parts of a plan: the keys of its files, and its predictions."""

@@ -1,8 +1,8 @@
-"""A deadline that a plan is to keep with a confidence: which split does so and is best, and how often it was kept.
+"""A deadline that a plan must keep with a confidence: the best split that keeps it, and how often a run kept it.
 
-A promise is about the scenarios: the latency of at least that share of their weight is at most the deadline, `latency@pNN <=
-deadline`. The split is chosen on the exact front of that quantile and of what is to be best, and its value compared as it is: so
-nothing depends on a solver's tolerance.
+A promise is about the scenarios: in at least this share of their weight the latency is at most the deadline,
+`latency@pNN <= deadline`. The split is chosen on the exact front of that quantile and of the objective to optimise, and its value
+is compared exactly: so nothing depends on a solver's tolerance.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Share = Annotated[Amount, Field(gt=0, le=1)]
 
 
 class Promise(Record):
-    """The deadline (s), and in which share of the scenarios' weight it is kept."""
+    """The deadline (s), and the share of the scenarios' weight in which it must be kept."""
 
     deadline_s: Annotated[Amount, Field(gt=0)]
     confidence: Share = 0.95
@@ -41,14 +41,14 @@ class Promise(Record):
         return f"{format_time(self.deadline_s)} in {100 * self.confidence:g} %"
 
     def objectives(self, instance: Instance, best: str | None = None) -> tuple[str, str]:
-        """The front that the split is chosen from: the quantile, and what is to be `best`: of itself the energy where the first
-        place's powers are known, else the memory."""
+        """The objectives of the front that the split is chosen from: the quantile, and `best`; by default energy if the first
+        place's powers are known, otherwise memory."""
         return self.objective, best or ("memory" if instance.power is None else "energy")
 
     def chosen(self, front: Front) -> Point:
-        """The best point in the front's other objective that keeps the promise; the first of equals.
+        """The point that keeps the promise and is best in the front's other objective; the first of equal ones.
 
-        InfeasibleError names the least quantile that any split reaches, where that is above the deadline.
+        InfeasibleError names the least quantile of any split, if that is above the deadline.
         """
         least = min(point.values[self.objective] for point in front.points)
         if least > self.deadline_s:
@@ -57,15 +57,15 @@ class Promise(Record):
         return front.select(f"budget:{self.deadline_s!r}")
 
     def kept_in(self, latencies_s: Sequence[float], lost: int = 0) -> Kept:
-        """How often it was kept by images that took so long, and by those that were `lost`, which did not keep it."""
+        """How often images with these latencies kept it; images that were `lost` did not keep it."""
         n, kept = len(latencies_s) + lost, sum(latency_s <= self.deadline_s for latency_s in latencies_s)
         low, high = wilson(kept, n)
         return Kept(deadline_s=self.deadline_s, confidence=self.confidence, images=n, kept=kept, low=low, high=high)
 
 
 class Kept(Record):
-    """How often a promise was kept: by so many images of all, and the ends between which the true share lies with 95 %
-    confidence (Wilson's interval), if images were independent."""
+    """How often a promise was kept: the number of images that kept it and of all images, and the interval that holds the true share
+    with 95 % confidence (Wilson's interval), if images were independent."""
 
     deadline_s: Amount
     confidence: Share
@@ -76,7 +76,7 @@ class Kept(Record):
 
     @property
     def share(self) -> float:
-        """The share of images that kept it; 1 of none."""
+        """The share of images that kept it; 1 if there were none."""
         return self.kept / self.images if self.images else 1.0
 
     @property
@@ -87,10 +87,10 @@ class Kept(Record):
 
 
 def keeping(instance: Instance, promise: Promise, best: str | None = None, **options: Any) -> Point:
-    """The split that keeps a promise over an instance's scenarios and is best in `best`: the least energy where the first place's
-    powers are known, else the most edge memory. `options` are those of `pareto_front`.
+    """The split that keeps a promise over an instance's scenarios and is best in `best`: by default the least energy if the first
+    place's powers are known, otherwise the most edge memory. `options` are those of `pareto_front`.
 
-    InfeasibleError names the least quantile that any split reaches; InputError where the instance has no scenarios.
+    InfeasibleError names the least quantile of any split; InputError if the instance has no scenarios.
     """
     from lmos_opt.api import pareto_front
 

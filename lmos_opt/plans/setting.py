@@ -1,4 +1,4 @@
-"""`Setting`: under which assumptions a plan's split was chosen."""
+"""`Setting`: the assumptions under which a plan's split was chosen."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from lmos_opt.plans.keys import setting_from_places, setting_to_places
 
 
 class Setting(Record):
-    """Under which assumptions the split was chosen; `back_bytes_per_s` None: results come back in no time.
+    """The assumptions under which the split was chosen; `back_bytes_per_s` None: results come back in no time.
 
-    Of more than two places it has `places` and `hops` as the instance does, and `devices` as they were asked for; `edge` and
-    `server` are then the first and the last place, and the link's keys are the first hop's. A file says each once.
+    Over more than two places it has `places` and `hops` as the instance does, and the `devices` that were asked for; `edge` and
+    `server` are then the first and the last place, and the link's keys are the first hop's. A file has each of them once.
 
-    The keys from `objectives` on say which front it was chosen from, as they were asked for: names, or `module:NAME` of the
-    user's own; `at_most` has amounts by objectives, in their units. `objectives` is None in plans that do not say. `timed_with`
-    says of each place with what its times were measured, `doubts`, a sentence each, why this machine's times may be wrong.
+    The keys from `objectives` on say which front the split was chosen from, as the user asked for it: names, or `module:NAME` of
+    the user's own; `at_most` has amounts by objectives, in their units. `objectives` is None in plans that do not hold this.
+    `timed_with` says with which engine the times of each place were measured. `doubts` has a sentence for each reason why this
+    machine's times may be wrong.
     """
 
     edge: Text
@@ -62,18 +63,18 @@ class Setting(Record):
 
     @property
     def every_hop(self) -> tuple[Hop, ...]:
-        """The hops, of two places the only one."""
+        """The hops; with two places the only one."""
         only = Hop(bandwidth_bytes_per_s=self.bandwidth_bytes_per_s, back_bytes_per_s=self.back_bytes_per_s, rtt_s=self.rtt_s)
         return self.hops or (only,)
 
     @property
     def place_names(self) -> tuple[str, ...]:
-        """What the places are called, of two the devices."""
+        """The names of the places; with two places the devices."""
         return tuple(place.name for place in self.places) or (self.edge, self.server)
 
     @property
     def limits(self) -> tuple[int | None, ...]:
-        """The memory limit (B) of each place, of two of the first alone."""
+        """The memory limit (B) of each place; with two places only the first one's."""
         return tuple(place.memory_limit_bytes for place in self.places) or (self.memory_limit_bytes,)
 
     @property
@@ -85,8 +86,8 @@ class Setting(Record):
     @classmethod
     def of(cls, instance: Instance, *, edge: str, server: str, rule: str, memory_model: MemoryModel = "sum",
            **asked: Any) -> Self:  # fmt: skip
-        """The setting of a split of this instance, whose devices go by these names; `asked` are the keys from `objectives` on, and
-        of more than two places all `devices`."""
+        """The setting of a split of this instance, with the devices' names. `asked` are the keys from `objectives` on, and over
+        more than two places all `devices`."""
         if len(instance.places) > 2:
             path = {"places": [place.model_dump(exclude={"power"}) for place in instance.places],
                     "hops": [hop.model_dump() for hop in instance.hops]}  # fmt: skip

@@ -1,1 +1,1 @@
-"""Pictures, one file each: matplotlib for files and notebooks, plotly for one interactive page; `style` holds their look."""
+"""Pictures, one file for each: matplotlib for files and notebooks, plotly for an interactive page; `style` holds their look."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def draw_comparison(fronts: Mapping[str, Front], ax: Axes | None = None) -> Axes:
-    """Draw fronts over the same two objectives by their names, and cross out the points that some other of them dominates.
+    """Draw fronts over the same two objectives by their names, with a cross on each point that another front dominates.
 
-    Returns the Axes. Raises InputError where there is no front, or where their objectives are not the same two.
+    Returns the Axes. Raises InputError if there is no front, or if their objectives are not the same two.
     """
     if not fronts:
         raise InputError("fronts", "there are none; expected at least one")

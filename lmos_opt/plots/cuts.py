@@ -1,4 +1,4 @@
-"""The latency of every cut and what it consists of: edge, link, server (the paper's figure 1), for any instance."""
+"""The latency of every cut and its parts: edge, link, server (the paper's figure 1), for any instance."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _Y = "time (s)"
 
 
 def draw_cuts(instance: Instance, ax: Axes | None = None, *, chosen: int | Split | None = None) -> Axes:
-    """Draw, for each x1 from 0 to L, the stages' times on each other, and mark the least sum; returns the Axes.
+    """Draw the stages' times for each x1 from 0 to L, stacked, and mark the least sum; returns the Axes.
 
-    Of more than two places a bar is the fastest cut with so many layers at the first one. `chosen` is a split to mark, or the x1
-    of one of these.
+    Over more than two places a bar is the fastest cut with this number of layers at the first place. `chosen` is a split to mark,
+    or the x1 of one of these.
     """
     ax = style.new_axes(9.5, 4.5) if ax is None else ax
     from matplotlib.ticker import MaxNLocator

@@ -1,4 +1,4 @@
-"""A front as a picture: two objectives against each other, or, with more, an axis for each side by side."""
+"""A front as a picture: two objectives against each other, or, with more, an axis for each, side by side."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _GID = "lmos-front"
 
 def draw_front(front: Front, ax: Axes | None = None, chosen: Point | None = None, *, color: str | None = None,
                label: str | None = None, cuts: Sequence[Split] = (), rules: Sequence[str] = ()) -> Axes:  # fmt: skip
-    """Draw a front, its ideal and nadir point, the chosen point and what the rules choose; returns the Axes.
+    """Draw a front, its ideal and nadir point, the chosen point and the choices of the rules; returns the Axes.
 
-    Two objectives are drawn against each other, as steps: no split lies between two points. More of them are drawn as parallel
-    coordinates. Axes that hold fronts already take a further one, in the next colour, into their legend. `cuts` are splits of
-    which those that some point of the front dominates are drawn in grey. Raises InputError for a front over one objective, and
-    for Axes that hold a front over others.
+    Two objectives are drawn against each other, as steps: no split lies between two points. More objectives are drawn as parallel
+    coordinates. If the Axes hold fronts already, this front is added in the next colour, with an entry in their legend. `cuts` are
+    splits; those that a point of the front dominates are drawn in grey. Raises InputError for a front over one objective, and for
+    Axes that hold a front over other objectives.
     """
     style.check_count(len(front.objectives))
     if len(front.objectives) > 2:
@@ -131,7 +131,7 @@ def check_plot(path: str | os.PathLike[str], n_objectives: int) -> None:
 
 def interactive_front(front: Front, chosen: Point | None = None, *, cuts: Sequence[Split] = (),
                       rules: Sequence[str] = ()) -> Any:  # fmt: skip
-    """The same as a plotly figure: what a point is stands beside the pointer."""
+    """The same as a plotly figure: the details of a point appear at the pointer."""
     style.check_count(len(front.objectives))
     go = style.plotly_objects()
     if len(front.objectives) > 2:
@@ -165,7 +165,7 @@ def interactive_front(front: Front, chosen: Point | None = None, *, cuts: Sequen
 
 
 def choices(front: Front, rules: Sequence[str]) -> list[tuple[list[str], Point]]:
-    """What each rule chooses, rules that agree together; those that cannot choose here are left out."""
+    """The choice of each rule; rules that agree stand together, and rules that cannot choose here are left out."""
     found: dict[int, tuple[list[str], Point]] = {}
     for rule in rules:
         try:
@@ -195,9 +195,9 @@ def dominated(front: Front, cuts: Sequence[Split]) -> list[tuple[float, ...]]:
 
 
 def some_cuts(instance: Any, memory_model: Any = "sum") -> list[Split]:
-    """Every split of an instance that its memory limits admit; of an instance with thousands of them some cuts of the order.
+    """Every split of an instance that its memory limits admit; of an instance with thousands of splits some cuts of the order.
 
-    These are the prefixes, of more than two places as many of them, evenly spread, as give thousands.
+    These are the first layers of the order; over more than two places about a thousand of them, evenly spread.
     """
     from lmos_opt.split import down_closed_sets, nested
 

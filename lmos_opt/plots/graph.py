@@ -1,7 +1,7 @@
-"""A network's graph with the cut drawn through it, of several places one a hop.
+"""A network's graph with the cut drawn through it; over several places a cut for each hop.
 
-Layers stand in columns by the longest way to them; each place's begin right of the last one of the place before, so that every
-tensor that crosses meets one straight line a hop, and nothing else does.
+Layers stand in columns by the longest way to them. The columns of each place begin to the right of the last one of the place
+before, so that every tensor that crosses meets one straight line for each hop, and nothing else does.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A network's layers as a picture: what each puts out, beside the image, and how the work adds up."""
+"""A network's layers as a picture: the output of each, beside the image, and how the work adds up."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ _MOST_NAMES = 50
 
 
 def draw_layers(profile: NetworkProfile, ax: Axes | None = None) -> Axes:
-    """Draw each layer's output (MB) as a bar, the image as a line that cuts worth sending lie below, and, on an axis of
-    its own at the right, the share of the work done by then; returns the Axes of the bars."""
+    """Draw each layer's output (MB) as a bar, and the image as a line: after a layer below it, fewer bytes cross than the image
+    has. On an axis of its own at the right is the share of the work done so far. Returns the Axes of the bars."""
     ax = style.new_axes(10.5, 4.5) if ax is None else ax
     places = list(range(1, len(profile.layers) + 1))
     scale, _ = style.quantity("", "B")

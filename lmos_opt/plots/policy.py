@@ -1,4 +1,4 @@
-"""Policies as pictures: how many layers run up to each place but the last, as steps over what varies."""
+"""Policies as pictures: the number of layers up to each place except the last, as steps over the quantity that varies."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _MOST_NAMES = 12
 
 
 def draw_policy(policy: Policy, ax: Axes | None = None) -> Axes:
-    """Draw the steps, bandwidth on a logarithmic axis, a gap where the rule admits no split; returns the Axes.
+    """Draw the steps, with the bandwidth on a logarithmic axis and a gap where the rule admits no split; returns the Axes.
 
-    Of two places they are those of x1; of more there are steps for each hop: the layers that run before it.
+    With two places the steps are those of x1. With more there are steps for each hop: the number of layers that run before it.
     """
     ax = style.new_axes() if ax is None else ax
     from matplotlib.ticker import MaxNLocator

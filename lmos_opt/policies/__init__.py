@@ -1,1 +1,1 @@
-"""A choice over bandwidth, memory or the length of a text: the noun, its making, the exact arithmetic."""
+"""A rule's choice over bandwidth, memory or the length of a text: the records, how they are found, the exact arithmetic."""

@@ -1,7 +1,8 @@
-"""The split of a decoder with the least `tpot` as its text grows: exact, from what it takes at two contexts.
+"""The split of a decoder with the least `tpot` as its text grows: exact, from its numbers at two contexts.
 
-Between the two a layer's time for one more token, and its state, are taken as lines. So a split's `tpot` is a line too, and its
-memory at each place, which a limit ends at some context. A choice stays until another line crosses its own or it no longer fits.
+Between the two contexts, a layer's time for one more token and its state are taken as lines. So a split's `tpot` is a line too, and
+so is its memory at each place, which reaches a limit at some context. A choice holds until another line crosses its own or the
+split no longer fits.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ class _Line:
 def context_policy(near: Instance, far: Instance, *, memory_model: MemoryModel = "sum", proper_split: bool = False) -> Policy:
     """The split with the least `tpot` within all memory limits, for every context from `near`'s to `far`'s.
 
-    Both are of one decoder over the same places, profiled at two contexts. InputError where they are not, or have too many splits,
-    InfeasibleError, naming the context, where nothing fits any more.
+    Both are instances of one decoder over the same places, profiled at two contexts. InputError if they are not, or have too many
+    splits, InfeasibleError, which names the context, if no split fits any more.
     """
     if near.tokens is None or far.tokens is None or near.tokens.context >= far.tokens.context:
         raise InputError("contexts", "are not those of two instances with tokens, the one with the shorter context first")

@@ -1,5 +1,5 @@
-"""`Policy`: the split that a rule chooses as a function of a hop's bandwidth, of a place's memory, or of how long a decoder's text
-is; exact, not sampled."""
+"""`Policy`: the split that a rule chooses as a function of a hop's bandwidth, of a place's memory, or of the length of a decoder's
+text; exact, not sampled."""
 
 from __future__ import annotations
 
@@ -44,21 +44,23 @@ if TYPE_CHECKING:
 
 Kind = Literal["bandwidth", "memory", "context"]
 UNITS: dict[Kind, str] = {"bandwidth": "B/s", "memory": "B", "context": "tokens"}
-"""What policies vary, and in what."""
+"""The quantities that policies vary, and their units."""
 _EXPECTED = "bandwidth, bandwidth:HOP, memory, memory:PLACE (numbers from 1), context"
 SUFFIXES = (".json", ".csv")
 
 
 @dataclass(frozen=True)
 class Over:
-    """What a policy varies: the bandwidth of a hop, or the memory limit of a place (both are counted from 1), or the context."""
+    """The quantity that a policy varies: the bandwidth of a hop, the memory limit of a place (both are counted from 1), or the
+    context."""
 
     kind: Kind
     number: int = 1
 
     @classmethod
     def parse(cls, text: str, option: str = "over") -> Over:
-        """What `bandwidth`, `bandwidth:HOP`, `memory`, `memory:PLACE` or `context` says; InputError for anything else."""
+        """The quantity that `bandwidth`, `bandwidth:HOP`, `memory`, `memory:PLACE` or `context` names; InputError for anything
+        else."""
         name, colon, number = text.partition(":")
         kind = next((kind for kind in UNITS if kind == name), None)
         is_number = number.isdecimal() and number.isascii() and int(number) >= 1
@@ -67,7 +69,7 @@ class Over:
         return cls(kind, int(number or 1))
 
     def of(self, instance: str, n_places: int) -> Over:
-        """Itself; InputError where the instance has no such hop or place."""
+        """Itself; InputError if the instance has no such hop or place."""
         what, most = ("hop", n_places - 1) if self.kind == "bandwidth" else ("place", n_places)
         if not 1 <= self.number <= most:
             raise InputError(what, f"got {self.number}, but {instance} has {counted(most, what)}; expected "
@@ -80,13 +82,13 @@ class Over:
 
 
 class Stretch(Counted, Record):
-    """Where one split is chosen: from `low` on and below `high` (the last stretch: `high` included).
+    """A part of the range in which one split is chosen: from `low` to below `high` (the last stretch: `high` included).
 
-    `edge_layers` are the first place's layers, of more than two places `later_layers` those of each further one, in place of
-    `n_layers`. At bandwidth B of the policy's hop the split takes `fixed_s + crossing_bytes / B` seconds: the hop's that varies,
-    else the first one's. `memory_bytes` is the first place's. Over a context these are those of one more token behind `low`
-    others, each token more adds `growth_s` to them, and `memory_bytes` is what the stretch's longest context takes. Where the rule
-    admits no split (a latency budget below the least latency), everything of the split is None.
+    `edge_layers` are the first place's layers; over more than two places `later_layers` are those of each further one, instead of
+    `n_layers`. At bandwidth B of the policy's hop (of the first hop, if no bandwidth varies) the split takes
+    `fixed_s + crossing_bytes / B` seconds. `memory_bytes` is the first place's memory. Over a context these numbers are those of
+    one more token after `low` others, each further token adds `growth_s` to the time, and `memory_bytes` is for the stretch's
+    longest context. If the rule admits no split (a latency budget below the least latency), all fields of the split are None.
     """
 
     low: Value
@@ -118,8 +120,8 @@ class Stretch(Counted, Record):
         return from_placed(data, handler, info.context)
 
     def latency_s(self, bandwidth: float, context: float | None = None) -> float:
-        """The split's latency (s) at a bandwidth (B/s), of a policy over contexts behind so many tokens (None: `low`); infinite
-        where there is no split."""
+        """The split's latency (s) at a bandwidth (B/s); in a policy over contexts after so many tokens (None: `low`); infinite if
+        there is no split."""
         if self.fixed_s is None or self.crossing_bytes is None:
             return float("inf")
         more = 0.0 if context is None or self.growth_s is None else (context - self.low) * self.growth_s
@@ -129,11 +131,10 @@ class Stretch(Counted, Record):
 class Policy(Document):
     """A rule's choice over a range: `stretches` adjoin in ascending order, and neighbours differ.
 
-    `over` is what varies: `bandwidth` (B/s; then `bandwidth_bytes_per_s` is None) or `memory` (the limit in whole bytes;
-    then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`; or `context` (in whole tokens;
-    times are then those of one more token). Breakpoints of a bandwidth
-    are the doubles nearest to the exact ones; at the very place two splits are equally good to the rule, and the one of the
-    larger bandwidth stands.
+    `over` is the quantity that varies: `bandwidth` (B/s; then `bandwidth_bytes_per_s` is None) or `memory` (the limit in whole
+    bytes; then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`; or `context` (in whole
+    tokens; times are then those of one more token). Breakpoints of a bandwidth are the doubles nearest to the exact ones. Exactly
+    at a breakpoint two splits are equally good to the rule; the policy then has the one of the larger bandwidth.
     """
 
     SCHEMA: ClassVar[str] = "lmos.policy/1"
@@ -184,7 +185,7 @@ class Policy(Document):
 
     @property
     def varied(self) -> Over:
-        """What varies, with its number."""
+        """The quantity that varies, with its number."""
         return Over.parse(self.over)
 
     @property
@@ -200,7 +201,7 @@ class Policy(Document):
     def at(self, value: float | str) -> Stretch:
         """The choice at a bandwidth (B/s or `20Mbps`), under a memory limit (B or `8MB`), or at a context.
 
-        Raises InputError outside the range, InfeasibleError where the rule admits no split.
+        Raises InputError outside the range, InfeasibleError if the rule admits no split.
         """
         number = parse_rate(value, self.over) if self.varied.kind == "bandwidth" else parse_size(value, self.over)
         if not self.low <= number <= self.high:
@@ -211,8 +212,8 @@ class Policy(Document):
         return found
 
     def to_frame(self) -> pd.DataFrame:
-        """A pandas DataFrame with a row for each stretch and the columns of `Stretch`, of more than two places `x3` and so on
-        too; values of a stretch without a split are NA."""
+        """A pandas DataFrame with a row for each stretch and the columns of `Stretch` (over more than two places also `x3` and so
+        on); values of a stretch without a split are NA."""
         import pandas as pd
 
         frame = pd.DataFrame([stretch.model_dump() for stretch in self.stretches])
@@ -220,7 +221,7 @@ class Policy(Document):
         return frame.astype(dict.fromkeys(counts, "Int64"))
 
     def plot(self, ax: Axes | None = None) -> Axes:
-        """Draw the number of layers up to each place but the last as steps; returns the matplotlib Axes."""
+        """Draw the number of layers up to each place except the last as steps; returns the matplotlib Axes."""
         axes: Axes = late("lmos_opt.plots.policy:draw_policy")(self, ax)
         return axes
 

@@ -40,7 +40,7 @@ from lmos_opt.split import Split, down_closed_sets, nested
 from lmos_opt.units import parse_rate, parse_size
 
 MOST_SPLITS = 50_000
-"""Splits that are evaluated one by one, in half a minute at most; of more, the front's alone are."""
+"""Up to this number, splits are evaluated one by one, in half a minute at most; of more splits, only those of the front."""
 
 
 def bandwidth_policy(
@@ -56,9 +56,9 @@ def bandwidth_policy(
 ) -> Policy:
     """The split that a selection rule chooses from the front of latency and memory, for every bandwidth of a hop in a range.
 
-    `low` and `high` are B/s or text such as `10Mbps`; the hop's own bandwidth plays no part. Hops are counted from 1.
-    Breakpoints are exact: see `Policy`. Raises InputError for an unknown rule or hop or an empty range, InfeasibleError where the
-    rule admits no split at any bandwidth, SolverError where a graph's candidates could not all be found.
+    `low` and `high` are B/s or text such as `10Mbps`; the hop's own bandwidth is not used. Hops are counted from 1. Breakpoints are
+    exact: see `Policy`. Raises InputError for an unknown rule or hop or an empty range, InfeasibleError if the rule admits no split
+    at any bandwidth, SolverError if not all candidates of a graph could be found.
     """
     over = Over("bandwidth", hop).of(instance.name, len(instance.places))
     start, end = parse_rate(low, "low"), parse_rate(high, "high")
@@ -95,8 +95,8 @@ def memory_policy(
 ) -> Policy:
     """The split that a selection rule chooses, for every memory limit M of a place in a range of whole bytes.
 
-    `high` None is the most that any split uses there; the place's own limit plays no part, those of others do. Places are counted
-    from 1. Raises as `bandwidth_policy`.
+    `high` None is the most memory that any split uses there. The place's own limit is not used, those of other places are. Places
+    are counted from 1. Raises as `bandwidth_policy`.
     """
     over = Over("memory", place).of(instance.name, len(instance.places))
     asked, argument = rules.get(rule)

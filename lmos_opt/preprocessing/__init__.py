@@ -1,6 +1,6 @@
-"""`Preprocessing`: how a picture becomes a network's input, as data; and what is taken where nobody says.
+"""`Preprocessing`: how a picture becomes a network's input, as data; and what lmos assumes if nobody says it.
 
-`configurations` reads it from files: one's own, timm's and transformers'.
+`configurations` reads it from files: your own, timm's and transformers'.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def _labels(value: object) -> object:
 
 Resize = Annotated[int | tuple[int, int], BeforeValidator(_resize)]
 Labels = Annotated[Literal["imagenet"] | tuple[str, ...], BeforeValidator(_labels)]
-"""What classes are called, in the order of the network's outputs; `imagenet` are the 1000 names of its challenge of 2012."""
+"""The names of the classes, in the order of the network's outputs; `imagenet` are the 1000 names of its challenge of 2012."""
 
 
 class Tensor(Protocol):
-    """What an input is described by (`lmos_opt.profile.TensorSpec`)."""
+    """The description of an input (`lmos_opt.profile.TensorSpec`)."""
 
     @property
     def shape(self) -> tuple[int, ...]: ...  # noqa: D102
@@ -61,12 +61,13 @@ class Tensor(Protocol):
 
 
 class Preprocessing(Record):
-    """The shorter side is resized to `resize` pixels, or the picture to exactly that (height, width), the centre cropped to `crop`
-    (height, width), the channels put in the order `channels`, and each value divided by `scale`, less its `mean`, over its `std`.
+    """The shorter side is resized to `resize` pixels, or the picture to exactly that (height, width). The centre is cropped to
+    `crop` (height, width), the channels are put in the order `channels`. Each value is divided by `scale`, less its `mean`, divided
+    by its `std`.
 
-    Pixels count from 0 to 255. The tensor has the axes `layout` (N is 1) and numbers of `dtype`; pixels of a `uint8` input stay as
-    they are. `origin` says who knows: `weights` (it belongs to the weights), `source` (where the network comes from, its
-    configuration says it), `assumed` (nobody said it; ImageNet's is usual) or `given`.
+    Pixels have values from 0 to 255. The tensor has the axes `layout` (N is 1) and numbers of `dtype`; pixels of a `uint8` input
+    are not changed. `origin` says where it comes from: `weights` (it belongs to the weights), `source` (the configuration of the
+    network's source), `assumed` (nobody said it; the usual one for ImageNet) or `given`.
     """
 
     resize: Resize
@@ -130,8 +131,8 @@ class Preprocessing(Record):
 
 
 class Conventions(Record):
-    """What whoever made a network knows of it beyond its layers: how pictures become its input, what its classes are called, and
-    what its outputs are (a task of `runner.tasks`, such as `classes`, `boxes` or `masks`); None: nobody says."""
+    """What the author of a network knows of it beyond its layers: how pictures become its input, the names of its classes, and what
+    its outputs are (a task of `runner.tasks`, such as `classes`, `boxes` or `masks`); None: not known."""
 
     preprocessing: Preprocessing | None = None
     labels: Labels | None = None
@@ -145,7 +146,8 @@ def takes_pictures(shape: Sequence[int], dtype: str) -> bool:
 
 
 def usual_preprocessing(weights: str, channels: int, height: int, width: int, dtype: PixelType = "float32") -> Preprocessing:
-    """What goes with bundled weights; for all others ImageNet's, `assumed`; for one channel grey from 0 to 1, `assumed`."""
+    """The preprocessing of bundled weights; for all other networks that of ImageNet, `assumed`; for one channel grey from 0 to 1,
+    `assumed`."""
     if channels == 1:
         return _of(height, width, "L", 255, (0.0,), (1.0,), dtype)
     if weights in _BUNDLED_CAFFE:  # blue, green, red from 0 to 255 less the mean picture, as networks trained with Caffe take them
@@ -159,8 +161,8 @@ def imagenet_preprocessing(height: int, width: int, dtype: PixelType = "float32"
 
 
 def plain_preprocessing(shape: Sequence[int], dtype: str) -> Preprocessing | None:
-    """A picture resized to exactly the input's size, with values from 0 to 1, or pixels where the input is uint8, and nothing
-    subtracted; None where no picture gives an input of that shape and dtype."""
+    """A picture resized to exactly the input's size, with values from 0 to 1, or unchanged pixels if the input is uint8, and
+    nothing subtracted; None if no picture gives an input of that shape and dtype."""
     found = picture_layout(shape)
     if found is None or (dtype != "uint8" and dtype not in FLOATS):
         return None
@@ -173,7 +175,7 @@ def plain_preprocessing(shape: Sequence[int], dtype: str) -> Preprocessing | Non
 
 
 def picture_layout(shape: Sequence[int]) -> tuple[Layout, int, tuple[int, int]] | None:
-    """The layout, the channels, and the height and width of a picture with this shape; None where none has it."""
+    """The layout, the channels, and the height and width of a picture with this shape; None if it is no picture."""
     if len(shape) not in {3, 4} or (len(shape) == 4 and shape[0] != 1) or not 1 <= min(shape) <= max(shape) <= MOST_SIDE:
         return None
     batch: Literal["N", ""] = "N" if len(shape) == 4 else ""

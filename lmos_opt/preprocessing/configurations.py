@@ -1,4 +1,4 @@
-"""Conventions from files: one's own, timm's `pretrained_cfg`, the `preprocessor_config.json` of transformers, lists of labels.
+"""Conventions from files: your own, timm's `pretrained_cfg`, the `preprocessor_config.json` of transformers, lists of labels.
 
 None of these libraries is needed: their configurations are data. A size that differs from the input's is scaled to it.
 """
@@ -38,8 +38,8 @@ def read_preprocessing(text: str, tensor: Tensor) -> Preprocessing:
     """`imagenet`, `none` (resized to the input's size, values from 0 to 1, or pixels of a uint8 input) or a JSON file, for an input
     of this shape and dtype.
 
-    A file holds keys of `Preprocessing`; what it leaves out is as under `none`. A `preprocessor_config.json` of transformers is
-    read too. InputError for a file that is neither, and where no picture gives such an input.
+    A file holds keys of `Preprocessing`; missing keys are as under `none`. A `preprocessor_config.json` of transformers can be read
+    too. InputError for a file that is neither, and if no picture gives such an input.
     """
     shape, dtype = tensor.shape, tensor.dtype
     plain, found = plain_preprocessing(shape, dtype), picture_layout(shape)
@@ -86,8 +86,8 @@ def read_labels(text: str) -> Labels:
 
 
 def of_timm(config: Mapping[str, Any], shape: Sequence[int], dtype: str = "float32") -> Preprocessing | None:
-    """What a `pretrained_cfg` of timm, or what its `resolve_data_config` makes of one, says for an input of this shape; None where
-    it cannot be said in a `Preprocessing`."""
+    """The preprocessing that a `pretrained_cfg` of timm, or the result of its `resolve_data_config`, gives for an input of this
+    shape; None if a `Preprocessing` cannot hold it."""
     with input_errors("pretrained_cfg"):
         said = _Timm.model_validate(_known(config, _Timm))
     size = _size(shape)
@@ -101,7 +101,8 @@ def of_timm(config: Mapping[str, Any], shape: Sequence[int], dtype: str = "float
 
 def of_transformers(config: Mapping[str, Any], shape: Sequence[int], dtype: str = "float32",
                     source: str = "preprocessor_config.json") -> Preprocessing | None:  # fmt: skip
-    """What the `preprocessor_config.json` beside a `config.json` says for an input of this shape; None where it does not say it.
+    """The preprocessing that the `preprocessor_config.json` beside a `config.json` gives for an input of this shape; None if it
+    does not give one.
 
     `source` names the file in an InputError about values of other types.
     """

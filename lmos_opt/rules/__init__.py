@@ -1,4 +1,4 @@
-"""What chooses a split: selection rules, one file each; the baselines of others; the least latency as a minimum cut.
+"""How a split is chosen: selection rules, one file for each; baselines; the least latency as a minimum cut.
 
 `rules/NAME.py` holds `RULE`; the file's name registers it. docs/reference/rules.md defines the rules.
 """
@@ -24,18 +24,18 @@ _SHARED = frozenset({"baselines", "even", "min_cut", "moving", "pairs", "selecti
 
 @dataclass(frozen=True)
 class Rule:
-    """A selection rule: which point of a front it chooses, where that changes with the bandwidth, and what it means.
+    """A selection rule: which point of a front it chooses, where the choice changes with the bandwidth, and what it means.
 
-    `argument` names what stands behind the colon (`SECONDS` of `budget:SECONDS`), empty for a rule that takes nothing; the
-    functions get its text. `choose(front, argument)` gives the place of the chosen point in the front, the first of equals.
-    It raises InputError for an argument that is wrong and InfeasibleError where no point is admitted. `meaning(argument)` says
-    in some words what is chosen, for pages.
+    `argument` names the text after the colon (`SECONDS` of `budget:SECONDS`), empty for a rule without one; the functions get this
+    text. `choose(front, argument)` gives the index of the chosen point in the front, the first of equal ones. It raises InputError
+    for a wrong argument and InfeasibleError if no point is admitted. `meaning(argument)` describes the choice in a few words, for
+    pages.
 
-    `changes(moving, argument)` gives the breakpoints: polynomials of which one changes its sign before the rule, on a front
-    that stays, chooses another point than `moving.chosen`. None refuses them: then no policy over bandwidth is made.
-    `least_latency` says that the rule chooses by latency alone, so that a run may change its cut for what that saves.
-    `takes_latency` says that it needs a latency, which a front may have under another name (`lmos_opt.rules.values.latency_name`).
-    Lists have rules by `rank`, then by name.
+    `changes(moving, argument)` gives the breakpoints: polynomials, one of which changes its sign before the rule, on the same
+    front, chooses another point than `moving.chosen`. None: no policy over bandwidth is made of this rule. `least_latency` says
+    that the rule chooses by latency alone, so that a run may change its cut to save latency. `takes_latency` says that it needs a
+    latency, which a front may have under another name (`lmos_opt.rules.values.latency_name`). Lists order rules by `rank`, then by
+    name.
     """
 
     name: str
@@ -71,7 +71,8 @@ def find_rule(rule: str) -> Rule | None:
 
 
 def get(rule: str) -> tuple[Rule, str]:
-    """The rule that a text names, and its argument as text; InputError for an unknown one, or where one is missing or too many."""
+    """The rule that a text names, and its argument as text; InputError for an unknown rule, and if an argument is missing or not
+    expected."""
     found, argument = find_rule(rule), rule.partition(":")[2]
     if found is None or bool(argument) != bool(found.argument):
         raise InputError("rule", f"{rule!r} is not a selection rule; there are {', '.join(one.written for one in shipped())}")

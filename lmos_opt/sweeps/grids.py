@@ -1,4 +1,4 @@
-"""`Grid`: what a sweep varies, each value with every other, and what it looks for; read from a TOML file."""
+"""`Grid`: what a sweep varies, each value combined with every other, and what it looks for; read from a TOML file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Scalar = str | int | float
 
 
 class Steps(Record):
-    """`count` values from one to another, both included, evenly spaced, or (`log`) each the same factor above the one before."""
+    """`count` values from one to another, both included, with equal distances, or (`log`) with equal factors between neighbours."""
 
     from_: Scalar = Field(alias="from")
     to: Scalar
@@ -39,8 +39,8 @@ class Steps(Record):
 
 @dataclass(frozen=True)
 class Case:
-    """One front of a sweep: its number, which of the sweep's instances it is of, and the numbers that it has in place of its own
-    (rates in B/s, times in s, sizes in B; None: its own)."""
+    """One front of a sweep: its number, the sweep's instance that it belongs to, and the numbers that replace those of the instance
+    (rates in B/s, times in s, sizes in B; None: the instance's own)."""
 
     number: int
     instance: int
@@ -50,7 +50,7 @@ class Case:
     memory: int | None
 
     def of(self, instance: Instance) -> Instance:
-        """The instance with the case's numbers."""
+        """The instance with the numbers of the case."""
         found = {"bandwidth_bytes_per_s": self.bandwidth, "rtt_s": self.rtt, "memory_limit_bytes": self.memory}
         changes = {key: value for key, value in found.items() if value is not None}
         if not changes:
@@ -62,7 +62,7 @@ class Case:
 
 class Grid(Record):
     """What `lmos sweep` reads: `sources` as `lmos front` takes them, `objectives`, `rules` whose choices are wanted (none: whole
-    fronts), and `over`, an option's name to its values: one, a list, or `{from = "1Mbps", to = "100Mbps", count = 100}`.
+    fronts), and `over`: an option's name and its values: one, a list, or `{from = "1Mbps", to = "100Mbps", count = 100}`.
 
     `chunk` fronts are one task, and one part of the result.
     """
@@ -120,7 +120,8 @@ class Grid(Record):
         return found
 
     def of(self, instances: Sequence[Instance]) -> list[tuple[dict[str, str], Instance]]:
-        """Instances that are there in place of the sources'; InputError where the file's options would make others of them."""
+        """The cases' instances, if instances replace the sources; InputError if the file has options that would make other
+        instances of them."""
         if not instances:
             raise InputError("instances", "there are none; expected at least one")
         if self.columns:
@@ -134,9 +135,10 @@ class Grid(Record):
             raise InputError(source, f"has {len(instance.places)} places; bandwidth and rtt are of two")
 
     def cases(self, n_instances: int) -> Iterator[Case]:
-        """All cases: instances, memory models, bandwidths, exchanges' costs and memory limits, the last changing first.
+        """All cases: instances, memory models, bandwidths, fixed costs of an exchange and memory limits; the last one changes
+        first.
 
-        InputError where they are more than MOST_CASES.
+        InputError if there are more than MOST_CASES.
         """
         counts = [given.count if isinstance(given, Steps) else len(given) if isinstance(given, tuple) else 1
                   for name, given in self.over.items() if name in NUMBERS or name == "memory_model"]  # fmt: skip

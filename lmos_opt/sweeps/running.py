@@ -1,7 +1,7 @@
-"""`run_sweep`: all fronts of a grid into one Parquet file, part by part: a run that is killed goes on where it was.
+"""`run_sweep`: all fronts of a grid into one Parquet file, in parts: a run that was killed continues where it ended.
 
-Parts stand beside the file, in the folder FILE.parts, until they are joined; each can be read as it is. The file does not depend on
-how many workers there were, nor on how often a run was ended.
+Parts are in the folder FILE.parts beside the file, until they are joined; each can be read by itself. The file is the same for any
+number of workers and interruptions.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ _KEY = b"lmos.sweep"
 
 
 class SweepFailedError(LmosError):
-    """A front of a sweep that could not be traced; the message says which, and why."""
+    """A front of a sweep could not be found; the message says which, and why."""
 
 
 @dataclass(frozen=True)
 class Swept:
-    """What a run did: fronts in all, those that it found, and those that were there."""
+    """What a run of a sweep did: the number of all fronts, of those that it found, and of those that were there already (`kept`).
+    """
 
     fronts: int
     found: int
@@ -44,12 +45,13 @@ class Swept:
 
 def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence[Instance] | None = None, jobs: int | None = None,
               dask: str | None = None, on_part: Callable[[int, int], None] = lambda done, all_: None) -> Swept:  # fmt: skip
-    """Find all fronts of a grid (or what its rules choose) and write them to a Parquet file, a row a point (or rule).
+    """Find all fronts of a grid (or the choices of its rules) and write them to a Parquet file, a row for each point (or rule).
 
-    `instances`, where given, take the place of the grid's sources; their names stand in the column `source`. `jobs` processes run
-    on this machine (None: one a processor), or those of the Dask scheduler at `dask`. `on_part` is called with the fronts done so
-    far, and all; first with those that are there. Parts of the same sweep that are there are kept; a file that is whole is left
-    as it is. Raises InputError for a grid that cannot be used and for parts of another sweep, ClusterError, SweepFailedError.
+    `instances`, if given, replace the grid's sources; their names are in the column `source`. `jobs` processes run on this machine
+    (None: one for each processor), or the workers of the Dask scheduler at `dask`. `on_part` is called with the number of fronts so
+    far, and of all fronts; at first with the fronts that are there already. Parts of the same sweep that are there are kept; a
+    complete file is not changed. Raises InputError for a grid that cannot be used and for parts of another sweep, ClusterError,
+    SweepFailedError.
     """
     output = Path(output)
     checked_suffix(output, (".parquet",))

@@ -1,4 +1,4 @@
-"""What a sweep may be asked to choose: selection rules and baselines, checked before hours of work."""
+"""The selection rules and baselines that a sweep may use, checked before hours of work."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ _BASELINES = frozenset(name.partition(":")[0] for name in BASELINES)
 
 
 def checked_rules(rules: Sequence[str]) -> tuple[str, ...]:
-    """The rules, each once; a wrong word is a wrong word before hours of work.
+    """The rules, each once; InputError for an unknown one, before hours of work.
 
-    Whether a baseline can be had is the instance's matter (`cut:30` of 21 layers) and ends as a `reason` in the table.
+    Whether an instance has the split of a baseline (`cut:30` of 21 layers) is known only later, and ends as a `reason` in the
+    table.
     """
     if not rules:
         raise InputError("rules", "there are none; expected at least one")

@@ -1,4 +1,4 @@
-"""Where a sweep's tasks are worked at: by joblib in processes of this machine, or on a Dask cluster."""
+"""Where a sweep's tasks run: in processes of this machine by joblib, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class ClusterError(LmosError):
 
 
 def answers(work: Callable[[T], A], tasks: Sequence[T], jobs: int | None, dask: str | None) -> Iterator[A]:
-    """What a function gives for each task, as it comes: from `jobs` processes here, or the workers of a Dask scheduler.
+    """The answer of a function for each task, when it comes: from `jobs` processes here, or the workers of a Dask scheduler.
 
-    Raises ClusterError where no scheduler or worker answers.
+    Raises ClusterError if no scheduler or worker answers.
     """
     if dask is None and (jobs == 1 or len(tasks) <= 1):
         yield from map(work, tasks)

@@ -1,1 +1,1 @@
-"""What a link gave over time: records and files, formats of others, generated ones, and scenarios drawn from them."""
+"""The rates of a link over time: records and files, formats of others, generated traces, and scenarios drawn from them."""

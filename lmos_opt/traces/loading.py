@@ -1,4 +1,4 @@
-"""Traces by what a user names: a file in any of the formats, a bundled one, or a part of either, `FILE@PART`."""
+"""Traces by a user's name for them: a file in any of the formats, a bundled one, or a part of either, `FILE@PART`."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from lmos_opt.traces import formats
 from lmos_opt.traces.record import LinkTrace
 
 SUFFIXES = (".json", ".csv", ".log")
-"""What a trace is written as: `lmos.trace/1`, seconds and rates, the columns of the HSDPA logs."""
+"""The formats in which a trace is written: `lmos.trace/1`, seconds and rates, the columns of the HSDPA logs."""
 
 
 def load_trace(trace: LinkTrace | str | os.PathLike[str]) -> LinkTrace:
-    """The trace that text names, of which `@PART` takes a part; a LinkTrace is returned unchanged.
+    """The trace that text names; `@PART` takes a part of it; a LinkTrace is returned unchanged.
 
-    InputError for what is neither a file nor bundled, for a file in no format that is known (docs/files.md), and for a line that
-    is wrong in it.
+    InputError for text that names neither a file nor a bundled trace, for a file in no known format (docs/files.md), and for a
+    wrong line in it.
     """
     if isinstance(trace, LinkTrace):
         return trace

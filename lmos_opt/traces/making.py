@@ -1,8 +1,8 @@
 """Generated traces: links that fade, and links that switch between a few states. The same seed makes the same trace.
 
-`fading`: the logarithm of the rate is an autoregressive process of order 1, a step a second, about the median MEDIAN with the
-standard deviation SIGMA; what is left of a deviation after a second is KEPT of it. `switching`: a Markov chain over STATES
-(E. N. Gilbert, 1960, with one state more); each is stayed in for a geometrically distributed number of seconds.
+`fading`: the logarithm of the rate is an autoregressive process of order 1, a step a second, around the median MEDIAN with the
+standard deviation SIGMA; after a second KEPT of a deviation is left. `switching`: a Markov chain over STATES (E. N. Gilbert, 1960,
+with one state more); the number of seconds in a state is geometrically distributed.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from lmos_opt.traces.record import LinkTrace
 
 MEDIAN_BYTES_PER_S, SIGMA, KEPT = 3e6, 0.5, 0.5
 STATES = ((4e6, 6.0), (1.5e6, 2.5), (0.4e6, 1.0))
-"""The rate of each (B/s), and for how many seconds it is stayed in on average."""
+"""The rate of each state (B/s), and its average number of seconds."""
 NEXT = ((0.0, 0.9, 0.1), (0.85, 0.0, 0.15), (0.5, 0.5, 0.0))
-"""What comes after each state, when it is left."""
+"""The states that may follow each state."""
 
 
 def _fading(chance: random.Random, n: int) -> list[float]:
@@ -43,7 +43,7 @@ KINDS: dict[str, Callable[[random.Random, int], list[float]]] = {"fading": _fadi
 
 
 def make_trace(kind: str, seconds: int = 360, seed: int = 0) -> LinkTrace:
-    """A trace of that kind (`fading`, `switching`), a step a second, with rates in whole bytes a second.
+    """A trace of that kind (`fading`, `switching`), a step for each second, with rates in whole bytes a second.
 
     InputError for another kind, or for less than a second.
     """

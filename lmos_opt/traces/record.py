@@ -1,4 +1,4 @@
-"""A link over time: from which second on it gave which rate, and where that is known, which round trip."""
+"""A link over time: its rate from each second on and, if it is known, its round trip."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ RANGE = ".."
 
 
 class LinkTrace(Document):
-    """The rate (B/s) of a link from each of `seconds` on, until `ends_s`. A rate of 0 is an outage. `rtt_s` has a round trip
-    for each, or is None where none is known."""
+    """The rate (B/s) of a link from each of `seconds` on, until `ends_s`. A rate of 0 is an outage. `rtt_s` has a round trip for
+    each, or is None if none is known."""
 
     SCHEMA: ClassVar[str] = "lmos.trace/1"
     schema_: Literal["lmos.trace/1"] = Field("lmos.trace/1", alias="schema")
@@ -53,7 +53,7 @@ class LinkTrace(Document):
 
     @classmethod
     def of_steps(cls, name: str, description: str, steps: Sequence[tuple[float, float]], **further: Any) -> Self:
-        """The trace of steps, each with how long it lasts (s) and its rate (B/s)."""
+        """The trace of steps, each given as its length (s) and its rate (B/s)."""
         ends = [0.0]
         for lasts_s, _ in steps:
             ends.append(ends[-1] + lasts_s)
@@ -62,16 +62,16 @@ class LinkTrace(Document):
 
     @property
     def lasts_s(self) -> list[float]:
-        """How long each step lasts (s)."""
+        """The length of each step (s)."""
         return [later - one for one, later in pairwise((*self.seconds, self.ends_s))]
 
     @property
     def mean_bytes_per_s(self) -> float:
-        """The rate on average over time."""
+        """The mean rate over time (B/s)."""
         return fsum(rate * s for rate, s in zip(self.rate_bytes_per_s, self.lasts_s, strict=True)) / self.ends_s
 
     def reached(self, share: float) -> float:
-        """The largest rate (B/s) that at least so large a share of the time reaches."""
+        """The largest rate (B/s) that is reached in at least this share of the time."""
         left = share * self.ends_s
         for rate, s in sorted(zip(self.rate_bytes_per_s, self.lasts_s, strict=True), reverse=True):
             left -= s
@@ -80,7 +80,7 @@ class LinkTrace(Document):
         return min(self.rate_bytes_per_s)
 
     def between(self, low_s: float, high_s: float) -> LinkTrace:
-        """What was from one second on to another, which then is from second 0 on. InputError where the trace is not so long."""
+        """The part from one second to another, which then begins at second 0. InputError if the trace is shorter."""
         if not 0 <= low_s < high_s or low_s >= self.ends_s or high_s > self.ends_s * (1 + 1e-9):
             raise InputError(self.name, f"lasts from 0 s to {self.ends_s:g} s; {low_s:g} s to {high_s:g} s is no part of it")
         first, high_s = bisect_right(self.seconds, low_s) - 1, min(high_s, self.ends_s)

@@ -1,10 +1,11 @@
 """Scenarios drawn from traces in blocks: neighbouring seconds are alike, and a block keeps them together.
 
 A circular block bootstrap (D. N. Politis and J. P. Romano, "A circular block-resampling procedure for stationary data", 1992): the
-trace is cut into windows of `step_s`, each with its mean rate; blocks of windows in a row are drawn with equal chances for each to
-begin at, and go on at the beginning where the trace ends. So each window is as likely as any other, and the rates of a sample are
-distributed as those of the trace. What blocks change is how far samples are apart: as far as so many seconds of the link may be. So
-the slowest of several samples (`worst_of`) shows how slow the link may be beyond what so short a trace has seen of it.
+trace is cut into windows of `step_s`, each with its mean rate. Blocks of consecutive windows are drawn; each window is the first of
+a block with the same probability, and a block continues at the beginning if the trace ends. So each window is as likely as any
+other, and the rates of a sample are distributed as those of the trace. With blocks, samples differ from each other as much as parts
+of the link of this length may differ. So the slowest of several samples (`worst_of`) shows how slow the link may be beyond what a
+short trace has shown.
 """
 
 from __future__ import annotations
@@ -21,17 +22,17 @@ from lmos_opt.traces.record import LinkTrace
 from lmos_opt.units import counted
 
 SLOWEST = 0.05
-"""The share of the windows by which samples are compared."""
+"""Samples are compared by this share of their windows."""
 LEAST_BYTES_PER_S = 125.0
-"""What a window counts as in which nothing gets through: an outage is no scenario, and so slow a link is late for any image."""
+"""The rate of a window in which nothing gets through: an outage is no scenario, and with so slow a link any image is late."""
 
 
 @dataclass(frozen=True)
 class Drawing:
-    """How scenarios are drawn: so many windows of `step_s`, in blocks of `block_s`; the same `seed` draws the same.
+    """How scenarios are drawn: the number of windows of `step_s`, in blocks of `block_s`; the same `seed` draws the same.
 
-    Of `worst_of` samples the one is taken whose SLOWEST windows are slowest: with 10, a trace that is as slow is seen in one of
-    ten cases.
+    Of `worst_of` samples the one with the slowest SLOWEST windows is taken: with 10, a trace that is as slow as this is seen in one
+    of ten cases.
     """
 
     count: int = 100
@@ -45,9 +46,9 @@ ORDINARY = Drawing()
 
 
 def windows(trace: LinkTrace, step_s: float) -> list[float]:
-    """The mean rate (B/s) in each `step_s` of a trace; what is left at its end does not count.
+    """The mean rate (B/s) in each `step_s` of a trace; an incomplete window at the end does not count.
 
-    InputError where the trace is shorter than that.
+    InputError if the trace is shorter than one window.
     """
     n = int(trace.ends_s / step_s * (1 + 1e-9)) if step_s > 0 else 0
     if not n:
@@ -63,11 +64,11 @@ def windows(trace: LinkTrace, step_s: float) -> list[float]:
 
 
 def draw_scenarios(traces: LinkTrace | Sequence[LinkTrace], how: Drawing = ORDINARY) -> ScenariosFile:
-    """Scenarios of a path whose hops are as in these traces, one a hop; each hop's blocks are drawn for themselves.
+    """Scenarios of a path whose hops have these traces, one for each hop; each hop's blocks are drawn independently.
 
-    A factor of 1 is the mean rate of a hop's trace, and the fixed cost of an exchange the longest round trip in it. Windows of one
-    rate are one scenario that weighs as many. InputError for a block longer than a trace or shorter than a step, and for no or too
-    many scenarios.
+    A factor of 1 is the mean rate of a hop's trace, and the fixed cost of an exchange is the longest round trip in it. Windows with
+    the same rate are one scenario with the sum of their weights. InputError for a block longer than a trace or shorter than a step,
+    and for no or too many scenarios.
     """
     hops = [traces] if isinstance(traces, LinkTrace) else list(traces)
     if not 1 <= how.count <= MOST_SCENARIOS:
