@@ -1,4 +1,4 @@
-"""What a codec makes of a profiled network along a path of devices."""
+"""What a codec does with a profiled network along a path of devices."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ class SizesTensors(Protocol):
     name: str
 
     def sent_bytes(self, tensor: TensorSpec, /) -> int | None:
-        """The bytes that a tensor takes; None where they depend on its numbers."""
+        """The number of bytes of an encoded tensor; None if it depends on the tensor's numbers."""
 
 
 class ChoosesCodecs(Protocol):
-    """A codec for each tensor. A codec is one too, itself for all; `measurement.codec_choice.chosen` has others."""
+    """A codec for each tensor. A codec is one too, itself for all tensors; `measurement.codec_choice.chosen` makes others."""
 
     @property
     def name(self) -> str:
-        """That of the codec for every tensor that is none of `own`."""
+        """The name of the codec for every tensor that is not in `own`."""
 
     @property
     def own(self) -> Mapping[str, str]:
@@ -38,11 +38,11 @@ class ChoosesCodecs(Protocol):
 
 
 def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[TimesLayers]) -> Coding | None:
-    """What codecs make of a profiled network along a path of devices; None where they change nothing.
+    """What codecs do with a profiled network along a path of devices; None if they change nothing.
 
-    Bytes are exact where they follow from shapes, and else those that the profile measured. Times are those that the
-    profile measured where a device is `local`, for other devices what their files say (`codecs`), and 0 where they say nothing.
-    Raises InputError where the profile lacks what it would have to have measured, or has no layer that has a codec of its own.
+    Bytes are exact if they follow from shapes, otherwise those that the profile measured. Times are those that the profile measured
+    if a device is `local`; for other devices those of their files (`codecs`), and 0 if the files have none. Raises InputError if
+    the profile lacks a measurement that is needed, or has no layer that is named with a codec of its own.
     """
     found = {}
     tensors = {name: (spec,) for name, spec in profile.input_tensors.items()} | {
@@ -80,10 +80,10 @@ def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[
 
 def choices_of(profile: NetworkProfile, codecs: Sequence[ChoosesCodecs],
                devices: Sequence[TimesLayers]) -> dict[str, tuple[Choice, ...]]:  # fmt: skip
-    """For each tensor of a profiled network the ways in which it may cross, of which one is chosen: as it is, which loses nothing,
-    and in each of the codecs of which the profile says what it loses there, but for those that are nowhere better than another.
+    """For each tensor of a profiled network the ways in which it may cross, of which one is chosen: as it is, without loss, and in
+    each codec whose loss there the profile has, except those that are nowhere better than another.
 
-    Raises InputError where the profile does not say what a codec loses, and as `coding_of`.
+    Raises InputError if the profile does not have a codec's losses, and as `coding_of`.
     """
     known = {} if profile.fidelity is None else profile.fidelity.counted_with
     unknown = [codec.name for codec in codecs if codec.name not in (RAW, *known)]

@@ -1,7 +1,7 @@
-"""Front algorithms: one file each. `algorithms/NAME.py` holds `ALGORITHM`; the file's name registers it.
+"""Front algorithms: one file for each. `algorithms/NAME.py` holds `ALGORITHM`; the file's name registers it.
 
-An algorithm is one function from a `FrontProblem` to the points it finds, yielded as it finds them. The driver owns
-everything common: senses, scaling, exact values, doubtful answers, counting, filtering.
+An algorithm is one function of a `FrontProblem`. It yields points when it finds them. The driver does everything that all
+algorithms need: senses, scaling, exact values, doubtful answers, counts, and filters.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ class Algorithm:
     most: int | None
 
     def admits(self, n_objectives: int) -> bool:
-        """Whether it is for that many objectives."""
+        """Whether it can find fronts over that many objectives."""
         return self.least <= n_objectives and (self.most is None or n_objectives <= self.most)
 
 
 def names(n_objectives: int | None = None) -> list[str]:
-    """The shipped algorithms, or those for that many objectives."""
+    """The shipped algorithms, or only those for that many objectives."""
     shipped = [name for name in modules_of(*__path__) if name not in _SHARED]
     return [name for name in shipped if n_objectives is None or _named(name).admits(n_objectives)]
 

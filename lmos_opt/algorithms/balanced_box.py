@@ -1,13 +1,13 @@
-"""Two objectives, the widest gap first: the balanced box method, at most three solves a point.
+"""Two objectives, the widest gap first: the balanced box method, at most three solves for each point.
 
-Boland, Charkhgard and Savelsbergh, "A criterion space search algorithm for biobjective integer programming: the balanced
-box method", INFORMS J. Computing 27 (2015). A box lies between two neighbouring points; it is halved in j, and what
-is best in i is looked for in the half nearer to the best j, then what is best in j among all that is better in i than
-that. So a run that is cut short has points all along the front, where Algorithm 1 has one end of it.
+Boland, Charkhgard and Savelsbergh, "A criterion space search algorithm for biobjective integer programming: the balanced box
+method", INFORMS J. Computing 27 (2015). A box lies between two neighbouring points and is halved in j. The first search looks for
+the best i in the half nearer to the best j, the second one for the best j among all that is better in i than this. So a run that
+ends early has points along the whole front, while Algorithm 1 has one end of it.
 
-For real values (our addition): the height at which a box is halved decides only the order of the points, because it does not
-bound the second search; where the halves of a box would be smaller than the values' resolution, only the second search is
-done. Every search has an end of its box for a witness, so none is infeasible, and a solver that says so is not believed.
+For real values (our addition): the height at which a box is halved decides only the order of the points, because it does not bound
+the second search. If the halves of a box would be smaller than the values' resolution, only the second search is done. Every search
+has an end of its box as a witness, so none is infeasible, and the answer of a solver that says so is rejected.
 """
 
 from __future__ import annotations

@@ -1,12 +1,13 @@
-"""When an integer solver's own word may be taken: its tolerances cannot change what is found.
+"""When an integer solver's own answer is a proof: its tolerances cannot change what is found.
 
-An integer solver cuts off a node where a bound, computed in doubles, says so, and calls a value whole that is 1e-9 off.
-Neither can go wrong by as much as half the least difference between two values where
+An integer solver drops a node if a bound, computed in doubles, says so, and treats a value that is 1e-9 off as whole. Neither can
+go wrong by as much as half the least difference between two values if
 - every variable is an integer between finite bounds;
 - the values of every constraint, and of every objective, are whole multiples of one number, its granule;
-- none of them can move by more than MOST_GRANULES of these.
-Then a tolerance of 1e-9, multiplied by all that a form adds up, stays below 1e-4 of a granule. Everything else is proved by
-`lmos_opt.algorithms.branching`, or the front says that it is not whole, and names the first cause found here.
+- none of them can change by more than MOST_GRANULES of these.
+
+Then a tolerance of 1e-9, multiplied by the sum of all terms, stays below 1e-4 of a granule. Everything else is proved by
+`lmos_opt.algorithms.branching`; otherwise the front says that it is not complete, and names the first cause found here.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ import numpy as np
 from lmos_opt.programs.milp import LinearForm, Milp
 
 MOST_GRANULES = 1e5
-"""How many granules a form may move over: 1e-9 of so many is far below one half."""
+"""The number of granules over which a form may change: 1e-9 of this number is far below one half."""
 
 
 def disbelief(milp: Milp, forms: Sequence[LinearForm], granules: Sequence[float | None], names: Sequence[str]) -> str | None:
-    """Why an integer solver's word is no proof on this program; None where it is. `names` are those of the forms."""
+    """Why an integer solver's answer is no proof on this program; None if it is one. `names` are those of the forms."""
     if cause := unbounded(milp):
         return cause
     for k in np.flatnonzero(milp.lower < milp.upper).tolist():
@@ -39,7 +40,7 @@ def disbelief(milp: Milp, forms: Sequence[LinearForm], granules: Sequence[float 
 
 
 def unbounded(milp: Milp) -> str | None:
-    """The first variable without a bound, in words; None where all have both."""
+    """The first variable without a bound, in words; None if all have both."""
     for k in np.flatnonzero(~(np.isfinite(milp.lower) & np.isfinite(milp.upper))).tolist():
         side = "upper" if isfinite(milp.lower[k]) else "lower"
         return f"variable {milp.variables[k]} has no {side} bound, and none follows from the constraints"

@@ -1,13 +1,13 @@
-"""What every front algorithm stands on: subproblems whose answers are checked on exactly recomputed values.
+"""The common part of all front algorithms: subproblems whose answers are checked on exactly recomputed values.
 
 Solvers compute with tolerances; objective values reach from microseconds to gigabytes. So
 - every objective is scaled, as a cost and as a row, until its spread is at most SPREAD, or its granule is one;
-- a bound is never put at a value but half a granule beside it, or, for real values, a STEP beside it;
-- a solution's integers are rounded and its objective values recomputed; one that breaks a bound (a binary of 1 - 1e-9
-  hides a byte in a gigabyte) is excluded and the subproblem solved again;
-- answers are certified by `branching` where everything is bounded; an integer solver's own word is taken only where its
-  tolerances cannot change it (`belief`), and even then "infeasible", which no known solution contradicts, must be found
-  twice, with different settings. Where neither gives a proof the front is not whole, and `doubt` says why.
+- a bound never lies at a value but half a granule beside it, or, for real values, a STEP beside it;
+- a solution's integers are rounded and its objective values recomputed; if it breaks a bound (a binary of 1 - 1e-9 hides a byte in
+  a gigabyte), it is excluded and the subproblem is solved again;
+- answers are certified by `branching` if everything is bounded; an integer solver's own answer counts only if its tolerances cannot
+  change it (`belief`), and even then "infeasible", which no known solution contradicts, must be found twice, with different
+  settings. If neither gives a proof, the front is not complete, and `doubt` says why.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ class _Footing(Enum):
 class FrontProblem:
     """A MILP with costs to minimise, loaded into a solver once; algorithms ask it for `best` and `refine`.
 
-    `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it
-    costs and rows are recomputed from the arrays. `granules` are those known beyond what coefficients prove, `deciders`
-    the columns to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and
-    `constrained` are Algorithm 1's i and j, `known` points that an earlier run found, `hints` vectors to start from.
-    `placing` is the same problem for algorithms that place blocks, `listing` for those that look at every split, where it can be.
-    `names` are those of the costs, for messages. With `step`, a number for each cost, points nearer than that are left out.
-    After `time_limit_s` the next subproblem, or node of one, raises SubproblemError.
+    `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it costs and
+    rows are recomputed from the arrays. `granules` are those that are known and not proved by coefficients, `deciders` the columns
+    to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and `constrained` are Algorithm 1's i
+    and j, `known` points that an earlier run found, `hints` vectors to start from. If they are possible, `placing` is the same
+    problem for algorithms that place blocks, `listing` for those that evaluate every split. `names` are those of the costs, for
+    messages. With `step`, a number for each cost, points nearer than that are left out. After `time_limit_s` the next subproblem,
+    or node of one, raises SubproblemError.
     """
 
     milp: Milp
@@ -85,12 +85,12 @@ class FrontProblem:
     placing: Placing | None = None
     listing: Listing | None = None
     recorder: Recorder = field(default_factory=Recorder)
-    """What has been done so far; `solver` is counted in it."""
+    """What the search has done so far; `solver` is counted in it."""
     start: float = field(default_factory=perf_counter)
     doubt: str | None = field(default=None, init=False)
-    """Why the answers so far do not make a whole front, though each was given."""
+    """Why the answers so far do not make a complete front, although each was given."""
     bound: float | None = field(default=None, init=False)
-    """Of one objective, what no cost is below, as far as it is proved."""
+    """With one objective, a cost that no solution is below, as far as it is proved."""
     _settled: dict[bytes, Candidate] = field(default_factory=dict, init=False)
     """A point of the front for each assignment of the integers met."""
 
@@ -123,12 +123,12 @@ class FrontProblem:
         return [*self.known, *(Candidate(x, costs) for x, costs in hinted if costs is not None)]
 
     def met(self, candidate: Candidate) -> None:
-        """Take note of a solution: searches start from the best that their limits admit."""
+        """Remember a solution: searches start from the best one that their limits admit."""
         self._pool.append(candidate)
 
     @property
     def incumbent(self) -> Candidate | None:
-        """The best solution met so far, of one objective."""
+        """The best solution so far, with one objective."""
         return self._best_known((0,), {}, None) if self.p == 1 else None
 
     @cached_property
@@ -166,7 +166,7 @@ class FrontProblem:
 
     @property
     def solves(self) -> int:
-        """How many integer programs have been solved."""
+        """The number of integer programs solved."""
         return self.recorder.solves
 
     @property
@@ -179,32 +179,32 @@ class FrontProblem:
         return a < b - self.scales[k].resolution
 
     def dominates(self, a: tuple[float, ...], b: tuple[float, ...]) -> bool:
-        """Whether a is nowhere worse than b, up to the resolution (equal costs dominate each other)."""
+        """Whether a is at least as good as b in every cost, up to the resolution (equal costs dominate each other)."""
         return not any(self.is_less(k, b[k], a[k]) for k in range(self.p))
 
     @property
     def resolution(self) -> Array:
-        """By how much costs must differ to be different, one entry an objective."""
+        """The least difference between two costs that count as different, one entry for each objective."""
         return np.array([scale.resolution for scale in self.scales]) if self.listing is None else self.listing.resolution
 
     def best(self, k: int, limits: dict[int, Limit], witness: Candidate | None = None) -> Candidate | None:
         """A solution of least cost k within the limits; None if it is proved that there is none.
 
-        `witness` is a solution known to be within the limits: an answer that contradicts it is not believed. Raises
-        SubproblemError if none of the solver's sets of settings gives an answer that holds.
+        `witness` is a solution known to be within the limits: an answer that contradicts it is rejected. Raises SubproblemError if
+        none of the solver's sets of settings gives a valid answer.
         """
         return self._solve(self._rows[k], (k,), limits, witness)
 
     def refine(self, candidate: Candidate) -> Candidate:
-        """A non-dominated solution that is nowhere worse than the candidate: least sum of scaled costs."""
+        """A non-dominated solution that is at least as good as the candidate in every cost: the least sum of scaled costs."""
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}
         return self._solve(self._sum, tuple(range(self.p)), limits, candidate) or candidate
 
     def check_trade_off(self, candidate: Candidate) -> None:
-        """Raise TradeOffError if the candidate and an earlier one, both on the front, differ in continuous variables alone.
+        """Raise TradeOffError if the candidate and an earlier one, both on the front, differ only in continuous variables.
 
-        With the integers fixed a program is linear, and what nothing dominates there is connected: two points or more are
-        infinitely many. Near either of them, which nothing else dominates, infinitely many are on the front.
+        With the integers fixed a program is linear, and its non-dominated set is connected: two points mean infinitely many. Those
+        near one of the two points are on the front too, because nothing else dominates that point.
         """
         if self.decisive or self.step is not None or self.milp.integer.all():
             return
@@ -215,9 +215,9 @@ class FrontProblem:
             raise TradeOffError([self.milp.variables[k] for k in np.flatnonzero(moved > 1e-3 * moved.max())])
 
     def ask_for(self, known: Candidate) -> None:
-        """Raise SubproblemError if the solver does not know of a known solution, where its word is taken for empty regions.
+        """Raise SubproblemError if the solver does not find a known solution, although its answer counts for empty regions.
 
-        Asked at an algorithm's end, it finds out a solver that has stopped answering and calls everything infeasible.
+        Called at an algorithm's end, it detects a solver that no longer answers and calls everything infeasible.
         """
         if self._footing is _Footing.RELIED:
             with self.recorder.step((0,), {}) as answer:
@@ -381,7 +381,7 @@ class FrontProblem:
         return all(limit.admits(costs[k], self.scales[k].resolution) for k, limit in limits.items())
 
     def candidate(self, x: Array) -> Candidate | None:
-        """A vector as a candidate, its NaN solved for; None if it breaks a constraint."""
+        """A vector as a candidate, with a solve for its NaN entries; None if it breaks a constraint."""
         if np.isnan(x).any():
             is_settled = self.decisive and not np.isnan(x[self.deciders]).any()
             if is_settled or not self.solver.relaxes:

@@ -1,8 +1,8 @@
-"""Every split looked at: exact where they are few, as those of chains and of nearly all networks are.
+"""Every split is evaluated: exact and fast if there are few splits, as in chains and nearly all networks.
 
-No solver takes part. All splits are evaluated at once in arrays (`lmos_opt.listing`); what no other surely dominates is evaluated
-again, each from where its layers run, and only those values count. So what rounding in the arrays can do is to have more splits
-evaluated a second time, never to lose one.
+No solver is used. All splits are evaluated at once in arrays (`lmos_opt.listing`). Splits that no other surely dominates are
+evaluated again, each from where its layers run, and only those values count. So rounding in the arrays can only cause more second
+evaluations. It never loses a split.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Algorithm 1 of the paper: the ε-constraint method for two objectives (Chankong and Haimes), N + 1 solves for N points.
 
-i is optimised, j constrained. Each step bounds j strictly below the last solution's value and finds the best i there. That
-solution is on the front unless the next step finds the same i again at a better j. So the second solve of a step, best
-j at that i, is left out until such a tie shows itself, which then costs a solve more; where there have been more ties than
-solves spared, no more are left out. N points take N + 1 solves, where there are ties up to 2N + 2.
+i is optimised, j constrained. Each step bounds j strictly below the last solution's value and finds the best i there. This solution
+is on the front unless the next step finds the same i again at a better j. So the second solve of a step, best j at that i, is left
+out. If such a tie appears, it costs one more solve. After more ties than saved solves, no solve is left out any more. N points take
+N + 1 solves, with ties up to 2N + 2.
 
-The best j, known from the start, is a solution of every step's subproblem, so none of them is infeasible, and a solver
-that says so is not believed.
+The best j, known from the start, is a solution of every step's subproblem. So none of them is infeasible, and the answer of a
+solver that says so is rejected.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Cost models: from a layer's numbers to its time on a device. One file each.
+"""Cost models: from a layer's numbers to its time on a device. One file for each.
 
-`costs/NAME.py` holds `MODEL`, a record of what the model knows of one device; its file's name is all the registration there
-is. A device file names its model and gives that record: `"cost": {"model": "NAME", ...}`. The models know numbers only: what
-fits them to measured times stands in `measurement/`.
+`costs/NAME.py` holds `MODEL`, a record of the model's numbers for one device; the file's name registers it. A device file names its
+model and gives this record: `"cost": {"model": "NAME", ...}`. The models use only numbers: code that fits them to measured times is
+in `measurement/`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from lmos_opt.imports import modules_of
 
 
 class Work(Protocol):
-    """What the operations of one kind in a layer do (`lmos_opt.profile.Work`)."""
+    """The operations of one kind in a layer (`lmos_opt.profile.Work`)."""
 
     @property
     def kind(self) -> str: ...  # noqa: D102
@@ -30,7 +30,7 @@ class Work(Protocol):
 
 
 class Layer(Protocol):
-    """What a model may look at in a layer (`lmos_opt.profile.ProfileLayer`)."""
+    """The part of a layer that a model may use (`lmos_opt.profile.ProfileLayer`)."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -45,7 +45,7 @@ class Layer(Protocol):
 
 
 class Processor(Protocol):
-    """What a model may look at in a device (`lmos_opt.device.Device`)."""
+    """The part of a device that a model may use (`lmos_opt.device.Device`)."""
 
     @property
     def name(self) -> str: ...  # noqa: D102
@@ -60,14 +60,14 @@ class Processor(Protocol):
 
 
 class Rates(Record):
-    """What micro-benchmarks found of a device: multiply-accumulates a second of a large product, bytes a second of a copy."""
+    """What micro-benchmarks measured of a device: multiply-accumulates a second of a large product, bytes a second of a copy."""
 
     macs_per_s: Rate
     bytes_per_s: Rate
 
 
 class CostModel(Record):
-    """Base of the models; a subclass is the record of a device file and says how it makes a time of a layer.
+    """Base of the models; a subclass is the record in a device file, and makes a layer's time of it.
 
     `LOCAL` is whether a layer's time on this machine is needed (`lmos profile --time`).
     """
@@ -76,7 +76,7 @@ class CostModel(Record):
     model: Name
 
     def layer_time_s(self, layer: Layer, device: Processor) -> float:
-        """Seconds of one layer; InputError where the layer lacks what the model goes by."""
+        """Seconds of one layer; InputError if the layer lacks numbers that the model needs."""
         raise NotImplementedError
 
 
@@ -86,7 +86,7 @@ def names() -> list[str]:
 
 
 def get(name: str) -> type[CostModel]:
-    """A model by its name; InputError lists those there are."""
+    """A model by its name; InputError lists the known names."""
     if name not in names():
         raise InputError("cost", f"{name!r} is not a cost model; there are {', '.join(names())}")
     found: type[CostModel] = import_module(f"{__name__}.{name}").MODEL
@@ -110,7 +110,7 @@ def parse(value: object) -> CostModel:
 
 
 def local_time_s(layer: Layer) -> float:
-    """The layer's measured time (s); InputError where the profile holds none."""
+    """The layer's measured time (s); InputError if the profile has none."""
     if layer.t_local_s is None:
         raise InputError("local", f"layer {layer.name!r} has no measured time; make a profile with: "
                                   "lmos profile NETWORK --time -o profile.json")
@@ -118,7 +118,7 @@ def local_time_s(layer: Layer) -> float:
 
 
 def work_of(layer: Layer, device: Processor) -> Sequence[Work]:
-    """What the layer does, by kind; InputError where nothing says so."""
+    """The layer's work, by kind; InputError if the profile does not have it."""
     if layer.work is None:
         raise InputError(device.name, f"nothing says what layer {layer.name!r} does by kind of operation, which this device's "
                                       "cost model goes by; make the profile again, with: lmos profile NETWORK -o profile.json")

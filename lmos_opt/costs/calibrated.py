@@ -1,10 +1,10 @@
-"""A line per kind of operation, fitted to times that a machine was measured to take.
+"""A line for each kind of operation, fitted to the measured times of a machine.
 
     t = fixed_s * operations + s_per_mac * macs + s_per_byte * bytes
 
-summed over the kinds in a layer. That is the regression of Neurosurgeon (Kang et al., ASPLOS 2017: a model per type of
-layer) on the two quantities of the roofline model (Williams et al., CACM 2009), as a sum, not as their maximum: sums stay
-linear, and what a block takes is what its parts take. No coefficient is negative, so more work never takes less time.
+summed over the kinds in a layer. This is the regression of Neurosurgeon (Kang et al., ASPLOS 2017: a model for each type of layer)
+on the two quantities of the roofline model (Williams et al., CACM 2009), as a sum and not as their maximum: sums stay linear, and
+the time of a block is the sum of the times of its parts. No coefficient is negative, so more work never takes less time.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lmos_opt.files import Amount, Count, Name, Record, Text
 
 
 class Fit(Record):
-    """Seconds of each operation, of each of its multiply-accumulates, of each byte it moves."""
+    """Seconds for each operation, for each of its multiply-accumulates, for each byte it moves."""
 
     fixed_s: Amount
     s_per_mac: Amount
@@ -39,7 +39,7 @@ class HeldOut(Record):
 
 
 class Calibrated(CostModel):
-    """Lines by kind of operation, `other` for kinds that no measured layer had, and how far they were off (None: not known)."""
+    """Lines by kind of operation, `other` for kinds that no measured layer had, and their errors (None: not known)."""
 
     model: Literal["calibrated"] = "calibrated"
     kinds: Annotated[dict[Name, Fit], Field(min_length=1)]
@@ -47,7 +47,7 @@ class Calibrated(CostModel):
     held_out: HeldOut | None = None
 
     def layer_time_s(self, layer: Layer, device: Processor) -> float:
-        """The sum over what the layer does; InputError where the profile does not say what that is."""
+        """The sum over the layer's operations; InputError if the profile does not have them."""
         return sum(self.kinds.get(work.kind, self.other).seconds(work) for work in work_of(layer, device))
 
 

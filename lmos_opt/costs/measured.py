@@ -1,4 +1,4 @@
-"""What `lmos profile --time` measured on this machine, layer by layer."""
+"""The times that `lmos profile --time` measured on this machine, layer by layer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from lmos_opt.costs import CostModel, Layer, Processor, local_time_s
 
 
 class Measured(CostModel):
-    """The profile holds all its numbers."""
+    """A record without numbers: the profile holds them."""
 
     LOCAL: ClassVar[bool] = True
     model: Literal["measured"] = "measured"

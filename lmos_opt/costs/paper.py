@@ -1,7 +1,7 @@
 """The paper's cost of a layer, equations (1) and (3): X / (C * S), work over cores times clock.
 
-X is multiply-accumulates; `ops_per_cycle` turns cycles into them, `ops_per_cycle_by_kind` for operations of one kind (of a
-layer's own kind where its operations have no number). What has no multiply-accumulates takes no time.
+X is multiply-accumulates. `ops_per_cycle` is their number in a clock cycle, `ops_per_cycle_by_kind` that for operations of one kind
+(of a layer's own kind if its operations have no number). An operation without multiply-accumulates takes no time.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from lmos_opt.costs import CostModel, Layer, Processor
 
 
 class Paper(CostModel):
-    """All its numbers are the device's."""
+    """A record without numbers: the device holds them."""
 
     model: Literal["paper"] = "paper"
 

@@ -1,8 +1,8 @@
-"""This machine's times, stretched to a device by what micro-benchmarks found of both.
+"""This machine's times, scaled to a device by what micro-benchmarks measured of both.
 
-A layer's time is parted into one for its multiply-accumulates and one for its bytes, in the proportion in which this
-machine's two rates say they take it; each part is stretched by the ratio of the two machines' rates. What does neither
-(a view, a call) goes with the processor. As good as two numbers can be: it knows nothing of another library's kernels.
+A layer's time is divided into one for its multiply-accumulates and one for its bytes, in the proportion that this machine's two
+rates give. Each part is scaled by the ratio of the two machines' rates. An operation without either (a view, a call) is scaled as
+computing. Two numbers cannot describe the kernels of another library.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Scaled(CostModel):
     there: Rates
 
     def layer_time_s(self, layer: Layer, device: Processor) -> float:
-        """The measured time, its two parts stretched; InputError where the profile has no times, or not what layers do."""
+        """The measured time with its two parts scaled; InputError if the profile has no times, or not the layers' work."""
         work = work_of(layer, device)
         computing = sum(one.macs for one in work) / self.here.macs_per_s
         moving = sum(one.bytes for one in work) / self.here.bytes_per_s

@@ -195,9 +195,10 @@ def dominated(front: Front, cuts: Sequence[Split]) -> list[tuple[float, ...]]:
 
 
 def some_cuts(instance: Any, memory_model: Any = "sum") -> list[Split]:
-    """Every split of an instance that its memory limits admit; of an instance with thousands of splits some cuts of the order.
+    """Every split of an instance that its memory limits admit; of an instance with more than 2,000 splits only some cuts of the
+    order.
 
-    These are the first layers of the order; over more than two places about a thousand of them, evenly spread.
+    These are the first layers of the order; over more than two places at most 2,000 of them, evenly spread.
     """
     from lmos_opt.split import down_closed_sets, nested
 

@@ -1,4 +1,4 @@
-"""Solvers: one file each. `solvers/NAME.py` holds `SOLVER`; the file's name registers it."""
+"""Solvers: one file for each. `solvers/NAME.py` holds `SOLVER`; the file's name registers it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lmos_opt.solvers.settings import NOTHING, Configurable, Options, checked, n
 
 
 class Status(Enum):
-    """What a solve proved. Only INFEASIBLE says that nothing is left; everything else that is not OPTIMAL is a failure."""
+    """What a solve proved. Only INFEASIBLE says that there is no solution; everything else that is not OPTIMAL is a failure."""
 
     OPTIMAL = "optimal"
     INFEASIBLE = "infeasible"
@@ -27,7 +27,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A solve's status, its solution if it is OPTIMAL, and the solver's own word for the status."""
+    """A solve's status, its solution if it is OPTIMAL, and the solver's own name of the status."""
 
     status: Status
     x: Array | None = None
@@ -48,7 +48,7 @@ class Session(Protocol):
 class Relaxed:
     """A relaxation's status, its solution and its row duals y, with which `c - A'y` are the reduced costs.
 
-    Where it is infeasible, `duals` are a ray of such y that proves it: the bound of `0 x` that it gives is positive.
+    If it is infeasible, `duals` are a ray of such y that proves it: the bound of `0 x` that it gives is positive.
     """
 
     status: Status
@@ -66,13 +66,13 @@ class Relaxation(Protocol):
         """Solve with these column bounds."""
 
     def forget(self) -> None:
-        """Solve the next one from the beginning, without what is remembered of those before."""
+        """Solve the next one from the beginning, without the memory of earlier ones."""
 
 
 class Stretched:
     """A relaxation over columns measured in other units: a solver's tolerance is absolute, so ranges should be alike.
 
-    `units` holds the unit of each column; what goes in and comes out is in the columns' own. Row duals are the same.
+    `units` holds the unit of each column; inputs and outputs are in the columns' own units. Row duals are the same.
     """
 
     def __init__(self, relax: Callable[[Milp, Sequence[LinearForm]], Relaxation], milp: Milp,
@@ -100,11 +100,11 @@ class Stretched:
 
 
 class Solver(Protocol):
-    """A solver: its name, how many sets of settings it has, what it can, and how to open a session.
+    """A solver: its name, its number of sets of settings, what it can do, and how to open a session.
 
-    `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound wherever
-    that is possible. `exact` says that it decides without tolerances, so that its own word is a proof; a front that rests on
-    the word of another is incomplete, unless tolerances cannot change the answer (`lmos_opt.algorithms.belief`).
+    `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound if this is
+    possible. `exact` says that it decides without tolerances, so that its own answer is a proof. A front that rests on the answers
+    of another solver is incomplete, unless tolerances cannot change the answer (`lmos_opt.algorithms.belief`).
     """
 
     @property
@@ -113,7 +113,7 @@ class Solver(Protocol):
 
     @property
     def attempts(self) -> int:
-        """How many sets of settings `Session.solve` knows."""
+        """The number of sets of settings of `Session.solve`."""
 
     @property
     def relaxes(self) -> bool:
@@ -124,7 +124,7 @@ class Solver(Protocol):
         """Whether it decides without tolerances."""
 
     def version(self) -> str:
-        """The installed version; SolverError where it is not installed."""
+        """The installed version; SolverError if it is not installed."""
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Session:
         """Load a model; `extra_rows` follow the model's own rows and start without bounds."""
@@ -139,7 +139,7 @@ def names() -> list[str]:
 
 
 def get(solver: str | Solver, options: Options = NOTHING) -> Solver:
-    """The solver of a name, with options by its own names of them; a Solver is returned unchanged where there are none.
+    """The solver of a name, with options by the solver's own names; a Solver is returned unchanged if there are no options.
 
     Raises InputError for an unknown name, and for options that the solver does not take.
     """
