@@ -1,7 +1,7 @@
-"""Documents: the frozen nouns with a versioned schema, validated when read, written beside and renamed.
+"""Documents: frozen records with a versioned schema, checked when they are read, written under another name and renamed.
 
-A document is a pydantic model; pydantic finds everything wrong at once, and this module turns that into one line that
-names the file, the path inside it, the value and what was expected.
+A document is a pydantic model. pydantic finds everything wrong at once, and this module turns that into one line that names the
+file, the path inside it, the value and what was expected.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ LARGEST_NUMBER = 1e15
 """Times and rates above this are mistakes; the bound keeps every sum finite."""
 LARGEST_FILE_BYTES = 256 * 2**20
 FROM_FILE = "file"
-"""The context in which a file's keys are validated: all keys of its schema have to be there, those that follow from others too."""
+"""The context in which a file's keys are checked: all keys of its schema must be there, also those that follow from others."""
 
 
 def _whole(value: object) -> object:
@@ -64,7 +64,7 @@ def _printable(value: str) -> str:
 
 
 def encodable(value: str) -> str:
-    """The text; ValueError where UTF-8 cannot hold it."""
+    """The text; ValueError if UTF-8 cannot hold it."""
     if any("\ud800" <= c <= "\udfff" for c in value):  # half a character: JSON can spell it, UTF-8 cannot
         raise ValueError("expected text that UTF-8 can hold")
     return value
@@ -117,7 +117,7 @@ _MACHINERY = frozenset(dir(BaseModel)) - frozenset(dir(object))
 
 
 class Document(Record):
-    """A frozen noun with a file of its own; subclasses name their `SCHEMA` and declare it as their first field."""
+    """A frozen record with a file of its own; subclasses name their `SCHEMA` and declare it as their first field."""
 
     SCHEMA: ClassVar[str]
 
@@ -147,7 +147,7 @@ class Document(Record):
         return json.dumps(self.to_dict(), indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file beside its place, then rename it there: nobody ever sees half of it."""
+        """Write the file under another name, then rename it: nobody ever sees half of it."""
         write_atomically(path, self.to_json().encode())
 
 
@@ -285,7 +285,7 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:
-    """Make a folder and those that it lies in, where they are not there; InputError where it cannot be one."""
+    """Make a folder and its parent folders, if they are missing; InputError if this is not possible."""
     try:
         Path(path).mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -299,10 +299,10 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 def write_atomically(path: str | os.PathLike[str], data: bytes, *, mode: int | None = None) -> None:
     """Write `data` to a temporary file in the same folder, flush it to disk, rename it to `path`.
 
-    `mode` are its permissions; None: those of the file that it replaces, else the usual ones.
+    `mode` are its permissions; None: those of the file that it replaces, otherwise the usual ones.
 
-    A link stays a link: the file it leads to is replaced. A device, a pipe or an open file (`/dev/stdout`) cannot be
-    replaced and is written as it is. Raises InputError where none of that can be done, DiskFullError where the disk is full.
+    A link stays a link: the file it leads to is replaced. A device, a pipe or an open file (`/dev/stdout`) cannot be replaced and
+    is written in place. Raises InputError if none of this is possible, DiskFullError if the disk is full.
     """
     temporary: str | None = None
     try:
@@ -328,9 +328,9 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, mode: int | N
 
 
 class LineLog:
-    """A file that grows by whole lines and can be followed meanwhile; what it held before is gone.
+    """A file that grows by whole lines and can be read meanwhile; its earlier content is removed.
 
-    Raises InputError where it cannot be written, DiskFullError where the disk is full, at the start and at each line.
+    Raises InputError if it cannot be written, DiskFullError if the disk is full, at the start and at each line.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""What every layer list must satisfy: unique names, inputs that stand earlier, no cycle; and what layers' tensors are called."""
+"""The rules for every layer list: unique names, inputs that stand earlier, no cycle; and the names of layers' tensors."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Collection, Mapping, Sequence
 from lmos_opt.errors import InvalidError, Problem
 
 INPUT = "input"
-"""What a network's only input is called, where it is one tensor; inputs are pseudo-layers, which are always at the edge."""
+"""The name of a network's only input, if it is one tensor; inputs are pseudo-layers, which are always at the edge."""
 MOST_PROBLEMS = 20
-"""Wrong arcs reported at once; telling a cycle from a wrong order walks the graph for each."""
+"""The most wrong arcs reported at once; to tell a cycle from a wrong order takes a walk through the graph for each."""
 
 _INDEX = re.compile(r"\[\d+\]\Z")
 
 
 def tensor_names(layer: str, count: int) -> tuple[str, ...]:
-    """What the `count` tensors of a layer are called on their way; no two tensors of different layers are called the same.
+    """The names of the `count` tensors of a layer when they cross; no two tensors of different layers have the same name.
 
-    A layer's only tensor goes by the layer's name, several by `name[0]`, `name[1]`. A name that ends like that itself gets
-    its index also where it stands for one tensor: so an index at the end is never part of a layer's own name.
+    A layer's only tensor has the layer's name, several have `name[0]`, `name[1]`. If a layer's name ends in such an index itself,
+    its only tensor also gets an index. So an index at the end is never part of a layer's own name.
     """
     if count == 1 and not _INDEX.search(layer):
         return (layer,)
@@ -27,7 +27,7 @@ def tensor_names(layer: str, count: int) -> tuple[str, ...]:
 
 
 def layer_of(tensor: str) -> str:
-    """The layer, or the input, whose tensor goes by this name."""
+    """The layer, or the input, to which the tensor of this name belongs."""
     return _INDEX.sub("", tensor)
 
 
@@ -63,7 +63,7 @@ def check_order(layers: Sequence[tuple[str, Sequence[str]]], inputs: Collection[
 
 
 def all_before(inputs: Mapping[str, Sequence[str]], name: str) -> set[str]:
-    """The layers that a layer's output is made from, by what each layer reads."""
+    """For each layer, the layers that its output is made from, given what each layer reads."""
     found: set[str] = set()
     todo = [name]
     while todo:

@@ -15,16 +15,16 @@ from lmos_opt.errors import THEIR_ERRORS, InputError, first_line, text_of
 
 
 def late(name: str) -> Any:
-    """What `package.module:name` of this project names, imported now.
+    """The object that `package.module:name` of this project names, imported now.
 
-    A noun calls its pictures and rules by this: they know the noun, and it knows their names alone.
+    A class calls its pictures and rules in this way: they import the class, and it knows only their names.
     """
     module_name, _, attribute = name.partition(":")
     return getattr(import_module(module_name), attribute)
 
 
 def load_object(text: str) -> Any:
-    """What `package.module:name` names. Raises InputError where there is none, or its module cannot be imported."""
+    """The object that `package.module:name` names. Raises InputError if there is none, or if its module cannot be imported."""
     module_name, _, path = text.partition(":")
     with current_directory_importable():
         return find_object(text, module_name, path)
@@ -45,7 +45,7 @@ def find_object(text: str, module_name: str, path: str) -> Any:
 
 @contextmanager
 def current_directory_importable() -> Iterator[None]:
-    """A console script, unlike `python -m`, does not look for modules where it is called."""
+    """Make modules of the current directory importable: a console script, unlike `python -m`, does not look there."""
     here = str(Path.cwd())
     if here in sys.path or "" in sys.path:
         yield

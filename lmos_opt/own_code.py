@@ -1,7 +1,7 @@
-"""A user's own functions, called: what they give is checked, and what goes wrong in them is one line that says what to do.
+"""A user's own functions: their results are checked, and an error in them becomes one line that says what to do.
 
-They may add components of their own to the model. What the formulation made stays as it is, and its names stand in
-`m.formulated`: every variable under another name is the user's.
+They may add components of their own to the model. What the formulation made is not changed, and its names are in `m.formulated`:
+every variable with another name is the user's.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ _SHORT = 60
 
 
 def describe(what: str, function: object) -> str:
-    """How a message names a user's function: what it is for, its name, and where it was written."""
+    """The name of a user's function in messages: its purpose, its name, and where it was written."""
     code = getattr(function, "__code__", None)
     return what + (f" ({code.co_filename}:{code.co_firstlineno})" if code else "")
 
 
 def call(function: Own, where: str, m: Any, instance: Instance) -> Any:
-    """What a user's function gives; a generator's items as a list.
+    """The result of a user's function; a generator's items as a list.
 
-    Raises InputError about `where` for whatever it raises, and where it takes the place of something on the model.
+    Raises InputError about `where` for everything that it raises, and if it replaces something on the model.
     """
     before = {name: id(component) for name, component in m.component_map().items()}
     try:
@@ -61,7 +61,7 @@ def call(function: Own, where: str, m: Any, instance: Instance) -> Any:
 
 
 def add_variables(m: Any, instance: Instance, function: Own, where: str) -> None:
-    """Let a user's function add to the model: itself, or as a mapping of names to Pyomo components."""
+    """Call a user's function that adds to the model: itself, or as a mapping of names to Pyomo components."""
     if not callable(function):
         raise InputError("variables", f"got {_shown(function)}; expected functions (m, instance)")
     found = call(function, where, m, instance)
@@ -83,7 +83,7 @@ def add_variables(m: Any, instance: Instance, function: Own, where: str) -> None
 
 
 def add_relations(m: Any, instance: Instance, function: Own, where: str) -> None:
-    """Add the relations that a user's function gives to `m.user`; one that adds rows itself may give nothing."""
+    """Add the relations that a user's function returns to `m.user`; a function that adds rows itself may return nothing."""
     if not callable(function):
         raise InputError("constraints", f"got {_shown(function)}; expected blocks by name or functions (m, instance)")
     before = set(m.component_map(pyo.Constraint)) | set(m.component_map(pyo.Block))
@@ -118,7 +118,7 @@ def _check_relation(where: str, relation: Any) -> None:
 
 
 def check_objectives(model: Any, objectives: Any) -> list[Any]:
-    """The Objective components of a Pyomo model that a front is asked over; InputError for what is none of them."""
+    """The Objective components of a Pyomo model for a front; InputError for anything else."""
     if not (hasattr(model, "component_data_objects") and hasattr(model, "model")):
         raise InputError("model", f"got {_shown(model)}; expected a Pyomo model (or an Instance)")
     if not model.is_constructed():

@@ -19,12 +19,12 @@ from lmos_opt.profile import NetworkProfile, Timing
 from lmos_opt.units import parse_rate, parse_time
 
 DeviceName = TimesLayers | str | os.PathLike[str]
-"""A device, a bundled one's name, a device file, or the profile of a network that was timed on the machine."""
+"""A device: the name of a bundled one, a device file, or the profile of a network that was timed on the machine."""
 EXAMPLE = "'rpi4 > 20Mbps,5ms > jetson-orin-nano-cpu > 1Gbps,1ms > i7-8700'"
 
 
 class TimedMachine:
-    """A machine whose times a profile has, made there or by `lmos profile NETWORK --at`: layer by layer, by their names."""
+    """A machine whose times a profile has, measured there or by `lmos profile NETWORK --at`: layer by layer, by their names."""
 
     power: Power | None = None
 
@@ -37,7 +37,7 @@ class TimedMachine:
         self.timing = profile.timing
 
     def layer_time_s(self, layer: Layer) -> float:
-        """The layer's time there; InputError where the profile is of other layers."""
+        """The layer's time there; InputError if the profile has other layers."""
         found = self._t_s.get(layer.name)
         if found is None:
             raise InputError(self._file, f"holds no time of the layer {layer.name!r}: it is the profile of another network")
@@ -45,7 +45,7 @@ class TimedMachine:
 
 
 def load_place(device: DeviceName) -> TimesLayers:
-    """As `load_device`, and for the file of a profile the machine that it was timed on."""
+    """As `load_device`; for the file of a profile, the machine on which it was timed."""
     data = None
     if isinstance(device, str | os.PathLike) and str(device).endswith(".json"):
         with suppress(InputError):
@@ -59,7 +59,8 @@ def load_place(device: DeviceName) -> TimesLayers:
 class HopOptions:
     """A hop as asked for: rates as `10Mbps` or B/s, the fixed cost of an exchange as `20ms` or s.
 
-    Without `rtt` that is 0, or, where both ends are this machine, what the profile measured; without `back` the way back is free.
+    Without `rtt` the fixed cost is 0, or, if both ends are this machine, the one that the profile measured; without `back` the way
+    back is free.
     """
 
     bandwidth: str | float
@@ -67,14 +68,14 @@ class HopOptions:
     back: str | float | None = None
 
     def parsed(self, local_rtt_s: float) -> dict[str, float | None]:
-        """The hop as an instance has it; InputError for what is no rate or time."""
+        """The hop as an instance has it; InputError for text that is no rate or time."""
         return {"bandwidth_bytes_per_s": parse_rate(self.bandwidth, "bandwidth"),
                 "back_bytes_per_s": None if self.back is None else parse_rate(self.back, "back"),
                 "rtt_s": local_rtt_s if self.rtt is None else parse_time(self.rtt, "rtt")}  # fmt: skip
 
 
 class TwoPlaces(TypedDict, total=False):
-    """The two-place spelling of a path, as keywords: two devices, and the hop between them."""
+    """A path of two places, as keywords: two devices, and the hop between them."""
 
     edge: DeviceName
     server: DeviceName
@@ -93,7 +94,7 @@ class Path:
     @classmethod
     def of_two(cls, edge: DeviceName = "rpi4", server: DeviceName = "paper-server", bandwidth: str | float = "10Mbps",
                rtt: str | float | None = None, back: str | float | None = None) -> Path:  # fmt: skip
-        """The path from an edge to a server; the paper's setting where nothing is said."""
+        """The path from an edge to a server; by default the paper's setting."""
         return cls((edge, server), (HopOptions(bandwidth, rtt, back),))
 
     def loaded(self) -> tuple[TimesLayers, ...]:
@@ -102,40 +103,42 @@ class Path:
 
     @property
     def names(self) -> list[str]:
-        """What the places are called: two are edge and server, more go by their devices, each name once."""
+        """The names of the places: two are edge and server, more have their devices' names, each once."""
         if len(self.devices) == 2:
             return [EDGE, SERVER]
         plain = [str(getattr(device, "name", p)) for p, device in enumerate(self.loaded(), 1)]
         return [name if plain.count(name) == 1 else f"{name} {plain[: k + 1].count(name)}" for k, name in enumerate(plain)]
 
     def timings(self, profile: NetworkProfile) -> list[Timing | None]:
-        """How the times of each place were measured; None for those that a cost model says alone."""
+        """How the times of each place were measured; None if a cost model gives them."""
         return [profile.timing or Timing() if isinstance(device, LocalDevice) else getattr(device, "timing", None)
                 for device in self.loaded()]  # fmt: skip
 
     def limits(self, profile: NetworkProfile, memory: str | float | None) -> list[int | None]:
-        """The memory limit of each place (B): what `memory` says, else what the device has on which its times were measured, where
-        that is its own. InputError as `memory_limits`."""
+        """The memory limit of each place (B): the one in `memory`, otherwise the own memory of the device on which its times were
+        measured, if it has one. InputError as `memory_limits`."""
         return memory_limits(memory, [None if timing is None else timing.memory_bytes for timing in self.timings(profile)])
 
     def timed_with(self, profile: NetworkProfile) -> tuple[str, ...]:
-        """What the times of each place were measured with, or that a cost model says them; nothing where none was measured."""
+        """With which engine the times of each place were measured, or that a cost model gives them; nothing if none was measured.
+        """
         found = self.timings(profile)
         return tuple("a cost model" if one is None else one.measured_with for one in found) if any(found) else ()
 
     def has_results(self) -> bool:
-        """Whether any hop says how fast results come back."""
+        """Whether any hop has a rate for the way back."""
         return any(hop.back is not None for hop in self.hops)
 
     def parsed_hops(self, exchange_s: float) -> list[dict[str, float | None]]:
-        """The hops as an instance has them; `exchange_s` is what an exchange costs where both ends are this machine."""
+        """The hops as an instance has them; `exchange_s` is the fixed cost of an exchange if both ends are this machine."""
         ends = self.loaded()
         return [hop.parsed(exchange_s if all(isinstance(end, LocalDevice) for end in ends[k : k + 2]) else 0.0)
                 for k, hop in enumerate(self.hops)]
 
 
 def parse_path(text: str | Path, option: str = "path") -> Path:
-    """The path in `DEVICE > RATE[,RTT[,BACK]] > DEVICE ...`, or one as it is; InputError says which part is wrong, and how."""
+    """The path in `DEVICE > RATE[,RTT[,BACK]] > DEVICE ...`; a Path is returned unchanged. InputError says which part is wrong, and
+    why."""
     if isinstance(text, Path):
         return text
     if not isinstance(text, str):

@@ -1,4 +1,4 @@
-"""`Split`: where an instance's layers run, and what follows from that alone, computed once."""
+"""`Split`: where an instance's layers run, and the values that follow from it alone, each computed once."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from lmos_opt.stages import StageTimes, stage_times
 class Split:
     """Where an instance's layers run; objective values are recomputed from it, never read from a solver.
 
-    `edge` are the layers of the first place. Of more than two places `beyond` has, for each further hop, all layers that run
-    before it: sets that hold the one before.
+    `edge` are the layers of the first place. Over more than two places `beyond` has, for each further hop, all layers that run
+    before it: each set contains the one before.
     """
 
     instance: Instance
@@ -34,8 +34,8 @@ class Split:
     @classmethod
     def at(cls, instance: Instance, places: Sequence[Sequence[str]], memory_model: MemoryModel = "sum",
            codecs: Mapping[str, str] | None = None) -> Split:  # fmt: skip
-        """The split with these layers at the places, and these `codecs` of tensors that have some to choose among; the last place's
-        layers may be left out. InputError if it is none of the instance."""
+        """The split with these layers at the places, and these `codecs` of tensors that have several; the last place's layers may
+        be left out. InputError if it is not a split of the instance."""
         if len(places) not in (len(instance.hops), len(instance.places)):
             raise InputError(instance.name, f"has {len(instance.places)} places, not {len(places)}")
         before = [instance.edge_set(name for place in places[:h] for name in place) for h in range(1, len(instance.places))]
@@ -43,7 +43,7 @@ class Split:
 
     @cached_property
     def codecs(self) -> dict[str, str]:
-        """For each tensor that crosses and has codecs to choose among, the one that is chosen: the instance's first."""
+        """For each crossing tensor with several codecs, the chosen one: the instance's first."""
         instance = self.instance
         if not instance.chosen_among:
             return {}
@@ -78,7 +78,7 @@ class Split:
 
     @property
     def exceeds(self) -> int | None:
-        """The first place whose memory limit the split exceeds, counted from 1; None where all are kept."""
+        """The first place whose memory limit the split exceeds, counted from 1; None if it exceeds none."""
         for p, place in enumerate(self.instance.places, 1):
             if place.memory_limit_bytes is not None and self.memory_at(p) > place.memory_limit_bytes:
                 return p
@@ -91,7 +91,7 @@ class Split:
 
     @cached_property
     def is_ordered(self) -> bool:
-        """Whether data only flows forward, each hop's set holds the one before, and no group of `together` is parted."""
+        """Whether data only flows forward, each hop's set contains the one before, and no group of `together` is divided."""
         instance, upto = self.instance, self.upto  # asked at every node of a search
         forward = all(u in before or v not in before or u in instance.inputs for before in upto for u, v in instance.arcs)
         return forward and all(before <= wider for before, wider in pairwise(upto)) and all(map(instance.keeps_together, upto))
@@ -126,13 +126,13 @@ def down_closed_sets(instance: Instance) -> Iterator[frozenset[str]]:
 
 
 def all_splits(instance: Instance, memory_model: MemoryModel = "sum") -> Iterator[Split]:
-    """Every way to run an instance's layers at its places, and of sending what crosses, each once."""
+    """Every way to run an instance's layers at its places and to send the crossing tensors, each once."""
     for split in nested(instance, list(down_closed_sets(instance)), memory_model):
         yield from coded_splits(split)
 
 
 def coded_splits(split: Split) -> Iterator[Split]:
-    """The split with each way of sending what crosses: every choice of a codec for each tensor that has some, each once."""
+    """The split with every choice of codecs for the crossing tensors that have several, each once."""
     instance, names = split.instance, [*split.codecs]
     if not names:
         yield split
@@ -143,7 +143,8 @@ def coded_splits(split: Split) -> Iterator[Split]:
 
 
 def nested(instance: Instance, sets: Sequence[frozenset[str]], memory_model: MemoryModel = "sum") -> Iterator[Split]:
-    """Every split whose layers up to each hop are one of these sets, each once: a set for each hop that holds the one before."""
+    """Every split whose layers up to each hop are one of these sets, each once: a set for each hop, which contains the one before.
+    """
     stack: list[tuple[frozenset[str], ...]] = [(edge,) for edge in reversed(sets)]
     while stack:
         upto = stack.pop()

@@ -1,6 +1,6 @@
-"""The stages of one inference, from where layers run alone: the ground truth beside the model's expressions.
+"""The stages of one inference, computed only from where layers run: the true values of the model's expressions.
 
-And how sure they are, where layers' measured times come with intervals.
+And their intervals, if layers' measured times have intervals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from lmos_opt.profile import NetworkProfile, ProfileLayer, Timing
 
 @dataclass(frozen=True)
 class HopTimes:
-    """What one hop takes of an inference: its bytes' time, the exchange's fixed cost if there is one, the result's way back (s)."""
+    """The times of one hop in an inference: its bytes' time, the exchange's fixed cost if there is one, the result's way back (s).
+    """
 
     n_bytes: int
     t_bytes_s: float
@@ -26,16 +27,16 @@ class HopTimes:
 
     @property
     def t_s(self) -> float:
-        """All of it (s)."""
+        """Their sum (s)."""
         return fsum([self.t_bytes_s, self.rtt_s, self.t_back_s])
 
 
 @dataclass(frozen=True)
 class StageTimes:
-    """Times of one inference in seconds, a time a place and a hop; sums are correctly rounded.
+    """Times of one inference in seconds, one for each place and hop; sums are correctly rounded.
 
-    Of two places they have names as well: `t_edge_s`, `t_tx_s`, `t_server_s`, and `crossing_bytes`, `t_bytes_s`, `rtt_s`,
-    `t_back_s` of the first hop, of which `t_tx_s` is the sum.
+    With two places they also have names: `t_edge_s`, `t_tx_s`, `t_server_s`, and `crossing_bytes`, `t_bytes_s`, `rtt_s`, `t_back_s`
+    of the first hop; `t_tx_s` is the sum of the last three.
     """
 
     t_place_s: tuple[float, ...]
@@ -70,7 +71,7 @@ class StageTimes:
 
     @property
     def t_bytes_s(self) -> float:
-        """What these take."""
+        """The time of these bytes."""
         return self.hops[0].t_bytes_s
 
     @property
@@ -87,10 +88,9 @@ class StageTimes:
 def stage_times(instance: Instance, *upto: frozenset[str]) -> StageTimes:
     """Equations (1) to (4): the places' times, and between them the hops'.
 
-    `upto` has a down-closed set for each hop: the layers that run before it. Of two places it is the edge set. What is made
-    beyond a hop of the network's result comes back over it. What crosses is encoded where it is made and decoded at each place
-    that reads it, where a codec takes time. Sums go through `math.fsum`, so that equal sums compare equal whatever the order of
-    their terms.
+    `upto` has a down-closed set for each hop: the layers that run before it. With two places it is the edge set. The part of the
+    network's result that is made beyond a hop comes back over it. A crossing tensor is encoded where it is made and decoded at each
+    place that reads it, if a codec takes time. Sums use `math.fsum`, so that equal sums compare equal in any order of their terms.
     """
     sets = (frozenset[str](), *upto, frozenset(instance.names))
     parts = [[layer.t_s[p] for layer in instance.layers if layer.name in here]
@@ -112,7 +112,7 @@ def _hop_times(instance: Instance, h: int, before: frozenset[str]) -> HopTimes:
 
 
 def encoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple[str, ...]:
-    """What place p, counted from 1, makes and sends on: what a codec encodes there."""
+    """The tensors that place p, counted from 1, makes and sends on: those that a codec encodes there."""
     if p > len(upto):
         return ()
     relayed = set(instance.crossing(upto[p - 2])) if p > 1 else set()
@@ -120,7 +120,7 @@ def encoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple
 
 
 def decoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple[str, ...]:
-    """What comes to place p and is read there: what a codec decodes there."""
+    """The tensors that arrive at place p and are read there: those that a codec decodes there."""
     if p == 1:
         return ()
     here = (upto[p - 1] if p <= len(upto) else frozenset(instance.names)) - upto[p - 2]
@@ -128,7 +128,7 @@ def decoded(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> tuple
 
 
 def rtt_s(instance: Instance, before: frozenset[str], hop: int = 1) -> float:
-    """The fixed cost (s) of a hop's exchange, which there is if anything runs beyond it."""
+    """The fixed cost (s) of a hop's exchange, if anything runs beyond the hop; otherwise 0."""
     return instance.hops[hop - 1].rtt_s if len(before) < len(instance.layers) else 0.0
 
 
@@ -142,10 +142,10 @@ Interval = tuple[float, float]
 
 def stage_intervals(times: StageTimes, profile: NetworkProfile, edge: frozenset[str], devices: tuple[str, str],
                     rtt_s: float) -> dict[str, Interval]:  # fmt: skip
-    """The interval of each stage that holds times measured on this machine (s), by the stage's name; empty if none has one.
+    """The interval (s) of each stage with times measured on this machine, by the stage's name; empty if there are none.
 
-    The ends of a sum are the sums of the ends: wide rather than narrow, since what makes one layer slow makes the next one
-    slow too. The link's is that of an exchange, where `rtt_s` is what the profile measured one to cost.
+    The ends of a sum are the sums of the ends. They are rather wide, because the reason why one layer is slow makes the next one
+    slow too. The link's interval is that of an exchange, if `rtt_s` is the fixed cost that the profile measured.
     """
     layers = [layer for layer in profile.layers if layer.t_local_low_s is not None and layer.t_local_high_s is not None]
     if not layers or LOCAL not in devices:
@@ -168,8 +168,8 @@ def stage_intervals(times: StageTimes, profile: NetworkProfile, edge: frozenset[
 
 
 def where_measured(times: StageTimes, profile: NetworkProfile, devices: tuple[str, str], rtt_s: float) -> StageTimes:
-    """The stages as a run measures them, where all times are this machine's: the same latency, but what the server's part takes
-    longer because it begins after a rest, which `rtt_s` holds, is in that part's own time."""
+    """The stages as a run measures them, if all times are this machine's. The latency is the same, but the additional time of the
+    server's part after a pause, which `rtt_s` holds, is in the time of this part."""
     restart_s = 0.0 if profile.timing is None else profile.timing.restart_s or 0.0
     if set(devices) != {LOCAL} or rtt_s != profile.exchange_s or not restart_s or not times.rtt_s:
         return times

@@ -1,4 +1,4 @@
-"""What a network takes: its input tensors by name, and how a call of it is put together from them."""
+"""The inputs of a network: its input tensors by name, and how a call of the network is made of them."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ Whole = Annotated[int, BeforeValidator(_whole), Field(strict=True, ge=-LARGEST_W
 
 
 class InputSpec(TensorSpec):
-    """One input tensor; of whole numbers, `low` to `high` is the range that the example had, which the network is known to take.
+    """One input tensor; for whole numbers, `low` to `high` is the range of the example, which the network is known to take.
 
-    None: nobody said; 0 is taken then.
+    None: not known; 0 is used then.
     """
 
     low: Whole | None = None
@@ -82,16 +82,16 @@ class InputSpec(TensorSpec):
 
 
 class TakesInputs(Protocol):
-    """A record of what a network takes: all of a `NetworkProfile`, a plan's network and what is asked of a server have it.
+    """A record with the inputs of a network: a `NetworkProfile`, a plan's network and a request to a server are such records.
 
-    `input_tensors` are its inputs by name, and always there. In a file, the key `input` stands for an only input of that name;
-    as an attribute it is that input, or None. `arguments` says how a call is put together, by the forward's parameters; None: each
-    input `input.NAME` is the argument NAME, and `input` the only one.
+    `input_tensors` are its inputs by name, and always there. In a file, the key `input` stands for an only input of that name; as
+    an attribute it is that input, or None. `arguments` says how a call is made, by the forward's parameters; None: each input
+    `input.NAME` is the argument NAME, and `input` the only one.
     """
 
     @property
     def input(self) -> InputSpec | None:
-        """The only input, where it is called `input`."""
+        """The only input, if its name is `input`."""
 
     @property
     def input_tensors(self) -> dict[str, InputSpec]:
@@ -106,7 +106,7 @@ Settled = TypeVar("Settled", bound=TakesInputs)
 
 
 def settle_inputs(record: Settled) -> Settled:
-    """The record with `input` and `input_tensors` saying the same; InvalidError where they, or `arguments`, contradict."""
+    """The record with `input` and `input_tensors` saying the same; InvalidError if they, or `arguments`, contradict each other."""
     if record.input is not None and record.input_tensors and record.input_tensors != {INPUT: record.input}:
         raise InvalidError([Problem("input", "stands beside input_tensors; expected one of the two")])
     tensors = record.input_tensors or ({} if record.input is None else {INPUT: record.input})
@@ -119,7 +119,7 @@ def settle_inputs(record: Settled) -> Settled:
 
 
 def brief_inputs(record: TakesInputs, found: dict[str, Any]) -> dict[str, Any]:
-    """What a record's file holds of them: as little as says it all."""
+    """The keys of the inputs in a record's file: as few as possible."""
     alone = list(record.input_tensors) == [INPUT]
     left_out = {"input_tensors" if alone else "input", *(() if record.arguments is not None else ("arguments",))}
     return {key: value for key, value in found.items() if key not in left_out}
@@ -138,14 +138,14 @@ def only_input(record: TakesInputs) -> InputSpec:
 
 
 def arguments_of(record: TakesInputs) -> dict[str, Argument]:
-    """How a call of the network is put together: each argument by the forward's parameter, or `input` for the only one."""
+    """How a call of the network is made: each argument by the forward's parameter, or `input` for the only one."""
     if record.arguments is not None:
         return record.arguments
     return {name.removeprefix(f"{INPUT}."): {"tensor": name} for name in record.input_tensors}
 
 
 def put_together(argument: Argument, tensor: Callable[[str], Any]) -> Any:
-    """An argument as Python has it, each tensor in it being what `tensor` gives for its name."""
+    """An argument as a Python object, with `tensor(name)` for each tensor in it."""
     if isinstance(argument, list):
         return [put_together(item, tensor) for item in argument]
     if not isinstance(argument, dict):
