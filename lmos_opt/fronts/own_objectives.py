@@ -1,4 +1,4 @@
-"""A user's own objectives, called: their expression, value and granule, each checked."""
+"""Calls of a user's own objectives: their expression, value and granule, each checked."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def expression_of(objective: Objective, m: Any, instance: Instance, *, is_shippe
 
 
 def value_of(objective: Objective, split: Split) -> float:
-    """An objective's value from the edge set alone. InputError for what raises, and for what is no finite number."""
+    """An objective's value from the edge set alone. InputError if it raises, or gives no finite number."""
     assert objective.value is not None
     try:
         found: Any = objective.value(split)
@@ -46,7 +46,7 @@ def value_of(objective: Objective, split: Split) -> float:
 
 
 def granule_of(objective: Objective, instance: Instance) -> float | None:
-    """An objective's granule on the instance, None without one; InputError for what is no positive number."""
+    """An objective's granule on the instance, None if it has none; InputError for one that is not a positive number."""
     if objective.granule is None:
         return None
     where = describe(f"objective {objective.name}, granule", objective.granule)

@@ -9,7 +9,7 @@ from lmos_opt.front import Front, ObjectiveInfo, Point
 from lmos_opt.units import counted, format_size, format_time
 
 SHOWN = 20
-"""Points that a notebook shows; of more the first and the last half of these."""
+"""The number of points that a notebook shows; of more points the first and the last ones."""
 _SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
             **{sign: f"\\{sign}" for sign in "&%$#_{}"}}  # fmt: skip
 

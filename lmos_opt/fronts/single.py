@@ -12,15 +12,15 @@ from lmos_opt.objectives import Objective
 from lmos_opt.split import Split
 
 LESS = 1e-9
-"""A value that is better by less than this, relative to its size, is no better."""
+"""A value counts as better only if it is better by at least this, relative to its size."""
 
 
 def why_one_point(point: Point, chosen: Sequence[Objective], instance: Instance, memory_model: MemoryModel, *, proper_split: bool,
                   is_free: bool, is_held: bool) -> str:  # fmt: skip
-    """What a user is told of a front's only point. `is_free`: nothing of the user's own says which splits there are;
+    """The explanation for a user why a front has one point only. `is_free`: nothing of the user's own restricts the splits;
     `is_held`: constraints of the user's own do.
 
-    The named objectives are better at some other split that is admitted, which is worse in one of those chosen.
+    The named objectives are better at some other allowed split, which is worse in one of the chosen objectives.
     """
     split = Split.at(instance, point.named_places, memory_model, point.codecs)
     names = [objective.name for objective in chosen]

@@ -1,6 +1,6 @@
-"""Fronts as tables in files: a row a point, and what is said of the front as a whole, so that they read back equal.
+"""Fronts as tables in files: a row for each point, and the properties of the whole front, so that they read back equal.
 
-CSV has that as JSON in the first row of a last column, `front`; Parquet in its metadata, under the same name.
+CSV has these properties as JSON in the first row of a last column, `front`; Parquet has them in its metadata, under the same name.
 """
 
 from __future__ import annotations

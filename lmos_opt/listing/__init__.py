@@ -1,1 +1,1 @@
-"""Every split of an instance at once, in arrays: which there are, what each takes, and which may be on a front."""
+"""All splits of an instance at once, in arrays: the list, their values, and which may be on a front."""

@@ -1,9 +1,9 @@
-"""What of a quantity that scenarios spread is asked for: a quantile, the mean of the worst, the mean, the worst.
+"""Measures of a quantity over scenarios: a quantile, the mean of the worst, the mean, the worst.
 
-`latency@p95` is the least value that at least 95 % of the weight does not exceed; `latency@cvar95` the mean of the worst 5 % of
-the weight, where the scenario at the boundary counts in part; `latency@mean`, `latency@worst`. In the program a quantile has a
-binary a scenario, and the mean of the worst is linear: R. T. Rockafellar and S. Uryasev, "Optimization of Conditional
-Value-at-Risk", 2000.
+`latency@p95` is the least value that at least 95 % of the weight does not exceed. `latency@cvar95` is the mean of the worst 5 % of
+the weight; the scenario at the boundary counts in part. The others are `latency@mean` and `latency@worst`. In the program a
+quantile has a binary for each scenario, and the mean of the worst is linear: R. T. Rockafellar and S. Uryasev, "Optimization of
+Conditional Value-at-Risk", 2000.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""A measure adds up a split's values in all scenarios, from the best to the worst, with shares that the weights decide."""
+"""A measure adds up a split's values in all scenarios, ordered from the best to the worst, with shares that follow from the
+weights."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ Row = NDArray[Any]
 
 @dataclass(frozen=True)
 class InScenarios:
-    """A quantity on a model: its expression in each scenario, the scenarios' `weights` as whole numbers, whether one is `no_worse`
-    than another (by their positions), and its `values` in all of them at a split."""
+    """A quantity on a model: its expression in each scenario, the scenarios' `weights` as whole numbers, whether one scenario is
+    `no_worse` than another (by their positions), and the `values` of a split in all of them."""
 
     parts: Sequence[Any]
     weights: Sequence[int]
@@ -29,14 +30,14 @@ class InScenarios:
 
 
 class Measure(ABC):
-    """What is made of values in scenarios."""
+    """One number from the values in all scenarios."""
 
     is_linear = False
-    """Whether shares are the same in whatever order the values come."""
+    """Whether the shares are the same for every order of the values."""
 
     @abstractmethod
     def shares(self, weights: Sequence[int]) -> list[Fraction]:
-        """By how much each value counts, given their weights from the least value to the greatest; they sum to 1."""
+        """The share with which each value counts, given their weights from the least value to the greatest; they sum to 1."""
 
     @abstractmethod
     def each(self, values: Matrix, weights: Sequence[int]) -> Row:
@@ -44,10 +45,11 @@ class Measure(ABC):
 
     @abstractmethod
     def expression(self, m: Any, spread: InScenarios) -> Any:
-        """The measure on the model, of the quantity's expression in each scenario: minimised or bounded from above, it is that."""
+        """The measure on the model, given the quantity's expression in each scenario: correct if it is minimised or bounded from
+        above."""
 
     def of(self, values: Sequence[float], weights: Sequence[int]) -> float:
-        """The measure of values, one a scenario, exactly summed."""
+        """The measure of values, one for each scenario, exactly summed."""
         order = sorted(range(len(values)), key=lambda k: values[k])
         shares = self.shares([weights[k] for k in order])
         return float(sum(share * Fraction(values[k]) for k, share in zip(order, shares, strict=True) if share))

@@ -44,7 +44,7 @@ class Quantile(Measure):
         return found
 
     def expression(self, m: Any, spread: InScenarios) -> Any:
-        """A variable that the values of all scenarios do not exceed, but of those with little enough weight together."""
+        """A variable that is at least the values of all scenarios, except of some with little enough weight together."""
         tops, weights = [highest(part) for part in spread.parts], spread.weights
         most = floor((1 - self.part) * sum(weights))  # weight that may exceed it
         may = [s for s, weight in enumerate(weights) if weight <= most]

@@ -1,7 +1,7 @@
-"""A quantity over scenarios: the linear way where all splits order them alike, and else the general one.
+"""A quantity over scenarios: with a linear expression if all splits order the scenarios alike, and otherwise in the general way.
 
-Scenarios are ordered alike where each is no worse than the next in every bandwidth and time. Then the shares belong to scenarios,
-not to values, and a measure is a linear sum of the quantity in these scenarios.
+Scenarios are ordered alike if each is no worse than the next in every bandwidth and time. Then the shares belong to scenarios, not
+to values, and a measure is a linear sum of the quantity in these scenarios.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _AT_ONCE = 10_000
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A quantity in an instance's scenarios, and the measure of it. The quantity is given as an objective gives it: `value` of a
-    split, `model` its expression, `listed` of all splits."""
+    """A quantity in an instance's scenarios, and its measure. The quantity is given as in an objective: `value` of a split, `model`
+    its expression, `listed` of all splits."""
 
     measure: Measure
     instance: Instance
@@ -45,7 +45,7 @@ class Spread:
 
     @cached_property
     def fixed(self) -> list[tuple[Instance, Fraction]] | None:
-        """The scenarios that count, as instances, and their shares, where these are the same for all splits; else None."""
+        """The scenarios that count, as instances, and their shares, if these are the same for all splits; otherwise None."""
         scenarios = self.instance.scenarios
         order = list(range(len(scenarios))) if self.measure.is_linear else best_first(scenarios)
         if order is None:

@@ -1,4 +1,4 @@
-"""Means of the worst: `cvarNN`, and `mean`, which is that of all."""
+"""Means of the worst: `cvarNN`, and `mean`, the mean of all."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TailMean(Measure):
         return self.part == 1
 
     def shares(self, weights: Sequence[int]) -> list[Fraction]:
-        """What of each weight belongs to the worst part."""
+        """The part of each weight that belongs to the worst."""
         left, found = self.part * sum(weights), list[Fraction]()
         for weight in reversed(weights):
             found.append(min(left, Fraction(weight)))
@@ -36,7 +36,7 @@ class TailMean(Measure):
         return [one / total for one in reversed(found)]
 
     def each(self, values: Matrix, weights: Sequence[int]) -> Row:
-        """The mean of each column's worst part: weights are added up from the worst on, so that a small part loses no digits."""
+        """The mean of each column's worst part. Weights are added from the worst value on, so that a small part loses no digits."""
         order = np.argsort(values, axis=0, kind="stable")[::-1]
         share = np.array(weights, dtype=float)[order] / float(sum(weights))
         before = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(share, axis=0)[:-1]])
@@ -45,7 +45,7 @@ class TailMean(Measure):
         return found
 
     def expression(self, m: Any, spread: InScenarios) -> Any:
-        """A boundary, and what values exceed it by."""
+        """A boundary, and the amounts by which values exceed it."""
         tops, total = [highest(part) for part in spread.parts], self.part * sum(spread.weights)
         boundary = fresh(m, "boundary", pyo.Var(bounds=(0, max(tops))))
         beyond = fresh(m, "beyond", pyo.Var(list(range(len(spread.parts))), bounds=(0, max(tops))))

@@ -1,4 +1,4 @@
-"""Objectives: one file each. `objectives/NAME.py` holds `OBJECTIVE`; the file's name registers it."""
+"""Objectives: one file for each. `objectives/NAME.py` holds `OBJECTIVE`; the file's name registers it."""
 
 from __future__ import annotations
 
@@ -57,11 +57,11 @@ class Objective:
 
 
 NUMBERED = {"place_time": "place", "tx_bytes": "hop", "footprint": "place"}
-"""Objectives of one place or hop, `NAME:N`, with what N counts; the first has no other spelling."""
+"""Objectives of one place or hop, `NAME:N`, with the noun that N counts; the first one has no number in its name."""
 
 
 OF_TOKENS = ("ttft", "tpot")
-"""Objectives that only instances with tokens have."""
+"""Objectives for instances with tokens only."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def numbered(name: str, argument: str) -> Numbered:
 
 
 def latency_of(name: str, part: Callable[[Instance], Instance]) -> Objective:
-    """The latency (s) of another instance over the same places, which the instance has of a part of what it does."""
+    """The latency (s) of another instance over the same places, which describes a part of the work."""
     from lmos_opt.formulation.stages import stages
     from lmos_opt.listing.sums import total
     from lmos_opt.split import Split
@@ -98,14 +98,14 @@ def latency_of(name: str, part: Callable[[Instance], Instance]) -> Objective:
 
 
 def memory_granule(instance: Instance) -> float:
-    """Both memory models add up whole sizes, so every difference is a multiple of what divides them all."""
+    """Both memory models add up whole sizes, so every difference is a multiple of their greatest common divisor."""
     sizes = [n for layer in instance.layers
              for n in (layer.held_bytes, layer.output_bytes, layer.workspace_bytes, *layer.shared.values())]  # fmt: skip
     return gcd(*instance.inputs.values(), *sizes) or 1
 
 
 def names() -> list[str]:
-    """The shipped objectives; NUMBERED are those that may stand with a number."""
+    """The shipped objectives; NUMBERED are those that may have a number."""
     return [name for name in modules_of(*__path__) if name != "place_time"]
 
 

@@ -1,4 +1,4 @@
-"""Time at the first place, equation (1): what the edge's own processor is kept busy for."""
+"""Time at the first place, equation (1): how long the edge's own processor is busy."""
 
 from __future__ import annotations
 

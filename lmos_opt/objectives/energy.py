@@ -1,7 +1,7 @@
 """Energy at the first place (J): P_compute * T_edge + P_transmit * T_tx + P_idle * (T_server + rtt + t_back).
 
-T_tx is here the time of the bytes alone: during the fixed cost of an exchange and the way back the device waits, as it does for
-all further hops and places.
+T_tx is here only the time of the bytes. The device waits during the fixed cost of an exchange, the way back, and all further hops
+and places.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
-"""How much of the network's result is lost by how tensors cross: the sum of `loss[u, c]` over those that cross, each once.
+"""How much of the network's result is lost because of the codecs of crossing tensors: the sum of `loss[u, c]` over these tensors,
+each once.
 
-Losses are fractions, measured for one tensor at a time; of several that cross at once the sum is an estimate.
+Losses are fractions, measured for one tensor at a time. If several cross at once, the sum is an estimate.
 """
 
 from __future__ import annotations

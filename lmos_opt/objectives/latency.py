@@ -1,4 +1,4 @@
-"""End-to-end latency, equation (4): all places and hops one after another; the result's way back is part of the hops."""
+"""End-to-end latency, equation (4): all places and hops one after another; a hop includes the result's way back."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""The largest load of a place (s): its layers' time, and every tensor that it receives or sends, each once, through its port.
+"""The largest load of a place (s): the time of its layers, and of every tensor that it receives or sends, each once, through its
+port.
 
-Communication is not overlapped with compute and nothing is relayed; inputs and results cost nothing. Without
-`port_bytes_per_s` nothing that is sent does. J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph
-Operators", NeurIPS 2020.
+Sending does not overlap with computing and nothing is relayed; inputs and results cost nothing. Without `port_bytes_per_s` tensors
+take no time. J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph Operators", NeurIPS 2020.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time at the last place, equation (3): what the edge's owner pays for."""
+"""Time at the last place, equation (3): the edge's owner pays for it."""
 
 from __future__ import annotations
 

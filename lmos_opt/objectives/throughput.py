@@ -1,4 +1,5 @@
-"""Seconds an image in a pipeline: the slowest of all stages, whose inverse is the throughput; a hop's stage has its way back."""
+"""Seconds for each image in a pipeline: the slowest of all stages, whose inverse is the throughput; a hop's stage includes its way
+back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time a token of a decoder's, after a text of the instance's context: the latency of one token, over the same places."""
+"""A decoder's time for each token, after a text of the instance's context: the latency of one token, over the same places."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bytes that cross, each tensor once a hop: the numerator of equation (2); of one hop, counted from 1, `tx_bytes:N`."""
+"""Bytes that cross, each tensor once for each hop: the numerator of equation (2); `tx_bytes:N` counts one hop, from 1."""
 
 from __future__ import annotations
 

@@ -13,8 +13,8 @@ from lmos_opt.split import Split
 from lmos_opt.units import counted
 
 BASELINES = ("ECO", "SCO", "at:P", "RS:SEED", "DADS", "Neurosurgeon", "pair", "even:layers", "even:time", "cut:N")
-"""Of more than two places `cut:N1,N2`: how many layers run up to each place but the last; DADS, Neurosurgeon and pair may say
-which two places, `DADS:1,2`."""
+"""Over more than two places `cut:N1,N2` has the number of layers up to each place except the last; DADS, Neurosurgeon and pair may
+name two places, `DADS:1,2`."""
 
 MEANINGS = {
     "ECO": "everything at the edge",
@@ -27,7 +27,7 @@ MEANINGS = {
     "pair": "the least latency of two places within their memory limits",
     "even": "an even share for each place, as an expert would cut by hand",
 }
-"""What each chooses in a few words, for pages."""
+"""The choice of each in a few words, for pages."""
 
 
 def eco(instance: Instance) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def all_at(instance: Instance, p: int) -> Split:
 
 
 def random_splits(instance: Instance, seed: int) -> list[tuple[str, ...]]:
-    """RS: for each hop the first layers in topological order, as many as a number drawn evenly from 0..L says."""
+    """RS: for each hop the first layers in topological order; their number is drawn from 0..L with equal probability."""
     drawn = random.Random(seed)
     return [instance.names[:n] for n in sorted(drawn.randint(0, len(instance.layers)) for _ in instance.hops)]
 
@@ -61,7 +61,7 @@ def cut(instance: Instance, n: int) -> tuple[str, ...]:
 
 
 def every(instance: Instance) -> tuple[str, ...]:
-    """The rules of all baselines that an instance has, each place and each two places once, RS with one seed."""
+    """The rules of all baselines for an instance, each place and each two places once, RS with one seed."""
     k = len(instance.places)
     two = [f":{p},{q}" for p in range(1, k) for q in range(p + 1, k + 1)]
     others = ("DADS", "Neurosurgeon", "pair") if instance.is_chain else ("DADS", "pair")
@@ -72,7 +72,7 @@ def every(instance: Instance) -> tuple[str, ...]:
 def baseline(instance: Instance, rule: str, memory_model: MemoryModel = "sum") -> Split | None:
     """The split of a baseline's rule, one of BASELINES; None for any other rule.
 
-    Only `pair` looks at memory limits. InputError for a number that is none, InfeasibleError where `pair` has no split.
+    Only `pair` uses memory limits. InputError for a wrong number, InfeasibleError if `pair` has no split.
     """
     name, colon, argument = rule.partition(":")
     if name in _PLAIN and not argument:
@@ -93,7 +93,7 @@ def baseline(instance: Instance, rule: str, memory_model: MemoryModel = "sum") -
 
 
 def check_admitted(split: Split, rule: str, proper_split: bool = False) -> None:
-    """InfeasibleError where a rule's split exceeds a memory limit, parts layers that stay together, or is no proper split."""
+    """InfeasibleError if a rule's split exceeds a memory limit, divides layers that must stay together, or is no proper split."""
     instance, p = split.instance, split.exceeds
     what = f"{instance.name}, {rule}"
     if p is not None:

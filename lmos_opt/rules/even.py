@@ -1,4 +1,4 @@
-"""What an expert cuts by hand: each place gets an even share of the layers in their order, or of the time."""
+"""A cut by hand: each place gets an even share of the layers in their order, or of the time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from lmos_opt.instance import Instance
 
 
 def by_layers(instance: Instance) -> list[int]:
-    """How many layers run up to each place but the last: as near to equal shares as whole layers allow."""
+    """The number of layers up to each place except the last: as close to equal shares as whole layers allow."""
     n, k = len(instance.layers), len(instance.places)
     return [round(n * p / k) for p in range(1, k)]
 
 
 def by_time(instance: Instance) -> list[int]:
-    """How many layers run up to each place but the last so that the longest time of a place is least; links do not count.
+    """The number of layers up to each place except the last, for the least longest time of a place; links do not count.
 
-    Exact over all cuts of the order by dynamic programming: O(K L log L). Of equals the one with most layers at later places.
+    Exact over all cuts of the order by dynamic programming: O(K L log L). Of equal ones, the one with the most layers at later
+    places.
     """
     n = len(instance.layers)
     until = [[0.0, *accumulate(layer.t_s[p] for layer in instance.layers)] for p in range(len(instance.places))]
@@ -47,7 +48,7 @@ SHARES: dict[str, Callable[[Instance], list[int]]] = {"layers": by_layers, "time
 
 
 def get(share: str, rule: str) -> Callable[[Instance], list[int]]:
-    """What `even:layers` or `even:time` means; InputError for anything else."""
+    """The meaning of `even:layers` or `even:time`; InputError for anything else."""
     if share not in SHARES:
         raise InputError("rule", f"{rule!r}: expected even:layers or even:time")
     return SHARES[share]

@@ -12,10 +12,10 @@ Polynomial = tuple[Fraction, ...]
 
 @dataclass(frozen=True)
 class MovingFront:
-    """The points of a front around one bandwidth, least latency first, and which of them a rule chose there.
+    """The points of a front around one bandwidth, least latency first, and the point that a rule chose there.
 
-    The latency (s) of each is a line in s (seconds a byte), its edge memory (B) stays. `s` is the place that was looked
-    at, `chosen` the index of the choice there, None where the rule admitted no point.
+    The latency (s) of each is a line in s (seconds a byte), its edge memory (B) does not change. `s` is the place that was
+    examined, `chosen` the index of the choice there, None if the rule admits no point.
     """
 
     latencies: tuple[Polynomial, ...]
@@ -35,13 +35,13 @@ class MovingFront:
 
     @property
     def missing(self) -> list[Fraction]:
-        """Each point's memory, scaled: 0 the most of the front, 1 the least. Of two points at least."""
+        """Each point's memory, scaled: 0 for the most of the front, 1 for the least. For two points at least."""
         most, least = self.memory_bytes[-1], self.memory_bytes[0]
         return [Fraction(most - memory, most - least) for memory in self.memory_bytes]
 
 
 def never(_moving: MovingFront, _argument: str) -> list[Polynomial]:
-    """The `changes` of a rule that chooses the same point of a front for as long as that stays."""
+    """The `changes` of a rule that chooses the same point of a front as long as the front has the same points."""
     return []
 
 
@@ -62,5 +62,5 @@ def constant(value: Fraction | float) -> Polynomial:
 
 
 def beside_the_chosen(polynomials: Sequence[Polynomial], chosen: int) -> list[Polynomial]:
-    """Every other polynomial less the chosen one: while none of them changes its sign, the least one stays the least."""
+    """Every other polynomial minus the chosen one: while none of them changes its sign, the least one stays the least."""
     return [combined((1, other), (-1, polynomials[chosen])) for k, other in enumerate(polynomials) if k != chosen]

@@ -1,7 +1,7 @@
-"""What others choose between two places of a path: DADS, Neurosurgeon, and the best split of two within their limits.
+"""The choices of others between two places of a path: DADS, Neurosurgeon, and the best split of two within their limits.
 
-Other places stay empty and relay. Without saying which, DADS and Neurosurgeon cut between the first place and the last, which
-are their papers' phone and cloud, and `pair` takes the best two.
+All other places stay empty and relay. If no places are named, DADS and Neurosurgeon cut between the first place and the last, the
+phone and the cloud of their papers, and `pair` takes the best two.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def named(instance: Instance, argument: str, rule: str) -> Pair:
 
 
 def dads(instance: Instance, pair: Pair | None = None, memory_model: MemoryModel = "sum") -> Split:
-    """DADS (Hu et al., INFOCOM 2019): the least latency of any graph, by a minimum cut that knows no memory limit."""
+    """DADS (Hu et al., INFOCOM 2019): the least latency of any graph, by a minimum cut without memory limits."""
     return min_cut(instance, pair, memory_model)
 
 
 def neurosurgeon(instance: Instance, pair: Pair | None = None, memory_model: MemoryModel = "sum") -> Split:
     """Neurosurgeon (Kang et al., ASPLOS 2017): the least latency of a chain, all its L+1 cuts tried in order.
 
-    It knows no memory limit. InputError for a graph that is no chain: a point between two layers is not a cut there.
+    It does not use memory limits. InputError for a graph that is no chain: a point between two layers is not a cut there.
     """
     if not instance.is_chain:
         before = [set(instance.inputs), *({name} for name in instance.names)]

@@ -16,7 +16,7 @@ RULES = tuple(rule.written for rule in rules.shipped())
 
 
 def latency_taken(front: Front, rule: str) -> str | None:
-    """The objective that the rule took its latency from, where that is not `latency`; None where it is, or where it needs none."""
+    """The objective from which the rule took its latency, if that is not `latency`; None if it is, or if the rule needs none."""
     if not rules.get(rule)[0].takes_latency:
         return None
     name = latency_name(front)
@@ -24,7 +24,7 @@ def latency_taken(front: Front, rule: str) -> str | None:
 
 
 def select(front: Front, rule: str) -> Point:
-    """The chosen point; the first of equals in the front's order. See `Front.select`."""
+    """The chosen point; of equal ones the first in the front's order. See `Front.select`."""
     found, argument = rules.get(rule)
     if not front.points:
         raise InfeasibleError(front.instance, ("the front has no point to select",))

@@ -1,4 +1,4 @@
-"""What rules read off a front: the values of an objective, costs scaled to [0, 1], most memory within a latency."""
+"""Numbers of a front for rules: the values of an objective, costs scaled to [0, 1], most memory within a latency."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 def latency_name(front: Front) -> str:
-    """The front's latency: `latency`, or else the only objective that is `latency@MEASURE` or a user's own in seconds.
+    """The front's latency: `latency`, otherwise the only objective that is `latency@MEASURE` or a user's own in seconds.
 
-    InputError where there is none, or more than one.
+    InputError if there is none, or more than one.
     """
     if "latency" in front.names:
         return "latency"
@@ -44,9 +44,9 @@ def scaled(front: Front) -> list[tuple[float, ...]]:
 
 
 def most_memory(front: Front, most_latency_s: float, what: str) -> int:
-    """The place of the point with the most memory within a latency; InfeasibleError about `what` where there is none.
+    """The index of the point with the most memory within a latency; InfeasibleError about `what` if there is none.
 
-    On a front without memory, of the point that is best in the objective beside the latency, if that is one.
+    On a front of latency and one other objective that is not memory, the point that is best in the other objective.
     """
     name = latency_name(front)
     latency, others = values(front, name), [o for o in front.objectives if o.name != name]

@@ -1,1 +1,1 @@
-"""What a path may be like: its records and files, and how scenarios compare."""
+"""Scenarios, the bandwidths and times that a path may have: records, files, and how scenarios compare."""

@@ -1,4 +1,4 @@
-"""What scenarios weigh, and which of them is no worse than which."""
+"""The weights of scenarios, and which of them is no worse than which."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def whole_weights(scenarios: Sequence[Scenario]) -> list[int]:
 
 
 def no_worse(one: Scenario, other: Scenario) -> bool:
-    """Whether nothing takes longer in one scenario than in another, whatever runs where."""
+    """Whether nothing takes longer in one scenario than in another, for every split."""
     n_hops = max(len(one.bandwidth), len(other.bandwidth))
     n_places = max(len(one.time), len(other.time))
     return (all(one.bandwidth_of(h) >= other.bandwidth_of(h) for h in range(1, n_hops + 1))
@@ -26,9 +26,9 @@ def no_worse(one: Scenario, other: Scenario) -> bool:
 
 
 def best_first(scenarios: Sequence[Scenario]) -> list[int] | None:
-    """Their positions, each no worse than those after it; None where some two cannot be compared.
+    """Their positions, each no worse than those after it; None if some two cannot be compared.
 
-    With one hop whose bandwidth alone is uncertain there is always such an order: by bandwidth.
+    With one hop and an uncertain bandwidth alone, there is always such an order: by bandwidth.
     """
     n = max((len(one.bandwidth) for one in scenarios), default=0), max((len(one.time) for one in scenarios), default=0)
     whole = [Scenario(weight=one.weight, bandwidth=one.bandwidth or (1.0,) * n[0], time=one.time or (1.0,) * n[1])

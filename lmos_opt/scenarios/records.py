@@ -1,4 +1,4 @@
-"""Scenarios: what a path may be like. Each scales the hops' bandwidths and the places' times, and has a weight."""
+"""Scenarios: each scales the hops' bandwidths and the places' times, and has a weight."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MOST_SCENARIOS = 10_000
 
 
 class Scenario(Record):
-    """One way that things may be. `bandwidth` has a factor a hop (of both directions), `time` a factor a place, of all that runs
-    there; where one is left out, its factors are 1. `weight` is how likely it is beside the others."""
+    """One scenario. `bandwidth` has a factor for each hop (in both directions), `time` a factor for each place, for everything that
+    runs there; a missing list means factors of 1. `weight` is its probability relative to the others."""
 
     weight: Annotated[Rate, Field(gt=0)] = 1.0
     bandwidth: tuple[Rate, ...] = ()
@@ -38,8 +38,8 @@ Scenarios = Annotated[tuple[Scenario, ...], Field(max_length=MOST_SCENARIOS)]
 class ScenariosFile(Document):
     """A file of scenarios, for an instance that has none of its own.
 
-    Where they were measured, `bandwidth_bytes_per_s` has for each hop the rate that a factor of 1 stands for, and `rtt_s` the fixed
-    cost of an exchange.
+    If they were measured, `bandwidth_bytes_per_s` has for each hop the rate of a factor of 1, and `rtt_s` the fixed cost of an
+    exchange.
     """
 
     SCHEMA: ClassVar[str] = "lmos.scenarios/1"
@@ -50,12 +50,12 @@ class ScenariosFile(Document):
     scenarios: Annotated[tuple[Scenario, ...], Field(min_length=1, max_length=MOST_SCENARIOS)]
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; rates and fixed costs only where they were measured."""
+        """The file's keys; rates and fixed costs only if they were measured."""
         return {key: value for key, value in super().to_dict().items() if value or key not in ("bandwidth_bytes_per_s", "rtt_s")}
 
     def at(self, hops: Sequence[Hop], source: str) -> tuple[Scenario, ...]:
-        """The scenarios for a path of such hops: factors of their bandwidths, which are the same rates. InputError about `source`
-        where they are of another number of hops."""
+        """The scenarios for a path of such hops: factors of their bandwidths, which give the same rates. InputError about `source`
+        if they have another number of hops."""
         of = self.bandwidth_bytes_per_s
         if not of:
             return self.scenarios
@@ -68,7 +68,7 @@ class ScenariosFile(Document):
 
 
 def wrong_scenarios(scenarios: Sequence[Scenario], n_places: int) -> Iterator[Problem]:
-    """What does not fit to a path of so many places."""
+    """Everything that does not fit a path with this number of places."""
     for k, one in enumerate(scenarios):
         for key, factors, n, what in (("bandwidth", one.bandwidth, n_places - 1, "hop"), ("time", one.time, n_places, "place")):
             if factors and len(factors) != n:
@@ -76,7 +76,7 @@ def wrong_scenarios(scenarios: Sequence[Scenario], n_places: int) -> Iterator[Pr
 
 
 def scaled(fields: Mapping[str, Any], hops: Sequence[Hop], scenario: Scenario) -> dict[str, Any]:
-    """The fields of an instance as they are in a scenario: `t_s` of its layers, its hops, and what codecs take."""
+    """The fields of an instance in a scenario: `t_s` of its layers, its hops, and the times of codecs."""
     n_places = len(hops) + 1
     layers = [{**layer, "t_s": [t * scenario.time_of(p) for p, t in enumerate(layer["t_s"], 1)]} for layer in fields["layers"]]
     new_hops = []
