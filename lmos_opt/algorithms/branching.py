@@ -1,12 +1,13 @@
-"""Certified branch and bound: an integer program settled by linear relaxations whose answers are proved, not believed.
+"""Certified branch and bound: an integer program solved by linear relaxations whose answers are proved.
 
-Integer solvers decide within tolerances, and on split problems with gigabytes beside bytes they call wrong optima
-optimal in about one run of a hundred. Here a node of the search tree is closed only by
-- weak duality: any row multipliers y give `c x >= sum_j min over box (c - A'y)_j x_j + sum_i y_i * (row bound)`, whatever
-  the relaxation's own tolerances were (Neumaier and Shcherbina, "Safe bounds in linear and mixed-integer linear
-  programming", Math. Programming 99, 2004), with a margin for rounding;
-- a Farkas ray checked in the same way; or
-- having fixed every integer, when the solution is evaluated exactly.
+Integer solvers decide within tolerances, and on split problems with gigabytes beside bytes they call wrong optima optimal in about
+one run of a hundred. Here a node of the search tree is closed only by one of three proofs:
+- weak duality: any row multipliers y give `c x >= sum_j min over box (c - A'y)_j x_j + sum_i y_i * (row bound)`, for any tolerances
+  of the relaxation (Neumaier and Shcherbina, "Safe bounds in linear and mixed-integer linear programming", Math. Programming 99,
+  2004), with a margin for rounding;
+- a Farkas ray checked in the same way;
+- all integers are fixed: the solution is then evaluated exactly.
+
 The relaxation only proposes: a wrong answer from it costs nodes, never a point.
 """
 
@@ -25,7 +26,7 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
 UNDECIDED = 1e-5
-"""A relaxation that leaves a decider this far from whole numbers has not settled it."""
+"""A relaxation with a decider this far from whole numbers has not decided it."""
 
 
 Box = tuple[Array, Array]
@@ -33,7 +34,7 @@ Box = tuple[Array, Array]
 
 
 class UnsettledError(Exception):
-    """The search ended without a proof: its tree grew beyond the limit, or nothing proved a leaf; the message says which."""
+    """The search ended without a proof: its tree grew beyond the limit, or a leaf has no proof; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +58,11 @@ class _Subproblem:
 
 
 class BranchAndBound:
-    """A MILP over bounded variables in a relaxation; `search` settles one objective under some row bounds.
+    """A MILP over bounded variables in a relaxation; `search` solves it for one objective under some row bounds.
 
-    `deciders` are the columns of integer variables to branch on. They are `decisive` if nothing is left open once they
-    are fixed: then evaluating a vector settles it, else the relaxation has to prove what is best around it, and
-    `refinement` gives its values their last digits.
+    `deciders` are the columns of integer variables to branch on. They are `decisive` if nothing else is open once they are fixed:
+    then the evaluation of a vector is the answer, otherwise the relaxation must prove the best values for the rest, and
+    `refinement` gives these values their last digits.
     """
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
@@ -90,11 +91,11 @@ class BranchAndBound:
         each_node: Callable[[], None] = lambda: None,
         box: Box | None = None,
     ) -> Found | None:
-        """The solution of least cost, if one is lower than the known one by more than `gap`; else the known one.
+        """The solution of least cost, if its cost is lower than the known one's by more than `gap`; otherwise the known one.
 
-        `evaluate(x)` gives the exact scaled cost of a vector with rounded integers, None if it breaks a constraint.
-        `each_node` is called at every node and may raise to end the search; `box` is what is searched, if not everything.
-        Raises UnsettledError at the limit and where nothing proves a leaf.
+        `evaluate(x)` gives the exact scaled cost of a vector with rounded integers, None if it breaks a constraint. `each_node` is
+        called at every node and may raise to end the search; `box` is the region of the search, if not everything. Raises
+        UnsettledError at the limit and if a leaf has no proof.
         """
         subproblem = _Subproblem(objective, row_upper, *self._posed(objective, row_upper), evaluate, gap)
         best = known
@@ -113,7 +114,7 @@ class BranchAndBound:
 
     @property
     def bound_left(self) -> float:
-        """What no solution is below that a search has left open where it was ended; infinite where it has left none."""
+        """A cost that no solution is below that an ended search has left open; infinite if it has left none."""
         return min((bound for bound, _ in self._left), default=inf)
 
     def _settle(self, subproblem: _Subproblem, low: Array, high: Array,

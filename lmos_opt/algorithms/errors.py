@@ -1,4 +1,4 @@
-"""Why a front could not be traced to its end."""
+"""Why a front could not be completed."""
 
 from __future__ import annotations
 

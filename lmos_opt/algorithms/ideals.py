@@ -1,9 +1,9 @@
 """The objective `load` alone: a dynamic program over down-sets (order ideals), the sets of layers that may run up to a place.
 
-Layers that are never better apart become one first (`lmos_opt.placement.merging`), then all down-sets are listed and the best
-chain of them is looked for under limits that rise from what is proved (`lmos_opt.placement.searching`). Where they are more than
-MOST_SETS, those alone are listed that a limit leaves (`lmos_opt.placement.limited`), from an answer whose sets are near to the
-layers' order. Where these are too many as well, the integer program is searched, which knows what was found and proved.
+Layers that are never better apart become one first (`lmos_opt.placement.merging`). Then all down-sets are listed, and the best
+chain of them is searched under limits that rise from the proved bound (`lmos_opt.placement.searching`). If there are more than
+MOST_SETS, only those are listed that a limit allows (`lmos_opt.placement.limited`), beginning with an answer whose sets are near
+the layers' order. If these are too many as well, the integer program is searched, with the answer and the bound so far.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lmos_opt.placement.searching import (
 
 
 def trace(problem: FrontProblem) -> Iterator[Candidate]:
-    """Yield the answer. InputError where the problem is another one, or has limits or constraints of its own."""
+    """Yield the answer. InputError if the problem is another one, or has limits or constraints of its own."""
     placing = problem.placing
     if placing is None:
         raise InputError("algorithm", "ideals is for the objective load alone, without memory limits, a proper split, codecs, and "

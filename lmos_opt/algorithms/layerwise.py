@@ -1,7 +1,7 @@
-"""Layers placed one after another, and of the splits so far that have the same future the better ones alone gone on with.
+"""Layers are placed one after another; among partial splits that can continue in the same ways, only the better ones are kept.
 
-Exact for two places and linear objectives beside the memory, whatever the number of splits: what counts is how many tensors wait
-for a reader at a time (`lmos_opt.listing.layerwise`, with its proof). No solver takes part.
+Exact for two places, linear objectives and memory, for any number of splits: the work depends on how many tensors wait for a reader
+at a time (`lmos_opt.listing.layerwise`, with its proof). No solver is used.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Problems that are solved by looking at everything there is."""
+"""Problems that are solved by evaluating every solution."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from lmos_opt.solvers import Solver, Status
 
 
 class Listing(Protocol):
-    """All solutions of a problem, few enough to be looked at. Costs that differ by less than `resolution`, an entry an objective,
-    are one, or, where each `is_added_up` of numbers of one sign, by less than RELATIVE of themselves if that is less; `doubt` says
-    why there may be more solutions."""
+    """All solutions of a problem, few enough to be evaluated. Costs that differ by less than `resolution`, an entry for each
+    objective, count as one; for sums of numbers of one sign (`is_added_up`), by less than RELATIVE of the costs themselves, if that
+    is less. `doubt` says why there may be more solutions."""
 
     resolution: Array
     doubt: str | None
@@ -34,7 +34,7 @@ class Listing(Protocol):
 
 @dataclass(eq=False)
 class Given:
-    """Solutions that are all there are, evaluated already."""
+    """A complete list of solutions, evaluated already."""
 
     all_of_them: Sequence[Candidate]
     resolution: Array
@@ -52,7 +52,7 @@ class Given:
 
 @dataclass
 class ListedProblem:
-    """A problem that is a listing and nothing else: it has no integer program. After `time_limit_s` it raises SubproblemError."""
+    """A problem that consists of a listing alone: it has no integer program. After `time_limit_s` it raises SubproblemError."""
 
     listing: Listing
     solver: Solver
@@ -68,12 +68,12 @@ class ListedProblem:
 
     @property
     def doubt(self) -> str | None:
-        """Why the answers do not make a whole front though each was given."""
+        """Why the answers do not make a complete front, although each was given."""
         return self.listing.doubt
 
     @property
     def resolution(self) -> Array:
-        """By how much costs must differ to be different, one entry an objective."""
+        """The least difference between two costs that count as different, one entry for each objective."""
         return self.listing.resolution
 
     @property
@@ -90,6 +90,6 @@ class ListedProblem:
 
 
 def check_time(start: float, limit_s: float | None) -> None:
-    """Raise SubproblemError where more time than the limit is over since the start."""
+    """Raise SubproblemError if the time since the start is above the limit."""
     if limit_s is not None and perf_counter() - start > limit_s:
         raise SubproblemError(Status.TIME_LIMIT, f"the time limit of {limit_s:g} s is reached")

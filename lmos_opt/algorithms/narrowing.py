@@ -1,12 +1,12 @@
-"""A cost's range cut to what its front takes.
+"""The range of a cost, cut to the values of its front.
 
-Values count as one where they differ by less than a share of what a cost can move over within its variables' bounds. Where a
-penalty of 1e9 is paid by no point of the front, that range says nothing of the front, and different points would count as one. So
-once a front is known as far as its values are told apart, no cost has to go beyond the worst of it: that cuts bounds
-(`lmos_opt.programs.presolve`), and with them the range. What is on the front besides is then looked for in the smaller problem.
+Values count as one if they differ by less than a share of the range over which a cost can move within its variables' bounds. If no
+point of the front pays a penalty of 1e9, this range has nothing to do with the front, and different points would count as one. Once
+a front is known at this resolution, no cost needs to be larger than its worst value on the front. This limit cuts bounds
+(`lmos_opt.programs.presolve`), and so the range. The other points of the front are then searched in the smaller problem.
 
-Of two costs the worst on the front stands where the other is least, so that is looked for first, in a problem cut to the least
-alone. Of more costs, what lies beyond the worst point known in one of them is not looked for.
+With two costs, the worst value of one on the front is where the other is least. So this point is searched first, in a problem cut
+to the least value alone. With more costs, points beyond the worst known value of a cost are not searched.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
 
 FINE = 1e-9
-"""Where values that differ by this share of the largest on the front count as one, ranges are cut."""
+"""Ranges are cut if values that differ by this share of the largest one on the front count as one."""
 BLURRED = 1e-8
-"""Where such values still count as one after that, the front is not whole."""
+"""The front is not complete if values that differ by this share still count as one after that."""
 ROUNDS = 4
 """How often a range is cut: once is mostly enough, and each time takes a search of every zone."""
 Value = Callable[[int, float], float]
@@ -34,8 +34,9 @@ _EPSILON = float(np.finfo(float).eps)
 
 
 def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> FrontProblem | None:
-    """The problem in which the same front's values are told apart better, the found ones known; None where they are told apart
-    already, or nothing is gained. `value` says what the k-th cost is to the user. Raises SubproblemError as a search does."""
+    """The problem with the same front and a finer resolution, with the found solutions as known ones; None if the resolution is
+    fine enough already, or does not improve. `value` gives the user's value of the k-th cost. Raises SubproblemError as a search
+    does."""
     if not (wide := _coarse(problem, found, value, FINE)):
         return None
     met = list(found)
@@ -46,7 +47,7 @@ def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) ->
 
 
 def blurred(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> str | None:
-    """Why different points of the front may have counted as one; None where they have not."""
+    """Why different points of the front may have counted as one; None if they have not."""
     for k in _coarse(problem, found, value, BLURRED):
         width, largest = problem.scales[k].resolution, _largest(problem, k, found, value)
         return (f"objective {problem.names[k] if problem.names else k}: values that differ by less than {width:.3g} count as one, "
@@ -55,7 +56,7 @@ def blurred(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> 
 
 
 def hides_small(problem: FrontProblem, found: Sequence[Candidate]) -> bool:
-    """Whether small values of the front may have counted as one beside large ones: more of them may be worth a look."""
+    """Whether small values of the front may have counted as one beside large ones, so that a search for more may be useful."""
     costs = np.abs(np.array([one.costs for one in found], dtype=float)).reshape(-1, problem.p)
     least = np.min(costs, axis=0, initial=np.inf, where=costs > 0)
     return any(scale.granule is None and scale.resolution > BLURRED * small

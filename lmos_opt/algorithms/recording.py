@@ -1,4 +1,4 @@
-"""What a search does, written down while it works: its linear programs are counted, its subproblems recorded one by one."""
+"""A record of a search while it works: its linear programs are counted, its subproblems recorded one by one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lmos_opt.solvers.settings import Settings, settings_of
 
 @dataclass(frozen=True)
 class Totals:
-    """What has been done so far. `words` counts the answers that rest on an integer solver's own word."""
+    """The work so far. `words` counts the answers that rest on an integer solver's own answer."""
 
     solves: int = 0
     lps: int = 0
@@ -27,9 +27,9 @@ class Totals:
 
 @dataclass(frozen=True)
 class Step:
-    """A subproblem: the costs that were minimised, their limits, its answer, what it took, and in how many seconds.
+    """A subproblem: the costs that were minimised, their limits, its answer, its work, and its seconds.
 
-    `found` is None where nothing is within the limits (the outcome is `infeasible`) or where it ended without an answer.
+    `found` is None if nothing is within the limits (the outcome is `infeasible`) or if it ended without an answer.
     """
 
     judged: tuple[int, ...]
@@ -42,7 +42,7 @@ class Step:
 
 @dataclass
 class Recorder:
-    """Counts for a whole search; `steps` are its subproblems in their order, and `on_step` is told of each as it ends."""
+    """Counts for a whole search; `steps` are its subproblems in order, and `on_step` is called with each when it ends."""
 
     solves: int = 0
     lps: int = 0
@@ -54,7 +54,7 @@ class Recorder:
 
     @property
     def totals(self) -> Totals:
-        """The counts as they stand."""
+        """The counts so far."""
         return Totals(self.solves, self.lps, self.nodes, self.words, self.lp_s)
 
     @contextmanager
@@ -82,7 +82,7 @@ class Recorder:
 
 @dataclass(frozen=True)
 class Counted:
-    """A solver whose linear programs, and the time that they take, are counted."""
+    """A solver whose linear programs, and their time, are counted."""
 
     solver: Solver
     recorder: Recorder

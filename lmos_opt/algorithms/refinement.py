@@ -1,8 +1,8 @@
 """Continuous values to the last digits, by iterative refinement.
 
-A solver's values are off by its tolerance. What they miss their rows and bounds by is computed again, magnified, and given to
-the solver as a program of its own, whose solution, made small again, is added (Gleixner, Steffy and Wolter, "Iterative
-refinement for linear programming", INFORMS J. Computing 28, 2016).
+A solver's values are off by its tolerance. The remaining errors of rows and bounds are computed, magnified, and given to the solver
+as a new program. Its solution is scaled back and added (Gleixner, Steffy and Wolter, "Iterative refinement for linear programming",
+INFORMS J. Computing 28, 2016).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Solver
 
 MAGNIFIED = 2.0**30
-"""What is missed is made this many times as large: then a tolerance of 1e-9 is one of 1e-18."""
+"""The errors are multiplied by this: a tolerance of 1e-9 then is one of 1e-18."""
 ROUNDING = 1e-12
 """A column this near to a bound, in its unit, is at it."""
 FAR = 1e7
@@ -23,7 +23,7 @@ FAR = 1e7
 
 
 class Refinement:
-    """Moves the continuous columns of a vector to where an objective is least, its integers staying as they are."""
+    """Moves the continuous columns of a vector to where an objective is least, while its integers stay fixed."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], units: Array, solver: Solver) -> None:
         self._milp, self._units, self._solver = milp, units, solver
@@ -31,7 +31,7 @@ class Refinement:
         self._n_extra = len(extra_rows)
 
     def refined(self, x: Array, objective: LinearForm, row_upper: dict[int, float]) -> Array:
-        """The vector after one round; as it is where the solver finds none. `row_upper` are bounds of extra rows by index."""
+        """The vector after one round; unchanged if the solver finds none. `row_upper` are bounds of extra rows by index."""
         milp = self._milp
         columns = np.flatnonzero(~milp.integer & (milp.lower < milp.upper))
         position = np.full(len(x), -1)

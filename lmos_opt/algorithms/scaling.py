@@ -14,11 +14,11 @@ SPREAD = 1e4
 STEP = 2e-8
 """How far below a real value the next bound is put, on that scale: 20 feasibility tolerances."""
 RESOLUTION = 1e-8
-"""Real values this near to each other, on that scale (1e-12 of the spread), are the same value: below is rounding."""
+"""Real values nearer than this, on that scale (1e-12 of the spread), count as the same value: smaller differences are rounding."""
 RELATIVE = RESOLUTION / SPREAD
-"""The same as a share: of the spread, and of a value itself where it is known to its last digits."""
+"""The same as a share: of the spread, and of a value itself if it is known to its last digits."""
 LOOSE_RESOLUTION = 1e-6
-"""The same where continuous variables enter the objective: their values carry what a solver's tolerance leaves."""
+"""The same if continuous variables enter the objective: their values have errors as large as a solver's tolerance."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Scale:
 
     @property
     def gap(self) -> float:
-        """The scaled cost by which a better solution is better at least."""
+        """The least scaled cost by which a better solution is better."""
         return self.factor * (0.75 * self.granule if self.granule is not None else self.resolution)
 
     def row_bound(self, value: float, strict: bool) -> float:
@@ -60,7 +60,7 @@ def scale_of(milp: Milp, form: LinearForm, granule: float | None, values_exact: 
 
 
 def indistinct(milp: Milp, names: Sequence[str], scales: Sequence[Scale]) -> str | None:
-    """Why values of an objective, or a constraint's, may lie closer than can be told apart; None where none do."""
+    """Why different values of an objective, or of a constraint, may count as one; None if none do."""
     if fine := milp.fine_term():
         return f"{fine}: what it allows is not proved"
     for name, scale in zip(names, scales, strict=True):

@@ -25,19 +25,21 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Solver
 
 MOST_ROWS, MOST_COLUMNS, MOST_VALUES = 24, 200, 32
-"""Of more rows, open columns, or values a column, multipliers prove too little, or there are too many partial solutions."""
+"""With more rows (with objectives and their sum), open columns, or values of a column, multipliers prove too little, or there are
+too many partial solutions."""
 FIRST_NODES, NODES_A_SEARCH = 1_000_000, 50_000
-"""Partial solutions that all searches together may look at: so many, and so many more for each. Beyond, solvers are faster."""
+"""The number of partial solutions that all searches together may examine: the first number, and the second for each search. Beyond,
+solvers are faster."""
 PROPOSES = "highs"
-"""The solver whose linear programs are quick enough, in this process; where another one is asked for, that answers itself."""
+"""The solver whose linear programs are fast enough, in this process; if another solver is asked for, that solver answers."""
 CHUNK = 1024
-"""Partial solutions that go on together: few enough that whole solutions are met soon."""
+"""The number of partial solutions that continue together: few enough that whole solutions are found soon."""
 KEPT = 64
 """Multipliers that the next search begins with."""
 LEARNED = 40
 """Multipliers that a search may add."""
 MANY = 256
-"""Partial solutions among which a relaxation is worth its time."""
+"""The least number of partial solutions for which a relaxation is worth its time."""
 _EXACT = 2.0**51
 _QUARTER = 0.25
 _OUT_OF_REACH = 4.0
@@ -79,7 +81,7 @@ class Sieve:
 
     @staticmethod
     def of(milp: Milp, forms: Sequence[LinearForm], granules: Sequence[float | None], solver: Solver) -> Sieve | None:
-        """The sieve of a program, where it is one of whole numbers, with few rows, columns and values; else None."""
+        """The sieve of a program, if it has only whole numbers, and few rows, columns and values; otherwise None."""
         width = milp.upper - milp.lower
         is_open = width > 0
         is_quick = solver.name == PROPOSES and solver.relaxes
@@ -90,11 +92,11 @@ class Sieve:
 
     def search(self, judged: Sequence[int], limits: Mapping[int, Limit], known: Candidate | None,
                costs: Callable[[Array], tuple[float, ...] | None], count: Callable[[int], None]) -> Candidate | None:  # fmt: skip
-        """A solution of least cost, or of the least sum of all costs in their granules, within the limits, if there is one that is
-        better than the known one; else None. `costs` recomputes a solution's costs; `count` is told how many partial solutions
-        are looked at, and may raise to end the search.
+        """A solution of least cost, or of the least sum of all costs in their granules, within the limits, if one is better than
+        the known one; otherwise None. `costs` recomputes a solution's costs; `count` gets the number of partial solutions examined,
+        and may raise to end the search.
 
-        Raises UnsettledError where it takes too long, or where what it finds is no solution by `costs`.
+        Raises UnsettledError if it takes too long, or if `costs` rejects the solution that it finds.
         """
         program, p = self._program, len(self._program.units)
         first, goal = len(program.rows) - p - 1, len(program.rows) - 1

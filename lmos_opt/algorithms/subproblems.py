@@ -1,4 +1,4 @@
-"""What a subproblem is about: the solutions it may give, and the limits that it is solved under."""
+"""The parts of a subproblem: the solutions that it may give, and the limits under which it is solved."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Limit:
     strict: bool
 
     def admits(self, costs: float | Array, resolution: float) -> bool | NDArray[np.bool_]:
-        """Whether a cost is within the limit, or which costs are, where they must differ by so much to be different."""
+        """Whether a cost is within the limit, or which costs are, if costs must differ by this much to be different."""
         return costs < self.value - resolution if self.strict else costs - resolution <= self.value
 
 
@@ -42,7 +42,7 @@ def at_most(value: float) -> Limit:
 
 
 def exceeded(costs: tuple[float, ...] | None, limits: Mapping[int, Limit], resolution: Array, names: Sequence[str]) -> str:
-    """The first limit that the costs exceed, in words; without costs, the model's own check broke."""
+    """The first limit that the costs exceed, in words; without costs, the model's own check failed."""
     if costs is None:
         return "a constraint of the model"
     return next(f"the limit {limit.value:.17g} of objective {names[k] if names else k}"

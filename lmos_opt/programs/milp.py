@@ -1,6 +1,6 @@
 """A mixed-integer linear program as arrays.
 
-Solvers take these arrays, algorithms reason about them: by how much values of a form differ at least is proved here,
+Solvers take these arrays, and algorithms use them for proofs: the least difference between two values of a form is proved here,
 from coefficients and variable types.
 """
 
@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 _LARGEST_EXACT = 2.0**53
 ROW_SLACK = 1e-9
-"""A row is satisfied if it holds to this much of what it adds up, and of its scale at least: decimal numbers are not exact."""
+"""A row is satisfied if it holds to this share of the sum of its terms, and of its scale at least: decimal numbers are not exact.
+"""
 WHOLE_ROW_SLACK = 1e-6
 """The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
 CONTINUOUS_ROW_SLACK = 1e-12
-"""The same for a row with a continuous variable, which can be moved to where the row holds: only rounding is forgiven."""
+"""The same for a row with a continuous variable, which can be moved until the row holds: only rounding is allowed for."""
 RANGE_SLACK = 1e-13
-"""The least slack of such a row, as a share of what its continuous columns add up to at most: none is known better."""
+"""The least slack of such a row, as a share of the largest sum of its continuous terms (or CONTINUOUS_ROW_SLACK of its scale, if
+that is less): the values are not known better."""
 _EPSILON = float(np.finfo(float).eps)
 _DECIMALS = 12
 """Coefficients with more decimal digits than these are taken for real numbers."""
@@ -117,12 +119,12 @@ class Milp:
         return share, least, WHOLE_ROW_SLACK * self.row_granules
 
     def satisfied(self, x: Array) -> bool:
-        """Whether x satisfies every row to ROW_SLACK (whole rows to WHOLE_ROW_SLACK) and every bound likewise."""
+        """Whether x satisfies every row and every bound within its slack."""
         rows, bounds = self._holds(x)
         return bool(rows.all() and bounds.all())
 
     def broken(self, x: Array) -> str | None:
-        """The first row or bound that x does not satisfy, in words; None where `satisfied`."""
+        """The first row or bound that x does not satisfy, in words; None if it is `satisfied`."""
         rows, bounds = self._holds(x)
         if not rows.all():
             k = int(np.argmin(rows))
@@ -143,7 +145,7 @@ class Milp:
 
     @cached_property
     def loosest(self) -> Array:
-        """By how much each row may be missed, whatever it adds up, and still count as satisfied."""
+        """The largest slack of each row, for any x."""
         row, column, value = self.entries
         most = np.maximum(np.abs(self.lower), np.abs(self.upper))[column]
         share, least, at_most = self._row_slacks
@@ -168,7 +170,8 @@ class Milp:
         return replace(self, rows=rows, row_lower=self.row_lower * factor, row_upper=self.row_upper * factor)
 
     def fine_term(self) -> str | None:
-        """A term so fine that its row, which holds to a share of all it adds up, may hold without it; in words, None if none is.
+        """A term so fine that its row, which holds to a share of the sum of its terms, may hold without it; in words, None if there
+        is none.
 
         Rows of whole multiples of one number hold to a part of that number, and continuous columns to the last digits.
         """

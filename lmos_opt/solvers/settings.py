@@ -1,4 +1,4 @@
-"""What a solver works with: the options that a user gives it, by its own names of them, its seed, threads and tolerances."""
+"""The settings of a solver: the options that a user gives, by the solver's own names, its seed, threads and tolerances."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _WHERE = "solver_options"
 
 @dataclass(frozen=True)
 class Settings:
-    """The seed and the threads (None: the solver knows no such thing, or decides by itself), the tolerances by the solver's own
-    names, and the options that a user gave. `decisive` names those of the options that may change what the solver calls best."""
+    """The seed and the threads (None: the solver has none, or decides by itself), the tolerances by the solver's own names, and the
+    options that a user gave. `decisive` names the options that may change the solver's best answer."""
 
     seed: int | None = None
     threads: int | None = None
@@ -28,7 +28,7 @@ class Settings:
 
     @classmethod
     def read(cls, used: Mapping[str, Any], given: Options, seed: str, threads: str, tolerances: Sequence[str]) -> Settings:
-        """Of the options that are in use, by the solver's names of them; `given` are those of the user among them."""
+        """From the options in use, by the solver's names; `given` are those of the user."""
         found = {name: float(used[name]) for name in tolerances if isinstance(used.get(name), int | float)}
         whole = {name: used[name] for name in (seed, threads) if isinstance(used.get(name), int)}
         return cls(whole.get(seed), whole.get(threads), found, given, tuple(n for n in given if n not in (seed, threads)))
@@ -40,20 +40,20 @@ class Configurable(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """What it works with."""
+        """Its settings."""
 
     def with_options(self, options: Options) -> Self:
-        """The solver with these options, which take the place of its own. InputError for those that it refuses."""
+        """The solver with these options instead of its own. InputError for those that it refuses."""
 
 
 def settings_of(solver: object) -> Settings:
-    """A solver's settings; nothing is known of one that takes no options."""
+    """A solver's settings; empty for a solver that takes no options."""
     found = getattr(solver, "settings", None)
     return found if isinstance(found, Settings) else Settings()
 
 
 def checked(options: Options) -> Options:
-    """The options; InputError for what is no mapping of names to values."""
+    """The options; InputError for anything but a mapping of names to values."""
     if not isinstance(options, Mapping):
         raise InputError(_WHERE, f"got {options!r:.60}; expected names to values, such as {{'threads': 2}}")
     for name, value in options.items():
@@ -73,7 +73,7 @@ def unknown(solver: str, name: str) -> InputError:
 
 
 def no_options(solver: str) -> InputError:
-    """The error where a solver takes none."""
+    """The error if a solver takes no options."""
     return InputError(_WHERE, f"solver {solver} takes no options")
 
 
