@@ -12,11 +12,10 @@ from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `layers`, `upto`, `at`, `offload` and precedence: nothing flows back but the result. Where there is one hop, `upto` is
-    `edge`.
+    """Add `layers`, `upto`, `at`, `offload` and precedence: nothing flows back except the result. With one hop, `upto` is `edge`.
 
-    By precedence a layer without consumers runs before a hop only if all before it do, so `offload` need look at those
-    alone; the upper bound makes it exact whatever the sign of its weight in a user's objective.
+    By precedence a layer without consumers runs before a hop only if all layers before it do, so `offload` needs only the rows of
+    those layers. The upper bound makes it exact for any sign of its weight in a user's objective.
     """
     hops = range(1, len(instance.hops) + 1)
     m.layers = pyo.Set(initialize=instance.names, ordered=True)

@@ -1,8 +1,8 @@
-"""How tensors cross whose codec is to be chosen: `codec[u, c]` is 1 if u crosses any hop, and does so as c.
+"""Crossing tensors whose codec is to be chosen: `codec[u, c]` is 1 if u crosses any hop, and does so as c.
 
 A tensor has one codec on all hops: it is encoded where it is made, relayed as it is, and decoded at each place that reads it.
-`sent_as[h, u, c]` is the product of `sent[h, u]` and `codec[u, c]`; `encoded_as[p, u, c]` and `decoded_as[p, u, c]` say the same
-of what the block `coded` has.
+`sent_as[h, u, c]` is the product of `sent[h, u]` and `codec[u, c]`; `encoded_as[p, u, c]` and `decoded_as[p, u, c]` are the same
+products with the variables of the block `coded`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Product = tuple[int, str, str]
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `codec` and what follows from it: one codec where a tensor crosses, none where it does not. Between two places alone each
+    """Add `codec` and the variables that follow from it: one codec if a tensor crosses, none otherwise. With two places each
     product is `codec` itself."""
     add_block(m, instance, "coded")
     chosen, hops = instance.chosen_among, range(1, len(instance.hops) + 1)

@@ -1,5 +1,5 @@
-"""Where a codec works: `encoded[p, u]` is 1 if place p makes u and sends it on, `decoded[p, u]` if u comes to place p and is read
-there. What is relayed is neither."""
+"""Where a codec works: `encoded[p, u]` is 1 if place p makes u and sends it on, `decoded[p, u]` if u arrives at place p and is read
+there. A relayed tensor is neither."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ Index = tuple[int, str]
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `encoded` and `decoded` for the places and tensors where that takes time. At the first place the former is `sent` over
-    the first hop, at the last place the latter is `sent` over the last one; between them rows bind both from below and above, so
-    that they are exact at binary `upto`."""
+    """Add `encoded` and `decoded` for the places and tensors where a codec takes time. At the first place `encoded` is `sent` over
+    the first hop, at the last place `decoded` is `sent` over the last hop. At places between, rows bind both from below and above,
+    so that they are exact at binary `upto`."""
     places = range(1, len(instance.places) + 1)
     encodes = [(p, u) for p in places[:-1] for u in instance.tensors if any(sent.at(p).encode_s for sent in instance.ways(u))]
     decodes = [(p, u) for p in places[1:] for u in instance.tensors if any(sent.at(p).decode_s for sent in instance.ways(u))]

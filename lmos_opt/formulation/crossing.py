@@ -1,4 +1,4 @@
-"""Which tensors cross: `sent[h, u]` is 1 if u's output (or an input) has a consumer beyond hop h, once however many."""
+"""Which tensors cross: `sent[h, u]` is 1 if u's output (or an input) has a consumer beyond hop h, once for all consumers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lmos_opt.instance import Instance
 
 def add(m: Any, instance: Instance) -> None:
     """Add `sent` for every hop and every input and layer, with `sent[h, u] >= upto[h, u] - upto[h, v]` on every arc; `upto` of an
-    input is 1. A tensor that is read further on crosses all hops between: it is relayed.
+    input is 1. A tensor that is read at a later place crosses all hops between: it is relayed.
 
-    The two upper bounds (only what is made before a hop crosses it, and only if some consumer is beyond) make `sent` exact at
-    binary `upto`, whatever the sign of its weight in a user's objective.
+    The two upper bounds (a tensor crosses a hop only if it is made before it, and only if some consumer is beyond) make `sent`
+    exact at binary `upto`, for any sign of its weight in a user's objective.
     """
     hops, tensors = range(1, len(instance.hops) + 1), instance.tensors
     m.sent = OneHopNames(tensors, bounds=(0, 1)) if len(hops) == 1 else pyo.Var(hops, tensors, bounds=(0, 1))

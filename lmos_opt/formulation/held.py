@@ -12,7 +12,8 @@ from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `held`: an only input's is `used`; of several those that many layers may hold have a variable each, `holding[i]`."""
+    """Add `held`: for an only input it is `used`; if several inputs may be held by many layers, each has a variable, `holding[i]`.
+    """
     add_block(m, instance, "used")
     several = len(instance.inputs) > 1
     m.holding = pyo.Var([i for i, layers in instance.holders.items() if several and len(layers) > 1], bounds=(0, 1))

@@ -1,4 +1,4 @@
-"""How the model's variables are called: by hop and name, and, where there is one hop, by the name alone as well."""
+"""The names of the model's variables: by hop and name, and, with one hop, also by the name alone."""
 
 from __future__ import annotations
 

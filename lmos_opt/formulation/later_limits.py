@@ -38,7 +38,8 @@ def add(m: Any, instance: Instance) -> None:
 
 
 def needs(m: Any, instance: Instance, p: int) -> list[Any]:
-    """Expressions (B) of which the largest is the memory of place p, after the first: one under `sum`, one a step under `peak`."""
+    """Expressions (B); the largest of them is the memory of place p, after the first: one under `sum`, one for each step under
+    `peak`."""
     if not hasattr(m, "memory_floor"):
         return [_sum(m, instance, p) + _copies(m, instance, p)]
     order = _Order.of(instance)

@@ -16,7 +16,7 @@ MEMORY_MODELS: tuple[MemoryModel, ...] = ("sum", "peak")
 
 
 def checked_model(name: str) -> MemoryModel:
-    """The memory model of that name; InputError where there is none."""
+    """The memory model of that name; InputError if there is none."""
     found = next((model for model in MEMORY_MODELS if model == name), None)
     if found is None:
         raise InputError("memory model", f"{name!r} is not one of {', '.join(MEMORY_MODELS)}")
@@ -89,7 +89,7 @@ def memory_sum(instance: Instance, edge: frozenset[str]) -> int:
 
 
 def peak_step(instance: Instance, edge: frozenset[str]) -> str | None:
-    """The edge layer while which most bytes are alive; None if there is no edge layer."""
+    """The edge layer during which the most bytes are alive; None if there is no edge layer."""
     return max(_bytes_alive(instance, _stay(instance, (edge,), 1)), key=lambda step: step[1], default=(None, 0))[0]
 
 

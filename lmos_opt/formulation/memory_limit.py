@@ -11,9 +11,8 @@ from lmos_opt.instance import Instance
 
 
 def add(m: Any, instance: Instance) -> None:
-    """Add `memory <= M` (B) for every place that has a limit; under `peak` the bytes of every step are bounded, which is the
-    same and needs no maximum.
-    """
+    """Add `memory <= M` (B) for every place that has a limit; under `peak` the bytes of every step are bounded, which is the same
+    and needs no maximum."""
     if any(place.memory_limit_bytes is not None for place in instance.places[1:]):
         add_block(m, instance, "later_limits")
     if instance.memory_limit_bytes is None:

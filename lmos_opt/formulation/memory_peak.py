@@ -1,4 +1,4 @@
-"""Memory model `peak`: what a device really needs: its weights and the most bytes alive while one of its layers runs."""
+"""Memory model `peak`, the memory that a device really needs: its weights and the most bytes alive while one of its layers runs."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from lmos_opt.instance import Instance
 def add(m: Any, instance: Instance) -> None:
     """Add `memory` (B): weights plus the bytes alive at one chosen edge step, `step[v]`, which is at most the peak.
 
-    While v runs at the edge, an earlier edge output a is alive if a consumer stands at v or later (then it has not
-    run, or runs at the server) or if it is returned, else only if it is sent. Where that follows from edge[v] by
-    precedence alone it is part of step[v]'s coefficient; elsewhere `alive[v, a]` is bounded by step[v] and by a's own
-    condition. No product and no big-M: every row but memory's own has coefficients of 1.
+    While v runs at the edge, an earlier edge output a is alive if a consumer stands at v or later (then it has not run, or runs at
+    the server) or if it is returned, otherwise only if it is sent. If this follows from edge[v] by precedence alone, it is part of
+    step[v]'s coefficient; elsewhere `alive[v, a]` is bounded by step[v] and by a's own condition. No product and no big-M: every
+    row except memory's own has coefficients of 1.
 
-    Maximised, or bounded from below, `memory` is the peak: the best step is the peak step. `memory_floor` bounds it
-    from above, for limits and for objectives that want it small: the bytes alive at every step.
+    If `memory` is maximised, or bounded from below, it is the peak: the best step is the peak step. `memory_floor` bounds it from
+    above by the bytes alive at every step, for limits and for objectives that want it small.
     """
     add_block(m, instance, "used")
     m.step = pyo.Var(m.layers, domain=pyo.Binary)

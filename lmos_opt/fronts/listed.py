@@ -1,4 +1,4 @@
-"""Problems of splits that are solved by looking at all: of shipped objectives without a model, of a user's own beside one."""
+"""Problems of splits that are solved by evaluating all splits: shipped objectives without a model, a user's own with a model."""
 
 from __future__ import annotations
 
@@ -28,10 +28,11 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
 
 MOST_ONE_BY_ONE = 20_000
-"""More splits than these are not evaluated one after another, as what is not known in arrays has to be: it would take minutes."""
+"""More splits than these are not evaluated one after another, because it would take minutes. This is needed for values that are not
+known in arrays."""
 
 MANY = 500
-"""Splits that are evaluated one after another in no time, whether they are equal or not."""
+"""The number of splits that can be evaluated one after another in almost no time, also if they are equal."""
 
 MOST_UNITS = 2.0**61
 """Whole numbers in which linear costs are added up have to stay below this."""
@@ -42,12 +43,13 @@ Costs = Callable[[int], Candidate | None]
 
 @dataclass(eq=False)
 class ListedSplits:
-    """The splits whose `rough` costs, one an objective (every sense turned to min), are to be compared. `admitted` are those that
-    may satisfy all constraints, `exact` says what each really is, and `resolution` by how much different costs differ at least.
+    """The splits with `rough` costs, one for each objective (every sense turned to min), that are to be compared. `admitted` are
+    those that may satisfy all constraints, `exact` gives the exact costs of each, and `resolution` is the least difference between
+    different costs.
 
-    Of splits with the same values the first by the shape's rank is given. Of a network with equal parts thousands may be on the
-    front by the same values. Where there are MANY, only the first of those is evaluated that the arrays do not tell apart, if they
-    tell more than the resolution does.
+    If several splits have the same values, the first by the shape's rank is given. In a network with equal parts thousands of
+    splits may have the values of one point. If there are MANY, only the first is evaluated among splits that the arrays cannot tell
+    apart, if the arrays are finer than the resolution.
     """
 
     algorithm: ClassVar[Algorithm] = enumeration.ALGORITHM
@@ -57,7 +59,7 @@ class ListedSplits:
     resolution: Array
     splits: Splits
     made: dict[int, Split] = field(default_factory=dict)
-    """Those that were evaluated already."""
+    """The splits that are evaluated already."""
     doubt: str | None = None
     is_added_up: bool = False
     """Whether costs are sums of numbers of one sign, which are known to their last digits."""
@@ -74,7 +76,8 @@ class ListedSplits:
         return len(self.admitted)
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
-        """All that may be non-dominated. What a split had left out that turns out to break a constraint is looked at then."""
+        """All that may be non-dominated. If a split turns out to break a constraint, the splits that it had left out are evaluated
+        then."""
         rank, known = self.splits.shape.rank, dict[int, Candidate]()
         left = np.flatnonzero(self.admitted)
         left = left[np.argsort(rank[left])]
@@ -100,7 +103,7 @@ class ListedSplits:
             left = left[~np.isin(left, broken)]
 
     def first(self, costs: Sequence[float]) -> Candidate | None:
-        """Of the splits with these costs the first; None where there is none."""
+        """The first of the splits with these costs; None if there is none."""
         near = self.admitted.copy()
         for one, off, differ, cost in zip(self.rough, self._off, self.resolution, costs, strict=True):
             near &= np.abs(one.values - cost) <= off + min(differ, RELATIVE * abs(cost))
@@ -118,7 +121,7 @@ class ListedSplits:
 
 @dataclass(eq=False)
 class LayerwiseSplits:
-    """The splits that are left when layers are placed one after another; they are found when they are asked for."""
+    """The remaining splits when layers are placed one after another; they are found when they are asked for."""
 
     algorithm: ClassVar[Algorithm] = layerwise.ALGORITHM
     layerwise: Layerwise
@@ -132,8 +135,8 @@ class LayerwiseSplits:
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
            resolution: Sequence[float] | None = None) -> LayerwiseSplits | None:  # fmt: skip
-        """None where layers are not placed one after another: of more than two places, of groups, of other objectives; and where
-        costs cannot be added up as finely as the resolution asks for, one entry an objective."""
+        """None if layers cannot be placed one after another: for more than two places, for groups, for other objectives; and if
+        costs cannot be added up as finely as the resolution needs, one entry for each objective."""
         is_limited = instance.places[-1].memory_limit_bytes is not None
         if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs:
             return None
@@ -166,7 +169,7 @@ class LayerwiseSplits:
         return self._found[k]
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
-        """All that may be non-dominated. InputError where too many splits are left."""
+        """All that may be non-dominated. InputError if too many splits remain."""
         try:
             left = self.layerwise.best(check_time)
         except TooManyError:
@@ -196,8 +199,8 @@ class LayerwiseSplits:
 
 def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
               check_time: Callable[[], None], limits: Sequence[AtMost] = ()) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
-    """What is less work than to build and search the program: all splits where they are few, else a large graph's layers, placed
-    one after another, where few partial splits are left. None of any other graph."""
+    """The list that is less work than to build and search the program: all splits if they are few, otherwise a large graph's
+    layers, placed one after another, if few partial splits remain. None for any other graph."""
     splits = Splits.of_few(instance, memory_model)
     if splits is not None:
         return without_model(splits, chosen, proper_split, limits)
@@ -340,7 +343,7 @@ class Columns:
 
 
 def check_few(splits: Splits, what: str) -> None:
-    """InputError where what is evaluated split by split would take minutes."""
+    """InputError if splits that must be evaluated one by one would take minutes."""
     if len(splits) > MOST_ONE_BY_ONE:
         raise InputError("algorithm", f"enumeration evaluates {what} split by split, and {splits.instance.name} has {len(splits)} "
                                       f"of them; expected {MOST_ONE_BY_ONE} at most")  # fmt: skip

@@ -29,7 +29,7 @@ from lmos_opt.listing.splits import Listed, Splits
 from lmos_opt.listing.sums import Sum
 
 MOST_PARTIAL = 1_000_000
-"""More partial splits than these are not gone on with: a search may be quicker."""
+"""With more partial splits than these the listing stops: a search may be quicker."""
 AT_EDGE, CROSSES, HELD = 1, 2, 4
 """What is known of a tensor that later layers read."""
 
@@ -39,7 +39,7 @@ State = tuple[tuple[int, ...], bool, bool]
 
 
 class TooManyError(Exception):
-    """Partial splits beyond MOST_PARTIAL."""
+    """There are more partial splits than MOST_PARTIAL."""
 
 
 @dataclass(eq=False)
@@ -130,14 +130,14 @@ class Layerwise:
         self._found: tuple[Rows, list[tuple[Rows, NDArray[np.bool_]]]] | None = None
 
     def best(self, check_time: Callable[[], None]) -> Iterator[frozenset[str]]:
-        """The edge sets of which no other is better in everything, each cost once. TooManyError where they become too many."""
+        """The edge sets of which no other is better in everything, each cost once. TooManyError if there are too many."""
         if self._found is None:
             self.find(check_time)
         assert self._found is not None
         return self._sets(*self._found)
 
     def find(self, check_time: Callable[[], None]) -> None:
-        """Place all layers, once and for all. TooManyError where partial splits become too many."""
+        """Place all layers, once. TooManyError if there are too many partial splits."""
         self.seen = 0
         live = [k for k in range(self._n_inputs) if self._last[k] >= 0]
         n_rows = self._n_linear + (2 if self._is_peak else 1)

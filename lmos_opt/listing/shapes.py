@@ -1,4 +1,4 @@
-"""`Shape`: which splits an instance has. That follows from its graph alone: numbers can be exchanged without listing them again."""
+"""`Shape`: the splits of an instance. They follow from its graph alone, so that numbers can be replaced without a new list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_SPLITS = 1_000_000
 """More splits than these are not listed: they would take minutes, and gigabytes."""
 
 Graph = tuple[object, ...]
-"""What of an instance decides which splits there are; equal where they are the same."""
+"""The part of an instance that decides which splits there are; two graphs are equal if these are the same."""
 
 
 def graph_of(instance: Instance) -> Graph:
@@ -43,7 +43,7 @@ class Shape:
 
     @classmethod
     def of(cls, instance: Instance) -> Shape:
-        """The splits of an instance. InputError where they are more than MOST_SPLITS."""
+        """The splits of an instance. InputError if there are more than MOST_SPLITS."""
         found = cls.of_few(instance, MOST_SPLITS)
         if found is None:
             raise InputError("algorithm", f"enumeration looks at every split, and {instance.name} has more than {MOST_SPLITS}; "
@@ -52,7 +52,7 @@ class Shape:
 
     @classmethod
     def of_few(cls, instance: Instance, most: int) -> Shape | None:
-        """The splits of an instance; None where they are more than `most`."""
+        """The splits of an instance; None if there are more than `most`."""
         layers = Layers(instance)
         found = down_sets(layers.needs, most)
         if found is None:
@@ -73,14 +73,14 @@ class Shape:
 
     @cached_property
     def position(self) -> dict[str, int]:
-        """Where each layer stands in the order."""
+        """The position of each layer in the order."""
         return {name: k for k, name in enumerate(self.names)}
 
     @cached_property
     def rank(self) -> Indices:
-        """Where each split stands among those that are as good as it is, of shape (splits,): the one with the fewest layers before
-        the first hop first, of these the one whose first layer comes first in the network's order, then the second, and so on; of
-        splits that are alike up to there, the same for the next hop."""
+        """The rank of each split among equally good ones, of shape (splits,): the one with the fewest layers before the first hop
+        first, of these the one whose first layer comes first in the network's order, then the second, and so on; if splits are
+        alike up to there, the same for the next hop."""
         as_bytes = np.ascontiguousarray(self.sets.T).view(np.uint8).reshape(self.sets.shape[1], -1)
         flags = np.unpackbits(as_bytes, axis=1, bitorder="little")
         keys: list[NDArray[Any]] = []

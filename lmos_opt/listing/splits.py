@@ -1,6 +1,6 @@
-"""`Splits`: all splits of an instance, and what each of them takes, in arrays with an entry a split.
+"""`Splits`: all splits of an instance, and the values of each, in arrays with an entry for each split.
 
-Values are sums of doubles, and so a little off; each comes with what it may be off by. Sizes in bytes are exact. They say which
+Values are sums of doubles, and so have small errors; each comes with its largest error. Sizes in bytes are exact. They say which
 splits may be on a front: the values of those are then computed from where their layers run, as everywhere else.
 """
 
@@ -50,7 +50,7 @@ class Splits:
 
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
-        """All splits of an instance. InputError where they are too many, or codecs are to be chosen beside them."""
+        """All splits of an instance. InputError if there are too many, or if codecs must be chosen too."""
         if instance.has_open_codecs:
             raise InputError("algorithm", f"enumeration looks at where layers run, and codecs of {instance.name} are chosen beside "
                                           "that; leave it out, or name another algorithm")  # fmt: skip
@@ -58,8 +58,8 @@ class Splits:
 
     @classmethod
     def of_few(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits | None:
-        """All splits of an instance where they are so few that looking at them is less work than a search; None of any other,
-        and where codecs are to be chosen beside them."""
+        """All splits of an instance if there are so few that their evaluation is less work than a search; otherwise None, also if
+        codecs must be chosen too."""
         if instance.has_open_codecs:
             return None
         n = len(instance.layers)
@@ -67,7 +67,7 @@ class Splits:
         return None if shape is None else cls(instance, memory_model, shape)
 
     def of_another(self, instance: Instance) -> Splits:
-        """Those of an instance with other numbers; listed again only where its graph is another one."""
+        """The splits of an instance with other numbers; listed again only if its graph is another one."""
         if instance is not self.instance and graph_of(instance) != self.shape.graph:
             return Splits.of(instance, self.memory_model)
         return Splits(instance, self.memory_model, self.shape, self._kept)

@@ -20,9 +20,9 @@ SUFFIXES = (".png", ".svg", ".pdf", ".html")
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 """Okabe and Ito's colours, told apart by colour-blind readers."""
 EDGE, CHOSEN, SERVER, WAIT, LINK, _, _, GREY = PALETTE
-"""What a colour stands for in every picture."""
+"""The meaning of each colour in every picture."""
 FRONTS = tuple(colour for colour in PALETTE if colour not in (CHOSEN, GREY))
-"""Several fronts in one picture, in turn."""
+"""The colours of several fronts in one picture, one after another."""
 _BETWEEN = ("#CC79A7", "#56B4E9", "#666666")
 """Places between the first and the last, in turn."""
 _HOPS = (LINK, "#F0E442", "#A6761D")
@@ -60,13 +60,13 @@ def new_axes(width: float = 7, height: float = 4.5) -> Axes:
 
 
 def quantity(name: str, unit: str) -> tuple[float, str]:
-    """By what to multiply values of a unit, and the axis' label: `memory`, `B` gives 1e-6 and `memory (MB)`."""
+    """The factor for values of a unit, and the axis' label: `memory`, `B` gives 1e-6 and `memory (MB)`."""
     scale, shown = _SCALES.get(unit, (1.0, unit))
     return scale, f"{name} ({shown})" if shown else name
 
 
 def label(ax: Axes, title: str, x: str, y: str) -> None:
-    """Title and labels as they are: names may hold dollar signs. A long title takes several lines."""
+    """Title and labels, written as they are: names may hold dollar signs. A long title takes several lines."""
     ax.set_title(wrapped(ax, title), parse_math=False)
     ax.set_xlabel(x, parse_math=False)
     ax.set_ylabel(y, parse_math=False)
@@ -82,7 +82,7 @@ def wrapped(ax: Axes, title: str) -> str:
 
 
 def legend_beside(ax: Axes, x: float = 1.01) -> None:
-    """A legend right of the axes, where bars would lie under it inside."""
+    """A legend to the right of the axes, because bars would cover it inside."""
     ax.legend(loc="upper left", bbox_to_anchor=(x, 1), fontsize=8, frameon=False)
 
 

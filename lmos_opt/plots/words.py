@@ -1,4 +1,4 @@
-"""What pictures of a front say: a title, and an axis's name with unit and sense."""
+"""The texts of pictures of a front: a title, and an axis's name with unit and sense."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 
 def axis(objective: ObjectiveInfo) -> tuple[float, str]:
-    """By what to multiply an objective's values, and its label with unit and sense: `latency (s, min)`."""
+    """The factor for an objective's values, and its label with unit and sense: `latency (s, min)`."""
     scale, shown = style.quantity(objective.name, objective.unit)
     return scale, f"{shown[:-1]}, {objective.sense})" if objective.unit else shown
 
 
 def title(front: Front) -> str:
-    """What a picture of the front is of."""
+    """The title of a picture of the front."""
     return (f"{front.instance}: {counted(len(front.points), 'non-dominated split')}"
             + ("" if front.complete else f" (incomplete: {front.reason})"))
