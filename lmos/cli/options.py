@@ -34,7 +34,11 @@ Bandwidth = Annotated[
     typer.Option(metavar="RATE", help="Bandwidth from edge to server, for example 50Mbps. [default: 10Mbps]"),
 ]
 Rtt = Annotated[
-    str | None, typer.Option(metavar="TIME", help="Fixed time of an exchange, for example 20ms. [default: 0s]")
+    str | None,
+    typer.Option(
+        metavar="TIME",
+        help="Fixed cost of an exchange, for example 20ms. [default: 0s, or if both devices are local the measured one]",
+    ),
 ]
 Back = Annotated[
     str | None,

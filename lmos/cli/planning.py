@@ -329,7 +329,7 @@ def regions(
         ),
     ] = None,
     between: Annotated[str, typer.Option("--range", metavar="LOW..HIGH", help="The bandwidths to cover.")] = "100kbps..1Gbps",
-    rtt: Annotated[str, typer.Option(metavar="TIME", help="Fixed time of an exchange, for example 20ms.")] = "0ms",
+    rtt: Annotated[str, typer.Option(metavar="TIME", help="Fixed cost of an exchange, for example 20ms.")] = "0ms",
 ) -> None:
     """Write a page that shows exactly where the device alone, the server alone, or a cut inside the network is fastest."""
     from lmos.commands import regions as command

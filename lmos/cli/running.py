@@ -323,7 +323,7 @@ def probe(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the link to a server: its bandwidth and the fixed time of an exchange, each with a confidence interval."""
+    """Measure the link to a server: its bandwidth and the fixed cost of an exchange, each with a confidence interval."""
     from lmos.commands import probe as command
     from runner.wire.access import Credentials
 
