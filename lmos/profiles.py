@@ -28,7 +28,7 @@ from measurement.networks.weights import KINDS, bundled_weights
 from measurement.profiling import profile_traced
 from measurement.sources import example_of, get
 from measurement.sources.decoder import ids_of
-from measurement.timing import BUDGET_S, PRECISION, torch_threads
+from measurement.timing import BUDGET_S, PRECISION, REST_S, torch_threads
 from measurement.tokens import lengths, with_tokens
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
@@ -109,13 +109,13 @@ def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
 
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
-                 budget_s: float = BUDGET_S, engine: Engine | None = None) -> NetworkProfile:  # fmt: skip
+                 budget_s: float = BUDGET_S, engine: Engine | None = None, rest_s: float = REST_S) -> NetworkProfile:  # fmt: skip
     """The profile with this machine's times over a bundled picture, and what an exchange costs here; says what is under way."""
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on {'this machine' if engine is None else engine.device}") as tell:
         images = _images(profile)
         timed = here.time_profile(profile, None if images is None else images.load(0), threads=threads, precision=precision,
-                                  budget_s=budget_s, allow_code=True, engine=engine)  # fmt: skip
+                                  budget_s=budget_s, allow_code=True, engine=engine, rest_s=rest_s)  # fmt: skip
         tell("measuring what an exchange costs on this machine")
         return _with_exchange(timed, threads)
 

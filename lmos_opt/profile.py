@@ -183,12 +183,12 @@ class Timing(Record):
     `repeats` runs with `threads` threads ended for the reason `ended`: `precision` (of the medians) was reached, or the `budget_s`
     was spent. `whole_s` is the median of the undivided network, between `whole_low_s` and `whole_high_s`. `sum_s` is the time of
     the layers one by one, of which the clock took `clock_s`; the rest was multiplied by `scale` (`measurement.timing.LayerTimes`).
-    `restart_s` is the additional time of a second half that begins after a pause. `exchange_s` is the fixed cost of an exchange
-    between two processes of the machine. `engine`, `engine_precision` and `device` say what computed, if it was not torch on the
-    processor (`cpu`). A device with memory of its own has `memory_bytes`. `widest` is the widest interval among the whole network
-    and its heavy layers, relative to the median; it should be below `precision`. `spread` is the distance of the quartiles of the
-    whole network's times, also relative. `others` is the share of all processors that other programs had meanwhile, 0 to 1. Further
-    conditions may stand beside these.
+    `restart_s` is the additional time of a second half that begins after a rest, and `rest_s` the machine's rest before each run.
+    `exchange_s` is the fixed cost of an exchange between two processes of the machine. `engine`, `engine_precision` and `device`
+    say what computed, if it was not torch on the processor (`cpu`). A device with memory of its own has `memory_bytes`. `widest` is
+    the widest interval among the whole network and its heavy layers, relative to the median; it should be below `precision`.
+    `spread` is the distance of the quartiles of the whole network's times, also relative. `others` is the share of all processors
+    that other programs had meanwhile, 0 to 1. Further conditions may stand beside these.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -216,6 +216,7 @@ class Timing(Record):
     clock_s: Amount | None = None
     scale: Amount | None = None
     restart_s: Amount | None = None
+    rest_s: Amount | None = None
     exchange_s: Amount | None = None
     exchange_low_s: Amount | None = None
     exchange_high_s: Amount | None = None

@@ -13,7 +13,7 @@ from measurement.codec_effects import measure_codec
 from measurement.decoders import Chain
 from measurement.engines import DEFAULT, Engine
 from measurement.networks import build_network
-from measurement.timing import BUDGET_S, PRECISION, timed_profile, torch_threads
+from measurement.timing import BUDGET_S, PRECISION, REST_S, timed_profile, torch_threads
 from measurement.timing.on_engine import timed_on
 from measurement.tokens import timed_decoder
 from measurement.tracing.calls import Example, given_by, random_input
@@ -30,24 +30,25 @@ def time_profile(
     budget_s: float = BUDGET_S,
     allow_code: bool = False,
     engine: Engine | None = None,
+    rest_s: float = REST_S,
 ) -> NetworkProfile:
     """The profile with each layer's time and memory on this machine, as `lmos profile --time` measures them.
 
     The network is built from what the profile says of it; `allow_code` lets that be code of the user's own. `example_input`
-    is by default random tensors of the shapes that the network takes; `threads`, `precision` and `budget_s` are those of
-    `time_layers`. Another `engine` than torch on the processor is timed by other means (`measurement.timing.on_engine`), and tells
-    no layer's memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
+    is by default random tensors of the shapes that the network takes; `threads`, `precision`, `budget_s` and `rest_s` are those
+    of `time_layers`. Another `engine` than torch on the processor is timed by other means (`measurement.timing.on_engine`), and
+    tells no layer's memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
     Raises InputError where the profile names no network, or the network has changed, and what `build_network` raises.
     """
     module = _built(profile, "it cannot be timed", allow_code)
     if profile.tokens is not None and isinstance(module, Chain):
         if engine is not None and engine.name != DEFAULT:
             raise InputError("--engine", f"{engine.name} does not time decoders; leave it out")
-        return timed_decoder(profile, module, threads=threads, precision=precision, budget_s=budget_s)
+        return timed_decoder(profile, module, threads=threads, precision=precision, budget_s=budget_s, rest_s=rest_s)
     example = _example(profile, 0) if example_input is None else example_input
     if engine is not None and engine.name != DEFAULT:
         return timed_on(profile, module, example, engine, budget_s)
-    return timed_profile(profile, module, example, threads=threads, precision=precision, budget_s=budget_s)
+    return timed_profile(profile, module, example, threads=threads, precision=precision, budget_s=budget_s, rest_s=rest_s)
 
 
 def measure_codecs(

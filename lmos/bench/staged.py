@@ -18,9 +18,9 @@ first image took so many times the median; and the machine busy where others had
 
 @dataclass(frozen=True)
 class Staged:
-    """One stage of one cut: predicted, measured in the median, and the first image's time (s); how far apart the quartiles lie,
+    """One stage of one cut: predicted, measured, and the first image's time (s); how far apart the quartiles lie,
     relative to the median; the share of the processors that others had while the profile was timed and while the cut ran; and how
-    many times as long the stage took by the times from after the run as by those from before it."""
+    many times as long the stage takes by the slowest timing as by the fastest."""
 
     network: str
     x1: int
@@ -49,8 +49,8 @@ class Staged:
         for when, share in (("was timed", self.others_profiled), ("ran", self.others_run)):
             if share is not None and share > BUSY:
                 found.append(f"others had {share:.0%} of the processors while it {when}")
-        if max(self.change, 1 / self.change) > CHANGED:
-            found.append(f"the machine's speed changed (timed after the run, it takes {self.change:.2f} times as long as before)")
+        if self.change > CHANGED:
+            found.append(f"the machine's speed changed (its slowest timing is {self.change:.2f} times the fastest)")
         return found
 
 
@@ -64,9 +64,9 @@ def stages_of(comparisons: Sequence[Comparison]) -> list[Staged]:
             if one.predicted[stage] <= 0 or middle <= 0:
                 continue
             low, _, high = quantiles(times, n=4, method="inclusive") if len(times) > 1 else (middle,) * 3
-            found.append(Staged(one.network, one.x1, stage, one.predicted[stage], middle, times[0], (high - low) / middle,
-                                one.others_profiled, one.others_run,
-                                one.after[stage] / one.before[stage] if one.before else 1.0))  # fmt: skip
+            found.append(Staged(one.network, one.x1, stage, one.predicted[stage], one.measured[stage], times[0],
+                                (high - low) / middle, one.others_profiled, one.others_run,
+                                one.slowest.get(stage, 1.0)))  # fmt: skip
     return found
 
 

@@ -72,6 +72,9 @@ def profile(
         str, typer.Option(metavar="PERCENT", help="With --time: repeat until the medians are this exact, or --budget is over.")
     ] = "5%",
     budget: Annotated[str, typer.Option(metavar="TIME", help="With --time: stop after this time.")] = "10s",
+    rest: Annotated[
+        str, typer.Option(metavar="TIME", help="With --time: how long the machine rests before each run, as between two images.")
+    ] = "50ms",
     engine: Engine = "torch",
     engine_precision: Annotated[
         str, typer.Option("--engine-precision", metavar="NAME", help="How the engine keeps numbers: float32, float16, ...")
@@ -133,8 +136,8 @@ def profile(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
         at=None if at is None else command.At(
             at, Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)),
-        budget=budget, engine=engine, engine_precision=engine_precision, weights=weights, told=Told(preprocess, labels, task),
-        threads=threads,
+        budget=budget, rest=rest, engine=engine, engine_precision=engine_precision, weights=weights,
+        told=Told(preprocess, labels, task), threads=threads,
         codecs=codecs or [], every=every, opaque=opaque or [], plot=plot, as_json=as_json, prompt=prompt,
         context=context, fidelity=None if fidelity is None else command.Fidelity(fidelity, seed, most, confidence),
         options=Options(edge=edge, server=server, bandwidth=bandwidth, rtt=rtt, back=back),

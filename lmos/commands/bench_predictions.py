@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-from lmos.bench.predictions import Comparison, by_stage, compare, middle, timed, worst
+from lmos.bench.predictions import ROUNDS, Comparison, by_stage, compare, middle, timed, worst
 from lmos.bench.staged import MOST_MEDIAN, MOST_WORST, Errors, Staged, errors_of, stages_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
@@ -85,7 +85,8 @@ def _show(found: Sequence[Comparison], where: str) -> None:
     rows_shown = [[one.network, f"{one.x1} of {one.x1 + one.x2}",
                    *(f"{format_time(one.predicted[stage])} / {format_time(one.measured[stage])}" for stage in one.predicted),
                    f"{100 * one.error:+.1f} %"] for one in found]  # fmt: skip
-    title = f"Predicted / measured (median of {counted(found[0].images, 'image')}), edge and server two processes, {where}"
+    title = (f"Predicted / measured ({counted(found[0].images, 'image')} in {ROUNDS} rounds, timings between them), edge and "
+             f"server two processes, {where}")
     out().print(table(title, ["network", "at the edge", "edge", "link", "server", "latency", "error"], rows_shown, left=[0, 1]))
     out().print("in the median, predicted less measured: " +
                 ", ".join(f"{stage} {1e3 * seconds:+.2f} ms" for stage, seconds in by_stage(found).items()))

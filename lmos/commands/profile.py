@@ -70,6 +70,7 @@ class Request:
     at: At | None
     precision: str
     budget: str
+    rest: str
     engine: str
     engine_precision: str
     weights: str | None
@@ -97,6 +98,7 @@ def run(request: Request) -> None:
     if output is not None and output.suffix.lower() != ".json":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
     sure, seconds = _conditions(request.precision, request.budget)
+    rest_s = parse_time(request.rest, "--rest")
     if plot is not None:
         check(plot)
     found = kept_profile(Asked(network=request.network, weights=request.weights, granularity=request.granularity,
@@ -110,7 +112,7 @@ def run(request: Request) -> None:
         from lmos.profiles import time_profile  # here, as below: torch takes seconds to import
         from measurement.engines import get
 
-        found = time_profile(found, request.threads, sure, seconds, get(request.engine, request.engine_precision))
+        found = time_profile(found, request.threads, sure, seconds, get(request.engine, request.engine_precision), rest_s)
     found = _with_codecs(found, request)
     if output is not None:
         found.save(output)

@@ -47,7 +47,8 @@ def timing_lines(timing: Timing) -> str:
         f"the whole network takes {_time(timing.whole_s)} ({_time(timing.whole_low_s)} to {_time(timing.whole_high_s)}); its "
         f"layers, read one by one, {_time(timing.sum_s)}: {_time(timing.clock_s)} of it for the clock, the rest times "
         f"{timing.scale or 0:.3f} is the whole's",
-        f"a half that begins after a rest takes {_time(timing.restart_s)} longer"
+        ("" if timing.rest_s is None else f"before each run the machine rested for {_time(timing.rest_s)}; ")
+        + f"a half that begins after a rest takes {_time(timing.restart_s)} longer"
         + ("" if timing.exchange_s is None else f"; an exchange costs {_time(timing.exchange_s)} beside its bytes"),
     ]
     if timing.others is not None:

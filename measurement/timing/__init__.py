@@ -26,8 +26,9 @@ from measurement.tracing.undisturbed import undisturbed
 
 WARM_UP = 2
 """Runs before any that counts: the first ones pay for memory, thread pools and the kernels' own preparation."""
-PAUSE_S = 0.05
-"""Before every run, as a device pauses between images while the link is busy: its caches cool, its threads fall asleep."""
+REST_S = 0.05
+"""Before every run, as a device rests between images while the link is busy: its caches cool, its threads fall asleep."""
+LONGEST_REST_S = 10.0
 LEAST_REPEATS = 5
 """Fewer samples than this have no median worth the name, so they are taken even where the budget is spent."""
 PRECISION, BUDGET_S = 0.05, 10.0
@@ -48,7 +49,7 @@ class LayerTimes:
     that uses them. A run that rests in its middle takes `restart_s` longer, since its second part begins with sleeping
     threads and cold caches. `ended` says what ended the repeating. The whole and its heavy layers are sure to `widest`, relative to
     their medians; the quartiles of the whole's times lie `spread` apart, likewise; `others` is the share of the processors that
-    other programs had meanwhile (None: nobody knows).
+    other programs had meanwhile (None: nobody knows). The machine rested for `rest_s` before each run.
     """
 
     layers: dict[str, Median]
@@ -63,6 +64,7 @@ class LayerTimes:
     widest: float
     spread: float
     others: float | None
+    rest_s: float = REST_S
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -83,20 +85,24 @@ def time_layers(
     threads: int | None = None,
     precision: float = PRECISION,
     budget_s: float = BUDGET_S,
+    rest_s: float = REST_S,
 ) -> LayerTimes:
     """Time every layer of `traced` inside runs of the whole graph, in turns with undivided runs of `module`.
 
     Each run starts from a fresh copy of the example, so in-place operations cannot drift, and its layers find the
     caches as their predecessors left them. `threads` is torch's number of threads (by default as it is). Runs go on until
     the medians of the whole and of each layer that takes a HEAVY share of it have intervals narrower than `precision`,
-    relative to the median, or until `budget_s` seconds are spent, but not below LEAST_REPEATS of each kind.
-    Raises InputError for a precision, a budget or a number of threads that is not positive.
+    relative to the median, or until `budget_s` seconds are spent, but not below LEAST_REPEATS of each kind. The machine rests for
+    `rest_s` before each run.
+    Raises InputError for a precision, a budget or a number of threads that is not positive, and for a negative rest.
     """
     if not (precision > 0 and budget_s > 0) or (threads is not None and threads < 1):
         raise InputError("timing", f"needs a positive precision, budget and number of threads, got {precision}, {budget_s} s "
                                    f"and {threads}")  # fmt: skip
+    if not 0 <= rest_s <= LONGEST_REST_S:
+        raise InputError("timing", f"rests for {rest_s} s before a run; expected 0 to {LONGEST_REST_S:g} s")
     with torch_threads(threads) as used, undisturbed(module), torch.inference_mode():
-        runs = _Runs(traced, module, example_input)
+        runs = _Runs(traced, module, example_input, rest_s)
         for _ in range(WARM_UP):
             runs.once()
         runs.forget()
@@ -120,13 +126,14 @@ def timed_profile(
     threads: int | None = None,
     precision: float = PRECISION,
     budget_s: float = BUDGET_S,
+    rest_s: float = REST_S,
 ) -> NetworkProfile:
     """The profile with each layer's time and memory on this machine, and `timing`: how they were measured.
 
     Raises InputError where `profile` is not the profile of `module` for such an input.
     """
     traced = traced_again(profile, module, example_input)
-    times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s)
+    times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s, rest_s=rest_s)
     with torch_threads(threads), undisturbed(module), torch.inference_mode():
         held = held_bytes(Steps(traced), [tensor.clone() for tensor in traced.tensors_of(example_input)])
     layers = []
@@ -154,6 +161,7 @@ def timed_profile(
         clock_s=times.clock_s,
         scale=times.scale,
         restart_s=times.restart_s,
+        rest_s=times.rest_s,
         widest=times.widest,
         spread=times.spread,
         others=times.others,
@@ -173,7 +181,7 @@ def traced_again(profile: NetworkProfile, module: nn.Module, example_input: Exam
 class _Runs:
     """Runs of three kinds in turns: layer by layer, the same with a rest in the middle, and undivided."""
 
-    def __init__(self, traced: TracedNetwork, module: nn.Module, example: Example) -> None:
+    def __init__(self, traced: TracedNetwork, module: nn.Module, example: Example, rest_s: float) -> None:
         self._steps, self._module, self._call = Steps(traced), module, traced.call
         self._example = traced.tensors_of(example)
         self._idle = self._steps.idle()
@@ -182,6 +190,7 @@ class _Runs:
         self._clock: list[dict[str, float]] = []
         self._whole: list[float] = []
         self._middle: str | None = None
+        self._rest_s = rest_s
         self._for_all_threads = torch.zeros(_SHARED)
 
     @property
@@ -196,18 +205,18 @@ class _Runs:
             kind.clear()
 
     def once(self) -> None:
-        """One run of each kind, each after a pause, with threads awake."""
+        """One run of each kind, each after a rest, with threads awake."""
         self._divided.append(self._steps.time(self._image()))
         self._clock.append(self._idle.time(self._example))
         args, options = self._call.put(self._image())
         start = time.perf_counter()
         self._module(*args, **options)
         self._whole.append(time.perf_counter() - start)
-        self._rested.append(self._steps.time(self._image(), self._middle, PAUSE_S))
+        self._rested.append(self._steps.time(self._image(), self._middle, self._rest_s))
 
     def _image(self) -> list[Tensor]:
         image = [tensor.clone() for tensor in self._example]
-        time.sleep(PAUSE_S)
+        time.sleep(self._rest_s)
         self._for_all_threads.add_(1.0)
         return image
 
@@ -239,6 +248,7 @@ class _Runs:
             widest=self.width,
             spread=(_quarter(self._whole, 3) - _quarter(self._whole)) / whole.value if whole.value > 0 else 0.0,
             others=others,
+            rest_s=self._rest_s,
         )
 
     def _restart_s(self) -> float:

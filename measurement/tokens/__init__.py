@@ -13,7 +13,7 @@ from measurement.decoders import Chain, State
 from measurement.networks.hollow import HollowNetwork, shapes_alone
 from measurement.profiling import profile_traced
 from measurement.sources.decoder import ids_of
-from measurement.timing import BUDGET_S, PRECISION, time_layers, timed_profile, torch_threads
+from measurement.timing import BUDGET_S, PRECISION, REST_S, time_layers, timed_profile, torch_threads
 from measurement.tokens.workspace import workspaces
 from measurement.tracing import trace_network
 
@@ -66,16 +66,17 @@ def with_tokens(profile: NetworkProfile, hollow: HollowNetwork, tokens: Tokens) 
 
 
 def timed_decoder(profile: NetworkProfile, chain: Chain, *, threads: int | None = None, precision: float = PRECISION,
-                  budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
+                  budget_s: float = BUDGET_S, rest_s: float = REST_S) -> NetworkProfile:  # fmt: skip
     """The profile with this machine's times: of the prompt, as `timed_profile` finds them, and of one token after the context."""
     tokens = profile.tokens
     assert tokens is not None
     with State().frozen():  # each run begins with no text, and blocks share what they are called with
         timed = timed_profile(profile, chain, ids_of(chain.vocabulary, tokens.prompt), threads=threads, precision=precision,
-                              budget_s=budget_s)  # fmt: skip
+                              budget_s=budget_s, rest_s=rest_s)  # fmt: skip
     with torch_threads(threads), _after(chain, tokens.context):
         one = ids_of(chain.vocabulary, 1)
-        times = time_layers(trace_network(chain, one), chain, one, threads=threads, precision=precision, budget_s=budget_s)
+        times = time_layers(trace_network(chain, one), chain, one, threads=threads, precision=precision, budget_s=budget_s,
+                            rest_s=rest_s)  # fmt: skip
     layers = []
     for layer in timed.layers:
         found, step = times.layers[layer.name], layer.token

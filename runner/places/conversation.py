@@ -67,8 +67,9 @@ _ENDS = (Refusal, ConnectionLost, LocalProtocolError)
 class Shared:
     """What all conversations of a server share.
 
-    `enter` is asked for a place when a peer has greeted; `take_over` is told which session a conversation goes on with, and ends
-    the one that had it: its edge came back because that one is dead, whatever the system still thinks of it.
+    `enter` is asked for a place when a peer has greeted; `is_alone` says whether no other peer has one; `take_over` is told which
+    session a conversation goes on with, and ends the one that had it: its edge came back because that one is dead, whatever the
+    system still thinks of it.
     """
 
     networks: Networks
@@ -78,6 +79,7 @@ class Shared:
     machine: Machine
     token: str | None
     enter: Callable[[Conversation], bool]
+    is_alone: Callable[[], bool]
     take_over: Callable[[Conversation, str], None]
     events: Events
     onwards: Onwards = field(default_factory=Onwards)
@@ -171,7 +173,8 @@ class Conversation:
     def _read(self) -> None:
         limits, throttle = self._shared.limits, Throttle(self._shared.limits.requests_per_s)
         while True:
-            event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s)
+            event = self.channel.receive(limits.greeting_s if self._worker is None else limits.idle_s,
+                                         alone=self._shared.is_alone())  # fmt: skip
             if isinstance(event, Closed):
                 self._tell_left("gone")
                 return

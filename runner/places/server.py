@@ -82,8 +82,8 @@ class Server:
         onwards = self._onwards = onwards or Onwards()
         self.listener, self._limits, self._tls, self._pacer = listener, limits, tls, as_pacer(shape)
         self._shared = Shared(networks, Responder(), Budget(limits.memory_bytes), limits,
-                            this_machine(torch.get_num_threads(), networks.engine.told), token, self._enter, self._take_over,
-                            events, onwards)  # fmt: skip
+                            this_machine(torch.get_num_threads(), networks.engine.told), token, self._enter,
+                            lambda: len(self._peers) == 1, self._take_over, events, onwards)  # fmt: skip
         self._strangers: dict[Conversation, threading.Thread] = {}  # in the order in which they came
         self._peers: dict[Conversation, threading.Thread] = {}
         self._sessions: dict[str, Conversation] = {}

@@ -141,8 +141,8 @@ class Channel(Generic[Talks]):
                     self._stream.wait(GRACE_S, reading=False, writing=True)
                     self._check_outgoing()
 
-    def receive(self, timeout_s: float) -> Any:
-        """The next event: its first byte within `timeout_s`, the rest at LEAST_BYTES_PER_S or faster.
+    def receive(self, timeout_s: float, *, alone: bool = False) -> Any:
+        """The next event: its first byte within `timeout_s`, the rest at LEAST_BYTES_PER_S or faster. `alone` is as in `pump`.
 
         Raises ConnectionLost where the peer is gone or too slow, RemoteProtocolError where it leaves the protocol.
         """
@@ -157,10 +157,11 @@ class Channel(Generic[Talks]):
             left = end - before if self._incoming is None else GRACE_S
             if left <= 0:
                 raise PeerTooSlow(self.name, f"the peer sent nothing for {timeout_s:g} s")
-            is_awake = comes_fast and self._incoming is not None
-            self._stream.wait(left, reading=True, writing=False, awake_s=INSIDE_S if is_awake else 0.0)
-            if is_awake:
-                comes_fast = self._clock.now() - before < INSIDE_S
+            if self._incoming is None:
+                self._stream.wait(left, reading=True, writing=False, awake_s=self._awake_s() if alone else 0.0)
+            else:
+                self._stream.wait(left, reading=True, writing=False, awake_s=INSIDE_S if comes_fast else 0.0)
+                comes_fast = comes_fast and self._clock.now() - before < INSIDE_S
 
     # one thread does both --------------------------------------------------------------------------------------------
 
@@ -201,9 +202,14 @@ class Channel(Generic[Talks]):
             if left <= 0:
                 return None
             most_s = min(left, GRACE_S, math.inf if wait_s is None else wait_s)
-            awake_s = self._sent_at + AWAKE_S - self._clock.now() if alone and self._is_prompt and wait_s is None else 0.0
+            awake_s = self._awake_s() if alone and wait_s is None else 0.0
             if self._stream.wait(most_s, reading=True, writing=wait_s == math.inf, wake=wake, awake_s=awake_s):
                 return None
+
+    def _awake_s(self) -> float:
+        """How long a thread stays awake for what follows the message that was sent last: not at all where that has come, or came
+        late the last time."""
+        return self._sent_at + AWAKE_S - self._clock.now() if self._is_prompt and not self._is_answered else 0.0
 
     def shut_down(self) -> None:
         """End both directions; whoever waits in this channel, in any thread, sees the end of the stream."""

@@ -30,13 +30,12 @@ def test_layer_times_add_up_to_the_whole():
     assert times.seconds["flatten"] < times.seconds["features.3"] / 100  # a view
 
 
-def test_runs_go_on_until_medians_are_sure_or_the_budget_is_spent(monkeypatch):
-    monkeypatch.setattr("measurement.timing.PAUSE_S", 0.0)
+def test_runs_go_on_until_medians_are_sure_or_the_budget_is_spent():
     module, x = nn.Sequential(nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 2)), torch.randn(16, 256)
     traced = trace_network(module, x)
-    sure = time_layers(traced, module, x, threads=1, precision=1e9, budget_s=60)
+    sure = time_layers(traced, module, x, threads=1, precision=1e9, budget_s=60, rest_s=0.0)
     assert (sure.ended, sure.repeats) == ("precision", 5)
-    spent = time_layers(traced, module, x, threads=1, precision=1e-9, budget_s=1e-9)
+    spent = time_layers(traced, module, x, threads=1, precision=1e-9, budget_s=1e-9, rest_s=0.0)
     assert (spent.ended, spent.repeats) == ("budget", 5)
 
 
@@ -123,8 +122,9 @@ def test_profile_of_another_network_is_refused():
         timed_profile(profile, nn.Sequential(nn.Linear(8, 8), nn.ReLU()), x)
 
 
-@pytest.mark.parametrize("wrong", [{"budget_s": 0}, {"threads": 0}, {"precision": 0.0}, {"precision": float("nan")}])
+@pytest.mark.parametrize("wrong", [{"budget_s": 0}, {"threads": 0}, {"precision": 0.0}, {"precision": float("nan")},
+                                   {"rest_s": -1.0}, {"rest_s": float("nan")}])  # fmt: skip
 def test_conditions_that_measure_nothing_are_refused(wrong):
     module, x = nn.Sequential(nn.Linear(8, 8)), torch.randn(1, 8)
-    with pytest.raises(InputError, match="positive"):
+    with pytest.raises(InputError, match=r"positive|rests for"):
         time_layers(trace_network(module, x), module, x, **wrong)

@@ -16,6 +16,7 @@ from typing import Any
 from lmos.bench.adapting.slowing import Slowed
 from lmos.bench.faults.stage import LMOS, serving
 from lmos.bench.tokens.decoders import SEED, Decoder, prompt_of
+from lmos.bench.tokens.pace import REST_S, Pace, Pacemaker
 from lmos.profiles import Lengths, make_profile, time_profile
 from lmos_opt.api import pareto_front
 from lmos_opt.instance import Instance
@@ -90,31 +91,31 @@ class Uneven:
 def timed(one: Decoder, context: int) -> NetworkProfile:
     """The decoder's profile, timed here: a prompt that the tokens which are written take to the context in their middle."""
     made = make_profile(one.builder, SEED, "module", Lengths(context - _TOKENS // 2, context))
-    return time_profile(made, 1)
+    return time_profile(made, 1, rest_s=REST_S)
 
 
 def promised(one: Decoder, profile: NetworkProfile, folder: Path, tell: Tell = lambda what: None) -> list[Promised]:
-    """Every cut over every rate: medians of a few texts behind a first one, which does not count. The decoder is timed again after
-    each rate; a prediction is the mean of those from the profile before and the one after, as in `lmos.bench.predictions`."""
+    """Every cut over every rate: medians of a few texts behind a first one, which does not count. A prediction is the profile's at
+    the pace that the machine has before and after the texts (`lmos.bench.tokens.pace`)."""
     assert profile.tokens is not None
     context, found = profile.tokens.context, list[Promised]()
+    timed_at, pacemaker = Pace.of(profile), Pacemaker(profile)
+    before = pacemaker.now()
     with serving(folder / "server.log", ["--threads", 1, "--network", one.network]) as (address, _):
         for rate in RATES:
-            measured = dict[tuple[int, str], float]()
+            instance = _over(profile, rate)
             for x1 in CUTS:
                 tell(f"{x1} layers at the edge over {rate}, a context of {context}")
-                plan = planned(_over(profile, rate), profile, (x1,))
+                plan = planned(instance, profile, (x1,))
                 with connect(plan, address, networks=[one.network], shape=link_shape(rate), threads=1) as split:
                     texts = [split.text(prompt_of(profile.tokens.prompt), _TOKENS) for _ in range(1 + _TEXTS)]
                     assert all(len([*text]) == _TOKENS for text in texts)
                 times = [text.times for text in texts[1:]]
                 medians = {"ttft": median(one.first_s for one in times), "tpot": median(t for one in times for t in one.further_s)}
-                measured |= {(x1, what): measured_s for what, measured_s in medians.items()}
-            tell(f"timing it again, a context of {context}")
-            before, profile = profile, timed(one, context)
-            for (x1, what), measured_s in measured.items():
-                both = [predicted(at, planned(at, profile, (x1,)), what) for at in (_over(before, rate), _over(profile, rate))]
-                found.append(Promised(what, context, rate, x1, fmean(both), measured_s))
+                after = pacemaker.now()
+                then, before = Pace.between(before, after).on(instance, timed_at), after
+                found += [Promised(what, context, rate, x1, predicted(then, planned(then, profile, (x1,)), what), measured_s)
+                          for what, measured_s in medians.items()]  # fmt: skip
     return found
 
 

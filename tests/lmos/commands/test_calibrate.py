@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from lmos_opt.device import Device, load_device
 from lmos_opt.sources import load_source
 from measurement.calibration import this_machine
 from measurement.calibration.microbenchmarks import benchmark_series
+from measurement.timing import timed_profile
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +25,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     chosen = {"inverted-14", "dense-14", "attention-whole-49-384", "classifier-1280"}
     few = {name: [part for part in parts if part.name in chosen] for name, parts in benchmark_series().items()}
     monkeypatch.setattr(this_machine, "benchmark_series", lambda: few)
-    monkeypatch.setattr("measurement.timing.PAUSE_S", 0.001)  # how well it measures is for the benchmark to say
+    monkeypatch.setattr(this_machine, "timed_profile", partial(timed_profile, rest_s=0.001))
+    # How well it measures is for the benchmark to say.
     return tmp_path
 
 

@@ -57,7 +57,7 @@ class Played:
         self.answers = 0
         self.is_closed = False
 
-    def receive(self, timeout_s: float) -> Received | Closed:
+    def receive(self, timeout_s: float, *, alone: bool = False) -> Received | Closed:
         if not self._said:
             return Closed()
         said = self._said.pop(0)
@@ -110,7 +110,7 @@ def talk(*said: Message | Exception, token: str | None = None, has_room: bool = 
     told: list[Event] = []
     tail, channel = Tail(), Played(said)
     shared = Shared(Opening(tail), answers or Responder(), Budget(1000), Limits(), this_machine(1), token,  # type: ignore[arg-type]
-                    lambda _: has_room, lambda conversation, session: None, Events([told.append]))
+                    lambda _: has_room, lambda: False, lambda conversation, session: None, Events([told.append]))
     Conversation(channel, channel.connection, Buffers(shared.budget), shared).run()  # type: ignore[arg-type]
     assert channel.is_closed
     return list(channel.heard.queue), told, tail
@@ -145,10 +145,10 @@ class Patient(Played):
 
     conversation: Conversation
 
-    def receive(self, timeout_s: float) -> Received | Closed:
+    def receive(self, timeout_s: float, *, alone: bool = False) -> Received | Closed:
         while self.conversation._put_off != self.conversation._worked_off:
             time.sleep(0.0005)
-        return super().receive(timeout_s)
+        return super().receive(timeout_s, alone=alone)
 
 
 @pytest.mark.parametrize(("t_server_s", "has_waited", "n_bytes", "by_reading"), [
@@ -167,14 +167,14 @@ def test_who_reads_computes_what_is_brief_where_nothing_else_waits(t_server_s: f
             return lambda: TailAnswer((), [], Took(t_server_s), 0.0)
 
     class Large(Patient):
-        def receive(self, timeout_s: float) -> Received | Closed:
-            found = super().receive(timeout_s)
+        def receive(self, timeout_s: float, *, alone: bool = False) -> Received | Closed:
+            found = super().receive(timeout_s, alone=alone)
             return found if isinstance(found, Closed) else found._replace(payload=memoryview(bytes(n_bytes)))
 
     channel = Large([HELLO, OPEN, infer(1), infer(2), infer(3), Bye()])
     channel.has_waited = has_waited
     shared = Shared(Opening(Brief()), Responder(), Budget(2**22), Limits(), this_machine(1), None,  # type: ignore[arg-type]
-                    lambda _: True, lambda conversation, session: None, Events())  # fmt: skip
+                    lambda _: True, lambda: False, lambda conversation, session: None, Events())  # fmt: skip
     channel.conversation = Conversation(channel, channel.connection, Buffers(shared.budget), shared)  # type: ignore[arg-type]
     channel.conversation.run()
     assert [one.id for one in channel.heard.queue if isinstance(one, Result)] == [1, 2, 3]

@@ -98,7 +98,7 @@ class Timed:
     def __init__(self) -> None:
         self.time, self.late_s, self.awake_s = 0.0, 0.0, list[float]()
         self.coming: list[bytes] = []
-        self.here = b""
+        self.here = self.sent = b""
 
     def now(self) -> float:
         return self.time
@@ -110,7 +110,8 @@ class Timed:
         pass
 
     def sendmsg(self, parts: Sequence[memoryview]) -> int:
-        return sum(part.nbytes for part in parts)
+        self.sent = b"".join(parts)
+        return len(self.sent)
 
     def recv_into(self, space: memoryview) -> int:
         if not self.here:
@@ -153,6 +154,25 @@ def test_who_was_answered_at_once_stays_awake_for_the_next_answer_and_sleeps_aft
     edge_twin.state = State.READY
     late_s = 2 * transport.AWAKE_S
     found = [answered(0.0), answered(0.0), answered(0.0, alone=False), answered(late_s), answered(0.0), answered(late_s)]
+    assert found == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
+
+
+def test_who_answers_stays_awake_for_the_next_question_where_the_last_one_came_at_once_and_nobody_else_asks() -> None:
+    stream = Timed()
+    server = Channel(stream, Connection(Role.SERVER), clock=stream)
+    edge = Connection(Role.EDGE)
+    server.connection.state = edge.state = State.READY
+
+    def asked(late_s: float, alone: bool = True) -> float:
+        """How long it stayed awake for a question that came so late."""
+        stream.coming, stream.late_s = [b"".join(edge.send(Ping(id=1)))], late_s
+        assert isinstance(server.receive(10, alone=alone), Received)
+        server.send(Pong(id=1))
+        edge.receive(stream.sent)
+        return stream.awake_s.pop()
+
+    late_s = 2 * transport.AWAKE_S
+    found = [asked(0.0), asked(0.0), asked(0.0, alone=False), asked(late_s), asked(0.0), asked(late_s)]
     assert found == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
 
 
