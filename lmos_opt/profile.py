@@ -173,6 +173,8 @@ class ProfileLayer(Record):
         return found
 
 
+LONGEST_REST_S = 10.0
+"""Before each run of a network that is timed."""
 BUSY = 0.1
 """Times are doubted where others have a larger share of all processors: an idle machine's own services need a hundredth or two."""
 

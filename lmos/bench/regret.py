@@ -38,6 +38,7 @@ from runner.wire.timeouts import PATIENT
 
 MOST_MEDIAN, MOST_WORST = 1.05, 1.15
 """What is asked of regrets over the networks."""
+AGAIN = 4
 _AT_ONCE = 8
 """Cuts whose connections are open together: the server takes 16, and keeps each one's tail."""
 
@@ -68,7 +69,8 @@ class Regret:
 
 def regret(profile: NetworkProfile, bandwidth: str, images: int, tell: Callable[[str], None] = lambda what: None) -> Regret:
     """Every cut of a timed network: `images` through each in turns, after one that warms it up. The cuts whose measured latency is
-    within a tenth of the least, and the chosen one, are measured once more, together. RunnerError where an image fails."""
+    within a tenth of the least, and the chosen one, are measured once more, together, with AGAIN times as many images: the least of
+    many medians is a lucky one. RunnerError where an image fails."""
     instance = Instance.from_profile(profile, edge="local", server="local", bandwidth=bandwidth)
     plans = {x1: _plan(instance, profile, x1) for x1 in range(len(profile.layers) + 1)}
     predicted = {x1: float(plan.predicted["latency_s"]) for x1, plan in plans.items()}
@@ -89,7 +91,7 @@ def regret(profile: NetworkProfile, bandwidth: str, images: int, tell: Callable[
         near = sorted(measured, key=measured.__getitem__)
         close = [x1 for x1 in near[: _AT_ONCE - 1] if measured[x1] <= 1.1 * measured[first.best]]
         tell(f"{profile.name}: the best cuts again")
-        again = runs.measure({x1: plans[x1] for x1 in {*close, first.chosen}})
+        again = runs.measure({x1: plans[x1] for x1 in {*close, first.chosen}}, AGAIN)
     return Regret(profile.name, predicted, {**{x1: max(t_s, min(again.values())) for x1, t_s in measured.items()}, **again})
 
 
@@ -109,13 +111,14 @@ class _Runs:
     pictures: Images
     images: int
 
-    def measure(self, plans: dict[int, Plan]) -> dict[int, float]:
-        """The median latency (s) of each cut, the cuts in turns in an order that is drawn again each time."""
+    def measure(self, plans: dict[int, Plan], times: int = 1) -> dict[int, float]:
+        """The median latency (s) of each cut over `times` as many images, the cuts in turns in an order that is drawn again each
+        time."""
         found: dict[int, list[float]] = {x1: [] for x1 in plans}
         with ExitStack() as stack, torch.inference_mode():
             ready = [(x1, self._pipeline(stack, plan)) for x1, plan in plans.items()]
             drawn = random.Random(0)
-            for k in range(self.images + 1):
+            for k in range(times * self.images + 1):
                 drawn.shuffle(ready)
                 for x1, pipeline in ready:
                     pipeline.run(self.pictures, 1)

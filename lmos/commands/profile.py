@@ -15,7 +15,7 @@ from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
-from lmos_opt.profile import NetworkProfile
+from lmos_opt.profile import LONGEST_REST_S, NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import counted, format_time, parse_percent, parse_time
 from runner.wire.access import Credentials
@@ -99,6 +99,8 @@ def run(request: Request) -> None:
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
     sure, seconds = _conditions(request.precision, request.budget)
     rest_s = parse_time(request.rest, "--rest")
+    if rest_s > LONGEST_REST_S:
+        raise InputError("--rest", f"{request.rest!r:.60} is longer than {LONGEST_REST_S:g} s")
     if plot is not None:
         check(plot)
     found = kept_profile(Asked(network=request.network, weights=request.weights, granularity=request.granularity,

@@ -14,8 +14,8 @@ class TradeOffError(LmosError):
     def __init__(self, variables: Sequence[str]) -> None:
         self.variables = tuple(variables)
         shown = ", ".join(self.variables[:5]) + (", ..." if len(self.variables) > 5 else "")
-        super().__init__(f"the continuous variables {shown} trade the objectives off, so that there is no end of points: "
-                         "step= says how far apart they are to be")
+        super().__init__(f"the continuous variables {shown} trade the objectives off, so the front has infinitely many points: "
+                         "step= sets the distance between them")
 
 
 class SubproblemError(LmosError):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from lmos_opt.errors import InputError
-from lmos_opt.profile import NetworkProfile, Timing
+from lmos_opt.profile import LONGEST_REST_S, NetworkProfile, Timing
 from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.processor import cpu_name
 from measurement.timing.held import held_bytes
@@ -28,7 +28,6 @@ WARM_UP = 2
 """Runs before any that counts: the first ones pay for memory, thread pools and the kernels' own preparation."""
 REST_S = 0.05
 """Before every run, as a device rests between images while the link is busy: its caches cool, its threads fall asleep."""
-LONGEST_REST_S = 10.0
 LEAST_REPEATS = 5
 """Fewer samples than this have no median worth the name, so they are taken even where the budget is spent."""
 PRECISION, BUDGET_S = 0.05, 10.0

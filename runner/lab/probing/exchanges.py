@@ -25,7 +25,7 @@ SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
 _EMPTY = 3
 _FIRST_BYTES, _GROWTH = 1024, 4
 _TELLING_S = 0.02
-"""An exchange whose bytes take this long, and as long as an empty one, says what the link's rate is about."""
+"""An exchange whose bytes take this long, and a quarter of an empty one, shows the link's rate approximately."""
 _LONGEST_S = 0.1
 """What the bytes of the largest exchange are to take, unless an empty one takes longer."""
 _SURE = 2
