@@ -116,4 +116,4 @@ def _last_within(limit: int, held: int, token_bytes: Fraction, start: int, end: 
     """The last context at which a place's memory is within its limit; before `start` where it never is."""
     if held > limit:
         return start - 1
-    return end if token_bytes <= 0 else min(end, ceil(start + (limit - held + token_bytes) / token_bytes) - 1)
+    return end if token_bytes <= 0 else min(end, start + floor((limit - held) / token_bytes))

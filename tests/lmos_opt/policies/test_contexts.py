@@ -32,7 +32,7 @@ def at(seed: int, context: int, limits: tuple[int | None, ...]) -> Instance:
 
 
 @pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("limits", [(None, None), (34_000, None), (35_500, 35_200, None)])
+@pytest.mark.parametrize("limits", [(None, None), (34_000, None), (29_522, None), (35_500, 35_200, None)])
 def test_every_single_context_has_its_least_time(seed: int, limits: tuple[int | None, ...]) -> None:
     policy = context_policy(at(seed, START, limits), at(seed, END, limits))
     assert (policy.low, policy.high, policy.unit) == (START, END, "tokens")
