@@ -59,7 +59,7 @@ def bench_solvers(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare this engine with others on the same instances: time, solves, points, exactness."""
+    """Compare this search with others on the same instances. The table has time, solves, points and exactness."""
     from lmos.commands import bench as command
 
     command.solvers(command.Request(
@@ -74,7 +74,8 @@ def bench_sweep(
     workers: Annotated[int, typer.Option(min=1, metavar="N", help="Number of processes, and of Dask workers.")] = 2,
     as_json: Json = False,
 ) -> None:
-    """Time one sweep of VGG19 in one process, in several by joblib, and on Dask workers. Check its fronts with all cuts."""
+    """Time one sweep of VGG19 in one process and in several. The several are joblib's, and Dask's. Checks its fronts with all
+    cuts."""
     from lmos.commands import bench_sweep as command
 
     command.run(fronts, workers, as_json)
@@ -107,7 +108,7 @@ def bench_predictions(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare predicted latencies with measured ones: time networks, cut them, run them here in two processes."""
+    """Compare predicted latencies with measured ones. Networks are timed, cut, and run here in two processes."""
     from runner.wire.spinning import spin_briefly
 
     spin_briefly()  # edge and server share this machine's cores
@@ -158,7 +159,7 @@ def bench_calibration(
     threads: Threads = None,
     as_json: Json = False,
 ) -> None:
-    """Compare networks' times with predictions by models fitted to other networks, and to micro-benchmarks."""
+    """Compare networks' times with predictions by fitted models. They are fitted to other networks, and to micro-benchmarks."""
     from lmos.commands import bench_calibration as command
 
     command.run(networks, output, threads, as_json)
@@ -173,7 +174,7 @@ def bench_pipeline(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure pipelined runs with each stage the slowest in turn. Exit code 1 below 0.9 of the slowest's rate."""
+    """Measure pipelined runs, each stage the slowest in turn. Exit code 1 below 0.9 of the slowest's rate."""
     from lmos.commands import bench_pipeline as command
 
     command.run(images, only, as_json)
@@ -186,7 +187,7 @@ def bench_connect(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of the arrays and of the order.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Compare the rate of arrays through connect with lmos run --pipeline. Exit code 1 below 0.95 of its rate."""
+    """Compare rates of arrays: connect and lmos run --pipeline. Exit code 1 below 0.95 of the second rate."""
     from lmos.commands import bench_connect as command
 
     command.run(arrays, rounds, seed, as_json)
@@ -201,7 +202,7 @@ def bench_batching(
     threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of the server's threads.")] = 1,
     as_json: Json = False,
 ) -> None:
-    """Measure a server's throughput for several edges with equal tails: one image after another, and in batches."""
+    """Measure a server's throughput for several edges. Their tails are equal, and run one image after another and in batches."""
     from lmos.commands import bench_batching as command
 
     command.run(edges, images, threads, as_json)
@@ -227,7 +228,7 @@ def bench_networks(
     output: Page = None,
     as_json: Json = False,
 ) -> None:
-    """List torchvision's classifiers: layers, work and parameters, or the reason why one has no profile."""
+    """List torchvision's classifiers: layers, work, parameters. Says why one has no profile."""
     from lmos.commands import bench_networks as command
 
     command.run(only, output, as_json)
@@ -284,7 +285,8 @@ def bench_faults(
     pipeline: Annotated[bool, typer.Option("--pipeline", help="Run several images at once.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Kill and freeze servers, break links, fill a disk, send bad edges. Exit code 1 if an image is lost or its class differs."""
+    """Kill and freeze servers, break links, fill a disk. Bad edges come, too. Exit code 1 if an image is lost or its class
+    differs."""
     from lmos.commands import bench_faults as command
 
     command.run(n, only, pipeline, as_json)

@@ -19,7 +19,7 @@ def gpu(
     ] = "",
     as_json: Json = False,
 ) -> None:
-    """Run server parts on a GPU, three cuts of each network: compare outputs with the processor's, times with predictions."""
+    """Run server parts on a GPU, three cuts of each network. Compares outputs with the processor's, times with predictions."""
     from lmos.commands import bench_gpu as command
 
     command.run(names_in(networks), engine, precision, names_in(also), as_json)
@@ -35,7 +35,8 @@ def parts(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Compare both parts on onnxruntime with torch, on bundled pictures. Exit code 1 if classes differ, or numbers by over 1e-4."""
+    """Compare both parts on onnxruntime with torch. They run on bundled pictures. Exit code 1 if classes differ, or numbers by
+    over 1e-4."""
     from lmos.commands import bench_parts as command
 
     command.run(names_in(networks), cuts, integers, as_json)
@@ -50,7 +51,7 @@ def edge(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare start-up and memory of an edge without torch with one that has it. Exit code 1 above a quarter."""
+    """Compare an edge without torch with one that has it. Start-up and memory are measured. Exit code 1 above a quarter."""
     from lmos.commands import bench_edge as command
 
     command.run(names_in(networks), repeats, python, as_json)

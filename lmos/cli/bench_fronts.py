@@ -56,7 +56,7 @@ def exactness(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare fronts of random instances or models with enumeration. Exit code 1 if a front is wrong."""
+    """Compare fronts of random problems with enumeration. Problems are instances or models. Exit code 1 if a front is wrong."""
     from lmos_opt.errors import InputError
 
     if kind == "milp":
@@ -131,7 +131,7 @@ def engines(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Time this engine's search with one solver or another, and draw their performance profiles."""
+    """Time this search with one solver or another. Draws their performance profiles."""
     from lmos.commands import bench_engines as command
 
     command.run(command.Request(
@@ -149,7 +149,7 @@ def scale(
     time_limit: Annotated[str, typer.Option(metavar="TIME", help="End a front after this time.")] = "60s",
     as_json: Json = False,
 ) -> None:
-    """Find the fronts of torchvision's classifiers, layer by layer, under both memory models."""
+    """Find fronts of torchvision's classifiers. They are found layer by layer, under both memory models."""
     from lmos.commands import bench_scale as command
 
     command.run(only, output, kept, time_limit, as_json)

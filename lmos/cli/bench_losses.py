@@ -20,7 +20,7 @@ def fidelity(
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write one row for each cut (.csv).")
     ] = None,
 ) -> None:
-    """Compare estimated losses with true losses at every cut under every codec, and check a limit on other inputs."""
+    """Compare estimated losses with true ones, at every cut. Every codec is tried, and a limit is checked on other inputs."""
     from lmos.commands import bench_fidelity as command
 
     command.run(networks, codecs, seed, output)

@@ -43,9 +43,9 @@ def tokens(
     seed: Annotated[int, typer.Option(metavar="N", help="Seed of all random choices.")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Write texts with decoders over several processes: compare tokens with the undivided networks', also while servers are killed,
-    and times with plans of a decoder with 124 million parameters. Exit code 1 if a token differs, a server's memory grows, or a
-    time is 10 % off."""
+    """Write texts with decoders over several processes. Compares tokens with the undivided networks', also while servers are
+    killed, and times with plans of a decoder with 124 million parameters. Exit code 1 if a token differs, a server's memory
+    grows, or a time is 10 % off."""
     from lmos.commands import bench_tokens as command
 
     command.run(command.Request(parts=parts, kinds=kinds, places=most_places, prompts=prompts, tokens=n_tokens, drawn=drawn,

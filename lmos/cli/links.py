@@ -41,7 +41,8 @@ def trace_link(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Write a trace, the rates of a link over time: measured now, taken from a run, read from another format, or generated."""
+    """Write a trace: the rates of a link over time. They are measured now, taken from a run, read from another format, or
+    generated."""
     from lmos.commands import trace_link as command
     from runner.wire.access import Credentials
 
@@ -73,7 +74,7 @@ def scenarios(
     ] = 1,
     as_json: Json = False,
 ) -> None:
-    """Draw scenarios from traces of links, for --scenarios and objectives such as latency@p95."""
+    """Draw scenarios from traces of links. They are for --scenarios and objectives such as latency@p95."""
     from lmos.commands import scenarios as command
 
     command.run(command.Request(traces=traces, output=output, count=count, block=block, step=step, seed=seed, worst_of=worst_of,
@@ -98,7 +99,7 @@ def promises(
     ] = "150ms",
     as_json: Json = False,
 ) -> None:
-    """Replay traces: compare a plan that promises a deadline, a plan for the mean rate, and a run that adapts, in turns.
+    """Replay traces with plans that promise a deadline. They take turns with a plan for the mean rate and a run that adapts.
 
     Exit code 1 if less than 93 % of the images keep the promise, or an image is lost.
     """

@@ -77,7 +77,7 @@ def calibrate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Describe this machine in a device file: run micro-benchmarks, and fit a model that predicts the times of layers."""
+    """Describe this machine in a device file. Runs micro-benchmarks, and fits a model that predicts the times of layers."""
     from lmos.commands import calibrate as command
 
     command.run(output, budget, threads, transmit_power, scale_to, as_json)
@@ -126,7 +126,7 @@ def front(
     context: Context = None,
     as_json: Json = False,
 ) -> None:
-    """Find the exact Pareto front of latency and edge memory, or of other objectives."""
+    """Find the exact Pareto front of a network's splits. Objectives are latency and edge memory, or others."""
     from lmos.commands import front as command
 
     command.run(command.Request(front=_request(locals()), output=output, plot=plot, select=select, time_limit=time_limit,
@@ -195,7 +195,7 @@ def plan(
     task: TaskName = None,
     as_json: Json = False,
 ) -> None:
-    """Choose one split by a rule, and write it as a plan for lmos run."""
+    """Choose one split by a rule, and write it as a plan."""
     from lmos.commands import plan as command
     from lmos.commands.conventions import Told
 
@@ -250,7 +250,8 @@ def policy(
     prompt: Prompt = None,
     as_json: Json = False,
 ) -> None:
-    """Find what a rule chooses at every bandwidth, memory limit or text length of a range: exactly, not by samples."""
+    """Find what a rule chooses at every bandwidth of a range. The range may be of memory limits or text lengths, too. The result
+    is exact, without samples."""
     from lmos.commands import policy as command
 
     command.run(command.Request(front=_request(locals()), select=select, over=over, between=between, later=later, output=output,
@@ -275,7 +276,7 @@ def ui(
     proper_split: ProperSplit = False,
     solver: SolverName = "highs",
 ) -> None:
-    """Open a page with sliders for bandwidth, memory and speeds. The front and the choice follow them."""
+    """Open a page with sliders for bandwidth, memory, speeds. The front and the choice follow them."""
     from lmos.commands import ui as command
 
     command.run(_request(locals()), port)
@@ -301,7 +302,8 @@ def report(
     power: Powers = None,
     memory_model: MemoryModel = "sum",
 ) -> None:
-    """Write one page to send: the problem, the front, the choice and its reason, the cut, predicted and measured times."""
+    """Write one page about a plan and its run, to send. It shows the problem, the front, the choice and its reason, the cut,
+    predicted and measured times."""
     from lmos.commands import report as command
     from lmos_opt.sources import Options
 
@@ -331,7 +333,8 @@ def regions(
     between: Annotated[str, typer.Option("--range", metavar="LOW..HIGH", help="The bandwidths to cover.")] = "100kbps..1Gbps",
     rtt: Annotated[str, typer.Option(metavar="TIME", help="Fixed cost of an exchange, for example 20ms.")] = "0ms",
 ) -> None:
-    """Write a page that shows exactly where the device alone, the server alone, or a cut inside the network is fastest."""
+    """Write a page that shows where a cut inside the network pays. Elsewhere the device alone or the server alone is fastest;
+    all ends are exact."""
     from lmos.commands import regions as command
 
     command.run(command.Request(networks=networks, devices=devices or ["rpi4"], server=server, limits=floors or ["0%", "1%", "5%"],

@@ -167,7 +167,7 @@ def fidelity(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Measure on this machine how much of the result a plan's codecs lose, beside the estimate. Nothing is sent."""
+    """Measure how much of the result a plan's codecs lose. It is measured on this machine, beside the estimate; nothing is sent."""
     from lmos.commands import fidelity as command
 
     command.run(command.Request(plan=plan, images=images, part=part, seed=seed, most=most, weights=weights, threads=threads,

@@ -160,7 +160,7 @@ def generate(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Write text with a decoder: compute its first blocks here and ask the server for the rest, token by token."""
+    """Write text with a decoder, token by token. Its first blocks are computed here, the rest at the server."""
     from lmos.commands import generate as command
     from runner.wire.access import Credentials
 
@@ -181,7 +181,8 @@ def certs(
     ] = None,
     days: Annotated[int, typer.Option(min=1, max=3650, metavar="N", help="Days until the certificates expire.")] = 365,
 ) -> None:
-    """Create a private certificate authority, certificates and keys for a server and an edge, and a token."""
+    """Create certificates, keys and a token for both sides. A private certificate authority signs
+    the certificates."""
     from lmos.commands import certs as command
 
     command.run(output, hosts or [], days)
@@ -269,7 +270,7 @@ def run(
     precision: Precision = "float32",
     as_json: Json = False,
 ) -> None:
-    """Run the edge: execute a plan with a server, and report measured times beside predicted ones."""
+    """Run the edge: execute a plan with a server. Reports measured times beside predicted ones."""
     from runner.wire.access import Credentials
 
     credentials = Credentials(ca=ca, cert=cert, key=key, token_file=token_file, unprotected=unprotected)
@@ -323,7 +324,7 @@ def probe(
     unprotected: Unprotected = False,
     as_json: Json = False,
 ) -> None:
-    """Measure the link to a server: its bandwidth and the fixed cost of an exchange, each with a confidence interval."""
+    """Measure the link to a server. Gives its bandwidth and the fixed cost of an exchange, each with a confidence interval."""
     from lmos.commands import probe as command
     from runner.wire.access import Credentials
 
@@ -337,7 +338,8 @@ def trace(
     report: Annotated[Path, typer.Argument(metavar="REPORT", help="A file that 'lmos run' wrote.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The timeline (.json).")],
 ) -> None:
-    """Write a run's timeline for Perfetto or chrome://tracing, from its report; the same as 'lmos run --trace' writes."""
+    """Write a run's timeline for Perfetto or chrome://tracing. It comes from the run's report; 'lmos run --trace' writes the
+    same."""
     from lmos.commands import trace as command
 
     command.run(report, output)
@@ -356,7 +358,7 @@ def export(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Write a plan's parts, one for each place, as programs for other runtimes, and compare their outputs with torch's."""
+    """Write a plan's parts as programs for other runtimes. Each place has one; their outputs are compared with torch's."""
     from lmos.commands import export as command
 
     command.run(plan, output, to, networks or [], weights, whole=whole, as_json=as_json)

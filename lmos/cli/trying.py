@@ -19,7 +19,7 @@ def demo(
     memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory that the edge may use.")] = "20MB",
     n: NumberOfImages = 10,
 ) -> None:
-    """Show every step on this machine: profile, front, plan, server, run, report, plot."""
+    """Show every step on this machine. The steps are profile, front, plan, server, run, report and plot."""
     from lmos.commands import demo as command
 
     command.run(output, bandwidth, memory, n)
@@ -50,7 +50,7 @@ def emulate(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Emulate a small edge device, a server and a slow link on this machine. Needs root."""
+    """Emulate a small device, a server and a slow link. All run on this machine. Needs root."""
     from lmos.commands import emulate as command
 
     command.run(command.Request(network=network, select=select, path=path, rate=rate, cpus=cpus, memory=memory, n=n, output=output,
@@ -58,7 +58,7 @@ def emulate(
 
 
 def doctor(as_json: Json = False) -> None:
-    """Say what is installed, which solvers work, and what this machine can do."""
+    """Say what is installed, and what this machine can do. Each solver is tried."""
     from lmos.commands import doctor as command
 
     command.run(as_json)
@@ -68,7 +68,7 @@ def cache(
     what: Annotated[str | None, typer.Argument(metavar="[clear]", help="Remove all of them.")] = None,
     as_json: Json = False,
 ) -> None:
-    """List the profiles that are kept so that no network is traced twice; clear removes them."""
+    """List the profiles that are kept, or clear them. They are kept so that no network is traced twice."""
     from lmos.commands import cache as command
 
     command.run(what, as_json)
@@ -84,7 +84,7 @@ def sweep(
     ] = None,
     dask: Dask = None,
 ) -> None:
-    """Find thousands of fronts, or what rules choose on them, into one table. A sweep that was ended continues where it was."""
+    """Find thousands of fronts, or rules' choices, into one table. A sweep that was ended continues where it was."""
     from lmos.commands import sweep as command
 
     command.run(file, output, jobs, dask)
@@ -112,7 +112,7 @@ def reproduce(
         ),
     ] = None,
 ) -> None:
-    """Compute the paper's tables and figures and compare them with its numbers. Continues an earlier run into DIR."""
+    """Compute the paper's tables and figures beside its numbers. Continues an earlier run into DIR."""
     from lmos.commands import reproduce as command
 
     command.run(command.Request(names=names or [], output=output, seed=seed, solver=solver, jobs=jobs, dask=dask,

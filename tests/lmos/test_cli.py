@@ -289,6 +289,13 @@ def test_help_lists_every_command(capsys):
     assert [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line.strip()] == list(COMMANDS)
 
 
+@pytest.mark.parametrize("arguments", [[], ["bench"]])
+def test_a_list_of_commands_says_each_ones_first_sentence_whole(arguments, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*arguments, "--help"]) == 0
+    assert "..." not in capsys.readouterr().out.partition("Commands:")[2]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_every_command_explains_itself(command, option, capsys):
