@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,9 +94,24 @@ class ServerProcess:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def freeze(self) -> None:
+        """Stop every thread, which takes a moment after the signal: what is sent from now on is not read until SIGCONT."""
+        self.process.send_signal(signal.SIGSTOP)
+        while any(map(_is_at_work, Path(f"/proc/{self.process.pid}/task").iterdir())):
+            time.sleep(0.001)
+
     def stop(self, number: int = signal.SIGTERM, timeout_s: float = 30) -> int:
         self.process.send_signal(number)
         return self.process.wait(timeout_s)
+
+
+def _is_at_work(thread: Path) -> bool:
+    """Whether a thread (`/proc/PID/task/TID`) is neither stopped nor over."""
+    try:
+        state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state not in {"T", "X", "Z"}
 
 
 @contextmanager

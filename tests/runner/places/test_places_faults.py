@@ -81,7 +81,7 @@ class KilledAmidImages:
             return
         self.attempts[event.number] = event.attempt
         if event.number == 35 and event.attempt == 1:
-            self._places.second.process.send_signal(signal.SIGSTOP)
+            self._places.second.freeze()
             self._is_frozen = True
         elif self._is_frozen:
             self.unanswered.append(event.number)
@@ -118,7 +118,7 @@ def test_killed_places_that_come_back_lose_no_image(plan: Plan, places: Places, 
 
 def test_frozen_places_lose_no_image(plan: Plan, places: Places, classes: list[int | None]) -> None:
     def freeze(server: ServerProcess) -> None:
-        server.process.send_signal(signal.SIGSTOP)
+        server.freeze()
         thaw = threading.Timer(0.5, server.process.send_signal, [signal.SIGCONT])
         thaw.start()
         thawing.append(thaw)
