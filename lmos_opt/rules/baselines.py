@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.formulation.memory import MemoryModel
@@ -72,7 +73,8 @@ def every(instance: Instance) -> tuple[str, ...]:
 def baseline(instance: Instance, rule: str, memory_model: MemoryModel = "sum") -> Split | None:
     """The split of a baseline's rule, one of BASELINES; None for any other rule.
 
-    Only `pair` uses memory limits. InputError for a wrong number, InfeasibleError if `pair` has no split.
+    Only `pair` uses memory limits and chooses codecs; the others send each tensor in the instance's first codec. InputError for a
+    wrong number, InfeasibleError if `pair` has no split.
     """
     name, colon, argument = rule.partition(":")
     if name in _PLAIN and not argument:
@@ -89,7 +91,7 @@ def baseline(instance: Instance, rule: str, memory_model: MemoryModel = "sum") -
         found = Split.of(instance, _prefixes(instance, _cut_numbers(instance, argument, rule)))
     else:
         return None
-    return Split(instance, found.edge, memory_model, found.beyond)
+    return replace(found, memory_model=memory_model)
 
 
 def check_admitted(split: Split, rule: str, proper_split: bool = False) -> None:

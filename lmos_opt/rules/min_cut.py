@@ -9,7 +9,8 @@ on the source's side runs at the edge. What is cut is what is paid:
   once where any reader is away;
 - v -> u for each arc (u, v), without limit: nothing flows back from the server;
 - between layers of a group of `together`, both ways, without limit;
-- each input is the source itself.
+- each input is the source itself. If the first of the two places is not the path's first, inputs come to it encoded: they are
+  only decoded, and "input read" -> sink, `decode_s` there, is paid where any reader runs at the edge.
 
 Between two places of a path a byte takes the sum of the times over all hops between them, and an exchange that of all theirs. What
 is paid before the first of the two is the same whatever the cut.
@@ -46,7 +47,8 @@ def min_cut(instance: Instance, pair: Pair | None = None, memory_model: MemoryMo
     cut, (edge_side, _) = networkx.minimum_cut(graph, _EDGE, _SERVER)
     edge = frozenset(v for v in instance.names if (v, "layer") in edge_side)
     rtt = sum(Fraction(hop.rtt_s) for hop in instance.hops[p - 1 : q - 1])
-    if Fraction(cut, scale) + rtt >= sum(Fraction(layer.t_s[p - 1]) for layer in instance.layers):
+    decoded = [Fraction(instance.decode_s(u, p)) for u in _encoded_inputs(instance, pair)]
+    if Fraction(cut, scale) + rtt >= sum((Fraction(layer.t_s[p - 1]) for layer in instance.layers), sum(decoded, Fraction(0))):
         edge = frozenset(instance.names)
     return split_between(instance, pair, edge, memory_model)
 
@@ -72,10 +74,16 @@ def _network(instance: Instance, pair: Pair) -> tuple[Any, int]:
     for layer in instance.layers:
         priced.append((_EDGE, (layer.name, "layer"), Fraction(layer.t_s[q - 1]) + layer.returned * layer.output_bytes * s_back))
         priced.append(((layer.name, "layer"), _SERVER, Fraction(layer.t_s[p - 1])))
+    come_encoded = _encoded_inputs(instance, pair)
     for u, readers in instance.consumers.items():
         if readers:
-            price = instance.sent_bytes(u) * byte_s + Fraction(instance.encode_s(u, p)) + Fraction(instance.decode_s(u, q))
+            price = instance.sent_bytes(u) * byte_s + Fraction(instance.decode_s(u, q))
+            price += 0 if u in come_encoded else Fraction(instance.encode_s(u, p))
             priced.append((_EDGE if u in instance.inputs else (u, "layer"), (u, "tensor"), price))
+        if u in come_encoded:
+            priced.append(((u, "read"), _SERVER, Fraction(instance.decode_s(u, p))))
+            for v in readers:
+                graph.add_edge((v, "layer"), (u, "read"))
         for v in readers:
             graph.add_edge((u, "tensor"), (v, "layer"))  # an arc without a capacity has no limit
             if u not in instance.inputs:
@@ -89,3 +97,8 @@ def _network(instance: Instance, pair: Pair) -> tuple[Any, int]:
     for tail, head, price in priced:
         graph.add_edge(tail, head, capacity=int(price * scale))
     return graph, scale
+
+
+def _encoded_inputs(instance: Instance, pair: Pair) -> list[str]:
+    """The inputs that reach the first of the two places over a hop, and are decoded wherever a layer reads them."""
+    return [u for u in instance.inputs if pair[0] > 1 and instance.consumers[u]]

@@ -65,9 +65,9 @@ def _pairs(instance: Instance) -> Iterator[Pair]:
 
 
 def _within(instance: Instance, pair: Pair, memory_model: MemoryModel) -> list[Split]:
-    """The fastest split of two places, if the limits admit any; the integer program is asked where the minimum cut breaks one."""
-    found = dads(instance, pair, memory_model)
-    if found.exceeds is None:
+    """The fastest split of two places, if the limits admit any; the integer program is asked where the minimum cut breaks one, and
+    where codecs are to be chosen, too."""
+    if not instance.has_open_codecs and (found := dads(instance, pair, memory_model)).exceeds is None:
         return [found]
     p, q = pair
 
@@ -80,7 +80,7 @@ def _within(instance: Instance, pair: Pair, memory_model: MemoryModel) -> list[S
         front = pareto_front(instance, ["latency"], memory_model=memory_model, constraints=[there])
     except InfeasibleError:
         return []
-    return [Split.at(instance, point.places, memory_model) for point in front.points]
+    return [Split.at(instance, point.places, memory_model, point.codecs) for point in front.points]
 
 
 CHOOSE: dict[str, Callable[[Instance, Pair | None, MemoryModel], Split]] = {

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from lmos_opt import InfeasibleError, InputError, Instance
 from lmos_opt.rules.baselines import all_at, baseline, every
 from lmos_opt.rules.pairs import best_pair, dads, neurosurgeon, split_between
-from lmos_opt.split import Split, down_closed_sets
+from lmos_opt.split import Split, coded_splits, down_closed_sets
 from tests.lmos_opt.documents import diamond_data, path_data
 from tests.lmos_opt.test_places import along
 
@@ -53,6 +55,23 @@ def test_the_best_pair_keeps_the_limits(seed):
                 best_pair(instance, pair, model)
     if leasts:
         assert baseline(instance, "pair", model).times.latency_s == pytest.approx(min(leasts), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_codecs_on_the_way_to_two_places(seed):
+    """An input comes encoded to a place behind the first, and is decoded wherever it is read; `pair` chooses among codecs."""
+    plain, draw = along(200 + seed, 3, 4), random.Random(seed)
+    ends = {name: [{"encode_s": draw.random(), "decode_s": draw.random()} for _ in range(3)] for name in plain.tensors}
+    one = {name: [{"name": "half", "bytes": plain.tensor_bytes(name) // 2, "loss": 0.0, "at_places": ends[name]}] for name in ends}
+    raw = {name: {"name": "raw", "bytes": plain.tensor_bytes(name), "loss": 0.0} for name in ends}
+    fixed = Instance.from_dict({**plain.to_dict(), "codecs": one})
+    several = Instance.from_dict({**plain.to_dict(), "codecs": {name: [raw[name], *one[name]] for name in [*ends][:3]}})
+    for pair in pairs_of(plain):
+        least = min(split.times.latency_s for split in of_two(fixed, pair))
+        assert dads(fixed, pair).times.latency_s == pytest.approx(least, rel=1e-12)
+        least = min(coded.times.latency_s for split in of_two(several, pair) for coded in coded_splits(split))
+        found = baseline(several, f"pair:{pair[0]},{pair[1]}")
+        assert found.times.latency_s == pytest.approx(least, rel=1e-12)
 
 
 @pytest.fixture
