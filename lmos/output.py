@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,7 +36,11 @@ def say(line: str) -> None:
 
 
 def print_json(text: str) -> None:
-    """JSON on standard output, as it is."""
+    """JSON on standard output, as it is; characters that standard output cannot hold are escaped as JSON has it."""
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = re.sub(r"[^\x00-\x7f]", lambda found: json.dumps(found[0])[1:-1], text)
     sys.stdout.write(text)
 
 

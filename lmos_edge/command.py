@@ -15,6 +15,7 @@ from lmos_opt import __version__
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plans.predicted import stages
 from lmos_opt.processes.signals import handled
+from lmos_opt.processes.streams import complain, fill_streams
 from lmos_opt.units import counted, format_size, format_time, parse_time
 from runner.errors import one_line
 from runner.wire.access import Credentials
@@ -87,6 +88,8 @@ def run(request: Request) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; its exit code."""
+    if arguments is None:  # the process is the command's
+        fill_streams()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts it in the background ignores it
         signal.signal(signal.SIGINT, signal.default_int_handler)
     told = _parser().parse_args(arguments)
@@ -172,5 +175,5 @@ def _tell(what: str) -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"lmos-edge: {one_line(message)}\n")
+    complain(f"lmos-edge: {one_line(message)}")
     return code

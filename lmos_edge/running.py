@@ -55,7 +55,8 @@ def run_plan(plan: Plan, address: tuple[str, int], options: Options) -> dict[str
     n = inputs.n if options.n is None else options.n
     outcome = Outcome()
     pacer = None if options.shape is None else Pacer(options.shape)
-    patient = replace(PATIENT, result_s=options.deadline_s or max(PATIENT.result_s, 10 * plan.predicted.get("latency_s", 0.0)))
+    usual_s = max(PATIENT.result_s, 10 * plan.predicted.get("latency_s", 0.0))
+    patient = replace(PATIENT, result_s=usual_s if options.deadline_s is None else options.deadline_s)
     way = Way(patient, options.access, pacer, outcome.happened.append)
     server = Server(address, plan, way) if plan.offloads else None
     run = Run(plan, exported, server, patient, options.threads, outcome)

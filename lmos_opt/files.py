@@ -321,7 +321,7 @@ def write_atomically(path: str | os.PathLike[str], data: bytes, *, mode: int | N
         Path(temporary).replace(target)
         temporary = None
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)
@@ -346,10 +346,11 @@ class LineLog:
             with self._path.open(mode, encoding="utf-8") as file:
                 file.write(text)
         except OSError as error:
-            raise _unwritable(self._path, error) from None
+            raise unwritable(self._path, error) from None
 
 
-def _unwritable(path: str | os.PathLike[str], error: OSError) -> LmosError:
+def unwritable(path: str | os.PathLike[str], error: OSError) -> LmosError:
+    """What to raise where a file could not be written: DiskFullError if there was no room, else InputError."""
     reason = f"cannot be written: {(error.strerror or str(error)).lower()}"
     return DiskFullError(str(path), reason) if error.errno in _FULL else InputError(str(path), reason)
 

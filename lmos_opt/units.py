@@ -24,6 +24,8 @@ _NUMBER = r"\s*([0-9]{1,40}(?:\.[0-9]{0,40})?(?:[eE][+-]?[0-9]{1,3})?|\.[0-9]{1,
 _SIZE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)[bB]?\s*")
 _RATE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)(bps|bit/s|b/s|Bps|B/s)\s*")
 _TIME = re.compile(_NUMBER + r"(s|ms|us|µs|ns|min|)\s*")
+_MOST_DIGITS = 18
+"""Longer numbers are mistakes, and Python refuses to read one of thousands of digits."""
 
 
 def parse_size(text: str | float, what: str = "size") -> int:
@@ -96,6 +98,15 @@ def parse_percent(text: str, what: str = "slack") -> float:
     if not 0 <= percent < 1e9:
         raise InputError(what, f"{text!r} is not a percentage of at least zero")
     return percent
+
+
+def whole_of(text: str) -> int | None:
+    """The whole number that up to 18 digits spell, with nothing around them; None for any other text.
+
+    >>> whole_of("007"), whole_of("-7"), whole_of("²")
+    (7, None, None)
+    """
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS else None
 
 
 def _checked(value: Any, text: object, what: str) -> float:

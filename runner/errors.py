@@ -57,5 +57,6 @@ class NotOurProtocol(RemoteProtocolError):
 
 
 def one_line(text: object, limit: int = 2000) -> str:
-    """Text that may come from a peer, fit for a log and a terminal: one printable line."""
-    return " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())[:limit].strip()
+    """Text that may come from a peer, fit for a log and a terminal: one printable line, of a long one both ends."""
+    found = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return found if len(found) <= limit else f"{found[: limit // 2 - 3]} ... {found[2 - limit // 2 :]}"

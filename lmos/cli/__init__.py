@@ -13,7 +13,10 @@ def main(arguments: list[str] | None = None) -> int:
     if hidden is not None:
         sys.stderr.write(f"lmos: {hidden}\n")
         return 1
-    from lmos.cli.application import app
-    from lmos.cli.command_line import run_command_line
-
+    try:
+        from lmos.cli.application import app
+        from lmos.cli.command_line import run_command_line
+    except KeyboardInterrupt:  # from then on the command line heeds it
+        sys.stderr.write("lmos: interrupted\n")
+        return 1
     return run_command_line(app, arguments)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import os
 import signal
 import sys
@@ -13,6 +14,7 @@ import typer
 from typer.models import CommandInfo
 
 from lmos_opt.errors import LmosError, MissingExtraError
+from lmos_opt.processes.streams import complain, fill_streams
 from runner.errors import one_line
 from runner.memory import settle, settled
 
@@ -23,17 +25,28 @@ _INTERRUPTED = 130
 
 _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 """What the extra `torch` installs."""
+_NO_PATH = frozenset({errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR})
 
 
 def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> int:
     """Run the command line; every failure is one line on standard error and an exit code (2, 3 or 1)."""
-    if arguments is None:  # the process is the command's
+    if arguments is not None:
+        with settled():
+            return _flushed(_run(app, arguments))
+    try:  # the process is the command's
+        fill_streams()
         _heed_signals()
         settle()
-        code = _run(app, arguments)
-    else:
-        with settled():
-            code = _run(app, arguments)
+        code = _flushed(_run(app, arguments))
+    except KeyboardInterrupt:  # while it was ending
+        code = _complain("interrupted", 1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done but for Python's own end, which would answer with a traceback
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    return code
+
+
+def _flushed(code: int) -> int:
+    """The exit code, once standard output has what was printed."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -92,12 +105,14 @@ def _name(command: CommandInfo) -> str:
 
 
 def _failed(error: OSError) -> int:
-    """Exit code 1; a reader of standard output that has gone (`lmos ... | head`) is nothing to complain of."""
+    """Exit code 1, or 2 for a path that no file can have; a reader of standard output that has gone (`lmos ... | head`) is nothing
+    to complain of."""
     if isinstance(error, BrokenPipeError):
         return 1
-    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}", 1)
+    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}",
+                     2 if error.errno in _NO_PATH else 1)
 
 
 def _complain(message: str, code: int) -> int:
-    sys.stderr.write(f"lmos: {one_line(message)}\n")
+    complain(f"lmos: {one_line(message)}")
     return code

@@ -17,7 +17,7 @@ from lmos.bench.workloads import bundled_workloads, find_workload
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.files import checked_suffix, write_atomically
-from lmos_opt.units import format_time, parse_time
+from lmos_opt.units import format_time, parse_time, whole_of
 from runner.machine import this_machine
 
 COLUMNS = ["workload", "places", "least load", "proved", "published", "time", "raw load", "raw bound", "raw time"]
@@ -62,9 +62,10 @@ def run(asked: Request) -> None:
 
 
 def _number(text: str) -> int:
-    if not (text.strip().isdecimal() and int(text) >= 2):
-        raise InputError("--places", f"{text!r}: expected numbers of places from 2 on, such as 2,3,4,6")
-    return int(text)
+    found = whole_of(text.strip())
+    if found is None or found < 2:
+        raise InputError("--places", f"{text!r:.60}: expected numbers of places from 2 on, such as 2,3,4,6")
+    return found
 
 
 def _row(one: Placement) -> list[str]:

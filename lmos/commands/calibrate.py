@@ -8,14 +8,15 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.costs.calibrated import Calibrated
 from lmos_opt.device import Device, load_device
 from lmos_opt.errors import InputError
+from lmos_opt.outputs import check_output, checked_name
 from lmos_opt.units import parse_time
 from measurement.calibration.this_machine import calibrated_device, scaled_device
 
 
 def run(output: Path, budget: str, threads: int | None, transmit_w: float | None, scale_to: str | None, as_json: bool) -> None:
     """Measure and write; InputError for a budget, a device or a file name that cannot be used."""
-    if output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a device is written as .json")
+    check_output(output, (".json",))
+    checked_name(output.stem, str(output))
     seconds = parse_time(budget, "--budget")
     if seconds <= 0:
         raise InputError("--budget", f"{budget!r} is no time to measure in")

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from lmos.commands.profile import BUNDLED
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import LmosError, MissingExtraError
+from lmos_opt.outputs import check_output
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import counted, format_size
 
@@ -49,8 +50,7 @@ def run(request: Request) -> None:
     from runner.lab.fidelity.splits import check_apart, measure_split
     from runner.parts.network import trace_checked
 
-    if request.output is not None and request.output.suffix.lower() != ".json":
-        raise InputError(str(request.output), f"has the suffix {request.output.suffix!r}; what was measured is written as .json")
+    check_output(request.output, (".json",), plan=request.plan)
     part, plan = parse_part(request.part, "--part"), Plan.load(request.plan)
     network = check_runnable(plan, str(request.plan))
     seed = request.seed if request.seed is not None else 0 if plan.calibration is None else plan.calibration.seed

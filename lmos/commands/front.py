@@ -11,9 +11,9 @@ from lmos.front_request import FrontRequest, baseline_point, chosen_of, read, tr
 from lmos.output import err, last_layers, last_of, out, print_json, table
 from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.files import checked_suffix
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.outputs import check_output
 from lmos_opt.rules.baselines import every
 from lmos_opt.split import Split
 from lmos_opt.units import counted, format_rate, format_size, format_time
@@ -40,8 +40,9 @@ def run(request: Request) -> None:
     output, plot = request.output, request.plot
     if request.baselines and request.as_json:
         raise InputError("--baselines", "is a table beside the front's; leave out --json (in Python: lmos_opt.sweep.sweep)")
-    if output is not None:
-        checked_suffix(output, SUFFIXES)
+    check_output(output, SUFFIXES, source=request.front.source, log=request.log)
+    if request.log is not None:
+        check_output(request.log, (request.log.suffix.lower(),), source=request.front.source, front_to_resume=request.resume)
     if plot is not None:
         from lmos_opt.plots.front import check_plot
 

@@ -15,7 +15,7 @@ from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.plan import Plan, check_runnable
-from lmos_opt.units import format_time
+from lmos_opt.units import format_time, whole_of
 from measurement.decoders.words import Words
 from measurement.networks import parse_builder
 from runner.lab.replaying import link_shape
@@ -84,12 +84,22 @@ def _words(builder: str, networks: Sequence[str]) -> Words:
 
 def _ids(text: str) -> list[int]:
     """`1,2,3`, or a file that holds such ids."""
-    if not re.fullmatch(r"\s*\d{1,15}(\s*[,\s]\s*\d{1,15})*\s*", text):
-        path = Path(text)
-        if not path.is_file():
-            raise InputError("--prompt-ids", f"{text!r:.60} are no token ids, such as 1,2,3, and no file that holds some")
-        return _ids(path.read_text(errors="replace"))
-    return [int(one) for one in re.findall(r"\d+", text)]
+    if (found := _numbers(text)) is not None:
+        return found
+    try:
+        found = _numbers(Path(text).read_text(errors="replace"))
+    except OSError as error:
+        raise InputError("--prompt-ids", f"{text!r:.60} are no token ids, such as 1,2,3, and no file that holds some: "
+                                         f"{(error.strerror or str(error)).lower()}") from None
+    if found is None:
+        raise InputError(text, "holds no token ids, such as 1,2,3")
+    return found
+
+
+def _numbers(text: str) -> list[int] | None:
+    """Whole numbers with commas or blanks between them; None for anything else."""
+    found = [whole_of(one) for one in re.split(r"\s*,\s*|\s+", text.strip())]
+    return None if None in found else [one for one in found if one is not None]
 
 
 def _measured(found: Sequence[int], times: Times) -> dict[str, float]:

@@ -9,14 +9,14 @@ from pathlib import Path
 from lmos.front_request import FrontRequest, is_own, own_objective, read
 from lmos.output import err
 from lmos_opt.errors import InputError
-from lmos_opt.files import checked_suffix
 from lmos_opt.model_files import SUFFIXES, save_model
 from lmos_opt.objectives import Objective
+from lmos_opt.outputs import check_output
 
 
 def run(request: FrontRequest, output: Path, bounds: Sequence[str]) -> None:
     """Raises InputError for an objective, a bound or a suffix that cannot be used."""
-    checked_suffix(output, SUFFIXES)
+    check_output(output, SUFFIXES)
     if len(request.chosen) != 1:
         raise InputError("--objective", f"{request.objectives!r} is not one objective; the others are for --bound")
     instance = read(request).instance

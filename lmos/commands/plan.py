@@ -12,6 +12,7 @@ from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
+from lmos_opt.outputs import check_output
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
 from lmos_opt.plans.promise import Promise
 from lmos_opt.policies.policy import Policy
@@ -43,8 +44,7 @@ def run(request: Request) -> None:
         from lmos_opt.plots.style import check
 
         check(plot, interactive=False)
-    if output is not None and output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a plan is written as .json")
+    check_output(output, (".json",), source=request.front.source)
     promise, select = _promise(request)
     asked = read(request.front)
     front = request.front if promise is None else _promised(request.front, asked.instance, promise)

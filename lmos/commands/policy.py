@@ -11,9 +11,9 @@ from lmos.front_request import FrontRequest, read
 from lmos.kept_profiles import is_network
 from lmos.output import activity, last_layers, last_of, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import checked_suffix
+from lmos_opt.outputs import check_output
 from lmos_opt.policies.policy import SUFFIXES, Over, Policy
-from lmos_opt.units import counted, format_size, format_time
+from lmos_opt.units import counted, format_size, format_time, whole_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,7 @@ class Request:
 def run(request: Request) -> None:
     """Raises InputError and InfeasibleError as `bandwidth_policy`, `memory_policy` and `context_policy`."""
     output, plot = request.output, request.plot
-    if output is not None:
-        checked_suffix(output, SUFFIXES)
+    check_output(output, SUFFIXES, source=request.front.source, later_profile=request.later)
     if plot is not None:
         from lmos_opt.plots.policy import check_policy_plot
 
@@ -103,9 +102,10 @@ def _over_context(request: Request) -> Policy:
 
 
 def _tokens(text: str) -> int:
-    if not (text.strip().isdecimal() and int(text) >= 1):
+    found = whole_of(text.strip())
+    if not found:
         raise InputError("--range", f"{text!r:.60} is no number of tokens from 1 on")
-    return int(text)
+    return found
 
 
 def ends_of(between: str, option: str, example: str) -> tuple[str, str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from lmos.output import activity, out, print_json, table
 from lmos_opt.device import Source
-from lmos_opt.errors import InputError
 from lmos_opt.link import Link
+from lmos_opt.outputs import check_output, checked_name
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
 from runner.client.probe_client import ProbeClient
 from runner.lab.probing.exchanges import Budget, measure
@@ -47,8 +47,9 @@ class Request:
 def run(request: Request) -> None:
     """Raises InputError for options that cannot be used, RunnerError where the server cannot be reached or the link measured."""
     output = request.output
-    if output is not None and output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a link is written as .json")
+    check_output(output, (".json",))
+    if request.name is not None:
+        checked_name(request.name, "--name")
     address = parse_address(request.server)
     allowed = Budget(parse_time(request.budget, "--budget"), parse_size(request.volume, "--volume"))
     held = None if request.shape is None else Pacer(link_shape(request.shape))

@@ -13,6 +13,7 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.codec_sizes import Fidelity as Losses
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError, LmosError
+from lmos_opt.outputs import check_output
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
 from lmos_opt.profile import LONGEST_REST_S, NetworkProfile
@@ -95,8 +96,7 @@ def run(request: Request) -> None:
     """Raises InputError for a network, weights, a shape, a precision or a budget that cannot be used; Interrupted after all was
     written."""
     output, plot = request.output, request.plot
-    if output is not None and output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a profile is written as .json")
+    check_output(output, (".json",))
     sure, seconds = _conditions(request.precision, request.budget)
     rest_s = parse_time(request.rest, "--rest")
     if rest_s > LONGEST_REST_S:

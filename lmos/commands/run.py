@@ -11,7 +11,8 @@ from lmos.commands.conventions import Told, tell_assumed, tell_doubts
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import LmosError
+from lmos_opt.outputs import check_output
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
@@ -72,9 +73,8 @@ def run(request: Request) -> None:
 
     ImagesLost and Interrupted come after the report was written.
     """
-    for file, what in ((request.output, "a report"), (request.trace, "a trace")):
-        if file is not None and file.suffix.lower() != ".json":
-            raise InputError(str(file), f"has the suffix {file.suffix!r}; {what} is written as .json")
+    check_output(request.output, (".json",), plan=request.plan, trace=request.trace)
+    check_output(request.trace, (".json",), plan=request.plan)
     with logged(request.watch) if request.watch.is_logged else nullcontext():
         plan = Plan.load(request.plan)
         network = check_runnable(plan, str(request.plan))

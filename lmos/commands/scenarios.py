@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.output import err, out, print_json, table
-from lmos_opt.files import checked_suffix
+from lmos_opt.outputs import check_output
 from lmos_opt.scenarios.records import ScenariosFile
 from lmos_opt.traces.loading import load_trace
 from lmos_opt.traces.sampling import Drawing, draw_scenarios
@@ -30,8 +30,7 @@ class Request:
 
 def run(request: Request) -> None:
     """Raises InputError for a trace that cannot be read, or no blocks of which can be drawn."""
-    if request.output is not None:
-        checked_suffix(request.output, (".json",))
+    check_output(request.output, (".json",), **{f"trace_{k}": name for k, name in enumerate(request.traces, 1)})
     how = Drawing(request.count, parse_time(request.block, "--block"), parse_time(request.step, "--step"), request.seed,
                   request.worst_of)
     found = draw_scenarios([load_trace(name) for name in request.traces], how)

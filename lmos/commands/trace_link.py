@@ -10,11 +10,12 @@ from pathlib import Path
 
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import checked_suffix, read_json
+from lmos_opt.files import read_json
+from lmos_opt.outputs import check_output, checked_name
 from lmos_opt.traces.loading import SUFFIXES, is_trace, load_trace, save_trace
 from lmos_opt.traces.making import KINDS, make_trace
 from lmos_opt.traces.record import LinkTrace
-from lmos_opt.units import counted, format_rate, format_time, parse_time
+from lmos_opt.units import counted, format_rate, format_time, parse_time, whole_of
 from runner.client.probe_client import ProbeClient
 from runner.lab.recording import Recording, record_link, trace_of, trace_of_report
 from runner.lab.replaying import link_shape
@@ -42,8 +43,9 @@ class Request:
 
 def run(request: Request) -> None:
     """Raises InputError for what is none of its sources, RunnerError where a server cannot be reached."""
-    if request.output is not None:
-        checked_suffix(request.output, SUFFIXES)
+    check_output(request.output, SUFFIXES)
+    if request.name is not None:
+        checked_name(request.name, "--name")
     trace = _trace(request)
     if request.name is not None:
         trace = trace.model_copy(update={"name": request.name})
@@ -60,13 +62,15 @@ def run(request: Request) -> None:
 def _trace(request: Request) -> LinkTrace:
     source = request.source
     kind, _, seed = source.partition(":")
-    if kind in KINDS and seed.isdigit():
-        return make_trace(kind, round(parse_time(request.lasts, "--for")), int(seed))
+    number = whole_of(seed)
+    if kind in KINDS and number is not None:
+        return make_trace(kind, round(parse_time(request.lasts, "--for")), number)
     if Path(source).suffix == ".json" and Path(source).is_file():
-        with suppress(InputError):
+        data = None
+        with suppress(InputError):  # another format, or what `load_trace` says is wrong
             data = read_json(source)
-            if isinstance(data, dict) and data.get("schema") == RunReport.SCHEMA:
-                return trace_of_report(RunReport.from_dict(data, source), Path(source).stem)
+        if isinstance(data, dict) and data.get("schema") == RunReport.SCHEMA:
+            return trace_of_report(RunReport.from_dict(data, source), request.name or checked_name(Path(source).stem, source))
     if is_trace(source):
         return load_trace(source)
     if ":" not in source:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.errors import MissingExtraError
 from lmos_opt.files import write_atomically
+from lmos_opt.outputs import check_output
 from lmos_opt.plots import style
 
 if TYPE_CHECKING:
@@ -39,8 +40,7 @@ def picture_of(ax: Axes, says: str) -> Picture:
 
 def check_page(path: Path) -> None:
     """InputError unless a page may have that name."""
-    if path.suffix.lower() not in {".html", ".htm"}:
-        raise InputError(str(path), f"has the suffix {path.suffix!r}; a page is written as .html")
+    check_output(path, (".html", ".htm"))
 
 
 def write_page(path: Path, folder: Path, **parts: Any) -> None:

@@ -42,11 +42,17 @@ def read(path: str | os.PathLike[str]) -> Front:
     """The front in a file that `write` wrote. InputError names the file and what is wrong in it."""
     source = str(path)
     whole, rows = (_read_csv if Path(path).suffix.lower() == ".csv" else _read_parquet)(path, source)
-    about = parse_json(whole.encode(), f"{source}, {WHOLE}")
+    about = parse_json(whole, f"{source}, {WHOLE}")
     if not (isinstance(about, dict) and isinstance(about.get("objectives"), list)):
         raise InputError(source, _NONE)
-    names = [one.get("name") for one in about["objectives"] if isinstance(one, dict)]
-    return Front.from_dict({**about, "points": [_point(row, names) for row in rows]}, source)
+    names = [name for one in about["objectives"] if isinstance(one, dict) and isinstance(name := one.get("name"), str)]
+    points = []
+    for number, row in enumerate(rows, 1):
+        try:
+            points.append(_point(row, names))
+        except (AttributeError, TypeError, ValueError):  # columns of other types
+            raise InputError(source, f"row {number} is no point of a front as Front.save writes it") from None
+    return Front.from_dict({**about, "points": points}, source)
 
 
 def _csv(frame: pd.DataFrame, whole: str) -> bytes:
@@ -74,7 +80,7 @@ def _parquet(frame: pd.DataFrame, whole: str) -> bytes:
     return buffer.getvalue()
 
 
-def _read_csv(path: str | os.PathLike[str], source: str) -> tuple[str, list[dict[str, Any]]]:
+def _read_csv(path: str | os.PathLike[str], source: str) -> tuple[bytes, list[dict[str, Any]]]:
     csv.field_size_limit(2**31 - 1)
     try:
         with Path(path).open(encoding="utf-8", newline="") as file:
@@ -89,7 +95,7 @@ def _read_csv(path: str | os.PathLike[str], source: str) -> tuple[str, list[dict
         cells = {name: cell for name, cell in row.items() if name != WHOLE}
         if any(cell for name, cell in cells.items() if name != "complete"):
             found.append({name: _parsed(name, cell, f"{source}, line {number}") for name, cell in cells.items()})
-    return whole, found
+    return whole.encode(), found
 
 
 def _parsed(name: str | None, cell: str | None, where: str) -> Any:
@@ -114,20 +120,21 @@ _EXPECTED = {"edge_layers": "names of layers, blanks between them", "places": "n
              "solution": "NAME=NUMBER, blanks between them", "codecs": "NAME=CODEC, blanks between them"}
 
 
-def _read_parquet(path: str | os.PathLike[str], source: str) -> tuple[str, list[dict[str, Any]]]:
+def _read_parquet(path: str | os.PathLike[str], source: str) -> tuple[bytes, list[dict[str, Any]]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         table = pq.read_table(io.BytesIO(Path(path).read_bytes()))
-    except pa.ArrowInvalid:
+        rows = table.to_pylist()
+    except (pa.ArrowException, ValueError):
         raise InputError(source, "is not a Parquet file") from None
     except OSError as error:
         raise InputError(source, (error.strerror or str(error)).lower()) from None
     whole = (table.schema.metadata or {}).get(WHOLE.encode())
     if whole is None:
         raise InputError(source, _NONE)
-    return whole.decode(), table.to_pylist()
+    return bytes(whole), rows
 
 
 def _point(row: dict[str, Any], names: Sequence[Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
-from lmos_opt.units import counted
+from lmos_opt.units import counted, whole_of
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -81,9 +81,10 @@ class Numbered:
 
 def numbered(name: str, argument: str) -> Numbered:
     """The number in `NAME:N`; InputError for anything else."""
-    if not (argument.isdecimal() and int(argument) >= 1):
-        raise InputError("objectives", f"{name}:{argument}: {argument!r} is not a whole number from 1 on")
-    return Numbered(name, int(argument))
+    found = whole_of(argument)
+    if not found:
+        raise InputError("objectives", f"{name}:{argument:.60}: {argument!r:.60} is not a whole number from 1 on")
+    return Numbered(name, found)
 
 
 def latency_of(name: str, part: Callable[[Instance], Instance]) -> Objective:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.files import write_atomically
+from lmos_opt.outputs import check_output
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -138,7 +139,7 @@ def save(path: str | os.PathLike[str], draw: Callable[[], Axes], interactive: Ca
 
 def check(path: str | os.PathLike[str], *, interactive: bool = True) -> None:
     """Raise InputError unless `save` writes that suffix."""
-    checked_suffix(path, SUFFIXES if interactive else SUFFIXES[:-1])
+    check_output(path, SUFFIXES if interactive else SUFFIXES[:-1])
 
 
 def check_count(count: int) -> None:

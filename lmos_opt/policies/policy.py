@@ -36,7 +36,7 @@ from lmos_opt.files import (
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.imports import late
 from lmos_opt.places import Counted, from_placed, to_placed
-from lmos_opt.units import counted, parse_rate, parse_size
+from lmos_opt.units import counted, parse_rate, parse_size, whole_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,10 +63,10 @@ class Over:
         else."""
         name, colon, number = text.partition(":")
         kind = next((kind for kind in UNITS if kind == name), None)
-        is_number = number.isdecimal() and number.isascii() and int(number) >= 1
-        if kind is None or (colon and (kind == "context" or not is_number)):
+        which = whole_of(number) if colon else 1
+        if kind is None or not which or (colon and kind == "context"):
             raise InputError(option, f"{text!r:.60} is not one of {_EXPECTED}")
-        return cls(kind, int(number or 1))
+        return cls(kind, which)
 
     def of(self, instance: str, n_places: int) -> Over:
         """Itself; InputError if the instance has no such hop or place."""

@@ -27,6 +27,7 @@ from lmos_opt.preprocessing import (
     picture_layout,
     plain_preprocessing,
 )
+from lmos_opt.units import whole_of
 
 _PILLOWS: tuple[Interpolation, ...] = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
 """Interpolations by the numbers that Pillow, and so transformers, gives them."""
@@ -231,10 +232,12 @@ def _lines(text: str) -> list[str]:
 
 def _numbered(text: str, data: Mapping[str, Any]) -> list[Any]:
     """The names by their numbers; a number that is left out is its own name."""
-    wrong = next((key for key in data if not (key.isascii() and key.isdigit() and int(key) < MOST_LABELS)), None)
-    if wrong is not None:
-        raise InputError(text, f"{wrong!r:.60} is no number of a class; expected 0 to {MOST_LABELS - 1}")
-    names = {int(key): name for key, name in data.items()}
+    names: dict[int, Any] = {}
+    for key, name in data.items():
+        number = whole_of(key)
+        if number is None or number >= MOST_LABELS:
+            raise InputError(text, f"{key!r:.60} is no number of a class; expected 0 to {MOST_LABELS - 1}")
+        names[number] = name
     return [names.get(k, str(k)) for k in range(max(names, default=-1) + 1)]
 
 

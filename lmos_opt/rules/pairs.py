@@ -16,14 +16,15 @@ from lmos_opt.imports import late
 from lmos_opt.instance import Instance
 from lmos_opt.rules.min_cut import Pair, min_cut, split_between
 from lmos_opt.split import Split
+from lmos_opt.units import whole_of
 
 
 def named(instance: Instance, argument: str, rule: str) -> Pair:
     """The two places of `P,Q`; InputError for anything else."""
-    parts = argument.split(",")
-    if len(parts) == 2 and all(part.isdecimal() for part in parts):
-        p, q = map(int, parts)
-        if 1 <= p < q <= len(instance.places):
+    numbers = [whole_of(part) for part in argument.split(",")]
+    if len(numbers) == 2:
+        p, q = numbers
+        if p is not None and q is not None and 1 <= p < q <= len(instance.places):
             return p, q
     raise InputError("rule", f"{rule!r}: expected two places of 1 to {len(instance.places)}, the earlier one first, as in "
                              f"{rule.partition(':')[0]}:1,{len(instance.places)}")

@@ -95,8 +95,8 @@ class Grid(Record):
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(str(path), error.strerror or type(error).__name__) from None
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise InputError(str(path), f"is no TOML: {error}") from None
+        except (ValueError, RecursionError) as error:  # TOML that is none, bytes that are no UTF-8, a number of thousands of digits
+            raise InputError(str(path), f"is no TOML that can be read: {str(error).split(';')[0]}") from None
         with input_errors(str(path)):
             return cls.model_validate(data)
 

@@ -18,8 +18,9 @@ from typing import Any
 from lmos_opt import solvers
 from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.files import checked_suffix, make_folder, write_atomically
+from lmos_opt.files import make_folder, unwritable, write_atomically
 from lmos_opt.instance import Instance
+from lmos_opt.outputs import check_output
 from lmos_opt.sweeps.chunks import Chunk, schema, work
 from lmos_opt.sweeps.grids import Grid
 from lmos_opt.sweeps.wanted import checked_rules
@@ -54,7 +55,7 @@ def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence
     SweepFailedError.
     """
     output = Path(output)
-    checked_suffix(output, (".parquet",))
+    check_output(output, (".parquet",))
     if grid.rules:
         checked_rules(grid.rules)
     read = grid.instances() if instances is None else grid.of(instances)
@@ -100,7 +101,7 @@ def _key(grid: Grid, instances: list[tuple[dict[str, str], Instance]]) -> str:
 def _claim(parts: Path, key: str) -> None:
     """Make the folder of parts this sweep's; InputError where it is another's."""
     mark = parts / "sweep"
-    if mark.exists() and mark.read_text() != key:
+    if mark.is_file() and mark.read_bytes() != key.encode():
         raise InputError(str(parts), "holds parts of another sweep, or of another version; remove it, or name another file")
     make_folder(parts)
     write_atomically(mark, key.encode())
@@ -126,13 +127,24 @@ def _join(output: Path, parts: Path, n: int, columns: Any) -> None:
     try:
         with pq.ParquetWriter(joined, columns) as writer:
             for number in range(n):
-                writer.write_table(pq.read_table(_part(parts, number)).cast(columns))
+                writer.write_table(_table_of(_part(parts, number), columns))
         joined.replace(output)
     except OSError as error:
-        raise InputError(str(output), f"cannot be written: {error.strerror or error}") from None
+        raise unwritable(output, error) from None
     finally:
         joined.unlink(missing_ok=True)
     shutil.rmtree(parts)
+
+
+def _table_of(part: Path, columns: Any) -> Any:
+    """A part's rows; InputError where somebody damaged the file."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_table(part).cast(columns)
+    except (OSError, ValueError, pa.ArrowException):  # what its readers raise
+        raise InputError(str(part), "is no part of this sweep that can be read; remove it, and sweep again") from None
 
 
 def _key_of(path: Path) -> str | None:
@@ -145,4 +157,4 @@ def _key_of(path: Path) -> str | None:
     except (OSError, pa.ArrowInvalid):
         return None
     found = metadata.get(_KEY)
-    return None if found is None else found.decode()
+    return None if found is None else found.decode(errors="replace")

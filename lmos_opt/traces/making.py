@@ -13,7 +13,7 @@ from math import exp, sqrt
 
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
-from lmos_opt.traces.record import LinkTrace
+from lmos_opt.traces.record import MOST_STEPS, LinkTrace
 
 MEDIAN_BYTES_PER_S, SIGMA, KEPT = 3e6, 0.5, 0.5
 STATES = ((4e6, 6.0), (1.5e6, 2.5), (0.4e6, 1.0))
@@ -45,12 +45,12 @@ KINDS: dict[str, Callable[[random.Random, int], list[float]]] = {"fading": _fadi
 def make_trace(kind: str, seconds: int = 360, seed: int = 0) -> LinkTrace:
     """A trace of that kind (`fading`, `switching`), a step for each second, with rates in whole bytes a second.
 
-    InputError for another kind, or for less than a second.
+    InputError for another kind, for less than a second, and for more than MOST_STEPS of them.
     """
     if kind not in KINDS:
         raise InputError("trace", f"{kind!r:.60} is no kind of trace that is generated; there are {', '.join(KINDS)}")
-    if seconds < 1:
-        raise InputError("trace", f"of {seconds} s cannot be generated; expected at least 1 s")
+    if not 1 <= seconds <= MOST_STEPS:
+        raise InputError("trace", f"of {seconds:g} s cannot be generated; expected 1 s to {MOST_STEPS} s")
     rates = KINDS[kind](random.Random(f"{kind} {seed}"), seconds)
     told = f"generated: {kind}, {seconds} s, seed {seed}"
     source = Source(what="seconds, rate_bytes_per_s", source=f"lmos trace-link {kind}:{seed} --for {seconds}s")

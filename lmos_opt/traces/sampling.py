@@ -18,7 +18,7 @@ from math import ceil, fsum
 
 from lmos_opt.errors import InputError
 from lmos_opt.scenarios.records import MOST_SCENARIOS, Scenario, ScenariosFile
-from lmos_opt.traces.record import LinkTrace
+from lmos_opt.traces.record import MOST_STEPS, LinkTrace
 from lmos_opt.units import counted
 
 SLOWEST = 0.05
@@ -48,12 +48,12 @@ ORDINARY = Drawing()
 def windows(trace: LinkTrace, step_s: float) -> list[float]:
     """The mean rate (B/s) in each `step_s` of a trace; an incomplete window at the end does not count.
 
-    InputError if the trace is shorter than one window.
+    InputError if the trace is shorter than one window, or has more than MOST_STEPS of them.
     """
-    n = int(trace.ends_s / step_s * (1 + 1e-9)) if step_s > 0 else 0
-    if not n:
-        raise InputError(trace.name, f"lasts {trace.ends_s:g} s; expected no less than a step, and a step of more than 0 s "
-                                     f"(it is {step_s:g} s)")  # fmt: skip
+    windows_in_it = trace.ends_s / step_s * (1 + 1e-9) if step_s > 0 else 0.0
+    if not 1 <= windows_in_it <= MOST_STEPS:
+        raise InputError(trace.name, f"lasts {trace.ends_s:g} s, and a step {step_s:g} s; expected 1 to {MOST_STEPS} steps in it")
+    n = int(windows_in_it)
     found = [0.0] * n
     for at_s, lasts_s, rate in zip(trace.seconds, trace.lasts_s, trace.rate_bytes_per_s, strict=True):
         k, end_s = int(at_s / step_s), at_s + lasts_s
@@ -91,7 +91,7 @@ def draw_scenarios(traces: LinkTrace | Sequence[LinkTrace], how: Drawing = ORDIN
 def draw_rates(trace: LinkTrace, how: Drawing, chance: random.Random) -> list[float]:
     """One sample of a trace's rates (B/s), in blocks. InputError as `draw_scenarios`."""
     found = windows(trace, how.step_s)
-    length = round(how.block_s / how.step_s)
+    length = round(min(how.block_s / how.step_s, len(found) + 1.0))
     if not 1 <= length <= len(found):
         raise InputError(trace.name, f"blocks of {how.block_s:g} s cannot be drawn from {len(found) * how.step_s:g} s in steps of "
                                      f"{how.step_s:g} s; expected {how.step_s:g} s to {len(found) * how.step_s:g} s")  # fmt: skip

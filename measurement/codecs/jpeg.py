@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from lmos_opt.errors import InputError
 from lmos_opt.graph import INPUT
+from lmos_opt.units import whole_of
 from measurement.codecs import Codec, CodecError, Described
 
 if TYPE_CHECKING:
@@ -33,11 +34,12 @@ class Jpeg(Codec):
     extra = "torch"
 
     def __init__(self, name: str, argument: str | None) -> None:
-        if argument is None or not argument.isascii() or not argument.isdigit() or not 1 <= int(argument[:4]) <= 100:
-            raise InputError("codec", f"{name}{'' if argument is None else ':' + argument}: expected a quality from 1 to 100, "
+        quality = whole_of(argument or "")
+        if quality is None or not 1 <= quality <= 100:
+            raise InputError("codec", f"{name}{'' if argument is None else f':{argument:.60}'}: expected a quality from 1 to 100, "
                                       f"as in {name}:75")  # fmt: skip
-        self.name = f"{name}:{int(argument)}"
-        self.quality = int(argument)
+        self.name = f"{name}:{quality}"
+        self.quality = quality
         self._normalisation: Any = None
 
     def sent_bytes(self, tensor: Described) -> None:

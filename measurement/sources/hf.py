@@ -19,6 +19,7 @@ from lmos_opt.files import read_json
 from lmos_opt.preprocessing import Conventions
 from lmos_opt.preprocessing.configurations import of_transformers
 from lmos_opt.profile import TensorSpec
+from lmos_opt.units import whole_of
 from measurement.sources import Example, Source, indices, numbers
 
 WEIGHTS = "safetensors"
@@ -106,7 +107,8 @@ class Transformers(Source):
         how = of_transformers(pictures, tensor.shape, tensor.dtype) if pictures else None
         kind = str(next(iter(network.get("architectures") or ()), ""))
         named = network.get("id2label")
-        numbered = {int(k): str(label) for k, label in named.items() if str(k).isdigit()} if isinstance(named, dict) else {}
+        found = {whole_of(k): str(label) for k, label in named.items()} if isinstance(named, dict) else {}
+        numbered = {k: label for k, label in found.items() if k is not None}
         labels = tuple(numbered[k] for k in sorted(numbered)) if sorted(numbered) == [*range(len(numbered))] else ()
         if all(label.startswith("LABEL_") for label in labels):  # what transformers writes where nobody named them
             labels = ()

@@ -36,6 +36,8 @@ from runner.wire.tensors import unpack
 from runner.wire.timeouts import PATIENT, Timeouts
 
 _STEP_S = 0.5
+_LONGEST_S = 3600.0
+"""Of one sleep: a lock refuses to wait for some hundreds of years, which a deadline may be."""
 
 
 class ServerConnection(Reconnecting):
@@ -137,7 +139,7 @@ class ServerConnection(Reconnecting):
                 break
             with self._lock:
                 self._changed.wait_for(lambda: is_over() or self._crash or not self._leading.locked(),
-                                       max(until - self._streams.now(), 0.0))  # fmt: skip
+                                       min(max(until - self._streams.now(), 0.0), _LONGEST_S))  # fmt: skip
             if self._crash is not None:
                 raise self._crash
             if self._streams.now() >= until:

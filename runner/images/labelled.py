@@ -15,7 +15,7 @@ import numpy as np
 
 from lmos_opt.errors import InputError, first_line, likely
 from lmos_opt.plan import PlannedNetwork
-from lmos_opt.units import counted
+from lmos_opt.units import counted, whole_of
 from measurement.arrays import BROKEN
 from measurement.networks.labels import names_of
 from measurement.pictures.folders import SUFFIXES
@@ -79,9 +79,10 @@ def _together(path: Path, folders: Sequence[Path], found: Sequence[Images]) -> I
 
 def _classes(network: PlannedNetwork, text: str, where: str) -> Classes:
     names = names_of(network.labels)
-    if text.isascii() and text.isdigit():
-        if not names or int(text) < len(names):
-            return frozenset((int(text),))
+    number = whole_of(text)
+    if number is not None:
+        if not names or number < len(names):
+            return frozenset((number,))
         raise InputError(where, f"class {text} is none of the network's {len(names)}")
     if found := frozenset(k for k, name in enumerate(names) if name.casefold() == text.casefold()):
         return found

@@ -146,9 +146,9 @@ class ConnectedSplit:
         self._events.tell(RunEnded(images=report.images, lost=report.lost, fallbacks=report.fallbacks, retries=report.retries,
                                    elapsed_s=self.pipeline.elapsed_s, reason=report.reason))  # fmt: skip
 
-    def interrupt(self) -> None:
-        """Note that the user ended the run: the report says so, and the connection closes without a BYE."""
-        self._reason = "interrupted"
+    def interrupt(self, reason: str = "interrupted") -> None:
+        """Note that the run ended early, and why: the report says so, and the connection closes without a BYE."""
+        self._reason = reason
 
     # one's own data --------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Unpack
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import DiskFullError, InputError
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.units import counted
 from runner.client.pipeline import depth_for
@@ -26,8 +26,8 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
     If all layers run at the edge, the server is not contacted.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError if the server cannot be reached or refuses
-    before the first image. After that the report says how every image ended. KeyboardInterrupt ends the run early,
-    and the report says so.
+    before the first image. After that the report says how every image ended. KeyboardInterrupt ends the run early, and so does a
+    full disk under `save_outputs`; the report says so.
     """
     options = replace(options, **changes)
     network = check_runnable(plan, "plan")
@@ -46,9 +46,14 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
             split.run(pictures, n, depth_for(plan.n_places) if options.pipelined else 1, progress)
         except KeyboardInterrupt:
             split.interrupt()
+        except DiskFullError as error:
+            split.interrupt(str(error))
         else:
             timeouts = options.timeouts or patient_with(plan)
             outcome = replace(outcome, compared=compare(split.route, pictures, options.compared, split.pipeline.numbers, timeouts))
-    if saved is not None:
-        saved.close()
+    try:
+        if saved is not None:
+            saved.close()
+    except DiskFullError as error:
+        split.interrupt(str(error))
     return split.report_of(outcome)

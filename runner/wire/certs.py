@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.files import unwritable
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -29,7 +30,8 @@ def make_certificates(folder: Path, hosts: Sequence[str] = (), days: int = 365) 
     """Write ca.pem, server.pem and .key, edge.pem and .key, and token to a folder; the files.
 
     The server's certificate bears `hosts` (default: this machine's name) and the loopback addresses. InputError for names
-    that none can have, a folder that cannot be written, or files that are there: nothing is ever overwritten.
+    that none can have, a folder that cannot be written, or files that are there: nothing is ever overwritten. DiskFullError
+    if the disk is full. Either all files are there afterwards, or none.
     """
     try:
         from cryptography.hazmat.primitives.asymmetric import ec
@@ -45,6 +47,7 @@ def make_certificates(folder: Path, hosts: Sequence[str] = (), days: int = 365) 
         "edge.pem": _pem(edge), "edge.key": _key_pem(edge_key), "token": secrets.token_hex(32).encode() + b"\n",
     }  # fmt: skip
     files = {folder / name: content for name, content in contents.items()}
+    written: list[Path] = []
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for file in files:
@@ -53,10 +56,15 @@ def make_certificates(folder: Path, hosts: Sequence[str] = (), days: int = 365) 
         for file, content in files.items():
             secret = file.suffix != ".pem"
             handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if secret else 0o644)
-            with os.fdopen(handle, "wb") as written:
-                written.write(content)
+            written.append(file)
+            with os.fdopen(handle, "wb") as opened:
+                opened.write(content)
+        written.clear()
     except OSError as error:
-        raise InputError(str(error.filename or folder), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
+        raise unwritable(error.filename or folder, error) from None
+    finally:
+        for file in written:  # some of them are worth nothing, and would be in the way the next time
+            file.unlink(missing_ok=True)
     return list(files)
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from lmos_opt.errors import InputError
+from lmos_opt.units import whole_of
 from runner.errors import ConnectionLost, RunnerError, Unreachable
 
 
@@ -25,9 +26,10 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
     if not colon or text.endswith("]"):
         host, port = text, str(default_port)
     host = host.removeprefix("[").removesuffix("]")
-    if not host or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise InputError("address", f"{text!r} is not HOST:PORT, such as 127.0.0.1:7070, with a port from 0 to 65535")
-    return host, int(port)
+    number = whole_of(port)
+    if not host or number is None or number > 65535:
+        raise InputError("address", f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070, with a port from 0 to 65535")
+    return host, number
 
 
 def format_address(address: Sequence[object]) -> str:

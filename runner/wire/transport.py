@@ -285,11 +285,11 @@ class Channel(Generic[Talks]):
         return None
 
     def _wait_for_pacer(self, pacer: Pacer) -> float:
-        """Seconds until the next bytes may leave; `_granted` says how many those are."""
+        """Seconds until the next bytes may leave, GRACE_S at most: then it is asked again. `_granted` says how many those are."""
         if self._granted <= 0:
             self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in self._out))
             self._due = pacer.due(self._granted)
-        return self._due - self._clock.now()
+        return min(self._due - self._clock.now(), GRACE_S)
 
     def _check_incoming(self) -> None:
         if self._incoming is None:

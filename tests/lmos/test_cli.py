@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import signal
@@ -15,8 +16,10 @@ from typing import Any
 
 import pytest
 
+from lmos import output
 from lmos.cli import command_line, main
 from lmos.cli.application import app
+from lmos_opt import Front
 from tests import warm
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
@@ -196,8 +199,18 @@ def test_bad_rules_get_one_line_and_no_output(rule, folder, capsys):
         (["front", "toy.json", "-o", "toy.json/out.csv"], "toy.json/out.csv: cannot be written: not a directory"),
         (["front", "toy.json", "--plot", "none/out.png"], "none/out.png: cannot be written: no such file or directory"),
         (["front", "toy.json", "-o", "out.json", "--objectives", "latency", "--plot", "out.png"], "has no picture"),
-        (["plan", "toy.json", "--select", "knee", "-o", "out.csv"], "a plan is written as .json"),
+        (["plan", "toy.json", "--select", "knee", "-o", "out.csv"], "out.csv: has the suffix '.csv'; expected one of .json"),
         (["plan", "toy.json", "--select", "knee", "-o", "none/out.json"], "none/out.json: cannot be written: no such file"),
+        (["front", "toy.json", "-o", "toy.json"], "toy.json: is the file of the source too; name another one"),
+        (["front", "toy.json", "--log", "./toy.json"], "toy.json: is the file of the source too"),
+        (["front", "toy.json", "-o", "out.json", "--log", "out.json"], "out.json: is the file of the log too"),
+        (["plan", "toy.json", "--select", "knee", "-o", "toy.json"], "toy.json: is the file of the source too"),
+        (["run", "toy.json", "-o", "r.json", "--trace", "r.json"], "r.json: is the file of the trace too"),
+        (["trace", "toy.json", "-o", "toy.json"], "toy.json: is the file of the report too"),
+        (["front", "x" * 3000], f"{'x' * 90}: file name too long"),
+        (["front", "vgg19", "--link", "x" * 3000], f"{'x' * 90}: file name too long"),
+        (["policy", "toy.json", "--select", "knee", "--over", "memory:²"], "--over: 'memory:²' is not one of bandwidth"),
+        (["front", "toy.json", "--objectives", f"tx_bytes:{'9' * 5000}"], "is not a whole number from 1 on"),
         (["plan", "toy.json"], "--select"),
         (["front"], "SOURCE"),
         (["front", "vgg20"], "vgg20: is neither a file nor a bundled network; bundled are alexnet"),
@@ -206,7 +219,7 @@ def test_bad_rules_get_one_line_and_no_output(rule, folder, capsys):
         (["profile", "alexnet", "--granularity", "fine"], "--granularity: 'fine' is not one of module, paper"),
         (["profile", "alexnet", "--input", "3x224"], "--input: '3x224' is not a shape such as 3x224x224"),
         (["profile", "alexnet", "--threads", "0"], "--threads"),
-        (["profile", "alexnet", "-o", "alexnet.txt"], "a profile is written as .json"),
+        (["profile", "alexnet", "-o", "alexnet.txt"], "expected one of .json"),
         (["run", "toy.json"], "toy.json: schema: got \"lmos.instance/1\", expected 'lmos.plan/1'"),
         (["run", "none.json"], "none.json: no such file"),
         (["demo", "-o", "toy.json"], "toy.json: cannot be a folder: file exists"),
@@ -372,6 +385,21 @@ def test_a_full_disk_behind_standard_output_is_one_line(arguments, folder):
     with Path("/dev/full").open("w") as full:
         done = subprocess.run([*LMOS, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
     assert (done.returncode, done.stderr) == (1, "lmos: standard output: no space left on device\n")
+
+
+def test_streams_that_are_closed_lead_nowhere(folder):
+    (folder / "toy.json").write_bytes(CHAIN)
+    done = subprocess.run(["sh", "-c", '"$0" -m lmos front toy.json -o out.json >&- 2>&- <&-', sys.executable], check=False)
+    assert (done.returncode, Front.load(folder / "out.json").complete) == (0, True)
+
+
+def test_json_has_escapes_where_standard_output_has_no_room_for_letters(monkeypatch):
+    with io.TextIOWrapper(io.BytesIO(), encoding="latin-1", write_through=True) as narrow:
+        monkeypatch.setattr(sys, "stdout", narrow)
+        output.print_json('{"é": "→ 😀"}')
+        written = narrow.buffer.getvalue()
+    assert written.isascii()
+    assert json.loads(written) == {"é": "→ 😀"}
 
 
 def test_ctrl_c_in_a_real_process(folder):

@@ -71,6 +71,7 @@ def test_a_plan_over_three_places_asks_for_the_others_too(export: Export, tmp_pa
     ("codec", "zstd", "codec: got 'zstd', expected one of raw, fp16, int8"),
     ("predicted.latency_s", None, "predicted.latency_s: is missing"),
     ("predicted.latency_s", "1", "predicted.latency_s: got '1', expected a finite number"),
+    ("predicted.latency_s", 10**400, "predicted.latency_s: got 1000"),
     ("setting.memory_limit_bytes", -1, "setting.memory_limit_bytes: got -1, expected a whole number of at least 0"),
     ("edge_layers", None, "edge_layers: is missing"),
 ])  # fmt: skip

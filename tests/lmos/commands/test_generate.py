@@ -34,6 +34,9 @@ def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert capsys.readouterr().out.splitlines()[0] == ",".join(map(str, found["ids"]))
         assert main([*asked, "--prompt-ids", "a"]) == 2
         assert "'a' are no token ids" in capsys.readouterr().err
+        ids.write_text(str(ids))  # its own name
+        assert main([*asked, "--prompt-ids", str(ids)]) == 2
+        assert "ids.txt: holds no token ids" in capsys.readouterr().err
         assert main([*asked, "--prompt", "b c d"]) == 2
         assert "holds no tokenizer" in capsys.readouterr().err
         tokenizer = Tokenizer(models.WordLevel({f"w{k}": k for k in range(97)}, unk_token="w0"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pyomo.environ as pyo
 import pytest
 
@@ -107,5 +109,10 @@ def test_what_is_no_front_is_refused(tmp_path):
     other.write_text("latency")
     with pytest.raises(InputError, match=r"front\.parquet: is not a Parquet file"):
         Front.load(other)
+    for column, name, said in (([1], '"latency"', "row 1 is no point of a front"), ([["a"]], "[]", "schema: got null")):
+        about = {"front": f'{{"objectives": [{{"name": {name}}}]}}'}
+        pq.write_table(pa.table({"edge_layers": column, "x1": [1]}).replace_schema_metadata(about), other)
+        with pytest.raises(InputError, match=rf"front\.parquet: {said}"):
+            Front.load(other)
     with pytest.raises(InputError, match=r"nothing\.parquet: no such file"):
         Front.load(tmp_path / "nothing.parquet")

@@ -60,6 +60,8 @@ def test_along_paths_memory_alone_is_exchanged(tmp_path):
     ('sources = ["alexnet"]\n[over]\nmemory = []', "over.memory: has no values"),
     ('sources = ["alexnet"]\n[over]\npath = "a > b"\nedge = "rpi4"', "over.edge: is said by path"),
     ('sources = [', "is no TOML"),
+    (f'sources = ["alexnet"]\n[over]\nmemory = {"9" * 5000}', "is no TOML that can be read: Exceeds the limit"),
+    (f'sources = {"[" * 5000}', "is no TOML that can be read: maximum recursion depth"),
 ])  # fmt: skip
 def test_a_wrong_file_is_refused_with_the_key(text, complaint, tmp_path):
     with pytest.raises(InputError) as refused:

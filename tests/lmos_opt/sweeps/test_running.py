@@ -9,7 +9,7 @@ from lmos_opt.sources import load_source
 from lmos_opt.sweeps import chunks, running
 from lmos_opt.sweeps.grids import Grid
 from lmos_opt.sweeps.running import SweepFailedError, run_sweep
-from tests.lmos_opt.documents import chain_data, diamond_data
+from tests.lmos_opt.documents import chain_data, diamond_data, listed
 
 OVER = {"bandwidth": ["1Mbps", "8Mbps", "100Mbps"], "memory": ["10kB", "60kB"], "memory_model": ["sum", "peak"]}
 
@@ -90,6 +90,16 @@ def test_parts_of_another_sweep_are_not_gone_on_with(sources, tmp_path):
         run_sweep(grid(sources), tmp_path / "a.parquet", jobs=1, on_part=ended)
     with pytest.raises(InputError, match="holds parts of another sweep"):
         run_sweep(grid(sources, proper_split=True), tmp_path / "a.parquet", jobs=1)
+
+
+def test_a_damaged_part_is_named(sources, tmp_path):
+    def ended(done, n):
+        if done == n:
+            (tmp_path / "a.parquet.parts" / "part-000001.parquet").write_bytes(b"PAR1")
+
+    with pytest.raises(InputError, match=r"part-000001\.parquet: is no part of this sweep that can be read; remove it"):
+        run_sweep(grid(sources), tmp_path / "a.parquet", jobs=1, on_part=ended)
+    assert listed(tmp_path) == ["a.parquet.parts"]
 
 
 def test_a_whole_file_of_another_sweep_is_replaced(sources, tmp_path):
