@@ -17,6 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
         from lmos.cli.application import app
         from lmos.cli.command_line import run_command_line
     except KeyboardInterrupt:  # from then on the command line heeds it
+        exec("")  # as at the command line's own end
         sys.stderr.write("lmos: interrupted\n")
         return 1
     return run_command_line(app, arguments)

@@ -42,6 +42,7 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
         code = _complain("interrupted", 1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done but for Python's own end, which would answer with a traceback
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    exec("")  # else Python ends as if killed where an interruption came inside an `exec`, which makes dataclasses
     return code
 
 
