@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import gc
-import io
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -16,10 +14,8 @@ from typing import Any
 
 import pytest
 
-from lmos import output
 from lmos.cli import command_line, main
 from lmos.cli.application import app
-from lmos_opt import Front
 from tests import warm
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
@@ -359,47 +355,6 @@ def test_help_imports_nothing_heavy():
             "print([m for m in ('pyomo', 'torch', 'numpy', 'pandas', 'pydantic', 'matplotlib') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
-
-
-@pytest.mark.parametrize("arguments", [["front", "toy.json"], ["front", "toy.json", "--json"], ["--help"]])
-def test_a_reader_that_has_gone_is_no_traceback(arguments, folder):
-    (folder / "toy.json").write_bytes(CHAIN)
-    read, write = os.pipe()
-    os.close(read)
-    done = subprocess.run([*LMOS, *arguments], stdout=write, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(write)
-    assert (done.returncode, done.stderr) == (1, "")
-
-
-def test_head_gets_its_line(folder):
-    (folder / "toy.json").write_bytes(CHAIN)
-    done = subprocess.run(["sh", "-c", '"$0" -m lmos front vgg19 | head -1', sys.executable], capture_output=True,
-                          text=True, check=False)  # fmt: skip
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith("vgg19: ")
-
-
-@pytest.mark.parametrize("arguments", [["front", "toy.json", "--json"], ["--help"]])
-def test_a_full_disk_behind_standard_output_is_one_line(arguments, folder):
-    (folder / "toy.json").write_bytes(CHAIN)
-    with Path("/dev/full").open("w") as full:
-        done = subprocess.run([*LMOS, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (done.returncode, done.stderr) == (1, "lmos: standard output: no space left on device\n")
-
-
-def test_streams_that_are_closed_lead_nowhere(folder):
-    (folder / "toy.json").write_bytes(CHAIN)
-    done = subprocess.run(["sh", "-c", '"$0" -m lmos front toy.json -o out.json >&- 2>&- <&-', sys.executable], check=False)
-    assert (done.returncode, Front.load(folder / "out.json").complete) == (0, True)
-
-
-def test_json_has_escapes_where_standard_output_has_no_room_for_letters(monkeypatch):
-    with io.TextIOWrapper(io.BytesIO(), encoding="latin-1", write_through=True) as narrow:
-        monkeypatch.setattr(sys, "stdout", narrow)
-        output.print_json('{"é": "→ 😀"}')
-        written = narrow.buffer.getvalue()
-    assert written.isascii()
-    assert json.loads(written) == {"é": "→ 😀"}
 
 
 def test_ctrl_c_in_a_real_process(folder):
