@@ -61,7 +61,7 @@ def make_certificates(folder: Path, hosts: Sequence[str] = (), days: int = 365) 
                 opened.write(content)
         written.clear()
     except OSError as error:
-        raise unwritable(error.filename or folder, error) from None
+        raise unwritable(error.filename or (written[-1] if written else folder), error) from None
     finally:
         for file in written:  # some of them are worth nothing, and would be in the way the next time
             file.unlink(missing_ok=True)
