@@ -99,7 +99,7 @@ def test_a_damaged_part_is_named(sources, tmp_path):
 
     with pytest.raises(InputError, match=r"part-000001\.parquet: is no part of this sweep that can be read; remove it"):
         run_sweep(grid(sources), tmp_path / "a.parquet", jobs=1, on_part=ended)
-    assert listed(tmp_path) == ["a.parquet.parts"]
+    assert listed(tmp_path) == ["a.parquet.parts", "chain.json", "diamond.json"]
 
 
 def test_a_whole_file_of_another_sweep_is_replaced(sources, tmp_path):
