@@ -24,6 +24,7 @@ from pydantic import (
     Field,
     PlainValidator,
     Strict,
+    TypeAdapter,
     ValidationError,
 )
 from pydantic_core import PydanticSerializationError
@@ -282,6 +283,37 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str
     if suffix.lower() not in suffixes:
         raise InputError(str(path), f"has the suffix {suffix!r}; expected one of {', '.join(suffixes)}")
     return suffix.lower()
+
+
+def check_output(path: str | os.PathLike[str] | None, suffixes: Sequence[str], **beside: str | os.PathLike[str] | None) -> None:
+    """InputError for a file that could not be written in the end: one with another suffix, one in a folder that is not there or
+    cannot be written, and one that is also another file of the command, which would be lost. `beside` are these files, by what they
+    are; a None among them is no file, and neither is a `path` of None."""
+    if path is None:
+        return
+    checked_suffix(path, suffixes)
+    target, code = Path(os.path.realpath(path)), 0
+    try:
+        if not target.parent.is_dir():
+            target.parent.stat()  # raises where nothing is there
+            code = errno.ENOTDIR
+        elif target.is_dir():
+            code = errno.EISDIR
+        elif not os.access(target.parent, os.W_OK | os.X_OK) and not target.exists():
+            code = errno.EACCES
+        if code:
+            raise OSError(code, os.strerror(code))
+    except OSError as error:
+        raise unwritable(path, error) from None
+    for what, other in beside.items():
+        if other is not None and os.path.realpath(other) == str(target):
+            raise InputError(str(path), f"is the file of the {what.replace('_', ' ')} too; name another one")
+
+
+def checked_name(text: str, what: str) -> str:
+    """The text; InputError about `what` unless it may be a name in a file."""
+    with input_errors(what):
+        return TypeAdapter(Name).validate_python(text)
 
 
 def make_folder(path: str | os.PathLike[str]) -> None:

@@ -11,8 +11,8 @@ from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
+from lmos_opt.files import check_output
 from lmos_opt.instance import Instance
-from lmos_opt.outputs import check_output
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
 from lmos_opt.plans.promise import Promise
 from lmos_opt.policies.policy import Policy

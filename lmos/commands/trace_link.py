@@ -10,8 +10,7 @@ from pathlib import Path
 
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import read_json
-from lmos_opt.outputs import check_output, checked_name
+from lmos_opt.files import check_output, checked_name, read_json
 from lmos_opt.traces.loading import SUFFIXES, is_trace, load_trace, save_trace
 from lmos_opt.traces.making import KINDS, make_trace
 from lmos_opt.traces.record import LinkTrace
