@@ -59,8 +59,8 @@ def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence
         checked_rules(grid.rules)
     read = grid.instances() if instances is None else grid.of(instances)
     places = max(len(instance.places) for _, instance in read)
+    chunks = list(_chunks(grid, read, places))  # which refuses values that no key is made of
     key = _key(grid, read)
-    chunks = list(_chunks(grid, read, places))
     n = sum(len(chunk.cases) for chunk in chunks)
     if _key_of(output) == key:
         on_part(n, n)
@@ -124,7 +124,7 @@ def _join(output: Path, parts: Path, n: int, columns: Any) -> None:
 
     joined = output.with_name(f".{output.name}.part")
     try:
-        with pq.ParquetWriter(joined, columns) as writer:
+        with joined.open("wb") as file, pq.ParquetWriter(file, columns) as writer:  # opened here: not every name is UTF-8
             for number in range(n):
                 writer.write_table(_table_of(_part(parts, number), columns))
         joined.replace(output)
@@ -141,7 +141,7 @@ def _table_of(part: Path, columns: Any) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(part).cast(columns)
+        return pq.read_table(io.BytesIO(part.read_bytes())).cast(columns)
     except (OSError, ValueError, pa.ArrowException):  # what its readers raise
         raise InputError(str(part), "is no part of this sweep that can be read; remove it, and sweep again") from None
 
@@ -152,7 +152,8 @@ def _key_of(path: Path) -> str | None:
     import pyarrow.parquet as pq
 
     try:
-        metadata = pq.read_schema(path).metadata or {}
+        with path.open("rb") as file:
+            metadata = pq.read_schema(file).metadata or {}
     except (OSError, pa.ArrowInvalid):
         return None
     found = metadata.get(_KEY)

@@ -126,6 +126,8 @@ def test_what_cannot_be_swept_is_refused_before_work(sources, tmp_path):
         run_sweep(grid(sources, rules=("best",)), tmp_path / "a.parquet", jobs=1)
     with pytest.raises(InputError, match=r"\.parquet"):
         run_sweep(grid(sources), tmp_path / "a.csv", jobs=1)
+    with pytest.raises(InputError, match=r"over\.bandwidth: nan is not a finite number"):
+        run_sweep(Grid(sources=sources, over={"bandwidth": float("nan")}), tmp_path / "a.parquet", jobs=1)
 
 
 @pytest.mark.slow
