@@ -23,7 +23,8 @@ def fill_streams() -> None:
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - for the process's life
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+        with suppress(OSError):  # of a stream whose number means another file than when it was opened
+            sys.stdout.reconfigure(errors="backslashreplace")
 
 
 def complain(line: str) -> None:
