@@ -21,7 +21,7 @@ from lmos_opt.plan import Plan, Setting, make_plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.rules.baselines import cut
 from lmos_opt.units import counted
-from measurement.here import time_profile as time_layers_here
+from measurement import here
 from measurement.timing import BUDGET_S, REST_S
 from measurement.timing.others import Others
 from runner.watching.report import RunReport
@@ -91,7 +91,7 @@ def compare(networks: Sequence[str], shares: Sequence[float], images: int, bandw
 def _timed_again(profile: NetworkProfile, rest_s: float) -> NetworkProfile:
     """The profile with new times of its layers; what an exchange costs is as it was. This machine is edge and server at once, and
     rests as long as the link is busy."""
-    again = time_layers_here(profile, budget_s=_BETWEEN_S, rest_s=rest_s)
+    again = here.time_profile(profile, budget_s=_BETWEEN_S, rest_s=rest_s)
     costs = ("exchange_s", "exchange_low_s", "exchange_high_s")
     assert again.timing is not None
     assert profile.timing is not None

@@ -4,7 +4,7 @@ within a minute; a promise is held against a run at the pace of the run."""
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean, median
 from typing import NamedTuple, Self
 
@@ -41,11 +41,18 @@ class Pace(NamedTuple):
 
     def on(self, instance: Instance, timed: Pace) -> Instance:
         """An instance whose layers' times were taken at the pace `timed`, at this one."""
-        share = {"t_s": self.prompt_s / timed.prompt_s, "t_token_s": self.token_s / timed.token_s}
-        return instance.replace(layers=[
-            {**layer.model_dump(), **{key: [t * by for t in getattr(layer, key)] for key, by in share.items()}}
-            for layer in instance.layers
-        ])  # fmt: skip
+        places = len(instance.places)
+        return slowed(instance, [self.prompt_s / timed.prompt_s] * places, [self.token_s / timed.token_s] * places)
+
+
+def slowed(instance: Instance, prompt: Sequence[float], token: Sequence[float]) -> Instance:
+    """The instance with the times of prompts and of tokens so many times as long, place by place."""
+    by = {"t_s": prompt, "t_token_s": token}
+    return instance.replace(layers=[
+        {**layer.model_dump(), **{key: [t_s * times for t_s, times in zip(getattr(layer, key), each, strict=True)]
+                                  for key, each in by.items()}}
+        for layer in instance.layers
+    ])  # fmt: skip
 
 
 class Pacemaker:

@@ -16,7 +16,7 @@ from typing import Any
 from lmos.bench.adapting.slowing import Slowed
 from lmos.bench.faults.stage import LMOS, serving
 from lmos.bench.tokens.decoders import SEED, Decoder, prompt_of
-from lmos.bench.tokens.pace import REST_S, Pace, Pacemaker
+from lmos.bench.tokens.pace import REST_S, Pace, Pacemaker, slowed
 from lmos.profiles import Lengths, make_profile, time_profile
 from lmos_opt.api import pareto_front
 from lmos_opt.instance import Instance
@@ -167,13 +167,12 @@ def uneven(one: Decoder, profile: NetworkProfile, folder: Path, tell: Tell = lam
 
 def three_places(profile: NetworkProfile) -> Instance:
     """The instance of a profile that was timed here at places that have SHARES of the time and MEMORIES."""
-    here = Instance.from_profile(profile, path=f"local > {_BETWEEN} > local > {_BETWEEN} > local")
-    layers = [{**layer.model_dump(), **{key: [t / share for t, share in zip(getattr(layer, key), SHARES, strict=True)]
-                                        for key in ("t_s", "t_token_s")}} for layer in here.layers]  # fmt: skip
+    longer = [1 / share for share in SHARES]
+    here = slowed(Instance.from_profile(profile, path=f"local > {_BETWEEN} > local > {_BETWEEN} > local"), longer, longer)
     whole = sum(layer.held_bytes for layer in here.layers)
     places = [{**place.model_dump(), "memory_limit_bytes": round(share * whole)}
               for place, share in zip(here.places, MEMORIES, strict=True)]  # fmt: skip
-    return here.replace(layers=layers, places=places)
+    return here.replace(places=places)
 
 
 def in_proportion(instance: Instance) -> tuple[int, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 import torch
@@ -133,6 +133,12 @@ class Timed:
         pass
 
 
+def awake_for(message: Callable[..., float]) -> list[float]:
+    """How long one stayed awake for messages that came at once, beside others, and late."""
+    late_s = 2 * transport.AWAKE_S
+    return [message(0.0), message(0.0), message(0.0, alone=False), message(late_s), message(0.0), message(late_s)]
+
+
 def test_who_was_answered_at_once_stays_awake_for_the_next_answer_and_sleeps_after_a_late_one() -> None:
     stream = Timed()
     edge = Channel(stream, Connection(Role.EDGE), clock=stream)
@@ -152,9 +158,7 @@ def test_who_was_answered_at_once_stays_awake_for_the_next_answer_and_sleeps_aft
 
     edge_twin = Connection(Role.EDGE)
     edge_twin.state = State.READY
-    late_s = 2 * transport.AWAKE_S
-    found = [answered(0.0), answered(0.0), answered(0.0, alone=False), answered(late_s), answered(0.0), answered(late_s)]
-    assert found == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
+    assert awake_for(answered) == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
 
 
 def test_who_answers_stays_awake_for_the_next_question_where_the_last_one_came_at_once_and_nobody_else_asks() -> None:
@@ -171,9 +175,7 @@ def test_who_answers_stays_awake_for_the_next_question_where_the_last_one_came_a
         edge.receive(stream.sent)
         return stream.awake_s.pop()
 
-    late_s = 2 * transport.AWAKE_S
-    found = [asked(0.0), asked(0.0), asked(0.0, alone=False), asked(late_s), asked(0.0), asked(late_s)]
-    assert found == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
+    assert awake_for(asked) == pytest.approx([0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S, 0.0, transport.AWAKE_S])
 
 
 @pytest.mark.parametrize(("late_s", "awake"), [(0.0, [False, True, True, True]), (1.0, [False, True, False, False])])
