@@ -14,7 +14,7 @@ from typing import Any
 from lmos_opt import __version__
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.plans.predicted import stages
-from lmos_opt.processes.signals import handled
+from lmos_opt.processes.signals import handled, in_one_piece
 from lmos_opt.processes.streams import complain, fill_streams
 from lmos_opt.units import counted, format_size, format_time, parse_time
 from runner.errors import one_line
@@ -65,19 +65,17 @@ def run(request: Request) -> None:
         shape=None if request.shape is None else parse_shape(request.shape), access=request.credentials.at(address),
         deadline_s=None if request.deadline is None else parse_time(request.deadline, "--deadline"), tell=_tell,
     )  # fmt: skip
-    try:
-        with handled((signal.SIGTERM,), signal.default_int_handler, once=True):
-            report = run_plan(Plan.load(request.plan), address, options)
-    finally:
-        _tell("")
-    if request.as_json:
-        import json
-
-        sys.stdout.write(json.dumps(report, indent=1, allow_nan=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(report)) + "\n")
-    if output is not None:
-        save(report, output)
+    with (handled((signal.SIGTERM,), signal.default_int_handler, once=True),
+          in_one_piece() as held):  # what was measured is there in the end, whenever somebody interrupts
+        try:
+            report = run_plan(Plan.load(request.plan), address, options, held)
+        finally:
+            _tell("")
+        try:
+            _print(report, request.as_json)
+        finally:  # also for a closed pipe
+            if output is not None:
+                save(report, output)
     if not report["complete"]:
         raise Interrupted(f"{report['reason']} after {counted(report['images'], 'image')}")
     if report["lost"]:
@@ -142,6 +140,16 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is not at least 1")
     return number
+
+
+def _print(report: Mapping[str, Any], as_json: bool) -> None:
+    if as_json:
+        import json
+
+        sys.stdout.write(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    else:
+        sys.stdout.write("\n".join(_lines(report)) + "\n")
+    sys.stdout.flush()
 
 
 def _lines(report: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ from lmos_edge.programs import Array, Exported, Program, onnxruntime, outputs_of
 from lmos_edge.report import Circumstances, Outcome, make_report, seen
 from lmos_edge.server import Exchange, Happened, Server, Way
 from lmos_opt.errors import LmosError
+from lmos_opt.processes.signals import Held
 from lmos_opt.units import format_size
 from runner.memory import PeakMemory, private_bytes, release
 from runner.wire.access import OPEN_DOOR, Access
@@ -42,16 +43,18 @@ class Options:
     tell: Callable[[str], None] = lambda what: None
 
 
-def run_plan(plan: Plan, address: tuple[str, int], options: Options) -> dict[str, Any]:
+def run_plan(plan: Plan, address: tuple[str, int], options: Options, held: Held) -> dict[str, Any]:
     """The report of a run, as `lmos run` writes it. The server is not contacted where the plan leaves it nothing to do.
 
     Raises InputError for a plan, a head or inputs that cannot be used, RunnerError where the server cannot be reached or refuses
-    before the first input. From then on every input has an end in the report, and KeyboardInterrupt ends the run early.
+    before the first input. From then on every input has an end in the report; KeyboardInterrupt ends the run early, and so does an
+    input that cannot be read any more. A signal that comes after the last input is `held`: it does not take the report.
     """
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    exported = Exported.of(plan, options.head)
-    how = plan.preprocessing or exported.preprocessing
-    inputs = find_inputs(plan, how, options.images, options.n, options.skip_bad_images)
+    with held.let_through():
+        exported = Exported.of(plan, options.head)
+        how = plan.preprocessing or exported.preprocessing
+        inputs = find_inputs(plan, how, options.images, options.n, options.skip_bad_images)
     n = inputs.n if options.n is None else options.n
     outcome = Outcome()
     pacer = None if options.shape is None else Pacer(options.shape)
@@ -61,19 +64,27 @@ def run_plan(plan: Plan, address: tuple[str, int], options: Options) -> dict[str
     server = Server(address, plan, way) if plan.offloads else None
     run = Run(plan, exported, server, patient, options.threads, outcome)
     try:
-        run.make_ready(inputs.load, options.tell)
+        with held.let_through():
+            run.make_ready(inputs.load, options.tell)
         if pacer is not None:
             pacer.start()
         run.begin()
         try:
-            for k in range(n):
-                run.one(inputs.name(k % inputs.n), inputs.load(k % inputs.n))
-                options.tell(f"{k + 1} of {n}")
+            with held.let_through():
+                for k in range(n):
+                    run.one(inputs.name(k % inputs.n), inputs.load(k % inputs.n))
+                    options.tell(f"{k + 1} of {n}")
         except KeyboardInterrupt:
             outcome.reason = "interrupted"
+        except LmosError as error:
+            if not (outcome.images or outcome.failed):
+                raise
+            outcome.reason = str(error)
     finally:
         if server is not None:
             server.close(politely=outcome.reason is None)
+    if held.take():
+        outcome.reason = "interrupted"
     shape = None if options.shape is None else str(options.shape)
     return make_report(plan, outcome, Circumstances(started, inputs, options.threads, server, shape))
 

@@ -14,12 +14,13 @@ from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import LmosError
 from lmos_opt.files import check_output
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
+from lmos_opt.processes.signals import Held, in_one_piece
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
 from runner.lab.replaying import link_shape
 from runner.places.checked import patient_with
-from runner.places.edge import run_plan
+from runner.places.edge import run_held
 from runner.places.options import RunOptions
 from runner.watching.events import Observer
 from runner.watching.live import REFRESHES_PER_S, LiveView
@@ -80,15 +81,9 @@ def run(request: Request) -> None:
         network = check_runnable(plan, str(request.plan))
         plan = plan.model_copy(update={"network": request.told.applied(network, picture_or_first(network))})
         check_sendable(plan, str(request.plan))
-        report = _report(plan, request)
-        if request.as_json:
-            print_json(report.to_json())
-        else:
-            _show(report)
-        if request.output is not None:
-            report.save(request.output)  # last: a full disk must not take what was printed with it
-        if request.trace is not None:
-            save_timeline(report, request.trace)
+        with in_one_piece() as held:  # what was measured is there in the end, whenever somebody interrupts
+            report = _report(plan, request, held)
+            _hand_over(report, request)
         if not report.complete:
             raise Interrupted(f"{report.reason} after {counted(report.images, 'image')}")
         if report.lost:
@@ -96,7 +91,20 @@ def run(request: Request) -> None:
                              f"{report.failed[0].reason}")
 
 
-def _report(plan: Plan, request: Request) -> RunReport:
+def _hand_over(report: RunReport, request: Request) -> None:
+    """Print the report, then write its files. Each is done whatever became of those before: a closed pipe or a full disk."""
+    with ExitStack() as files:  # ends with the last one first
+        if request.trace is not None:
+            files.callback(save_timeline, report, request.trace)
+        if request.output is not None:
+            files.callback(report.save, request.output)
+        if request.as_json:
+            print_json(report.to_json())
+        else:
+            _show(report)
+
+
+def _report(plan: Plan, request: Request, held: Held) -> RunReport:
     """Run the plan, watched as was asked."""
     server, watch = parse_address(request.server), request.watch
     with ExitStack() as stack:
@@ -109,7 +117,8 @@ def _report(plan: Plan, request: Request) -> RunReport:
         tell_assumed(network, watch.is_logged)
         tell_doubts(network.name, plan.setting.doubts, watch.is_logged)
         progress = _progress(stack, watch, observers)
-        return run_plan(plan, server, _options(plan, server, request), progress=progress, observers=observers)
+        options = replace(_options(plan, server, request), progress=progress, observers=observers)
+        return run_held(plan, server, options, held)
 
 
 def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOptions:

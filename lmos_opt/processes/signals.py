@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -41,8 +41,49 @@ def handled(numbers: Iterable[int], handler: Handler | signal.Handlers, *, once:
         restore()
 
 
+class Held:
+    """The signals that came inside a block of `in_one_piece`."""
+
+    def __init__(self, handlers: Mapping[int, Handler]) -> None:
+        self._handlers = handlers
+        self._waiting: list[int] = []
+        self._came = self._passes = False
+
+    @contextmanager
+    def let_through(self) -> Iterator[None]:
+        """The first signal that comes inside this part of the block, or waits, reaches its handler at once; the next one waits."""
+        try:
+            self._passes = True
+            if self._waiting:
+                signal.raise_signal(self._waiting.pop())
+            yield
+        finally:
+            self._passes = False
+
+    def take(self) -> bool:
+        """Whether a signal came so far, also one that was let through; one that waits then reaches nobody."""
+        self._waiting.clear()
+        return self._came
+
+    def note(self, number: int, frame: FrameType | None) -> None:
+        """Handle a signal."""
+        self._came = True
+        if self._passes:
+            self._passes = False
+            self._handlers[number](number, frame)
+            return
+        self._waiting.append(number)
+        if len(self._waiting) > 1:
+            self._handlers[number](number, frame)
+
+    def end(self) -> None:
+        """Raise the signal that waits; not where there were more, of which the later ones were handled."""
+        if len(self._waiting) == 1:
+            signal.raise_signal(self._waiting[0])
+
+
 @contextmanager
-def in_one_piece() -> Iterator[None]:
+def in_one_piece() -> Iterator[Held]:
     """The first SIGINT or SIGTERM that comes inside the block reaches its handler after the block, a second one at once.
 
     Signals without a handler in Python keep what they do. Only the main thread is interrupted by handlers, so elsewhere this
@@ -51,16 +92,9 @@ def in_one_piece() -> Iterator[None]:
     handlers: dict[int, Handler] = {
         number: handler for number in (signal.SIGINT, signal.SIGTERM) if callable(handler := signal.getsignal(number))
     }
-    came: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        came.append(number)
-        if len(came) > 1:
-            handlers[number](number, frame)
-
+    held = Held(handlers)
     try:
-        with handled(handlers, note):
-            yield
+        with handled(handlers, held.note):
+            yield held
     finally:
-        if len(came) == 1:
-            signal.raise_signal(came[0])
+        held.end()

@@ -65,7 +65,8 @@ def read_picture(path: Path) -> Image.Image:
     except InputError:
         raise
     except _BROKEN as error:
-        said = str(error).partition("\n")[0] or type(error).__name__
+        reason = error.strerror.lower() if isinstance(error, OSError) and error.strerror else str(error)
+        said = reason.partition("\n")[0] or type(error).__name__
         raise InputError(str(path), f"is not a picture that can be read: {said}") from None
 
 

@@ -148,7 +148,9 @@ class ConnectedSplit:
 
     def interrupt(self, reason: str = "interrupted") -> None:
         """Note that the run ended early, and why: the report says so, and the connection closes without a BYE."""
-        self._reason = reason
+        known = self._reason
+        if known is None or reason not in known:
+            self._reason = reason if known is None else f"{known}; {reason}"
 
     # one's own data --------------------------------------------------------------------------------------------------
 

@@ -9,17 +9,21 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from lmos.cli import main as lmos
 from lmos_edge import command
 from lmos_edge.plans import Plan
 from lmos_edge.programs import Exported
 from lmos_edge.report import Outcome
-from lmos_edge.running import Options, Run, run_plan
+from lmos_edge.running import Options, Run
+from lmos_edge.running import run_plan as run_held
+from lmos_opt.processes.signals import in_one_piece
 from runner.errors import ConnectionLost
 from runner.places.edge import run_plan as run_with_torch
 from runner.watching.report import RunReport
@@ -39,8 +43,13 @@ def inputs(tmp_path: Path) -> Path:
     return tmp_path / "inputs.npy"
 
 
+def ran(plan: Plan, address: tuple[str, int], options: Options) -> dict[str, Any]:
+    with in_one_piece() as held:
+        return run_held(plan, address, options, held)
+
+
 def test_the_report_is_the_runners_and_classes_the_whole_networks(one_server: ServerProcess, export: Export, inputs: Path) -> None:
-    found = run_plan(Plan.load(export.file), one_server.address, Options(export.head, inputs, n=5, threads=1))
+    found = ran(Plan.load(export.file), one_server.address, Options(export.head, inputs, n=5, threads=1))
     report = RunReport.from_dict(json.loads(json.dumps(found)))
     values = torch.from_numpy(np.load(inputs))
     with torch.no_grad():
@@ -64,7 +73,7 @@ def test_the_report_is_the_runners_and_classes_the_whole_networks(one_server: Se
 
 
 def test_pictures_are_what_the_runner_makes_of_them(one_server: ServerProcess, export: Export) -> None:
-    found = run_plan(Plan.load(export.file), one_server.address, Options(export.folder, threads=1))
+    found = ran(Plan.load(export.file), one_server.address, Options(export.folder, threads=1))
     theirs = run_with_torch(export.plan, one_server.address, networks=NETWORKS)
     report = RunReport.from_dict(json.loads(json.dumps(found)))
     assert [(i.file, i.class_) for i in report.per_image] == [(i.file, i.class_) for i in theirs.per_image]
@@ -76,7 +85,7 @@ def test_pictures_are_what_the_runner_makes_of_them(one_server: ServerProcess, e
 def test_fewer_bytes_are_sent_where_the_plan_says_it(one_server: ServerProcess, export: Export, inputs: Path, tmp_path: Path,
                                                     codec: str, least: float, most: float) -> None:  # fmt: skip
     plan = Plan.load(changed(export.file, tmp_path / "plan.json", codec=codec))
-    report = RunReport.from_dict(run_plan(plan, one_server.address, Options(export.head, inputs, threads=1)))
+    report = RunReport.from_dict(ran(plan, one_server.address, Options(export.head, inputs, threads=1)))
     assert report.lost == 0
     assert report.codec is not None
     assert report.codec.codec == codec
@@ -92,7 +101,7 @@ def alone(export: Export, folder: Path) -> Path:
 
 def test_a_server_that_is_not_there_is_said_at_once(export: Export, inputs: Path) -> None:
     with pytest.raises(ConnectionLost, match="connection refused; is 'lmos serve' running there"):
-        run_plan(Plan.load(export.file), ("127.0.0.1", 1), Options(export.head, inputs, threads=1))
+        ran(Plan.load(export.file), ("127.0.0.1", 1), Options(export.head, inputs, threads=1))
 
 
 @pytest.mark.process
@@ -108,7 +117,7 @@ def test_a_server_that_goes_loses_nothing(export: Export, inputs: Path, tmp_path
                 stopped.append(stack.enter_context(server_process(tmp_path / "second.log", port=server.port)))
 
         folder = alone(export, tmp_path / "alone")
-        found = run_plan(plan, server.address, Options(folder, inputs, n=6, threads=1, tell=comes_back))
+        found = ran(plan, server.address, Options(folder, inputs, n=6, threads=1, tell=comes_back))
         report = RunReport.from_dict(json.loads(json.dumps(found)))
         assert (report.images, report.lost, report.fallbacks) == (6, 0, 0)
         assert "server_lost" in {one.event for one in report.happened}
@@ -117,7 +126,7 @@ def test_a_server_that_goes_loses_nothing(export: Export, inputs: Path, tmp_path
             if what == "2 of 6":
                 stopped[0].stop(signal.SIGKILL)
 
-        found = run_plan(plan, server.address, Options(export.head, inputs, n=6, threads=1, deadline_s=1.0, tell=goes))
+        found = ran(plan, server.address, Options(export.head, inputs, n=6, threads=1, deadline_s=1.0, tell=goes))
     after = RunReport.from_dict(json.loads(json.dumps(found)))
     assert (after.images, after.lost, after.fallbacks) == (6, 0, 4)
     assert [image.class_ for image in after.per_image] == [image.class_ for image in report.per_image]
@@ -193,6 +202,34 @@ def test_an_end_by_signal_still_writes_the_report(one_server: ServerProcess, exp
     assert capfd.readouterr().err == "lmos-edge: interrupted after 3 images\n"
     found = RunReport.load(report)
     assert (found.images, found.complete, found.reason) == (3, False, "interrupted")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_the_last_input_does_not_take_the_report(
+    one_server: ServerProcess, export: Export, inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def told(what: str) -> None:
+        if not what:  # the last thing before the report is printed
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(command, "_tell", told)
+    report, address = tmp_path / "report.json", format_address(one_server.address)
+    line = ["run", export.file, "--head", export.head, "--server", address, "--images", inputs, "-o", report]
+    assert command.main([*map(str, line)]) == 1
+    assert RunReport.load(report).images == 4
+
+
+def test_an_input_that_has_gone_ends_the_run_with_its_report(one_server: ServerProcess, export: Export, tmp_path: Path) -> None:
+    for name in "abc":
+        Image.new("RGB", (9, 9)).save(tmp_path / f"{name}.png")
+
+    def told(what: str) -> None:
+        if what == "2 of 3":
+            (tmp_path / "c.png").unlink()
+
+    found = ran(Plan.load(export.file), one_server.address, Options(export.folder, tmp_path, threads=1, tell=told))
+    assert (found["images"], found["complete"]) == (2, False)
+    assert found["reason"].startswith(f"{tmp_path / 'c.png'}: is not a picture that can be read: no such file")
 
 
 def test_a_missing_onnxruntime_is_one_line(export: Export, monkeypatch: pytest.MonkeyPatch,

@@ -56,6 +56,24 @@ def test_a_second_signal_does_not_wait(heard: list[str]) -> None:
     assert heard == ["term"]
 
 
+def test_a_part_of_the_block_lets_one_signal_through(heard: list[str]) -> None:
+    with in_one_piece() as held:
+        assert not held.take()
+        with held.let_through():
+            signal.raise_signal(signal.SIGTERM)
+            assert heard == ["term"]
+            signal.raise_signal(signal.SIGTERM)
+        assert heard == ["term"]
+        assert held.take()
+    assert heard == ["term"]  # the second one was taken
+    with in_one_piece() as held:
+        signal.raise_signal(signal.SIGTERM)
+        assert heard == ["term"]
+        with held.let_through():
+            assert heard == ["term", "term"]
+    assert heard == ["term", "term"]
+
+
 def test_what_fails_inside_fails_as_it_would(heard: list[str]) -> None:
     def fails() -> None:
         with in_one_piece():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
@@ -25,7 +24,7 @@ from runner.parts.network import DigestError, flat_outputs, outputs_of
 from runner.parts.split import split_module
 from runner.places.edge import run_plan
 from runner.wire.connecting import listen
-from runner.wire.protocol import Connection, Ready, Result, Role, Welcome, messages, repeated
+from runner.wire.protocol import Connection, Ready, Result, Role, Welcome
 from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
 from runner.wire.timeouts import Timeouts
@@ -36,7 +35,6 @@ from tests.runner.running import (
     BRANCHED,
     FOUR_CHANNELS,
     NETWORKS,
-    SLOW,
     TWO_OUTPUTS,
     WIDE,
     Plans,
@@ -331,39 +329,6 @@ def test_outputs_are_known_before_any_server_answers(network: str) -> None:
     known = outputs_of(trace_network(module, torch.zeros(shape)))
     assert {name: (tuple(tensor.shape), str(tensor.dtype)) for name, tensor in found.items()} == {
         name: (spec.shape, f"torch.{spec.dtype}") for name, spec in known.items()}  # fmt: skip
-
-
-def test_images_under_way_when_a_run_is_interrupted_do_not_vanish(server: ServerProcess) -> None:
-    def interrupt(what: str, done: int, total: int) -> None:
-        if done:
-            raise KeyboardInterrupt
-
-    plan = Plans(SLOW, shape=(1, 3, 400, 400))(1)
-    report = run_plan(plan, server.address, n=20, networks=NETWORKS, pipelined=True, progress=interrupt)
-    assert (report.complete, report.reason) == (False, "interrupted")
-    assert 1 <= len(report.per_image) < 20
-    assert 1 <= report.lost < 4
-    assert {image.reason for image in report.failed} == {"interrupted"}
-    assert report.images == len(report.per_image) + report.lost
-
-
-def test_an_interruption_while_a_header_is_written_ends_the_run_with_its_report(
-    server: ServerProcess, plans: Plans, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    briefly, written = messages._without_empty, []
-
-    def interrupted(found: dict[str, object], *keys: str) -> dict[str, object]:
-        written.extend([found["id"]] if "as_they_are" in keys else [])
-        if len(written) == 3:
-            os.kill(os.getpid(), signal.SIGINT)
-        return briefly(found, *keys)
-
-    monkeypatch.setattr(messages, "_without_empty", interrupted)
-    monkeypatch.setattr(repeated, "written", lambda message: None)  # as of a question that says more than tensors
-    report = run_plan(plans(2), server.address, n=20, networks=NETWORKS)
-    assert (report.complete, report.reason) == (False, "interrupted")
-    assert [image.reason for image in report.failed] == ["interrupted"]
-    assert report.images == len(report.per_image) + 1 == 2
 
 
 @pytest.mark.parametrize(("behave", "reason"), [(liar, "1000"), (greedy, "at most 40"), (impostor, "not the network's")])
