@@ -9,14 +9,15 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from lmos_opt import __version__
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import LmosError
 from lmos_opt.plans.predicted import stages
 from lmos_opt.processes.signals import handled, in_one_piece
 from lmos_opt.processes.streams import complain, fill_streams
-from lmos_opt.units import counted, format_size, format_time, parse_time
+from lmos_opt.processes.writing import check_output
+from lmos_opt.units import counted, format_size, format_time, parse_time, whole_of
 from runner.errors import one_line
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
@@ -57,8 +58,7 @@ def run(request: Request) -> None:
     from lmos_edge.running import Options, run_plan
 
     output = request.output
-    if output is not None and output.suffix.lower() != ".json":
-        raise InputError(str(output), f"has the suffix {output.suffix!r}; a report is written as .json")
+    check_output(output, (".json",), plan=request.plan)
     address = parse_address(request.server)
     options = Options(
         head=request.head, images=request.images, n=request.n, skip_bad_images=request.skip_bad_images, threads=request.threads,
@@ -90,9 +90,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         fill_streams()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell that starts it in the background ignores it
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    told = _parser().parse_args(arguments)
-    credentials = Credentials(ca=told.ca, cert=told.cert, key=told.key, token_file=told.token_file, unprotected=told.unprotected)
     try:
+        told = _parser().parse_args(arguments)
+        credentials = Credentials(ca=told.ca, cert=told.cert, key=told.key, token_file=told.token_file,
+                                  unprotected=told.unprotected)  # fmt: skip
         run(Request(plan=told.plan, head=told.head, server=told.server, credentials=credentials, images=told.images,
                     skip_bad_images=told.skip_bad_images, n=told.n, output=told.output, shape=told.shape, threads=told.threads,
                     deadline=told.deadline, as_json=told.json))  # fmt: skip
@@ -109,8 +110,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class UsageError(LmosError):
+    """A command line that cannot be read."""
+
+    exit_code = 2
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(message.removeprefix("argument "))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("lmos-edge", description="Run the first part of a plan here, and the rest at a server. "
+    parser = _Parser("lmos-edge", description="Run the first part of a plan here, and the rest at a server. "
                                                               "Needs no torch.", allow_abbrev=False)  # fmt: skip
     parser.add_argument("--version", action="version", version=f"lmos-edge {__version__}")
     command = parser.add_subparsers(metavar="COMMAND", required=True).add_parser(
@@ -136,9 +148,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not at least 1")
+    number = whole_of(text)
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text!r:.60} is not a whole number of at least 1")
     return number
 
 

@@ -18,9 +18,9 @@ from lmos_edge.plans import Plan
 from lmos_edge.programs import ENGINE, Array, logits_of
 from lmos_edge.server import Happened, Server
 from lmos_opt import __version__
-from lmos_opt.errors import InputError
 from lmos_opt.plans.predicted import stage_times_of
 from lmos_opt.plans.proportion import wilson
+from lmos_opt.processes.writing import write_atomically
 from measurement.medians import median_of
 from measurement.processor import cpu_name
 
@@ -119,14 +119,8 @@ def spread(values: Sequence[float]) -> dict[str, float]:
 
 
 def save(report: Mapping[str, Any], path: Path) -> None:
-    """Write the report: whole, or not at all. InputError where that cannot be."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_text(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(str(path), f"cannot be written: {(error.strerror or str(error)).lower()}") from None
+    """Write the report as `write_atomically` does."""
+    write_atomically(path, (json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n").encode())
 
 
 def _promise(plan: Plan, latencies_s: Sequence[float], lost: int) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.files import make_folder, read_json, write_atomically
+from lmos_opt.files import read_json
+from lmos_opt.processes.writing import make_folder, write_atomically
 
 _OURS = re.compile(r"[a-z]+-[0-9a-f]{40}\.json|\.[a-z]+-[0-9a-f]+\.\w+\.part")
 """Results, and what a run that was killed left of one: nothing else in the folder is ever counted or removed."""

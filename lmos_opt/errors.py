@@ -55,6 +55,16 @@ class MissingError(InputError, KeyError):
     __str__ = Exception.__str__
 
 
+def expected(names: Iterable[str]) -> str:
+    """The end of a message: what there could have been.
+
+    >>> expected([".json", ".csv"]), expected([".json"])
+    ('expected one of .json, .csv', 'expected .json')
+    """
+    known = list(names)
+    return f"expected {'' if len(known) == 1 else 'one of '}{', '.join(known)}"
+
+
 def likely(name: object, names: Iterable[str]) -> str:
     """An addition to a message about an unknown name: the known names with a similar spelling, if there are any."""
     near = get_close_matches(str(name), list(names), 3)

@@ -19,19 +19,10 @@ from pydantic import (
 
 from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import (
-    Amount,
-    Count,
-    Document,
-    Flag,
-    Name,
-    Record,
-    Text,
-    Value,
-    checked_suffix,
-)
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Record, Text, Value
 from lmos_opt.imports import late
 from lmos_opt.places import Counted, from_placed, to_placed
+from lmos_opt.processes.writing import checked_suffix
 
 if TYPE_CHECKING:
     import pandas as pd

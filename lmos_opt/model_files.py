@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from lmos_opt import objectives
 from lmos_opt.errors import InputError, first_line
-from lmos_opt.files import checked_suffix, write_atomically
 from lmos_opt.formulation import Constraint, Variables, build_model
 from lmos_opt.objectives import Objective
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 
 if TYPE_CHECKING:
     from lmos_opt.formulation.memory import MemoryModel

@@ -15,7 +15,7 @@ import torch
 
 from lmos_opt.data import data_dir
 from lmos_opt.errors import LmosError
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.units import counted
 from measurement.networks import build_network, network_digest, parse_builder

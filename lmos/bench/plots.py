@@ -10,8 +10,8 @@ from statistics import median
 
 from lmos.bench.results import Summary
 from lmos_opt.errors import MissingExtraError
-from lmos_opt.files import write_atomically
 from lmos_opt.plots.style import PALETTE
+from lmos_opt.processes.writing import write_atomically
 
 _BLUE, _RED, _GREEN, _PINK, _ORANGE, _SKY, _BLACK, _ = PALETTE
 _STYLES = {

@@ -13,7 +13,7 @@ from typing import Any
 
 from lmos.bench.contest import Run
 from lmos_opt.errors import InputError
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from runner.machine import installed_versions, this_machine
 
 PEER, OURS = "raw_highspy", "ours"

@@ -12,9 +12,9 @@ import torch
 from lmos.bench.networks import INPUT
 from lmos_opt import pareto_front
 from lmos_opt.errors import LmosError
-from lmos_opt.files import make_folder
 from lmos_opt.formulation.memory import MEMORY_MODELS
 from lmos_opt.instance import Instance
+from lmos_opt.processes.writing import make_folder
 from lmos_opt.profile import NetworkProfile
 from measurement.networks.hollow import HollowNetwork
 from measurement.profiling import profile_traced

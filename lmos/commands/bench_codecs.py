@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.units import counted, format_time
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from lmos.bench import results
 from lmos.bench.search_engines import Engine, Timed, installed, measured, profile, ratios, study
 from lmos.output import activity, out, print_json, say, table
 from lmos_opt.errors import MissingExtraError
-from lmos_opt.files import write_atomically
 from lmos_opt.imports import current_directory_importable
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.units import format_time, parse_time
 
 

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from lmos.bench.exactness import Kind, Verdict, verdicts
 from lmos.output import err, out, table
 from lmos_opt import solvers
-from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 from lmos_opt.units import counted
 
 COLUMNS = ("seed", "memory_model", "shape", "style", "layers", "objectives", "constrain", "memory_limit_bytes", "proper_split",

@@ -20,7 +20,7 @@ from lmos.bench.programs.judging import Outcome
 from lmos.commands.bench_exactness import progress
 from lmos.output import err, out, print_json, table
 from lmos_opt import solvers
-from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 
 COLUMNS = ("seed", "family", "columns", "rows", "objectives", "points", "outcome", "seconds", "reason", "mistakes")
 """Of the CSV file, a row a model."""

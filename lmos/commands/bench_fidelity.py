@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lmos.output import activity, out, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:

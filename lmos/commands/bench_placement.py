@@ -16,7 +16,7 @@ from lmos.bench.placement import Placement, measure
 from lmos.bench.workloads import bundled_workloads, find_workload
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import checked_suffix, write_atomically
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 from lmos_opt.units import format_time, parse_time, whole_of
 from runner.machine import this_machine
 

@@ -8,7 +8,8 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.costs.calibrated import Calibrated
 from lmos_opt.device import Device, load_device
 from lmos_opt.errors import InputError
-from lmos_opt.files import check_output, checked_name
+from lmos_opt.files import checked_name
+from lmos_opt.processes.writing import check_output
 from lmos_opt.units import parse_time
 from measurement.calibration.this_machine import calibrated_device, scaled_device
 

@@ -16,8 +16,8 @@ from lmos.output import out, table
 from lmos.pages.summary.page import save_page
 from lmos.pages.summary.subject import gather
 from lmos.profiles import make_profile, time_profile
-from lmos_opt.files import make_folder
 from lmos_opt.plots.front import save_plot
+from lmos_opt.processes.writing import make_folder
 from lmos_opt.sources import Options
 from lmos_opt.units import counted
 from runner.watching.report import RunReport

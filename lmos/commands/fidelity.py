@@ -10,8 +10,8 @@ from lmos.commands.profile import BUNDLED
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
-from lmos_opt.files import check_output
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_size
 
 if TYPE_CHECKING:

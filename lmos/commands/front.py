@@ -11,9 +11,9 @@ from lmos.front_request import FrontRequest, baseline_point, chosen_of, read, tr
 from lmos.output import err, last_layers, last_of, out, print_json, table
 from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.files import check_output
 from lmos_opt.front import SUFFIXES, Front, Point
 from lmos_opt.instance import Instance
+from lmos_opt.processes.writing import check_output
 from lmos_opt.rules.baselines import every
 from lmos_opt.split import Split
 from lmos_opt.units import counted, format_rate, format_size, format_time

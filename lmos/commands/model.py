@@ -9,9 +9,9 @@ from pathlib import Path
 from lmos.front_request import FrontRequest, is_own, own_objective, read
 from lmos.output import err
 from lmos_opt.errors import InputError
-from lmos_opt.files import check_output
 from lmos_opt.model_files import SUFFIXES, save_model
 from lmos_opt.objectives import Objective
+from lmos_opt.processes.writing import check_output
 
 
 def run(request: FrontRequest, output: Path, bounds: Sequence[str]) -> None:

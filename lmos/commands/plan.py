@@ -11,12 +11,12 @@ from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import check_output
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
 from lmos_opt.plans.promise import Promise
 from lmos_opt.policies.policy import Policy
 from lmos_opt.policies.policy_maps import bandwidth_policy
+from lmos_opt.processes.writing import check_output
 from lmos_opt.rules import find_rule
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_percent, parse_time
 from runner.watching.report import decided

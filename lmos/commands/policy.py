@@ -11,8 +11,8 @@ from lmos.front_request import FrontRequest, read
 from lmos.kept_profiles import is_network
 from lmos.output import activity, last_layers, last_of, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import check_output
 from lmos_opt.policies.policy import SUFFIXES, Over, Policy
+from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_size, format_time, whole_of
 
 

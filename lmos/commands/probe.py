@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from lmos.output import activity, out, print_json, table
 from lmos_opt.device import Source
-from lmos_opt.files import check_output, checked_name
+from lmos_opt.files import checked_name
 from lmos_opt.link import Link
+from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_size, parse_time
 from runner.client.probe_client import ProbeClient
 from runner.lab.probing.exchanges import Budget, measure

@@ -13,9 +13,9 @@ from lmos.output import activity, err, out, print_json, table
 from lmos_opt.codec_sizes import Fidelity as Losses
 from lmos_opt.codec_sizes import MeasuredCodec
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.files import check_output
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
+from lmos_opt.processes.writing import check_output
 from lmos_opt.profile import LONGEST_REST_S, NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import counted, format_time, parse_percent, parse_time

@@ -21,7 +21,7 @@ from lmos.paper.making.experiment import Experiment, Shown
 from lmos.paper.making.lab import Lab
 from lmos_opt.cache import Cache
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from runner.errors import RunnerError
 
 if TYPE_CHECKING:

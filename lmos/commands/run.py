@@ -12,9 +12,9 @@ from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, tell_u
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
 from lmos_opt.errors import LmosError
-from lmos_opt.files import check_output
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
 from lmos_opt.processes.signals import Held, in_one_piece
+from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress

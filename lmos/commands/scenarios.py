@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lmos.output import err, out, print_json, table
-from lmos_opt.files import check_output
+from lmos_opt.processes.writing import check_output
 from lmos_opt.scenarios.records import ScenariosFile
 from lmos_opt.traces.loading import load_trace
 from lmos_opt.traces.sampling import Drawing, draw_scenarios

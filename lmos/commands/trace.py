@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lmos.output import err
-from lmos_opt.files import check_output
+from lmos_opt.processes.writing import check_output
 from runner.watching.report import RunReport
 from runner.watching.timeline import save_timeline
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
-from lmos_opt.files import check_output, checked_name, read_json
+from lmos_opt.files import checked_name, read_json
+from lmos_opt.processes.writing import check_output
 from lmos_opt.traces.loading import SUFFIXES, is_trace, load_trace, save_trace
 from lmos_opt.traces.making import KINDS, make_trace
 from lmos_opt.traces.record import LinkTrace

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import MissingExtraError
-from lmos_opt.files import check_output, write_atomically
 from lmos_opt.plots import style
+from lmos_opt.processes.writing import check_output, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import ClassVar, Protocol
 
-from lmos_opt.errors import InputError, InvalidError, Problem
+from lmos_opt.errors import InputError, InvalidError, Problem, expected
 from lmos_opt.files import Name, Rate, Record, input_errors
 from lmos_opt.imports import modules_of
 
@@ -101,7 +101,7 @@ def parse(value: object) -> CostModel:
         raise InvalidError([Problem("", f"expected an object with the key 'model': one of {', '.join(names())}")])
     name = value.get("model")
     if not isinstance(name, str) or name not in names():
-        raise InvalidError([Problem("model", f"got {name!r:.60}, expected one of {', '.join(names())}")])
+        raise InvalidError([Problem("model", f"got {name!r:.60}, {expected(names())}")])
     try:
         with input_errors("cost"):
             return get(name).model_validate(value)

@@ -20,8 +20,8 @@ from lmos_opt.algorithms.recording import Step
 from lmos_opt.algorithms.statistics import Bound, Relation, Statistics, Subproblem
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import SolverError
-from lmos_opt.files import LineLog
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense, SolverInfo
+from lmos_opt.processes.writing import LineLog
 from lmos_opt.programs.milp import Array
 from lmos_opt.solvers import Status
 from lmos_opt.solvers.settings import settings_of

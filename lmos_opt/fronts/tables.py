@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos_opt.errors import InputError
-from lmos_opt.files import parse_json, write_atomically
+from lmos_opt.files import parse_json
 from lmos_opt.front import Front
+from lmos_opt.processes.writing import write_atomically
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -19,23 +19,11 @@ from pydantic import (
 )
 
 from lmos_opt.errors import InfeasibleError, InputError, InvalidError, Problem
-from lmos_opt.files import (
-    Amount,
-    Count,
-    Document,
-    Flag,
-    Name,
-    Number,
-    Rate,
-    Record,
-    Text,
-    Value,
-    checked_suffix,
-    write_atomically,
-)
+from lmos_opt.files import Amount, Count, Document, Flag, Name, Number, Rate, Record, Text, Value
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.imports import late
 from lmos_opt.places import Counted, from_placed, to_placed
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 from lmos_opt.units import counted, parse_rate, parse_size, whole_of
 
 if TYPE_CHECKING:

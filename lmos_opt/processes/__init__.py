@@ -1,1 +1,1 @@
-"""Other programs that this one starts, and what signals do meanwhile."""
+"""What a process has to do with its system: programs that it starts, signals, standard streams, files that it writes."""

@@ -18,8 +18,8 @@ from typing import Any
 from lmos_opt import solvers
 from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InputError, LmosError
-from lmos_opt.files import check_output, make_folder, unwritable, write_atomically
 from lmos_opt.instance import Instance
+from lmos_opt.processes.writing import check_output, make_folder, unwritable, write_atomically
 from lmos_opt.sweeps.chunks import Chunk, schema, work
 from lmos_opt.sweeps.grids import Grid
 from lmos_opt.sweeps.wanted import checked_rules

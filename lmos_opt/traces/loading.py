@@ -11,8 +11,9 @@ from typing import Any
 from lmos_opt.data import data_dir
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
-from lmos_opt.files import LARGEST_FILE_BYTES, input_errors, parse_json, write_atomically
+from lmos_opt.files import LARGEST_FILE_BYTES, input_errors, parse_json
 from lmos_opt.imports import modules_of
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.traces import formats
 from lmos_opt.traces.record import LinkTrace
 
@@ -47,7 +48,7 @@ def bundled_traces() -> list[str]:
 
 def save_trace(trace: LinkTrace, path: str | os.PathLike[str]) -> None:
     """Write a trace: as `lmos.trace/1` (.json), as seconds and rates (.csv), or in the columns of the HSDPA logs (.log)."""
-    from lmos_opt.files import checked_suffix
+    from lmos_opt.processes.writing import checked_suffix
     from lmos_opt.traces.formats import hsdpa, seconds_and_rates
 
     suffix = checked_suffix(path, SUFFIXES)

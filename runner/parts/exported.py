@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lmos_opt.files import write_atomically
 from lmos_opt.plan import Plan, check_runnable, picture_input
+from lmos_opt.processes.writing import write_atomically
 from measurement.networks.conventions import conventions_for
 from measurement.networks.labels import names_of
 from measurement.networks.preprocessing import preprocessing_of

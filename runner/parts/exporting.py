@@ -24,9 +24,9 @@ from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves, tree_structure
 
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.files import make_folder, write_atomically
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.processes.writing import make_folder, write_atomically
 from lmos_opt.profile import TensorSpec
 from measurement.onnx_files.joining import joined, output_node
 from measurement.tracing import TracedNetwork

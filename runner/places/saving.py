@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lmos_opt.files import make_folder, write_atomically
+from lmos_opt.processes.writing import make_folder, write_atomically
 from runner.watching.report import ImageResult
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from lmos_opt.errors import InputError, InvalidError, Problem, likely
+from lmos_opt.errors import InputError, InvalidError, Problem, expected, likely
 from lmos_opt.files import Name, Record, input_errors
 from lmos_opt.imports import modules_of
 
@@ -143,7 +143,7 @@ def parse(value: object) -> Result:
         return value
     name = value.get("task") if isinstance(value, dict) else None
     if not isinstance(name, str) or name not in names():
-        raise InvalidError([Problem("task", f"got {name!r:.60}, expected one of {', '.join(names())}")])
+        raise InvalidError([Problem("task", f"got {name!r:.60}, {expected(names())}")])
     try:
         with input_errors("result"):
             return get(name).result.model_validate(value)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from lmos_opt.errors import InputError
-from lmos_opt.files import checked_suffix, write_atomically
 from lmos_opt.plan import Plan
+from lmos_opt.processes.writing import checked_suffix, write_atomically
 from runner.watching.report import ImageResult, RunReport
 from runner.wire.protocol import Span
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lmos_opt.errors import InputError, MissingExtraError
-from lmos_opt.files import unwritable
+from lmos_opt.processes.writing import unwritable
 
 if TYPE_CHECKING:
     from cryptography import x509

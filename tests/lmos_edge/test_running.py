@@ -174,7 +174,12 @@ def test_options_that_need_torch_are_refused_by_name(export: Export, capfd: pyte
     (["{plan}"], "--head: is missing: the plan has layers at the edge, which 'lmos export' writes into a file"),
     (["{plan}", "--head", "none/head.onnx"], "none/head.onnx: no such folder"),
     (["{plan}", "--head", "{head}", "--images", "none"], "none: no such folder"),
-    (["{plan}", "--head", "{head}", "-o", "report.txt"], "report.txt: has the suffix '.txt'; a report is written as .json"),
+    (["{plan}", "--head", "{head}", "-o", "report.txt"], "report.txt: has the suffix '.txt'; expected .json"),
+    (["{plan}", "--head", "{head}", "-o", "none/report.json"], "none/report.json: cannot be written: no such file or directory"),
+    (["{plan}", "--head", "{head}", "-o", "{plan}"], "{plan}: is the file of the plan too; name another one"),
+    (["{plan}", "-n", "²"], "-n: '²' is not a whole number of at least 1"),
+    (["{plan}", "--pipeline"], "unrecognized arguments: --pipeline"),
+    ([], "the following arguments are required: PLAN"),
     (["{plan}", "--head", "{head}", "--server", "here:x"], "address: 'here:x' is not HOST:PORT"),
     (["{plan}", "--head", "{head}", "--shape", "fast"], "shape: 'fast' is not a rate"),
     (["{plan}", "--head", "{head}", "--cert", "c.pem"], "--ca: is missing; --cert and --key need it"),
@@ -184,7 +189,7 @@ def test_what_cannot_be_used_is_one_line(export: Export, capfd: pytest.CaptureFi
     code = command.main(["run", *(one.format(plan=export.file, head=export.head) for one in arguments)])
     err = capfd.readouterr().err
     assert (code, err.count("\n")) == (2, 1)
-    assert err.startswith(f"lmos-edge: {said}")
+    assert err.startswith(f"lmos-edge: {said.format(plan=export.file)}")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -13,7 +13,7 @@ from lmos.bench.programs.drawing import Drawing
 from lmos.bench.programs.elimination import OutOfReachError
 from lmos.bench.programs.program import Program, Row, Term
 from lmos.bench.programs.truth import Truth, truth
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, expected
 
 MOST_POINTS = 30
 """Of a front: what is wrong shows on small ones, and they take no time."""
@@ -234,7 +234,7 @@ def seeds(names: list[str], first: int, n: int) -> list[int]:
     """n seeds from the `first` on, of these families in turn. Raises InputError for an unknown family, or too many seeds."""
     for name in names:
         if name not in FAMILIES:
-            raise InputError("--family", f"{name!r} is not a family; expected one of {', '.join(FAMILIES)}")
+            raise InputError("--family", f"{name!r} is not a family; {expected(FAMILIES)}")
     if first + n > APART:
         raise InputError("--seed", f"expected the last seed below {APART}")
     bases = [list(FAMILIES).index(name) * APART for name in names]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lmos_opt.data import data_dir
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 
 SIDE, QUALITY = 224, 75
 """Of the networks' input; Pillow's and most cameras' software's usual quality."""

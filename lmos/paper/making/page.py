@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lmos.paper.making.experiment import Experiment, Result
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from lmos_opt.units import counted
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from lmos.paper.making.lab import Lab, file_digest
 from lmos_opt import solvers
 from lmos_opt.cache import source_digest
 from lmos_opt.data import data_dir
-from lmos_opt.files import write_atomically
+from lmos_opt.processes.writing import write_atomically
 from runner.machine import installed_versions, this_machine
 
 _PACKAGES = ("highspy", "pyomo", "numpy", "pandas", "networkx", "joblib", "distributed", "matplotlib", "jinja2", "torch",

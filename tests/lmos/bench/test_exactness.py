@@ -113,7 +113,7 @@ def test_the_file_has_a_row_a_front(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["-o", "x.txt"], "expected one of .csv"),
+    (["-o", "x.txt"], "expected .csv"),
     (["--solver", "abacus"], "'abacus' is not a solver"),
     (["-n", "0"], "'-n'"),
 ])

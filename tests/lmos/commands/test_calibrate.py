@@ -77,7 +77,7 @@ def load_rates(macs_per_s: float, bytes_per_s: float) -> this_machine.Rates:
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
-    [(["-o", "here.csv"], "expected one of .json"), (["-o", "here.json", "--budget", "0s"], "no time to measure in"),
+    [(["-o", "here.csv"], "expected .json"), (["-o", "here.json", "--budget", "0s"], "no time to measure in"),
      (["-o", "here.json", "--scale-to", "rpi5"], "rpi5: holds no 'rates'"),
      (["-o", "here.json", "--scale-to", "local"], "is no device file")],
 )  # fmt: skip
