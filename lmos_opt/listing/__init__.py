@@ -1,1 +1,1 @@
-"""All splits of an instance at once, in arrays: the list, their values, and which may be on a front."""
+"""All splits of an instance in arrays: the list of them, the values of each, and which of them may be on a front."""

@@ -1,4 +1,4 @@
-"""Which of many vectors may be non-dominated, where each number may be a little off."""
+"""Which of many vectors may be non-dominated, if each number may have a small error."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Numbers = NDArray[np.float64] | NDArray[np.int64]
 CHUNK = 256
-"""Vectors that are held against all kept ones at a time."""
+"""The number of vectors that are compared with all kept ones at a time."""
 
 
 def may_be_best(costs: Array, off: Array, check_time: Callable[[], None] = lambda: None) -> NDArray[np.int64]:
-    """The positions of all vectors that nothing surely dominates, of those that are surely equal the first, ordered by cost.
+    """The positions of all vectors that may be non-dominated, in lexicographic order of their costs. All costs are minimised.
 
-    `costs` has the shape (objectives, vectors), `off` how far each objective's numbers may be from the true ones. A vector is left
-    out only for one whose true costs are nowhere larger: a is that for b if a + 2 off <= b in every objective. It then comes
-    earlier in lexicographic order, so that none of two leaves out the other, and what left out a vector that is left out itself
-    leaves out all that this one did.
+    `costs` has the shape (objectives, vectors). `off` has the shape (objectives,): the largest error of each objective's numbers.
+    Vector a removes vector b if a + 2 off <= b in every objective, because the true costs of a are then nowhere larger than those
+    of b. Of vectors that are surely equal, the first is kept. If a removes b, a comes earlier in the order. So no two vectors
+    remove each other; and if b would remove c, a removes c too. `check_time` is called now and then, and may raise.
     """
     order = np.lexsort(costs[::-1])
     ordered, room = costs[:, order], 2 * off
@@ -30,7 +30,7 @@ def may_be_best(costs: Array, off: Array, check_time: Callable[[], None] = lambd
 
 
 def best_whole(costs: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The positions of all vectors of whole numbers that no other dominates, of equal ones the first.
+    """The positions of the non-dominated vectors of whole numbers, and of equal vectors the first only. All costs are minimised.
 
     `costs` has the shape (objectives, vectors).
     """
@@ -49,8 +49,11 @@ def best_whole(costs: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def apart(costs: Array, width: Array, rank: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The positions of vectors that stand for all: each vector is in one group with others that are within `width` of the first of
-    it in every objective, and of each group the vector of least rank is given. The vectors are ordered by the first objective."""
+    """The positions of one vector for each group of nearly equal vectors: the one of least `rank`, shape (vectors,).
+
+    `costs` has the shape (objectives, vectors), and is ordered by the first objective. A vector belongs to the first group whose
+    first vector differs from it by at most `width`, shape (objectives,), in every objective.
+    """
     kept: list[int] = []
     best: list[int] = []
     known = np.full((len(costs), costs.shape[1]), np.inf)
@@ -70,7 +73,10 @@ def apart(costs: Array, width: Array, rank: NDArray[np.int64]) -> NDArray[np.int
 
 
 def _of_two(ordered: Array, room: Array) -> NDArray[np.bool_]:
-    """Of two objectives, the first rising: how many are surely no larger in it, and the least that these have in the second."""
+    """Which vectors of two objectives are kept, shape (vectors,); they are ordered by the first objective.
+
+    A vector is removed if, among those that are surely no larger in the first objective, one is surely no larger in the second.
+    """
     first, second = ordered
     n = len(first)
     before = np.arange(n) if room[0] == 0 else np.minimum(np.searchsorted(first, first - room[0], side="right"), np.arange(n))
@@ -80,7 +86,10 @@ def _of_two(ordered: Array, room: Array) -> NDArray[np.bool_]:
 
 
 def _of_more(ordered: Numbers, room: Numbers, check_time: Callable[[], None]) -> NDArray[np.bool_]:
-    """Of any number, the first rising: each chunk against all kept ones before it, then against itself."""
+    """Which vectors of any number of objectives are kept, shape (vectors,); they are in lexicographic order.
+
+    Each chunk is compared with all kept vectors before it, then with itself.
+    """
     n = ordered.shape[1]
     is_kept = np.zeros(n, dtype=bool)
     known = np.zeros((len(ordered), 0), dtype=ordered.dtype)

@@ -1,4 +1,4 @@
-"""An instance as blocks to be placed: layers that have to be at one place are one."""
+"""An instance as blocks to be placed: layers that must run at the same place are one block."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ from lmos_opt.placement.blocks import Blocks, Tensor, ones
 
 
 class Layers:
-    """The blocks of an instance, and which layers they hold: those of a group, and all on the way from one of them to another."""
+    """The blocks of an instance, and the names of the layers in each.
+
+    A group of `instance.groups` is in one block, with all layers on the way from one of its layers to another. Any other layer is
+    a block of its own.
+    """
 
     def __init__(self, instance: Instance) -> None:
         self._instance = instance
@@ -26,11 +30,11 @@ class Layers:
             if self._block[u] != self._block[v]:
                 needs[self._block[v]] |= 1 << self._block[u]
         self.needs = tuple(needs)
-        """For each block the blocks that it needs, as bits."""
+        """For each block the set of the blocks that it reads from, as bits."""
 
     @cached_property
     def blocks(self) -> Blocks:
-        """The blocks in numbers."""
+        """The blocks with their times (s), and their tensors with the times (s) of moving them through a port (see `load`)."""
         instance, block, rate = self._instance, self._block, self._instance.port_bytes_per_s
         readers = dict.fromkeys(instance.names, 0)
         for u, v in self._arcs:
@@ -41,7 +45,7 @@ class Layers:
         return Blocks(np.array(times), self.needs, tuple(tensors))
 
     def of(self, chosen: int) -> frozenset[str]:
-        """The layers of some blocks."""
+        """The names of the layers in a set of blocks."""
         return frozenset(name for k in ones(chosen) for name in self.names[k])
 
 

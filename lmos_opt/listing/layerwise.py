@@ -1,16 +1,21 @@
-"""Fronts of two places layer by layer: of splits that are alike for all layers to come, the better ones alone are gone on with.
+"""Fronts of two places by dynamic programming over layers: of partial splits in the same state only the better ones are continued.
 
-Layers are placed in topological order, each at the edge (where all that it reads is) or at the server. For what is still to be
-placed it only matters where the tensors are that later layers read, whether each of them crosses already, and whether anything runs
-at either side yet: that is a state. Two splits of the layers so far that are in one state can be continued in the same ways, and
-each way adds the same to both: to linear objectives, to the memory under `sum`, and, under `peak`, to the weights plus the most
-bytes alive so far and to the weights plus the bytes that stay to the end, of which the larger decides at each later step. So what
-is nowhere worse in all of these stays nowhere worse, and the other one is left out. Under a memory limit, where less memory may be
-what is wanted, it has to be equal. As many states are met as the widest place of the graph makes, and these are few in nearly all
-networks, however many splits they have.
+Layers are placed in topological order, each at the edge (if all that it reads is there) or at the server. A partial split places
+the first layers. Its state is all that matters for the other layers: where each tensor is that a later layer reads, whether it
+crosses already, and whether any layer runs at the edge, and at the server.
 
-Linear costs are added up as whole numbers of a unit so small that all their rounding together stays below an eighth of what costs
-must differ by to be different; so equal parts are equal, and no sum goes wrong. What is left at the end is evaluated by itself.
+Two partial splits in one state can be continued in the same ways. Each way adds the same amount to the linear objectives of both,
+and to their memory under the model `sum`. Under `peak` it adds the same to two quantities: the weights plus the most bytes alive so
+far, and the weights plus the bytes that stay to the end. A later step takes the larger of the two. So if one partial split is
+nowhere worse than another one, each continuation of it is nowhere worse, and the other one is dropped. With a memory limit the
+memory of the two must be equal, because the one with less memory may still fit later.
+
+The number of states depends on how many tensors are alive at once. In nearly all networks there are few states, however many splits
+there are.
+
+Linear costs are added as whole multiples of a unit. The unit is so small that the rounding errors of a sum stay below an eighth of
+the least difference between two costs. So equal parts have equal costs, and sums are exact. The values of the remaining splits are
+computed from the splits themselves.
 """
 
 from __future__ import annotations
@@ -29,13 +34,13 @@ from lmos_opt.listing.splits import Listed, Splits
 from lmos_opt.listing.sums import Sum
 
 MOST_PARTIAL = 1_000_000
-"""With more partial splits than these the listing stops: a search may be quicker."""
+"""The most partial splits. With more, the listing stops, because a search may take less time."""
 AT_EDGE, CROSSES, HELD = 1, 2, 4
-"""What is known of a tensor that later layers read."""
+"""What is known of a tensor that a later layer reads: it is at the edge; it crosses; it is an input whose bytes are counted."""
 
 Rows = NDArray[np.int64]
 State = tuple[tuple[int, ...], bool, bool]
-"""What is known of each live tensor, and whether anything runs at the edge, and at the server."""
+"""What is known of each tensor that a later layer reads; whether any layer runs at the edge; whether any runs at the server."""
 
 
 class TooManyError(Exception):
@@ -44,33 +49,38 @@ class TooManyError(Exception):
 
 @dataclass(eq=False)
 class Parts(Splits):
-    """Stands in for the splits, and tells what an objective asks of them: a sum, or the first place's memory."""
+    """Takes the place of `Splits` to find out what an objective asks for: a sum (`Sum`), or the memory of a place (its number).
+
+    `asked` has one entry for each question, None for any other quantity. The arrays that it returns are empty.
+    """
 
     asked: list[Sum | int | None] = field(default_factory=list)
 
     def of_another(self, instance: Instance) -> Parts:
-        """Takes note for an instance with other numbers."""
+        """The same list of questions, for an instance with other numbers."""
         return Parts(instance, self.memory_model, self.shape, asked=self.asked)
 
     def listed(self, one: Sum) -> Listed:
-        """Take note of a sum."""
+        """Note a sum."""
         self.asked.append(one)
         return Listed(np.zeros(0), 0.0, one.spread)
 
     def largest(self, parts: Sequence[Sum], spread: float) -> Listed:
-        """Take note of what is not a sum."""
+        """Note a quantity that is not a sum."""
         self.asked.append(None)
         return Listed(np.zeros(0), 0.0, spread)
 
     def memory(self, p: int) -> Listed:
-        """Take note of a place's memory."""
+        """Note the memory of place p."""
         self.asked.append(p)
         return Listed(np.zeros(0), 0.0, 0.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Linear:
-    """A linear cost in whole units: of each layer at the edge, of each tensor that crosses, and of the exchange."""
+    """A linear cost in whole units: `upto` for each layer at the edge, shape (layers,), `sent` for each crossing tensor, shape
+    (tensors,), `offload` for the exchange.
+    """
 
     upto: Rows
     sent: Rows
@@ -78,7 +88,7 @@ class Linear:
 
     @classmethod
     def of(cls, one: Sum, sign: float, unit: float, n_layers: int, n_tensors: int) -> Linear:
-        """A sum's, in units; what a codec takes at both sides belongs to the tensor that crosses."""
+        """The cost of a sum, in units. Encoding and decoding times belong to the crossing tensor. `sign` is -1 to maximise."""
         upto, sent, offload = np.zeros(n_layers), np.zeros(n_tensors), 0.0
         for term in one.terms:
             if term.kind == "upto":
@@ -96,7 +106,7 @@ def _whole(values: NDArray[np.float64]) -> Rows:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked: linear costs; whether memory is to be large (-1) or small (1), or both; its limit (B); the memory model."""
+    """The question: linear costs, memory as a cost (1: to be small, -1: large, or both), its limit (B), the memory model."""
 
     linear: tuple[Linear, ...]
     memory: tuple[int, ...]
@@ -107,12 +117,12 @@ class Asked:
 
 @dataclass(eq=False)
 class Layerwise:
-    """The layers of an instance of two places, placed one after another; `best` gives the edge sets that are left."""
+    """The search over an instance of two places. `best` gives the edge sets that remain."""
 
     instance: Instance
     asked: Asked
     seen: int = 0
-    """Partial splits so far."""
+    """The number of partial splits so far."""
 
     def __post_init__(self) -> None:
         instance = self.instance
@@ -130,14 +140,17 @@ class Layerwise:
         self._found: tuple[Rows, list[tuple[Rows, NDArray[np.bool_]]]] | None = None
 
     def best(self, check_time: Callable[[], None]) -> Iterator[frozenset[str]]:
-        """The edge sets of which no other is better in everything, each cost once. TooManyError if there are too many."""
+        """The edge sets of non-dominated costs, one for each cost vector.
+
+        Raises TooManyError if there are more than MOST_PARTIAL partial splits. `check_time` is called for each layer and may raise.
+        """
         if self._found is None:
             self.find(check_time)
         assert self._found is not None
         return self._sets(*self._found)
 
     def find(self, check_time: Callable[[], None]) -> None:
-        """Place all layers, once. TooManyError if there are too many partial splits."""
+        """Place all layers. TooManyError if there are more than MOST_PARTIAL partial splits."""
         self.seen = 0
         live = [k for k in range(self._n_inputs) if self._last[k] >= 0]
         n_rows = self._n_linear + (2 if self._is_peak else 1)
@@ -155,7 +168,10 @@ class Layerwise:
         self._found = self._left(groups), steps
 
     def _placed(self, k: int, groups: dict[State, tuple[Rows, Rows]], live: list[int]) -> Any:
-        """The groups after layer k, the tensors that are live then, and how each partial split came to be."""
+        """The partial splits after layer k, grouped by state; the tensors that later layers read; and the step.
+
+        The step has for each partial split the index of the one that it continues, and whether layer k is at the edge.
+        """
         own = self._n_inputs + k
         after = [u for u in (*live, own) if self._last[u] > k]
         found: dict[State, list[tuple[Rows, Rows, bool]]] = {}
@@ -190,7 +206,7 @@ class Layerwise:
         return groups, after, (np.concatenate(parents or [nothing]), np.concatenate(bits or [nothing.astype(bool)]))
 
     def _at_edge(self, k: int, state: State, known: dict[int, int], rows: Rows) -> tuple[dict[int, int], Rows]:
-        """What is known, and the rows, with layer k at the edge."""
+        """What is known of tensors, and the costs `rows` (costs, partial splits), after layer k is placed at the edge."""
         layer, own, rows, then = self.instance.layers[k], self._n_inputs + k, rows.copy(), dict(known)
         for row, cost in enumerate(self.asked.linear):
             rows[row] += cost.upto[k]
@@ -211,7 +227,7 @@ class Layerwise:
         return then, rows
 
     def _at_server(self, k: int, known: dict[int, int], rows: Rows) -> tuple[dict[int, int], Rows]:
-        """The same with layer k at the server: what it reads and is at the edge crosses."""
+        """The same after layer k is placed at the server: each tensor that it reads from the edge crosses."""
         rows, then = rows.copy(), dict(known)
         for u in self._inputs[k]:
             if then[u] & AT_EDGE and not then[u] & CROSSES:
@@ -222,7 +238,7 @@ class Layerwise:
         return then, rows
 
     def _gone(self, then: dict[int, int], rows: Rows, dead: list[int]) -> Rows:
-        """The rows once nothing reads these tensors any more: those that cross or are returned stay to the end."""
+        """The costs after the last reader of the tensors `dead`. Those that cross or are returned stay in memory to the end."""
         if self._is_peak:
             for u in dead:
                 stays = then[u] & CROSSES or (u >= self._n_inputs and self.instance.layers[u - self._n_inputs].returned)
@@ -231,12 +247,12 @@ class Layerwise:
         return rows
 
     def _compared(self, rows: Rows) -> Rows:
-        """The rows by which partial splits of one state are compared, all to be small."""
+        """The costs by which partial splits of one state are compared; all are minimised."""
         linear, memory = rows[: self._n_linear], rows[self._n_linear :]
         return np.concatenate([linear, *(sign * memory for sign in dict.fromkeys(self._signs))])
 
     def _left(self, groups: dict[State, tuple[Rows, Rows]]) -> Rows:
-        """Those that are best of all at the end."""
+        """The indices of the complete splits with non-dominated costs, one for each cost vector."""
         rows, ids = [], []
         for (_, at_edge, at_server), (found, numbers) in groups.items():
             if self.asked.proper_split and not (at_edge and at_server):

@@ -1,6 +1,6 @@
-"""The memory that a place needs in every split, by either memory model: whole bytes, in arrays with an entry a split.
+"""The memory (B) that a place needs in every split, under each memory model. All arrays have the shape (splits,).
 
-It is `lmos_opt.formulation.memory` for all splits at once.
+The models are those of `lmos_opt.formulation.memory`, computed for all splits at once (docs/reference/objectives.md).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Whole = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Stays:
-    """What a place has to do with, of each split: all layers up to it, its own, and those before it, as bits (words, splits)."""
+    """The layers up to a place, at the place, and before it, in each split: as bits, shape (words, splits)."""
 
     instance: Instance
     shape: Shape
@@ -29,13 +29,13 @@ class Stays:
     is_first: bool
 
     def received(self, name: str) -> Flags | None:
-        """Which splits have the place receive a tensor, or hold an input at the first; None where none does."""
+        """In which splits the place receives a tensor; at the first place, each input counts as received. None: in no split."""
         if self.is_first:
             return np.ones(self.upto.shape[1], dtype=bool) if name in self.instance.inputs else None
         return self._crosses(self.before, name)
 
     def kept(self, name: str) -> Flags:
-        """In which splits a tensor that is there is kept to the end."""
+        """In which splits the place keeps a tensor to the end, because it is sent on or (at the first place) returned."""
         found = self._crosses(self.upto, name)
         if self.is_first and name in self.instance.returned:
             found |= holds(self.upto, self.shape.position[name])
@@ -47,7 +47,7 @@ class Stays:
 
 
 def stays_at(instance: Instance, shape: Shape, p: int) -> Stays:
-    """What place p has to do with, of each split."""
+    """The layers up to, at and before place p (from 1), in each split."""
     everything = shape.bits(shape.names)[:, None]
     before = shape.sets[:, shape.chosen[p - 2]] if p > 1 else np.zeros((len(shape.sets), len(shape)), dtype=np.uint64)
     upto = shape.sets[:, shape.chosen[p - 1]] if p <= len(shape.chosen) else np.broadcast_to(everything, before.shape)
@@ -55,7 +55,10 @@ def stays_at(instance: Instance, shape: Shape, p: int) -> Stays:
 
 
 def summed(instance: Instance, shape: Shape, p: int) -> Whole:
-    """Weights and outputs of the place's layers, and what it receives; at the first place the inputs that layers there hold."""
+    """The memory (B) of place p under `sum`: weights and outputs of its layers, and all tensors that it receives.
+
+    At the first place: the inputs that its layers read, in place of received tensors.
+    """
     stays = stays_at(instance, shape, p)
     found = np.zeros(len(shape), dtype=np.int64)
     for k, layer in enumerate(instance.layers):
@@ -73,7 +76,7 @@ def summed(instance: Instance, shape: Shape, p: int) -> Whole:
 
 
 def _copies(stays: Stays) -> Whole:
-    """Weights that layers of the place share with layers of earlier places."""
+    """The bytes of weights that layers of the place share with layers of earlier places, so that the place holds a copy."""
     found = np.zeros(stays.here.shape[1], dtype=np.int64)
     for k, layer in enumerate(stays.instance.layers):
         for name, n_bytes in layer.shared.items():
@@ -82,9 +85,10 @@ def _copies(stays: Stays) -> Whole:
 
 
 def most_alive(instance: Instance, shape: Shape, p: int) -> Whole:
-    """The place's weights and the most bytes alive while one of its layers runs; without layers what it passes on.
+    """The memory (B) of place p under `peak`: its weights, and the most bytes that are alive while one of its layers runs.
 
-    A tensor that is not kept goes after its last reader at the place, and one that nobody there reads after its own step.
+    A tensor that is not kept is freed after its last reader at the place. A tensor without a reader there is freed after the layer
+    that makes it. A place without layers holds the tensors that it passes on.
     """
     stays = stays_at(instance, shape, p)
     n = len(shape)
@@ -113,7 +117,7 @@ def most_alive(instance: Instance, shape: Shape, p: int) -> Whole:
 
 
 def _goes(stays: Stays, name: str, k: int, runs: Flags) -> Flags:
-    """In which splits a tensor is needed no more once layer k, which makes or reads it, has run there."""
+    """In which splits the place frees a tensor after layer k, which makes or reads it."""
     shape = stays.shape
     later = [v for v in stays.instance.consumers[name] if shape.position[v] > k]
     return runs & ~stays.kept(name) & ~holds_any(stays.here, shape.bits(later))

@@ -1,4 +1,4 @@
-"""`Shape`: the splits of an instance. They follow from its graph alone, so that numbers can be replaced without a new list."""
+"""`Shape`: the list of all splits of an instance. It depends on the graph only, so instances with other numbers share it."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from lmos_opt.placement.down_sets import WORD, Words, down_sets, n_words, words
 Flags = NDArray[np.bool_]
 Indices = NDArray[np.int64]
 MOST_SPLITS = 1_000_000
-"""More splits than these are not listed: they would take minutes, and gigabytes."""
+"""The most splits that are listed. More would take minutes and gigabytes."""
 
 Graph = tuple[object, ...]
-"""The part of an instance that decides which splits there are; two graphs are equal if these are the same."""
+"""The parts of an instance that decide which splits it has. Two instances with equal parts have the same splits."""
 
 
 def graph_of(instance: Instance) -> Graph:
@@ -30,10 +30,11 @@ def graph_of(instance: Instance) -> Graph:
 
 @dataclass(frozen=True, eq=False)
 class Shape:
-    """All splits of a graph: `sets` are the sets of layers that may run before a hop, as bits in the layers' order, of shape
-    (words, sets); `chosen` has for each hop the position there of each split's set, of shape (splits,).
+    """All splits of a graph.
 
-    Sets are ordered by their last layer: those of the first layers alone come first.
+    `sets` are the sets of layers that may run before a hop, as bits in the order of `names`, shape (words, sets). They are ordered
+    by their last layer. `chosen` has for each hop an array of shape (splits,): the index, in `sets`, of the layers that run before
+    the hop.
     """
 
     graph: Graph
@@ -78,9 +79,12 @@ class Shape:
 
     @cached_property
     def rank(self) -> Indices:
-        """The rank of each split among equally good ones, of shape (splits,): the one with the fewest layers before the first hop
-        first, of these the one whose first layer comes first in the network's order, then the second, and so on; if splits are
-        alike up to there, the same for the next hop."""
+        """The rank of each split, which decides between splits with equal values: shape (splits,), the least first.
+
+        The split with fewer layers before the first hop comes first. With as many, the one that holds the earliest layer (in
+        the network's order) which the other lacks comes first. If both have the same layers there, the next hop decides in the
+        same way.
+        """
         as_bytes = np.ascontiguousarray(self.sets.T).view(np.uint8).reshape(self.sets.shape[1], -1)
         flags = np.unpackbits(as_bytes, axis=1, bitorder="little")
         keys: list[NDArray[Any]] = []
@@ -91,12 +95,12 @@ class Shape:
         return found
 
     def bits(self, names: object) -> Words:
-        """Some layers as bits, of shape (words,); other names are left out."""
+        """A set of layers as bits, shape (words,). Names that are not layers are ignored."""
         assert isinstance(names, tuple | list | set | frozenset)
         return words([sum(1 << self.position[name] for name in names if name in self.position)], len(self.names))[:, 0]
 
     def upto(self, split: int) -> tuple[frozenset[str], ...]:
-        """For each hop the layers that run before it, of one split."""
+        """For each hop the layers that run before it, in the split with this index."""
         return tuple(self._named(self.sets[:, chosen[split]]) for chosen in self.chosen)
 
     def _named(self, found: Words) -> frozenset[str]:
@@ -105,13 +109,13 @@ class Shape:
 
 
 def holds(sets: Words, k: int) -> Flags:
-    """Which of the sets hold layer k."""
+    """For each of the sets whether it holds layer k: shape (sets,)."""
     found: Flags = (sets[k // WORD] >> np.uint64(k % WORD) & np.uint64(1)).astype(bool)
     return found
 
 
 def holds_all(sets: Words, asked: Words) -> Flags:
-    """Which of the sets hold all that is asked, of shape (words,)."""
+    """For each of the sets whether it holds all layers of the set `asked`, shape (words,)."""
     found = np.ones(sets.shape[1], dtype=bool)
     for word in np.flatnonzero(asked).tolist():
         found &= (sets[word] & asked[word]) == asked[word]
@@ -119,7 +123,7 @@ def holds_all(sets: Words, asked: Words) -> Flags:
 
 
 def holds_any(sets: Words, asked: Words) -> Flags:
-    """Which of the sets hold any of what is asked."""
+    """For each of the sets whether it holds any layer of the set `asked`, shape (words,)."""
     found = np.zeros(sets.shape[1], dtype=bool)
     for word in np.flatnonzero(asked).tolist():
         found |= (sets[word] & asked[word]) != 0
@@ -137,7 +141,7 @@ def _spread(found: Words, layers: Layers, names: tuple[str, ...]) -> Words:
 
 
 def _continued(sets: Words, chosen: tuple[Indices, ...], most: int) -> tuple[Indices, ...] | None:
-    """For each split so far every set that holds its last one; None where they become more than `most`."""
+    """Each split so far, continued over one more hop by every set that holds its last one; None if there are more than `most`."""
     wider: dict[int, Indices] = {}
     total, found = 0, []
     for k in chosen[-1].tolist():

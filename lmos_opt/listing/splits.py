@@ -1,7 +1,7 @@
-"""`Splits`: all splits of an instance, and the values of each, in arrays with an entry for each split.
+"""`Splits`: all splits of an instance, and quantities of all of them in arrays of shape (splits,).
 
-Values are sums of doubles, and so have small errors; each comes with its largest error. Sizes in bytes are exact. They say which
-splits may be on a front: the values of those are then computed from where their layers run, as everywhere else.
+The quantities are sums of doubles, so each comes with its largest rounding error. Sizes in bytes are exact. The arrays only say
+which splits may be on a front. The values of those splits are then computed from the places of their layers, as for every front.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from lmos_opt.split import Split
 
 T = TypeVar("T")
 MOST_ENTRIES, LARGE = 50_000_000, 100
-"""Where splits are listed without being asked for: a number for each layer and arc of all splits is no more than MOST_ENTRIES; of a
-graph with fewer than LARGE layers no more than its share of that, by the square of its layers, as its search takes less."""
+"""The most numbers, one for each layer and arc of each split, for which splits are listed although nobody chose enumeration.
+A graph with n < LARGE layers may have only (n / LARGE)**2 of them, because its search takes less time."""
 MOST_KEPT = 100
-"""Arrays that are kept for the next instance."""
+"""The most arrays that are kept for the next instance."""
 EPSILON = float(np.finfo(float).eps)
 
 
 @dataclass(frozen=True, eq=False)
 class Listed:
-    """A quantity of all splits: `values`, by how much each may be `off`, and how far the model's form of it can move (`spread`)."""
+    """A quantity of all splits: its `values`, shape (splits,), their largest error `off`, and the `spread` of its form."""
 
     values: NDArray[np.floating[Any]] | NDArray[np.int64]
     off: float
@@ -41,7 +41,7 @@ class Listed:
 
 @dataclass(eq=False)
 class Splits:
-    """The splits of `shape` with the numbers of `instance`. What was added up once is kept for instances with the same numbers."""
+    """The splits of `shape` with the numbers of `instance`. Sums are kept, and used again for instances with the same numbers."""
 
     instance: Instance
     memory_model: MemoryModel
@@ -58,8 +58,10 @@ class Splits:
 
     @classmethod
     def of_few(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits | None:
-        """All splits of an instance if there are so few that their evaluation is less work than a search; otherwise None, also if
-        codecs must be chosen too."""
+        """All splits of an instance if they are so few that to evaluate them is less work than a search (MOST_ENTRIES).
+
+        None if they are more, or if codecs must be chosen too.
+        """
         if instance.has_open_codecs:
             return None
         n = len(instance.layers)
@@ -67,17 +69,17 @@ class Splits:
         return None if shape is None else cls(instance, memory_model, shape)
 
     def of_another(self, instance: Instance) -> Splits:
-        """The splits of an instance with other numbers; listed again only if its graph is another one."""
+        """The splits of another instance. They are listed again only if its graph is a different one."""
         if instance is not self.instance and graph_of(instance) != self.shape.graph:
             return Splits.of(instance, self.memory_model)
         return Splits(instance, self.memory_model, self.shape, self._kept)
 
     def __len__(self) -> int:
-        """How many they are."""
+        """The number of splits."""
         return len(self.shape)
 
     def split(self, k: int) -> Split:
-        """The k-th of them."""
+        """The split with index k."""
         return Split.of(self.instance, self.shape.upto(k), self.memory_model)
 
     def listed(self, one: Sum) -> Listed:
@@ -89,7 +91,7 @@ class Splits:
         return Listed(values, EPSILON * (entries + 8) * one.size, one.spread)
 
     def largest(self, parts: Sequence[Sum], spread: float) -> Listed:
-        """The largest of several quantities, of each split."""
+        """The largest of several quantities in each split."""
         found = [self.listed(part) for part in parts]
         return Listed(np.max([one.values for one in found], axis=0), max(one.off for one in found), spread)
 
@@ -104,14 +106,14 @@ class Splits:
         return Listed(found, 0.0, 0.0)
 
     def layers_time(self, p: int) -> Sum:
-        """The time of place p's layers (s)."""
+        """The time (s) of the layers of place p (from 1)."""
         times = np.array([layer.t_s[p - 1] for layer in self.instance.layers])
         all_of_them = Sum((), float(times.sum()))
         upto = Sum((Term("upto", p, times),)) if p < len(self.instance.places) else all_of_them
         return upto if p == 1 else upto + Sum((Term("upto", p - 1, times, -1.0),))
 
     def place_time(self, p: int) -> Sum:
-        """The time of place p (s): of its layers, of encoding what it makes and sends on, and of decoding what it reads."""
+        """The time (s) of place p: its layers, encoding of tensors that it makes and sends, decoding of those that it reads."""
         instance = self.instance
         if not instance.takes_coding:
             return self.layers_time(p)
@@ -127,7 +129,7 @@ class Splits:
         return Sum((Term("sent", h, self._of_tensors(self.instance.sent_bytes)),))
 
     def bytes_time(self, h: int) -> Sum:
-        """What these take (s)."""
+        """The time (s) of the bytes that cross hop h."""
         return 1 / self.instance.hops[h - 1].bandwidth_bytes_per_s * self.sent_bytes(h)
 
     def exchange_time(self, h: int) -> Sum:
@@ -135,7 +137,7 @@ class Splits:
         return Sum((Term("offload", h, np.ones(1), self.instance.hops[h - 1].rtt_s),))
 
     def back_time(self, h: int) -> Sum:
-        """The way back over hop h of the result's part that is made beyond it (s)."""
+        """The time (s) on hop h of the way back of those parts of the result that are made beyond it; 0 if the way back is free."""
         rate = self.instance.hops[h - 1].back_bytes_per_s
         if rate is None:
             return Sum()
@@ -143,24 +145,24 @@ class Splits:
         return Sum((Term("upto", h, returned, -1 / rate),), float(returned.sum()) / rate)
 
     def hop_time(self, h: int) -> Sum:
-        """All that hop h takes (s)."""
+        """The time (s) of hop h: bytes, exchange and way back."""
         return total([self.bytes_time(h), self.exchange_time(h), self.back_time(h)])
 
     @property
     def stages(self) -> list[Sum]:
-        """All stages' times (s) in the data's order: place 1, hop 1, place 2, and so on."""
+        """The times (s) of all stages in the order of the data: place 1, hop 1, place 2, and so on."""
         found = [self.place_time(1)]
         for h in range(1, len(self.instance.places)):
             found += [self.hop_time(h), self.place_time(h + 1)]
         return found
 
     def _of_tensors(self, share: Callable[[str], float]) -> Array:
-        """A number for each tensor that any layer reads; no other crosses."""
+        """The share of each tensor, shape (tensors,); 0 for a tensor that no layer reads, because it never crosses."""
         readers = self.instance.consumers
         return np.array([share(name) if readers[name] else 0.0 for name in self.instance.tensors], dtype=float)
 
     def runs_before(self, h: int, name: str) -> Flags:
-        """Which splits run a layer before hop h."""
+        """In which splits this layer runs before hop h."""
         return holds(self.shape.sets, self.shape.position[name])[self.shape.chosen[h - 1]]
 
     def crosses(self, h: int, name: str) -> Flags:
@@ -168,7 +170,7 @@ class Splits:
         return self._crosses(name)[self.shape.chosen[h - 1]]
 
     def moves(self, p: int, name: str) -> Flags:
-        """In which splits place p makes a layer's output that is read elsewhere, or reads it where it was made elsewhere."""
+        """In which splits place p sends a layer's output (it makes it, and another place reads it), or receives and reads it."""
         stays, k, readers = stays_at(self.instance, self.shape, p), self.shape.position[name], self.instance.consumers[name]
         bits = self.shape.bits(readers)
         sends = holds(stays.here, k) & ~holds_all(stays.upto, bits)
@@ -176,27 +178,27 @@ class Splits:
         return found
 
     def offloads(self, h: int) -> Flags:
-        """Which splits run anything beyond hop h."""
+        """In which splits any layer runs beyond hop h."""
         return ~holds_all(self.shape.sets, self.shape.bits(self.shape.names))[self.shape.chosen[h - 1]]
 
     def uses(self, h: int) -> Flags:
-        """Which splits run anything before hop h."""
+        """In which splits any layer runs before hop h."""
         return holds_any(self.shape.sets, self.shape.bits(self.shape.names))[self.shape.chosen[h - 1]]
 
     def _crosses(self, name: str) -> Flags:
-        """Which sets a tensor crosses from."""
+        """For each set of `shape.sets` whether the tensor crosses its border: shape (sets,)."""
         sets, readers = self.shape.sets, self.instance.consumers[name]
         found = ~holds_all(sets, self.shape.bits(readers))
         return found if name in self.instance.inputs else found & holds(sets, self.shape.position[name])
 
     def _term(self, term: Term) -> Array:
-        """A term of all splits, but for its factor."""
+        """A term of all splits without its factor: shape (splits,)."""
         found: Array = self._remembered((term.kind, term.at), term.weights.tobytes(), lambda: self._added(term))
         is_of_splits = term.kind in ("encoded", "decoded") or len(self.shape.chosen) == 1
         return found if is_of_splits else found[self.shape.chosen[term.at - 1]]
 
     def _added(self, term: Term) -> Array:
-        """A term of all sets, or, where it is a place's, of all splits."""
+        """A term for each set, shape (sets,); a term of a place for each split, shape (splits,)."""
         shape, tensors, used = self.shape, self.instance.tensors, np.flatnonzero(term.weights).tolist()
         if term.kind == "upto":
             parts: Iterator[Flags] = (holds(shape.sets, k) for k in used)
@@ -217,12 +219,12 @@ class Splits:
         return found
 
     def _encoded(self, p: int, name: str) -> Flags:
-        """In which splits place p makes a tensor and sends it on."""
+        """In which splits place p makes a tensor (or has it as an input) and sends it."""
         sent_on = self.crosses(p, name)
         return sent_on if p == 1 else sent_on & ~self.crosses(p - 1, name)
 
     def _remembered(self, what: Hashable, key: Hashable, find: Callable[[], T]) -> T:
-        """What was found with these numbers before, or is found now."""
+        """The value of `find()`, kept under `what` and the numbers `key` from which it was computed."""
         if (what, key) not in self._kept:
             if len(self._kept) == MOST_KEPT:
                 self._kept.clear()

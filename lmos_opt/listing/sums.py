@@ -1,6 +1,8 @@
-"""`Sum`: a linear quantity of splits in numbers alone: a share for each layer that runs before a hop, for each tensor that crosses
-it, for the hop's use, and for each tensor that a place encodes or decodes. It is what an objective's expression says on the model,
-without a model."""
+"""`Sum`: a linear quantity of splits as numbers. It equals an objective's expression, but needs no Pyomo model.
+
+It has a weight for each layer that runs before a hop, for each tensor that crosses the hop, for the use of the hop, and for each
+tensor that a place encodes or decodes.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +15,15 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 Kind = Literal["upto", "sent", "offload", "encoded", "decoded"]
-"""The first three are variables of a hop, the last two of a place."""
+"""The variables of a term. The first three kinds belong to a hop, the last two to a place."""
 
 
 @dataclass(frozen=True, eq=False)
 class Term:
-    """`factor * sum(weights[k] * x[k])`, x being a hop's or place's variables of a kind: of layers, tensors, or the only one."""
+    """`factor * sum(weights[k] * x[k])`. x are the variables of one kind at the hop or place `at` (from 1).
+
+    There is one variable for each layer (`upto`), one for each tensor, or a single one (`offload`).
+    """
 
     kind: Kind
     at: int
@@ -28,7 +33,7 @@ class Term:
 
 @dataclass(frozen=True, eq=False)
 class Sum:
-    """Terms and a constant; sums are added, and multiplied by numbers."""
+    """Terms and a constant. Sums can be added, and multiplied by a number."""
 
     terms: tuple[Term, ...] = ()
     constant: float = 0.0
@@ -41,12 +46,12 @@ class Sum:
 
     @property
     def size(self) -> float:
-        """What it adds up in absolute value at most."""
+        """The sum of the absolute values of the constant and all weights: no value of the sum is larger in size."""
         return abs(self.constant) + sum(abs(term.factor) * float(np.abs(term.weights).sum()) for term in self.terms)
 
     @property
     def spread(self) -> float:
-        """How far it can move if all its variables are free: the widths of the model's form."""
+        """The largest value minus the least one if every variable may be 0 or 1: the spread of the model's form."""
         joined: dict[tuple[Kind, int], Array] = {}
         for term in self.terms:
             joined[term.kind, term.at] = joined.get((term.kind, term.at), 0.0) + term.factor * term.weights
@@ -54,5 +59,5 @@ class Sum:
 
 
 def total(parts: Sequence[Sum]) -> Sum:
-    """All of them together."""
+    """The sum of several sums."""
     return Sum(tuple(term for part in parts for term in part.terms), sum(part.constant for part in parts))

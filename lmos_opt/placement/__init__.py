@@ -1,1 +1,1 @@
-"""Placing a graph's blocks on places so that the largest load is least: exactly, by the sets that data's order leaves possible."""
+"""Placement: how a graph is shared out over places so that the largest load is least, with a proof (docs/placement.md)."""

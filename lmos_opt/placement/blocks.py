@@ -1,4 +1,8 @@
-"""`Blocks`: what has to be placed, in numbers: times at each place, who needs whom, and what tensors cost to move."""
+"""The placement problem in numbers: `Blocks`, with their times at each place, the blocks that they need, and their tensors.
+
+A block is one layer, or several layers that run at the same place. A set of blocks is an int: bit k is 1 if block k is in the
+set. docs/placement.md states the problem.
+"""
 
 from __future__ import annotations
 
@@ -13,9 +17,11 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a place that makes or reads it pays for moving it (s), if any reader is elsewhere; blocks as bits of a number.
+    """A tensor, and the time of moving it.
 
-    It is made where the first of its `makers` is: mostly its only one.
+    `makers` and `readers` are sets of blocks. A tensor usually has one maker. With several, the tensor is made at the first
+    place that has one of them. If a reader is at another place, the place that makes the tensor pays `seconds` (s), and each
+    other place that reads it pays `seconds` too, once however many readers it has.
     """
 
     makers: int
@@ -25,7 +31,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Blocks:
-    """Blocks in topological order: `times` of shape (places, blocks), in s; for each block the blocks that it needs, as bits."""
+    """Blocks in topological order.
+
+    `times` has the shape (places, blocks), in s. `needs` has for each block the set of the blocks whose tensors it reads.
+    """
 
     times: Array
     needs: tuple[int, ...]
@@ -37,7 +46,7 @@ class Blocks:
         return (1 << len(self.needs)) - 1
 
     def ordered(self, order: Sequence[int]) -> Blocks:
-        """The same blocks in another topological order: their numbers here, in that order."""
+        """The same blocks in another topological order. `order` lists their present numbers in the new order."""
         bit = {k: 1 << place for place, k in enumerate(order)}
 
         def moved(chosen: int) -> int:
@@ -48,7 +57,7 @@ class Blocks:
 
 
 def ones(bits: int) -> Iterator[int]:
-    """The places of a number's bits that are 1, rising.
+    """The positions of the bits that are 1, in increasing order: the members of a set.
 
     >>> list(ones(0b1101))
     [0, 2, 3]
@@ -61,8 +70,11 @@ def ones(bits: int) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class Placing:
-    """A front's only objective where it is nothing but the least largest load: what is to be placed, and how a front's solver
-    would say it: the vector of the sets of blocks that run up to each place but the last."""
+    """A front problem that asks only for the least largest load: its blocks, and the way back from an answer to its columns.
+
+    `vector` takes, for each place except the last, the set of the blocks that run up to this place. It returns the values
+    of the program's columns.
+    """
 
     blocks: Blocks
     vector: Callable[[Sequence[int]], Array]

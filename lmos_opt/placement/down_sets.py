@@ -1,4 +1,7 @@
-"""Sets of blocks that hold all that their members need, as rows of bits; they are what may run up to a place."""
+"""Down-sets: sets of blocks that hold, with each block, all blocks that it needs. The blocks up to a place form one.
+
+Sets are columns of a matrix of bits, so that numpy tests many of them at once.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 Words = NDArray[np.uint64]
-"""Sets as bits, 64 in a word: shape (words, sets), or (words,) of one set."""
+"""Sets as bits, 64 blocks in a word: shape (words, sets), or (words,) for one set."""
 WORD = 64
 
 
 def down_sets(needs: Sequence[int], most: int, width: int | None = None) -> Words | None:
-    """All down-sets of blocks in topological order, each once; None where they are more than `most`.
+    """All down-sets, each once, with shape (words, sets); None if there are more than `most`.
 
-    With a `width`, only those along the order: what lacks a block has none that stands further behind it than that.
-    A set without its last block is one too, so the sets with a block are those of the earlier blocks that hold what it needs,
-    with the block added: time and memory grow with the number of sets, not with that of all subsets.
+    `needs` has for each block, in topological order, the set of the blocks that it needs. With a `width`, only the down-sets
+    near this order are returned: if a set lacks block k, it holds no block after k + width.
+
+    A down-set without its last block is a down-set as well. So the down-sets whose last block is k are the down-sets of earlier
+    blocks that hold all that k needs, with k added. Time and memory grow with the number of down-sets, not with the number of
+    all subsets.
     """
     found = np.zeros((n_words(len(needs)), 1), dtype=np.uint64)
     for k, needed in enumerate(needs):
@@ -32,23 +38,23 @@ def down_sets(needs: Sequence[int], most: int, width: int | None = None) -> Word
 
 
 def n_words(n: int) -> int:
-    """How many words n blocks take, at least one."""
+    """The number of words that a set of n blocks takes, at least one."""
     return max(1, -(-n // WORD))
 
 
 def words(sets: Iterable[int], n: int) -> Words:
-    """Sets given as numbers, of n blocks."""
+    """Sets of n blocks as bits, shape (words, sets), from the same sets as ints."""
     shifts, mask = range(0, WORD * n_words(n), WORD), (1 << WORD) - 1
     return np.array([[one >> shift & mask for shift in shifts] for one in sets], dtype=np.uint64).reshape(-1, len(shifts)).T
 
 
 def number(one: Words) -> int:
-    """One set as a number."""
+    """One set as an int."""
     return sum(int(word) << WORD * w for w, word in enumerate(one))
 
 
 def holding(sets: Words, inner: Words) -> NDArray[np.bool_]:
-    """Which of the sets hold all of one set."""
+    """For each of the sets whether it holds all blocks of `inner`: shape (sets,)."""
     found = np.ones(sets.shape[1], dtype=bool)
     for w in np.flatnonzero(inner):
         found &= (sets[w] & inner[w]) == inner[w]
@@ -56,7 +62,7 @@ def holding(sets: Words, inner: Words) -> NDArray[np.bool_]:
 
 
 def meeting(sets: Words, other: Words) -> NDArray[np.bool_]:
-    """Which of the sets have anything of one set."""
+    """For each of the sets whether it holds any block of `other`: shape (sets,)."""
     found = np.zeros(sets.shape[1], dtype=bool)
     for w in np.flatnonzero(other):
         found |= (sets[w] & other[w]) != 0

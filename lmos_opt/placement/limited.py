@@ -1,9 +1,10 @@
-"""The down-sets where a place may end if no load exceeds a limit, without a look at all the others.
+"""The down-sets at which a place may end if no load exceeds a limit, found without listing all down-sets.
 
-Blocks are decided in their order, each in the set or out of it. With a block that is out all that needs it is out too. So each
-partial set has times that are in, times that are out, and tensors that cross its border whatever is decided next. What the
-places up to a hop have in, and send beyond it, has to fit under the limit times their number, and likewise what the places after
-it have; partial sets that do not fit are dropped, with all that would have come of them.
+Blocks are decided in their order: each is in the set, or out of it. If a block is out, all blocks that need it are out too. So a
+partial set has a time of the blocks that are in, a time of those that are out, and a time of the tensors that cross its border
+whatever is decided later. If the set ends at hop h of P places, the first h places run the blocks that are in and send the
+tensors that cross: these times together are at most h times the limit. The same holds for the other P - h places and the blocks
+that are out. A partial set that breaks one of these bounds is dropped, so no set is made from it.
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from lmos_opt.placement.blocks import Array, Blocks, ones
 from lmos_opt.placement.down_sets import WORD, Words, holding, meeting, n_words, words
 
 LOOSE = 1e-9
-"""Relative to a limit: sums of times in another order are nearer than that, and no set is lost for it."""
+"""The share of a limit that is added to it. Sums of the same times in other orders differ by less, so rounding loses no set."""
 _PIECE = 8
-"""Bits whose sums are looked up at once."""
+"""Sums of weights are looked up in tables for this many bits."""
 
 
 @dataclass(frozen=True)
 class _Partial:
-    """Partial sets: what is in, what is out, the time of both, and of the tensors that cross."""
+    """Partial sets: the blocks `inside` and `outside` (words, sets), and for each set three times (s), shape (sets,).
+
+    `before` is the least time of the blocks inside, `after` that of the blocks outside, `border` the time of the tensors that
+    are known to cross.
+    """
 
     inside: Words
     outside: Words
@@ -38,23 +43,23 @@ class _Partial:
         return len(self.border)
 
     def kept(self, which: NDArray[np.bool_]) -> Self:
-        """Those of them."""
+        """The partial sets that a mask of shape (sets,) selects."""
         return type(self)(self.inside[:, which], self.outside[:, which], self.before[which], self.after[which], self.border[which])
 
     def within(self, before: float, after: float, border: float) -> Self:
-        """Those that fit under these limits."""
+        """The partial sets whose times do not exceed these limits (s). A border counts on both sides."""
         fits = (self.before + self.border <= before) & (self.after + self.border <= after)
         return self.kept(fits & (self.border <= border))
 
     @classmethod
     def joined(cls, parts: Sequence[_Partial]) -> _Partial:
-        """All of them."""
+        """All partial sets of several lists, in one."""
         return cls(np.concatenate([one.inside for one in parts], axis=1), np.concatenate([one.outside for one in parts], axis=1),
                    *(np.concatenate([getattr(one, key) for one in parts]) for key in ("before", "after", "border")))  # fmt: skip
 
 
 class _Sums:
-    """The sum of weights over the blocks of each set."""
+    """Sums of weights, one weight for each block, over the blocks of many sets."""
 
     def __init__(self, weights: Array) -> None:
         padded = np.zeros(n_words(len(weights)) * WORD)
@@ -63,7 +68,7 @@ class _Sums:
         self._tables = padded.reshape(-1, _PIECE) @ bits.T.astype(np.float64)
 
     def of(self, sets: Words) -> Array:
-        """A number a set."""
+        """The sum of each set: shape (sets,)."""
         pieces = np.ascontiguousarray(sets.T).astype("<u8").view(np.uint8)
         found = np.zeros(sets.shape[1])
         for table, piece in zip(self._tables, pieces.T, strict=True):
@@ -72,7 +77,7 @@ class _Sums:
 
 
 class Limited:
-    """Answers for one problem, at any limit."""
+    """The down-sets of one problem at which a place may end, for any limit."""
 
     def __init__(self, blocks: Blocks) -> None:
         self._blocks, n = blocks, len(blocks.needs)
@@ -87,8 +92,11 @@ class Limited:
                      for k in range(n)]  # fmt: skip
 
     def sets(self, limit_s: float, most: int, each_step: Callable[[], None] = lambda: None) -> Words | None:
-        """All sets where any place may end under the limit, each once, and the empty and the full one; None where more than
-        `most` are partial at once. `each_step` is called again and again, and may raise to end the search."""
+        """All down-sets at which some place may end if no load exceeds `limit_s` (s), each once: shape (words, sets).
+
+        The empty and the full set are always among them. None if the search holds more than `most` sets at once. `each_step` is
+        called before each block is decided, and may raise to end the search.
+        """
         n, k = len(self._blocks.needs), len(self._blocks.times)
         found = [words([0, self._blocks.everything], n)]
         for hop in range(1, k):
@@ -100,7 +108,7 @@ class Limited:
         return unique
 
     def _at(self, hop: int, limit_s: float, most: int, each_step: Callable[[], None]) -> Words | None:
-        """The sets of one hop."""
+        """The sets at which the first `hop` places may end; None if there are too many. `limit_s` has its slack already."""
         times, n = self._blocks.times, len(self._blocks.needs)
         first, rest = times[:hop].min(axis=0), times[hop:].min(axis=0)
         spare_s = (len(times) * limit_s - float(np.minimum(first, rest).sum())) / 2  # the border is paid on both sides of it
@@ -123,7 +131,7 @@ class Limited:
         return found
 
     def _with(self, partial: _Partial, k: int, seconds: float) -> _Partial:
-        """Block k is in: what it makes crosses where a reader is out."""
+        """Put block k in. A tensor that it makes crosses the border from now on if a reader is out."""
         inside, border = partial.inside.copy(), partial.border.copy()
         for t in self._made[k]:
             crosses = meeting(partial.outside, self._readers[:, t]) & ~meeting(partial.inside, self._makers[:, t])
@@ -132,7 +140,7 @@ class Limited:
         return _Partial(inside, partial.outside, partial.before + seconds, partial.after, border)
 
     def _without(self, partial: _Partial, k: int, sums: _Sums) -> _Partial:
-        """Block k is out, with all that needs it: what these read crosses where it is made inside, if it did not before."""
+        """Put block k out, with all blocks that need it. A tensor that they read crosses from now on if it is made inside."""
         border = partial.border.copy()
         for t in self._cut[k]:
             crosses = meeting(partial.inside, self._makers[:, t]) & ~meeting(partial.outside, self._readers[:, t])

@@ -1,11 +1,15 @@
-"""The least largest load over a family of down-sets, by dynamic programming over the sets where places end.
+"""The least largest load over a family of down-sets, by dynamic programming over the sets at which places end.
 
-J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph Operators", NeurIPS 2020, section 5: with best[p, J]
-the least largest load of p places that run all of J, best[p, J] is the least of max(best[p - 1, I], load(J without I)) over the
-sets I within J. What is added here keeps the pairs few: a limit that no load may exceed. The first p places compute J and send
-what crosses its border, so where place p ends (time + border) / p is within the limit, and likewise for the places after it.
+The recursion is that of J. Tarnawski et al., "Efficient Algorithms for Device Placement of DNN Graph Operators", NeurIPS 2020,
+section 5. Let best[p, J] be the least largest load of p places that run all blocks of J. It is the minimum of
+max(best[p - 1, I], load(J without I)) over the sets I within J.
 
-Times are counted in whole units, a power of two and about 2**-48 of all that there is: sums are exact whatever their order.
+A limit that no load may exceed, which is added here, keeps the number of pairs (I, J) small. The first p places compute J and
+send the tensors that cross its border. So place p can end at J only if (time of J + time of the border) / p is at most the limit.
+The places after p have the same bound.
+
+Times are whole multiples of one unit, a power of two, about 2**-48 of the sum of all times. So sums of times are exact, and do
+not depend on the order of their terms.
 """
 
 from __future__ import annotations
@@ -20,14 +24,15 @@ from lmos_opt.placement.blocks import Array, Blocks
 from lmos_opt.placement.down_sets import Words, holding, meeting, number, words
 
 FINENESS = 48
-"""Bits of the units that all times together are: doubles have 52, which leaves room for products with numbers of places."""
+"""All times together are at most 2**FINENESS units. A double holds whole numbers up to 2**53, so products with the number of places
+are exact too."""
 CHUNK = 1 << 14
-"""Sets whose bits are spread out at once."""
+"""The number of sets whose bits are unpacked to floats at once, which bounds the memory."""
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A largest load (s), and the set of blocks that run up to each place but the last."""
+    """An answer: the largest load (s), and for each place except the last the set of the blocks that run up to it."""
 
     load_s: float
     upto: tuple[int, ...]
@@ -35,8 +40,11 @@ class Placed:
 
 @dataclass(frozen=True)
 class _Level:
-    """The sets where a place may end, by its time on them, rising: their numbers, that time, their bits; and the least largest
-    load of the places up to it, with the set of the level before where the place begins."""
+    """The sets at which one place may end, sorted by the time that this place would take for all blocks of the set.
+
+    `sets` are their indices in the family, `time` that time (units), `words` their bits. `best` is the least largest load (units)
+    of the places up to this one. `begun` is the index, in the level before, of the set at which the place then begins.
+    """
 
     sets: NDArray[np.int64]
     time: Array
@@ -46,7 +54,10 @@ class _Level:
 
 
 class LeastLoad:
-    """Answers for one problem over one family of down-sets, the empty and the full one among them."""
+    """The least largest load of one problem, if every place ends at a set of one family of down-sets.
+
+    The family has the shape (words, sets), and holds the empty and the full set.
+    """
 
     def __init__(self, blocks: Blocks, sets: Words) -> None:
         self._n_places, n = blocks.times.shape
@@ -62,10 +73,10 @@ class LeastLoad:
         fastest = np.stack([times[h:].min(axis=0) for h in hops])
         self._before = self._summed(np.stack([times[:h].min(axis=0) for h in hops])) + self._border
         self._after = fastest.sum(axis=1)[:, None] - self._summed(fastest) + self._border
-        """What the places up to a hop, and those beyond it, have to do at least, together, where a set ends at the hop."""
+        """The least work (units) of all places up to each hop, and of all places after it, for each set: shape (hops, sets)."""
 
     def _summed(self, weights: Array) -> Array:
-        """For each row of weights the sum over each set's blocks: shape (rows, sets)."""
+        """The sum of each row of weights over the blocks of each set: shape (rows, sets)."""
         found = np.zeros((len(weights), self._sets.shape[1]))
         for begin in range(0, self._sets.shape[1], CHUNK):
             part = np.ascontiguousarray(self._sets[:, begin: begin + CHUNK].T).astype("<u8").view(np.uint8)
@@ -74,7 +85,7 @@ class LeastLoad:
         return found
 
     def _borders(self) -> Array:
-        """For each set the time of all tensors that cross its border."""
+        """The time (units) of all tensors that cross the border of each set: shape (sets,)."""
         found = np.zeros(self._sets.shape[1])
         for k, seconds in enumerate(self._seconds):
             found += seconds * (meeting(self._sets, self._makers[:, k]) & ~holding(self._sets, self._readers[:, k]))
@@ -82,15 +93,15 @@ class LeastLoad:
 
     @property
     def bound_s(self) -> float:
-        """What no answer is below (s): wherever a place ends, those up to it have so much to do together, and those after it."""
+        """A lower bound (s) of every largest load: at each hop, the work before it and after it, shared out evenly."""
         p = self._n_places
         least = [np.maximum(self._before[h - 1] / h, self._after[h - 1] / (p - h)).min() for h in range(1, p)]
         return float(max(least)) * self._unit_s
 
     def least(self, limit_s: float, each_set: Callable[[], None] = lambda: None) -> Placed | None:
-        """The least largest load, if it is at most the limit, with sets that attain it; None if it is proved that none is.
+        """The least largest load and sets that attain it; None if every largest load exceeds `limit_s` (s), which is then proved.
 
-        `each_set` is called at every set where a place may begin, and may raise to end the search.
+        `each_set` is called for every set at which a place may begin, and may raise to end the search.
         """
         limit = np.floor(min(limit_s / self._unit_s, 2.0**FINENESS))
         levels = [self._first(limit)]
@@ -108,7 +119,7 @@ class LeastLoad:
         return Placed(load_s, tuple(reversed(upto)))
 
     def _ends(self, p: int, limit: float) -> NDArray[np.int64]:
-        """The sets where place p (from 0) may end, by its time on them."""
+        """Indices of the sets at which place p (from 0) may end within the limit (units), sorted by its time for all of a set."""
         possible = (self._before[p] <= limit * (p + 1)) & (self._after[p] <= limit * (self._n_places - p - 1))
         sets = np.flatnonzero(possible)
         return sets[np.argsort(self._time[p, sets], kind="stable")]
@@ -123,7 +134,7 @@ class LeastLoad:
         return self._level(0, sets, self._time[0, sets] + self._border[sets], np.zeros(len(sets), dtype=np.int64), limit)
 
     def _next(self, p: int, before: _Level, limit: float, each_set: Callable[[], None]) -> _Level:
-        """The level of place p (from 0): each set of the one before, with every set around it that is within the limit."""
+        """The level of place p (from 0): every pair of a set of the level before and a larger set, within the limit (units)."""
         sets = self._ends(p, limit)
         bits, time = self._sets[:, sets], self._time[p, sets]
         heavy = time + self._border[sets]
@@ -144,7 +155,11 @@ class LeastLoad:
         return self._level(p, sets, best, begun, limit)
 
     def _passed(self, inner: Words, around: Words) -> Array:
-        """What a place that begins with one set and ends with others receives, less what others send beyond its end for it."""
+        """The tensors of earlier places in the load of a place that begins at `inner` and ends at each of `around`: shape (sets,).
+
+        A load counts the border of the place's end. That border lacks the tensors of earlier places that the place reads, which
+        are added here, and holds those of earlier places that only later places read, which are subtracted (units).
+        """
         outside = self._readers & ~inner[:, None]
         crossing = (self._makers & inner[:, None]).any(axis=0) & outside.any(axis=0)
         left = outside[:, crossing]

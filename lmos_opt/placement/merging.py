@@ -1,13 +1,15 @@
-"""Fewer blocks with the same least load: what is never worse beside its neighbour, and what follows from where others are.
+"""Fewer blocks with the same least load: a block is merged with a neighbour if some best answer keeps the two together.
 
-Each step keeps a best answer, also where places differ in speed (a block's time is then taken where it is longest):
+There are three steps. Each keeps at least one best answer, also if places differ in speed (a block's time is then its longest):
 
-- A block with one successor moves there, if its time and all that it reads take no longer than what it sends: neither the
-  place it leaves nor the one it comes to has more to do, and data still flows forward.
-- A block with one predecessor moves there, if its time and all that it sends take no longer than what it alone reads.
-- A block that takes no time and reads nothing, as a weight or a mask, goes where its first reader is, if each of its readers
-  reads all of it: there it costs what receiving it would. It is no block any more, and its tensors are made where the first of
-  its readers is.
+- A block with one successor is merged with it, if the block's time and the time of all tensors that it reads are together no
+  longer than the time of the tensors that it makes. If the two were at different places, the block could move to its successor:
+  no place would have more to do, and data would still flow forward.
+- A block with one predecessor is merged with it, if the block's time and the time of all tensors that it makes are together no
+  longer than the time of the tensors that it alone reads.
+- A block that takes no time and reads nothing, such as a mask, is removed if each of its readers reads all its tensors. It runs
+  at the place of its first reader, where it costs no more than it would cost to receive its tensors. These count as made at the
+  first place that has one of the readers.
 """
 
 from __future__ import annotations
@@ -24,10 +26,10 @@ from lmos_opt.placement.blocks import Blocks, Tensor, ones
 
 @dataclass(frozen=True)
 class Reduction:
-    """Fewer blocks, and what they stand for.
+    """A smaller problem, and the blocks of the original problem that it stands for.
 
-    `wholes` has for each of them the blocks it consists of, `followers` has sets of blocks and the blocks of the smaller
-    problem of which they go with the first.
+    `wholes` has for each block of the smaller problem the set of original blocks that it consists of. `followers` are pairs: a set
+    of original blocks that were removed, and the set of blocks of the smaller problem whose first one they run with.
     """
 
     blocks: Blocks
@@ -35,7 +37,7 @@ class Reduction:
     followers: tuple[tuple[int, int], ...]
 
     def expanded(self, chosen: int) -> int:
-        """The blocks of the original problem that a set of the smaller one's stands for."""
+        """The set of original blocks that a set of blocks of the smaller problem stands for."""
         found = 0
         for k in ones(chosen):
             found |= self.wholes[k]
@@ -46,7 +48,7 @@ class Reduction:
 
 
 class _Graph:
-    """Blocks while they are being merged; each keeps the number of one of its members."""
+    """The graph of blocks while they are merged. A merged block has the number of one of its members."""
 
     def __init__(self, blocks: Blocks) -> None:
         n = len(blocks.needs)
@@ -61,16 +63,16 @@ class _Graph:
             self.made[maker].append(({*ones(tensor.readers)}, tensor.seconds))
 
     def read(self, k: int, alone: bool = False) -> float:
-        """The time of moving what block k reads, or of what it alone reads."""
+        """The time (s) of moving all tensors that block k reads, or those that it alone reads."""
         return fsum(seconds for u in self.graph.predecessors(k) for readers, seconds in self.made[u]
                     if k in readers and (not alone or readers == {k}))  # fmt: skip
 
     def sent(self, k: int) -> float:
-        """The time of moving what block k makes."""
+        """The time (s) of moving all tensors that block k makes."""
         return fsum(seconds for _, seconds in self.made[k])
 
     def partner(self, k: int) -> int | None:
-        """The neighbour beside which block k is never worse; None where there is none."""
+        """The neighbour with which block k may be merged, by one of the first two steps; None if there is none."""
         time = float(self.times[k].max())
         after: list[int] = [*self.graph.successors(k)]
         before: list[int] = [*self.graph.predecessors(k)]
@@ -81,13 +83,13 @@ class _Graph:
         return None
 
     def is_free(self, k: int) -> bool:
-        """Whether block k goes where its first reader is: then every successor has to read all that it makes."""
+        """Whether the third step removes block k: it takes no time, reads nothing, and all its readers read all its tensors."""
         after = {*self.graph.successors(k)}
         is_weight = not self.graph.in_degree(k) and bool(after) and not self.times[k].any()
         return is_weight and all(readers == after for readers, _ in self.made[k])
 
     def merge(self, k: int, other: int) -> None:
-        """Make block k part of its neighbour."""
+        """Make block k a part of its neighbour `other`."""
         around = {*self.graph.successors(k), *self.graph.predecessors(k)} - {other}
         self.graph.add_edges_from((u, other) for u in self.graph.predecessors(k) if u != other)
         self.graph.add_edges_from((other, v) for v in self.graph.successors(k) if v != other)
@@ -106,7 +108,7 @@ class _Graph:
 
 
 def reduced(blocks: Blocks) -> Reduction:
-    """The blocks, merged as far as these steps go; those of `blocks` have one maker a tensor."""
+    """The problem after all possible steps. Each tensor of `blocks` must have one maker."""
     graph = _Graph(blocks)
     waiting = [*reversed(range(len(blocks.needs)))]
     while waiting:

@@ -1,4 +1,7 @@
-"""From blocks to the least largest load, with its proof, or as near as the number of down-sets allows."""
+"""Searches for the least largest load: a known answer and a proved lower bound come nearer to each other until they meet.
+
+They may stay apart if there are too many down-sets. docs/placement.md describes the steps.
+"""
 
 from __future__ import annotations
 
@@ -13,42 +16,43 @@ from lmos_opt.placement.limited import Limited
 from lmos_opt.placement.loads import LeastLoad, Placed
 
 MOST_SETS = 1_000_000
-"""Down-sets that are listed: of 400 blocks they take 56 MB, and their sums ten times as much."""
+"""The most down-sets that are listed. With 400 blocks they take 56 MB, and the sums of their times ten times as much."""
 MOST_PARTIAL = 2_000_000
-"""Down-sets under a limit that are looked at, the partial ones among them: they take about 100 bytes each, and three times that
-while they grow."""
+"""The most down-sets, partial ones included, that are kept under a limit. Each takes about 100 bytes, and three times that while
+it is extended."""
 MOST_NEAR = 50_000
-"""Down-sets near one order that better answers are looked for in."""
+"""The most down-sets near one order of the blocks among which a better answer is looked for."""
 Way = Callable[[Sequence[int]], int]
-"""Which of the blocks that may come next does."""
+"""From the list of blocks that may come next to the index, in this list, of the block that does."""
 WAYS: tuple[Way, ...] = (lambda ready: -1, lambda ready: 0, lambda ready: ready.index(max(ready)),
                          lambda ready: ready.index(min(ready)))  # fmt: skip
 STEPS = (1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Where limits are put between what is proved and what is known: each search costs about four times the one before."""
+"""Limits to try, as shares of the way from the proved bound to the best known load. Each search takes about four times the time of
+the one before."""
 RISING = (1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0)
-"""The same where sets are listed again for each limit: a low one costs little beside the next."""
+"""The same if the sets are listed again for each limit. A low limit takes little time compared with the next."""
 HALVINGS = 3
-"""How often a limit with too many sets is put nearer to what is proved."""
+"""How many limits are tried after one that admits too many sets. Each lies halfway between the bound and the least such limit."""
 CERTAIN = 1e-12
-"""Relative to a load: what is nearer to it than that is the same, but for rounding."""
+"""Two loads are equal if they differ by less than this share: the difference is rounding."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """The best answer so far, and what no answer is below (s): the same where the search has come to its end."""
+    """The best answer so far, and a proved lower bound (s) of every load. The answer is a best one if its load is the bound."""
 
     placed: Placed
     bound_s: float
 
 
 def shared_out(blocks: Blocks) -> float:
-    """What no load is below (s), without a look at any set: all blocks shared out evenly, each where it is fastest."""
+    """A lower bound (s) of the largest load that needs no sets: all blocks shared out evenly, each at its fastest place."""
     fastest = blocks.times.min(axis=0)
     return float(max(fastest.sum() / len(blocks.times), fastest.max())) * (1 - CERTAIN)
 
 
 def along_one_order(blocks: Blocks) -> Placed:
-    """The best answer whose sets are the first blocks in their order."""
+    """The best of the answers in which each place runs consecutive blocks of the order."""
     sets = down_sets(blocks.needs, len(blocks.needs) + 1, 0)
     assert sets is not None
     found = LeastLoad(blocks, sets).least(inf)
@@ -57,10 +61,12 @@ def along_one_order(blocks: Blocks) -> Placed:
 
 
 def nearer(blocks: Blocks, known: Placed, each_set: Callable[[], None] = lambda: None) -> Iterator[Placed]:
-    """Better and better answers whose sets are near to an order of the blocks in which the answer so far is one of the first.
+    """Better and better answers, each found among the down-sets near an order of the blocks. None of them is proved to be best.
 
-    Within a place the order follows branches one after another, or side by side, or begins with what stands last; once around
-    without a better answer is the end. `each_set` is called again and again, and may raise to end the search.
+    The order lists the blocks place by place, as the answer so far has them. Within a place there are four orders (`WAYS`): the
+    blocks of one branch after those of another, branches in turns, the last blocks first, the first blocks first. The search ends
+    when none of them gives a better answer. `each_set` is called for every set at which a place may begin, and may raise to end
+    the search.
     """
     ways, failed = cycle(WAYS), 0
     while failed < len(WAYS):
@@ -74,7 +80,7 @@ def nearer(blocks: Blocks, known: Placed, each_set: Callable[[], None] = lambda:
 
 
 def _near(blocks: Blocks, limit_s: float, each_set: Callable[[], None]) -> Placed | None:
-    """The best answer within the limit of the sets nearest to the blocks' order; None if there is none."""
+    """The best answer within the limit (s) among up to MOST_NEAR down-sets near the blocks' order; None if there is none."""
     width, sets = 1, None
     while width < 2 * len(blocks.needs) and (wider := down_sets(blocks.needs, MOST_NEAR, width)) is not None:
         width, sets = width + 1 + width // 4, wider
@@ -82,7 +88,7 @@ def _near(blocks: Blocks, limit_s: float, each_set: Callable[[], None]) -> Place
 
 
 def _place_by_place(blocks: Blocks, placed: Placed, way: Way) -> list[int]:
-    """A topological order of the blocks in which each place's come together."""
+    """A topological order in which the blocks of each place are consecutive. `way` chooses among the blocks that may come next."""
     order: list[int] = []
     done = 0
     for upto in (*placed.upto, blocks.everything):
@@ -97,10 +103,10 @@ def _place_by_place(blocks: Blocks, placed: Placed, way: Way) -> list[int]:
 
 
 def least_loads(blocks: Blocks, sets: Words, known: Placed, each_set: Callable[[], None]) -> Iterator[Progress]:
-    """What is known after each step; the last one is the answer.
+    """The progress after each step, among all down-sets `sets`. The last answer is a best one.
 
-    A search under a limit near to what is proved looks at few pairs of sets. If it finds an answer, it is the best one; if not,
-    the limit is proved.
+    A search under a limit near the proved bound looks at few pairs of sets. If it finds an answer, this answer is a best one. If
+    not, the limit is the new bound. `each_set` may raise to end the search.
     """
     problem = LeastLoad(blocks, sets)
     bound = min(max(problem.bound_s, shared_out(blocks)), known.load_s) * (1 - CERTAIN)
@@ -117,11 +123,11 @@ def least_loads(blocks: Blocks, sets: Words, known: Placed, each_set: Callable[[
 
 def under_limits(blocks: Blocks, known: Placed, each_set: Callable[[], None],
                  most: int) -> Iterator[Progress]:  # fmt: skip
-    """What is known after each step, where all down-sets are too many to be listed. The last one is the answer if no load is below
-    what is proved.
+    """The progress after each step, if there are too many down-sets to list them all.
 
-    Under a limit few sets are left. So limits rise from what is proved until there is an answer within one, which is a least one,
-    or more than `most` sets are left; then some limits below that are tried.
+    The last answer is a best one if its load is the bound. Under a low limit few sets are left. So limits rise from the proved
+    bound until one of them has an answer, which is then a best one, or more than `most` sets are left. In the second case some
+    lower limits are tried (HALVINGS). `each_set` may raise to end the search.
     """
     problem, low, high = Limited(blocks), shared_out(blocks), known.load_s * (1 - CERTAIN)
     yield Progress(known, min(low, known.load_s))

@@ -1,1 +1,1 @@
-"""A program as arrays: compiled from a Pyomo model, and made easier to prove things of."""
+"""Mixed-integer linear programs as arrays: compiled from a Pyomo model, and presolved."""

@@ -1,6 +1,6 @@
-"""From a Pyomo model to arrays: what is a MILP is compiled, what is not is refused by its name before the first solve.
+"""From a Pyomo model to arrays. A model that is not a MILP is refused before the first solve, and the message names the part.
 
-The model is only read. Everything active is looked at, by Pyomo's own classification of components.
+The model is only read. Pyomo's own classification of components decides which active parts belong to a MILP.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from lmos_opt.programs.milp import LinearForm, Milp
 LEAST, MOST = 1e-100, 1e100
 """Coefficients beyond these would leave the range of doubles when they are multiplied and scaled."""
 BOUND_ROUNDING = 1e-12
-"""A bound of an integer this near to a whole number, relative to its size, is that number: 3 * 0.1 * 10 means 3."""
+"""A bound of an integer is a whole number if it differs by at most this share of its size: 3 * 0.1 * 10 means 3."""
 NO_BOUND = 1e20
-"""A bound of this size is none, as in every solver: people write 1e20 and 1e30 for "none"."""
+"""A bound of this size or more counts as no bound, as in every solver: people write 1e20 and 1e30 for "no bound"."""
 WAYS_OUT = {
     "Disjunction": 'TransformationFactory("gdp.bigm").apply_to(model) turns it into linear constraints',
     "Disjunct": 'TransformationFactory("gdp.bigm").apply_to(model) turns it into linear constraints',
@@ -32,22 +32,25 @@ WAYS_OUT = {
     "DerivativeVar": 'TransformationFactory("dae.finite_difference").apply_to(model) turns it into constraints',
     "Integral": 'TransformationFactory("dae.finite_difference").apply_to(model) turns it into constraints',
 }
-"""Parts of Pyomo that are no part of a MILP, and what turns each into one."""
+"""Pyomo components that do not belong to a MILP, and what turns each into variables and linear constraints."""
 
 
 def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[LinearForm], dict[int, int]]:
-    """The arrays of a Pyomo model and of the given expressions (or objective components), which stay as they are.
+    """The program of a Pyomo model, the linear forms of some objectives, and the column of each variable by its id().
 
-    The third result maps the id() of each Pyomo variable to its column. Bounds of integers are rounded inwards.
-    Takes every active Constraint of active blocks. Raises InputError for anything that is not a MILP, InfeasibleError
-    where an integer variable has no whole number between its bounds, or any variable a lower bound above its upper one.
+    `objectives` are expressions or objective components of the model. The model is not changed. The program has every active
+    constraint of active blocks. Bounds of integers are rounded inwards.
+
+    Raises InputError for a model or an objective that is not linear, or has parts that do not belong to a MILP. Raises
+    InfeasibleError if an integer variable has no whole number between its bounds, or a variable's lower bound is above its upper
+    bound.
     """
     import pyomo.environ as pyo
 
     _require_milp(model)
     compiler = _Compiler(str(model.name), model.model())
     for variable in model.component_data_objects(pyo.Var, active=True):
-        compiler.bounds(variable)  # what is wrong with a variable is said of it, not of the first form that holds it
+        compiler.bounds(variable)  # first, so that an error about a variable names the variable and not a form that uses it
     names, rows, lower, upper = [], [], [], []
     for constraint in model.component_data_objects(pyo.Constraint, active=True):
         name = str(constraint.name)
@@ -58,7 +61,7 @@ def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[Lin
         rows.append(LinearForm(row.columns, row.coefficients))
         if (lb is not None and NO_BOUND <= lb < inf) or (ub is not None and -inf < ub <= -NO_BOUND):
             raise compiler.refuse(what, f"asks for {lb if lb is not None else ub:g}; expected a side below {NO_BOUND:g} in size")
-        unit = 1.0 if len(row.columns) else compiler.size(constraint)  # without open variables, in units of what it adds up
+        unit = 1.0 if len(row.columns) else compiler.size(constraint)  # if all variables are fixed: in units of its size
         lower.append(-inf if lb is None else (lb - row.constant) / unit)
         upper.append(inf if ub is None else (ub - row.constant) / unit)
     forms = [compiler.form(getattr(o, "expr", o), f"objective {getattr(o, 'name', k)}") for k, o in enumerate(objectives)]
@@ -79,7 +82,7 @@ def compile_model(model: Any, objectives: Sequence[Any]) -> tuple[Milp, list[Lin
 
 @dataclass
 class _Compiler:
-    """The variables met so far and their columns; forms of expressions over them. Errors name the model and the part."""
+    """The variables found so far and their columns, and the forms of expressions. Errors name the model and the part."""
 
     name: str
     root: Any
@@ -91,7 +94,7 @@ class _Compiler:
         return InputError(self.name, f"{what} {message}")
 
     def column(self, variable: Any, what: str) -> int:
-        """The column of a variable, a new one for one that is new."""
+        """The column of a variable; a variable that is new gets a new column. InputError if it cannot be in a MILP."""
         if id(variable) in self.columns:
             return self.columns[id(variable)]
         kind = variable.parent_component().ctype.__name__
@@ -105,7 +108,10 @@ class _Compiler:
         return self.columns.setdefault(id(variable), len(self.variables) - 1)
 
     def form(self, expression: Any, what: str) -> LinearForm:
-        """The linear form of an expression; InputError if it is not linear or a number in it is not finite."""
+        """The linear form of an expression. Fixed variables become a part of the constant.
+
+        InputError if the expression is not linear, or a number in it is not finite or has too large or too small a size.
+        """
         from pyomo.repn import generate_standard_repn
 
         try:
@@ -126,7 +132,7 @@ class _Compiler:
                 raise self.refuse(what, f"has the coefficient {coefficient:g} of {variable.name}; expected a size from "
                                         f"{LEAST:g} to {MOST:g}")
             if low == high:
-                constant += coefficient * low  # a solver may move even this by its tolerance, times the coefficient
+                constant += coefficient * low  # as a column, a solver could still move it by its tolerance
             elif coefficient != 0:
                 columns.append(column)
                 kept.append(coefficient)
@@ -135,11 +141,11 @@ class _Compiler:
         return LinearForm(np.array(columns, dtype=np.int64), np.array(kept, dtype=float), constant)
 
     def size(self, constraint: Any) -> float:
-        """What a constraint without open variables adds up in absolute value, see `_size`."""
+        """The size of a constraint whose variables are all fixed: see `_size`."""
         return _size(constraint.body, lambda variable: self.bounds(variable)[0])
 
     def side(self, constraint: Any, which: str, what: str) -> float | None:
-        """A constraint's lower or upper side; None where it has none."""
+        """The lower or upper side of a constraint; None if it has none. InputError if it is not a number."""
         import pyomo.environ as pyo
 
         try:
@@ -154,7 +160,7 @@ class _Compiler:
         return side
 
     def bounds(self, variable: Any) -> tuple[float, float]:
-        """A variable's bounds, those of an integer rounded inwards; both the value of a fixed one."""
+        """The bounds of a variable. Those of an integer are rounded inwards; a fixed variable has its value as both bounds."""
         if id(variable) not in self._bounds:
             self._bounds[id(variable)] = self._bounds_of(variable)
         return self._bounds[id(variable)]
@@ -186,7 +192,7 @@ class _Compiler:
 
 
 def _number(value: Any) -> float:
-    """A number of Pyomo's as a double; ValueError for a whole one that no double is."""
+    """A number of Pyomo as a double; ValueError for a whole number that a double cannot hold."""
     if type(value) is float:  # as nearly all are
         return value
     import pyomo.environ as pyo
@@ -199,7 +205,10 @@ def _number(value: Any) -> float:
 
 
 def _size(body: Any, values: Callable[[Any], float]) -> float:
-    """What an expression over fixed variables adds up in absolute value; if that is less, its coefficients' size, one at most."""
+    """The sum of the absolute terms of an expression whose variables are all fixed, for use as the unit of its slack.
+
+    At least the largest absolute coefficient, or 1 if that is larger than 1. An expression without variables has the size 1.
+    """
     import pyomo.environ as pyo
     from pyomo.core.expr.calculus.derivatives import Modes, differentiate
     from pyomo.core.expr.visitor import identify_variables, replace_expressions

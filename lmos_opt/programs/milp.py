@@ -1,7 +1,7 @@
-"""A mixed-integer linear program as arrays.
+"""A mixed-integer linear program as arrays: `Milp` and its linear forms.
 
-Solvers take these arrays, and algorithms use them for proofs: the least difference between two values of a form is proved here,
-from coefficients and variable types.
+Solvers take these arrays. Algorithms use them for proofs. This module proves the least difference between two values of a form
+(its granule), from coefficients and variable types, and says when a row counts as satisfied.
 """
 
 from __future__ import annotations
@@ -17,32 +17,31 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 _LARGEST_EXACT = 2.0**53
 ROW_SLACK = 1e-9
-"""A row is satisfied if it holds to this share of the sum of its terms, and of its scale at least: decimal numbers are not exact.
-"""
+"""The slack of a row, as a share of the sum of its absolute terms or, if larger, of its scale: decimal numbers are rounded."""
 WHOLE_ROW_SLACK = 1e-6
-"""The same for a row whose values are whole multiples of a number, as a share of that number, if that is stricter."""
+"""The largest slack of a row whose values are whole multiples of a number, as a share of that number."""
 CONTINUOUS_ROW_SLACK = 1e-12
-"""The same for a row with a continuous variable, which can be moved until the row holds: only rounding is allowed for."""
+"""ROW_SLACK of a row with a continuous variable: the variable can be moved until the row holds, so only rounding needs a slack."""
 RANGE_SLACK = 1e-13
-"""The least slack of such a row, as a share of the largest sum of its continuous terms (or CONTINUOUS_ROW_SLACK of its scale, if
-that is less): the values are not known better."""
+"""The least slack of such a row, as a share of the largest possible sum of its continuous terms, whose values are not known better.
+If CONTINUOUS_ROW_SLACK of the row's scale is less, that is the least slack."""
 _EPSILON = float(np.finfo(float).eps)
 _DECIMALS = 12
-"""Coefficients with more decimal digits than these are taken for real numbers."""
+"""A coefficient with more decimal digits counts as a real number, so it has no granule."""
 _GRAINS = 2.0**48
-"""Values of a form are told apart by a granule only if there are at most so many of it: doubles have 2^53."""
+"""A form has a granule only if its values are at most so many granules in size. Doubles count up to 2**53."""
 
 
 @dataclass(frozen=True)
 class LinearForm:
-    """`sum(coefficients[k] * x[columns[k]]) + constant`."""
+    """The linear form `sum(coefficients[k] * x[columns[k]]) + constant`. Both arrays have the shape (terms,)."""
 
     columns: NDArray[np.int64]
     coefficients: Array
     constant: float = 0.0
 
     def at(self, x: Array) -> float:
-        """The value at x, correctly rounded."""
+        """The value at x, shape (columns of the program,): products are rounded, their sum is rounded once."""
         return fsum([*(self.coefficients * x[self.columns]).tolist(), self.constant])
 
     def __neg__(self) -> LinearForm:
@@ -60,7 +59,11 @@ class LinearForm:
 
 @dataclass(frozen=True)
 class Milp:
-    """Variables with bounds and types, rows `lower <= form <= upper`; forms of rows carry no constant."""
+    """A program: variables with bounds and types, and rows `row_lower <= form <= row_upper`.
+
+    `lower`, `upper` and `integer` have the shape (variables,), `row_lower` and `row_upper` the shape (rows,). A missing bound is
+    infinite. The forms of rows have no constant. There is no objective: a solver gets one with each solve.
+    """
 
     name: str
     variables: tuple[str, ...]
@@ -85,7 +88,7 @@ class Milp:
 
     @cached_property
     def entries(self) -> tuple[NDArray[np.int64], NDArray[np.int64], Array]:
-        """Row, column and coefficient of every entry."""
+        """Row, column and coefficient of every entry of the matrix, each of shape (entries,)."""
         sizes = [len(row.columns) for row in self.rows]
         columns = np.concatenate([row.columns for row in self.rows]) if self.rows else np.zeros(0, dtype=np.int64)
         values = np.concatenate([row.coefficients for row in self.rows]) if self.rows else np.zeros(0)
@@ -93,23 +96,23 @@ class Milp:
 
     @cached_property
     def row_granules(self) -> Array:
-        """The granule of each row, NaN where none is proved."""
+        """The granule of each row (see `granule`); NaN if none is proved."""
         return np.array([self.granule(row) or np.nan for row in self.rows], dtype=float)
 
     @cached_property
     def _row_is_whole(self) -> NDArray[np.bool_]:
-        """Whether all open variables of a row are integers."""
+        """Whether all variables of a row that can move are integers."""
         free = ~self.integer & (self.lower < self.upper)
         return np.array([not free[row.columns].any() for row in self.rows], dtype=bool)
 
     @cached_property
     def row_scales(self) -> Array:
-        """The size of each row's coefficients, one at most."""
+        """The largest absolute coefficient of each row, but at most 1."""
         return np.array([min(1.0, float(np.abs(row.coefficients).max(initial=0.0)) or 1.0) for row in self.rows], dtype=float)
 
     @cached_property
     def _row_slacks(self) -> tuple[Array, Array, Array]:
-        """By how much each row may be missed: a share of what it adds up, this much at least, and this much at most."""
+        """The slack of each row: its share of the sum of absolute terms, its least amount, and its largest amount (NaN: none)."""
         share = np.where(self._row_is_whole, ROW_SLACK, CONTINUOUS_ROW_SLACK)
         row, column, value = self.entries
         most = np.maximum(np.abs(self.lower), np.abs(self.upper))[column]
@@ -132,7 +135,7 @@ class Milp:
         return None if bounds.all() else f"a bound of variable {self.variables[int(np.argmin(bounds))]}"
 
     def _holds(self, x: Array) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Of each row, and of each column's bounds, whether x satisfies it."""
+        """Whether x satisfies each row, and the bounds of each column, within their slack."""
         row, column, value = self.entries
         terms = value * x[column]
         activity = np.bincount(row, terms, len(self.rows))
@@ -152,17 +155,17 @@ class Milp:
         return np.fmin(np.maximum(least, share * np.bincount(row, np.abs(value) * most, len(self.rows))), at_most)
 
     def spread(self, form: LinearForm) -> float:
-        """How far the form can move at most, over finite bounds; a variable without them counts as one unit."""
+        """The largest value of the form minus the least one. A variable without finite bounds counts as one of width 1."""
         width = self.upper[form.columns] - self.lower[form.columns]
         return float(np.abs(form.coefficients) @ np.where(np.isfinite(width), width, 1.0))
 
     def scaled(self, most: float) -> Milp:
-        """The same program with rows scaled down so that none can move by more than `most`, and up so that each can by one."""
+        """The same program with scaled rows: each has a spread of at most `most`, and of at least 1 if `most` allows it."""
         spreads = np.array([self.spread(row) or 1.0 for row in self.rows])
         return self._with_rows_times(np.minimum(np.maximum(1.0, np.exp2(np.ceil(-np.log2(spreads)))), most / spreads))
 
     def spread_evenly(self, most: float) -> Milp:
-        """The same program with rows scaled, up or down, by powers of two, so that each can move by about `most`."""
+        """The same program with rows scaled by powers of two, so that each has a spread between `most` / 2 and `most`."""
         return self._with_rows_times(np.exp2(np.floor(np.log2(most / np.array([self.spread(row) or most for row in self.rows])))))
 
     def _with_rows_times(self, factor: Array) -> Milp:
@@ -170,10 +173,10 @@ class Milp:
         return replace(self, rows=rows, row_lower=self.row_lower * factor, row_upper=self.row_upper * factor)
 
     def fine_term(self) -> str | None:
-        """A term so fine that its row, which holds to a share of the sum of its terms, may hold without it; in words, None if there
-        is none.
+        """A term of an integer that is no larger than its row's slack, in words; None if there is none.
 
-        Rows of whole multiples of one number hold to a part of that number, and continuous columns to the last digits.
+        Such a row could count as satisfied without the term. Rows with a granule are not examined, because their slack is a part
+        of the granule. Nor are continuous columns, because their values are refined to the last digits.
         """
         for k in np.flatnonzero(np.isnan(self.row_granules)).tolist():
             row = self.rows[k]
@@ -192,10 +195,10 @@ class Milp:
         return None
 
     def granule(self, form: LinearForm) -> float | None:
-        """The largest g such that every value of the form is a constant plus a whole multiple of g, if one is proved.
+        """The granule: the largest proved g such that every value of the form is a constant plus a whole multiple of g.
 
-        Proved from integer variables and coefficients that are whole, or have few binary or decimal digits (then up to
-        what doubles make of decimals); None for anything else: then values are real.
+        It is proved if all variables that can move are integers, and all coefficients are whole, or have few binary or decimal
+        digits (the rounding of decimals to doubles is ignored). None in all other cases: the values then count as real numbers.
         """
         used = (form.coefficients != 0) & (self.lower[form.columns] < self.upper[form.columns])
         coefficients, columns = form.coefficients[used], form.columns[used]

@@ -1,13 +1,14 @@
-"""An equal program that is easier to prove things of: narrower bounds, and coefficients no larger than their rows need.
+"""Presolve: a program with the same non-dominated objective vectors, narrower bounds, and smaller coefficients.
 
-Three exact reductions, repeated until none finds anything (Savelsbergh, "Preprocessing and probing techniques for mixed
-integer programming problems", ORSA J. Computing 6, 1994):
-- propagation: what a row leaves of a column's bounds, the other columns being anywhere between theirs;
-- dual bounds: a column that no objective wants larger needs to be no larger than the rows that want it so can ever ask
-  for. This may remove solutions, but leaves a solution of every objective vector that nothing dominates;
-- coefficients: q <= M y with M larger than q can be is q <= max(q) y.
+Three exact reductions are repeated until none of them changes anything (Savelsbergh, "Preprocessing and probing techniques for
+mixed integer programming problems", ORSA J. Computing 6, 1994):
 
-Every number is rounded to the safe side: a bound may come out a little too wide, never too narrow.
+- Propagation: a row bounds a column if all its other columns are within their bounds.
+- Dual bounds: if no objective gets better when a column rises, the column need not be larger than the rows can require. This may
+  remove solutions, but every non-dominated objective vector keeps a solution. The same holds for columns that need not fall.
+- Coefficients: if q can be at most m, and m < M, then q <= M y becomes q <= m y.
+
+Every number is rounded to the safe side: a bound may be a little too wide, but is never too narrow.
 """
 
 from __future__ import annotations
@@ -22,24 +23,25 @@ from lmos_opt.errors import InfeasibleError
 from lmos_opt.programs.milp import ROW_SLACK, Array, LinearForm, Milp
 
 LEAST_KEPT = 1e-6
-"""What is left of a real coefficient at least: a row keeps as much of its size as its rounding takes to be told from it."""
+"""The least share of a real coefficient that is kept, so that the term stays larger than the rounding errors of its row."""
 _EPSILON = float(np.finfo(float).eps)
 ROUNDS, PASSES = 6, 20
-"""The reductions are repeated so often at most, and propagation within each: two columns can narrow each other for ever."""
+"""The most rounds of all reductions, and of propagation within a round: two columns could narrow each other for ever."""
 WIDE = 1e4
-"""Integers whose bounds are further apart than this get dual bounds; narrower ones keep all their solutions."""
+"""An integer column gets dual bounds only if it is wider than this. A narrower one keeps all its solutions."""
 BINARY = 2.0**16
-"""Numbers that are whole multiples of one over this are added without rounding."""
+"""Whole multiples of 1 / BINARY are added without rounding."""
 ONE_VALUE = 1e-13
-"""Bounds of a continuous column this near to each other, relative to their size, are one value."""
+"""The bounds of a continuous column become one value if they differ by at most this share of the smaller one's size."""
 NARROWER = 0.9
-"""The bounds of a continuous column are replaced if what is left is less than this share of them."""
+"""Narrower bounds of a continuous column replace its bounds only if their width is less than this share of the old width."""
 
 
 def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
-    """The program with the same columns and equal non-dominated vectors of the costs (all minimised).
+    """A program with the same columns and the same non-dominated vectors of the costs, which are all minimised.
 
-    Raises InfeasibleError, naming a constraint, where propagation leaves a column no value.
+    Raises InfeasibleError, which names a constraint, if a row without columns is not satisfied, or if propagation leaves a column
+    no value.
     """
     empty = np.array([len(row.columns) == 0 for row in milp.rows], dtype=bool)
     broken = np.flatnonzero(empty & ((milp.row_lower > ROW_SLACK) | (milp.row_upper < -ROW_SLACK)))
@@ -57,7 +59,10 @@ def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
 
 @dataclass(frozen=True)
 class _Activity:
-    """For every entry of the matrix, the least and the most that the rest of its row can be, rounded outwards."""
+    """For every entry of the matrix the least and the largest sum of the other terms of its row, rounded outwards.
+
+    All arrays have the shape (entries,).
+    """
 
     row: NDArray[np.int64]
     column: NDArray[np.int64]
@@ -75,14 +80,17 @@ class _Activity:
 
 
 def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
-    """The sum of the other terms of each term's row, infinite where one of them is, moved outwards by what may be rounded."""
+    """For each term the sum of the other terms of its row, moved outwards (towards `side`) by the possible rounding error.
+
+    `n` is the number of rows. The sum is infinite if one of the other terms is.
+    """
     finite = np.isfinite(terms)
     known = np.where(finite, terms, 0.0)
     endless = np.bincount(row, ~finite, n)
     rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
     entries = np.bincount(row, minlength=n)
     rounding = _EPSILON * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
-    # sums of numbers with few binary digits are exact
+    # sums of whole multiples of 1 / BINARY are exact
     short = np.bincount(row, known * BINARY != np.rint(known * BINARY), n)[row] == 0
     exact = short & (np.bincount(row, np.abs(known), n)[row] * BINARY < 2.0**53)
     outwards = side * np.where(exact, 0.0, rounding)
@@ -90,16 +98,17 @@ def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
 
 
 def _slack(milp: Milp, a: _Activity, side: Array, rest: Array) -> Array:
-    """What a row may miss its side by and still count as satisfied, the rest of it being so large."""
+    """For each entry the most that its row may miss `side` by and count as satisfied; `rest` is the sum of the other terms."""
     size = np.maximum(np.where(np.isfinite(side), np.abs(side), 0.0), np.where(np.isfinite(rest), np.abs(rest), 0.0))
     return ROW_SLACK * np.maximum(milp.row_scales[a.row], size)
 
 
 def _propagated(milp: Milp) -> Milp:
+    """The program with the bounds that its rows leave each column; itself if none gets narrower."""
     for _ in range(PASSES):
         a = _Activity.of(milp)
         upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
-        # Whole numbers: as far as a row that counts as satisfied can go. Continuous ones: as far as one that is satisfied can.
+        # An integer keeps each value with which the row counts as satisfied, a continuous column only those with which it holds.
         whole = milp.integer[a.column]
         with np.errstate(invalid="ignore"):
             by_upper = (upper - a.rest_min + np.where(whole, _slack(milp, a, upper, a.rest_min), 0.0)) / a.value
@@ -115,7 +124,10 @@ def _propagated(milp: Milp) -> Milp:
 
 
 def _narrowed(milp: Milp, a: _Activity, lows: Array, highs: Array) -> Milp:
-    """The program with these bounds, one an entry, where they are narrower by enough."""
+    """The program with the bounds that each entry gives its column, where they are narrower by enough (`_with_bounds`).
+
+    Raises InfeasibleError if a column has no value left.
+    """
     low, high = milp.lower.copy(), milp.upper.copy()
     whole = milp.integer[a.column]
     np.maximum.at(low, a.column, np.where(whole, np.ceil(lows - _grain(lows)), lows))
@@ -132,7 +144,7 @@ def _narrowed(milp: Milp, a: _Activity, lows: Array, highs: Array) -> Milp:
 
 
 def _narrowing(milp: Milp, a: _Activity, column: int, lows: Array, highs: Array) -> list[str]:
-    """The constraints that leave a column no value: those with the largest lower and the least upper bound for it."""
+    """The constraints that leave a column no value: the one with its largest lower and the one with its least upper bound."""
     entries = np.flatnonzero(a.column == column)
     found = []
     if highs[entries].min() < milp.upper[column]:
@@ -143,12 +155,15 @@ def _narrowing(milp: Milp, a: _Activity, column: int, lows: Array, highs: Array)
 
 
 def _grain(values: Array) -> Array:
-    """What a quotient may be off by rounding, and a whole number by decimal digits."""
+    """The possible error of a bound, from rounding and from decimal digits; 0 for infinite bounds."""
     return np.where(np.isfinite(values), ROW_SLACK * np.maximum(1.0, np.abs(values)), 0.0)
 
 
 def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
-    """The program with these bounds where they are narrower; itself where none is by enough."""
+    """The program with these bounds where they are narrower by enough (NARROWER); itself if none is.
+
+    An integer column takes every narrower bound, and any column a finite bound in place of an infinite one.
+    """
     is_better = np.zeros(len(low), dtype=bool)
     with np.errstate(invalid="ignore"):
         is_better |= milp.integer & ((low > milp.lower) | (high < milp.upper))
@@ -159,7 +174,7 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
     if not is_better.any():
         return milp
     low, high = np.where(is_better, low, milp.lower), np.where(is_better, high, milp.upper)
-    with np.errstate(invalid="ignore"):  # rounding alone keeps them apart
+    with np.errstate(invalid="ignore"):  # bounds that differ by rounding only become one value
         is_one = ~milp.integer & (low < high) & (high - low <= ONE_VALUE * np.minimum(np.abs(low), np.abs(high)))
         is_one &= np.isfinite(high - low)
         middle = low / 2 + high / 2
@@ -167,13 +182,13 @@ def _with_bounds(milp: Milp, low: Array, high: Array) -> Milp:
 
 
 def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
-    """The program without values of wide columns that no solution needs which nothing dominates."""
+    """The program with dual bounds of its wide columns: every non-dominated vector of the costs keeps a solution within them."""
     wide = milp.upper - milp.lower > np.where(milp.integer, WIDE, 0.0)
     if not wide.any():
         return milp
     rises, falls = np.zeros(len(wide), dtype=bool), np.zeros(len(wide), dtype=bool)
     for cost in costs:
-        rises[cost.columns[cost.coefficients > 0]] = True  # some objective gets worse as the column rises
+        rises[cost.columns[cost.coefficients > 0]] = True  # some objective gets worse when the column rises
         falls[cost.columns[cost.coefficients < 0]] = True
     enough, little = _asked_for(milp)
     for k, other in _opposites(milp, wide & ~falls):
@@ -194,27 +209,31 @@ def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
 
 
 def _asked_for(milp: Milp) -> tuple[Array, Array]:
-    """For every column the value from which on no row asks for more of it, and that below which none asks for less."""
+    """For every column two values, whatever the other columns are.
+
+    At the first value or above it, no row requires the column to be larger. At the second or below it, none requires it to be
+    smaller.
+    """
     a = _Activity.of(milp)
     upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
     has_upper, has_lower, is_up = np.isfinite(upper), np.isfinite(lower), a.value > 0
     with np.errstate(invalid="ignore"):
-        # where a row's upper (lower) side holds whatever the rest is
+        # the column's value at which the upper (lower) side holds whatever the other terms are
         safe_upper, safe_lower = (upper - a.rest_max) / a.value, (lower - a.rest_min) / a.value
     wants_more = np.maximum(np.where(~is_up & has_upper, safe_upper, -np.inf), np.where(is_up & has_lower, safe_lower, -np.inf))
     wants_less = np.minimum(np.where(is_up & has_upper, safe_upper, np.inf), np.where(~is_up & has_lower, safe_lower, np.inf))
     enough, little = np.full(len(milp.lower), -np.inf), np.full(len(milp.lower), np.inf)
     np.maximum.at(enough, a.column, wants_more)
     np.minimum.at(little, a.column, wants_less)
-    # what misses by rounding alone satisfies its row
+    # a row that is missed by rounding only counts as satisfied
     return (np.where(milp.integer, np.ceil(enough - _grain(enough)), enough),
             np.where(milp.integer, np.floor(little + _grain(little)), little))
 
 
 def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Pairs of wide columns that are opposites in every row, such as what is over a goal and what is under it.
+    """Pairs of wide columns with opposite coefficients in every row, such as the amounts above and below a goal.
 
-    Both less by one changes no row and makes no objective worse: one of the two may stay at its lower bound.
+    If both fall by the same amount, no row changes and no objective gets worse. So one of the two may stay at its lower bound.
     """
     row, column, value = milp.entries
     kept = (wide & np.isfinite(milp.lower))[column]
@@ -233,13 +252,16 @@ def _opposites(milp: Milp, wide: NDArray[np.bool_]) -> list[tuple[int, int]]:
 
 
 def _with_small_coefficients(milp: Milp) -> Milp:
-    """The program whose integers have no larger coefficient than their row needs; rows that hold anyway have no sides."""
+    """The program with the smallest coefficients of integers that their rows allow. A row that always holds loses its side.
+
+    Only rows with one side are changed.
+    """
     a = _Activity.of(milp)
     most, least = a.rest_max, a.rest_min
     upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
     one_sided = np.isfinite(upper) != np.isfinite(lower)
     is_open = milp.integer[a.column] & (milp.lower[a.column] < milp.upper[a.column])
-    # In the form `value x + rest <= side`, both turned where the row has a lower side only.
+    # Each row as `value x + rest <= side`; a row with a lower side only is multiplied by -1.
     turn = np.where(np.isfinite(upper), 1.0, -1.0)
     value, side, rest = turn * a.value, np.where(turn > 0, upper, -lower), np.where(turn > 0, most, -least)
     hardest = np.where(value > 0, milp.upper[a.column], milp.lower[a.column])
@@ -256,7 +278,7 @@ def _with_small_coefficients(milp: Milp) -> Milp:
 
 
 def _tightened_row(milp: Milp, k: int) -> tuple[LinearForm, float, float]:
-    """A row with one side after each of its integers was looked at in turn, and its two sides."""
+    """A row with one side after the coefficient of each of its integers was reduced in turn, and its new lower and upper side."""
     row, columns = milp.rows[k], milp.rows[k].columns
     turn = 1.0 if np.isfinite(milp.row_upper[k]) else -1.0
     value, side = turn * row.coefficients, float(milp.row_upper[k] if turn > 0 else -milp.row_lower[k])
@@ -271,7 +293,7 @@ def _tightened_row(milp: Milp, k: int) -> tuple[LinearForm, float, float]:
         hardest = float(high[e] if value[e] > 0 else low[e])
         spare = side - float(value[e]) * (hardest - float(np.sign(value[e]))) - float(most.sum())
         if np.isfinite(spare) and spare >= abs(value[e]) - (0.0 if whole else (len(columns) + 2) * _EPSILON * size):
-            return LinearForm(columns, row.coefficients), -np.inf, np.inf  # all fit below the side, whatever their values
+            return LinearForm(columns, row.coefficients), -np.inf, np.inf  # the row holds for all values within the bounds
         spare -= 0.0 if whole else ROW_SLACK * max(1.0, size)
         if not np.isfinite(spare) or spare <= ROW_SLACK * max(abs(value[e]), abs(side)):
             continue

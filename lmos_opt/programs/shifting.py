@@ -1,7 +1,8 @@
-"""Columns measured from where they begin.
+"""A shift of columns whose bounds are far from 0, so that solvers lose no digits.
 
-A number between 1e9 and 1e9 + 3 moves by 3, but what it adds to a row is rounded as a number of 1e9 is, and a solver's tolerance is
-far below that: it calls such programs infeasible. Measured from 1e9 it is a number between 0 and 3.
+A variable between 1e9 and 1e9 + 3 moves by 3 only. But its term in a row is rounded as a number of the size 1e9, and the tolerance
+of a solver is far below this rounding: the solver calls such programs infeasible. Measured from the origin 1e9, the variable lies
+between 0 and 3.
 """
 
 from __future__ import annotations
@@ -16,16 +17,19 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
 
 FAR = 1e3
-"""A column is measured from elsewhere than 0 where its nearer bound is so many times as far from 0 as it can move."""
+"""A column gets an origin if the distance of its nearer bound from 0 is more than so many times its width (at least 1)."""
 
 
 ROUNDING = 1e-14
-"""What decimal numbers and their products may be off by, as a share of what they add up to."""
+"""The largest rounding error of decimal numbers and their products, as a share of the sum of their sizes."""
 
 
 def presolved(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float]) -> tuple[Milp, Sequence[LinearForm], Array]:
-    """The program presolved (`lmos_opt.programs.presolve`) for forms to be made small (sign 1) or large (-1), and these, over
-    columns that are measured from the origins given third."""
+    """The presolved program, its forms, and the origin of each column, shape (columns,).
+
+    `forms` are objectives to minimise (sign 1) or maximise (sign -1). Program and forms are over the shifted columns: a column of
+    `milp` is the new column plus its origin. Raises InfeasibleError as `presolve` does.
+    """
     def costs(of: Sequence[LinearForm]) -> list[LinearForm]:
         return [form if sign > 0 else -form for form, sign in zip(of, signs, strict=True)]
 
@@ -37,7 +41,7 @@ def presolved(milp: Milp, forms: Sequence[LinearForm], signs: Sequence[float]) -
 
 
 def origins(milp: Milp) -> Array:
-    """Where each column is measured from: 0, or the whole number nearest to its nearer bound where that is far from 0."""
+    """The origin of each column: the whole number nearest to its nearer bound if this bound is far from 0 (FAR), otherwise 0."""
     with np.errstate(invalid="ignore"):
         width = milp.upper - milp.lower
         near = np.where(milp.lower > 0, milp.lower, np.where(milp.upper < 0, milp.upper, 0.0))
@@ -46,9 +50,11 @@ def origins(milp: Milp) -> Array:
 
 
 def shifted(milp: Milp, costs: Sequence[LinearForm], origin: Array) -> tuple[Milp, list[LinearForm]]:
-    """The program and its costs over columns that are measured from their origins: a column of the program's own is the new one
-    plus its origin. Sides and constants are added up in rational numbers, so that nothing is rounded but the results. Rows of
-    integers alone are as much wider as their numbers are rounded: they cannot be moved to where they hold."""
+    """The program and its costs over shifted columns: a column of `milp` is the new column plus its origin.
+
+    Sides and constants are computed as rational numbers and rounded once. If only integers of a row can move, its sides are moved
+    outwards by the possible rounding error, because no continuous variable can make up for it.
+    """
     lower, upper = milp.row_lower.copy(), milp.row_upper.copy()
     is_open = ~milp.integer & (milp.lower < milp.upper)
     for k, row in enumerate(milp.rows):
@@ -61,7 +67,7 @@ def shifted(milp: Milp, costs: Sequence[LinearForm], origin: Array) -> tuple[Mil
 
 
 def _at(form: LinearForm, x: Array) -> Fraction:
-    """The form's columns at x, without rounding."""
+    """The value of the form at x without its constant, not rounded."""
     return sum((Fraction(c) * Fraction(v) for c, v in zip(form.coefficients.tolist(), x[form.columns].tolist(), strict=True) if v),
                Fraction(0))  # fmt: skip
 

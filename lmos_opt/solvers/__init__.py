@@ -15,7 +15,7 @@ from lmos_opt.solvers.settings import NOTHING, Configurable, Options, checked, n
 
 
 class Status(Enum):
-    """What a solve proved. Only INFEASIBLE says that there is no solution; everything else that is not OPTIMAL is a failure."""
+    """The result of a solve. INFEASIBLE says that there is no solution. All others except OPTIMAL count as failures."""
 
     OPTIMAL = "optimal"
     INFEASIBLE = "infeasible"
@@ -27,7 +27,7 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A solve's status, its solution if it is OPTIMAL, and the solver's own name of the status."""
+    """The status of a solve, its solution x, shape (variables,), if it is OPTIMAL, and the solver's own name of the status."""
 
     status: Status
     x: Array | None = None
@@ -35,20 +35,22 @@ class Outcome:
 
 
 class Session(Protocol):
-    """A model kept alive in a solver: between solves only an objective, row bounds or hints change."""
+    """A program that stays loaded in a solver. Between solves the objective, bounds of extra rows and exclusions change."""
 
     def solve(self, objective: LinearForm, row_upper: dict[int, float], excluded: Sequence[Array], attempt: int) -> Outcome:
-        """Minimise `objective` with upper bounds on some of the extra rows, without the `excluded` binary vectors.
+        """Minimise `objective`, with upper bounds on some extra rows (by row number), over all but the `excluded` vectors.
 
-        A caller that doubts an answer asks again: each `attempt` solves the same problem with another set of settings.
+        Excluded vectors have the shape (variables,) and differ in binary variables. If the caller doubts an answer, it solves
+        again: each `attempt` (from 0) uses another set of settings.
         """
 
 
 @dataclass(frozen=True)
 class Relaxed:
-    """A relaxation's status, its solution and its row duals y, with which `c - A'y` are the reduced costs.
+    """The status of a relaxation, its solution x, shape (variables,), and its row duals y, shape (rows,).
 
-    If it is infeasible, `duals` are a ray of such y that proves it: the bound of `0 x` that it gives is positive.
+    The reduced costs are `c - A'y`. If the relaxation is infeasible, `duals` are a Farkas ray, if the solver has one: with the
+    costs 0 its y gives a positive lower bound of the value 0.
     """
 
     status: Status
@@ -57,22 +59,23 @@ class Relaxed:
 
 
 class Relaxation(Protocol):
-    """The linear relaxation of a model, kept alive: a search tree changes column bounds only."""
+    """The linear relaxation of a program, which stays loaded: a search tree changes only the bounds of columns."""
 
     def pose(self, objective: LinearForm, row_upper: dict[int, float]) -> None:
-        """Set the objective to minimise and the upper bounds of some extra rows."""
+        """Set the objective, which is minimised, and upper bounds of some extra rows (by row number); the others have none."""
 
     def solve(self, lower: Array, upper: Array) -> Relaxed:
-        """Solve with these column bounds."""
+        """Solve with these bounds of the columns, shape (variables,)."""
 
     def forget(self) -> None:
-        """Solve the next one from the beginning, without the memory of earlier ones."""
+        """Start the next solve from scratch, without the basis of earlier solves."""
 
 
 class Stretched:
-    """A relaxation over columns measured in other units: a solver's tolerance is absolute, so ranges should be alike.
+    """A relaxation with scaled columns. The tolerances of a solver are absolute, so the ranges of columns should be similar.
 
-    `units` holds the unit of each column; inputs and outputs are in the columns' own units. Row duals are the same.
+    `units` has the unit of each column, shape (variables,): the solver's column is the program's column divided by its unit.
+    Inputs and outputs of the methods are in the program's units. The row duals are the same in both.
     """
 
     def __init__(self, relax: Callable[[Milp, Sequence[LinearForm]], Relaxation], milp: Milp,
@@ -100,20 +103,20 @@ class Stretched:
 
 
 class Solver(Protocol):
-    """A solver: its name, its number of sets of settings, what it can do, and how to open a session.
+    """A solver: its name, what it can do, and how to load a program into it.
 
-    `relaxes` says that `relax` gives relaxations with row duals: answers are then certified by branch and bound if this is
-    possible. `exact` says that it decides without tolerances, so that its own answer is a proof. A front that rests on the answers
-    of another solver is incomplete, unless tolerances cannot change the answer (`lmos_opt.algorithms.belief`).
+    If it `relaxes`, the certified search (branch and bound on its linear relaxations) proves the answers where it can. If it is
+    `exact`, its own answers are proofs. A front that depends on unproved answers is incomplete, unless tolerances cannot change
+    the answers (`lmos_opt.algorithms.belief`).
     """
 
     @property
     def name(self) -> str:
-        """The name that selects it, as in `--solver NAME`."""
+        """The name that chooses this solver, as in `--solver NAME`."""
 
     @property
     def attempts(self) -> int:
-        """The number of sets of settings of `Session.solve`."""
+        """The number of sets of settings: `attempt` of `Session.solve` is below it."""
 
     @property
     def relaxes(self) -> bool:
@@ -127,14 +130,14 @@ class Solver(Protocol):
         """The installed version; SolverError if it is not installed."""
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Session:
-        """Load a model; `extra_rows` follow the model's own rows and start without bounds."""
+        """Load a program. The `extra_rows` follow the program's own rows, and have no bounds at first."""
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Relaxation:
-        """Load a model's linear relaxation, with the same extra rows; asked only of a solver that `relaxes`."""
+        """Load the linear relaxation of a program, with the same extra rows. Called only if the solver `relaxes`."""
 
 
 def names() -> list[str]:
-    """The shipped solvers."""
+    """The names of the solvers that lmos has, in alphabetical order."""
     return [name for name in modules_of(*__path__) if name not in {"exports", "settings"}]
 
 

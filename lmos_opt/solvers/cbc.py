@@ -1,7 +1,7 @@
-"""CBC through its command, cbc: a file and a process for every solve.
+"""CBC through its command cbc. Every solve writes a file and starts a process.
 
-Solutions are read from the binary file of `saveSolution`, which holds all digits; the readable one holds eight.
-Preprocessing and presolve are off until the last set of settings: what they decide within tolerances nobody can check.
+Solutions are read from the binary file of `saveSolution`, which has all digits; the text file has eight. Preprocessing and
+presolve are off in all sets of settings except the last, because they use tolerances and their steps cannot be checked.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from lmos_opt.solvers.settings import Options, Settings
 
 _TIGHT = ("-primalTolerance", "1e-9", "-dualTolerance", "1e-9")
 _OPTIONS = {"primalTolerance": 1e-9, "dualTolerance": 1e-9, "integerTolerance": 1e-9, "allowableGap": 0.0, "ratioGap": 0.0}
-"""The tolerances among _TIGHT and _EXACT."""
+"""The tolerances that `_TIGHT` and `_EXACT` set, for `settings`."""
 _EXACT = ("-integerTolerance", "1e-9", "-allowableGap", "0", "-ratioGap", "0", "-increment", "0")
-"""Without gaps, and without an amount by which every next solution must be better."""
+"""No gaps, and no least amount (`increment`) by which a new solution must be better."""
 _SETTINGS = (
     ("-presolve", "off", "-preprocess", "off"),
     ("-presolve", "off", "-preprocess", "off", "-cutsOnOff", "off", "-heuristicsOnOff", "off", "-randomCbcSeed", "1"),
@@ -41,9 +41,10 @@ _VERDICTS = {
 
 
 def read_solution(printed: str, written: bytes) -> SolverAnswer:
-    """What cbc found, from what it printed (the last line with an objective begins with the verdict) and wrote.
+    """The answer of cbc, from what it printed and from its solution file.
 
-    The file holds the numbers of rows and columns, the objective, the rows' values and duals, the columns' values and duals.
+    The last printed line with an objective value begins with the status. The file holds the numbers of rows and of columns, the
+    objective, values and duals of the rows, values and duals of the columns.
     """
     verdict = next((line for line in reversed(printed.splitlines()) if _MARK in line), "no verdict")
     status = _VERDICTS.get(verdict.partition(_MARK)[0], Status.FAILED)
@@ -56,7 +57,7 @@ def read_solution(printed: str, written: bytes) -> SolverAnswer:
 
 @dataclass(frozen=True)
 class Cbc:
-    """COIN-OR's branch and cut; `limit_s` is the time that one solve may take."""
+    """CBC, COIN-OR's branch and cut. `limit_s` is the largest time (s) of one solve."""
 
     name: str = "cbc"
     attempts: int = len(_SETTINGS)
@@ -72,7 +73,7 @@ class Cbc:
         return Settings.read(used, self.options, "randomCbcSeed", "threads", tuple(_OPTIONS))
 
     def with_options(self, options: Options) -> Cbc:
-        """See `Configurable.with_options`: what is none of the command's options it says itself when it runs."""
+        """See `Configurable.with_options`. An unknown option is refused only when cbc runs."""
         return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
@@ -92,7 +93,7 @@ class Cbc:
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
     def ask(self, text: str, attempt: int | None) -> SolverAnswer:
-        """Solve a file; see `Ask`."""
+        """Solve the text of an MPS file; see `Ask`."""
         options = ["-presolve", "off", *_TIGHT, "-initialSolve"]
         if attempt is not None:
             options = [*_TIGHT, *_EXACT, *_SETTINGS[attempt], "-sec", str(self.limit_s), "-branchAndCut"]

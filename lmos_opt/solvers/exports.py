@@ -1,7 +1,7 @@
-"""Programs for solvers that are commands: a program as a file in free MPS format, and the command run on it.
+"""For solvers that are commands: a program as a file in free MPS format, and sessions that run a command on it.
 
-Every number is written with the fewest digits that read back as the same double. A row with two sides is written as two
-rows, because MPS gives the second side as a difference, which rounds. Rows without bounds are left out.
+Every number has the fewest digits that read back as the same double. A row with two sides becomes two rows of the file, because
+MPS writes the second side as a difference, which would be rounded. Rows without bounds are left out.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lmos_opt.solvers import Outcome, Relaxed, Status
 
 @dataclass(frozen=True)
 class SolverAnswer:
-    """What a command found: a status, the values of the file's columns, the duals of its rows, its own words."""
+    """The answer of a command: status, values of the file's columns, duals of the file's rows, and the command's own message."""
 
     status: Status
     columns: Array | None = None
@@ -29,12 +29,12 @@ class SolverAnswer:
 
 
 Ask = Callable[[str, int | None], SolverAnswer]
-"""Solve the text of an MPS file with a set of settings, by its number; None: it has no integers, and row duals are wanted."""
+"""Solves the text of an MPS file with the set of settings of this number. None: a linear program, whose row duals are needed."""
 
 
 @dataclass(frozen=True)
 class Side:
-    """One row of a file: a row of the program and its kind there, L, G or E."""
+    """A row of the file: the number of the program's row, the kind (L, G or E), and its bound."""
 
     row: int
     kind: str
@@ -42,7 +42,7 @@ class Side:
 
 
 class Program:
-    """A program of which the objective, the upper bounds of extra rows and the columns' bounds change."""
+    """A program whose objective, upper bounds of extra rows and bounds of columns change from file to file."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
         self.milp, self.rows = milp, [*milp.rows, *extra_rows]
@@ -55,14 +55,16 @@ class Program:
 
     def head(self, sides: Sequence[Side], objective: LinearForm | None, excluded: Sequence[Array] = (),
              integer: bool = False) -> str:  # fmt: skip
-        """The file down to its BOUNDS. Without an objective it minimises by how much rows are missed, and can always.
+        """The file as far as the heading BOUNDS.
 
-        `excluded` are binary vectors; each gets a row after the sides that it alone violates.
+        Without an objective, the file minimises the sum of the amounts by which its rows are missed, which always has a
+        solution. `excluded` are binary vectors, shape (variables,). Each adds a row, after `sides`, that only this vector
+        violates.
         """
         milp = self.milp
         entries: list[list[str]] = [[] for _ in milp.variables]
         for j, value in enumerate(_dense(objective, len(entries))):
-            entries[j].append(f" c{j} cost {value!r}")  # even a zero: a column exists by being named
+            entries[j].append(f" c{j} cost {value!r}")  # also a zero: a column exists if the file names it
         for k, side in enumerate(sides):
             for j, value in zip(*_entries(self.rows[side.row]), strict=True):
                 entries[j].append(f" c{j} r{k} {value!r}")
@@ -85,7 +87,7 @@ class Program:
         return "\n".join(lines)
 
     def bounds(self, lower: Array, upper: Array) -> str:
-        """The rest of the file."""
+        """The rest of the file: the bounds of the columns, shape (variables,)."""
         lines = []
         for j, (low, high) in enumerate(zip(lower.tolist(), upper.tolist(), strict=True)):
             lines.append(f" LO bnd c{j} {low!r}" if isfinite(low) else f" MI bnd c{j}")
@@ -94,7 +96,7 @@ class Program:
 
 
 class FileSession:
-    """A `Session` whose every solve is a file and a command."""
+    """A `Session` that writes a file and runs a command for each solve."""
 
     def __init__(self, ask: Ask, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
         self._ask, self._program = ask, Program(milp, extra_rows)
@@ -109,9 +111,9 @@ class FileSession:
 
 
 class FileRelaxation:
-    """A `Relaxation` whose every solve is a file and a command; where there is no solution, two.
+    """A `Relaxation` that writes a file and runs a command for each solve, and a second time if there is no solution.
 
-    Commands keep no Farkas ray. The duals of the program that misses the rows by as little as possible are one.
+    A command gives no Farkas ray. The second file minimises the amounts by which rows are missed; its row duals are such a ray.
     """
 
     def __init__(self, solver: str, ask: Ask, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
@@ -125,7 +127,7 @@ class FileRelaxation:
         self._missing: str | None = None
 
     def solve(self, lower: Array, upper: Array) -> Relaxed:
-        """See `Relaxation.solve`. SolverError where time is over: a search would only ask again, of each half."""
+        """See `Relaxation.solve`. SolverError at the time limit: a search would only solve each half again."""
         bounds = self._program.bounds(lower, upper)
         answer = self._ask(self._head + bounds, None)
         if answer.status is Status.OPTIMAL:
@@ -140,10 +142,10 @@ class FileRelaxation:
         return Relaxed(answer.status, None, self._spread(missed.duals) if missed.status is Status.OPTIMAL else None)
 
     def forget(self) -> None:
-        """See `Relaxation.forget`: a command remembers nothing."""
+        """See `Relaxation.forget`. A command always starts from scratch."""
 
     def _spread(self, duals: Array | None) -> Array | None:
-        """The duals of the program's rows from those of the file's."""
+        """The duals of the program's rows, shape (rows,), from those of the file's rows."""
         if duals is None:
             return None
         rows: NDArray[np.int64] = np.array([side.row for side in self._sides], dtype=np.int64)
@@ -151,7 +153,10 @@ class FileRelaxation:
 
 
 def as_arguments(options: Mapping[str, object], dashes: str) -> list[str]:
-    """A user's options as a command's arguments: the name after dashes, then its value; True stands for the name alone."""
+    """A user's options as arguments of a command: the name after dashes, then the value.
+
+    True gives the name alone. False gives nothing.
+    """
     return [word for name, value in options.items() if value is not False
             for word in (f"{dashes}{name}", *(() if value is True else (str(value),)))]
 
@@ -163,7 +168,7 @@ def _sides(row: int, lower: float, upper: float) -> list[Side]:
 
 
 def _entries(form: LinearForm) -> tuple[list[int], list[float]]:
-    """Columns and coefficients, each column once, without zeros."""
+    """Columns and coefficients of a form, each column once, without zero coefficients."""
     if not len(form.columns):
         return [], []
     columns, place = np.unique(form.columns, return_inverse=True)
@@ -172,7 +177,7 @@ def _entries(form: LinearForm) -> tuple[list[int], list[float]]:
 
 
 def _dense(form: LinearForm | None, size: int) -> list[float]:
-    """A coefficient for every column."""
+    """The coefficient of every column; zeros without a form."""
     if form is None or not len(form.columns):
         return [0.0] * size
     found: list[float] = np.bincount(form.columns, form.coefficients, size).tolist()

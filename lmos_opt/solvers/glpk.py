@@ -1,9 +1,11 @@
-"""GLPK through its command, glpsol: a file and a process for every solve.
+"""GLPK through its command glpsol. Every solve writes a file and starts a process.
 
-glpsol's tolerances are built in: integers hold to 1e-5, and a branch that is better by less than 1e-7 of the objective
-is not searched. Its optima are therefore no proof where values lie close; its relaxations, read with all their digits,
-serve the certified search as well as any. Its integer presolver is left off until the last set of settings: it decides by the
-same tolerances before anything can be checked. (The linear one is off throughout: it would leave no duals.)
+The tolerances of glpsol cannot be changed. Integers may be off by 1e-5, and a branch is not searched if it is better by less than
+1e-7 of the objective. So its optimum is no proof if values are close together. Its relaxations, read with all their digits, serve
+the certified search as well as those of any solver.
+
+Its integer presolver is off in all sets of settings except the last, because it uses the same tolerances and its steps cannot be
+checked. Its linear presolver is always off, because it gives no duals.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ from lmos_opt.solvers.exports import FileRelaxation, FileSession, SolverAnswer, 
 from lmos_opt.solvers.settings import Options, Settings
 
 _LP = ("--nomip", "--nopresol", "--noscale")
-"""Rows come scaled; scaled again, the duals are rougher, and VGG19's front takes twice the time."""
+"""Options of relaxations. Rows are scaled already. If glpsol scales them too, duals are less exact, and VGG19's front takes twice
+the time."""
 _SETTINGS = (
     ("--nopresol", "--nointopt", "--mipgap", "0"),
     ("--nopresol", "--nointopt", "--mipgap", "0", "--mostf", "--dfs", "--norelax", "--nosteep"),
@@ -30,11 +33,11 @@ _SETTINGS = (
 _NOTHING = ("PROBLEM HAS NO PRIMAL FEASIBLE SOLUTION", "LP HAS NO PRIMAL FEASIBLE SOLUTION",
             "PROBLEM HAS NO INTEGER FEASIBLE SOLUTION")
 _ENDLESS = ("PROBLEM HAS UNBOUNDED SOLUTION", "LP HAS UNBOUNDED PRIMAL SOLUTION")
-"""Not "NO DUAL FEASIBLE SOLUTION": that may be an infeasible program too."""
+"""Messages that mean unbounded. "NO DUAL FEASIBLE SOLUTION" is not one of them: the program may be infeasible."""
 
 
 def read_solution(printed: str, written: bytes) -> SolverAnswer:
-    """What glpsol found, from what it printed and the file that it wrote (lines `s`, `i` a row, `j` a column)."""
+    """The answer of glpsol, from what it printed and from its solution file (`s`: status, `i`: a row, `j`: a column)."""
     lines = [line.split() for line in written.decode().splitlines()]
     kind = next((line[1:] for line in lines if line[:1] == ["s"]), [])
     last = next((line for line in reversed(printed.splitlines()) if line in _NOTHING + _ENDLESS), "")
@@ -54,7 +57,7 @@ def read_solution(printed: str, written: bytes) -> SolverAnswer:
 
 @dataclass(frozen=True)
 class Glpk:
-    """The GNU linear programming kit; `limit_s` is the time that one solve may take."""
+    """GLPK, the GNU Linear Programming Kit. `limit_s` is the largest time (s) of one solve."""
 
     name: str = "glpk"
     attempts: int = len(_SETTINGS)
@@ -65,11 +68,11 @@ class Glpk:
 
     @property
     def settings(self) -> Settings:
-        """See `Configurable.settings`. The tolerances are glpsol's own, but for the gap."""
+        """See `Configurable.settings`. Only the tolerance `mipgap` is set here; `tolint` is glpsol's own."""
         return Settings.read({"tolint": 1e-5, "mipgap": 0.0, **self.options}, self.options, "seed", "", ("tolint", "mipgap"))
 
     def with_options(self, options: Options) -> Glpk:
-        """See `Configurable.with_options`: what is none of the command's options it says itself when it runs."""
+        """See `Configurable.with_options`. An unknown option is refused only when glpsol runs."""
         return replace(self, options={**self.options, **options})
 
     def version(self) -> str:
@@ -88,7 +91,7 @@ class Glpk:
         return FileRelaxation(self.name, self.ask, milp, extra_rows)
 
     def ask(self, text: str, attempt: int | None) -> SolverAnswer:
-        """Solve a file; see `Ask`."""
+        """Solve the text of an MPS file; see `Ask`."""
         options = _LP if attempt is None else _SETTINGS[attempt]
         command = [self._command(), "--freemps", MODEL, "-w", ANSWER, "--tmlim", str(ceil(self.limit_s)), *options,
                    *as_arguments(self.options, "--")]

@@ -1,7 +1,7 @@
-"""Gurobi through gurobipy, which is not a dependency; programs and relaxations are kept alive between solves.
+"""Gurobi through gurobipy (the extra `solvers`). Programs and relaxations stay loaded between solves.
 
-The package from PyPI brings a licence for 2000 variables and 2000 rows; where a full one is installed, it is used.
-Presolve is off in the first two sets of settings, as with the others.
+The package from PyPI has a licence for 2000 variables and 2000 rows. A full licence is used if one is installed. Presolve is off
+in the first two of three sets of settings, for the reason that `lmos_opt.solvers.highs` gives.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 FEASIBILITY_TOLERANCE = 1e-9
-"""The smallest that Gurobi takes."""
+"""The smallest tolerance that Gurobi takes."""
 _TOO_LARGE = 10010
-"""Gurobi's number for a model beyond a size-limited licence."""
+"""Gurobi's error number if a model is too large for a licence with a limit."""
 
 _BASE: dict[str, Any] = {
     "Threads": 1,
@@ -40,7 +40,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
     {"Presolve": -1, "Seed": 2, "NumericFocus": 3},
 )
 _LP: dict[str, Any] = {"Presolve": 0, "Method": 1, "InfUnbdInfo": 1}
-"""Dual simplex, which goes on from the last basis when bounds change; the last keeps rays."""
+"""Method 1 is the dual simplex, which starts from the last basis after bounds have changed. InfUnbdInfo keeps rays."""
 _TOLERANCES = ("FeasibilityTol", "OptimalityTol", "IntFeasTol", "MIPGap", "MIPGapAbs")
 _STATUS = {
     "OPTIMAL": Status.OPTIMAL,
@@ -52,7 +52,7 @@ _STATUS = {
 
 
 def _package() -> Any:
-    """The package; SolverError, saying how to get it, where it is not installed."""
+    """The package gurobipy. SolverError, which says how to install it, if it is missing."""
     try:
         return import_module("gurobipy")
     except ImportError as error:
@@ -60,7 +60,7 @@ def _package() -> Any:
 
 
 def _explained(act: Callable[P, R]) -> Callable[P, R]:
-    """The function with Gurobi's complaints (no licence, a model beyond it) as SolverError."""
+    """The function, which raises SolverError in place of Gurobi's own errors (no licence, a model too large for it)."""
     @wraps(act)
     def explained(*arguments: P.args, **options: P.kwargs) -> R:
         try:
@@ -76,7 +76,7 @@ def _explained(act: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Loaded:
-    """What both sessions share: a model in Gurobi of which objective and extra rows change."""
+    """A program in Gurobi whose objective and bounds of extra rows change: what `GurobiRelaxation` and `GurobiSession` share."""
 
     @_explained
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any], integer: bool) -> None:
@@ -124,7 +124,7 @@ class _Loaded:
 
 
 class GurobiRelaxation(_Loaded):
-    """The linear relaxation, warm from one node of a search tree to the next."""
+    """The linear relaxation. A solve starts from the basis of the solve before."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], limit_s: float, options: Options = NOTHING) -> None:
         super().__init__(milp, extra_rows, {**_LP, "TimeLimit": limit_s, **options}, integer=False)
@@ -144,7 +144,7 @@ class GurobiRelaxation(_Loaded):
         if status is Status.OPTIMAL:
             return Relaxed(status, self._values(), np.array(self._model.getAttr("Pi", self._rows)))
         if status is Status.INFEASIBLE:
-            try:  # Gurobi's ray combines the rows to `ray A x <= ray b`: the other sign
+            try:  # Gurobi's ray has the other sign: it combines the rows to `ray A x <= ray b`
                 return Relaxed(status, None, -np.array(self._model.getAttr("FarkasDual", self._rows)))
             except (AttributeError, _package().GurobiError):
                 return Relaxed(status, None, None)
@@ -171,7 +171,7 @@ class GurobiSession(_Loaded):
         self._pose(objective, row_upper)
         columns = self._milp.integer_columns
         cuts = []
-        for known in excluded:  # the row that only this binary vector violates
+        for known in excluded:  # a row that only this binary vector violates
             ones = known[columns] > 0.5
             cuts.append(self._add(LinearForm(columns, np.where(ones, -1.0, 1.0)), 1.0 - float(ones.sum()), np.inf))
         self._model.reset()
@@ -179,14 +179,14 @@ class GurobiSession(_Loaded):
         status, word = self._status()
         x = self._values() if status is Status.OPTIMAL else None
         self._model.remove(cuts)
-        if x is not None and not np.all(np.isfinite(x)):  # so it answers where an integer may grow for ever
+        if x is not None and not np.all(np.isfinite(x)):  # its answer if an integer is unbounded
             return Outcome(Status.UNBOUNDED, None, word)
         return Outcome(status, x, word)
 
 
 @dataclass(frozen=True)
 class Gurobi:
-    """The Gurobi optimizer; `limit_s` is the time that one solve may take."""
+    """Gurobi. `limit_s` is the largest time (s) of one solve."""
 
     name: str = "gurobi"
     attempts: int = len(_SETTINGS)

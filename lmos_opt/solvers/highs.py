@@ -1,7 +1,8 @@
-"""HiGHS through highspy, the model kept alive between solves.
+"""HiGHS through highspy. The program stays loaded between solves.
 
-Presolve is off in the first set of settings: HiGHS's presolve calls feasible subproblems of this kind infeasible (issues 3090,
-2585, 2432 there). The later sets, for answers that are in doubt, change what a wrong answer may depend on.
+Presolve is off in the first set of settings, because HiGHS's presolve calls some feasible subproblems of this kind infeasible (its
+issues 3090, 2585, 2432). If an answer is in doubt, later sets change the settings that a wrong answer may depend on: the seed,
+tolerances, presolve, the simplex method.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lmos_opt.solvers import Outcome, Relaxed, Status
 from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9
-"""Rows are scaled to about 1e4: this is 1e-13 of their size. At 1e-10, the smallest HiGHS takes, it loses points."""
+"""Rows are scaled to about 1e4, so this is 1e-13 of their size. With 1e-10, the least that HiGHS takes, points are lost."""
 
 _SETTINGS: tuple[dict[str, Any], ...] = (
     {"presolve": "off", "random_seed": 0},
@@ -30,7 +31,7 @@ _SETTINGS: tuple[dict[str, Any], ...] = (
 _BASE: dict[str, Any] = {
     "output_flag": False,
     "threads": 1,
-    # On programs that a few nodes settle, searching for good solutions first takes two thirds of the time.
+    # If a few nodes are enough, a search for good solutions before them takes two thirds of the time.
     "mip_heuristic_effort": 0.0,
     "mip_heuristic_run_feasibility_jump": False,
     "mip_detect_symmetry": False,
@@ -62,8 +63,8 @@ _STATUS = {
 
 
 def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any], integer: bool) -> Any:
-    """A Highs object holding the model; the extra rows follow its own and are free."""
-    highs = _Highs()  # the class above it, for callbacks, prints a banner to standard output
+    """A Highs object with the program loaded. The extra rows follow the program's own rows and have no bounds."""
+    highs = _Highs()  # not highspy.Highs, which prints a banner to standard output
     for name, value in options.items():
         highs.setOptionValue(name, value)
     rows = [*milp.rows, *extra_rows]
@@ -86,7 +87,7 @@ def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any],
 
 
 class _Loaded:
-    """What both sessions share: a model in HiGHS of which objective and extra rows change."""
+    """A program in HiGHS whose objective and bounds of extra rows change: what `HighsRelaxation` and `HighsSession` share."""
 
     def __init__(self, highs: Any, milp: Milp, n_extra: int, options: Options) -> None:
         self._highs, self._milp, self._options = highs, milp, options
@@ -106,14 +107,16 @@ class _Loaded:
         self._bounded = set(row_upper)
 
     def _values(self, lower: Array, upper: Array) -> Array:
-        """The solution; of a model without entries, of which HiGHS gives none, the cheap end of every column."""
+        """The solution, shape (variables,). HiGHS gives none for a program without entries: each column is at its cheaper bound."""
         if self._highs.getModelStatus() == highspy.HighsModelStatus.kModelEmpty:
             return np.clip(np.where(self._cost > 0, -np.inf, np.where(self._cost < 0, np.inf, 0.0)), lower, upper)
         return np.array(self._highs.getSolution().col_value)
 
     def _run(self) -> None:
-        """Run, on the threads that HiGHS has if it has begun with others: a process cannot have two numbers of them. Where a user
-        says how many, HiGHS begins again."""
+        """Solve. A process cannot use two numbers of threads in HiGHS, so a solve with another number than before fails at first.
+
+        It is then repeated: with the threads that HiGHS has, or, if the user gave a number, after a reset of HiGHS's threads.
+        """
         if self._highs.run() == highspy.HighsStatus.kError:
             if "threads" in self._options:
                 _Highs.resetGlobalScheduler(True)
@@ -123,7 +126,7 @@ class _Loaded:
 
 
 class HighsRelaxation(_Loaded):
-    """The linear relaxation, warm from one node of a search tree to the next."""
+    """The linear relaxation. A solve starts from the basis of the solve before."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING) -> None:
         super().__init__(_load(milp, extra_rows, {**_LP, **options}, integer=False), milp, len(extra_rows), options)
@@ -144,7 +147,7 @@ class HighsRelaxation(_Loaded):
         if status is Status.INFEASIBLE:
             _, found, ray = highs.getDualRay()
             return Relaxed(status, None, np.array(ray) if found else None)
-        self.forget()  # what stopped it may lie in the basis it came from
+        self.forget()  # the basis that it started from may be the cause
         return Relaxed(status, None, None)
 
     def forget(self) -> None:
@@ -182,7 +185,7 @@ class HighsSession(_Loaded):
         return Outcome(_STATUS.get(found, Status.FAILED), x, highs.modelStatusToString(found))
 
     def _exclude(self, x: Array) -> None:
-        """Add the row that only the binary vector of x violates: at least one binary differs."""
+        """Add a row that only the binary vector of x violates: at least one binary variable must differ from x."""
         columns = self._milp.integer_columns
         ones = x[columns] > 0.5
         self._highs.addRow(1.0 - float(ones.sum()), highspy.kHighsInf, len(columns), columns.astype(np.int32),
@@ -191,7 +194,7 @@ class HighsSession(_Loaded):
 
 @dataclass(frozen=True)
 class Highs:
-    """The default solver; highspy is a dependency of this package. `options` are set for programs and for relaxations."""
+    """HiGHS, the default solver; highspy is a dependency of this package. `options` apply to programs and to relaxations."""
 
     name: str = "highs"
     attempts: int = len(_SETTINGS)

@@ -1,6 +1,6 @@
-"""SCIP through pyscipopt, which is not a dependency: programs from a file, relaxations by its LP solver kept alive.
+"""SCIP through pyscipopt (the extra `solvers`). Programs are read from a file; relaxations stay loaded in its LP solver.
 
-Presolving is off in the first two sets of settings, as with the others.
+Presolving is off in the first two of three sets of settings, for the reason that `lmos_opt.solvers.highs` gives.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from lmos_opt.solvers.exports import FileSession, SolverAnswer
 from lmos_opt.solvers.settings import Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9
-"""Of relaxations: SCIP's own epsilon, below which it takes numbers for equal."""
+"""The tolerance of relaxations. It is SCIP's own epsilon: numbers that differ by less count as equal."""
 
 _BASE: dict[str, Any] = {
-    "numerics/feastol": 1e-7,  # in doubt SCIP asks its LP solver for a thousandth of it, and 1e-10 is the least that one takes
+    "numerics/feastol": 1e-7,  # if in doubt, SCIP gives its LP solver a thousandth of this, and that solver takes 1e-10 at least
     "numerics/dualfeastol": 1e-7,
     "limits/gap": 0.0,
     "limits/absgap": 0.0,
@@ -48,7 +48,7 @@ _STATUS = {
 
 
 def _scip() -> Any:
-    """The package; SolverError, saying how to get it, where it is not installed."""
+    """The package pyscipopt. SolverError, which says how to install it, if it is missing."""
     try:
         import pyscipopt
     except ImportError as error:
@@ -57,9 +57,9 @@ def _scip() -> Any:
 
 
 class ScipRelaxation:
-    """The linear relaxation in SCIP's LP solver, the model kept alive.
+    """The linear relaxation, which stays loaded in SCIP's LP solver.
 
-    Each solve begins from scratch: from the last basis, after changed bounds, it ends in errors now and then.
+    Each solve starts from scratch: solves that start from the last basis after bounds have changed sometimes end in errors.
     """
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> None:
@@ -109,13 +109,15 @@ class ScipRelaxation:
         return Relaxed(Status.INFEASIBLE, None, np.array(ray)) if ray is not None else Relaxed(Status.FAILED, None, None)
 
     def forget(self) -> None:
-        """See `Relaxation.forget`: each solve begins from scratch as it is."""
+        """See `Relaxation.forget`. Each solve starts from scratch anyway."""
 
 
 @dataclass(frozen=True)
 class Scip:
-    """The SCIP optimization suite; `limit_s` is the time that one solve may take. `options` are SCIP's parameters, of programs
-    with integers: relaxations go to its LP solver alone, which has none."""
+    """SCIP. `limit_s` is the largest time (s) of one solve of a program with integers.
+
+    `options` are parameters of SCIP, and apply to programs with integers. Relaxations use its LP solver alone, without them.
+    """
 
     name: str = "scip"
     attempts: int = len(_SETTINGS)
@@ -158,7 +160,7 @@ class Scip:
         return ScipRelaxation(milp, extra_rows)
 
     def ask(self, text: str, attempt: int | None) -> SolverAnswer:
-        """Solve a file; see `Ask`."""
+        """Solve the text of an MPS file; see `Ask`."""
         model = _scip().Model()
         model.hideOutput()
         model.setParams({**_BASE, **_SETTINGS[attempt or 0], "limits/time": self.limit_s, **self.options})

@@ -17,8 +17,12 @@ _WHERE = "solver_options"
 
 @dataclass(frozen=True)
 class Settings:
-    """The seed and the threads (None: the solver has none, or decides by itself), the tolerances by the solver's own names, and the
-    options that a user gave. `decisive` names the options that may change the solver's best answer."""
+    """The settings of a solver, as a front's file records them.
+
+    `seed` and `threads` are None if the solver has no such option, or decides by itself. `tolerances` and `options` (those that a
+    user gave) have the solver's own names. `decisive` are the names of the user's options except seed and threads: they may change
+    which answer the solver gives.
+    """
 
     seed: int | None = None
     threads: int | None = None
@@ -28,7 +32,7 @@ class Settings:
 
     @classmethod
     def read(cls, used: Mapping[str, Any], given: Options, seed: str, threads: str, tolerances: Sequence[str]) -> Settings:
-        """From the options in use, by the solver's names; `given` are those of the user."""
+        """The settings from the options `used` and the user's options `given`. The others are names of options of the solver."""
         found = {name: float(used[name]) for name in tolerances if isinstance(used.get(name), int | float)}
         whole = {name: used[name] for name in (seed, threads) if isinstance(used.get(name), int)}
         return cls(whole.get(seed), whole.get(threads), found, given, tuple(n for n in given if n not in (seed, threads)))
@@ -43,7 +47,7 @@ class Configurable(Protocol):
         """Its settings."""
 
     def with_options(self, options: Options) -> Self:
-        """The solver with these options instead of its own. InputError for those that it refuses."""
+        """The solver with these options in place of its own. InputError for an option that the solver does not have or take."""
 
 
 def settings_of(solver: object) -> Settings:
@@ -53,7 +57,7 @@ def settings_of(solver: object) -> Settings:
 
 
 def checked(options: Options) -> Options:
-    """The options; InputError for anything but a mapping of names to values."""
+    """The options unchanged. InputError if they are not a mapping from names to numbers, texts or truth values."""
     if not isinstance(options, Mapping):
         raise InputError(_WHERE, f"got {options!r:.60}; expected names to values, such as {{'threads': 2}}")
     for name, value in options.items():
@@ -63,7 +67,7 @@ def checked(options: Options) -> Options:
 
 
 def refused(solver: str, name: str, value: object, reason: str) -> InputError:
-    """The error about one option."""
+    """The error for one option whose value the solver does not take."""
     return InputError(f"{_WHERE}, {name}", f"{solver} does not take {value!r:.60}: {reason}")
 
 
@@ -78,7 +82,7 @@ def no_options(solver: str) -> InputError:
 
 
 def parsed(text: str, where: str) -> tuple[str, Option]:
-    """`NAME=VALUE` as typed: a value is a whole number, a number, true or false, or else a text."""
+    """Name and value of a typed `NAME=VALUE`: a number, true or false, otherwise a text. InputError for anything else."""
     name, equals, value = text.partition("=")
     if not (name.strip() and equals and value.strip()):
         raise InputError(where, f"{text!r}: expected NAME=VALUE, such as threads=2")
