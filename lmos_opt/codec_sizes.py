@@ -71,7 +71,7 @@ Choices = dict[Name, Annotated[tuple[Choice, ...], Field(min_length=1)]]
 
 
 class Coded:
-    """What codecs make of an instance's tensors. Methods alone: the record's fields stand in its file in their order."""
+    """Bytes and times of an instance's tensors with codecs. Methods only, because fields would become keys of the file."""
 
     @cached_property
     def _sent(self) -> Mapping[str, Sent]:
@@ -80,7 +80,7 @@ class Coded:
         return chosen if record.coding is None else {**record.coding.sent, **chosen}
 
     def ways(self, name: str) -> tuple[Sent, ...]:
-        """What the codecs make of a tensor in which it may be sent; none where it travels as it is."""
+        """Bytes and times of a tensor in each codec in which it may be sent; empty if it is sent raw."""
         record: Any = self
         found: tuple[Sent, ...] = record.codecs.get(name, ())
         return found or tuple(sent for sent in (self._sent.get(name),) if sent is not None)
@@ -139,13 +139,13 @@ class Coded:
 
 
 def wrong_ends(path: str, sent: Sent, n_places: int) -> Iterator[Problem]:
-    """What is wrong with a codec's times at so many places."""
+    """The problems of a codec's times, if there are this many places."""
     if sent.at_places and len(sent.at_places) != n_places:
         yield Problem(f"{path}.at_places", f"has {counted(len(sent.at_places), 'item')}; expected {n_places}, one for each place")
 
 
 def wrong_choices(codecs: Mapping[str, tuple[Choice, ...]], coding: Coding | None, n_places: int) -> Iterator[Problem]:
-    """What is wrong with the codecs to choose among."""
+    """The problems of codecs to choose among."""
     for name, choices in codecs.items():
         names = [choice.name for choice in choices]
         for k, choice in enumerate(choices):

@@ -113,7 +113,7 @@ def _worth_it(choices: Sequence[Choice]) -> list[Choice]:
 
 
 def _ends(device: TimesLayers, codec: str, raw_bytes: int, known: Sent | None) -> Ends:
-    """What encoding and decoding a tensor of so many bytes takes on a device."""
+    """The times (s) of encoding and decoding a tensor of this many bytes on a device."""
     if known is not None and _name(device) == LOCAL:
         return Ends(encode_s=known.encode_s, decode_s=known.decode_s)
     times = _times(device, codec)
@@ -125,6 +125,6 @@ def _name(device: TimesLayers) -> object:
 
 
 def _times(device: TimesLayers, codec: str) -> CodecTimes:
-    """What a device's file says of a codec, or of all with its name before the colon; nothing is no time."""
+    """The times of a codec in the device's file, with or without the codec's argument; 0 if the file has none."""
     known: dict[str, CodecTimes] = getattr(device, "codecs", {})
     return known.get(codec) or known.get(codec.partition(":")[0]) or CodecTimes(encode_s_per_byte=0.0, decode_s_per_byte=0.0)

@@ -125,8 +125,10 @@ class _OneToken:
 
 
 def token_costs(tokens: Tokens | None, layer: ProfileLayer, devices: Sequence[TimesLayers]) -> dict[str, Any]:
-    """What an instance says of a decoder's layer: one more token's times and bytes, the state, and the most that the layer works
-    in; nothing of other networks."""
+    """The keys of an instance's layer for a decoder: times and bytes of one more token, state, and workspace.
+
+    Empty for other networks. The workspace is the larger one of the prompt and of one more token.
+    """
     if tokens is None or (step := layer.token) is None:
         return {}
     one = _OneToken(layer.name, layer.kind, step.macs, step.t_local_s, step.work)
@@ -136,14 +138,14 @@ def token_costs(tokens: Tokens | None, layer: ProfileLayer, devices: Sequence[Ti
 
 
 class Counted:
-    """How many layers each place has, of a record with `edge_layers`, `n_layers` and `later_layers`.
+    """Numbers of layers at each place, for records with `edge_layers`, `n_layers` and `later_layers`.
 
-    Properties alone: the record's own fields stand in its file in their order.
+    It has only properties, because the fields of a record decide the order of keys in its file.
     """
 
     @property
     def counts(self) -> tuple[int, ...]:
-        """How many layers each place has: x1, x2 and so on; none where there is no split."""
+        """The number of layers at each place: x1, x2, and so on; empty if there is no split."""
         record: Any = self
         n_edge = len(record.edge_layers or ())
         if record.later_layers is not None:
@@ -152,12 +154,12 @@ class Counted:
 
     @property
     def x1(self) -> int | None:
-        """How many layers the first place has; None where there is no split."""
+        """The number of layers at the first place; None if there is no split."""
         return self.counts[0] if self.counts else None
 
     @property
     def x2(self) -> int | None:
-        """How many layers the second place has; None where there is no split."""
+        """The number of layers at the second place; None if there is no split."""
         return self.counts[1] if self.counts else None
 
 
@@ -170,10 +172,10 @@ _COUNTS = tuple(_Counts.model_fields)
 
 
 def from_counts(data: Any, read: Callable[[Any], Found], context: object) -> Found:
-    """What `read` makes of a split's keys, with `n_layers` in place of `x1` and `x2`, of which it is the sum.
+    """The record that `read` makes of a split's keys, in which `n_layers`, the sum, replaces `x1` and `x2`.
 
-    A file of two places names the layers of the first, and has only the number of the others. Raises InvalidError where
-    `x1` is not the number of `edge_layers`, and where a file lacks one of the two.
+    A file of two places names the layers of the first place, and has only the number of the others. Raises InvalidError if `x1`
+    is not the number of `edge_layers`, or if a file lacks one of the two.
     """
     is_file = context == FROM_FILE
     if not isinstance(data, dict) or not (is_file or "x1" in data or "x2" in data):
@@ -208,7 +210,7 @@ def _missing_or_wrong(found: _Counts, given: Mapping[str, Any], edge_layers: obj
 
 
 def with_counts(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a file for those of a split: `x1` and `x2` where `n_layers` stands."""
+    """The keys of a file from those of a split: `x1` and `x2` replace `n_layers`."""
     n_edge, n_layers = len(found["edge_layers"] or ()), found["n_layers"]
     counts = {"x1": None, "x2": None} if n_layers is None else {"x1": n_edge, "x2": n_layers - n_edge}
     return {short: number for key, value in found.items()
@@ -216,7 +218,7 @@ def with_counts(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def from_two(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-    """The keys of an instance for those of a file of two places, and what is wrong with these."""
+    """The keys of an instance from those of a file of two places, and the problems of the file's keys."""
     problems = [Problem(key, "is not a key of this schema") for key in OF_PLACES if key in data]
     problems += [Problem(f"layers[{k}].{key}", "is missing") for k, layer in _layers(data) for key in _TIMES if key not in layer]
     problems += [Problem(f"layers[{k}].t_s", "is not a key of this schema") for k, layer in _layers(data) if "t_s" in layer]
@@ -285,7 +287,7 @@ def memory_limits(memory: str | float | None, limits: Sequence[int | None]) -> l
 
 
 def with_one(what: str, those: Sequence[Place] | Sequence[Hop], number: int, changes: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Places or hops with other values of one; InputError where there is none of that number."""
+    """Places or hops as keys, with changes to the one with this number (from 1). InputError if there is no such one."""
     found = [one.model_dump() for one in those]
     if not 1 <= number <= len(found):
         raise InputError(what, f"got {number}, expected 1 to {len(found)}")
@@ -294,7 +296,7 @@ def with_one(what: str, those: Sequence[Place] | Sequence[Hop], number: int, cha
 
 
 def path_in_two(path: str) -> str:
-    """Where in a file of two places something stands that has this path in an instance."""
+    """The path, in a file of two places, of a key that has this path in an instance."""
     for pattern, short in ((r"inputs(\.input)?", "input_bytes"), (r"hops\[0\]\.(.+)", r"\1"), (r"places\[0\]\.(.+)", r"\1"),
                            (r"(layers\[\d+\])\.t_s\[0\]", r"\1.t_edge_s"), (r"(layers\[\d+\])\.t_s\[1\]", r"\1.t_server_s")):
         if re.fullmatch(pattern, path):
@@ -304,7 +306,7 @@ def path_in_two(path: str) -> str:
 
 @contextmanager
 def spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
-    """What is wrong with an instance of two places, where it stands in a file of two places."""
+    """Inside the block, problems of an instance get the paths that they have in a file of two places."""
     try:
         yield
     except InputError as error:
@@ -314,7 +316,7 @@ def spelled_as_two(source: str, is_two: bool = True) -> Iterator[None]:
 
 
 def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The keys of a file of two places for those of an instance; None where such a file cannot say all of it."""
+    """The keys of a file of two places from those of an instance; None if such a file has no key for a part of the instance."""
     places = found["places"]
     if (found["inputs"].keys() != {INPUT} or any(found[key] for key in ("together", "scenarios", "codecs"))
             or found["port_bytes_per_s"] is not None or found["tokens"] is not None
@@ -334,16 +336,17 @@ def to_two(found: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def to_places(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a file of places for those of an instance; optional ones only where there is something."""
+    """The keys of a file of places from those of an instance, without optional keys that are empty."""
     places = [{key: value for key, value in place.items() if key != "power" or value is not None} for place in found["places"]]
     return {key: value for key, value in {**found, "places": places}.items()
             if not (key in ("port_bytes_per_s", "together", "coding", "scenarios", "codecs", "tokens") and not value)}
 
 
 def from_placed(data: Any, read: Callable[[Any], Found], context: object) -> Found:
-    """What `read` makes of a split's keys: as `from_counts`, of more than two places with `later_layers` for those of a file.
+    """The record that `read` makes of a split's keys, as `from_counts` does, or for more than two places with `later_layers`.
 
-    Such a file has `places`, and counts `x1` to `xK`. Raises InvalidError where the counts are not those of the places.
+    A file of more than two places has the key `places`, and counts `x1` to `xK`. Raises InvalidError if a count is not the number
+    of layers of its place.
     """
     if not isinstance(data, Mapping) or not isinstance(places := data.get("places"), list | tuple) or len(places) < 3:
         has_fields = isinstance(data, Mapping) and "later_layers" in data
@@ -366,7 +369,7 @@ def _listed(value: Any) -> Any:
 
 
 def to_placed(found: Mapping[str, Any]) -> dict[str, Any]:
-    """The keys of a file for those of a split: `x1` and `x2`, of more than two places all counts, and `places`."""
+    """The keys of a file from those of a split: `x1` and `x2`; for more than two places all counts and `places`."""
     keys = with_counts(found)
     later = keys.pop("later_layers", None)
     if later is not None:

@@ -26,7 +26,7 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Relaxation, Status
 
 UNDECIDED = 1e-5
-"""A relaxation with a decider this far from whole numbers has not decided it."""
+"""A relaxation leaves a decider open if it is farther from every whole number than this."""
 
 
 Box = tuple[Array, Array]
@@ -34,7 +34,7 @@ Box = tuple[Array, Array]
 
 
 class UnsettledError(Exception):
-    """The search ended without a proof: its tree grew beyond the limit, or a leaf has no proof; the message says which."""
+    """The search ended without a proof, because its tree exceeded the limit, or a leaf has no proof. The message says which."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Found:
 
 @dataclass(frozen=True)
 class _Subproblem:
-    """What `search` was asked, with the costs as a dense vector and the upper bounds of all rows."""
+    """The arguments of `search`, the costs as a vector, shape (columns,), and the upper bounds of all rows, shape (rows,)."""
 
     objective: LinearForm
     row_upper: dict[int, float]
@@ -114,16 +114,16 @@ class BranchAndBound:
 
     @property
     def bound_left(self) -> float:
-        """A cost that no solution is below that an ended search has left open; infinite if it has left none."""
+        """A lower bound of the costs in the boxes that an interrupted search has not examined; infinite if it has examined all."""
         return min((bound for bound, _ in self._left), default=inf)
 
     def _settle(self, subproblem: _Subproblem, low: Array, high: Array,
                 best: Found | None) -> tuple[Found | None, float, list[Box]]:  # fmt: skip
-        """The best solution after a look at one box, its bound, and what of it is left to be searched, the nearest last."""
+        """The best solution after one box, the bound of the box, and the boxes that remain of it; the last one is searched next."""
         is_leaf = not len(self._free(low, high))
         best, bound, box, x = self._narrowed(subproblem, low, high, best)
         if box is not None and is_leaf and not self.decisive:
-            self._relaxation.forget()  # what it remembers of other boxes may have misled it
+            self._relaxation.forget()  # its basis, from other boxes, may be the cause
             best, bound, box, x = self._narrowed(subproblem, low, high, best)
             if box is not None:
                 open_columns = np.flatnonzero(low < high)
@@ -137,11 +137,11 @@ class BranchAndBound:
             return best, bound, self._children(free, x, low, high, best)
         if self.decisive:
             return self._round(low, subproblem, best, x), bound, []
-        return best, bound, [(low, high)]  # tightened to a leaf: the relaxation has yet to speak of it
+        return best, bound, [(low, high)]  # it has become a leaf, whose relaxation is not solved yet
 
     def _narrowed(self, subproblem: _Subproblem, low: Array, high: Array,
                   best: Found | None) -> tuple[Found | None, float, Box | None, Array | None]:  # fmt: skip
-        """The best solution after a relaxation of the box, its bound, what it leaves of the box (None: nothing), its solution."""
+        """The best solution after a relaxation of the box, its bound, the box that remains (None: none), and its solution."""
         bound = -inf
         relaxed = self._relaxation.solve(low, high)
         if relaxed.status is Status.INFEASIBLE and self._is_empty(relaxed.duals, low, high, subproblem.upper):
@@ -160,7 +160,7 @@ class BranchAndBound:
         return self.deciders[low[self.deciders] < high[self.deciders]]
 
     def completed(self, x: Array, is_allowed: Callable[[Array], bool], node_limit: float) -> Array | None:
-        """A solution with the entries of x that are no NaN; None if it is proved that there is none.
+        """A solution that has those entries of x that are not NaN; None if it is proved that there is none.
 
         Raises UnsettledError as `search` does.
         """
@@ -171,7 +171,7 @@ class BranchAndBound:
         return None if found is None else found.x
 
     def _posed(self, objective: LinearForm, row_upper: dict[int, float]) -> tuple[Array, Array]:
-        """Pose a relaxation; its costs and the upper bounds of all rows."""
+        """Set the relaxation's objective and bounds. Returns the costs and the upper bounds of all rows, as arrays."""
         self._relaxation.pose(objective, row_upper)
         upper = self._row_upper.copy()
         upper[list(row_upper)] = list(row_upper.values())
@@ -180,7 +180,7 @@ class BranchAndBound:
         return cost, upper
 
     def _tighten(self, low: Array, high: Array, reduced: Array, room: float) -> Box:
-        """The box without integers so far from their cheap side that the bound alone rules them out."""
+        """The box without values of integers whose reduced cost alone exceeds `room` (reduced-cost fixing)."""
         columns = self._milp.integer_columns
         cost = np.abs(reduced[columns])
         with np.errstate(divide="ignore"):
@@ -217,7 +217,7 @@ class BranchAndBound:
         return halves if value - below > 0.5 else halves[::-1]
 
     def _propagated(self, low: Array, high: Array) -> Box:
-        """The box without what its fixed deciders rule out: one at 1 pulls all that it implies, one at 0 all that imply it."""
+        """The box after implications: a decider at 1 sets all that it implies to 1, a decider at 0 sets all that imply it to 0."""
         if self._implied is None:
             return low, high
         columns = self.deciders
@@ -229,11 +229,12 @@ class BranchAndBound:
         return low, high
 
     def _parting(self, free: NDArray[np.int64], at: Array, best: Found | None) -> int:
-        """Which free decider to branch on, the relaxation being `at`; deciders are in topological order.
+        """The index, in `free`, of the decider to branch on. `at` are the relaxation's values; deciders are in topological order.
 
-        Of the solutions that the relaxation mixes, some lie beyond the best known. The first decider that is 0 in the best
-        known and not in the relaxation parts these from the rest, and mostly both halves close at once. A relaxation that
-        is whole is a solution just outside a bound: where it ends, it is parted from all others.
+        A fractional relaxation is a mean of solutions. Some of them may run more layers before a hop than the best known solution
+        does. The first decider that is 0 in the best known one and not 0 in the relaxation separates them from the others, and
+        usually both halves are closed at once. If no decider is like this, a fractional one that is 1 in the best known solution
+        is chosen, or the most fractional one. A whole relaxation is a solution just outside a bound; its first 0 is chosen.
         """
         part = np.abs(at - np.rint(at))
         if part.max() <= UNDECIDED:
@@ -268,14 +269,17 @@ class BranchAndBound:
         return ray is not None and self._bound(np.zeros(len(low)), ray, low, high, row_upper)[0] > 0
 
     def _sided(self, duals: Array, row_upper: Array) -> tuple[Array, Array]:
-        """Multipliers without those that lean on a bound which is not there, and each one's share y_i * bound_i."""
+        """The multipliers, 0 for a row without the bound that the multiplier uses, and the products y_i * bound_i."""
         bounds = np.where(duals > 0, self._row_lower, row_upper)
         duals = np.where(np.isfinite(bounds), duals, 0.0)
         return duals, np.where(duals == 0, 0.0, duals * np.where(np.isfinite(bounds), bounds, 0.0))
 
 
 def _implications(milp: Milp, deciders: NDArray[np.int64]) -> NDArray[np.bool_] | None:
-    """Which binary decider at 1 puts which others at 1, by all chains of rows x_v <= x_u or =; None where there is no such row."""
+    """For each binary decider the deciders that must be 1 if it is 1, by chains of rows x_v <= x_u or x_v = x_u.
+
+    A matrix of shape (deciders, deciders); None if there is no such row.
+    """
     position = {int(column): k for k, column in enumerate(deciders)}
     graph = nx.DiGraph()
     for row, lower, upper in zip(milp.rows, milp.row_lower, milp.row_upper, strict=True):
@@ -289,7 +293,7 @@ def _implications(milp: Milp, deciders: NDArray[np.int64]) -> NDArray[np.bool_] 
     if not graph:
         return None
     implied = np.eye(len(deciders), dtype=bool)
-    parts = nx.condensation(graph)  # columns that imply each other, as those of layers that stay together, are one
+    parts = nx.condensation(graph)  # one node for columns that imply each other, such as those of a group of layers
     for part in reversed(list(nx.topological_sort(parts))):
         members = sorted(parts.nodes[part]["members"])
         found = implied[members].any(axis=0)

@@ -39,33 +39,32 @@ from lmos_opt.solvers import Outcome, Session, Solver, Status, Stretched
 __all__ = ["Candidate", "FrontProblem", "Limit", "at_most", "below"]
 
 NODE_LIMIT = 200_000
-"""Nodes of a certified search on a general model before it is given up; a split has no limit."""
+"""The most nodes of a certified search on a general model. A search over splits has no limit."""
 MOST_EXCLUSIONS = 60
-"""Solutions excluded from one subproblem before it is given up as numerically out of reach."""
+"""The most solutions that are excluded from one subproblem. With more, it counts as numerically too hard."""
 
 
 class _Footing(Enum):
-    """What the answers rest on."""
+    """What the answers so far depend on."""
 
     PROOF = auto()
     """The certified search."""
     WORD = auto()
-    """The integer solver's word, none of it yet that a region is empty: what it cannot answer is searched, from then on."""
+    """Answers of the integer solver, none of them "infeasible" so far. If it fails, the certified search takes over (PROOF)."""
     RELIED = auto()
-    """The integer solver's word for an empty region too, or for what no search could prove: there is no way back."""
+    """Answers of the integer solver, one of them "infeasible" or one that the certified search could not prove. This stays so."""
 
 
 @dataclass
 class FrontProblem:
-    """A MILP with costs to minimise, loaded into a solver once; algorithms ask it for `best` and `refine`.
+    """A MILP with costs to minimise, loaded into a solver once. Algorithms call its `best` and `refine`.
 
-    `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it costs and
-    rows are recomputed from the arrays. `granules` are those that are known and not proved by coefficients, `deciders` the columns
-    to branch on (default: the integers), `decisive` if `exact` needs no others. `optimised` and `constrained` are Algorithm 1's i
-    and j, `known` points that an earlier run found, `hints` vectors to start from. If they are possible, `placing` is the same
-    problem for algorithms that place blocks, `listing` for those that evaluate every split. `names` are those of the costs, for
-    messages. With `step`, a number for each cost, points nearer than that are left out. After `time_limit_s` the next subproblem,
-    or node of one, raises SubproblemError.
+    `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it they are
+    computed from the arrays. `granules` are those that do not follow from coefficients. `deciders` are the columns to branch on
+    (default: the integers); they are `decisive` if `exact` needs no others. `optimised` and `constrained` are i and j of Algorithm
+    1, `known` points of an earlier run, `hints` vectors to start from. `placing` and `listing` are the same problem for algorithms
+    that place blocks, or evaluate every split. `names` are those of the costs, for messages. `step` is for each cost the distance
+    of the points that are wanted. After `time_limit_s` (s) the next subproblem, or node of one, raises SubproblemError.
     """
 
     milp: Milp
@@ -85,14 +84,14 @@ class FrontProblem:
     placing: Placing | None = None
     listing: Listing | None = None
     recorder: Recorder = field(default_factory=Recorder)
-    """What the search has done so far; `solver` is counted in it."""
+    """The record of the search. It counts the calls of `solver`."""
     start: float = field(default_factory=perf_counter)
     doubt: str | None = field(default=None, init=False)
-    """Why the answers so far do not make a complete front, although each was given."""
+    """Why the front is not complete although every subproblem had an answer; None if there is no reason."""
     bound: float | None = field(default=None, init=False)
-    """With one objective, a cost that no solution is below, as far as it is proved."""
+    """With one objective, the proved lower bound of its cost; None if nothing is proved yet."""
     _settled: dict[bytes, Candidate] = field(default_factory=dict, init=False)
-    """A point of the front for each assignment of the integers met."""
+    """For each assignment of the integers that was found, one point of the front."""
 
     def __post_init__(self) -> None:
         self.solver = counted = self.solver if isinstance(self.solver, Counted) else Counted(self.solver, self.recorder)
@@ -142,7 +141,7 @@ class FrontProblem:
         is_open[deciders] = False
         if self.decisive or not is_open.any():
             return BranchAndBound(self._program, self._rows, self.solver.relax(self._program, self._rows), deciders, True)
-        # powers of two: what goes in and what comes out is the same to the last digit
+        # units are powers of two, so scaling changes no digit
         size = np.maximum(np.abs(self.milp.lower), np.abs(self.milp.upper))
         width = np.maximum(self.milp.upper - self.milp.lower, 1e-3 * size)
         units = np.where(is_open, np.exp2(np.round(np.log2(np.where(is_open, width, 1.0)))), 1.0)
@@ -254,7 +253,7 @@ class FrontProblem:
             ended = error.status in (Status.TIME_LIMIT, Status.INTERRUPTED)
             if ended or self._footing is _Footing.RELIED or not self._certifiable:
                 raise
-        self._footing = _Footing.PROOF  # what no setting answered may yet be proved
+        self._footing = _Footing.PROOF  # no set of settings gave an answer: the certified search may
         return self._answer(objective, judged, limits, witness)
 
     def _sifted(self, sieve: Sieve, judged: tuple[int, ...], limits: dict[int, Limit], known: Candidate | None) -> Candidate | None:
@@ -267,7 +266,7 @@ class FrontProblem:
 
     def _climbed(self, objective: LinearForm, judged: tuple[int, ...], limits: dict[int, Limit], bounds: dict[int, float],
                  witness: Candidate | None) -> Candidate | None:  # fmt: skip
-        """The integer solver's answer on the first setting that gives one which nothing contradicts."""
+        """The integer solver's answer with the first set of settings whose answer nothing contradicts."""
         infeasible = 0
         self.recorder.words += self._disbelief is not None and not self.solver.exact
         outcome = Outcome(Status.FAILED)
@@ -322,13 +321,13 @@ class FrontProblem:
         return self._sharpened(Candidate(found.x, costs))
 
     def _note_bound(self, scaled: float) -> None:
-        """Take note of what a search of an only objective has proved, on its own scale."""
+        """Record the bound that the search of a single objective has proved; `scaled` is in the units of the search."""
         proved = float(scaled / self.scales[0].factor + self.scales[0].form.constant)
         if self.p == 1 and isfinite(proved):
             self.bound = max(proved, -inf if self.bound is None else self.bound)
 
     def _sharpened(self, candidate: Candidate) -> Candidate:
-        """The candidate with the continuous columns where they are best for its integers: limits left them some play."""
+        """The candidate with the best continuous values for its integers. Limits have slacks, so its own may not be the best."""
         if self._tree.decisive:
             return candidate
         limits = {k: at_most(candidate.costs[k]) for k in range(self.p)}

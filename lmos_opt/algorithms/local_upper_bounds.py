@@ -3,8 +3,9 @@
 Klamroth, Lacour and Vanderpooten, "On the representation of the search region in multi-objective optimization",
 EJOR 245 (2015), for the zones; Tamby and Vanderpooten, "Enumeration of the nondominated set of multiobjective discrete
 optimization problems", INFORMS J. Computing 33 (2021), for exploring a zone by one bounded solve and one refinement, the largest
-first, and for what a solve says of other zones: the least cost k below some bounds is one below tighter bounds too, so a zone that
-would have to go below it is empty, without a solve of its own. With three objectives that spares a quarter of the solves.
+first. A solve also says something about other zones: the least cost k under some bounds is a lower bound of cost k under tighter
+bounds. So a zone whose own bound of cost k is not above it is empty, and needs no solve. With three objectives this saves a quarter
+of the solves.
 """
 
 from __future__ import annotations
@@ -51,17 +52,17 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
 
 
 class _Extent:
-    """Between which costs the points so far lie."""
+    """The range of each cost over the points so far."""
 
     def __init__(self, p: int) -> None:
         self._low, self._high = np.full(p, np.inf), np.full(p, -np.inf)
 
     def widen(self, costs: Sequence[float]) -> None:
-        """Take note of a point."""
+        """Extend the ranges by a point."""
         self._low, self._high = np.minimum(self._low, costs), np.maximum(self._high, costs)
 
     def sizes(self, zones: Bounds) -> Bounds:
-        """How large zones are along each objective, relative to the extent."""
+        """The size of each zone along each objective, as a share of the range: shape (zones, objectives)."""
         width = self._high - self._low
         if not np.all(width > 0):
             return np.ones_like(zones)
@@ -70,7 +71,7 @@ class _Extent:
 
 
 class _Below:
-    """What searches have said: that no cost k is below a value where the others are below some bounds."""
+    """Lower bounds from earlier searches: no cost k is below a value if the other costs are below some bounds."""
 
     def __init__(self, resolution: NDArray[np.float64]) -> None:
         self._resolution = resolution
@@ -79,19 +80,19 @@ class _Below:
         self._values = [np.zeros(0) for _ in range(p)]
 
     def add(self, k: int, bound: NDArray[np.float64], value: float) -> None:
-        """Take note of a search for the least cost k."""
+        """Record the result of a search for the least cost k: its value, infinite if there was no solution."""
         others = np.where(np.arange(len(bound)) == k, np.inf, bound)
         self._bounds[k] = np.concatenate([self._bounds[k], others[None]])
         self._values[k] = np.append(self._values[k], value)
 
     def holds(self, bound: NDArray[np.float64]) -> bool:
-        """Whether nothing is in the zone below a bound, by what is known."""
+        """Whether an earlier search proves that the zone below the bound is empty."""
         return any(np.any((values >= bound[k] - self._resolution[k]) & np.all(bound <= bounds, axis=1))
                    for k, (bounds, values) in enumerate(zip(self._bounds, self._values, strict=True)))
 
 
 def split_zones(zones: Bounds, point: Sequence[float]) -> Bounds:
-    """The local upper bounds after a point is known: those above it are split along each objective, redundant ones go.
+    """The local upper bounds after a point is known. Those above it are split along each objective; redundant ones are removed.
 
     >>> split_zones(np.array([[9.0, 9.0]]), (2.0, 5.0)).tolist()
     [[2.0, 9.0], [9.0, 5.0]]

@@ -1,4 +1,4 @@
-"""The range of a cost, cut to the values of its front.
+"""A finer resolution of costs, from ranges that are cut to the values of the front.
 
 Values count as one if they differ by less than a share of the range over which a cost can move within its variables' bounds. If no
 point of the front pays a penalty of 1e9, this range has nothing to do with the front, and different points would count as one. Once
@@ -28,15 +28,17 @@ FINE = 1e-9
 BLURRED = 1e-8
 """The front is not complete if values that differ by this share still count as one after that."""
 ROUNDS = 4
-"""How often a range is cut: once is mostly enough, and each time takes a search of every zone."""
+"""The most cuts of a range. One is usually enough, and each needs a search of every zone."""
 Value = Callable[[int, float], float]
 _EPSILON = float(np.finfo(float).eps)
 
 
 def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> FrontProblem | None:
-    """The problem with the same front and a finer resolution, with the found solutions as known ones; None if the resolution is
-    fine enough already, or does not improve. `value` gives the user's value of the k-th cost. Raises SubproblemError as a search
-    does."""
+    """A problem with the same front and a finer resolution; its known points are the found ones.
+
+    None if the resolution is fine enough already, or cannot be improved. `value(k, cost)` is the user's value of cost k. Raises
+    SubproblemError as a search does.
+    """
     if not (wide := _coarse(problem, found, value, FINE)):
         return None
     met = list(found)
@@ -47,7 +49,7 @@ def narrowed(problem: FrontProblem, found: Sequence[Candidate], value: Value) ->
 
 
 def blurred(problem: FrontProblem, found: Sequence[Candidate], value: Value) -> str | None:
-    """Why different points of the front may have counted as one; None if they have not."""
+    """Why different points of the front may have counted as one point, in words; None if the resolution is fine enough."""
     for k in _coarse(problem, found, value, BLURRED):
         width, largest = problem.scales[k].resolution, _largest(problem, k, found, value)
         return (f"objective {problem.names[k] if problem.names else k}: values that differ by less than {width:.3g} count as one, "
@@ -64,7 +66,7 @@ def hides_small(problem: FrontProblem, found: Sequence[Candidate]) -> bool:
 
 
 def _coarse(problem: FrontProblem, found: Sequence[Candidate], value: Value, share: float) -> list[int]:
-    """The costs of which different values of the front may count as one."""
+    """The costs whose resolution is more than this share of their largest value on the front."""
     if problem.step is not None or problem.placing is not None or problem.listing is not None or not found:
         return []
     return [k for k, scale in enumerate(problem.scales)
@@ -72,7 +74,7 @@ def _coarse(problem: FrontProblem, found: Sequence[Candidate], value: Value, sha
 
 
 def _largest(problem: FrontProblem, k: int, found: Sequence[Candidate], value: Value) -> float:
-    """The largest value on the front, and no less than the cost's least step."""
+    """The largest absolute value of cost k on the front, but at least the cost's least coefficient."""
     form = problem.forms[k]
     steps = np.abs(form.coefficients[(problem.milp.lower < problem.milp.upper)[form.columns] & (form.coefficients != 0)])
     costs = [one.costs[k] for one in found]
@@ -80,7 +82,7 @@ def _largest(problem: FrontProblem, k: int, found: Sequence[Candidate], value: V
 
 
 def _least(problem: FrontProblem, k: int, best: Candidate) -> list[Candidate]:
-    """The points at which cost k is least, as far as it is told apart in ever smaller ranges."""
+    """Points with the least cost k, found with a finer resolution in each round."""
     met: list[Candidate] = []
     for _ in range(ROUNDS):
         smaller = _cut(problem, {k: best.costs[k] + float(problem.resolution[k])}, [k], [best])
@@ -92,7 +94,7 @@ def _least(problem: FrontProblem, k: int, best: Candidate) -> list[Candidate]:
 
 
 def _cut(problem: FrontProblem, most: Mapping[int, float], wide: Sequence[int], known: Sequence[Candidate]) -> FrontProblem | None:
-    """The problem without what is worse than the given costs; None where none of the wide costs is told apart better by it."""
+    """The problem with limits `most` of costs, as narrower bounds; None if no cost in `wide` gets a clearly finer resolution."""
     milp, forms = problem.milp, problem.forms
     sides = np.array([value - forms[k].constant for k, value in most.items()])
     names = [f"limit {k}" for k in most] if milp.row_names else []
@@ -101,9 +103,9 @@ def _cut(problem: FrontProblem, most: Mapping[int, float], wide: Sequence[int], 
                       row_upper=np.append(milp.row_upper, sides), row_names=(*milp.row_names, *names))  # fmt: skip
     try:
         limited = presolve(limited, forms)
-    except InfeasibleError:  # by rounding alone: the known points are within the limits
+    except InfeasibleError:  # by rounding only, because the known points are within the limits
         return None
-    n = len(milp.rows)  # the bounds say what the limits said, as far as they say more
+    n = len(milp.rows)  # without the limits' rows: the narrower bounds are enough
     smaller = replace(limited, rows=limited.rows[:n], row_lower=limited.row_lower[:n], row_upper=limited.row_upper[:n],
                       row_names=limited.row_names[:n])  # fmt: skip
     found = replace(problem, milp=smaller, forms=[_without_fixed(form, smaller) for form in forms], known=())
@@ -119,7 +121,7 @@ def _cut(problem: FrontProblem, most: Mapping[int, float], wide: Sequence[int], 
 
 
 def _without_fixed(form: LinearForm, milp: Milp) -> LinearForm:
-    """The form whose fixed columns are part of its constant: what cancels out there is nothing that is added up."""
+    """The form with its fixed columns in the constant, exactly, so that large terms that cancel cause no rounding."""
     fixed = (milp.lower == milp.upper)[form.columns]
     if not fixed.any():
         return form
@@ -129,5 +131,5 @@ def _without_fixed(form: LinearForm, milp: Milp) -> LinearForm:
 
 
 def _rounding(form: LinearForm) -> float:
-    """By how much a form that was added up in doubles may be off."""
+    """A bound of the rounding error of the form's value in doubles."""
     return 8 * _EPSILON * float(np.abs(form.coefficients).max(initial=0.0) + abs(form.constant))

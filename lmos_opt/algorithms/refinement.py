@@ -15,11 +15,11 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Solver
 
 MAGNIFIED = 2.0**30
-"""The errors are multiplied by this: a tolerance of 1e-9 then is one of 1e-18."""
+"""Errors are multiplied by this, so a tolerance of 1e-9 becomes one of 1e-18."""
 ROUNDING = 1e-12
-"""A column this near to a bound, in its unit, is at it."""
+"""A column is at a bound if it is nearer to it than this, in its unit."""
 FAR = 1e7
-"""A side or bound this far away, in units of a column, is none for what is added."""
+"""A bound farther away than this, in units of the column, does not limit the correction."""
 
 
 class Refinement:

@@ -1,13 +1,15 @@
-"""Programs of whole numbers and few rows, settled without tolerances: many partial solutions at once, in arrays.
+"""A certified search for programs of whole numbers with few rows, without tolerances, over many partial solutions at once.
 
-Everything is a whole multiple of a granule: rows, limits and costs are `G x <= h` in whole numbers. Columns are decided one after
-another, all partial solutions of a depth together. One is dropped where some whole multipliers y >= 0 prove that nothing completes
-it: `y G x` is at least what it has so far and the least that the open columns can add, and that is more than `y h`. All of these
-numbers are below 2^53, so doubles hold them exactly, and nothing is believed. The better cost looked for is one more row.
+Rows, limits and costs are whole multiples of granules, so the program is `G x <= h` in whole numbers. The condition that a solution
+must be better than the known one is one more row. Columns are fixed one after another, for all partial solutions of the same depth
+together. A partial solution is dropped if whole multipliers y >= 0 prove that it has no completion: `y G x` is at least the part of
+its fixed columns plus the least part of the open columns, and this sum is more than `y h`. All these numbers are below 2^53, so
+doubles hold them exactly.
 
-Multipliers come from linear relaxations, of the whole and of partial solutions that many tests let pass, rounded to whole numbers;
-those of one search serve the next ones too (any multipliers prove: good ones prove more). Columns that they decide most clearly
-come first: such searches go through the core of a knapsack alone (Balas and Zemel, Operations Research 28, 1980).
+Multipliers are the duals of linear relaxations, rounded to whole numbers. Relaxations are solved for the whole program, and for
+some partial solutions if many are left. Any multipliers give a valid proof, but good ones drop more, so later searches use
+them again. Columns with the largest weight under the multipliers are fixed first: this keeps the search in the core of a knapsack
+(Balas and Zemel, Operations Research 28, 1980).
 """
 
 from __future__ import annotations
@@ -35,25 +37,25 @@ PROPOSES = "highs"
 CHUNK = 1024
 """The number of partial solutions that continue together: few enough that whole solutions are found soon."""
 KEPT = 64
-"""Multipliers that the next search begins with."""
+"""The most multipliers that are kept for the next search."""
 LEARNED = 40
-"""Multipliers that a search may add."""
+"""The most multipliers that a search may add."""
 MANY = 256
 """The least number of partial solutions for which a relaxation is worth its time."""
 _EXACT = 2.0**51
 _QUARTER = 0.25
 _OUT_OF_REACH = 4.0
-"""No row is missed by as much, in its own spread."""
+"""Bounds of the violation in a relaxation, in spreads of a row. No row can be violated by as much."""
 
 Bits = NDArray[np.int8]
 
 
 @dataclass(frozen=True)
 class _Program:
-    """`rows @ x <= sides` over x in 0..width, in whole numbers; a column's own least value is taken off.
+    """The program `rows @ x <= sides` with 0 <= x <= width, in whole numbers. x counts from the lower bounds of the columns.
 
-    After the model's rows come the costs, and their sum, `sides` of which are free until a search sets them. `units` and
-    `constants` are those of the costs: `cost = unit * row + constant`.
+    `rows` has the shape (rows, open columns). The last rows are the costs, and after them their sum; they have no side until a
+    search sets one. `units` and `constants`, shape (costs,), give the user's costs: `cost = unit * row + constant`.
     """
 
     rows: Array
@@ -64,12 +66,12 @@ class _Program:
 
     @property
     def spread(self) -> Array:
-        """By how much each row can move, and one more."""
+        """The range of each row over all x, plus one: shape (rows,)."""
         return np.abs(self.rows) @ self.width + 1.0
 
 
 class Sieve:
-    """Searches one such program, for different costs and limits."""
+    """Searches of one program, for different costs and limits."""
 
     def __init__(self, milp: Milp, program: _Program, solver: Solver) -> None:
         self._lower, self._free = milp.lower, np.flatnonzero(milp.lower < milp.upper)
@@ -92,11 +94,13 @@ class Sieve:
 
     def search(self, judged: Sequence[int], limits: Mapping[int, Limit], known: Candidate | None,
                costs: Callable[[Array], tuple[float, ...] | None], count: Callable[[int], None]) -> Candidate | None:  # fmt: skip
-        """A solution of least cost, or of the least sum of all costs in their granules, within the limits, if one is better than
-        the known one; otherwise None. `costs` recomputes a solution's costs; `count` gets the number of partial solutions examined,
-        and may raise to end the search.
+        """A best solution within the limits if it is better than the known one; otherwise None.
 
-        Raises UnsettledError if it takes too long, or if `costs` rejects the solution that it finds.
+        With one cost in `judged` it has the least value of this cost, otherwise the least sum of all costs in granules. `costs`
+        recomputes the costs of a solution x. `count` is called with the number of partial solutions examined, and may raise to end
+        the search.
+
+        Raises UnsettledError if the search takes too long, or if `costs` rejects the solution that is found.
         """
         program, p = self._program, len(self._program.units)
         first, goal = len(program.rows) - p - 1, len(program.rows) - 1
@@ -122,7 +126,7 @@ class Sieve:
         return Candidate(x, values)
 
     def _least(self, sides: Array, goal: int, count: Callable[[int], None]) -> Array | None:
-        """The x of the least value of the goal's row within all sides; None where nothing is."""
+        """The x with the least value of the row `goal` that satisfies all sides; None if there is none."""
         pass_ = _Pass(self._program, sides, self._pool)
         pass_.learn(self._multipliers(sides, None, None))
         pass_.order_columns()
@@ -153,7 +157,7 @@ class Sieve:
         return best
 
     def _taught(self, pass_: _Pass, depth: int, sums: Array, decided: Bits) -> tuple[Array, Bits]:
-        """The partial solutions that are left after relaxations of two of them: that which passes most easily, and one amidst."""
+        """The partial solutions that remain after relaxations of two of them: the easiest one, and the middle one of the list."""
         for choose in (pass_.easiest, lambda depth, sums: len(sums) // 2):
             if len(sums) == 0:
                 break
@@ -164,8 +168,10 @@ class Sieve:
         return sums, decided
 
     def _multipliers(self, sides: Array, columns: NDArray[np.int64] | None, values: Bits | None) -> Array | None:
-        """Whole multipliers that prove most, where some columns have these values: those of the relaxation that is to miss the
-        worst row least. None where the solver has none."""
+        """Whole multipliers from the relaxation in which some columns have these values; None if the solver gives no duals.
+
+        The relaxation minimises the largest violation of a row, in spreads of the row. Its duals are the multipliers.
+        """
         program, n = self._program, len(self._free)
         spread = self._spread
         if self._relaxation is None:
@@ -190,7 +196,10 @@ class Sieve:
 
 
 class _Pass:
-    """One search: its sides, its multipliers, and what these say of partial solutions, whose columns are in the order decided."""
+    """One search: its sides, its multipliers, and the tests of partial solutions.
+
+    A partial solution has the values of the first columns in `order`.
+    """
 
     def __init__(self, program: _Program, sides: Array, pool: Array) -> None:
         self._program, self.sides = program, sides
@@ -200,37 +209,40 @@ class _Pass:
         self._most = self._allowed(self.multipliers)
 
     def order_columns(self) -> None:
-        """Decide the columns first on which the newest multipliers put most weight."""
+        """Fix those columns first which have the largest weight under the newest multipliers."""
         weight = np.abs(self.multipliers[-1] @ self._program.rows) * self._program.width
         self.order = np.argsort(-weight, kind="stable")
         self._most = self._allowed(self.multipliers)
 
     def learn(self, multipliers: Array | None) -> None:
-        """Use further multipliers from now on."""
+        """Add multipliers, shape (rows,), to the tests."""
         if multipliers is not None:
             self.multipliers = np.concatenate([self.multipliers, multipliers[None]])
             self.learned += 1
             self._most = np.concatenate([self._most, self._allowed(self.multipliers[-1:])])
 
     def lower_side(self, row: int, side: float) -> None:
-        """Set a lower side for a row."""
+        """Lower the side of a row."""
         self.sides = self.sides.copy()
         self.sides[row] = side
         self._most = self._allowed(self.multipliers)
 
     def passes(self, depth: int, sums: Array, newest: bool = False) -> NDArray[np.bool_]:
-        """Which partial solutions nothing rules out; by the newest multipliers alone, or by all."""
+        """Whether all multipliers (with `newest`, the newest ones) allow each partial solution: shape (solutions,).
+
+        `sums` has their rows' values so far, shape (solutions, rows).
+        """
         first = len(self.multipliers) - 1 if newest else 0
         alive: NDArray[np.bool_] = np.all(sums @ self.multipliers[first:].T <= self._most[first:, depth], axis=1)
         return alive
 
     def easiest(self, depth: int, sums: Array) -> int:
-        """The partial solution that is furthest from being ruled out."""
+        """The index of the partial solution that is farthest from being ruled out."""
         size = np.abs(self.multipliers) @ self._program.spread
         return int(np.argmax(((self._most[:, depth] - sums @ self.multipliers.T) / size).min(axis=1)))
 
     def decided(self, depth: int, sums: Array, decided: Bits) -> tuple[Array, Bits]:
-        """What is left of the partial solutions with each value of the next column."""
+        """The partial solutions, continued by each value of the next column, that are not ruled out."""
         column = self.order[depth]
         values = np.arange(self._program.width[column] + 1)
         further = (sums[None] + (values[:, None] * self._program.rows[:, column])[:, None]).reshape(-1, sums.shape[1])
@@ -241,14 +253,16 @@ class _Pass:
         return further[alive], chosen
 
     def in_place(self, decided: Bits) -> Array:
-        """A whole solution, its columns where they belong."""
+        """A complete solution with its columns in the program's order."""
         x = np.empty(len(decided))
         x[self.order] = decided
         return x
 
     def _allowed(self, multipliers: Array) -> Array:
-        """The most that partial solutions may have, for each of the multipliers (rows) at each depth: `y h` less what open columns
-        add at least; infinite where a row counts that has no side."""
+        """The largest `y G x` of the fixed columns with which a partial solution may go on: shape (multipliers, depths).
+
+        It is `y h` minus the least part of the open columns. It is infinite if the multipliers use a row without a side.
+        """
         added = np.minimum(multipliers @ self._program.rows * self._program.width, 0.0)[:, self.order]
         least = np.concatenate([np.cumsum(added[:, ::-1], axis=1)[:, ::-1], np.zeros((len(added), 1))], axis=1)
         is_free = np.isinf(self.sides)
@@ -258,7 +272,7 @@ class _Pass:
 
 
 def _whole(milp: Milp, forms: Sequence[LinearForm], units: Array) -> _Program | None:
-    """The program in whole numbers; None where doubles do not hold them."""
+    """The program in whole numbers; None if doubles cannot hold them exactly."""
     free = np.flatnonzero(milp.lower < milp.upper)
 
     def row(form: LinearForm, unit: float) -> Array:
@@ -274,7 +288,7 @@ def _whole(milp: Milp, forms: Sequence[LinearForm], units: Array) -> _Program | 
         if np.isnan(unit):
             if dense[free].any():
                 return None
-            unit = slack = 1.0  # nothing open: presolve has looked at it
+            unit = slack = 1.0  # no open column, so the row was checked by presolve
         for sign, side in ((1.0, milp.row_upper[k]), (-1.0, -milp.row_lower[k])):
             if np.isfinite(side):
                 rows.append(sign * dense / unit)

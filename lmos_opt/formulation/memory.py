@@ -1,4 +1,4 @@
-"""The memory that a place needs, by either memory model: exact, in whole bytes, without any solver."""
+"""The memory (B) that a place needs under each memory model, exactly and without a solver (docs/reference/objectives.md)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def checked_model(name: str) -> MemoryModel:
 
 @dataclass(frozen=True)
 class _Stay:
-    """What a place has to do with: the layers that run there, all up to it, and what it receives, at the first place the inputs."""
+    """The layers at a place, all layers up to it, and the tensors that it receives (at the first place, the inputs)."""
 
     instance: Instance
     layers: frozenset[str]
@@ -35,7 +35,7 @@ class _Stay:
 
     @property
     def kept(self) -> frozenset[str]:
-        """What it keeps to the end: what is sent on, and, where the result is wanted, its part of the result."""
+        """The tensors that the place keeps to the end: those that it sends on and, at the first place, those of the result."""
         return frozenset(self.instance.crossing(self.upto)) | (self.instance.returned if self.is_first else frozenset())
 
 
@@ -46,13 +46,16 @@ def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
 
 
 def _copies(instance: Instance, stay: _Stay) -> int:
-    """Weights that layers of the place share with layers of earlier places."""
+    """The bytes of weights that layers of the place share with layers of earlier places, so that the place holds a copy."""
     return sum(n_bytes for layer in instance.layers if layer.shared and layer.name in stay.layers
                for name, n_bytes in layer.shared.items() if name not in stay.layers)  # fmt: skip
 
 
 def _sum(instance: Instance, stay: _Stay) -> int:
-    """Weights and outputs of the layers, and what is received (the paper, ref. [5]); of the first place see `Instance.holders`."""
+    """The memory (B) under `sum`: weights and outputs of the layers, and received tensors (the paper, ref. [5]).
+
+    At the first place an input counts if one of its `Instance.holders` runs there.
+    """
     held = sum(layer.held_bytes + layer.output_bytes for layer in instance.layers if layer.name in stay.layers)
     held += _copies(instance, stay)
     return held + sum(instance.tensor_bytes(name) for name in stay.received
@@ -60,11 +63,11 @@ def _sum(instance: Instance, stay: _Stay) -> int:
 
 
 def _peak(instance: Instance, stay: _Stay) -> int:
-    """Weights of the layers and the most bytes alive while one of them runs.
+    """The memory (B) under `peak`: weights of the layers, and the most bytes that are alive while one of them runs.
 
-    While layer v runs, its own output is alive and what it works in, and what was received and every earlier own output that v or
-    a later layer of the place still reads, or that is kept. A place without layers holds what it passes on, but for the first,
-    where inputs are.
+    While layer v runs, these tensors are alive: its output and its workspace; every received tensor and every earlier output of
+    the place that v or a later layer of the place reads, or that is kept. A place without layers holds the tensors that it passes
+    on; the first place without layers needs no memory.
     """
     weights = sum(layer.held_bytes for layer in instance.layers if layer.name in stay.layers)
     kept = frozenset() if stay.is_first else stay.kept
@@ -110,7 +113,7 @@ def _bytes_alive(instance: Instance, stay: _Stay) -> list[tuple[str, int]]:
     alive = 0
 
     def hold(name: str, at: int) -> None:
-        """Count a tensor until after its last reader here; one that is kept stays, one nobody reads goes."""
+        """Count a tensor until its last reader here has run (without one, until step `at`), or to the end if it is kept."""
         nonlocal alive
         alive += instance.tensor_bytes(name)
         if name not in kept:

@@ -1,4 +1,4 @@
-"""The model of a split, on which each shipped objective's expression stands under its name: `m.latency`, `m.memory_used`."""
+"""The model of a split. It has an expression for each objective of lmos, under its name: `m.latency`, `m.memory_used`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ if TYPE_CHECKING:
     from lmos_opt.instance import Instance
 
 MEMORY_USED = "memory_used"
-"""`m.memory`, the first place's memory, by the name that says what it is."""
+"""Another name of `m.memory`, the memory of the first place."""
 
 
 class SplitModel(pyo.ConcreteModel):  # type: ignore[misc]  # Pyomo has no types
-    """A ConcreteModel of an instance. What a user adds under such a name takes its place."""
+    """A ConcreteModel of an instance. A component that a user adds under the name of an expression replaces it."""
 
     def __init__(self, instance: Instance) -> None:
         super().__init__(instance.name)
         self.split = instance
         self.expressions: dict[str, Any] = {}
-        """Those that were asked for, by the objective's name."""
+        """The expressions that were used so far, by the objective's name."""
         self.within: list[Callable[[Any], bool]] = []
-        """Whether a split is within each limit of a shipped objective."""
+        """For each limit of an objective of lmos, whether a split is within it."""
 
     def __getattr__(self, name: str) -> Any:
-        if "within" not in self.__dict__:  # while it is being made, or copied
+        if "within" not in self.__dict__:  # during construction, or in a copy
             return super().__getattr__(name)
         if name not in names():
             try:
@@ -41,18 +41,18 @@ class SplitModel(pyo.ConcreteModel):  # type: ignore[misc]  # Pyomo has no types
         return self.memory if name == MEMORY_USED else shipped_expression(self, self.split, late("lmos_opt.objectives:get")(name))
 
     def is_taken(self, name: str) -> bool:
-        """Whether a user's component cannot have the name; that of an expression it may take."""
+        """Whether a user's component cannot have this name. It may have the name of an expression."""
         return self.component(name) is not None or (name not in names() and hasattr(self, name))
 
 
 def names() -> tuple[str, ...]:
-    """The names of shipped expressions on a model, but for `memory`, which is always there, and what Pyomo has itself (`load`)."""
+    """The names of expressions on a model, without `memory`, which every model has, and without names of Pyomo's own (`load`)."""
     return (*(name for name in late("lmos_opt.objectives:names")() if name != "memory" and not hasattr(pyo.ConcreteModel, name)),
             MEMORY_USED)  # fmt: skip
 
 
 def shipped_expression(m: Any, instance: Instance, objective: Any) -> Any:
-    """A shipped objective's expression on the model, made once: what it adds belongs to the formulation, and stands there once."""
+    """The expression of an objective of lmos on the model. It is made once; components that it adds belong to the formulation."""
     if objective.name not in m.expressions:
         before = set(m.component_map())
         m.expressions[objective.name] = objective.expression(m, instance)
@@ -61,7 +61,7 @@ def shipped_expression(m: Any, instance: Instance, objective: Any) -> Any:
 
 
 def add_limit(m: Any, instance: Instance, objective: Any, most: float, is_within: Callable[[Any], bool]) -> None:
-    """Hold a shipped objective's expression at most at a number, where it holds a variable; a split `is_within` by its value."""
+    """Limit the expression of an objective of lmos to at most a number, if it has variables. `is_within` tests a split's value."""
     m.within.append(is_within)
     expression = shipped_expression(m, instance, objective)
     if pyo.is_potentially_variable(expression):

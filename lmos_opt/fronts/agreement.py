@@ -1,7 +1,7 @@
-"""Whether two writings of an objective agree: its `value` of an edge set, and its `expression` at it.
+"""Whether the two definitions of an objective agree: its `value` of a split, and its `expression` at the same split.
 
-An expression may have variables of its own, as the slowest of some stages, which nothing but rows holds. Then it says
-between which numbers it can lie, and which of them is the best; both are found row by row, without a solver.
+An expression may use variables that only rows bound, such as the time of the slowest stage. It then has a range of values, and the
+best end of this range is its value. Both are found row by row, without a solver.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 
 AGREEMENT = 1e-9
-"""Relative difference, of all that is added up, up to which two sums are one number: rounding is far below."""
+"""Two sums are equal if they differ by at most this share of the sum of their absolute terms. Rounding is far below it."""
 PASSES = 8
-"""How often rows are gone through, each time with what the time before found."""
+"""The most passes over the rows; each uses the bounds that the pass before found."""
 
 
 @dataclass(frozen=True)
 class Attainable:
-    """Between which numbers a form can lie; `ends` says that it attains them, `size` how much is added up."""
+    """The range of a form. `ends` says that both ends are attained. `size` is the sum of its absolute terms."""
 
     low: float
     high: float
@@ -30,11 +30,11 @@ class Attainable:
     size: float
 
     def best(self, sense: str) -> float:
-        """The end that the sense wants."""
+        """The best end of the range for the sense `min` or `max`."""
         return self.low if sense == "min" else self.high
 
     def admits(self, value: float, sense: str) -> bool:
-        """Whether the value is the form's: its best, or, where that is not known for sure, one that it may take."""
+        """Whether the value is the form's best one. If the ends may not be attained: whether it lies in the range."""
         margin = AGREEMENT * (self.size + abs(value))
         if self.ends:
             return abs(value - self.best(sense)) <= margin
@@ -42,7 +42,7 @@ class Attainable:
 
 
 def attainable(milp: Milp, form: LinearForm, x: Array, unknown: NDArray[np.int64]) -> Attainable:
-    """What the form can be where all columns but the unknown ones are as in x."""
+    """The range of the form if all columns except the unknown ones are as in x, shape (columns,)."""
     low, high = x.copy(), x.copy()
     low[unknown], high[unknown] = milp.lower[unknown], milp.upper[unknown]
     is_open = np.zeros(len(x), dtype=bool)
@@ -71,7 +71,7 @@ def attainable(milp: Milp, form: LinearForm, x: Array, unknown: NDArray[np.int64
 
 
 def _span(form: LinearForm, low: Array, high: Array, constant: float = 0.0) -> float:
-    """The form with every column at the end of [low, high] that makes it least; with the ends exchanged, most."""
+    """The least value of the form for columns in [low, high]; its largest value if `low` and `high` are exchanged."""
     c = form.coefficients
     terms = np.where(c > 0, c * low[form.columns], c * high[form.columns])
     terms[c == 0] = 0.0
@@ -79,7 +79,7 @@ def _span(form: LinearForm, low: Array, high: Array, constant: float = 0.0) -> f
 
 
 def _tighten(row: LinearForm, least: float, most: float, is_open: NDArray[np.bool_], low: Array, high: Array) -> None:
-    """Bounds of the row's open columns from the row and the bounds of all the others."""
+    """Narrow the bounds of the row's open columns, from the row's sides and the bounds of its other columns."""
     for column, c in zip(row.columns.tolist(), row.coefficients.tolist(), strict=True):
         if not is_open[column] or c == 0:
             continue

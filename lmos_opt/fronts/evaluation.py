@@ -1,4 +1,4 @@
-"""From a solver's vector to where layers run, and from that alone to exact costs."""
+"""From a solver's vector to its split, and from the split to exact costs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
 
 MOST_CUTS = 400
-"""Solutions to start from where there are several hops."""
+"""The most solutions to start from, if there are several hops."""
 KEPT_SPLITS = 4096
-"""Splits that are remembered at a time, a few kilobytes each."""
+"""The most splits that are kept, a few kilobytes each."""
 
 
 class Evaluation:
-    """From a solver's vector to where layers run, and from that alone to everything else: exact costs, a full vector."""
+    """The split of a solver's vector, and what follows from the split alone: exact costs, and the values of all other columns."""
 
     def __init__(self, instance: Instance, memory_model: MemoryModel, proper_split: bool, chosen: Sequence[Objective],
                  forms: Sequence[LinearForm], model: Any, milp: Milp, columns: dict[int, int]) -> None:  # fmt: skip
@@ -38,7 +38,7 @@ class Evaluation:
         from lmos_opt.fronts.own_objectives import value_of
         from lmos_opt.own_code import columns_of_user
 
-        self._value_of = value_of  # held, since costs are asked for at every node
+        self._value_of = value_of  # kept here, because costs are computed at every node
         self._splits: dict[tuple[object, ...], Split] = {}
 
         def column(variable: Any) -> int:
@@ -46,7 +46,7 @@ class Evaluation:
 
         self._hops = range(1, len(instance.hops) + 1)
         self._upto = np.array([[column(model.upto[h, v]) for v in instance.names] for h in self._hops], dtype=np.int64)
-        assigned = self._upto[::-1].T.ravel()  # in topological order, and of a layer the last hop first, which the others imply
+        assigned = self._upto[::-1].T.ravel()  # layers in topological order; of each the last hop first, which the others imply
         self._derived = [(np.array([column(variable) for variable in block.variables], dtype=np.int64), block.values)
                          for block in model.derived]  # fmt: skip
         self._codecs = {u: {choice.name: column(model.codec[u, choice.name]) for choice in instance.codecs[u]}
@@ -66,7 +66,7 @@ class Evaluation:
         self._open = np.flatnonzero(follows)
 
     def split(self, x: Array) -> Split:
-        """Where layers run in a vector; what follows from it is computed once, however often a search comes by."""
+        """The split of a vector. It is kept, because a search meets the same split many times."""
         chosen = x[self._upto] > 0.5
         codecs = {u: next((c for c, k in columns.items() if x[k] > 0.5), None) for u, columns in self._codecs.items()}
         key = chosen.tobytes(), *codecs.values()
@@ -80,19 +80,19 @@ class Evaluation:
         return found
 
     def _sent(self, split: Split, codecs: Mapping[str, str | None]) -> Split:
-        """The split with the codecs of what crosses there; where none is chosen, it stays the first."""
+        """The split with the chosen codecs of its crossing tensors. A tensor without a choice keeps its first codec."""
         crossing = {u: codec for u in split.codecs if (codec := codecs.get(u)) is not None}
         return Split.of(self._instance.coded(crossing), split.upto, self._memory_model) if crossing else split
 
     def costs(self, x: Array) -> tuple[float, ...] | None:
-        """The costs (senses turned to min) of the vector's split; None if it breaks a constraint."""
+        """The costs of the vector's split, all to be minimised; None if it breaks a constraint."""
         split = self.split(x)
         if not split.is_ordered or split.exceeds is not None or (self._proper_split and not split.is_proper):
             return None
         if not all(is_within(split) for is_within in self._within):
             return None
         full = None
-        if self._has_own_rows:  # a user's rows are checked on the arrays, ours have been
+        if self._has_own_rows:  # the user's rows are checked on the arrays; the others follow from the split
             full = self._completed(x, split)
             if not self._milp.satisfied(full):
                 return None
@@ -114,7 +114,7 @@ class Evaluation:
         return {self._milp.variables[k]: float(np.rint(full[k]) if whole[k] else full[k]) for k in self._users}
 
     def check(self, x: Array) -> None:
-        """InputError where an objective's `value` is not what its `expression` says at the vector's split."""
+        """InputError if an objective's `value` and `expression` give different numbers at the vector's split."""
         split, full = self.split(x), None
         for objective, form in zip(self._chosen, self._forms, strict=True):
             if objective.value is None:
@@ -126,7 +126,7 @@ class Evaluation:
                                  f"{found.best(objective.sense)!r}, with {_named(split)}; expected one number")
 
     def vector(self, point: Point) -> Array:
-        """A vector with the split of a point and its solution, NaN beyond; InputError if it is none of this instance."""
+        """A vector with the split and the solution of a point; other columns are NaN. InputError if the point does not fit."""
         split = Split.at(self._instance, point.named_places, codecs=point.codecs)
         x = np.full(len(self._milp.variables), np.nan)
         x[self._upto] = [[v in before for v in self._instance.names] for before in split.upto]
@@ -146,7 +146,7 @@ class Evaluation:
                 x[k] = split.codecs.get(u) == codec
 
     def prefixes(self) -> list[Array]:
-        """Cuts after layers in topological order: solutions to start from, of a chain with two places all there are."""
+        """Vectors to start from: cuts between layers in topological order. For a chain over two places these are all splits."""
         cuts = _cuts(len(self._instance.layers), len(self._hops))
         found = np.zeros((len(cuts), len(self._milp.variables)))
         for h, columns in enumerate(self._upto):
@@ -154,7 +154,7 @@ class Evaluation:
         return list(found)
 
     def placing(self) -> Placing | None:
-        """The instance as blocks to be placed; None where it is not free to place them: by limits, a proper split, or a codec."""
+        """The instance as a placement problem; None if it has memory limits, codecs, or must have a proper split."""
         instance = self._instance
         if self._proper_split or instance.takes_coding or any(p.memory_limit_bytes is not None for p in instance.places):
             return None
@@ -162,15 +162,18 @@ class Evaluation:
         return Placing(layers.blocks, lambda upto: self.at([layers.of(before) for before in upto]))
 
     def at(self, upto: Sequence[frozenset[str]]) -> Array:
-        """The vector with the layers that run before each hop; what does not follow from them is NaN."""
+        """The vector with these layers before each hop. Columns that do not follow from them are NaN."""
         x = np.zeros(len(self._milp.variables))
         x[self._undecided] = np.nan
         x[self._upto] = [[v in before for v in self._instance.names] for before in upto]
         return x
 
     def every(self, most: int) -> Iterator[Array] | None:
-        """All vectors: each split with each choice of codecs for what crosses. None where splits are more than so many, or other
-        variables are decided beside them; where choices of codecs make them more, one more than so many."""
+        """All vectors: each split, with each choice of codecs for its crossing tensors.
+
+        None if there are more than `most` splits, or if other variables must be decided too. If choices of codecs make more than
+        `most` vectors, the iterator ends after `most` + 1.
+        """
         shape = None if len(self._undecided) else Shape.of_few(self._instance, most)
         return None if shape is None else islice(self._all(shape), most + 1)
 
@@ -190,7 +193,7 @@ class Evaluation:
         return [self._milp.variables[k] for k in self._users]
 
     def _completed(self, x: Array, split: Split) -> Array:
-        """The vector with everything that follows from where layers run recomputed from it."""
+        """The vector with all columns that follow from the split, computed from it."""
         full = x.copy()
         full[self._upto] = [[v in before for v in split.instance.names] for before in split.upto]
         self._choose(full, split)
@@ -200,7 +203,7 @@ class Evaluation:
 
 
 def _cuts(n_layers: int, n_hops: int) -> list[tuple[int, ...]]:
-    """Numbers of layers before each hop, not falling: all where there is one hop, else MOST_CUTS at most, evenly spread."""
+    """Numbers of layers before each hop, in ascending order: all for one hop, otherwise at most MOST_CUTS, evenly spread."""
     if n_hops == 1:
         return [(n,) for n in range(n_layers + 1)]
     ends = n_layers + 1

@@ -1,4 +1,4 @@
-"""A front while it is being found: an iterator over its points, and the points so far as a `Front`."""
+"""A front during its search: an iterator over its points, and the points so far as a `Front`."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from lmos_opt.solvers.settings import settings_of
 
 UNFINISHED = "stopped before the end"
 MOST_LOOKED_AT = 20_000
-"""So many vectors are looked at one by one where a search has no proof: it takes some seconds."""
+"""The most vectors that are evaluated one by one if a search has no proof. This takes some seconds."""
 
 
 @dataclass(frozen=True)
 class Meaning:
-    """What answers mean to a user: a candidate as a point, no candidate as an error, the k-th objective's cost as its value."""
+    """From answers of the search to what users get: the point of a candidate, the error if there is none, the value of cost k."""
 
     point: Callable[[Candidate], Point]
     infeasible: Callable[[], Exception]
@@ -44,8 +44,12 @@ class Meaning:
 
 @dataclass(frozen=True)
 class Run:
-    """What belongs to one run: Algorithm 1's constrained objective, when it began, the file that it is logged to, and all vectors
-    there are, up to a number of them and one more, where they can be listed; whether anything is a user's own."""
+    """The settings of one run.
+
+    `constrained` is Algorithm 1's constrained objective, `start` the time (s) when the run began, `log` the file of its
+    subproblems. `every(n)` gives all vectors, at most n + 1 of them, or None if they cannot be listed. `has_own` says that
+    objectives, constraints or variables of the user's are among the problem's.
+    """
 
     constrained: str | None
     start: float
@@ -78,7 +82,7 @@ class GrowingFront:
         return self._points
 
     def run(self, on_point: Callable[[Point], None] | None = None) -> Front:
-        """Find all remaining points, and return the front; an interruption (Ctrl-C) ends it early."""
+        """Find all remaining points, and return the front. Ctrl-C ends the search early; the front then says `interrupted`."""
         try:
             for point in self._points:
                 if on_point is not None:
@@ -114,13 +118,13 @@ class GrowingFront:
                           subproblems=tuple(self._told))  # fmt: skip
 
     def _tell(self, step: Step) -> None:
-        """Take note of a subproblem in the user's senses, and write it into the log."""
+        """Record a subproblem in the user's senses and units, and write it to the log."""
         def value(k: int, cost: float) -> float:
             return self._meaning.value(k, cost)
 
         names, took = [objective.name for objective in self._objectives], step.took
         relations = {k: _relation(self._objectives[k].sense, limit.strict) for k, limit in step.limits.items()}
-        # not checked, since it is made of what is ours: a search has thousands of them
+        # not validated, because a search has thousands of them, and they are made here
         bounds = tuple(Bound.model_construct(objective=names[k], relation=relations[k], value=value(k, limit.value))
                        for k, limit in sorted(step.limits.items()))
         values = None if step.found is None else {name: value(k, step.found.costs[k]) for k, name in enumerate(names)}
@@ -133,7 +137,7 @@ class GrowingFront:
             self._log.write(self._told[-1].model_dump_json())
 
     def _fall_back(self) -> None:
-        """Of one objective whose search was ended, the best solution met is the front so far."""
+        """With one objective: if the search has ended early, its best solution is the front."""
         if not self._found and (best := self._problem.incumbent) is not None:
             self._found.append(best)
 
@@ -169,7 +173,7 @@ class GrowingFront:
 
     def _searched(self, trace: Callable[[FrontProblem], Iterator[Candidate]]) -> Iterator[Point]:
         """The points that an algorithm finds."""
-        problem = cast(FrontProblem, self._problem)  # a listed one is given to an enumeration alone
+        problem = cast(FrontProblem, self._problem)  # only an enumeration gets a ListedProblem
         for candidate in trace(problem):
             self._found.append(candidate)
             self._stop()
@@ -177,7 +181,7 @@ class GrowingFront:
             self._problem.check_trade_off(candidate)
 
     def _finer(self) -> bool:
-        """Go on, where the ranges of costs were too wide to tell the front's values apart, with narrower ones."""
+        """Replace the problem by one of finer resolution (`lmos_opt.algorithms.narrowing`); False if none is needed or possible."""
         problem = self._problem
         if not isinstance(problem, FrontProblem) or problem.doubt is not None:
             return False
@@ -188,12 +192,12 @@ class GrowingFront:
         return True
 
     def _doubt(self) -> str | None:
-        """Why the front may not be whole though its search came to an end."""
+        """Why the front may lack points although its search is complete, in words; None if it lacks none."""
         problem = self._problem
         return problem.doubt or (blurred(problem, self._found, self._meaning.value) if isinstance(problem, FrontProblem) else None)
 
     def _looked_at(self) -> Iterator[Point]:
-        """The points by looking at all vectors, where a search could not prove its own, and they are few."""
+        """The points from evaluating all vectors, if the search could not prove its points and the vectors are few."""
         problem = self._problem
         every = self._every(MOST_LOOKED_AT) if self._every is not None and isinstance(problem, FrontProblem) else None
         if every is None or not isinstance(problem, FrontProblem):
@@ -206,11 +210,11 @@ class GrowingFront:
                     return
                 if (candidate := problem.candidate(x)) is not None:
                     found.append(candidate)
-        except UnsettledError:  # of a vector nothing says whether it satisfies the constraints
+        except UnsettledError:  # nothing proves whether a vector satisfies the constraints
             return
         given = Given(found, problem.resolution, is_added_up=not self._has_own)
         self._problem = ListedProblem(given, problem.solver, problem.time_limit_s, solves=problem.solves, recorder=problem.recorder)
-        self._problem.recorder.words = 0  # what it rests on is no solver's word any more
+        self._problem.recorder.words = 0  # the front no longer depends on unproved answers of a solver
         self._made.clear()
         self._found, self._reason = non_dominated(self._problem, found), None
         yield from map(self._point_of, self._found)

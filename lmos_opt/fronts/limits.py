@@ -46,8 +46,11 @@ class AtMost:
         return " ".join([f"{self.objective.name} at most {self.most:g}", *[self.objective.unit] * bool(self.objective.unit)])
 
     def __call__(self, m: Any, instance: Instance) -> Any:
-        """The relation on the model. That of a shipped objective belongs to the formulation, and is a little wider: of a split its
-        value says whether it is `admitted`, and nothing that its expression stands on has to be solved for."""
+        """The relation on the model.
+
+        For one of lmos's own objectives it is a part of the formulation, and a little wider than the limit, because the value of a
+        split decides (`admits`). None is then returned: the relation is already on the model.
+        """
         if not self.is_shipped:
             return self.objective.expression(m, instance) <= self.most
         late("lmos_opt.formulation.named:add_limit")(m, instance, self.objective, self._most + _SLACK * abs(self.most), self.admits)

@@ -35,21 +35,23 @@ MANY = 500
 """The number of splits that can be evaluated one after another in almost no time, also if they are equal."""
 
 MOST_UNITS = 2.0**61
-"""Whole numbers in which linear costs are added up have to stay below this."""
+"""The largest whole number that a sum of linear costs may reach."""
 
 Costs = Callable[[int], Candidate | None]
-"""The k-th split with its exact costs; None where it breaks a constraint."""
+"""From the index of a split to its exact costs; None if it breaks a constraint."""
 
 
 @dataclass(eq=False)
 class ListedSplits:
-    """The splits with `rough` costs, one for each objective (every sense turned to min), that are to be compared. `admitted` are
-    those that may satisfy all constraints, `exact` gives the exact costs of each, and `resolution` is the least difference between
-    different costs.
+    """All splits, with the costs by which they are compared. All costs are minimised.
 
-    If several splits have the same values, the first by the shape's rank is given. In a network with equal parts thousands of
-    splits may have the values of one point. If there are MANY, only the first is evaluated among splits that the arrays cannot tell
-    apart, if the arrays are finer than the resolution.
+    `rough` are the costs of all splits in arrays, one for each objective. `admitted`, shape (splits,), says which splits may
+    satisfy all constraints. `exact` gives the exact costs of one split. `resolution`, shape (objectives,), is the least difference
+    between different costs.
+
+    If several splits have the same values, the point has the first by the shape's rank. In a network with equal parts thousands
+    of splits may have the values of one point. If there are MANY and the arrays are finer than the resolution, only the first of
+    those with equal arrays is evaluated.
     """
 
     algorithm: ClassVar[Algorithm] = enumeration.ALGORITHM
@@ -62,22 +64,24 @@ class ListedSplits:
     """The splits that are evaluated already."""
     doubt: str | None = None
     is_added_up: bool = False
-    """Whether costs are sums of numbers of one sign, which are known to their last digits."""
+    """Whether costs are sums of terms of one sign, so that their relative errors are tiny."""
 
     def split(self, k: int) -> Split:
-        """The k-th of them."""
+        """The split with index k."""
         return self.made.get(k) or self.splits.split(k)
 
     def __post_init__(self) -> None:
         self._off = np.array([one.off for one in self.rough])
 
     def __len__(self) -> int:
-        """How many there are."""
+        """The number of splits."""
         return len(self.admitted)
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
-        """All that may be non-dominated. If a split turns out to break a constraint, the splits that it had left out are evaluated
-        then."""
+        """All splits that may be non-dominated, with exact costs.
+
+        If one of them breaks a constraint, the comparison is repeated without it, so that splits that it removed come back.
+        """
         rank, known = self.splits.shape.rank, dict[int, Candidate]()
         left = np.flatnonzero(self.admitted)
         left = left[np.argsort(rank[left])]
@@ -103,7 +107,7 @@ class ListedSplits:
             left = left[~np.isin(left, broken)]
 
     def first(self, costs: Sequence[float]) -> Candidate | None:
-        """The first of the splits with these costs; None if there is none."""
+        """The first split, by the shape's rank, with these costs; None if there is none."""
         near = self.admitted.copy()
         for one, off, differ, cost in zip(self.rough, self._off, self.resolution, costs, strict=True):
             near &= np.abs(one.values - cost) <= off + min(differ, RELATIVE * abs(cost))
@@ -115,28 +119,32 @@ class ListedSplits:
         return min(exact, key=lambda found: found.costs, default=None)
 
     def _tells_more_than_asked(self, n: int) -> bool:
-        """Whether n splits are too many to be evaluated, and those that the arrays do not tell apart need not be."""
+        """Whether n splits are too many to evaluate all of them, and the arrays are fine enough to choose among them."""
         return n > MANY and bool(np.all(8 * self._off <= self.resolution))
 
 
 @dataclass(eq=False)
 class LayerwiseSplits:
-    """The remaining splits when layers are placed one after another; they are found when they are asked for."""
+    """The splits that the search layer by layer finds (`lmos_opt.listing.layerwise`), when `candidates` is called."""
 
     algorithm: ClassVar[Algorithm] = layerwise.ALGORITHM
     layerwise: Layerwise
     chosen: Sequence[Objective]
     resolution: Array
     doubt: str | None = None
-    """Why there may be more of them."""
+    """Why the front may have more points; None if it has no more."""
     is_added_up: bool = False
     _found: list[Split] = field(default_factory=list)
 
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
            resolution: Sequence[float] | None = None) -> LayerwiseSplits | None:  # fmt: skip
-        """None if layers cannot be placed one after another: for more than two places, for groups, for other objectives; and if
-        costs cannot be added up as finely as the resolution needs, one entry for each objective."""
+        """The search of an instance; None if it cannot be searched layer by layer.
+
+        That is the case with more than two places, with groups, limits at the server or open codecs, with objectives other than
+        linear ones and the memory of the first place, and if costs cannot be added as finely as the resolution needs.
+        `resolution` has one entry for each objective.
+        """
         is_limited = instance.places[-1].memory_limit_bytes is not None
         if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs:
             return None
@@ -161,15 +169,15 @@ class LayerwiseSplits:
         return cls(Layerwise(instance, question), chosen, np.array(resolutions))
 
     def __len__(self) -> int:
-        """How many splits of some of the layers were looked at so far."""
+        """The number of partial splits that were examined so far."""
         return self.layerwise.seen
 
     def split(self, k: int) -> Split:
-        """The k-th of those that were found."""
+        """The k-th split that was found."""
         return self._found[k]
 
     def candidates(self, check_time: Callable[[], None]) -> Iterator[Candidate]:
-        """All that may be non-dominated. InputError if too many splits remain."""
+        """All splits that may be non-dominated, with exact costs. InputError if there are too many partial splits."""
         try:
             left = self.layerwise.best(check_time)
         except TooManyError:
@@ -190,7 +198,7 @@ class LayerwiseSplits:
         yield from (Candidate(np.array([float(k)]), tuple(vector)) for k, vector in enumerate(costs.tolist()))
 
     def _is_blurred(self, costs: Array) -> bool:
-        """Whether layers' values were added up less finely than FINE of the largest on the front; they are to be as fine, then."""
+        """Whether the unit of sums was coarser than FINE of the largest value on the front. If so, sets a finer resolution."""
         asked = FINE * np.abs(costs).max(axis=0)
         wide = np.array([o.granule is None for o in self.chosen]) & (self.resolution > asked)
         self.resolution = np.where(wide, asked, self.resolution)
@@ -199,8 +207,10 @@ class LayerwiseSplits:
 
 def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Objective], proper_split: bool,
               check_time: Callable[[], None], limits: Sequence[AtMost] = ()) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
-    """The list that is less work than to build and search the program: all splits if they are few, otherwise a large graph's
-    layers, placed one after another, if few partial splits remain. None for any other graph."""
+    """An enumeration that takes less work than to build and search the program; None if there is none.
+
+    It evaluates all splits if they are few. A large graph is searched layer by layer, if few partial splits remain.
+    """
     splits = Splits.of_few(instance, memory_model)
     if splits is not None:
         return without_model(splits, chosen, proper_split, limits)
@@ -213,12 +223,12 @@ def looked_at(instance: Instance, memory_model: MemoryModel, chosen: Sequence[Ob
     except TooManyError:
         return None
     except SubproblemError:
-        pass  # its time is over, as it will be when it is asked
+        pass  # the time limit; `candidates` reports it
     return found
 
 
 def _admitted(splits: Splits, proper_split: bool, limits: Sequence[AtMost]) -> NDArray[np.bool_]:
-    """Which splits may keep all limits, and are proper ones where that is asked for."""
+    """Which splits may keep all limits, and are proper if `proper_split` asks for it: shape (splits,)."""
     found = np.ones(len(splits), dtype=bool)
     for p, place in enumerate(splits.instance.places, 1):
         if place.memory_limit_bytes is not None:
@@ -231,20 +241,20 @@ def _admitted(splits: Splits, proper_split: bool, limits: Sequence[AtMost]) -> N
 
 
 def _in_arrays(objective: Objective, splits: Splits) -> Listed:
-    """A shipped objective's cost of all splits."""
+    """The costs of all splits for one of lmos's own objectives, to be minimised."""
     assert objective.each is not None
     return _turned(objective, objective.each(splits))
 
 
 def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
-    """By how much two values of the objective differ at least: as in a search, so that both find the same points."""
+    """The least difference between two different values of the objective, the same as in a search: both find the same points."""
     granule = None if objective.granule is None else objective.granule(splits.instance)
     return RELATIVE * one.spread if granule is None else granule / 4
 
 
 def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool,
                   limits: Sequence[AtMost] = ()) -> ListedSplits:  # fmt: skip
-    """The problem of shipped objectives: a candidate's only number is its split's."""
+    """The problem with lmos's own objectives only. A candidate's vector has one number: the index of its split."""
     rough, made = [_in_arrays(o, splits) for o in chosen], dict[int, Split]()
 
     def exact(k: int) -> Candidate | None:
@@ -260,7 +270,7 @@ def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: boo
 
 def beside_model(columns: Columns, chosen: Sequence[Objective], forms: Sequence[LinearForm], exact: Costs, resolution: Array,
                  proper_split: bool, limits: Sequence[AtMost] = ()) -> ListedSplits:  # fmt: skip
-    """The problem with a user's own objectives or constraints, linear forms over columns that follow from where layers run."""
+    """The problem with a user's objectives or constraints: linear forms over columns that follow from the split."""
     splits = columns.splits
     rough = [_turned(o, o.each(splits) if o.each is not None else columns.listed(form))
              for o, form in zip(chosen, forms, strict=True)]
@@ -273,13 +283,13 @@ def _value(objective: Objective, split: Split) -> float:
 
 
 def _turned(objective: Objective, one: Listed) -> Listed:
-    """As a cost to minimise."""
+    """The quantity as a cost to minimise."""
     return one if objective.sense == "min" else Listed(-one.values, one.off, one.spread)
 
 
 @dataclass(eq=False)
 class Columns:
-    """A model's columns in all splits."""
+    """The values of a model's columns in all splits."""
 
     model: Any
     milp: Milp
@@ -299,7 +309,7 @@ class Columns:
                 self._add(m.sent[h, u], splits.crosses, h, u)
 
     def listed(self, form: LinearForm) -> Listed:
-        """A form's value of all splits."""
+        """The values of a form in all splits."""
         values, size = np.full(len(self.splits), form.constant), abs(form.constant)
         for column, coefficient in zip(form.columns.tolist(), form.coefficients.tolist(), strict=True):
             x = self._column(column)
@@ -308,7 +318,7 @@ class Columns:
         return Listed(values, EPSILON * (len(form.columns) + 8) * size, self.milp.spread(form))
 
     def satisfying(self) -> NDArray[np.bool_]:
-        """Which splits may satisfy all rows that the formulation did not make."""
+        """Which splits may satisfy all rows of the user's, shape (splits,)."""
         found = np.ones(len(self.splits), dtype=bool)
         for row, low, high, name, slack in zip(self.milp.rows, self.milp.row_lower, self.milp.row_upper, self.milp.row_names,
                                                self.milp.loosest, strict=True):  # fmt: skip
@@ -322,7 +332,7 @@ class Columns:
         self._arrays[self.by_id[id(variable)]] = lambda: array(*which)
 
     def _column(self, column: int) -> Array:
-        """A column's value in all splits."""
+        """The values of a column in all splits, shape (splits,)."""
         if column in self._arrays:
             return self._arrays[column]().astype(float)
         if column not in self._known:
@@ -330,7 +340,7 @@ class Columns:
         return self._known[column]
 
     def _derive(self, column: int) -> None:
-        """The columns of the block that one belongs to, split by split."""
+        """Compute the columns of the block to which this column belongs, split by split. InputError if there is no such block."""
         for block in self.model.derived:
             of_block = [self.by_id[id(variable)] for variable in block.variables]
             if column in of_block:
@@ -343,7 +353,7 @@ class Columns:
 
 
 def check_few(splits: Splits, what: str) -> None:
-    """InputError if splits that must be evaluated one by one would take minutes."""
+    """InputError if there are too many splits to evaluate one by one (MOST_ONE_BY_ONE), which would take minutes."""
     if len(splits) > MOST_ONE_BY_ONE:
         raise InputError("algorithm", f"enumeration evaluates {what} split by split, and {splits.instance.name} has {len(splits)} "
                                       f"of them; expected {MOST_ONE_BY_ONE} at most")  # fmt: skip

@@ -1,7 +1,7 @@
-"""A quantity over scenarios: with a linear expression if all splits order the scenarios alike, and otherwise in the general way.
+"""A quantity over scenarios. It has a linear expression if all splits order the scenarios in the same way.
 
-Scenarios are ordered alike if each is no worse than the next in every bandwidth and time. Then the shares belong to scenarios, not
-to values, and a measure is a linear sum of the quantity in these scenarios.
+They do if each scenario is no worse than the next one in every bandwidth and time. Then a measure has a fixed share for each
+scenario, and is a linear sum of the quantity in the scenarios.
 """
 
 from __future__ import annotations
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
     from lmos_opt.instance import Instance
 
 _AT_ONCE = 10_000
-"""Splits whose scenarios are sorted together."""
+"""The number of splits whose scenarios are sorted together."""
 
 
 @dataclass(frozen=True, eq=False)
 class Spread:
-    """A quantity in an instance's scenarios, and its measure. The quantity is given as in an objective: `value` of a split, `model`
-    its expression, `listed` of all splits."""
+    """A quantity in the scenarios of an instance, and a measure of it.
+
+    The quantity is given as in an objective: `value` for one split, `model` as an expression, `listed` for all splits.
+    """
 
     measure: Measure
     instance: Instance
@@ -90,6 +92,6 @@ class Spread:
         return self._rounded(values, found, max(one.spread for one in found))
 
     def _rounded(self, values: Row, found: Sequence[Listed], spread: float) -> Listed:
-        """Values with what they may be off by: as much as one of those they are made of, and what adding them up rounds."""
+        """Values with their largest error: the largest error of a quantity that they are made of, and the rounding of their sum."""
         largest = max((float(np.abs(one.values).max(initial=0.0)) for one in found), default=0.0)
         return Listed(values, max(one.off for one in found) + (len(found) + 8) * EPSILON * largest, spread)

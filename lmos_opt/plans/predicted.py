@@ -15,24 +15,25 @@ def stages(n_places: int = 2) -> tuple[str, ...]:
 
 
 def stage_times_of(n_places: int) -> tuple[str, ...]:
-    """Those of them that are times of places and hops, in the order in which data passes."""
+    """The names of the times of places and hops, in the order in which data passes them."""
     if n_places == 2:
         return ("t_edge_s", "t_tx_s", "t_server_s")
     return tuple(f"t_{'hop' if k % 2 else 'place'}_{k // 2 + 1}_s" for k in range(2 * n_places - 1))
 
 
 def _objective_of(stage: str) -> str | None:
-    """The objective that a stage is, if it is one."""
+    """The name of the objective that is the time of this stage; None if there is none."""
     place = stage.removeprefix("t_place_").removesuffix("_s")
     return f"place_time:{place}" if place.isdecimal() else _OBJECTIVE_OF.get(stage)
 
 
 def predicted_of(from_set: dict[str, float], values: dict[str, float],
                has_decisions: bool) -> tuple[dict[str, float], dict[str, str]]:  # fmt: skip
-    """What is predicted of a point, and why stages are not: from its edge set, unless the point says otherwise.
+    """The predicted values of a point, and for each stage without a prediction the reason.
 
-    Decisions of the user's may change any time, and so does a latency that is not the edge set's; of the stages, the point
-    then holds those that are among its objectives. A latency that is the edge set's says that nothing changed.
+    `from_set` are the values that follow from the split, `values` those of the point's objectives. Variables of the user's may
+    change any time. If they do, or if a value of the point differs from that of its split, a stage is predicted only if it is
+    among the point's objectives. If the point's latency is that of its split, no time has changed.
     """
     of = {stage: name for stage in from_set if (name := _objective_of(stage)) is not None}
     theirs = {stage: values[name] for stage, name in of.items()

@@ -1,4 +1,4 @@
-"""How certain a counted share is."""
+"""Confidence intervals of a counted share."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from statistics import NormalDist
 
 
 def wilson(kept: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Between which shares the true one lies, of which `kept` of `n` were counted: 0 to 1 where nothing was.
+    """The confidence interval of a share, if `kept` of `n` were counted; 0 to 1 if n is 0.
 
     The score interval without continuity correction (E. B. Wilson, 1927; method 3 of R. G. Newcombe, "Two-sided confidence
-    intervals for the single proportion", 1998). It takes one count for another's equal and independent of it: where neighbours are
-    alike, as images over a link are, the share is less sure than it says.
+    intervals for the single proportion", 1998). It assumes that the counts are independent. If neighbours are similar, such as
+    images that follow each other over a link, the true interval is wider.
 
     >>> [round(end, 4) for end in wilson(81, 263)]
     [0.2553, 0.3662]
@@ -27,10 +27,10 @@ def wilson(kept: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
 
 @lru_cache(maxsize=4096)
 def upper_end(count: int, n: int, confidence: float = 0.95) -> float:
-    """What the true share does not exceed, with that confidence, of which `count` of `n` were counted: 1 where nothing was.
+    """The upper confidence limit of a share, if `count` of `n` were counted; 1 if n is 0.
 
-    The upper end of C. J. Clopper and E. S. Pearson (1934), one-sided: the share at which `count` or fewer would still be seen with
-    a probability of 1 - confidence. It is exceeded at most that often, whatever the true share is.
+    The one-sided limit of C. J. Clopper and E. S. Pearson (1934): with this share, `count` or fewer are counted with a probability
+    of 1 - confidence. Whatever the true share is, it exceeds the limit with at most this probability.
 
     >>> round(upper_end(0, 299), 4)
     0.01

@@ -23,13 +23,17 @@ from lmos_opt.split import Split, down_closed_sets, nested
 MOST_SPLITS = 50_000
 """A chain of 30 layers over 4 places has 5,456."""
 RULE = "min_latency"
-"""What chooses: the least latency, of one more token."""
+"""The rule of these policies: the least latency of one more token."""
 
 
 @dataclass(frozen=True)
 class _Line:
-    """A split, what its `tpot` consists of at the first context and what each token more adds (s), and the last context at which it
-    fits; what the first place takes (B) at the first context, and with each token more."""
+    """A split and its `tpot` as a line over the context.
+
+    `first` has the parts of `tpot` at the first context, `first_s` is their sum (s), and `token_s` what each further token adds
+    (s). `last` is the last context at which the memory limits hold. `first_bytes` and `token_bytes` are the memory (B) of the first
+    place in the same way.
+    """
 
     split: Split
     first: LatencyLine
@@ -40,7 +44,7 @@ class _Line:
     token_bytes: Fraction
 
     def at(self, tokens: int) -> Fraction:
-        """So many tokens after the first context."""
+        """The `tpot` (s) at this number of tokens after the first context."""
         return self.first_s + self.token_s * tokens
 
     def stretch(self, low: int, high: int, start: int, last: int) -> Stretch:
@@ -52,7 +56,10 @@ class _Line:
                        memory_bytes=self.first_bytes + ceil(self.token_bytes * (last - start)))  # fmt: skip
 
     def crossed(self, other: _Line) -> int | None:
-        """How many tokens after the first context the other one, which is no better before, is better; None where it never is."""
+        """The number of tokens after the first context from which `other` is better; None if it never is.
+
+        `other` must not be better before.
+        """
         if other.token_s >= self.token_s:
             return None
         return floor((other.first_s - self.first_s) / (self.token_s - other.token_s)) + 1

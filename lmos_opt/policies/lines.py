@@ -60,7 +60,7 @@ def lines_of(splits: Sequence[Split], hop: int = 1) -> list[LatencyLine]:
 
 @dataclass(frozen=True)
 class _FixedTimes:
-    """What does not depend on one hop's bandwidth, in whole multiples of 1/scale where it can be: sums of those are quick."""
+    """The times that do not depend on the bandwidth of one hop, as whole multiples of 1/scale (s) if possible, for quick sums."""
 
     instance: Instance
     hop: int
@@ -83,7 +83,7 @@ class _FixedTimes:
                    {key: int(t * scale) for key, t in coding.items() if t}, tuple(int(t * scale) for t in exchanges))
 
     def of_split(self, split: Split) -> tuple[Fraction, int]:
-        """The time (s) of all but the hop's crossing bytes, and these."""
+        """The time (s) of a split without the bytes that cross the hop, and the number of these bytes."""
         instance = self.instance
         whole = sum(self.times[name][p] for p, names in enumerate(split.places) for name in names)
         if self.coding:
@@ -109,7 +109,10 @@ def _without_rounding(lines: list[LatencyLine]) -> list[LatencyLine]:
 
 
 def one_value(times: Sequence[Fraction], groups: Sequence[int] | None = None) -> list[Fraction]:
-    """The times, those of a group that differ by less than ONE_VALUE of the largest of all replaced by the least of them."""
+    """The times, in which nearly equal times of a group are replaced by the least of them.
+
+    Times are nearly equal if they differ by less than ONE_VALUE of the largest time.
+    """
     grain = ONE_VALUE * max(times, default=Fraction(0))
     keys = list(zip(groups or [0] * len(times), times, strict=True))
     found = list(times)
@@ -123,9 +126,9 @@ def one_value(times: Sequence[Fraction], groups: Sequence[int] | None = None) ->
 
 
 def ever_needed(lines: Iterable[LatencyLine], low: Fraction, high: Fraction) -> list[LatencyLine]:
-    """The lines, most memory first, that no single other one dominates all over [low, high]; of equals the first.
+    """The lines, most memory first, that no other line dominates on the whole of [low, high]; of equal lines the first.
 
-    A line that is nowhere above another at both ends is nowhere above it between them.
+    If a line is not above another one at both ends, it is not above it between them.
     """
     ends = [(line, line.at(low), line.at(high)) for line in lines]
     kept: list[tuple[LatencyLine, Fraction, Fraction]] = []
@@ -136,9 +139,9 @@ def ever_needed(lines: Iterable[LatencyLine], low: Fraction, high: Fraction) -> 
 
 
 def front_at(lines: Sequence[LatencyLine], s: Fraction) -> tuple[tuple[int, ...], list[Polynomial]]:
-    """The lines (most memory first) that are non-dominated at s, least latency first, and what would change that.
+    """The front at s: indices of the non-dominated lines, least latency first; and polynomials that tell where it changes.
 
-    One sweep; while none of the polynomials changes its sign, it goes the same way.
+    `lines` are sorted by memory, the most first. As long as none of the polynomials changes its sign, the front has the same lines.
     """
     found: list[int] = []
     certificates: list[Polynomial] = []
@@ -160,7 +163,7 @@ def front_at(lines: Sequence[LatencyLine], s: Fraction) -> tuple[tuple[int, ...]
 def roots(polynomial: Polynomial) -> list[Fraction]:
     """The real roots of a polynomial of degree two at most; none of one that is zero everywhere.
 
-    Exact but for square roots, which have ROOT_BITS bits.
+    They are exact, except for square roots, which have ROOT_BITS bits.
     """
     c0, c1, c2 = (*polynomial, Fraction(0), Fraction(0))[:3]
     if c2 == 0:
@@ -180,7 +183,7 @@ def _sqrt(value: Fraction) -> Fraction:
 
 @dataclass(frozen=True)
 class Piece(Generic[Label]):
-    """An interval, and what holds in it."""
+    """An interval and its label."""
 
     low: Fraction
     high: Fraction

@@ -57,7 +57,7 @@ class Over:
         return cls(kind, which)
 
     def of(self, instance: str, n_places: int) -> Over:
-        """Itself; InputError if the instance has no such hop or place."""
+        """This quantity, unchanged. InputError if the instance has no such hop or place."""
         what, most = ("hop", n_places - 1) if self.kind == "bandwidth" else ("place", n_places)
         if not 1 <= self.number <= most:
             raise InputError(what, f"got {self.number}, but {instance} has {counted(most, what)}; expected "
@@ -65,7 +65,7 @@ class Over:
         return self
 
     def __str__(self) -> str:
-        """As a file has it: the first has no number."""
+        """The text of a file: without a number for the first hop or place."""
         return self.kind if self.number == 1 else f"{self.kind}:{self.number}"
 
 
@@ -108,8 +108,10 @@ class Stretch(Counted, Record):
         return from_placed(data, handler, info.context)
 
     def latency_s(self, bandwidth: float, context: float | None = None) -> float:
-        """The split's latency (s) at a bandwidth (B/s); in a policy over contexts after so many tokens (None: `low`); infinite if
-        there is no split."""
+        """The split's latency (s) at a bandwidth (B/s); infinite if there is no split.
+
+        In a policy over contexts: the time of one more token after `context` tokens (None: after `low`).
+        """
         if self.fixed_s is None or self.crossing_bytes is None:
             return float("inf")
         more = 0.0 if context is None or self.growth_s is None else (context - self.low) * self.growth_s
@@ -117,12 +119,12 @@ class Stretch(Counted, Record):
 
 
 class Policy(Document):
-    """A rule's choice over a range: `stretches` adjoin in ascending order, and neighbours differ.
+    """A rule's choice over a range. `stretches` are in ascending order and without gaps; two neighbours have different splits.
 
     `over` is the quantity that varies: `bandwidth` (B/s; then `bandwidth_bytes_per_s` is None) or `memory` (the limit in whole
     bytes; then `memory_limit_bytes` is None), of the first hop or place, or of another one: `bandwidth:2`; or `context` (in whole
     tokens; times are then those of one more token). Breakpoints of a bandwidth are the doubles nearest to the exact ones. Exactly
-    at a breakpoint two splits are equally good to the rule; the policy then has the one of the larger bandwidth.
+    at a breakpoint the rule finds two splits equally good; the policy then has the one of the larger bandwidth.
     """
 
     SCHEMA: ClassVar[str] = "lmos.policy/1"

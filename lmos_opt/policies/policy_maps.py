@@ -1,17 +1,19 @@
 """The two entries to policies: `bandwidth_policy` and `memory_policy`.
 
-A rule chooses from the front, so the splits that matter are those that are on a front at some place of the range. For
-few splits (a chain has L + 1, along a hop) all are taken. For a graph with many they come from one front with three objectives.
+A rule chooses from a front, so only splits matter that are on the front for some value of the range. If there are few splits (a
+chain of L layers over one hop has L + 1), all are used. If there are many, they come from one front with three objectives.
 
-Over a hop's bandwidth: a (everything but the bytes that cross it), b (these bytes), both least, and memory, most. *Every vector on
-a front at some bandwidth is attained by a split of that front.* For if p is on the front at s = 1/B > 0, some split q of the
-three-objective front has a(q) <= a(p), b(q) <= b(p), memory(q) >= memory(p). Latency is a + b s, a combination with
-non-negative weights, so q is nowhere worse than p in latency and memory; p being non-dominated, q has the same vector.
+Over a hop's bandwidth the three objectives are a (the latency without the bytes that cross the hop) and b (these bytes), both
+minimised, and memory, maximised. *Every vector that is on a front at some bandwidth is attained by a split of this front.* Proof:
+let p be on the front at s = 1/B > 0. Some split q of the three-objective front has a(q) <= a(p), b(q) <= b(p) and
+memory(q) >= memory(p). The latency is a + b s, with s > 0, so q is not worse than p in latency and memory. Because p is
+non-dominated, q has the same vector.
 
-Over a place's memory limit: latency least, memory most *and* the place's own memory least, since a limit takes away what used to
-dominate. If p is on the front under the limit M, some split q of the three-objective front has latency(q) <= latency(p),
-memory(q) >= memory(p), and needs no more of the place. So q is within the limit, and as p is non-dominated there, q has the same
-vector. The first place's own memory is `memory` itself.
+Over a place's memory limit the three objectives are latency, minimised, memory, maximised, *and* the place's own memory, minimised.
+The third one is needed because a limit may exclude the split that dominates another one. Proof: let p be on the front under the
+limit M. Some split q of the three-objective front has latency(q) <= latency(p), memory(q) >= memory(p), and needs at most as much
+memory at the place. So q is within the limit. Because p is non-dominated there, q has the same vector. At the first place, its own
+memory is `memory`.
 """
 
 from __future__ import annotations
@@ -124,21 +126,21 @@ def memory_policy(
 
 
 def _with(front: list[int], k: int, vectors: Sequence[tuple[Fraction, int]]) -> list[int]:
-    """The front, least latency first and so least memory, with one more split: itself where one of it is as good."""
+    """The front with one more split, sorted by latency and so by memory; the same front if one of its splits is as good."""
     latency, memory = vectors[k]
     at = bisect_right(front, latency, key=lambda i: vectors[i][0])
     if at and vectors[front[at - 1]][1] >= memory:
         return front
-    first = bisect_left(front, latency, key=lambda i: vectors[i][0])  # one as fast with less memory, if any, goes too
+    first = bisect_left(front, latency, key=lambda i: vectors[i][0])  # a split as fast with less memory is removed too
     last = next((j for j in range(first, len(front)) if vectors[front[j]][1] > memory), len(front))
     return [*front[:first], k, *front[last:]]
 
 
 def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_split: bool,
            solver: str | Solver) -> list[LatencyLine]:  # fmt: skip
-    """The lines of all admitted splits, or of those that are on a front at some place; see the module's text.
+    """The lines of all admitted splits, or, if splits are too many, of those that may be chosen (see the module's docstring).
 
-    A limit that is what varies admits all.
+    If a memory limit is the quantity that varies, it admits all splits here. Raises InfeasibleError if no split is admitted.
     """
     solver = solvers.get(solver)  # an unknown one is refused whether or not it is needed
     if over.kind == "memory":
@@ -156,7 +158,7 @@ def _lines(instance: Instance, over: Over, memory_model: MemoryModel, proper_spl
 
 
 def _fixed(h: int) -> Objective:
-    """Latency less the time of the bytes that cross hop h."""
+    """The objective: latency without the time of the bytes that cross hop h."""
     def expression(m: Any, instance: Instance) -> Any:
         places = (stages.place_time(m, instance, p) for p in range(1, len(instance.places) + 1))
         others = (stages.bytes_time(m, instance, g) for g in range(1, len(instance.places)) if g != h)
@@ -188,9 +190,9 @@ _OBJECTIVES = tuple(ObjectiveInfo(name=o.name, unit=o.unit, sense=o.sense) for o
 
 
 def _select(instance: Instance, rule: Rule, argument: str, front: Sequence[tuple[Fraction, int]]) -> int | None:
-    """What the rule itself chooses of a front, by its place in it; None where it admits nothing.
+    """The index of the point of a front that the rule chooses; None if it admits no point.
 
-    The front is not validated: it is not from outside, and there are thousands of them.
+    The front is not validated, because it is made here, and there are thousands of them.
     """
     points = tuple(Point.model_construct(values={"latency": float(latency), "memory": memory}) for latency, memory in front)
     whole = Front.model_construct(instance=instance.name, objectives=_OBJECTIVES, points=points, constrained="latency",
@@ -202,7 +204,7 @@ def _select(instance: Instance, rule: Rule, argument: str, front: Sequence[tuple
 
 
 def _changes(rule: Rule, argument: str, front: Sequence[LatencyLine], chosen: int | None, s: Fraction) -> list[Polynomial]:
-    """Polynomials of which one changes its sign before the rule, on a front that stays, chooses another point than at s."""
+    """Polynomials. Before the rule chooses another point than at s on the same front, one of them changes its sign."""
     if rule.changes is None:
         known = ", ".join(one.name for one in rules.shipped() if one.changes is not None)
         raise InputError("rule", f"where {rule.written!r} changes its choice is not known; it is known of {known}")
@@ -213,7 +215,8 @@ def _changes(rule: Rule, argument: str, front: Sequence[LatencyLine], chosen: in
 def _merged(
     steps: Sequence[tuple[Fraction, int | None]], number: Callable[[Fraction], float]
 ) -> list[tuple[float, int | None]]:
-    """Steps as numbers, each label from there on: of several at one place the last, of equal neighbours the first."""
+    """Steps as numbers. A label holds from its number on. Of several at one number the last is kept, of equal neighbours the first.
+    """
     kept: list[tuple[float, int | None]] = []
     for place, label in steps:
         if kept and kept[-1][0] == number(place):
@@ -225,7 +228,7 @@ def _merged(
 
 @dataclass(frozen=True)
 class _Asked:
-    """What a policy is of."""
+    """The question that a policy answers."""
 
     rule: str
     over: Over

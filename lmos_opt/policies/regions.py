@@ -27,13 +27,13 @@ from lmos_opt.split import down_closed_sets
 
 Kind = Literal["device", "input", "cut"]
 KINDS: tuple[Kind, ...] = ("device", "input", "cut")
-"""Everything at the device; the input sent and everything at the server; a cut inside. Of ways that are equally fast the first."""
+"""All layers at the device; all at the server, so the input is sent; a cut inside. Of equally fast kinds the first is given."""
 MOST_SETS = 20_000
-"""Edge sets that are looked at one by one; a network with more is refused."""
+"""The most edge sets that are examined one by one. A network with more is refused."""
 
 
 class Sending(NamedTuple):
-    """One way for a tensor to cross: in a codec, at a loss (None: nobody measured it)."""
+    """One way for a tensor to cross: a codec, times at both ends (s), bytes, and loss (None: not measured)."""
 
     codec: str
     edge_s: Fraction
@@ -44,8 +44,11 @@ class Sending(NamedTuple):
 
 @dataclass(frozen=True)
 class Way:
-    """A split and what it is sent in: the device's time, all other time but the bytes', the bytes; `codecs` of what crosses, and
-    the sum of losses (None: not known)."""
+    """A split with codecs for its crossing tensors.
+
+    `edge_s` is the device's time (s), `other_s` all other time (s) without that of the bytes, `bytes` what crosses, `loss` the sum
+    of losses (None: not known), `codecs` the codec of each crossing tensor.
+    """
 
     kind: Kind
     edge_s: Fraction
@@ -56,7 +59,7 @@ class Way:
     codecs: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, s: Fraction, slower: Fraction) -> Fraction:
-        """The latency (s) at so many seconds a byte, on a device that takes so many times as long."""
+        """The latency (s), if a byte takes `s` seconds, and the device takes `slower` times as long."""
         return self.edge_s * slower + self.other_s + self.bytes * s
 
 
@@ -69,8 +72,11 @@ class Crossings:
 
     @classmethod
     def of(cls, profile: NetworkProfile, device: str, server: str, codecs: Sequence[ChoosesCodecs]) -> Crossings:
-        """Each tensor crosses as it is or in one of the `codecs`; what those lose is what the profile counts with
-        (`Fidelity.counted_with`), and nothing for one that changes no bit. InputError where the profile lacks sizes or times."""
+        """The crossings of a profiled network, if each tensor may cross raw or in one of the `codecs`.
+
+        Losses are those that the profile counts with (`Fidelity.counted_with`), and 0 for a lossless codec. InputError if the
+        profile lacks sizes or times.
+        """
         instance = Instance.from_profile(profile, edge=device, server=server)
         ends: list[TimesLayers] = [load_device(device), load_device(server)]
         known = {} if profile.fidelity is None else profile.fidelity.counted_with
@@ -86,8 +92,11 @@ class Crossings:
         return cls(instance, {name: tuple(ways) for name, ways in found.items()})
 
     def ways(self, limit: float | None) -> list[Way]:
-        """The ways that may be fastest for some bandwidth, speed of the device and fixed cost of an exchange, whose known losses
-        add up to the limit at most (None: whatever they lose). InputError for a network with more than MOST_SETS edge sets."""
+        """The ways that may be the fastest for some bandwidth, speed of the device and fixed cost of an exchange.
+
+        The sum of their losses must be known and at most `limit` (None: any loss). InputError for a network with more than
+        MOST_SETS edge sets.
+        """
         instance = self.instance
         sets = list(islice(down_closed_sets(instance), MOST_SETS + 1))
         if len(sets) > MOST_SETS:
@@ -119,8 +128,10 @@ class _Assigned(NamedTuple):
 
 
 def _assigned(sendings: Sequence[Sequence[Sending]], limit: float | None) -> list[_Assigned]:
-    """Codecs for tensors that cross together: those within the limit that no other is better than in time, bytes and, where there
-    is a limit, loss."""
+    """The choices of codecs for tensors that cross together, within the limit, that no other choice dominates.
+
+    They are compared by both times, bytes and, if there is a limit, loss.
+    """
     most = None if limit is None else Fraction(limit)
     found = [_Assigned(Fraction(0), Fraction(0), 0, Fraction(0), ())]
     for ways in sendings:
@@ -137,7 +148,7 @@ def _assigned(sendings: Sequence[Sequence[Sending]], limit: float | None) -> lis
 
 
 def _least(ways: Sequence[Way]) -> list[Way]:
-    """Those of one kind that no other is as good as in all three."""
+    """The ways of one kind that no other dominates in bytes and both times; of equal ways the first."""
     kept: list[Way] = []
     for way in sorted(ways, key=lambda way: (way.bytes, way.edge_s, way.other_s)):
         if not any(other.edge_s <= way.edge_s and other.other_s <= way.other_s for other in kept):
@@ -146,14 +157,14 @@ def _least(ways: Sequence[Way]) -> list[Way]:
 
 
 def fastest(ways: Sequence[Way], s: Fraction, slower: Fraction = Fraction(1), rtt_s: Fraction = Fraction(0)) -> Way:
-    """The fastest way at one bandwidth; of equals that of the earlier kind, and with fewer bytes."""
+    """The fastest way at s seconds for a byte. Of equally fast ways: the one of the earlier kind, then the one with fewer bytes."""
     return min(ways, key=lambda way: (_line(way, slower, rtt_s)[0] + way.bytes * s, KINDS.index(way.kind), way.bytes))
 
 
 def stretches(ways: Sequence[Way], low: float, high: float, slower: float = 1.0, rtt_s: float = 0.0) -> list[Piece[Way]]:
     """The fastest way at every bandwidth (B/s) from low to high, lowest bandwidth first, between exact ends.
 
-    `rtt_s` is what an exchange costs beside the bytes, wherever anything runs at the server.
+    `rtt_s` is the fixed cost (s) of an exchange, if any layer runs at the server.
     """
     factor, rtt = Fraction(slower), Fraction(rtt_s)
     lines = {id(way): _line(way, factor, rtt) for way in ways}

@@ -1,4 +1,4 @@
-"""A front of latency and memory that moves with the bandwidth, and polynomials in s = 1/B, exactly: rules' breakpoints."""
+"""A front of latency and memory as a function of s = 1/B, and exact polynomials in s, from which rules' breakpoints follow."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ Polynomial = tuple[Fraction, ...]
 class MovingFront:
     """The points of a front around one bandwidth, least latency first, and the point that a rule chose there.
 
-    The latency (s) of each is a line in s (seconds a byte), its edge memory (B) does not change. `s` is the place that was
-    examined, `chosen` the index of the choice there, None if the rule admits no point.
+    The latency (s) of each is a line in s (seconds per byte), its edge memory (B) is constant. `s` is the value that is
+    examined, `chosen` the index of the point that the rule chooses there, None if it admits no point.
     """
 
     latencies: tuple[Polynomial, ...]
@@ -25,17 +25,17 @@ class MovingFront:
 
     @property
     def spread(self) -> Polynomial:
-        """The latency of the last point less that of the first."""
+        """The latency of the last point minus that of the first."""
         return combined((1, self.latencies[-1]), (-1, self.latencies[0]))
 
     @property
     def over_least(self) -> list[Polynomial]:
-        """Each point's latency less that of the first; over `spread` it is scaled to [0, 1]."""
+        """Each point's latency minus that of the first. Divided by `spread`, it is between 0 and 1."""
         return [combined((1, line), (-1, self.latencies[0])) for line in self.latencies]
 
     @property
     def missing(self) -> list[Fraction]:
-        """Each point's memory, scaled: 0 for the most of the front, 1 for the least. For two points at least."""
+        """Each point's memory, scaled: 0 for the most memory on the front, 1 for the least. It needs two points or more."""
         most, least = self.memory_bytes[-1], self.memory_bytes[0]
         return [Fraction(most - memory, most - least) for memory in self.memory_bytes]
 
@@ -46,7 +46,7 @@ def never(_moving: MovingFront, _argument: str) -> list[Polynomial]:
 
 
 def combined(*terms: tuple[Fraction | int, Polynomial]) -> Polynomial:
-    """The sum of polynomials of one degree, each times a number."""
+    """The sum of polynomials of the same degree, each multiplied by a number."""
     return tuple(sum((factor * c for (factor, _), c in zip(terms, column, strict=True)), Fraction(0))
                  for column in zip(*(polynomial for _, polynomial in terms), strict=True))
 
@@ -62,5 +62,5 @@ def constant(value: Fraction | float) -> Polynomial:
 
 
 def beside_the_chosen(polynomials: Sequence[Polynomial], chosen: int) -> list[Polynomial]:
-    """Every other polynomial minus the chosen one: while none of them changes its sign, the least one stays the least."""
+    """Every other polynomial minus the chosen one. As long as none of them changes its sign, the chosen one stays the least."""
     return [combined((1, other), (-1, polynomials[chosen])) for k, other in enumerate(polynomials) if k != chosen]

@@ -1,4 +1,4 @@
-"""The weights of scenarios, and which of them is no worse than which."""
+"""The weights of scenarios as whole numbers, and an order of scenarios from the best to the worst."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from lmos_opt.scenarios.records import Scenario
 
 
 def whole_weights(scenarios: Sequence[Scenario]) -> list[int]:
-    """The weights as whole numbers in the same proportions: as their decimal digits say, so that 0.1 and 0.2 are 0.3."""
+    """The weights as whole numbers in the same proportions, from their decimal digits, so that 0.1 + 0.2 is 0.3."""
     exact = [Fraction(repr(one.weight)) for one in scenarios]
     least = lcm(*(one.denominator for one in exact))
     return [int(one * least) for one in exact]
 
 
 def no_worse(one: Scenario, other: Scenario) -> bool:
-    """Whether nothing takes longer in one scenario than in another, for every split."""
+    """Whether no part of any split takes longer in scenario `one` than in `other`."""
     n_hops = max(len(one.bandwidth), len(other.bandwidth))
     n_places = max(len(one.time), len(other.time))
     return (all(one.bandwidth_of(h) >= other.bandwidth_of(h) for h in range(1, n_hops + 1))
@@ -26,9 +26,9 @@ def no_worse(one: Scenario, other: Scenario) -> bool:
 
 
 def best_first(scenarios: Sequence[Scenario]) -> list[int] | None:
-    """Their positions, each no worse than those after it; None if some two cannot be compared.
+    """The indices of the scenarios in an order in which each is no worse than those after it; None if there is no such order.
 
-    With one hop and an uncertain bandwidth alone, there is always such an order: by bandwidth.
+    If only the bandwidth of one hop is uncertain, the order by bandwidth always exists.
     """
     n = max((len(one.bandwidth) for one in scenarios), default=0), max((len(one.time) for one in scenarios), default=0)
     whole = [Scenario(weight=one.weight, bandwidth=one.bandwidth or (1.0,) * n[0], time=one.time or (1.0,) * n[1])
