@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Several:
-    """The codec called `name` for every tensor, but for those of which `own` has another's name. `kinds` are all codecs by their
-    names. One codec alone has the same methods, for all tensors."""
+    """Codecs for different tensors: `own` has the codec's name for some tensors, all others have the codec `name`.
+
+    `kinds` are the codecs by name. It has the same methods as a single `Codec`.
+    """
 
     name: str
     own: Mapping[str, str]
@@ -52,9 +54,9 @@ def named(codec: str, others: Mapping[str, str]) -> Choice:
 
 
 def chosen(texts: Sequence[str]) -> Choice | None:
-    """What was typed: a codec's name for every tensor, and `LAYER=NAME` for others than that; None where nothing was.
+    """The codecs of the typed options: a codec's name for all tensors, and `LAYER=NAME` for single ones; None without options.
 
-    Raises InputError where a tensor gets two, and what `measurement.codecs.get` raises.
+    Raises InputError if a tensor gets two codecs, and the errors of `measurement.codecs.get`.
     """
     for_all = [text for text in texts if "=" not in text]
     if len(for_all) > 1:

@@ -43,9 +43,9 @@ class Trial:
 
 
 def measure_codec(profile: NetworkProfile, module: nn.Module, codec: Codec, images: Sequence[Example], about: str) -> MeasuredCodec:
-    """Bytes (the mean) and times (the median) of each layer's output over `images`, of which `about` says what they are.
+    """The bytes (mean) and times (median, s) of a codec for each layer's output over `images`. `about` describes the images.
 
-    Raises InputError where the codec is none for the network, or `profile` is not the profile of `module`.
+    Raises InputError if the codec cannot be used for the network, or if `profile` is not the profile of `module`.
     """
     if profile.network is None:
         raise InputError(profile.name, "names no network, so its codecs cannot be measured")

@@ -17,14 +17,14 @@ SYSTEM = Path("/sys/class")
 
 
 class Meter(Protocol):
-    """Something that tells power."""
+    """A meter of electric power."""
 
     @property
     def what(self) -> str:
-        """What it is, and what it covers."""
+        """The meter in words, and the parts of the device whose power it measures."""
 
     def average_w(self, work: Callable[[], object], least_s: float) -> float:
-        """Call `work` again and again for at least so long (s), and tell the average power meanwhile (W)."""
+        """The average power (W) while `work` is called repeatedly for at least `least_s` seconds."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,11 @@ class Rapl:
 
     @property
     def what(self) -> str:
-        """Which counters, and that they do not see everything."""
+        """The counters in words, and what they do not measure."""
         return f"RAPL, {len(self.packages)} processor package(s): not memory, screen or radio"
 
     def average_w(self, work: Callable[[], object], least_s: float) -> float:
-        """Energy over time; a counter that has passed its range once has begun again at 0."""
+        """The energy divided by the time (W). A counter that has passed its range has started again at 0, at most once."""
         start, before = time.perf_counter(), [_number(package / "energy_uj") for package in self.packages]
         while (passed := time.perf_counter() - start) < least_s:
             work()
@@ -62,7 +62,7 @@ class Battery:
         return f"battery {self.folder.name}: the whole device"
 
     def average_w(self, work: Callable[[], object], least_s: float) -> float:
-        """The mean of what it says after each call of `work`."""
+        """The mean (W) of the values that the battery shows after each call of `work`."""
         start, told = time.perf_counter(), list[float]()
         while not told or time.perf_counter() - start < least_s:
             work()
@@ -76,7 +76,7 @@ class Battery:
 
 
 def meter(system: Path = SYSTEM) -> Meter | None:
-    """A meter that can be read here: a battery in use before RAPL, since it sees more; None where there is none."""
+    """A meter that can be read on this machine: a battery in use, otherwise RAPL, which measures less. None if there is none."""
     for folder in sorted((system / "power_supply").glob("*")):
         try:
             if (folder / "status").read_text().strip() == "Discharging":

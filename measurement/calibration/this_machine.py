@@ -134,7 +134,7 @@ def _power(transmit_w: float | None, found: Meter | None, tell: Tell) -> tuple[P
 
 
 def _clock() -> tuple[float, str]:
-    """The clock in Hz, and where that is from; 1 GHz where nothing tells: what counts is its product with ops_per_cycle."""
+    """The clock (Hz) and its source; 1 GHz if it is unknown, because only its product with ops_per_cycle matters."""
     try:
         import psutil
 

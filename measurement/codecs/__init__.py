@@ -49,11 +49,12 @@ class Described(Protocol):
 
 
 class Codec:
-    """A codec: how many bytes a tensor takes, and the bytes themselves. `argument` is what follows the name's colon.
+    """A codec: the number of bytes that a tensor takes, its bytes, and the tensor from its bytes.
 
-    `is_lossless` says that every bit comes back, strides and all; `only_input` that it is for splits that send the image and
-    nothing else; no tensor has a codec of its `own`; `usual` are arguments to try where nobody gives one (none: it takes none);
-    `needs` names a package beyond torch that it uses, and `extra` what installs it.
+    - `is_lossless`: every bit comes back, and the strides too. `only_input`: for splits that send only the image.
+    - `own` has the codecs of single tensors by name; it is empty except for `measurement.codec_choice.Several`.
+    - `usual` are arguments to try if nobody gives one; empty if the codec takes no argument.
+    - `needs` is a package that it uses besides torch, `extra` the extra of lmos that installs it.
     """
 
     is_lossless: ClassVar[bool] = False
@@ -75,19 +76,19 @@ class Codec:
         return self
 
     def sent_bytes(self, tensor: Described) -> int | None:
-        """How many bytes the tensor takes, at most those that it has uncoded; None where that depends on its numbers."""
+        """The number of bytes that the tensor takes, at most its own bytes; None if it depends on the tensor's numbers."""
         raise NotImplementedError
 
     def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
-        """The codec for a network with such an input, of which it may make use; InputError where it cannot.
+        """The codec for this network; InputError if it cannot be used there.
 
-        None where the network has other inputs than one called `input`.
+        `tensor` is the network's input; None if the network has other inputs than a single one called `input`.
         """
         del network, tensor
         return self
 
     def check_crossing(self, names: Iterable[str]) -> None:
-        """Raises InputError where it is not for a split that sends these."""
+        """Raises InputError if the codec is not for a split that sends these tensors."""
         other = next((name for name in names if self.only_input and name != INPUT), None)
         if other is not None:
             raise InputError(self.name, f"is for the image alone, and this split sends {other!r}; choose the split that sends the "
@@ -101,8 +102,8 @@ class Codec:
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
         """The elements in the order in which `encode` found them in memory, as one dimension.
 
-        The payload may be anything that anybody could send, of fewer bytes than the tensor has: CodecError, before memory
-        is taken that the tensor does not take.
+        The payload comes from a peer, and may hold anything; it has fewer bytes than the tensor. Raises CodecError if it is
+        wrong, before it takes more memory than the tensor needs.
         """
         raise NotImplementedError
 

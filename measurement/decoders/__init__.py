@@ -115,7 +115,7 @@ class Chain(nn.Module):
 
 
 class _Catcher(nn.Module):
-    """Stands where a network's forward calls a block, and notes what with."""
+    """Takes the place of a block, and notes the arguments with which the network's forward calls it."""
 
     def forward(self, hidden: Tensor, *args: Any, **options: Any) -> Tensor:
         _CAUGHT.get().append(Given(args, options, None))
@@ -123,7 +123,7 @@ class _Catcher(nn.Module):
 
 
 class _NoPositions(nn.Module):
-    """In the place of an embedding of positions, which was added already."""
+    """Takes the place of an embedding of positions, because the positions are added already."""
 
     def forward(self, positions: Tensor) -> Tensor:
         return torch.zeros((), device=positions.device)
@@ -132,7 +132,7 @@ class _NoPositions(nn.Module):
 def chain_of(network: nn.Module, where: str) -> Chain:
     """The chain of a causal language model of transformers, over the same parameters; the network stays as it is.
 
-    InputError, about `where`, for what is none of KINDS.
+    InputError, which names `where`, for a network that is not one of KINDS.
     """
     config: Any = getattr(network, "config", None)
     kind = getattr(config, "model_type", None)

@@ -44,7 +44,7 @@ GREEDY = Pick()
 
 
 class Given(NamedTuple):
-    """What a network's forward calls a block with, beside hidden states; one block's `cache` is in it."""
+    """The arguments with which a network's forward calls a block, except the hidden states. One of them is a block's `cache`."""
 
     args: tuple[Any, ...]
     options: dict[str, Any]
@@ -57,10 +57,10 @@ class Given(NamedTuple):
 
 
 class State:
-    """The text so far, as blocks remember it: `length` tokens, in one cache for each block that was run.
+    """The state of one text: `length` tokens, in one cache for each block that has run.
 
-    One call at a time: `call` holds the state, and counts its tokens where nothing was raised; what was raised leaves an empty
-    state, since nobody knows which blocks took the tokens in.
+    There is one call at a time. `call` holds the state, and adds its tokens to `length` at the end. After an error the state is
+    empty, because it is not known which blocks have taken the tokens in.
     """
 
     def __init__(self, pick: Pick = GREEDY) -> None:
@@ -108,8 +108,8 @@ class State:
         self._last = -1
 
     def cut_to(self, length: int) -> bool:
-        """Forget what came after so many tokens; False where blocks do not remember so far back (of a window of tokens, say): then
-        the state is empty."""
+        """Forget the tokens after the first `length` ones. False if a block cannot go back so far, for example because of a window
+        of tokens; the state is then empty."""
         if length == self.length:
             return True
         back = length - self.length
@@ -125,7 +125,7 @@ class State:
         return self.length == length and length > 0
 
     def cache_of(self, number: int, config: Any) -> Any:
-        """The cache of the block with this number, of one layer; made where there is none."""
+        """The cache of the block with this number. It has one layer, and is made if there is none."""
         found = self._caches.get(number)
         if found is None:
             from transformers import DynamicCache
@@ -165,7 +165,7 @@ _HELD: ContextVar[State | None] = ContextVar("_HELD", default=None)
 
 
 def held_state() -> State:
-    """The state that is held; an empty one, which nobody sees again, where none is."""
+    """The state that is held; a new empty one, which is not kept, if none is held."""
     found = _HELD.get()
     return State() if found is None else found
 

@@ -1,4 +1,4 @@
-"""What a network's source says of it: how pictures become its input, its classes, what its outputs are."""
+"""What the source of a network says about it: how pictures become its input, its classes, and what its outputs are."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from measurement.sources.torchvision import family_of
 
 
 def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Conventions:
-    """What is known of a network with an input of this shape and dtype; nothing of a user's own code; of timm and
-    transformers what their configurations say.
+    """What is known about a network with an input of this shape and dtype; nothing about a user's own code.
 
-    torchvision's published weights bring their preprocessing, where it gives that shape, and their classes; its trained
-    classifiers know ImageNet's; its detectors take pictures with values from 0 to 1 and normalise them themselves.
+    Networks of timm and transformers have configurations. Published weights of torchvision have their preprocessing, if it gives
+    this shape, and their classes. Trained classifiers of torchvision have the classes of ImageNet. Its detectors take pictures with
+    values from 0 to 1, and normalise them themselves.
     """
     place, _, name = builder.partition(":")
     if place != TORCHVISION:
@@ -38,14 +38,14 @@ def conventions_of(builder: str, weights: str, tensor: TensorSpec) -> Convention
 
 
 def conventions_for(network: PlannedNetwork) -> Conventions:
-    """What a plan says of its network; where it says nothing, what `conventions_of` knows."""
+    """What a plan says about its network; for missing parts, what `conventions_of` knows."""
     known = conventions_of(network.builder, network.weights, picture_or_first(network))
     return Conventions(preprocessing=network.preprocessing or known.preprocessing, labels=network.labels or known.labels,
                        task=network.task or known.task)
 
 
 def _torchvision_task(name: str) -> str | None:
-    """What a model of torchvision is for, by its family; None for classifiers and those that torchvision does not have."""
+    """The task of a model of torchvision, by its family; None for classifiers and for models that torchvision does not have."""
     from torchvision.models import list_models
 
     family = family_of(name) if name in list_models() else None
@@ -60,13 +60,13 @@ def _entry(name: str, entry: str) -> Any:
 
 
 def _categories(entry: Any) -> Labels | None:
-    """What the classes of published weights are called; None where they do not say it."""
+    """The names of the classes of published weights; None if they do not give them."""
     found = tuple(entry.meta.get("categories") or ())
     return "imagenet" if found == imagenet_classes() else found or None
 
 
 def _published(entry: Any, tensor: TensorSpec) -> Preprocessing | None:
-    """What was published with these weights; None where it gives another shape, or is no mere resizing and normalising."""
+    """The preprocessing that was published with weights; None if it gives another shape, or does more than resize and normalise."""
     if not takes_pictures(tensor.shape, tensor.dtype) or tensor.shape[1] != 3:
         return None
     height, width = tensor.shape[2:]

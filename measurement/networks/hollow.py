@@ -29,9 +29,9 @@ from measurement.tracing.undisturbed import check_usable
 
 @dataclass(frozen=True)
 class HollowNetwork:
-    """What `build_network` gives, to the bit, once all of it is filled.
+    """A network whose weights are not in memory yet. When all are filled in, it is bit for bit that of `build_network`.
 
-    Seeded weights wait in `postponed`; those of a file are views of it where it is mapped into memory, at the addresses
+    Seeded weights are made from `postponed`. Weights of a file are views of the file, which is mapped into memory at the addresses
     `mapped`.
     """
 
@@ -52,7 +52,7 @@ class HollowNetwork:
         return cls(module, Postponed(), ())
 
     def part(self, module: nn.Module) -> HollowNetwork:
-        """A part of the network; everything else is let go of."""
+        """A part of the network, without the weights of the other parts."""
         return HollowNetwork(module, self.postponed.only([*module.parameters(), *module.buffers()]), self.mapped)
 
     def trace(self, example_input: Example, granularity: Granularity = "module", *,

@@ -17,11 +17,11 @@ import numpy.typing as npt
 _MAPS = Path("/proc/self/maps")
 _DONT_NEED = getattr(mmap, "MADV_DONTNEED", None)
 _PIECE_BYTES = 1 << 22
-"""What is in memory at a time: large enough that giving it back costs nothing beside reading it."""
+"""The bytes that are in memory at a time: so many that giving memory back takes little time compared with reading."""
 
 
 def addresses_of(path: Path) -> tuple[range, ...]:
-    """Where this process has mapped the file (Linux; nowhere, where the system does not say)."""
+    """The addresses at which this process has mapped the file; empty if the system does not tell (Linux does)."""
     try:
         lines = _MAPS.read_text().splitlines()
         name = str(path.resolve())
@@ -37,7 +37,7 @@ def addresses_of(path: Path) -> tuple[range, ...]:
 
 
 def pieces(values: npt.NDArray[np.uint8], mapped: Sequence[range]) -> Iterator[npt.NDArray[np.uint8]]:
-    """These bytes in order, some at a time; those of a mapped file are given back after each turn."""
+    """The bytes in order, in pieces. The memory of a mapped file's piece is given back before the next piece."""
     for start in range(0, values.size, _PIECE_BYTES):
         piece = values[start : start + _PIECE_BYTES]
         yield piece
@@ -45,7 +45,7 @@ def pieces(values: npt.NDArray[np.uint8], mapped: Sequence[range]) -> Iterator[n
 
 
 def _give_back(values: npt.NDArray[np.uint8], mapped: Sequence[range]) -> None:
-    """Only what lies in a mapped file whole, for anything else would lose its contents."""
+    """Give a piece's memory back if it lies entirely in a mapped file. Other memory would lose its contents."""
     first = values.ctypes.data // mmap.PAGESIZE * mmap.PAGESIZE
     end = values.ctypes.data + values.nbytes
     if _DONT_NEED is not None and any(first in where and end <= where.stop for where in mapped):

@@ -56,8 +56,8 @@ class Normalisation:
 def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int], dtype: str = "float32") -> Preprocessing:
     """How pictures become the input of the network that `builder` and `weights` name.
 
-    `input_shape` is (C, H, W) or (1, C, H, W). What the network's source says of it; bundled weights bring their own. Everything
-    else gets what `usual_preprocessing` assumes. InputError for a shape that no picture gives.
+    `input_shape` is (C, H, W) or (1, C, H, W). The network's source gives it, or the bundled weights do. All other networks get
+    `usual_preprocessing`, which is an assumption. InputError for a shape that no picture has.
     """
     whole = (1, *input_shape) if len(input_shape) == 3 else tuple(input_shape)
     if not takes_pictures(whole, dtype):
@@ -70,7 +70,7 @@ def preprocessing_of(builder: str, weights: str, input_shape: Sequence[int], dty
 
 
 def preparing(how: Preprocessing) -> Callable[[Image.Image], torch.Tensor]:
-    """What turns a picture into a network's input, of the shape and dtype that the pre-processing says."""
+    """The function from a picture to the network's input, with the shape and dtype of the preprocessing."""
     dtype = getattr(torch, how.dtype)
     return lambda picture: torch.from_numpy(values_of(picture, how)).to(dtype)
 
@@ -87,5 +87,5 @@ def preprocessing_for(builder: str, weights: str, input_shape: Sequence[int]) ->
 
 
 def normalisation_for(builder: str, weights: str, input_shape: Sequence[int]) -> Normalisation:
-    """What `preprocessing_for` does to the pixels of the cropped picture, in the end."""
+    """The normalisation that `preprocessing_for` applies, as its last step, to the pixels of the cropped picture."""
     return Normalisation.of(preprocessing_of(builder, weights, input_shape))

@@ -40,12 +40,13 @@ class DownloadError(LmosError):
 
 
 class Source:
-    """One place that networks come from. `needs` are the packages that it imports, `extra` brings them.
+    """One source of networks. It imports the packages `needs`, which the extra `extra` installs.
 
-    `is_open` says whether a server builds its networks for whoever asks: those of a closed list, without code of anybody else.
-    `runs_code` says whether to build one runs code that its name names. `pattern` is the form of its names. `whose` is the source,
-    by its name, of which it takes the networks and weights, where that is another one. `is_decoder` says that its networks write
-    text, token by token.
+    - `is_open`: a server builds its networks for everybody. They are a closed list, and run nobody else's code.
+    - `runs_code`: to build a network runs code that the network's name gives.
+    - `pattern` is the regular expression of its names.
+    - `whose` is the name of another source, if its networks and weights are those of that source.
+    - `is_decoder`: its networks write text, token by token.
     """
 
     needs: ClassVar[tuple[str, ...]] = ()
@@ -65,7 +66,7 @@ class Source:
             import_module(package)
 
     def build(self, name: str) -> nn.Module:
-        """The network with the initial weights that its own code draws. InputError where there is none of that name."""
+        """The network with the initial weights that its own code draws. InputError if there is no network of this name."""
         raise NotImplementedError
 
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
@@ -118,7 +119,7 @@ def get(builder: str) -> tuple[Source, str]:
 
 
 def example_of(builder: str, module: nn.Module) -> Example:
-    """An input of a network that `builder` names. InputError where nothing says what it takes."""
+    """An example of the input of the network that `builder` names. InputError if nothing says what it takes."""
     source, name = get(builder)
     return source.example(name, module)
 

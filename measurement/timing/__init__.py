@@ -40,15 +40,16 @@ _SHARED = 2**18
 
 @dataclass(frozen=True)
 class LayerTimes:
-    """Medians over `repeats` runs: of each layer by name, and of the `whole` network run undivided (s).
+    """Medians (s) over `repeats` runs: of each layer by name, and of the `whole` network, run undivided.
 
-    The layers' times add up to the whole's. As they were read they added up to `sum_s`; of that, `clock_s` was spent on
-    reading the clock and on finding arguments, and was taken off layer by layer; what then remained was multiplied by
-    `scale`. Layers are timed with torch's threads awake; waking them is no layer's work, and would count to the first one
-    that uses them. A run that rests in its middle takes `restart_s` longer, since its second part begins with sleeping
-    threads and cold caches. `ended` says what ended the repeating. The whole and its heavy layers are sure to `widest`, relative to
-    their medians; the quartiles of the whole's times lie `spread` apart, likewise; `others` is the share of the processors that
-    other programs had meanwhile (None: nobody knows). The machine rested for `rest_s` before each run.
+    - The layers' times sum up to the time of the whole network. The measured sum was `sum_s`. The time of reading the clock and of
+      finding arguments, `clock_s` in all, was subtracted layer by layer, and the rest was multiplied by `scale`.
+    - Layers are timed with torch's threads awake. To wake them is no layer's work, and would count for the first layer that uses
+      them. A run that rests in its middle takes `restart_s` longer, because its second part begins with sleeping threads and cold
+      caches. The machine rested for `rest_s` before each run.
+    - `ended` is the reason why no more runs were made. `widest` is the widest interval among the whole network and its heavy
+      layers, as a share of the median; `spread` is the distance of the quartiles of the whole network's times, also as a share.
+      `others` is the share of the processors that other programs used meanwhile (None: not known).
     """
 
     layers: dict[str, Median]
@@ -198,7 +199,7 @@ class _Runs:
         return len(self._whole)
 
     def forget(self) -> None:
-        """Begin to count; the runs so far say where the middle of the network is."""
+        """Drop the runs so far, which were for warming up. They only say where the middle of the network is, in time."""
         self._middle = _middle(self._divided[-1])
         for kind in (self._divided, self._rested, self._clock, self._whole):
             kind.clear()

@@ -1,4 +1,4 @@
-"""What other programs take of this machine while something is measured."""
+"""The share of this machine's processors that other programs use during a measurement."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ _COUNTED = 8  # the columns after it are parts of the first two
 
 
 class Others:
-    """Counts from when it is made (Linux; elsewhere nothing is known)."""
+    """Counts from its creation on. It needs Linux; on other systems the share is not known."""
 
     def __init__(self, stat: Path = _STAT, children: bool = False) -> None:
-        """With `children`, processes that this one starts and waits for are none of the others."""
+        """With `children`, processes that this one starts and waits for count as this process."""
         self._stat, self._children = stat, children
         self._began = self._now()
 
     def share(self) -> float | None:
-        """What of all processors' time went to others than this process, 0 to 1; None where nobody knows."""
+        """The share of all processors' time that other processes used, 0 to 1; None if it is not known."""
         if self._began is None or (now := self._now()) is None:
             return None
         all_s, busy_s, own_s = (after - before for before, after in zip(self._began, now, strict=True))
         return min(max((busy_s - own_s) / all_s, 0.0), 1.0) if all_s > 0 else None
 
     def _now(self) -> tuple[float, float, float] | None:
-        """The time of all processors, what of it was work, and this process's own (s)."""
+        """The time of all processors, the part in which they worked, and the time of this process (s)."""
         try:
             first = self._stat.read_text().split("\n", 1)[0].split()
             columns = [int(text) for text in first[1 : 1 + _COUNTED]]

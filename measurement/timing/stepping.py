@@ -62,7 +62,7 @@ class Steps:
         return seconds
 
     def idle(self) -> Steps:
-        """The same steps with nothing to do: what running them takes is reading the clock and finding arguments."""
+        """The same steps with empty layers. Their time is that of reading the clock and finding arguments."""
         steps = object.__new__(Steps)
         steps.layers, steps._inputs, steps._constants = self.layers, self._inputs, self._constants
         steps._calls = [(node, _nothing, layer, done) for node, _, layer, done in self._calls]

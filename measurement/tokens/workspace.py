@@ -1,4 +1,4 @@
-"""What the layers of a decoder work in, counted on shapes alone: tensors that are alive while a layer runs, and not afterwards."""
+"""The workspace of a decoder's layers, counted on shapes alone: tensors that are alive only while a layer runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from measurement.networks.hollow import shapes_alone
 
 
 def workspaces(chain: Chain, new: int, context: int = 0) -> dict[str, int]:
-    """The most bytes that each layer works in while so many new tokens go through it, behind a text of `context` others: beside its
-    output, and beside what it then keeps of the text.
+    """The workspace (B) of each layer while `new` tokens go through it after a text of `context` tokens.
 
-    A block makes masks and rotations once a pass at each place, and holds them to the pass's end: each block has its own here.
-    What kernels take without asking torch is not seen.
+    It is the largest number of bytes alive at one time, without the layer's output and without its state afterwards. In a pass, a
+    place makes masks and rotations once for all its blocks, and holds them to the end; here they count for each block.
+    Memory that kernels take without torch is not counted.
     """
     found: dict[str, int] = {}
     with shapes_alone(chain), torch.no_grad(), _OneKernel():
@@ -46,7 +46,7 @@ def _ids(n_tokens: int) -> Tensor:
 
 
 class _Alive(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that are made inside the block, as long as they live, and of a state: `most` at once."""
+    """Counts the bytes of a state and of tensors made in the block, while they are alive. `most` is the largest sum."""
 
     def __init__(self, state: State) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -275,7 +275,7 @@ def _alone(shapes: Mapping[str, torch.Size]) -> dict[str, ShapeRange]:
 
 
 def _ranges(kept: Any, shapes: Mapping[str, torch.Size]) -> dict[str, ShapeRange]:
-    """What a kept graph is said to stand for, where it can be read and holds for these shapes; else these shapes."""
+    """The shapes for which a kept graph is valid, by its file; only `shapes` if the file is unreadable or excludes them."""
     try:
         found: dict[str, ShapeRange] = {key: tuple((low, high) for low, high in kept[key]) for key in shapes}
         holds = all(len(found[key]) == len(shape) and all(low <= n and (high is None or n <= high)
@@ -306,7 +306,7 @@ def _faithful_graph(
             with quiet():
                 graph_module, observed = with_parents(partial(_seen, capture, probe), keep)
         except AliasingError as error:
-            why = str(error).splitlines()[0]  # what follows is fx's, for its developers
+            why = str(error).splitlines()[0]  # torch.fx appends lines for its developers
         except THEIR_ERRORS as error:  # tracers raise anything at code they cannot follow
             why = _cut(first_line(error))
         else:
@@ -315,7 +315,7 @@ def _faithful_graph(
             why = _OTHER
         if silent:
             continue
-        if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # else what was kept whole helped nothing
+        if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # otherwise the parts that were kept whole did not help
             reasons.append(f"{way}: {why}")
     if not _same(_run(probe, name, watch), expected):
         reasons = ["it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"]

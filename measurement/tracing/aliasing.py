@@ -138,13 +138,13 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if not op.startswith("aten.empty"):  # memory asked for is no work yet
             is_view = (func.is_view and not func._schema.is_mutable) or op == "aten._unsafe_view"
             kind = VIEW if is_view else kind_of(op, shapes)
-            written = _tensors(result)[:1] if kind == "norm" else result  # statistics come beside it where none are needed
+            written = _tensors(result)[:1] if kind == "norm" else result  # without the statistics, which nobody needs here
             moved = 0 if is_view else _bytes((args, kwargs)) + _bytes(written)
             self.work.append(Work(kind=kind, operations=1, macs=count or 0, bytes=moved))
         return result
 
     def count(self, layer: Operator, args: Any, value: Any) -> None:
-        """What a layer did that torch cannot look into."""
+        """Count the work of a layer that torch cannot see into."""
         op, like = layer.likeness()
         count = macs(op, like, layer.program.outputs[0].shape)
         if count is None:
@@ -250,7 +250,7 @@ class _Watcher(fx.Interpreter):
 
 
 def _shape(value: Tensor | torch.ScriptObject) -> tuple[int, ...]:
-    """A tensor's shape; that of the weights where a quantized module's are packed together."""
+    """The shape of a tensor, or of the weights in a quantized module's packed object."""
     if isinstance(value, Tensor):
         return tuple(value.shape)
     return max((tuple(tensor.shape) for tensor in plain(value)), key=len, default=())

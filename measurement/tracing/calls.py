@@ -76,7 +76,7 @@ class Call:
 
     @property
     def for_file(self) -> dict[str, Argument] | None:
-        """The arguments, where the tensors' names do not say them already."""
+        """The arguments, for a file; None if they follow from the names of the tensors."""
         plain = {name.removeprefix(f"{INPUT}."): {"tensor": name} for name in self.names}
         return None if self.arguments == plain else self.arguments
 

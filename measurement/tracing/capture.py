@@ -53,8 +53,10 @@ def _identifier(name: str) -> str:
 
 
 def capture_with_fx(module: nn.Module, call: Call = ONE, keep: Keep | None = None) -> fx.GraphModule:
-    """The graph that torch.fx records; whatever the network's own code raises on stand-ins comes through, but from parts that may
-    stay whole (`keep`)."""
+    """The graph that torch.fx records.
+
+    Errors that the network's own code raises on stand-ins are raised, except those of parts that may stay whole (`keep`).
+    """
     graph = _Tracer(call, keep or Keep()).trace(module)
     targets = {node.target for node in graph.nodes if node.op in {"call_module", "get_attr"}}
     return fx.GraphModule({str(target): attribute(module, str(target)) for target in targets}, graph)
@@ -77,15 +79,15 @@ def capture_whole_with_fx(module: nn.Module) -> fx.GraphModule:
 def capture_with_export(module: nn.Module, *example: Tensor, call: Call = ONE) -> fx.GraphModule:
     """The functional graph that torch.export records for inputs of exactly the example's shapes.
 
-    Raises ValueError where the network changes its own buffers; what torch.export itself raises comes through.
+    Raises ValueError if the network changes its own buffers, and any error of torch.export.
     """
     return _unlifted(_exported(module, example, call, None))
 
 
 def capture_batches_with_export(module: nn.Module, *example: Tensor, call: Call = ONE) -> fx.GraphModule:
-    """The same for inputs of any batch (dimension 0) of two or more, the same one for all, otherwise of the example's shapes.
+    """The graph that torch.export records for inputs of any batch of two or more; all other sizes are those of the example.
 
-    Raises ValueError where the graph would stand for some batches only.
+    The batch is dimension 0, and is the same for all inputs. Raises ValueError if the graph would be valid for some batches only.
     """
     batch = batch_of(example)
     if batch is None:
@@ -101,7 +103,7 @@ def capture_batches_with_export(module: nn.Module, *example: Tensor, call: Call 
 
 
 def batch_of(example: Sequence[Tensor]) -> int | None:
-    """The size of dimension 0, where all tensors that have one have the same; None where they differ, or none has."""
+    """The size of dimension 0, if it is the same for all tensors with dimensions; None if sizes differ or there is none."""
     sizes = {t.shape[0] for t in example if t.dim()}
     return sizes.pop() if len(sizes) == 1 else None
 
@@ -120,7 +122,7 @@ def _exported(module: nn.Module, example: Sequence[Tensor], call: Call, dynamic:
 
 
 def _like(arguments: Any, found: Iterator[Any]) -> Any:
-    """The same structure with what is found in the places of the tensors, and None in those of constants."""
+    """The same structure, with the next item of `found` in place of each tensor, and None in place of each constant."""
     if isinstance(arguments, dict):
         return {key: _like(value, found) for key, value in arguments.items()}
     if isinstance(arguments, list | tuple):

@@ -1,7 +1,7 @@
-"""Parts of a network that stay whole: those that are named, and the smallest ones that torch.fx cannot follow.
+"""Parts of a network that stay whole: those that somebody named, and the smallest parts that torch.fx cannot follow.
 
-Such a part is one layer. Its own code runs in it as it is, whatever it does with the numbers in its tensors, so only what it takes
-and what it returns must be tensors and plain numbers.
+Such a part is one layer. Its own code runs unchanged, so it may do anything with the numbers in its tensors. Only its inputs and
+its outputs must be tensors and plain numbers.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from measurement.tracing.aliasing import Slot
 from measurement.tracing.grouping import TracedLayer
 
 Reach = Literal["nothing", "layers", "parts"]
-"""What may be kept where it cannot be followed: nothing; modules with weights and no parts, which are layers as torch.nn's are; or
-whatever is smaller than the network."""
+"""Which parts may stay whole if torch.fx cannot follow them: none; modules with weights and without parts of their own, like the
+layers of torch.nn; or any part smaller than the network."""
 _Seen = TypeVar("_Seen")
 NAMED = "it was named"
-"""Why a part is whole that somebody named."""
+"""The reason that is given for a part that somebody named."""
 _COUNTS = ("chunks", "split_size", "split_size_or_sections")
-"""What the arguments are called that say into how many pieces, or how large ones."""
+"""The arguments that give the number or the sizes of pieces."""
 _PLAIN = (Slot, Tensor, int, float, str, bytes, complex, type(None))
 
 
@@ -41,8 +41,11 @@ def is_of_torch(kind: type) -> bool:
 
 @dataclass
 class Keep:
-    """Which parts stay whole, by their paths; `whole` grows, while a network is traced, by those that could not be followed, each
-    with the reason."""
+    """The parts that stay whole, by their paths.
+
+    `named` were chosen by somebody. While a network is traced, `whole` gets the parts that could not be followed, each with the
+    reason.
+    """
 
     named: frozenset[str] = frozenset()
     reach: Reach = "nothing"
@@ -56,10 +59,10 @@ class Keep:
 
 
 class KeepingTracer(fx.Tracer):
-    """As torch.fx's, but where the code of a part fails on stand-ins, the part becomes one call in the graph.
+    """A tracer like that of torch.fx. If the code of a part fails on stand-ins, the part becomes one call in the graph.
 
-    torch.fx changes what all modules do while it traces, in every thread. What other threads run meanwhile is none of its parts,
-    and does what it always does.
+    While torch.fx traces, it changes the behaviour of all modules in every thread. This tracer leaves modules that run in other
+    threads as they are.
     """
 
     def __init__(self, keep: Keep) -> None:
@@ -74,16 +77,16 @@ class KeepingTracer(fx.Tracer):
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether torch.fx keeps it whole, it was named, or it is an operator of a file or a stage of a decoder."""
+        """Whether a module is one layer: a leaf of torch.fx, a named part, an operator of a file, or a stage of a decoder."""
         is_leaf = module_qualified_name in self.keep.named or isinstance(m, Operator | Stage)
         return is_leaf or super().is_leaf_module(m, module_qualified_name)
 
     def proxy(self, node: fx.Node) -> fx.Proxy:
-        """The stand-in for what a node computes."""
+        """The stand-in for the value of a node."""
         return _StandIn(node, self)
 
     def iter(self, obj: fx.Proxy) -> Iterator[Any]:
-        """The pieces of a tensor whose number the call says; torch.fx follows no other loop over what it does not know."""
+        """The pieces of a tensor, if the call gives their number. torch.fx follows no other loop over an unknown value."""
         count = _pieces(obj.node)
         if count is None:
             found: Iterator[Any] = super().iter(obj)
@@ -91,7 +94,7 @@ class KeepingTracer(fx.Tracer):
         return (operator.getitem(obj, k) for k in range(count))
 
     def call_module(self, m: nn.Module, forward: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """What the part returns: of its own code, or a stand-in for it."""
+        """The value that the part returns: from its own code, or, if that cannot be followed, a stand-in for it."""
         if threading.get_ident() != self._thread:
             return forward(*args, **kwargs)
         path = self.path_of_module(m)
@@ -118,7 +121,7 @@ class KeepingTracer(fx.Tracer):
         return made
 
     def _forget(self, last: fx.Node | None) -> None:
-        """Drop what was recorded behind this node, but for parameters, which the tracer remembers."""
+        """Remove the nodes after this one, except parameters, which the tracer uses again."""
         for node in reversed(list(self.graph.nodes)):
             if node is last:
                 break
@@ -127,7 +130,7 @@ class KeepingTracer(fx.Tracer):
 
 
 class _StandIn(fx.Proxy):
-    """Knows its length where it stands for a number of pieces; `list` asks for that."""
+    """A stand-in with a length if it stands for a known number of pieces, because `list` needs the length."""
 
     def __len__(self) -> int:
         count = _pieces(self.node)
@@ -135,7 +138,7 @@ class _StandIn(fx.Proxy):
 
 
 def _pieces(node: fx.Node) -> int | None:
-    """Into how many pieces a tensor is cut by what the node calls; None where its shape says that, or it is no such call."""
+    """The number of pieces into which the node's call cuts a tensor; None if it depends on the shape, or for any other call."""
     if node.target not in {"chunk", torch.chunk, "split", torch.split}:
         return None
     said = node.args[1] if len(node.args) > 1 else next((node.kwargs[key] for key in _COUNTS if key in node.kwargs), None)
@@ -145,7 +148,7 @@ def _pieces(node: fx.Node) -> int | None:
 
 
 class HiddenValueError(Exception):
-    """A part that stays whole returned what nobody can look into; `path` names it."""
+    """A part that stays whole returned an object that may hide tensors. `path` names the part."""
 
     def __init__(self, path: str, value: object) -> None:
         self.path = path
@@ -153,7 +156,7 @@ class HiddenValueError(Exception):
 
 
 def check_plain(graph_module: fx.GraphModule, values: Mapping[fx.Node, Any]) -> None:
-    """HiddenValueError where a part that is one call returned something that may hide tensors."""
+    """HiddenValueError if a part that is one call returned an object that may hide tensors."""
     for node, value in values.items():
         if node.op == "call_module" and not is_of_torch(type(graph_module.get_submodule(str(node.target)))):
             for leaf in tree_leaves(value):
@@ -162,7 +165,7 @@ def check_plain(graph_module: fx.GraphModule, values: Mapping[fx.Node, Any]) -> 
 
 
 def with_parents(capture: Callable[[], tuple[fx.GraphModule, _Seen]], keep: Keep) -> tuple[fx.GraphModule, _Seen]:
-    """What `capture` gives; where a part returns what may hide tensors, the part around it stays whole in its place."""
+    """The result of `capture`. If a part returns an object that may hide tensors, the part around it stays whole instead."""
     while True:
         try:
             return capture()

@@ -20,7 +20,7 @@ _COMPONENTS = {
 
 
 def packed(module: nn.Module) -> Iterator[tuple[str, torch.ScriptObject]]:
-    """The objects in which quantized modules keep their weights, by their path; one that stands twice comes twice."""
+    """The objects in which quantized modules keep their weights, by path. An object with two paths comes twice."""
     for path, part in module.named_modules(remove_duplicate=False):
         for key, value in vars(part).items():
             if isinstance(value, torch.ScriptObject):
@@ -28,7 +28,7 @@ def packed(module: nn.Module) -> Iterator[tuple[str, torch.ScriptObject]]:
 
 
 def holders(value: object) -> list[Tensor | torch.ScriptObject]:
-    """What holds the numbers of a module, a tensor or a packed object, each once: that of which a weight's sharing is told."""
+    """The tensors and packed objects that hold the numbers of a value, each once. Layers share weights if they share one."""
     if isinstance(value, Tensor | torch.ScriptObject):
         return [value]
     if not isinstance(value, nn.Module):
@@ -38,7 +38,7 @@ def holders(value: object) -> list[Tensor | torch.ScriptObject]:
 
 
 def plain(holder: Tensor | torch.ScriptObject) -> list[Tensor]:
-    """The dense tensors that a holder is made of, itself where it is one: a quantized tensor is its integers and their scale."""
+    """The dense tensors of which a holder consists: itself if it is dense, the integers and scales of a quantized tensor."""
     if isinstance(holder, torch.ScriptObject):
         leaves = [leaf for leaf in tree_leaves(_state(holder)) if isinstance(leaf, Tensor | torch.ScriptObject)]
         return [_as_packed(part) for leaf in leaves for part in plain(leaf)]

@@ -1,4 +1,4 @@
-"""Looking at somebody's network and leaving it as it was, whatever its own code does meanwhile and however that ends."""
+"""Examine a network, and leave it unchanged: whatever its own code does is undone, also after an error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from measurement.tracing.stored import TABLES
 
 _CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
 _DEEPEST = 4
-"""How many containers and objects inside each other are looked into."""
+"""The depth to which containers and objects inside each other are examined."""
 _LARGEST = 10_000
 """Containers of more items are kept, but what is inside their items is not."""
 _LONGEST_NAME = 400
@@ -55,7 +55,7 @@ def undisturbed(module: nn.Module, name: str | None = None) -> Iterator[Watch]:
 
 
 def check_usable(module: nn.Module, name: str) -> None:
-    """Raises UntraceableError for a network with a part that no torch code could look at as it is; says what to do."""
+    """Raises UntraceableError for a network that torch cannot examine in its present state. The message says what to do."""
     parts = [("", module)]
     seen = {id(module)}
     for path, part in parts:  # which grows meanwhile
@@ -119,7 +119,7 @@ def _to_eval(module: nn.Module, name: str) -> None:
 
 
 class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """What a network was, and, while active as a context, a guard that keeps what its own code is about to overwrite."""
+    """The state of a network. While active as a context, it also keeps tensors that the network's code will overwrite."""
 
     supports_higher_order_operators = True
 

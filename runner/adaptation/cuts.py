@@ -15,9 +15,9 @@ from measurement.tracing import TracedNetwork
 from runner.parts.network import memory_here
 
 MOST_CUTS = 8
-"""Each has a connection of its own to the server, which by default takes 16 connections from all edges together."""
+"""The most cuts of a policy. Each has its own connection; a server takes 16 connections by default, from all edges together."""
 MARGIN = 0.05
-"""A change must be predicted to save this share of the latency; what is nearer than that, predictions do not tell apart."""
+"""A change must be predicted to save this share of the latency. Predictions cannot tell apart cuts that are nearer."""
 BAND = 0.1
 """For rules that are not about latency: the change must be the rule's choice at bandwidths this share lower and higher, too."""
 
@@ -36,23 +36,26 @@ class Cut:
 
     @property
     def places(self) -> tuple[tuple[str, ...], ...]:
-        """Where its layers run: the same split over another hop's bandwidth has the same."""
+        """The layers of each place. Cuts of policies over different hops are the same split if these are the same."""
         return (self.edge_layers, *self.later_layers)
 
     @property
     def x1(self) -> int:
-        """Its layers at the edge."""
+        """The number of layers at the edge."""
         return len(self.edge_layers)
 
     def latency_s(self, bandwidth: float) -> float:
-        """What it is predicted to take at a bandwidth (B/s)."""
+        """The predicted latency (s) at a bandwidth (B/s)."""
         return self.fixed_s + self.crossing_bytes / bandwidth
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A policy's stretches as cuts; None where the rule admits none. It is over the bandwidth of a `hop`, which the plan's setting
-    has at `bandwidth` (B/s), where the other hops are as in the setting."""
+    """The cuts of a policy, one for each stretch; None if the rule admits no split there.
+
+    The policy is over the bandwidth of `hop`; the other hops are as in the plan's setting. The setting has `bandwidth` (B/s) for
+    this hop.
+    """
 
     policy: Policy
     planned: Cut
@@ -96,11 +99,11 @@ class Choice:
         return list(dict.fromkeys([self.planned, *(cut for cut in self.cuts if cut is not None)]))
 
     def at(self, bandwidth: float) -> Cut | None:
-        """The rule's choice, at the nearest end where the bandwidth lies outside the policy's range."""
+        """The rule's choice at a bandwidth (B/s). Outside the policy's range it is the choice at the nearest end."""
         return self.cuts[bisect_right(self.policy.breakpoints, bandwidth)]
 
     def as_here(self, cut: Cut, other: Choice, n_bytes: int | None) -> Cut | None:
-        """Another choice's cut over this one's hop, which `n_bytes` of it cross; None where nobody knows how many."""
+        """A cut of another choice as one over this choice's hop, which `n_bytes` of it cross; None if this number is not known."""
         known = next((one for one in self.different() if one.places == cut.places), None)
         if other is self or known is not None or n_bytes is None:
             return cut if other is self else known

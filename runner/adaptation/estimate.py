@@ -27,7 +27,10 @@ class Observation:
 
 
 class LinkEstimate:
-    """The rate from edge to server. `base_s` is what an empty exchange takes, `noise_s` how far such times are apart."""
+    """An estimate of the rate from edge to server (B/s).
+
+    `base_s` is the time (s) of an empty exchange, `noise_s` how much such times differ (s).
+    """
 
     def __init__(self) -> None:
         self.base_s, self.noise_s = 0.0, LEAST_NOISE_S
@@ -39,7 +42,7 @@ class LinkEstimate:
         self.noise_s = max(LEAST_NOISE_S, *(abs(one - self.base_s) for one in sorted(empty_s)[:-1]))  # one may be held up
 
     def observe(self, n_bytes: int, seconds: float, is_probe: bool) -> Observation | None:
-        """Add an exchange to the estimate; returns None where it says nothing new."""
+        """Add an exchange of this many bytes and seconds. None if it says nothing new."""
         bytes_s, known = max(seconds - self.base_s, 0.0), self.bandwidth_bytes_per_s
         is_a_bound = bytes_s < TELLING * self.noise_s
         bandwidth = n_bytes / (bytes_s + is_a_bound * SURE * self.noise_s)

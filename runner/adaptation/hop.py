@@ -1,4 +1,4 @@
-"""A hop that is watched: what images and probes say of its rate, and how it is probed where images say too little."""
+"""A hop whose rate is estimated during a run, from images, and from probes if images send too few bytes."""
 
 from __future__ import annotations
 
@@ -38,8 +38,10 @@ class WatchedHop:
 
     @property
     def deviation(self) -> float:
-        """How far the rate is from the plan's setting, as the logarithm of the ratio; 0 where nobody knows, or where exchanges were
-        too short to tell it from the setting's."""
+        """The absolute logarithm of the ratio of the estimated rate and the setting's rate.
+
+        0 if there is no estimate yet, or if exchanges were too short to tell the two rates apart.
+        """
         bandwidth, seen = self.estimate.bandwidth_bytes_per_s, self.estimate.latest(AGREE)
         if bandwidth is None or len(seen) < AGREE:
             return 0.0
@@ -47,7 +49,7 @@ class WatchedHop:
         return 0.0 if is_a_bound and bandwidth < self.choice.bandwidth else abs(math.log(bandwidth / self.choice.bandwidth))
 
     def begin(self) -> None:
-        """Find out about the rate."""
+        """Measure empty exchanges and the rate, before the first image."""
         end = time.monotonic() + _BEGINNING_S
         empty = [found.seconds for _ in range(_EMPTY) if (found := self._probe(0, end - time.monotonic())) is not None]
         if empty:
@@ -55,15 +57,15 @@ class WatchedHop:
             self.look(end)
 
     def note(self, n_bytes: int, t_tx_s: float, back_bytes: int) -> None:
-        """Take in what an image's exchange over the hop took (s), both ways."""
+        """Add an image's exchange to the estimate. `t_tx_s` is its time on the hop, both ways (s)."""
         t_back_s = back_bytes / self.back_bytes_per_s if self.back_bytes_per_s else 0.0
         self._observe(n_bytes, max(t_tx_s - t_back_s, 0.0), is_probe=False)
 
     def look(self, end: float, suspected: float = math.inf) -> None:
-        """Probe until AGREE observations were made, which then are all that counts, or until `end` (monotonic clock).
+        """Probe until there are AGREE observations, or until `end` (s, monotonic clock). Earlier observations are then dropped.
 
-        Probes are small enough for the rate that is suspected (B/s), and larger where one was too small to tell: what tells a
-        fast link would hold up a slow one, and the image after it.
+        The first probe is small enough for the suspected rate (B/s), because a large probe would block a slow link and delay the
+        next image. If a probe is too small to show the rate, the next one is larger.
         """
         n_bytes, made = max(self._telling_bytes(suspected), _FIRST_BYTES), 0
         while made < AGREE and (exchange := self._probe(n_bytes, end - time.monotonic())) is not None:
@@ -71,21 +73,21 @@ class WatchedHop:
             if found is not None and not found.is_a_bound:
                 made += 1
             elif n_bytes >= self.estimate.enough_bytes(self.choice.policy.high):
-                return  # faster than matters
+                return  # faster than the policy's range
             else:
                 n_bytes *= _GROWTH
         if made == AGREE:
             self.estimate.forget_all_but(AGREE)
 
     def take(self, wait_s: float) -> None:
-        """What a probe that was under way says."""
+        """Add the probe that is under way to the estimate, if it is over within `wait_s` (s)."""
         exchange = self.scout.take(wait_s)
         self._pause(exchange)
         if exchange is not None:
             self._observe(exchange.n_bytes, exchange.seconds, is_probe=True)
 
     def probe_beside(self, crossing_bytes: int) -> None:
-        """Send a probe, if images of so many bytes say too little, none is under way, and it is time."""
+        """Send a probe, if images of `crossing_bytes` are too small to show the rate, none is under way, and it is time for one."""
         least = self._telling_bytes() // 2
         if not 0 < least <= crossing_bytes and not self.scout.is_busy and time.monotonic() >= self.probe_at:
             self._ask(max(least, _FIRST_BYTES))
@@ -96,11 +98,11 @@ class WatchedHop:
         return found
 
     def _telling_bytes(self, suspected: float = math.inf) -> int:
-        """How many bytes tell the rate, as far as it matters to the policy, and if it is no more than suspected (B/s)."""
+        """The number of bytes that show the rate, if it is at most `suspected` (B/s) and within the policy's range."""
         return self.estimate.telling_bytes(min(self.choice.policy.high, suspected))
 
     def _probe(self, n_bytes: int, within_s: float) -> ProbeTime | None:
-        """One probe that is waited for; None where it takes longer, or failed."""
+        """Send a probe and wait for it. None if it takes longer than `within_s` (s), or fails."""
         if within_s <= 0:
             return None
         self.take(within_s)

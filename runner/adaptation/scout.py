@@ -19,7 +19,7 @@ _PAUSE_S = 2.0
 """After a connection that failed."""
 _KEEP_S = 10.0
 _WITHIN_S = 5.0
-"""A probe that takes longer says nothing: the server is gone, or the link next to."""
+"""The longest time (s) of a probe. A longer one counts as failed: the server is gone, or the link is almost down."""
 
 
 class Scout:
@@ -49,7 +49,7 @@ class Scout:
         self._thread.join(_WITHIN_S + self._timeouts.connect_s)
 
     def ask(self, n_bytes: int) -> None:
-        """Send a probe of so many bytes, unless one is under way."""
+        """Send a probe of this many bytes, unless one is under way."""
         if not self.is_busy:
             self.is_busy = True
             n_bytes = min(n_bytes, LARGEST_PROBE_BYTES)
@@ -57,7 +57,7 @@ class Scout:
             self._asked.put(n_bytes)
 
     def take(self, wait_s: float = 0.0) -> ProbeTime | None:
-        """The exchange that was asked for, if it is over within `wait_s`; None also where it failed."""
+        """The exchange of the probe under way, if it is over within `wait_s` (s); None if it is not, or if it has failed."""
         if not self.is_busy:
             return None
         try:

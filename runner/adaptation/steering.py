@@ -1,13 +1,13 @@
-"""Between images: what the hops give now, and whether another cut is worth a change.
+"""Adaptation between two images: the present rates of the hops, and whether a change to another cut is worth it.
 
-Every exchange of an image is an observation of the hops that it passed: of the first by this side, of further ones by the places
-before them, whose spans come with the answer. Where images send too little to tell (a whole network at the edge sends nothing), a
-probe is under way beside the head's computing, at most PROBE_SHARE of the time, and as large as the noise demands. An observation
-that speaks for another cut is checked at once by AGREE probes, so that one image that was held up changes nothing, and a link that
-did change is followed with the next image.
+Every exchange of an image is an observation of the hops that it passes. This side observes the first hop. The places before later
+hops observe those, and their times come with the answer. If images send too few bytes (a whole network at the edge sends none),
+probes are sent while the head computes. They take at most PROBE_SHARE of the time, and are as large as the noise requires. If an
+observation favours another cut, AGREE probes check it at once. So a single delayed image changes nothing, and a real change of the
+link has its effect on the next image.
 
-A policy is over one hop's bandwidth where the others are as in the plan's setting. Of several, that of the hop whose rate is
-farthest from the setting is followed.
+A policy is over the bandwidth of one hop, with the other hops as in the plan's setting. If there are several policies, that of the
+hop whose rate is farthest from the setting is followed.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Steering:
         pipeline.before, self._began_at = self.before, time.perf_counter()
 
     def __call__(self, event: Event) -> None:
-        """Take in what an image's exchange says."""
+        """Add the exchange of an image to the estimates."""
         if isinstance(event, Asked):
             self._sent[event.number] = event.sent_bytes
         elif isinstance(event, ImageEnded):
@@ -108,7 +108,7 @@ class Steering:
             hop.last = None
         if self._changed_at is None or number - self._changed_at >= DWELL:
             self._decide(number, max(self.hops, key=lambda hop: hop.deviation))
-        for route in self._routes.values():  # what nobody asks stays open, and is opened again after a fault
+        for route in self._routes.values():  # connections that are not used stay open, and are opened again after a fault
             if route.connection is not None and route is not self._routes[self.current.places]:
                 route.connection.step(0.0)
         for hop in self.hops:
@@ -116,7 +116,7 @@ class Steering:
             hop.probe_beside(here.crossing_bytes if here else 0)
 
     def _here(self, hop: WatchedHop) -> Cut | None:
-        """The current cut over a hop's bandwidth; None while nobody knows what of it crosses there."""
+        """The current cut as a cut over a hop's bandwidth; None as long as its bytes on this hop are not known."""
         return hop.choice.as_here(self.current, self.choice, self._crossed.get(hop.choice.hop))
 
     def _better(self, hop: WatchedHop, bandwidth: float) -> Cut | None:
@@ -156,5 +156,5 @@ class Steering:
 
 
 def _counts(cut: Cut) -> tuple[int, ...]:
-    """How many layers each place has; none for two places, of which the first says it."""
+    """The number of layers of each place; empty for two places, because `x1` says it."""
     return tuple(map(len, cut.places)) if cut.later_layers else ()

@@ -1,4 +1,4 @@
-"""`Refusal`: why the server does not go on with a peer."""
+"""`Refusal`: the reason why a server ends the conversation with a peer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from runner.wire.protocol import ErrorCode
 
 
 class Refusal(LmosError):
-    """Why the server does not go on with a peer: a code and one line, for the peer as for the log."""
+    """The reason why a server ends the conversation with a peer: a code and one line, for the peer and for the log."""
 
     def __init__(self, code: ErrorCode, message: object) -> None:
         self.code: ErrorCode = code
@@ -17,8 +17,10 @@ class Refusal(LmosError):
 
 
 class refusing:
-    """Whatever is raised inside becomes a Refusal with this code. A class, since each question goes through several of it, and a
-    generator would take longer than what is inside."""
+    """A context that turns every Exception of its block into a Refusal with this code.
+
+    It is a class because each question enters several of these, and a generator would take longer than the block.
+    """
 
     __slots__ = "_code", "_what"
 
@@ -26,10 +28,10 @@ class refusing:
         self._code, self._what = code, what
 
     def __enter__(self) -> None:
-        """Nothing to do."""
+        """Do nothing."""
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Raise the Refusal, where there is a reason."""
+        """Raise a Refusal if the block raised an Exception."""
         if error is None or isinstance(error, Refusal) or not isinstance(error, Exception):
             return
         if isinstance(error, LmosError):

@@ -27,12 +27,14 @@ def computed_on(engine: Engine, part: Part, arguments: Sequence[Any]) -> Part:
 
 
 def rounding_error(placed: Head | Middle | Tail, exact: Head | Middle | Tail, given: Sequence[Tensor] | Crossing) -> float | None:
-    """What the engine's rounding changes in what a part makes of what it is `given`, relative to the largest number; None where
-    random numbers are nothing that its layers compute."""
+    """The largest change of a part's outputs by the engine's rounding, as a share of the largest number.
+
+    `given` are random inputs. None if the layers cannot compute with them.
+    """
     try:
         found, wanted = (_made(part, given) for part in (placed, exact))
         error = worst_error(found, wanted)
-    except Exception:  # noqa: BLE001 - random numbers in the place of what comes may be anything to a layer
+    except Exception:  # noqa: BLE001 - a layer may raise anything on random inputs
         return None
     return error if isfinite(error) else None
 
@@ -47,13 +49,13 @@ def _made(part: Head | Middle | Tail, given: Sequence[Tensor] | Crossing) -> lis
 
 
 def remarks(part: nn.Module, error: float | None) -> tuple[str, ...]:
-    """What a part's engine has to say of it: what rounding changes, and what the engine could not do as it usually does."""
+    """Remarks on a part for the report: the change by rounding, and what its engine could not do in its usual way."""
     body = getattr(part, "body", None)
     rounded = () if error is None else (f"rounding changes outputs by up to {error:.2g} of the largest",)
     return (*rounded, *(body.notes if isinstance(body, Loaded) else ()))
 
 
 def compute_s(part: nn.Module) -> float:
-    """How long the engine computed in the last run (s); 0 where none does."""
+    """The time (s) of the engine in the last run; 0 for a part that no engine computes."""
     body = getattr(part, "body", None)
     return body.compute_s if isinstance(body, Loaded) else 0.0

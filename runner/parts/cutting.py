@@ -107,7 +107,7 @@ class Cut:
                         tuple(node.name for node in self._scalars[p]), self._kept[p])  # fmt: skip
 
     def _leaving(self, p: int) -> tuple[tuple[fx.Node, ...], ...]:
-        """What a part that is not the last returns: the tensors' values, the scalars, what it keeps of the result."""
+        """The outputs of a part that is not the last: the values of tensors, the scalars, and its leaves of the result."""
         values = tuple(node for node in self._sent[p] if not self._is_relayed(p, node))
         return values, tuple(self._scalars[p]), self._kept_nodes(p)
 
@@ -118,13 +118,15 @@ class Cut:
         return tuple(leaf.node for leaf in self._kept.get(p, ()) if leaf.node is not None)
 
     def _values(self) -> tuple[Any, ...]:
-        """What the network returns and no part keeps."""
+        """The values of the network's result that no earlier part keeps."""
         kept = {leaf.node for leaves in self._kept.values() for leaf in leaves}
         return tuple(value for value in tree_leaves(self._output.args[0]) if value not in kept)
 
     def _sizes(self, foreign: list[fx.Node]) -> fx.GraphModule | None:
-        """What finds these sizes, which only later places' layers tell, from the image's shape: their shapes alone, no
-        numbers. None where nothing is asked for or where the layers cannot run so."""
+        """A graph that computes these sizes of later places' layers from the shapes of the inputs, without any numbers.
+
+        None if there are no such sizes, or if the layers cannot run on shapes alone.
+        """
         if not foreign:
             return None
         needed = dict.fromkeys(foreign, True)
@@ -153,7 +155,7 @@ class Cut:
                 (half.compute if needed[node] else half.fix)(node)
 
     def _needed(self, p: int) -> _Needed:
-        """What place p computes, or takes from the example; `scalars` of the hop before it grow by what has to come."""
+        """The nodes that place p computes (True) or takes from the example (False). Its scalars are added to the hop before it."""
         needed: _Needed = {}
         checks = [node for node in self._nodes if _is_check(node, self._traced) and max(self._made_at[node], 1) == p]
         for node in (*self._steps[p], *checks):
@@ -169,7 +171,7 @@ class Cut:
             self._need(source, p, needed)
 
     def _need(self, node: fx.Node, p: int, needed: _Needed) -> None:
-        """Note a node without tensors that is read at place p: a number that cannot be made there comes as a scalar."""
+        """Add a node without tensors that place p reads. A number that cannot be computed there comes as a scalar."""
         if not self._is_glue(node) or node in needed or node in self._scalars[p - 1]:
             return
         value = self._traced.facts[node].value
@@ -182,7 +184,7 @@ class Cut:
             needed[node] = False
 
     def _ready_with(self, tensors: set[fx.Node]) -> set[fx.Node]:
-        """The nodes whose value is there, or can be made, where these tensors are."""
+        """The nodes whose values are at hand, or can be computed, if these tensors are there."""
         ready = set(tensors)
         for node in self._nodes:
             is_constant = node.op == "get_attr" or (node.op == "placeholder" and node not in self._inputs)
@@ -207,7 +209,7 @@ class Cut:
 
 
 def _is_check(node: fx.Node, traced: TracedNetwork) -> bool:
-    """Whether the node is run for its complaint alone, as `torch._assert` is."""
+    """Whether the node only checks something, as `torch._assert` does."""
     return (node.op.startswith("call_") and not node.users and not is_step(node, traced.facts)
             and not reads_only_metadata(node))
 

@@ -1,7 +1,7 @@
 """One side of a split network: part of the traced graph, made runnable on its own.
 
-An operation stays in place where nobody can tell; where its target is the caller's, was received, or is still to
-cross, it gets a copy to work on.
+An in-place operation stays in place if nothing outside can see it. If its tensor is the caller's, was received, or must still
+cross, the operation works on a copy.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Half:
         self._values[node] = self._traced.facts[node].value
 
     def compute(self, node: fx.Node) -> None:
-        """Run `node` in this half; everything it reads must be there."""
+        """Compute `node` in this half. All nodes that it reads must be in the half already."""
         facts = self._traced.facts[node]
         sources = self._sources(node, facts)
         copies: dict[fx.Node, fx.Node] = {}

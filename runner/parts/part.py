@@ -25,13 +25,15 @@ ShapeRanges = Mapping[str, ShapeRange]
 
 
 class Crossing(dict[str, Tensor]):
-    """What goes from a place to the next: each tensor under its layer's name (`lmos_opt.graph.tensor_names`).
+    """The tensors that cross from a place to the next one, by name (`lmos_opt.graph.tensor_names`).
 
-    The tensors of a layer with several are `name[0]`, `name[1]`; `input` is the image. `scalars` are numbers (mostly sizes)
-    that later parts need and cannot get from these tensors: ints, floats, or tuples of them. `kept` holds the parts of the
-    network's result that the places so far made, by their paths in it (`runner.parts.network.flat_outputs`); they stay where they
-    were made. `encoded` holds tensors as they came under a codec, to be sent on unchanged; if no layer here reads such a tensor,
-    only its shape is here.
+    A tensor has the name of its layer; if the layer has several, they are `name[0]`, `name[1]`. `input` is the image.
+
+    - `scalars`: numbers that later parts need and cannot compute from these tensors, mostly sizes. Ints, floats, or tuples of them.
+    - `kept`: the parts of the network's result that the places so far have made, by path (`runner.parts.network.flat_outputs`).
+      They stay where they were made.
+    - `encoded`: tensors as they came in a codec, which are sent on unchanged. If no layer here reads such a tensor, the entry of
+      the dictionary has only its shape.
     """
 
     scalars: dict[str, Scalar]
@@ -51,21 +53,21 @@ class Crossing(dict[str, Tensor]):
 
 @dataclass(frozen=True)
 class Incoming:
-    """What a part takes: the tensors that come, those that its layers `read`, and scalars as on the example."""
+    """The inputs of a part: the tensors that come, the names of those that its layers `read`, and the example's scalars."""
 
     tensors: Mapping[str, TensorSpec]
     read: tuple[str, ...]
     scalars: Mapping[str, Scalar]
 
     def arguments(self, crossing: Mapping[str, Tensor]) -> list[Any]:
-        """What the part's graph is called with. InputError where a tensor is missing."""
+        """The arguments of the part's graph. InputError if a tensor is missing."""
         if not self.tensors.keys() <= crossing.keys():
             missing = next(name for name in self.tensors if name not in crossing)
             raise InputError("crossing", f"lacks the tensor {missing!r}; expected {', '.join(self.tensors)}")
         return self.read_from(crossing)
 
     def read_from(self, crossing: Mapping[str, Tensor]) -> list[Any]:
-        """The same, where tensors that its layers do not read may be missing."""
+        """The arguments of the part's graph. Tensors that its layers do not read may be missing."""
         found: list[Any] = [crossing[name] for name in self.read]
         if not self.scalars:
             return found
@@ -76,8 +78,11 @@ class Incoming:
 
 @dataclass(frozen=True)
 class Outgoing:
-    """What a part sends on: the names of each value's tensors, in the order in which they cross, and of each whether it is
-    `relayed`, as it came; the scalars' names; and what it keeps of the network's result."""
+    """The outputs of a part.
+
+    `names` has for each value the names of its tensors, in the order in which they cross. `relayed` says for each value whether the
+    part sends it on as it came. `scalars` are the names of scalars, `kept` the leaves of the network's result that stay here.
+    """
 
     names: tuple[tuple[str, ...], ...]
     relayed: tuple[bool, ...]
@@ -95,7 +100,7 @@ class Outgoing:
         return frozenset(name for names, is_relayed in zip(self.names, self.relayed, strict=True) if is_relayed for name in names)
 
     def fresh(self, values: Sequence[Any], scalars: Sequence[Any], made: Sequence[Any]) -> Crossing:
-        """What the part itself made, from what its graph returned: of what crosses, and in `kept` of the network's result."""
+        """The tensors and scalars that the part itself has made, from its graph's outputs; its leaves of the result are `kept`."""
         fresh = [names for names, is_relayed in zip(self.names, self.relayed, strict=True) if not is_relayed]
         tensors = {name: tensor for names, value in zip(fresh, values, strict=True)
                    for name, tensor in zip(names, _tensors(value), strict=True)}  # fmt: skip
@@ -103,7 +108,7 @@ class Outgoing:
         return Crossing(tensors, {name: as_tuple(v) for name, v in zip(self.scalars, scalars, strict=True)}, kept)
 
     def onward(self, fresh: Crossing, before: Mapping[str, Tensor]) -> Crossing:
-        """What crosses, from what the part itself made and from what it was given."""
+        """The next Crossing, from what the part itself has made (`fresh`) and from the Crossing before it."""
         tensors = {name: before[name] if is_relayed else fresh[name]
                    for names, is_relayed in zip(self.names, self.relayed, strict=True) for name in names}  # fmt: skip
         encoded = {name: one for name, one in getattr(before, "encoded", {}).items() if name in tensors}
@@ -112,7 +117,7 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Result:
-    """How the network's result is put together: its structure, the paths of its leaves, and those that earlier parts keep."""
+    """The structure of the network's result, the paths of its leaves, and the paths of those that earlier parts keep."""
 
     structure: TreeSpec
     paths: tuple[str, ...]
@@ -126,8 +131,11 @@ class Result:
 
 @dataclass(frozen=True)
 class Sizes:
-    """What finds sizes that only later layers tell, from shapes alone (None: there are none); the shapes that the first part is
-    made for, by input (None: any)."""
+    """Sizes of the first part.
+
+    `find` computes sizes that only later layers give, from shapes alone (None: there are none). `shape_range` are the shapes for
+    which the part is made, by input (None: any).
+    """
 
     find: fx.GraphModule | None = None
     shape_range: ShapeRanges | None = field(default=None)
@@ -147,7 +155,7 @@ class Head(nn.Module):
 
     @property
     def signature(self) -> inspect.Signature | None:
-        """The network's own; None where it takes one tensor."""
+        """The signature of the network's forward; None if the network takes one tensor."""
         return self.call.signature
 
     def forward(self, *args: Any, **options: Any) -> Crossing:
@@ -224,7 +232,7 @@ class Middle(nn.Module):
         return self._outgoing.passing.difference(self.incoming.read)
 
     def made(self, crossing: Mapping[str, Tensor]) -> Crossing:
-        """What this part alone makes of the tensors that its layers read; `untouched` ones may be missing."""
+        """The Crossing of this part's own tensors. The `untouched` tensors may be missing."""
         return self._outgoing.fresh(*self.body(*self.incoming.read_from(crossing)))
 
 
@@ -254,7 +262,7 @@ class Tail(nn.Module):
         return bool(self.incoming.scalars)
 
     def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """What this part makes of the network's result, by its path in it: all but what the parts before it kept."""
+        """The tensors of the network's result, by path, without those that earlier parts keep."""
         made = zip(self._result.fresh, self._run(crossing), strict=True)
         return {path: leaf for path, leaf in made if isinstance(leaf, Tensor)}
 
@@ -267,17 +275,17 @@ Part = Head | Middle | Tail
 
 
 def made_by(tail: nn.Module, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a tail makes of the network's result, by path; of a module that is none, all its outputs."""
+    """The tensors of the network's result that a tail makes, by path. For any other module, all its outputs."""
     return tail.made(crossing) if isinstance(tail, Tail) else flat_outputs(tail(crossing))
 
 
 def as_tuple(value: Any) -> Any:
-    """A number as it is, lists of them as tuples, nested ones too."""
+    """The value with tuples in place of lists, at any depth."""
     return tuple(as_tuple(item) for item in value) if isinstance(value, tuple | list) else value
 
 
 def as_list(value: Any) -> Any:
-    """The same as lists."""
+    """The value with lists in place of tuples, at any depth."""
     return [as_list(item) for item in value] if isinstance(value, tuple | list) else value
 
 

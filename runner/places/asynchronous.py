@@ -20,8 +20,9 @@ T = TypeVar("T")
 
 
 class AsyncSplit:
-    """In an `async with` block, `await split(tensor)` returns what the network returns; at most `depth` inputs are under way at
-    once.
+    """A split network for asyncio: in an `async with` block, `await split(tensor)` returns the network's output.
+
+    At most `depth` inputs are under way at once.
 
     One thread computes heads, in the order of the tasks; other threads wait for answers. `connect_async` makes such objects.
     """
@@ -47,7 +48,7 @@ class AsyncSplit:
         await self._end(politely=kind is None or issubclass(kind, Exception))
 
     async def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns for these arguments. Raises as `ConnectedSplit` does; where the task is cancelled, the input is
+        """The network's output for these arguments. Raises the errors of `ConnectedSplit`. If the task is cancelled, its input is
         given up."""
         async with self._places:
             begun = await self._computed(partial(self._split.begin, *args, **kwargs), _drop)
@@ -83,7 +84,7 @@ class AsyncSplit:
             await asyncio.gather(*under_way, return_exceptions=True)
 
     def report(self) -> RunReport:
-        """What was measured so far; as `ConnectedSplit.report`."""
+        """The report so far: see `ConnectedSplit.report`."""
         return self._split.report()
 
     async def _end(self, politely: bool) -> None:
@@ -97,7 +98,7 @@ class AsyncSplit:
             self._computing.shutdown()
 
     async def _computed(self, work: Callable[[], T], undo: Callable[[T], None] = lambda done: None) -> T:
-        """What the computing thread does to its end; a task that is cancelled meanwhile waits for that, and it is undone."""
+        """The result of `work` in the computing thread. A task cancelled meanwhile waits for its end, then undoes it."""
         job = self._computing.submit(work)
         future = asyncio.wrap_future(job)
         try:

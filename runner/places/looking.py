@@ -1,4 +1,4 @@
-"""What outputs say, image by image, for the report: outside all times, and of the first images alone."""
+"""The results in the outputs of the first images, for the report. They are read outside all measured times."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from runner.images import Images
 from runner.watching.report import MOST_SHOWN, ImageResult, ShownPicture
 
 MOST_READ = 1000
-"""Images whose outputs are read."""
+"""The most images whose outputs are read."""
 MOST_COMPARED_BYTES = 64 * 2**20
-"""Of vectors that are compared with each other."""
+"""The most bytes of vectors that are compared with each other."""
 SIDE = 320
 """Pixels of a shown picture's longer side, at most."""
 _FAILURES = (RuntimeError, ValueError, IndexError, ArithmeticError, TypeError)
-"""What torch raises where outputs are not what their names promise."""
+"""Errors of torch if outputs are not what their names say."""
 
 
 class Look:
     """Looks at what goes through: `shown` pictures are kept as the network saw them, the outputs of MOST_READ images are read."""
 
     def __init__(self, network: PlannedNetwork, preprocessing: Preprocessing | None, shown: int) -> None:
-        """`preprocessing` is how pictures become the network's input; None: as what is known of the network says."""
+        """`preprocessing` says how pictures become the network's input; None: as known for the network."""
         known = conventions_for(network)
         self._task = None if known.task is None else tasks.get(known.task)
         self._how: Preprocessing | None = preprocessing or known.preprocessing
@@ -49,7 +49,7 @@ class Look:
         self._count = 0
 
     def at(self, pictures: Images) -> Images:
-        """The same images; each is seen as it is loaded."""
+        """The same images. Each is passed to `see` when it is loaded."""
 
         def load(k: int) -> Tensor | ByParameter:
             self.see(pictures.names[k], image := pictures.load(k))

@@ -1,4 +1,4 @@
-"""The place after this one, as a middle place asks it: where the operator said, whatever peers say."""
+"""The connection of a middle place to the place after it. Only the operator chooses its address; peers cannot."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from runner.wire.timeouts import PATIENT, Timeouts
 
 _STEP_S, _PAUSE_S = 0.5, 0.05
 GRACE_S = 10.0
-"""For so long a next place may be away before questions that wait for it are given up here: the edge then does what it can."""
+"""The time (s) for which questions wait for a next place that is away. Then the edge gets a refusal, and decides what to do."""
 _PASSED_ON = frozenset[ErrorCode]({"digest", "split", "tensors", "refused"})
 
 
@@ -54,23 +54,23 @@ class Onward:
 
     @property
     def machines(self) -> tuple[Machine, ...]:
-        """Those of all places after this one."""
+        """The machines of all places after this one."""
         machine = self._connection.machine
         return () if machine is None else (machine, *self._connection.beyond)
 
     def expect(self, results: Mapping[str, TensorHeader], varying: Collection[str] = ()) -> None:
-        """Answers must have these tensors, the `varying` ones in any size, and what was kept here."""
+        """Set the tensors that answers must have; the `varying` ones may have any size. Kept tensors are added to answers here."""
         self._connection.varying = varying
         self._connection.expected = {name: TensorSpec(shape=one.shape, dtype=one.dtype) for name, one in results.items()}
 
     def begin(self) -> None:
-        """Ask it to build its part, so that it does so while this place builds its own."""
+        """Ask the next place to build its part, so that both places build at the same time."""
         with self._making_ready:
             if not self._is_driven:
                 self._until("is_asked")
 
     def make_ready(self) -> None:
-        """Return when it has built its part; from then on a thread goes on with the connection."""
+        """Wait until the next place has built its part. From then on a thread drives the connection."""
         with self._making_ready:
             if not self._is_driven:
                 self._until("is_open")
@@ -82,11 +82,11 @@ class Onward:
                 time.sleep(_PAUSE_S)
 
     def ask(self, number: int, crossing: Crossing, text: TextStep | None = None, *, as_they_are: bool = False) -> Exchange:
-        """Send what crosses, now or as soon as it can be sent, if need be without codecs; of a text, where in it that belongs."""
+        """Send a Crossing, now or as soon as possible. `text`: where it belongs in a text; `as_they_are`: without codecs."""
         return self._connection.ask(number, crossing, text, as_they_are=as_they_are)
 
     def answer(self, exchange: Exchange) -> ServerAnswer:
-        """The answer, with what was kept here in it."""
+        """Wait for the answer, which includes the tensors that were kept here. Refusal if there will be none."""
         while not self._connection.wait(exchange, time.monotonic() + _STEP_S):
             if (refusal := self._given_up()) is not None:
                 self._connection.withdraw(exchange, str(refusal))
@@ -110,7 +110,7 @@ class Onward:
                 raise self._refusal()
 
     def _given_up(self) -> Refusal | None:
-        """Why there will be no answer, if that is so: it refuses, or is away for longer than GRACE_S."""
+        """Why there will be no answer: the next place refuses, or is away for longer than GRACE_S. None if there may be one."""
         if self._connection.refused is not None:
             return self._refusal()
         now = time.monotonic()
@@ -126,16 +126,16 @@ class Onward:
 
 
 class Surveyor:
-    """Measures the hops after this place for one peer, over a connection of its own; one exchange at a time, whoever asks."""
+    """Measures the hops after this place for one peer, over its own connection. All peers together have one exchange at a time."""
 
     def __init__(self, to: Next, pacer: Pacer | None, measuring: threading.Lock) -> None:
         self._to, self._pacer, self._measuring = to, pacer, measuring
         self._remote: ProbeClient | None = None
 
     def probe(self, asked: Probe) -> tuple[float, float]:
-        """What the exchange took (s) that a peer wants to be made over a later hop, and the span in it of the place behind it.
+        """Make the exchange over a later hop that a peer asks for: its time (s), and the time (s) of the place beyond in it.
 
-        Refusal where it cannot be made.
+        Refusal if it cannot be made.
         """
         with self._measuring:
             remote = self._remote = self._remote or ProbeClient(self._to.address, self._pacer, self._to.timeouts, self._to.access)

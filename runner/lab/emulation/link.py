@@ -44,16 +44,16 @@ class Chain:
 
 
 def goodput_bytes_per_s(rate_bytes_per_s: float) -> float:
-    """What a TCP sender gets of a link's rate."""
+    """The rate (B/s) of a TCP sender's payload on a link of this rate."""
     return rate_bytes_per_s * _SEGMENT_BYTES / _FRAME_BYTES
 
 
 @contextmanager
 def chain(wires: Sequence[Wire]) -> Iterator[Chain]:
-    """A namespace for each place, joined by a veth pair for each hop that `tc tbf` holds to its rate in both directions, and
-    `tc netem` delays where it has a round trip; gone after the block.
+    """A network namespace for each place, and a veth pair for each hop. They are removed after the block.
 
-    Raises CannotEmulate where they cannot be made.
+    `tc tbf` limits the rate of a hop in both directions; `tc netem` adds the delay if the hop has one. Raises CannotEmulate if the
+    namespaces cannot be made.
     """
     made = Chain(tuple(f"lmos-place{p}-{os.getpid()}" for p in range(1, len(wires) + 2)))
     try:

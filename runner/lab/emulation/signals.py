@@ -1,4 +1,4 @@
-"""What ends a process may come at any time; what was made on this machine is to be gone all the same."""
+"""Hold signals that end a process, so that what it has made on this machine is removed before it ends."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class Signals:
-    """Those that would end the process, and are held back; but for the first one inside `heeded`."""
+    """Signals that would end the process, and are held back, except the first one inside `heeded`."""
 
     def __init__(self) -> None:
         self.came = self._are_heeded = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """The first one that comes inside the block, or came before, raises KeyboardInterrupt there: for what may take long, and
-        leaves nothing behind."""
+        """A block in which the first signal (also one that came before) raises KeyboardInterrupt.
+
+        It is for work that may take long and leaves nothing behind.
+        """
         self._are_heeded = True
         try:
             if self.came:
@@ -30,7 +32,7 @@ class Signals:
             self._are_heeded = False
 
     def note(self, number: int, frame: object) -> None:
-        """One came."""
+        """Handle a signal."""
         self.came = True
         if self._are_heeded:
             self._are_heeded = False
@@ -39,8 +41,11 @@ class Signals:
 
 @contextmanager
 def held_signals() -> Iterator[Signals]:
-    """SIGTERM, SIGINT and SIGHUP (those that were not ignored before) end nothing inside the block, however many come, but what it
-    says itself (`Signals.heeded`); where one came, the block ends in KeyboardInterrupt. In the main thread alone."""
+    """A block that SIGTERM, SIGINT and SIGHUP do not end, except inside its `Signals.heeded`.
+
+    If one of them came, KeyboardInterrupt is raised after the block. Signals that were ignored before stay ignored. Outside the
+    main thread this does nothing.
+    """
     signals = Signals()
     with handled([number for number in _ENDING if signal.getsignal(number) is not signal.SIG_IGN], signals.note):
         yield signals

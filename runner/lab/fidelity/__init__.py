@@ -1,8 +1,10 @@
-"""What is lost of a network's result by how tensors cross: measured one tensor at a time, and for a whole split.
+"""Losses: how much of a network's result the codecs of crossing tensors change, for one tensor at a time and for a whole split.
 
-A loss is a fraction. Where labels say which classes are right, it is the share of inputs that the network whole gets right and that
-are wrong then (`labels`); where nobody says, the share of inputs whose class is another one (`classes`); of networks that do not
-classify, how far outputs are off, relative to their length as a vector (`outputs`).
+A loss is a fraction. There are three criteria:
+
+- `labels`, if the right classes are known: the share of inputs whose class is right without codecs, and wrong with them.
+- `classes`, if they are not known: the share of inputs whose class differs.
+- `outputs`, for networks that do not classify: the length of the difference of outputs, divided by the length of the outputs.
 """
 
 from __future__ import annotations
@@ -14,12 +16,15 @@ from typing import Literal, get_args
 from lmos_opt.errors import InputError
 
 Part = Literal["calibration", "held-out", "all"]
-"""Which of a set of inputs: the half that losses are measured on, the half that is left to check with, or all."""
+"""A part of a set of inputs: the half on which losses are measured, the half that is left for checks, or all of them."""
 
 
 def numbers_of(names: Sequence[str], part: Part, seed: int) -> list[int]:
-    """Which inputs of a set are of a part, in their order. The seed and the inputs' names alone decide it: half of them, or one
-    more, are for calibration, and the others held out. InputError where the part is empty."""
+    """The indices of the inputs that belong to a part, in ascending order. InputError if there are none.
+
+    They depend on the seed and the names of the inputs only. Half of the inputs (of an odd number, one more) are for calibration,
+    and the others are held out.
+    """
     if part == "all":
         return list(range(len(names)))
     order = sorted(range(len(names)), key=lambda k: hashlib.sha256(f"{seed} {k} {names[k]}".encode()).digest())
@@ -31,7 +36,7 @@ def numbers_of(names: Sequence[str], part: Part, seed: int) -> list[int]:
 
 
 def parse_part(text: str, what: str) -> Part:
-    """A part by its name; InputError about `what` for another word."""
+    """The part of this name. InputError, which names `what`, for any other word."""
     for part in get_args(Part):
         if part == text:
             found: Part = part

@@ -1,4 +1,4 @@
-"""What counts as a loss: an output beside the one of the network whole."""
+"""Losses of single inputs: their outputs compared with those of the undivided network."""
 
 from __future__ import annotations
 
@@ -14,32 +14,33 @@ from runner.parts.network import class_in, logits_of
 Criterion = Literal["labels", "classes", "outputs"]
 Outputs = Mapping[str, Tensor]
 _ALL = 1.0
-"""The error of outputs of which nothing is left: they are no numbers."""
+"""The error of outputs that are lost completely: numbers that are not finite, or another shape."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What the network whole makes of an input, and the classes that are right, where they are known."""
+    """The outputs of the undivided network for an input, and the right classes if they are known."""
 
     outputs: Outputs
     right: frozenset[int] | None = None
 
     @property
     def logits(self) -> Tensor | None:
-        """What says the class; None of a network that does not classify."""
+        """The output that gives the class; None for a network that does not classify."""
         return logits_of(self.outputs)
 
     @property
     def is_right(self) -> bool:
-        """Whether its class is among the right ones."""
+        """Whether the undivided network's class is a right one."""
         logits = self.logits
         return self.right is not None and logits is not None and class_in(logits) in self.right
 
 
 @dataclass
 class Tally:
-    """Losses of inputs so far: whether each is lost (0 or 1, or its error), how far outputs were off, and which classes were right
-    then."""
+    """The losses of the inputs so far: for each input its loss (0 or 1, or its error), the error of its outputs, and whether its
+    class was right.
+    """
 
     criterion: Criterion
     lost: list[float] = field(default_factory=list)
@@ -47,7 +48,7 @@ class Tally:
     right: list[bool] = field(default_factory=list)
 
     def add(self, expected: Expected, outputs: Outputs | None) -> None:
-        """One more input; outputs None: they are those of the network whole, bit for bit."""
+        """Add an input. `outputs` None: they are bit for bit those of the undivided network."""
         off = 0.0 if outputs is None else error_of(expected.outputs, outputs)
         logits = expected.logits if outputs is None else logits_of(outputs)
         found = None if logits is None else class_in(logits)
@@ -64,30 +65,32 @@ class Tally:
 
     @property
     def loss(self) -> float:
-        """The mean of what is lost."""
+        """The mean loss."""
         return mean(self.lost)
 
     @property
     def error(self) -> float:
-        """The mean of errors."""
+        """The mean error of outputs."""
         return mean(self.errors)
 
 
 def criterion_of(expected: Expected) -> Criterion:
-    """What counts as a loss for such a network and such inputs."""
+    """The criterion for a network and its inputs, from what is expected of one of them."""
     if expected.logits is None:
         return "outputs"
     return "classes" if expected.right is None else "labels"
 
 
 def mean(values: Sequence[float]) -> float:
-    """The mean; 0 of none."""
+    """The mean; 0 without values."""
     return sum(values) / len(values) if values else 0.0
 
 
 def error_of(expected: Outputs, found: Outputs) -> float:
-    """How far outputs are off: the length of their difference over that of what was expected, at most 1e6. Numbers that are none in
-    both do not count; in one of them, or where shapes differ, all is lost."""
+    """The error of outputs: the length of the difference as a vector, divided by the length of what was expected, at most 1e6.
+
+    Numbers that are not finite and the same in both do not count. If they differ, or if shapes differ, the error is 1.
+    """
     difference = length = 0.0
     for name, wanted in expected.items():
         other = found.get(name)

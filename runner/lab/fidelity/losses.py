@@ -1,7 +1,7 @@
-"""`loss[u, c]`: how much of a network's result is lost when one tensor alone crosses under a codec, for every tensor and codec.
+"""`loss[u, c]`: how much of a network's result is lost if tensor u alone crosses in codec c, for every tensor and codec.
 
-The network runs as one part a layer. What comes before a tensor is computed once for each input; then the tensor is encoded and
-decoded as the wire does it, and what comes after it is computed on.
+The network runs as one part for each layer. The layers up to a tensor are computed once for each input. Then the tensor is encoded
+and decoded as on the wire, and the layers after it are computed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Exchanges of several sizes with a server, interleaved, within a time and a volume.
+"""Exchanges of several sizes with a server, in mixed order, within limits of time and of bytes.
 
-Empty exchanges come first, then ones four times as large each until one takes long enough to be told from the noise, twice:
-on a busy machine any exchange may be held up, and small ones say nothing about a fast link.
-From that on rounds of SHARES of a largest size, each round in an order of its own: sizes that are spread evenly pin a line
-down best, and interleaving keeps a link that changes meanwhile from looking like a size that is slow. The largest size grows
-from round to round while the exchanges so far say that it is small for the link.
+First there are empty exchanges. Then each is four times as large as the one before, until its time is clearly more than noise. Two
+exchanges of this size must take so long, because on a busy machine any exchange may be delayed.
+
+Then there are rounds. A round has the SHARES of a largest size, in random order. Evenly spread sizes give the most precise line.
+The random order keeps a change of the link from looking like an effect of the size. The largest size grows from round to round, as
+long as the exchanges so far show that it is small for the link.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ _FIRST_BYTES, _GROWTH = 1024, 4
 _TELLING_S = 0.02
 """An exchange whose bytes take this long, and a quarter of an empty one, shows the link's rate approximately."""
 _LONGEST_S = 0.1
-"""What the bytes of the largest exchange are to take, unless an empty one takes longer."""
+"""The time (s) that the bytes of the largest exchange should take, unless an empty exchange takes longer."""
 _SURE = 2
-"""Exchanges of one size that all must take as long: one alone may have been held up."""
+"""The number of exchanges of one size that must all take this long, because a single one may have been delayed."""
 _ROUNDS = 6
-"""How many rounds time and volume are to do for; an even share of either bounds the largest exchange."""
+"""The number of rounds for which time and bytes should be enough: this share of either bounds the largest exchange."""
 _ENOUGH_ROUNDS, _CERTAIN = 5, 0.01
-"""No more rounds than these where the interval of the rate is narrower than this share of it, to either side."""
+"""After so many rounds no more follow, if the interval of the rate reaches less than this share of the rate to either side."""
 _GRACE_S = 2.0
-"""What an exchange may take beyond the budget: the link may have become slower."""
+"""The time (s) that an exchange may take beyond the budget, because the link may have become slower."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """What measuring may take: time (s) and bytes sent."""
+    """The limits of a measurement: its time (s), and the bytes that it sends."""
 
     seconds: float = 5.0
     volume_bytes: int = 32_000_000
@@ -66,13 +67,13 @@ class _Prober:
         return self._end - self._remote.now()
 
     def largest_bytes(self) -> int:
-        """Such that as many rounds fit into what is left as are wanted, and the bytes of one take long enough, not longer."""
+        """The largest size of a round: _ROUNDS rounds fit into the rest of the budget, and its bytes take just long enough."""
         share_s = (self.left_s() / _ROUNDS - len(SHARES) * self.base_s) / sum(SHARES)
         seconds = min(max(share_s, self.base_s, _TELLING_S), max(_LONGEST_S, self.base_s))
         return int(min(self.rate * seconds, LARGEST_PROBE_BYTES, self._left_bytes / _ROUNDS / sum(SHARES)))
 
     def exchange(self, n_bytes: int) -> ProbeTime:
-        """One more; _Spent where it would not fit, or did not."""
+        """One exchange. _Spent if it would exceed the budget, or has exceeded it."""
         expected_s = n_bytes / self.rate + (self.base_s if self.found else 0.0)
         if n_bytes > self._left_bytes or expected_s > self.left_s():
             raise _Spent
@@ -87,7 +88,7 @@ class _Prober:
         return self.found[-1]
 
     def grow(self) -> None:
-        """Find out about the rate."""
+        """Send larger and larger exchanges, until one shows the rate."""
         n_bytes = _FIRST_BYTES
         while True:
             telling_s, bytes_s = max(_TELLING_S, self.base_s / _GROWTH), inf
@@ -101,7 +102,7 @@ class _Prober:
                 return
 
     def fit(self) -> LinkFit | None:
-        """The line so far; None where the times do not grow with the bytes yet."""
+        """The line so far; None if times do not grow with bytes yet."""
         try:
             return fit_link(self.found)
         except RunnerError:
@@ -109,9 +110,9 @@ class _Prober:
 
 
 def measure(remote: ProbeClient, budget: Budget, seed: int = 0, tell: Callable[[int], None] = lambda n: None) -> list[ProbeTime]:
-    """Exchanges with the server behind `remote`; `tell` is called with how many there are.
+    """The exchanges with the server of `remote`. `tell` is called with their number after each round.
 
-    RunnerError where the server cannot be reached, or where the budget does not do for LEAST_EXCHANGES.
+    RunnerError if the server cannot be reached, or if the budget is too small for LEAST_EXCHANGES.
     """
     order, prober = random.Random(seed), _Prober(remote, budget)
     try:

@@ -1,8 +1,8 @@
-"""A line through the times of exchanges: `base + bytes / B`, robust against the few that were held up.
+"""A line through the times of exchanges: `base + bytes / B`, robust against a few delayed exchanges.
 
-The slope is the median of the slopes between any two exchanges (Theil 1950, Sen 1968), with Sen's interval; the base is the
-median of what the slope leaves, with the interval that its order statistics give. Both hold 95 % of the time, whatever the
-noise looks like, as long as it is the same for all.
+The slope is the median of the slopes between any two exchanges (Theil 1950, Sen 1968), with Sen's interval. The base is the median
+of the times minus the slope's part, with the interval from its order statistics. Both intervals have a confidence of 95 % for any
+distribution of the noise that is the same for all exchanges.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEAST_EXCHANGES = 6
 
 @dataclass(frozen=True)
 class ProbeTime:
-    """So many bytes there and nothing back, and the time (s) from packing them to the answer, without the server's own span."""
+    """An exchange that sends bytes and gets none back: its time (s) from packing to the answer, without the server's own time."""
 
     n_bytes: int
     seconds: float
@@ -29,8 +29,10 @@ class ProbeTime:
 
 @dataclass(frozen=True)
 class LinkFit:
-    """The rate (B/s) and the fixed cost of an exchange (s), each with its interval, and how far the times are from that line (s):
-    half of them nearer than `residual_s`, none farther than `worst_residual_s`."""
+    """The rate (B/s) and the fixed cost of an exchange (s), each with its interval.
+
+    `residual_s` is the median distance (s) of the times from the line, `worst_residual_s` the largest one.
+    """
 
     bandwidth_bytes_per_s: float
     bandwidth_interval: tuple[float, float]
@@ -45,12 +47,12 @@ class LinkFit:
         return high - low <= 2 * share * self.bandwidth_bytes_per_s
 
     def seconds(self, n_bytes: int) -> float:
-        """What an exchange of so many bytes takes."""
+        """The time (s) of an exchange of this many bytes."""
         return self.base_s + n_bytes / self.bandwidth_bytes_per_s
 
 
 def fit_link(exchanges: Sequence[ProbeTime], where: str = "the link") -> LinkFit:
-    """The line through the exchanges' times. RunnerError where they do not grow with the bytes."""
+    """The line through the exchanges' times. RunnerError if times do not grow with bytes."""
     from scipy.stats import quantile_test, theilslopes
 
     sizes = np.array([one.n_bytes for one in exchanges], dtype=float)
