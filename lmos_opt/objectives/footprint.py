@@ -6,7 +6,7 @@ from typing import Any
 
 import pyomo.environ as pyo
 
-from lmos_opt.formulation import add_block, derive
+from lmos_opt.formulation import add_block, derive, fresh
 from lmos_opt.formulation.later_limits import needs
 from lmos_opt.instance import Instance
 from lmos_opt.objectives import Objective, memory_granule, numbered
@@ -22,9 +22,8 @@ def _later(m: Any, instance: Instance, p: int) -> Any:
     """A variable that nothing the place needs exceeds; minimised or bounded from above, it is the most of it."""
     most = sum(layer.held_bytes + layer.output_bytes + sum(layer.shared.values()) for layer in instance.layers)
     most += sum(instance.inputs.values()) + max(layer.workspace_bytes for layer in instance.layers)
-    needed, floor = pyo.Var(bounds=(0, most)), pyo.ConstraintList()
-    m.add_component(f"footprint_{p}", needed)
-    m.add_component(f"footprint_floor_{p}", floor)
+    needed = fresh(m, f"footprint_{p}", pyo.Var(bounds=(0, most)))
+    floor = fresh(m, f"footprint_floor_{p}", pyo.ConstraintList())
     for bytes_needed in needs(m, instance, p):
         floor.add(needed >= bytes_needed)
     derive(m, [needed], lambda split: [split.memory_at(p)], is_least=True)

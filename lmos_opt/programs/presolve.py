@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos_opt.errors import InfeasibleError
-from lmos_opt.programs.milp import ROW_SLACK, Array, LinearForm, Milp
+from lmos_opt.programs.milp import CONTINUOUS_ROW_SLACK, ROW_SLACK, Array, LinearForm, Milp
 
 LEAST_KEPT = 1e-6
 """The least share of a real coefficient that is kept, so that the term stays larger than the rounding errors of its row."""
@@ -61,7 +61,7 @@ def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
 class _Activity:
     """For every entry of the matrix the least and the largest sum of the other terms of its row, rounded outwards.
 
-    All arrays have the shape (entries,).
+    All arrays have the shape (entries,). `rounded` is the sum of the row's terms by their sizes, 0 if nothing is rounded.
     """
 
     row: NDArray[np.int64]
@@ -69,6 +69,7 @@ class _Activity:
     value: Array
     rest_min: Array
     rest_max: Array
+    rounded: Array
 
     @staticmethod
     def of(milp: Milp) -> _Activity:
@@ -76,31 +77,40 @@ class _Activity:
         with np.errstate(invalid="ignore"):
             at_low, at_high = value * milp.lower[column], value * milp.upper[column]
         least, most = np.where(value > 0, at_low, at_high), np.where(value > 0, at_high, at_low)
-        return _Activity(row, column, value, _rest(row, least, len(milp.rows), -1.0), _rest(row, most, len(milp.rows), 1.0))
+        (rest_min, one), (rest_max, other) = _rest(row, least, len(milp.rows), -1.0), _rest(row, most, len(milp.rows), 1.0)
+        return _Activity(row, column, value, rest_min, rest_max, np.maximum(one, other))
 
 
-def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> Array:
+def _rest(row: NDArray[np.int64], terms: Array, n: int, side: float) -> tuple[Array, Array]:
     """For each term the sum of the other terms of its row, moved outwards (towards `side`) by the possible rounding error.
 
-    `n` is the number of rows. The sum is infinite if one of the other terms is.
+    `n` is the number of rows. The sum is infinite if one of the other terms is. The second array has the sums of the terms' sizes,
+    0 if nothing is rounded.
     """
     finite = np.isfinite(terms)
     known = np.where(finite, terms, 0.0)
     endless = np.bincount(row, ~finite, n)
     rest: Array = np.asarray(np.bincount(row, known, n)[row] - known, dtype=float)
     entries = np.bincount(row, minlength=n)
-    rounding = _EPSILON * (2 + entries[row]) * np.bincount(row, np.abs(known), n)[row]
+    sizes = np.asarray(np.bincount(row, np.abs(known), n)[row], dtype=float)
     # sums of whole multiples of 1 / BINARY are exact
     short = np.bincount(row, known * BINARY != np.rint(known * BINARY), n)[row] == 0
-    exact = short & (np.bincount(row, np.abs(known), n)[row] * BINARY < 2.0**53)
-    outwards = side * np.where(exact, 0.0, rounding)
-    return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards)
+    sizes = np.where(short & (sizes * BINARY < 2.0**53), 0.0, sizes)
+    outwards = side * _EPSILON * (2 + entries[row]) * sizes
+    return np.where(endless[row] - ~finite > 0, side * np.inf, rest + outwards), sizes
 
 
-def _slack(milp: Milp, a: _Activity, side: Array, rest: Array) -> Array:
-    """For each entry the most that its row may miss `side` by and count as satisfied; `rest` is the sum of the other terms."""
+def _room(milp: Milp, a: _Activity, side: Array, rest: Array) -> Array:
+    """For each entry how far its row may miss `side` when it bounds the entry's column; `rest` is the sum of the other terms.
+
+    An integer keeps each value with which the row counts as satisfied, a continuous column only those with which it holds. But if
+    rounding errors of the row, divided by a tiny coefficient, would move the bound of a continuous column, it also keeps more.
+    """
     size = np.maximum(np.where(np.isfinite(side), np.abs(side), 0.0), np.where(np.isfinite(rest), np.abs(rest), 0.0))
-    return ROW_SLACK * np.maximum(milp.row_scales[a.row], size)
+    rounded = CONTINUOUS_ROW_SLACK * a.rounded
+    is_moved = rounded > np.abs(a.value) * _grain((side - rest) / a.value)
+    of_whole = np.maximum(ROW_SLACK * np.maximum(milp.row_scales[a.row], size), rounded)
+    return np.where(milp.integer[a.column], of_whole, np.where(is_moved, rounded, 0.0))
 
 
 def _propagated(milp: Milp) -> Milp:
@@ -108,11 +118,9 @@ def _propagated(milp: Milp) -> Milp:
     for _ in range(PASSES):
         a = _Activity.of(milp)
         upper, lower = milp.row_upper[a.row], milp.row_lower[a.row]
-        # An integer keeps each value with which the row counts as satisfied, a continuous column only those with which it holds.
-        whole = milp.integer[a.column]
         with np.errstate(invalid="ignore"):
-            by_upper = (upper - a.rest_min + np.where(whole, _slack(milp, a, upper, a.rest_min), 0.0)) / a.value
-            by_lower = (lower - a.rest_max - np.where(whole, _slack(milp, a, lower, a.rest_max), 0.0)) / a.value
+            by_upper = (upper - a.rest_min + _room(milp, a, upper, a.rest_min)) / a.value
+            by_lower = (lower - a.rest_max - _room(milp, a, lower, a.rest_max)) / a.value
         is_up = a.value > 0
         highs = np.where(is_up, by_upper, by_lower)
         lows = np.where(is_up, by_lower, by_upper)

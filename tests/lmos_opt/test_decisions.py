@@ -20,7 +20,7 @@ from lmos.bench.random_instances import random_instance
 from lmos_opt import Front, InputError, Instance, Objective, objectives, pareto_front
 from lmos_opt.formulation import build_model
 from lmos_opt.split import Split, down_closed_sets
-from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer
+from tests.lmos_opt.documents import chain_data, diamond_data, instance_data, layer, path_data
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to-add-a-decision.md"
 
@@ -223,3 +223,14 @@ def test_a_users_component_may_take_the_name_of_an_expression():
     assert [point.solution for point in front] == [{"energy": 1}]
     with pytest.raises(InputError, match="gives the name 'edge', which is there already"):
         pareto_front(Instance.from_dict(chain_data()), variables=[lambda m, inst: {"edge": pyo.Var()}])
+
+
+@pytest.mark.parametrize("name", ["throughput", "load", "footprint:2", "latency@p95", "latency@cvar50"])
+def test_a_shipped_expression_may_be_there_twice(name):
+    scenarios = [{"weight": 1, "bandwidth": rates} for rates in ([1, 1], [0.5, 2], [2, 0.5])]
+    instance = Instance.from_dict(path_data(scenarios=scenarios))
+    own = Objective("own", "", "min", lambda m, inst: objectives.get(name).expression(m, inst) - m.more)
+    front = pareto_front(instance, [own, name], limits={name: 1e9}, memory_model="peak",
+                         variables=[lambda m, inst: {"more": pyo.Var(domain=pyo.Binary)}])  # fmt: skip
+    assert [point.solution["more"] for point in front] == [1]
+    assert front.points[0].values["own"] == front.points[0].values[name] - 1

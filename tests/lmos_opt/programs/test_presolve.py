@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lmos_opt import trace_front
+from lmos_opt import Instance, Objective, pareto_front, trace_front
 from lmos_opt.errors import InfeasibleError
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
+from tests.lmos_opt.documents import instance_data, layer
 
 INF = np.inf
 
@@ -170,3 +171,13 @@ def test_small_rows_of_continuous_columns_hold_to_a_share_of_their_own_size() ->
     assert len(found) == len(expected)
     for point, true in zip(sorted(found), sorted(expected), strict=True):
         assert point == pytest.approx(true, rel=1e-11, abs=1e-20)
+
+
+def test_rounding_in_a_row_of_large_numbers_moves_no_bound_of_a_tiny_coefficient():
+    """Everything runs at the server. The link's stage is 11 ms, of which the round trip takes 1e-10 s."""
+    layers = layer("a", "input", out=5000), layer("b", "a", out=7000), layer("c", "b", "a", "input")
+    data = instance_data(*({**one, "t_edge_s": 0.001, "t_server_s": 0.001} for one in layers), input_bytes=4000, rtt_s=1e-10,
+                         bandwidth_bytes_per_s=367733, memory_limit_bytes=0)  # fmt: skip
+    twice = Objective("twice", "s", "min", lambda m, instance: 2 * m.throughput)
+    (point,) = pareto_front(Instance.from_dict(data, "toy"), [twice]).points
+    assert point.values["twice"] == pytest.approx(2 * (4000 / 367733 + 1e-10), rel=1e-14)
