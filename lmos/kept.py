@@ -25,14 +25,14 @@ MOST_BYTES = 256 * 2**20
 _PACKAGES = ("lmos", "torch", "torchvision", "timm", "transformers", "safetensors", "numpy", "onnx", "onnxruntime")
 _OWN = ("lmos", "lmos_opt", "measurement", "runner")
 _READ_BYTES = 64 * 2**20
-"""Larger files are known by their size and times, smaller ones by what they hold."""
+"""The signature of a larger file consists of its size and times, that of a smaller one of its content."""
 _BEGAN_S = time.time()
-"""Before a command imports any code of a user's: files that changed since may be others than those that were imported."""
+"""The time (s) before a command imports code of a user's. A file that changed later may not be the one that was imported."""
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 
 
 def shared_cache() -> SharedCache | None:
-    """Where it is kept: $LMOS_CACHE, else `lmos/profiles` in the user's folder of caches; None where they are not."""
+    """The cache of profiles: in $LMOS_CACHE, otherwise `lmos/profiles` in the user's folder of caches. None if nothing is kept."""
     named = os.environ.get(VARIABLE)
     if named is not None:
         return SharedCache(named, MOST_BYTES) if named else None
@@ -61,14 +61,16 @@ def unchanged(files: object) -> bool:
 
 
 def imported(network: str) -> dict[str, str] | None:
-    """The files of the code that a network was built by, with their signatures; none for code that has a version. None where one
-    has changed since this process began, and may not be what was imported."""
+    """The files of the code that built a network, with their signatures; empty for code that has a version.
+
+    None if one of them has changed since this process began: it may not be the code that was imported.
+    """
     files = dict(_code()) if runs_code(network) else {}
     return None if any(map(_is_new, files)) else files
 
 
 def signature(path: Path, by_content: bool = True) -> str | None:
-    """What changes where the file does: its SHA-256, of a large one its place, size and times; None where there is none."""
+    """A text that changes when the file does: its SHA-256, or for a large file its inode, size and times. None without a file."""
     try:
         about = path.stat()
         if not S_ISREG(about.st_mode):

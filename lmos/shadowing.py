@@ -1,4 +1,4 @@
-"""Files of a user that hide the packages of lmos: a `runner.py` where a command is called, say."""
+"""Files of a user that hide a package of lmos, for example a `runner.py` in the current folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ _HOME = Path(__file__).resolve().parent.parent
 
 
 def shadowing() -> str | None:
-    """One line that names the file which Python finds in place of a package that stands beside this one; None without such.
+    """A line that names the file which Python finds in place of a package of lmos; None if there is none.
 
-    Python looks in the current directory first for `python -m`, and in PYTHONPATH always. Nothing is imported here.
+    With `python -m`, Python searches the current folder first; it always searches PYTHONPATH. Nothing is imported here.
     """
     for package in ("lmos_opt", "measurement", "runner"):
         found = find_spec(package)

@@ -96,10 +96,10 @@ class Outcome:
 
 
 def emulate(trial: Trial, folder: Path, signals: Signals, tell: Tell = lambda what: None) -> Outcome:
-    """Measure, plan and run, all files in `folder`; the `signals` that are held back are heeded while something takes long.
+    """Measure, plan and run. All files are in `folder`. `signals` that are held take effect only during long steps.
 
-    Whatever was made for it is gone afterwards, also after a failure or KeyboardInterrupt. Raises CannotEmulate where this
-    machine or this user cannot, RunnerError where a process fails, InputError for a network or rule that is none.
+    Namespaces and groups are removed afterwards, also after an error or KeyboardInterrupt. Raises CannotEmulate if this machine or
+    this user cannot emulate, RunnerError if a process fails, InputError for an unknown network or rule.
     """
     if os.geteuid() != 0:
         raise CannotEmulate("cannot emulate here: root is needed, for namespaces and control groups")
@@ -127,7 +127,7 @@ def emulate(trial: Trial, folder: Path, signals: Signals, tell: Tell = lambda wh
 
 
 def instance_of(trial: Trial, folder: Path) -> Instance:
-    """Each place's own times, what TCP gets of each link's rate, and what an exchange costs on this machine beside it."""
+    """The instance: each place's measured times, TCP's share of each link's rate, and the cost of an exchange on this machine."""
     files = [folder / f"{name}.json" for name in trial.names]
     first = NetworkProfile.load(files[0])
     hops = tuple(HopOptions(goodput_bytes_per_s(wire.rate_bytes_per_s), first.exchange_s + wire.rtt_s) for wire in trial.wires)
@@ -135,7 +135,7 @@ def instance_of(trial: Trial, folder: Path) -> Instance:
 
 
 def _plan(trial: Trial, folder: Path) -> Plan:
-    """What the rule chooses where the first place and those after it have something to do."""
+    """The plan that the rule chooses among proper splits."""
     asked = ReadSource(NetworkProfile.load(folder / f"{trial.names[0]}.json"), Instance.load(folder / "instance.json"))
     request = FrontRequest(trial.network, Options(edge="local", server="local"), "peak", proper_split=True)
     return choose(request, asked, trial.rule)
@@ -152,13 +152,13 @@ def _running(trial: Trial, joined: Chain, folder: Path) -> list[str]:
 
 
 def _asking(certificates: Path, begins: str) -> list[str]:
-    """What lets a place in at the next one."""
+    """The options that let a place connect to the next one: certificates and token."""
     return [f"{begins}ca", str(certificates / "ca.pem"), f"{begins}cert", str(certificates / "edge.pem"),
             f"{begins}key", str(certificates / "edge.key"), f"{begins}token-file", str(certificates / "token")]  # fmt: skip
 
 
 def _one_thread(limits: Limits) -> list[str]:
-    """On less than a processor more threads would only wait for each other."""
+    """One thread for a place with at most one processor, because several would only wait for each other."""
     return ["--threads", "1"] if limits.cpus is not None and limits.cpus <= 1 else []
 
 

@@ -1,5 +1,6 @@
-"""The edge of a split network without torch: numpy, onnxruntime and Pillow beside Python's own library.
+"""The edge of a split network without torch. It needs numpy, onnxruntime and Pillow.
 
-It runs what `lmos export` wrote of a plan, and speaks with the same servers as `lmos run`. Beside this package it needs those
-modules of the others that import nothing more: streams, tokens, reading pictures. A small wheel, `lmos-edge`, holds exactly these.
+It runs the files that `lmos export` has written of a plan, and talks to the same servers as `lmos run`. It uses some modules of the
+other packages, which need nothing else either: streams, tokens, reading of pictures. The small wheel `lmos-edge` holds this package
+and these modules only.
 """

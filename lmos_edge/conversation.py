@@ -1,6 +1,6 @@
-"""The edge's side of a conversation, whose messages are objects of JSON: what a server says is checked key by key.
+"""The edge's side of a conversation. Messages are JSON objects, and those of a server are checked key by key.
 
-Who may say what when, frames and checksums are `runner.wire.protocol`'s.
+Frames, checksums and the order of messages are in `runner.wire.protocol`.
 """
 
 from __future__ import annotations

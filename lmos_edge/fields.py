@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a file; InputError where there is none, a key stands twice, or a number is none."""
+    """The JSON object in a file. InputError if there is none, if a key comes twice in an object, or for NaN and infinities."""
 
     def refuse(text: str) -> float:
         raise ValueError(f"{text} is no number that JSON knows")
@@ -42,18 +42,21 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 class Fields:
-    """An object's values by their keys; `problems` is shared with the objects around it."""
+    """The values of an object by key. `problems` is one list for the object and all objects around it."""
 
     def __init__(self, data: Mapping[str, Any], problems: list[Problem], path: str = "") -> None:
         self.data, self.problems, self.path = data, problems, path
 
     def wrong(self, key: str, message: str) -> None:
-        """Note what is wrong with a value."""
+        """Add a problem of a value."""
         self.problems.append(Problem(f"{self.path}.{key}" if self.path and key else self.path or key, message))
 
     def take(self, key: str, what: str, reads: Callable[[Any], T], default: Any = _MISSING) -> T:
-        """The value, as `reads` makes it. Where that raises ValueError, or there is none, it is noted what was expected, and what
-        is returned is no such value: whoever reads looks at `problems` before it uses any."""
+        """The value of a key, converted by `reads`; without the key, the default.
+
+        If `reads` raises ValueError, or the key is missing and has no default, a problem is added, and the result must not be used:
+        a caller checks `problems` before it uses any value.
+        """
         value = self.data.get(key, _MISSING)
         if value is _MISSING and default is not _MISSING:
             return default  # type: ignore[no-any-return]
@@ -67,7 +70,7 @@ class Fields:
         return None if default is _MISSING else default  # type: ignore[return-value]
 
     def inside(self, key: str) -> Fields:
-        """The object under a key; empty where there is none, which is noted."""
+        """The object under a key. Without one a problem is added, and the result is empty."""
         value = self.take(key, "an object", of(dict), {}) if key in self.data else None
         if value is None:
             self.wrong(key, "is missing")

@@ -24,8 +24,11 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Inputs:
-    """Inputs by number: `name(k)` is where the k-th comes from, `load(k)` its arrays by the network's names; `what` says in words
-    what they are, `how` pictures became arrays, `skipped` which files are left out."""
+    """The `n` inputs of a run, by number.
+
+    `name(k)` says where input k comes from, `load(k)` gives its arrays by the names of the network's inputs. `what` describes the
+    inputs in words, `how` says how pictures become arrays, `skipped` are the files that are left out.
+    """
 
     what: str
     n: int

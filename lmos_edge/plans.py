@@ -89,8 +89,11 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Plan:
-    """A plan that can be run: `data` is the file as it was read, `inputs` what the network takes, `crossing` what the first place
-    sends, `later_layers` the layers of each place after it. `codec` encodes every tensor, but for those that `codecs` name."""
+    """A plan that can be run.
+
+    `data` is the content of the file, `inputs` are the network's inputs, `crossing` the tensors that the first place sends,
+    `later_layers` the layers of each later place. `codec` encodes every tensor, except those that have a codec in `codecs`.
+    """
 
     data: Mapping[str, Any]
     inputs: Mapping[str, Spec]
@@ -104,7 +107,7 @@ class Plan:
 
     @property
     def network(self) -> Mapping[str, Any]:
-        """The plan's network, in the file's words."""
+        """The plan's network, as an object of the file."""
         found: Mapping[str, Any] = self.data["network"]
         return found
 

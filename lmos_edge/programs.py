@@ -42,8 +42,11 @@ class ExportedFile:
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export's `export.json` says of the plan's first part and of the whole network, if it was written; how pictures become
-    inputs, where the plan does not say it, and what classes are called."""
+    """The content of an export's `export.json`.
+
+    `head` is the file of the plan's first part, `whole` that of the whole network, if it was written. `preprocessing` says how
+    pictures become inputs, if the plan does not. `labels` are the names of classes.
+    """
 
     head: ExportedFile | None
     whole: ExportedFile | None

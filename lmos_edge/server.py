@@ -82,7 +82,7 @@ class Way:
 
 
 class Server(Reconnecting):
-    """One server, for one session; whoever waits for an answer goes on with the connection."""
+    """One server, for one session. It has no thread: whoever waits for an answer drives the connection."""
 
     machine: Mapping[str, Any] | None = None
     beyond: tuple[Mapping[str, Any], ...] = ()
@@ -98,11 +98,10 @@ class Server(Reconnecting):
         self._exchange: Exchange | None = None
 
     def reach(self, wanted: State, may_fail: bool) -> None:
-        """Return when the server has come to a state (OPENING or READY), or, if it `may_fail` and did greet, without it after
-        `result_s`.
+        """Wait until the server is in a state (OPENING or READY).
 
-        Raises what keeps it away otherwise, at once where nobody is there: before anything is done, that is most likely not the
-        server that was meant.
+        With `may_fail`, returns after `result_s` without it, if the server has greeted. Otherwise raises the error that keeps the
+        server away: at once if nothing listens there, because the address is then most likely wrong.
         """
         asked = (State.OPENING, State.READY)
         end = self.now() + self._way.timeouts.result_s
@@ -121,12 +120,12 @@ class Server(Reconnecting):
                 raise failure
 
     def ask(self, exchange: Exchange) -> None:
-        """Ask, as soon as the server can be asked. Its tensors must stay as they are."""
+        """Ask, as soon as the server can be asked. The exchange's tensors must not change until it is over."""
         self._exchange = exchange
         self.step(0.0)
 
     def wait(self, exchange: Exchange, until: float) -> bool:
-        """Whether the exchange is over, at the latest at `until` (the streams' clock)."""
+        """Wait for the exchange, at most until `until` (s, the streams' clock). Returns whether it is over."""
         while not exchange.is_over and self.state not in OVER and (left := until - self._streams.now()) > 0:
             self.step(left)
         return exchange.is_over
@@ -145,7 +144,7 @@ class Server(Reconnecting):
         self._move(Change.CLOSED)
 
     def step(self, timeout_s: float) -> None:
-        """Go on for at most `timeout_s`: connect, greet, open, send what waits, take an answer."""
+        """Drive the connection for at most `timeout_s` (s): connect, greet, open, send waiting questions, take an answer."""
         try:
             channel = self._channel or self._dial(timeout_s)
             if channel is None:
@@ -163,7 +162,7 @@ class Server(Reconnecting):
         except (RunnerError, ProtocolError) as error:
             self._give_up(error)
         except BaseException:
-            self._hang_up(politely=False)  # nobody knows what of a message was sent
+            self._hang_up(politely=False)  # a part of a message may have been sent
             self._note_interrupted()
             raise
 

@@ -46,7 +46,7 @@ def pack(arrays: Mapping[str, Array], codec_of: Callable[[str], str]) -> tuple[l
 
 
 def _encoded(array: Array, codec: str) -> Array | None:
-    """What a codec makes of a contiguous array; None where it is to travel as it is."""
+    """A contiguous array as the codec encodes it; None if it is sent raw."""
     if codec == "fp16" and array.dtype.name in {"float32", "float64"} and array.size:
         low, high = array.min(), array.max()
         return array.astype(np.float16) if low >= -_LARGEST_HALF and high <= _LARGEST_HALF else None  # NaN is neither

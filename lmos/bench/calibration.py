@@ -1,7 +1,7 @@
-"""Predicted beside measured: whole networks' times, by cost models that were fitted without the network in question.
+"""Predicted and measured times of whole networks. The cost model of a prediction is fitted without the predicted network.
 
-Each network is timed here, layer by layer and undivided. Its prediction comes from lines fitted to the layers of all other
-networks and of the micro-benchmarks; beside it stands what the micro-benchmarks alone say, as `lmos calibrate` would.
+Each network is timed on this machine, layer by layer and undivided. There are two predictions: from lines fitted to the layers of
+all other networks and of the micro-benchmarks, and from the micro-benchmarks alone, as `lmos calibrate` does it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _OTHER_INPUTS = {"inception_v3": (3, 299, 299)}
 
 @dataclass(frozen=True)
 class Predicted:
-    """One network: its undivided time, what other networks and micro-benchmarks say, and what micro-benchmarks alone say (s)."""
+    """One network: its measured undivided time, and the predictions with and without the other networks (s)."""
 
     network: str
     measured_s: float

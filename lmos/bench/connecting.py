@@ -1,7 +1,7 @@
-"""One's own arrays through `connect`, beside `lmos run --pipeline`: throughput in turns, outputs bit for bit, a server that dies.
+"""A comparison of `connect`, with arrays of the user's, and `lmos run --pipeline`: throughput, equal bits, and a server that dies.
 
-Both ask the same server process for the same cut of the same network over loopback, with the same depth. `lmos run` makes its
-inputs meanwhile (random tensors, since the network takes no pictures); the arrays are there before.
+Both ask the same server process for the same cut of the same network over loopback, with the same depth, in turns. `lmos run` makes
+its inputs during the run (random tensors, because the network takes no pictures); the arrays exist before.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Outcome:
 
     @property
     def fault(self) -> str | None:
-        """What is not as it should be."""
+        """The first broken promise, in words; None if all are kept."""
         if self.wrong or self.lost or self.fallbacks:
             return f"{self.wrong} outputs are wrong, {self.lost} are missing, and {self.fallbacks} were finished at the edge"
         if self.share < LEAST_SHARE:

@@ -136,9 +136,9 @@ def drawn_case(seed: int, kind: Kind = Kind()) -> Case:  # frozen
 
 
 def answer(asked: Case, memory_model: MemoryModel, solver: str) -> Verdict:
-    """Search a case's front and judge it; where no algorithm is named, the points and their splits have to be the same.
+    """Search the front of a case, and judge it. Without a named algorithm, the points and their splits must be the same.
 
-    What a solver raises is a mistake; KeyboardInterrupt goes through.
+    An error of a solver counts as a mistake. KeyboardInterrupt is raised.
     """
     start = perf_counter()
     options = FrontOptions(memory_model=memory_model, constrain=asked.constrain, proper_split=asked.proper_split, solver=solver)
@@ -241,5 +241,5 @@ def _plainly(name: str) -> objectives.Objective:
 
 
 def _tie(values: Sequence[float]) -> float:
-    """What only rounding tells apart, of an objective's values."""
+    """The largest difference of an objective's values that may be rounding only; 0 for whole numbers."""
     return 0.0 if all(isinstance(value, int) for value in values) else TIE * max(map(abs, values))

@@ -68,7 +68,7 @@ class Outcome:
 
     @property
     def fault(self) -> str | None:
-        """What is not as it should be."""
+        """The first broken promise, in words; None if all are kept."""
         if self.slowest != self.case.slowest:
             return f"on this machine the {self.slowest} is the slowest where the {self.case.slowest} was meant to be"
         if self.share < LEAST_SHARE:

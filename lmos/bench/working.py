@@ -47,9 +47,9 @@ class _Worker:
 
 
 def results(work: Work[T, R], items: Sequence[T], jobs: int) -> Iterator[R]:
-    """The results of all items, in the order in which they are had; with one job in this process, where nothing is lost.
+    """The results of all items, in the order in which they come. One job runs in this process, several in their own processes.
 
-    Raises LmosError where a process ends early and `work.lost` is None. The processes end with this one, however it ends.
+    Raises LmosError if a process ends early and `work.lost` is None. The processes end with this one, however it ends.
     """
     if jobs == 1 or len(items) == 1:
         for item in items:
@@ -91,7 +91,7 @@ def _stop(process: Any) -> None:
 
 
 def _ended(workers: dict[Any, _Worker], end: Any, work: Work[T, R], why: str | None = None) -> Iterator[R]:
-    """The results of what a process was at when it ended; another one goes on with the rest."""
+    """The results of the item at which a process ended early. A new process continues with the other items."""
     worker = workers.pop(end)
     worker.process.join()
     if not worker.left and not worker.process.exitcode:

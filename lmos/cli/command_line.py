@@ -47,7 +47,7 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
 
 
 def _flushed(code: int) -> int:
-    """The exit code, once standard output has what was printed."""
+    """The exit code, after standard output has taken all that was printed."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -57,9 +57,11 @@ def _flushed(code: int) -> int:
 
 
 def _heed_signals() -> None:
-    """SIGINT interrupts also where the process was started with it ignored, as shells do for what runs in the background: nothing
-    else would end what was begun there in order. The first SIGTERM interrupts likewise, so that a command ends the processes that
-    it has started; a second one ends this process."""
+    """Let SIGINT and the first SIGTERM interrupt this process, so that a command ends the processes that it has started.
+
+    Shells start a background process with SIGINT ignored; here it interrupts all the same, because nothing else would end the
+    command in order. A second SIGTERM ends this process at once.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)

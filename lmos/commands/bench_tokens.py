@@ -55,7 +55,7 @@ class _Found:
     uneven: list[Uneven]
 
     def missed(self) -> list[str]:
-        """What is not as it should be, in words."""
+        """All broken promises, in words."""
         found = [f"{self.wrong} texts differ from the undivided network's"] if self.wrong else []
         if self.abandoned is not None and self.abandoned.growth > _FLAT:
             found.append(f"a server's memory grew by {100 * self.abandoned.growth:.0f} % with texts that were abandoned")

@@ -1,7 +1,7 @@
-"""The edge's process: `python -m lmos.bench.adapting.course COURSE.json`, which writes what it measured beside it as JSON.
+"""The edge's process: `python -m lmos.bench.adapting.course COURSE.json`. It writes its measurements as JSON, next to that file.
 
-The run that adapts is `run_plan` as it is. After every CHUNK of its images each fixed cut runs as many over connections of its own,
-image by image in turns, on the same link; after a step's last image the link gets its next rate.
+The run that adapts is `run_plan`, unchanged. After every CHUNK of its images each fixed cut runs CHUNK images too, in turns, image
+by image, over its own connections and the same link. After the last image of a step the link gets its next rate.
 """
 
 from __future__ import annotations

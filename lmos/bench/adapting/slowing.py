@@ -10,16 +10,16 @@ from types import TracebackType
 from typing import Self
 
 TURN_S = 0.0005
-"""How long the process runs at once: short beside an image, long beside what stopping it costs."""
+"""The time (s) that the process runs in one piece: short compared with an image, long compared with the cost of a stop."""
 
 
 class Slowed:
-    """While the block runs, the process gets `share` of a processor: after each TURN_S it is stopped, from outside, until a
-    processor so much slower would have computed as much.
+    """Inside the block a process gets `share` of a processor.
 
-    What counts is the time that it had a processor, not the time that passed: other programs that want one as well do not make it
-    slower still, and while it waits for the link it is not stopped. All of it is slowed, its sockets as well. It needs no rights
-    and no cgroups. `had` is the share that it got while it computed.
+    After each TURN_S of processor time the process is stopped from outside, until a processor that is slower by this share would
+    have done the same work. Only processor time counts: other programs do not slow the process further, and it is not stopped
+    while it waits for the link. The whole process is slowed, with its sockets. Neither special rights nor cgroups are needed.
+    `had` is the share that it got while it computed.
     """
 
     def __init__(self, pid: int, share: float) -> None:

@@ -1,7 +1,7 @@
-"""The slowed edge tried out: `python -m lmos.bench.adapting.trial TRIAL.json`, which writes what it measured beside it as JSON.
+"""A trial of the slowed edge: `python -m lmos.bench.adapting.trial TRIAL.json`. It writes its measurements next to that file.
 
-The whole network runs there over and over, and by turns everything at the server: so the edge's own times, how far they spread,
-and what an exchange costs such an edge are known under the slowing under which they are needed.
+The whole network runs at the slowed edge repeatedly, and in turns at the server. This gives the edge's times, their spread, and the
+cost of an exchange, under the same slowing as in the benchmark.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ LARGEST_RATIO = 2.0
 ALONE = 100
 """Exchanges alone, in each round."""
 Attack = Callable[[int, int], Any]
-"""Makes so many hostile connections, the first of this number, and says what came of them."""
+"""Makes this many hostile connections, the first one with this number, and returns how they ended."""
 _PATIENCE_S = 60.0
 
 
@@ -79,7 +79,7 @@ class Withstood:
 
     @property
     def faults(self) -> list[str]:
-        """What is not as it should be, in words; empty if all is well."""
+        """All broken promises, in words."""
         found = {
             f"{counted(self.ends['hung'], 'connection')} hung": self.ends["hung"] > 0,
             f"{self.wrong} answers are wrong": self.wrong > 0,
@@ -148,7 +148,7 @@ def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float,
                 _exchange(honest, connection, found, found.meanwhile_s)
             found.growth_bytes = max(found.growth_bytes, resident_bytes_of(pid) - before)
             tell(found.connections)
-        end = time.monotonic() + HANG_S  # the last of them are being let go; what is leaked stays open for good
+        end = time.monotonic() + HANG_S  # the last ones may still be closing; a leaked one stays open for ever
         while descriptors_of(pid) > descriptors and time.monotonic() < end:
             time.sleep(0.2)
         found.descriptors, found.threads = (descriptors, descriptors_of(pid)), (threads, threads_of(pid))
@@ -164,7 +164,7 @@ def _exchange(honest: _Honest, connection: ServerConnection, found: Withstood, t
 
 
 def _greet(honest: _Honest, found: Withstood) -> None:
-    """Another honest edge comes, asks once, and goes."""
+    """Another honest edge connects, asks once, and disconnects."""
     connection = honest.connection()
     _exchange(honest, connection, found, found.newcomers_s)
     connection.close(politely=True)
@@ -179,7 +179,7 @@ def _attack(found: Withstood, attack: Attack, count: int, seed: int) -> None:
 
 @contextmanager
 def _attacker(address: str, plan: Path, concurrent: int, rate_per_s: float) -> Iterator[Attack]:
-    """A process that makes so many hostile connections each time it is called, and says what came of them."""
+    """A process that makes this many hostile connections for each call, and returns how they ended."""
     command = [sys.executable, "-m", "lmos.bench.faults.attack", address, str(plan), str(concurrent), str(rate_per_s)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None

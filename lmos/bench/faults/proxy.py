@@ -19,10 +19,10 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing says nothing and throws a
 
 @dataclass(frozen=True)
 class Trouble:
-    """What a link does to both directions. None of it by default.
+    """The faults of a link, in both directions. By default there are none.
 
-    One byte in `flip_every` is changed; every `drop_every_s` all connections are reset; what is sent arrives `delay_s` later;
-    every `swallow_every_s` those that exist go dark: they stay open, and nothing comes through any more.
+    One byte in `flip_every` is changed. Every `drop_every_s` (s) all connections are reset. All bytes arrive `delay_s` (s) later.
+    Every `swallow_every_s` (s) all present connections go silent: they stay open, but no byte passes any more.
     """
 
     flip_every: float | None = None
@@ -47,7 +47,7 @@ class _Pair:
 
 
 class Proxy:
-    """Stands at `address` before a server, in a thread of its own, while the block runs; counts what it did."""
+    """A proxy with faults: inside the block it listens at `address` in its own thread, and passes bytes to a server."""
 
     def __init__(self, target: tuple[str, int], trouble: Trouble, seed: int = 0) -> None:
         self.trouble, self._target, self._random = trouble, target, random.Random(seed)

@@ -1,4 +1,4 @@
-"""What the engine says of a program, beside the truth."""
+"""Judge the front that the search finds for a program: compare it with the true front."""
 
 from __future__ import annotations
 
@@ -18,22 +18,23 @@ from lmos_opt.front import Front, Point
 Outcome = Literal["right", "wrong", "incomplete", "refused", "unnamed"]
 TIME_LIMIT_S = 20.0
 FEASIBLE = Fraction(1, 10**9)
-"""By how much of its largest term a row may be broken: numbers with digits after the point are sums of rounded ones."""
+"""The largest violation of a row, as a share of its largest term. Decimal numbers are rounded, so their sums are not exact."""
 RESOLUTION = Fraction(1, 10**12)
-"""Of an objective's spread: values this near to each other are the same value, as the engine states."""
+"""Two values of an objective are the same if they differ by at most this share of its spread, as the documentation says."""
 MIXED_RESOLUTION = Fraction(1, 10**9)
-"""The same of an objective's spread and size where real columns enter it."""
+"""The same share for an objective with real columns, of its spread and its size."""
 ROUNDING = Fraction(1, 2**49)
-"""Of what an objective's terms add up to: its value is a double."""
+"""The rounding error of an objective's value, which is a double, as a share of the sum of its terms."""
 REAL_ROUNDING = Fraction(1, 10**13)
-"""Of what a real column adds to a row at most, its bounds being what they are: by so much the row may be missed."""
+"""The largest violation of a row with a real column, as a share of the column's largest possible term."""
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the engine made of a program.
+    """The judgement of one program.
 
-    `outcome` is `unnamed` where it refuses or stops without naming any part of the program, or the time limit, as the cause.
+    `outcome` is `unnamed` if the search refuses the program or ends early, and names neither a part of the program nor the time
+    limit as the reason.
     """
 
     outcome: Outcome
@@ -88,7 +89,7 @@ def _names_a_cause(text: str, program: Program) -> bool:
 
 
 def mistakes(front: Front, program: Program, true: Truth) -> list[str]:
-    """What is wrong with a front; empty if nothing is. An incomplete one may have lost points, but what it has must hold."""
+    """The mistakes of a front, in words. An incomplete front may lack points, but its points must be right."""
     goals = program.goals
     found = [_costs(point, program) for point in front.points]
     wrong = [problem for point in front.points for problem in _misreported(point, program, true)]
@@ -114,7 +115,7 @@ def _has_reals(program: Program) -> bool:
 
 
 def _costs(point: Point, program: Program) -> tuple[Fraction, ...]:
-    """A point's costs: exactly those of its solution where that is whole, else its values."""
+    """The costs of a point: exact ones from its solution if all its columns are whole, otherwise its values."""
     values = {name: Fraction(value) for name, value in dict(point.solution or {}).items()}
     if _has_reals(program) or any(c.name not in values for c in program.columns):
         return tuple(goal.sign * Fraction(point.values[goal.name]) for goal in program.goals)
@@ -122,7 +123,7 @@ def _costs(point: Point, program: Program) -> tuple[Fraction, ...]:
 
 
 def _near(program: Program, true: Truth, k: int) -> Fraction:
-    """Values of goal k this near to each other may be taken for one."""
+    """The distance at which two values of goal k may count as one."""
     reals = {column.name for column in program.columns if column.kind == "real" and column.fixed is None}
     if any(name in reals and c for c, name in program.goals[k].terms):
         return MIXED_RESOLUTION * (true.spread[k] + true.size[k])

@@ -121,11 +121,11 @@ class _Exact:
         return found
 
     def scale(self, k: int) -> int:
-        """What the costs k that `values` gives are multiplied by."""
+        """The factor of the costs k that `values` gives."""
         return 1 if k in self.mixed else lcm(*(c.denominator for c in self.forms[k].values()))
 
     def tighten(self) -> bool:
-        """Tighten the box, and cut off what no point of the front needs; False if nothing is left of it."""
+        """Tighten the box, and cut off the part that no point of the front needs; False if the box is empty then."""
         return self._propagated() and self._reduced() and self._propagated()
 
     def _least(self, terms: Terms, without: str | None = None, sign: int = 1) -> Fraction | None:
@@ -141,7 +141,7 @@ class _Exact:
         return total
 
     def _narrow(self, name: str, side: int, limit: Fraction) -> bool:
-        """Put a bound, rounded inwards; whether that changed it."""
+        """Set a bound if it is narrower. Returns whether it was."""
         bound = self.box[name][side]
         if bound is None or (limit < bound if side else limit > bound):
             self.box[name][side] = limit

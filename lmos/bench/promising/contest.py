@@ -115,8 +115,11 @@ def planned(trace: str, instance: Instance, asked: Asked, spread: Sequence[float
 
 
 def deadline(instance: Instance, confidence: float) -> float:
-    """The deadline (s) that the plan for the mean rate breaks most often in the scenarios, of those that leave _ROOM above what the
-    plan that keeps it takes; of equals the least, and where there is none such, the longest."""
+    """The deadline (s) that the plan for the mean rate breaks most often in the scenarios.
+
+    The candidates are deadlines at least _ROOM times as long as the promised time of the plan that keeps them. Of equally good
+    ones the shortest is chosen; without any, the longest one.
+    """
     promise = Promise(deadline_s=1.0, confidence=confidence)
     front, at_the_mean = (pareto_front(one, promise.objectives(one)) for one in (instance, _at_the_mean(instance)))
     broken = {max(point.values[promise.objective] for point in front.points) * _ROOM: 0.0}

@@ -1,7 +1,7 @@
-"""The edge's process: `python -m lmos.bench.promising.course COURSE.json`, which writes what it measured beside it as JSON.
+"""The edge's process: `python -m lmos.bench.promising.course COURSE.json`. It writes its measurements as JSON, next to that file.
 
-The run that adapts is `run_plan` as it is. After each of its images every fixed plan runs one over a connection of its own, in
-turns, on the same link: all meet the same seconds of one replay.
+The run that adapts is `run_plan`, unchanged. After each of its images every fixed plan runs one image too, in turns, over its own
+connection and the same link. So all plans meet the same seconds of one replay.
 """
 
 from __future__ import annotations

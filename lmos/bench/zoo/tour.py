@@ -16,11 +16,11 @@ from lmos.bench.zoo.visit import Visited
 from lmos_opt.errors import InputError
 
 MOST_BYTES = 6 * 2**30
-"""A process that has held so much is ended after its network, and the next begins in a new one."""
+"""A process whose memory has exceeded this is ended after its network. The next network gets a new process."""
 
 
 def tour(names: Sequence[str], timeout_s: float, tell: Callable[[str], None] = lambda what: None) -> Iterator[Visited]:
-    """What comes of each network, in their order, as it comes; one that takes longer is refused with that as the reason."""
+    """The result of each network, in order, as soon as it is there. One that takes longer than `timeout_s` counts as refused."""
     done = 0
     while done < len(names):
         with _process() as process:
@@ -75,10 +75,10 @@ def _process() -> Iterator[subprocess.Popen[bytes]]:
 
 
 def _asked(process: subprocess.Popen[bytes], name: str, timeout_s: float) -> bytes | None:
-    """The line about a network; None where none comes in time."""
+    """The line of a network; None if it does not come in time."""
     if process.stdin is None or process.stdout is None:
         return None
-    with suppress(OSError):  # a process that has ended says nothing either
+    with suppress(OSError):  # the process may have ended, which gives no line either
         process.stdin.write(f"{name}\n".encode())
         process.stdin.flush()
     with selectors.DefaultSelector() as waiting:

@@ -33,7 +33,10 @@ _SAME = 1e-9
 
 @dataclass(frozen=True)
 class Subject:
-    """`missing` says, where there is no instance, why there is none and how to get one; `note` what a plan's front is not."""
+    """What a page is about.
+
+    `missing` says why there is no instance, and how to get one. `note` says in what the front shown may differ from the plan's.
+    """
 
     file: pathlib.Path
     front: Front | None
@@ -122,7 +125,7 @@ def _of_plan(file: pathlib.Path, plan: Plan, report: RunReport | None, source: s
 
 
 def _front_of(plan: Plan, instance: Instance) -> tuple[Front | None, str | None]:
-    """The front that a plan was chosen from, and what is to be said of it; None where it cannot be had again."""
+    """The front from which a plan was chosen, found again, and a note about it; None if it cannot be found again."""
     from lmos_opt import pareto_front
 
     setting = plan.setting

@@ -49,7 +49,7 @@ class SliderAnswers:
 
     @cached_property
     def sliders(self) -> tuple[Slider, ...]:
-        """A slider for what each hop and each place has, where it stands at first."""
+        """The sliders of hops and places, with their first values."""
         instance, is_two = self.instance, len(self.instance.places) == 2
         names = ["edge", "server"] if is_two else [place.name for place in instance.places]
         found = []
@@ -68,11 +68,11 @@ class SliderAnswers:
 
     @property
     def as_given(self) -> dict[str, float]:
-        """Where the sliders stand at first; a limit that there is none of is left out."""
+        """The first values of the sliders, by name. A limit that the instance does not have is left out."""
         return {slider.name: slider.value for slider in self.sliders if slider.value is not None}
 
     def about(self) -> dict[str, Any]:
-        """What the page needs to begin with: names, and where the sliders stand."""
+        """The data that the page needs first: names, colours, rules, and the sliders."""
         places = self.instance.places
         return {
             "name": self.instance.name,
@@ -86,7 +86,7 @@ class SliderAnswers:
         }
 
     def at(self, sliders: Mapping[str, float], rule: str) -> dict[str, Any]:
-        """The front and the choice there; an `error` beside the cuts where nothing is feasible or the rule cannot choose.
+        """The front and the choice for these sliders. If nothing is feasible, or the rule cannot choose: the cuts and an `error`.
 
         Raises InputError for a slider outside its range.
         """

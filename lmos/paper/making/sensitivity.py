@@ -96,7 +96,7 @@ def _reading(lab: Lab, found: pd.DataFrame, parameter: str, claim: str) -> Readi
 
 
 def _extra(lab: Lab, frame: pd.DataFrame) -> list[Reading]:
-    """What the general statement does not say."""
+    """Readings that the general statement does not cover."""
     found = []
     bandwidth = frame[(frame["parameter"] == "bandwidth") & (frame["rule"] == "min_latency")]
     if len(bandwidth):

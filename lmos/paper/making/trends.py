@@ -1,17 +1,17 @@
-"""How the number of edge layers moves when one parameter grows: what theory says, what the paper says, what the fronts say.
+"""How the number of edge layers changes when one parameter grows: in theory, in the paper, and on the fronts.
 
-For a chain with cut n, latency is f(n) = a(n) / s_e + u(n) / B + c(n) / s_s: a, the edge's work, never falls with n; c, the
-server's, never rises; u, the output, does as it likes. Memory never falls with n. So:
+For a chain with cut n, latency is f(n) = a(n) / s_e + u(n) / B + c(n) / s_s. The edge's work a never falls with n, the server's
+work c never rises, and the output u may do either. Memory never falls with n. So:
 
-- `lmos` takes the most memory that fits: only the storage moves it, upwards.
-- `min_latency`: a lower 1 / s_e makes larger n relatively cheaper, so the least n that is best never falls; a lower 1 / s_s
-  makes smaller n cheaper. More storage only admits larger n. About B there is nothing to say of n, but u at the best cut never
-  falls as B grows.
-- `budget` takes the largest n with f(n) within the budget: whatever lowers f or admits more n, a faster *server* included,
-  only admits larger n.
-- `slack`: more storage admits only larger n, and when one of them lowers the least latency it is itself within the slack. Of
-  speeds nothing is certain: the least latency falls too, and the bar with it.
-- `knee` and `ideal` scale by the front's own ends; nothing is certain.
+- `lmos` chooses the most memory that fits. Only the storage changes its choice: more storage never gives a smaller n.
+- `min_latency`: with a faster edge (s_e) larger n become relatively faster, so the least of the best n never falls. With a faster
+  server (s_s) smaller n become relatively faster. More storage only admits larger n. Nothing is certain about n as B grows, but u
+  at the best cut never falls.
+- `budget` chooses the largest n with f(n) within the budget. All that lowers f or admits more n, a faster *server* too, only
+  admits larger n.
+- `slack`: more storage only admits larger n, and if one of them lowers the least latency, it is itself within the slack. Nothing is
+  certain about speeds, because the least latency falls too, and so does the limit.
+- `knee` and `ideal` scale values by the front's own ends, so nothing is certain.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ _THEORY: dict[str, dict[str, Trend]] = {
 
 
 def theory(parameter: str, rule: str) -> Trend | None:
-    """What must hold for every chain as the parameter grows; None where nothing must."""
+    """The trend that every chain must have as the parameter grows; None if nothing is certain."""
     return _THEORY[rule.partition(":")[0]].get(parameter)
 
 
 def observed(counts: Sequence[int | None]) -> Trend:
-    """What a series did; None, a rule without a split, is less than any count: then not even one layer is within a budget."""
+    """The trend of a series. None (the rule admits no split) counts as less than 0 edge layers."""
     series = [-1 if n is None else n for n in counts]
     steps = [b - a for a, b in pairwise(series)]
     rises, falls = any(step > 0 for step in steps), any(step < 0 for step in steps)
@@ -58,12 +58,12 @@ def observed(counts: Sequence[int | None]) -> Trend:
 
 
 def holds(statement: Trend, seen: Trend) -> bool:
-    """Whether a series that did `seen` is as `statement` says."""
+    """Whether a series with the trend `seen` agrees with the statement."""
     return seen in ("same", statement)
 
 
 def trends(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a (parameter, rule): how many of the networks' series hold what theory and what the paper say.
+    """A row for each (parameter, rule): how many of the networks' series agree with the theory, and with the paper.
 
     `frame` has `parameter`, `layers`, `rule`, `value` and `ours`.
     """
