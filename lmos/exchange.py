@@ -36,7 +36,7 @@ def almost_nothing() -> nn.Module:
 
 
 def exchange_time(threads: int | None = None) -> Median:
-    """What an exchange takes (s) beyond bytes over rate and the server's own span. RunnerError where no server starts."""
+    """What an exchange takes (s) beyond bytes over rate and the server's own span. RunnerError if no server starts."""
     plan = _everything_at_the_server()
     free = plan.crossing[0].bytes / _SHAPE.rate_bytes_per_s
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log", [NETWORK]) as address:

@@ -118,7 +118,7 @@ def _constraint(name: str) -> Any:
 
 
 def _limits(texts: Iterable[str]) -> dict[str, float]:
-    """The amounts by objectives; InputError where one is limited twice."""
+    """The amounts by objectives; InputError if one is limited twice."""
     found: dict[str, float] = {}
     for name, most in map(_limit, texts):
         if name in found:
@@ -264,7 +264,7 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
 
 
 def _held(request: FrontRequest, split: Split, rule: str) -> Point:
-    """The request's point with this edge set. InfeasibleError where its constraints do not admit it."""
+    """The request's point with this edge set. InfeasibleError if its constraints do not admit it."""
     from lmos_opt import pareto_front
 
     def as_it_is(m: Any, instance: Instance) -> list[Any]:

@@ -23,12 +23,12 @@ class KeptGraphs:
 
     @classmethod
     def here(cls) -> Self | None:
-        """Those of this user; None where nothing is kept."""
+        """Those of this user; None if nothing is kept."""
         cache = shared_cache()
         return None if cache is None else cls(cache)
 
     def read(self, source: NetworkSource, inputs: TakesInputs) -> dict[str, Any] | None:
-        """The graph of a network for these inputs; None where there is none, or the code that built it has changed."""
+        """The graph of a network for these inputs; None if there is none, or the code that built it has changed."""
         entry = self.cache.read(self._key(source, inputs))
         if not isinstance(entry, dict) or not unchanged(entry.get("files")):
             return None

@@ -111,7 +111,7 @@ def _granularity(asked: Asked, builder: str) -> Granularity:
 
 
 def _read(entry: Any, asked: Asked) -> tuple[NetworkProfile, list[str]] | None:
-    """An entry's profile and what was said of it; None where it is damaged, another's, or its files have changed."""
+    """An entry's profile and what was said of it; None if it is damaged, another's, or its files have changed."""
     if not isinstance(entry, dict):
         return None
     said = entry.get("said")

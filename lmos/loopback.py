@@ -15,7 +15,7 @@ _STOP_S = 30
 
 @contextmanager
 def server_process(log: Path, networks: Sequence[str] = ()) -> Iterator[str]:
-    """A server at a port that the system picks, where these networks may be built too; its address. RunnerError where it
+    """A server at a port that the system picks, where these networks may be built too; its address. RunnerError if it
     does not start."""
     command = [sys.executable, "-m", "runner.places.server", "127.0.0.1:0", *networks]
     with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True) as process:
@@ -31,7 +31,7 @@ def server_process(log: Path, networks: Sequence[str] = ()) -> Iterator[str]:
 
 def run_edge(plan: Path, address: str, n: int, bandwidth: str, report: Path, *options: str) -> None:
     """Run a plan on n bundled pictures, the link held to a bandwidth, with further options of `lmos run`, and write the report.
-    RunnerError where it fails.
+    RunnerError if it fails.
 
     The edge is a process of its own, so that its memory is its own.
     """

@@ -51,7 +51,7 @@ class Interrupted(LmosError):
 
 
 def run(request: Request) -> None:
-    """Run a plan and print what was measured. InputError for what cannot be used, RunnerError where the run fails; ImagesLost and
+    """Run a plan and print what was measured. InputError for what cannot be used, RunnerError if the run fails; ImagesLost and
     Interrupted come after the report was written."""
     from lmos_edge.plans import Plan
     from lmos_edge.report import save

@@ -63,7 +63,7 @@ class Preprocessing:
 
     @classmethod
     def read(cls, fields: Fields) -> Preprocessing | None:
-        """None where something is wrong, which is noted."""
+        """None if something is wrong, which is noted."""
         before = len(fields.problems)
         found = cls(
             fields.take("resize", "a side or two, in pixels", _resize),

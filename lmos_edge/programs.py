@@ -55,7 +55,7 @@ class Exported:
 
     @classmethod
     def of(cls, plan: Plan, head: Path | None) -> Exported:
-        """The export that a head's file (or the folder around it) belongs to; InputError where it is not this plan's.
+        """The export that a head's file (or the folder around it) belongs to; InputError if it is not this plan's.
 
         A plan without layers at the edge needs none.
         """
@@ -124,7 +124,7 @@ class Program:
 
 
 def onnxruntime() -> Any:
-    """The package; MissingExtraError where it is not installed."""
+    """The package; MissingExtraError if it is not installed."""
     try:
         import onnxruntime as found
     except ImportError:
@@ -158,7 +158,7 @@ def _check(file: ExportedFile) -> None:
 
 
 def outputs_of(file: ExportedFile | None, found: Mapping[str, Array], plan: Plan, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The tensors that cross, in the plan's order: what the head made, and inputs as they came. RunnerError where one is not the
+    """The tensors that cross, in the plan's order: what the head made, and inputs as they came. RunnerError if one is not the
     plan's."""
     crossing = {}
     for name, spec in plan.crossing.items():

@@ -46,7 +46,7 @@ class Options:
 def run_plan(plan: Plan, address: tuple[str, int], options: Options, held: Held) -> dict[str, Any]:
     """The report of a run, as `lmos run` writes it. The server is not contacted where the plan leaves it nothing to do.
 
-    Raises InputError for a plan, a head or inputs that cannot be used, RunnerError where the server cannot be reached or refuses
+    Raises InputError for a plan, a head or inputs that cannot be used, RunnerError if the server cannot be reached or refuses
     before the first input. From then on every input has an end in the report; KeyboardInterrupt ends the run early, and so does an
     input that cannot be read any more. A signal that comes after the last input is `held`: it does not take the report.
     """
@@ -188,7 +188,7 @@ class Run:
             self._lost(result, f"{reason}; {refusal}" if refusal else reason, exchange)
 
     def why_not_here(self) -> str | None:
-        """Why the whole network does not run here, in half a sentence; None where it may."""
+        """Why the whole network does not run here, in half a sentence; None if it may."""
         whole, limit = self.exported.whole, self.plan.memory_limit_bytes
         if whole is None:
             return "the whole network is not here ('lmos export --whole' writes it)"

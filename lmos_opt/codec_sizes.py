@@ -231,7 +231,7 @@ class Fidelity(Record):
 
 
 def check_names(places: Mapping[str, Collection[str]], tensors: Collection[str]) -> None:
-    """Raises InvalidError where neither a layer nor an input is named; `places` says where in the file that is."""
+    """Raises InvalidError if neither a layer nor an input is named; `places` says where in the file that is."""
     problems = [Problem(f"{place}.{name}", "names no layer") for place, names in places.items()
                 for name in names if name not in tensors]
     if problems:

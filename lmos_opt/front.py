@@ -84,7 +84,7 @@ class Point(Counted, Record):
 
     @cached_property
     def places(self) -> tuple[tuple[str, ...], ...]:
-        """The layers of each place, in topological order. InputError where a file of two places named those of the first alone."""
+        """The layers of each place, in topological order. InputError if a file of two places named those of the first alone."""
         if self.edge_layers is None or self.later_layers is None:
             raise InputError("point", "has no layers: it is a solution of a model that is no split" if self.edge_layers is None else
                              "holds the layers of the first place only; Split.at(instance, point.named_places) gives the others")
@@ -182,7 +182,7 @@ class Front(Document):
         return iter(self.points)
 
     def __getitem__(self, k: int) -> Point:
-        """The k-th point in the front's order; IndexError where there is none."""
+        """The k-th point in the front's order; IndexError if there is none."""
         return self.points[k]
 
     def costs(self) -> list[tuple[float, ...]]:
@@ -251,7 +251,7 @@ class Front(Document):
     def select(self, rule: str) -> Point:
         """The point that a selection rule chooses: `lmos`, `knee`, `ideal`, `min_latency`, `budget:S`, `slack:P`.
 
-        Raises InputError for an unknown rule, InfeasibleError where no point satisfies it.
+        Raises InputError for an unknown rule, InfeasibleError if no point satisfies it.
         """
         point: Point = late("lmos_opt.rules.selection:select")(self, rule)
         return point

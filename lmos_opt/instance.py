@@ -287,7 +287,7 @@ class Instance(Coded, Document):
 
     @property
     def input_bytes(self) -> int:
-        """The bytes of the network's only input; InputError where it has several."""
+        """The bytes of the network's only input; InputError if it has several."""
         if len(self.inputs) > 1:
             raise InputError(self.name, f"has {len(self.inputs)} inputs, {', '.join(self.inputs)}; expected one")
         return next(iter(self.inputs.values()))

@@ -40,7 +40,7 @@ class Moved(MetaPathFinder, InspectLoader):
         self._now = {f"{package}.{old}": f"{folder}.{new or old}" for folder, old, new in pairs}
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """None where that is the name of no module that has moved, and of none inside such a one."""
+        """None if that is the name of no module that has moved, and of none inside such a one."""
         for old in (fullname, fullname.rpartition(".")[0], fullname.rpartition(".")[0].rpartition(".")[0]):
             if old in self._now:
                 now = self._now[old] + fullname.removeprefix(old)

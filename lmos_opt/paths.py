@@ -29,7 +29,7 @@ class TimedMachine:
     power: Power | None = None
 
     def __init__(self, file: str, profile: NetworkProfile) -> None:
-        """InputError where the profile has no times."""
+        """InputError if the profile has no times."""
         if not profile.is_timed:
             raise InputError(file, "holds no measured times; make it with: lmos profile NETWORK --time, or --at HOST:PORT")
         self.name = PurePath(file).stem

@@ -92,7 +92,7 @@ class PlannedNetwork(NetworkSource):
 
 
 def picture_input(tensors: Mapping[str, InputSpec]) -> tuple[str, InputSpec] | None:
-    """The one input that may be a picture, by its name; None where none may, or several."""
+    """The one input that may be a picture, by its name; None if none may, or several."""
     found = [(name, spec) for name, spec in tensors.items() if takes_pictures(spec.shape, spec.dtype)]
     return found[0] if len(found) == 1 else None
 
@@ -342,7 +342,7 @@ def _own_codecs(split: Split, profile: NetworkProfile | None) -> dict[str, str]:
 
 
 def _wire_bytes(instance: Instance, name: str, n: int = 1) -> tuple[int | None, ...]:
-    """Of each of a layer's n tensors; None where there is no codec, or it is not known how it treats one by one."""
+    """Of each of a layer's n tensors; None if there is no codec, or it is not known how it treats one by one."""
     if not instance.takes_coding:
         return (None,) * n
     if n == 1:

@@ -154,7 +154,7 @@ def sweep(
 
 def _choices(instances: Sequence[Instance], chosen: tuple[str, ...], options: SweepOptions,
              labels: Sequence[Mapping[str, Any]] | None, on_front: Callable[[bool], None] | None) -> pd.DataFrame:  # fmt: skip
-    """A row an instance and rule."""
+    """A row for each instance and rule."""
     cache = options.cache
     tasks = [_Task(k, instance, chosen, options.memory_model, options.proper_split, options.solver, cache is not None)
              for k, instance in enumerate(instances)]
@@ -189,7 +189,7 @@ def _choices(instances: Sequence[Instance], chosen: tuple[str, ...], options: Sw
 
 def _whole_fronts(instances: Sequence[Instance], rules: Sequence[str], options: SweepOptions,
                   labels: Sequence[Mapping[str, Any]] | None, on_front: Callable[[bool], None] | None) -> pd.DataFrame:  # fmt: skip
-    """A row a point, read from the file that was written."""
+    """A row for each point, read from the file that was written."""
     import pandas as pd
 
     if rules or options.cache is not None:
@@ -235,7 +235,7 @@ def _work(task: _Task) -> _Found:
 
 
 def _rows(task: _Task, front: Front | None) -> list[dict[str, Any]]:
-    """A row a rule."""
+    """A row for each rule."""
     found = []
     for rule in task.rules:
         try:

@@ -51,8 +51,10 @@ def bundle_profiles(name: str) -> Iterator[tuple[str, NetworkProfile]]:
 
 
 def profile_text(profile: NetworkProfile) -> str:
-    """The profile as JSON with one line a layer: a third of the size of the indented form, and versions can still be compared
-    line by line."""
+    """The profile as JSON with one line for each layer.
+
+    It has a third of the size of the indented form, and versions can still be compared line by line.
+    """
     fields = profile.to_dict()
     layers = ",\n".join(f"  {_compact(layer)}" for layer in fields["layers"])
     lines = [f" {json.dumps(key)}: " + (f"[\n{layers}\n ]" if key == "layers" else _compact(value))

@@ -38,7 +38,7 @@ def time_profile(
     is by default random tensors of the shapes that the network takes; `threads`, `precision`, `budget_s` and `rest_s` are those
     of `time_layers`. Another `engine` than torch on the processor is timed by other means (`measurement.timing.on_engine`), and
     tells no layer's memory. What an exchange between two processes costs is not among it: the command measures it afterwards.
-    Raises InputError where the profile names no network, or the network has changed, and what `build_network` raises.
+    Raises InputError if the profile names no network, or the network has changed, and what `build_network` raises.
     """
     module = _built(profile, "it cannot be timed", allow_code)
     if profile.tokens is not None and isinstance(module, Chain):

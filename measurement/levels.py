@@ -56,7 +56,7 @@ class Layout:
 
 
 def encoded(values: Floats, shape: tuple[int, ...], top: int = TOP) -> Levels | None:
-    """All lows, all steps, all levels of the elements of an array of this shape, in their order; None where one is not finite."""
+    """All lows, all steps, all levels of the elements of an array of this shape, in their order; None if one is not finite."""
     layout = Layout.of(shape)
     found = np.empty(layout.bytes, np.uint8)
     lows, steps, levels = _parts(found, layout)
@@ -69,7 +69,7 @@ def encoded(values: Floats, shape: tuple[int, ...], top: int = TOP) -> Levels | 
 
 
 def decoded(data: Levels, shape: tuple[int, ...]) -> Floats | None:
-    """The values that lows, steps and levels stand for, in their order; None where not all would be finite.
+    """The values that lows, steps and levels stand for, in their order; None if not all would be finite.
 
     There are as many bytes as `Layout.of(shape)` says.
     """
@@ -94,7 +94,7 @@ def _parts(encoded: Levels, layout: Layout) -> tuple[Floats, Floats, Levels]:
 
 
 def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: int) -> bool:
-    """Fill lows, steps and levels, a row a group; False where a value is not finite (or a range not)."""
+    """Fill lows, steps and levels, a row for each group; False if a value is not finite (or a range not)."""
     rows = max(1, _BLOCK // values.shape[1])
     scratch = np.empty((min(rows, len(values)), values.shape[1]), np.float32)
     with np.errstate(all="ignore"):

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 GROUP = 64
-"""Elements that share low and step: with 4 bytes for 64, half a bit an element."""
+"""Elements that share low and step: with 4 bytes for 64, half a bit for each element."""
 _TOP = 15
 """The highest level."""
 _LARGEST = np.float32(65504.0)
@@ -46,7 +46,7 @@ class Groups:
         return 4 * self.count + -(-self.n // 2)
 
     def encoded(self, values: Floats) -> Bytes | None:
-        """All lows, all steps, all levels, the first of a byte in its lower half; None where a value is beyond half precision."""
+        """All lows, all steps, all levels, the first of a byte in its lower half; None if a value is beyond half precision."""
         if not self.n:
             return None
         with np.errstate(all="ignore"):
@@ -63,7 +63,7 @@ class Groups:
         return np.concatenate([low.view(np.uint8), step.view(np.uint8), self._packed(whole)])
 
     def decoded(self, data: Bytes) -> Floats | None:
-        """The values in their order; None where a low or step is none of `encoded`'s. There are as many bytes as `bytes` says."""
+        """The values in their order; None if a low or step is none of `encoded`'s. There are as many bytes as `bytes` says."""
         low, step = data[: 2 * self.count].view(np.float16), data[2 * self.count : 4 * self.count].view(np.float16)
         if not (np.isfinite(low).all() and np.isfinite(step).all() and (step >= 0).all()):
             return None

@@ -50,7 +50,7 @@ def this_machine(threads: int, engine: str | None = None) -> Machine:
 
 
 def installed_version(package: str) -> str | None:
-    """The version of an installed distribution; None where it is not installed."""
+    """The version of an installed distribution; None if it is not installed."""
     try:
         return version(package)
     except PackageNotFoundError:

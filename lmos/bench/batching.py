@@ -56,7 +56,7 @@ class Outcome:
 
 def measure(case: Case, edges: int, n: int, threads: int, folder: Path,
             tell: Callable[[str], None] = lambda what: None) -> Outcome:  # fmt: skip
-    """Two servers, one of which batches, in turns; each edge asks n times a round. RunnerError where an answer is missing."""
+    """Two servers, one of which batches, in turns; each edge asks n times a round. RunnerError if an answer is missing."""
     found: dict[int, list[float]] = {1: [], edges: []}
     with ExitStack() as stack:
         groups: dict[int, list[tuple[ServerConnection, Crossing]]] = {}

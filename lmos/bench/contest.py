@@ -34,7 +34,7 @@ class Truth:
 
 @dataclass(frozen=True)
 class Run:
-    """One contestant, once, on one case. `lost` and `extra` count points against the truth; None where nothing is known."""
+    """One contestant, once, on one case. `lost` and `extra` count points against the truth; None if nothing is known."""
 
     case: Case
     contestant: str
@@ -52,7 +52,7 @@ class Run:
 
 
 def ready(contestants: Sequence[Contestant], say: Say) -> list[Contestant]:
-    """Those that are installed, loaded and run once; what is missing is said. Raises MissingPeer where nothing is left."""
+    """Those that are installed, loaded and run once; what is missing is said. Raises MissingPeer if nothing is left."""
     found, missing = [], None
     for contestant in contestants:
         try:

@@ -126,7 +126,7 @@ def _plan(network: str) -> Plan:
 
 
 def _run(command: Sequence[str], address: str, n: int | None) -> EdgeRun:
-    """RunnerError where the edge fails."""
+    """RunnerError if the edge fails."""
     options = ["--server", address, "--json", "--threads", "1", *([] if n is None else ["-n", str(n)])]
     begin = time.perf_counter()
     done = subprocess.run([command[0], "-c", _PROGRAM, *command[2:], *options], capture_output=True, text=True, check=False,

@@ -146,7 +146,7 @@ def _cut(built: _Built, profile: NetworkProfile, count: int, engine: Engine, add
 
 @contextmanager
 def engine_server(engine: Engine) -> Iterator[str]:
-    """A server process that computes on the engine; its address. RunnerError where it does not start."""
+    """A server process that computes on the engine; its address. RunnerError if it does not start."""
     command = [sys.executable, "-m", "lmos", "serve", "--listen", "127.0.0.1:0", "--engine", engine.name, "--precision",
                engine.precision]  # fmt: skip
     with TemporaryDirectory() as folder:

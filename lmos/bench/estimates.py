@@ -128,7 +128,7 @@ def compare(subject: Subject, names: Sequence[str], seed: int, tell: Tell) -> Co
 
 @dataclass(frozen=True)
 class Agreement:
-    """How well estimates go with the truth, over some rows: rank correlations (None where one side is all alike), and the largest
+    """How well estimates go with the truth, over some rows: rank correlations (None if one side is all alike), and the largest
     miss of a loss, as estimated less measured, and at which cut."""
 
     rows: int

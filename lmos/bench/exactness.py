@@ -81,7 +81,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Verdict:
-    """One front, judged. `mistakes` is empty where it is the true one; an incomplete front claims nothing, and has a reason."""
+    """One front, judged. `mistakes` is empty if it is the true one; an incomplete front claims nothing, and has a reason."""
 
     case: Case
     memory_model: MemoryModel

@@ -82,7 +82,7 @@ def steady_images_per_s(ends_s: Sequence[float], depth: int) -> float:
 
 
 def measure(case: Case, n: int, folder: Path, tell: Callable[[str], None] = lambda what: None) -> Outcome:
-    """Run a case, n images pipelined and half as many one after another. RunnerError where a run fails or an image does not
+    """Run a case, n images pipelined and half as many one after another. RunnerError if a run fails or an image does not
     come back from the server."""
     plan, _ = planned(case.network, case.x1)
     plan.save(folder / "plan.json")
@@ -108,7 +108,7 @@ def _stages(report: RunReport) -> dict[Stage, float]:
 
 
 def run_undisturbed(folder: Path, address: str, n: int, link: str, *options: str) -> RunReport:
-    """What `lmos run` reports of the folder's plan with one thread; RunnerError where it fails or finishes an image itself."""
+    """What `lmos run` reports of the folder's plan with one thread; RunnerError if it fails or finishes an image itself."""
     file = folder / "report.json"
     run_edge(folder / "plan.json", address, n, link, file, "--threads", "1", *options)
     report = RunReport.load(file)

@@ -1,4 +1,4 @@
-"""Times against size, one colour and one mark a contestant, and performance profiles, one line an engine."""
+"""Times against size, one colour and one mark for each contestant, and performance profiles, one line for each engine."""
 
 from __future__ import annotations
 

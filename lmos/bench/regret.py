@@ -70,7 +70,7 @@ class Regret:
 def regret(profile: NetworkProfile, bandwidth: str, images: int, tell: Callable[[str], None] = lambda what: None) -> Regret:
     """Every cut of a timed network: `images` through each in turns, after one that warms it up. The cuts whose measured latency is
     within a tenth of the least, and the chosen one, are measured once more, together, with AGAIN times as many images: the least of
-    many medians is a lucky one. RunnerError where an image fails."""
+    many medians is a lucky one. RunnerError if an image fails."""
     instance = Instance.from_profile(profile, edge="local", server="local", bandwidth=bandwidth)
     plans = {x1: _plan(instance, profile, x1) for x1 in range(len(profile.layers) + 1)}
     predicted = {x1: float(plan.predicted["latency_s"]) for x1, plan in plans.items()}

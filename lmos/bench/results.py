@@ -99,7 +99,7 @@ def to_json(runs: Sequence[Run], settings: dict[str, Any]) -> str:
 
 
 def made_folder(path: Path) -> Path:
-    """The folder of the results, made if need be; InputError where that cannot be."""
+    """The folder of the results, made if need be; InputError if that cannot be."""
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -108,7 +108,7 @@ def made_folder(path: Path) -> Path:
 
 
 def save(runs: Sequence[Run], folder: Path, settings: dict[str, Any]) -> None:
-    """Write results.csv (a row a run), summary.csv (a row a contestant and instance) and machine.json."""
+    """Write results.csv (a row for each run), summary.csv (a row for each contestant and instance) and machine.json."""
     rows = summarize(runs)
     write_atomically(folder / "results.csv", csv_of(COLUMNS, map(row, runs)))
     write_atomically(folder / "summary.csv", csv_of(Summary.__dataclass_fields__, (asdict(s).values() for s in rows)))

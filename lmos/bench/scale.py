@@ -22,7 +22,7 @@ from measurement.profiling import profile_traced
 
 @dataclass(frozen=True)
 class Scaled:
-    """One front, by the defaults of `lmos front`; `splits` is how many were looked at, None where they were searched, `cpu_s` this
+    """One front, by the defaults of `lmos front`; `splits` is how many were looked at, None if they were searched, `cpu_s` this
     process's time. `reason` says why the front is not complete, or why there is none."""
 
     network: str

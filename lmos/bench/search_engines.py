@@ -1,7 +1,7 @@
 """This project's search with one solver or another, on the same problems: times taken in turns, and their performance profiles.
 
 Dolan and Moré, "Benchmarking optimization software with performance profiles", Math. Programming 91 (2002): an engine's ratio
-on a problem is its time over the least of all engines', infinite where it came to no end; its profile at tau is the share of
+on a problem is its time over the least of all engines', infinite if it came to no end; its profile at tau is the share of
 problems on which its ratio is at most tau. At 1 that is how often it was the fastest, far to the right how often it came to an end.
 """
 
@@ -88,7 +88,7 @@ def study(source: str) -> Study:
     """A bundled network, a profile or instance file at the defaults of `lmos front`, or `package.module:callable`.
 
     The callable gives a Pyomo model and its objectives, `(model, [model.cost, model.value])`; it is called for each front.
-    Raises InputError where there is no such source, or it gives something else.
+    Raises InputError if there is no such source, or it gives something else.
     """
     if ":" in source:
         make = load_object(source)
@@ -155,7 +155,7 @@ def is_same(one: Front, other: Front) -> bool:
 
 
 def ratios(runs: Sequence[Timed]) -> dict[str, list[float]]:
-    """Per engine its median time on each problem over the least of all engines' medians; infinite where it came to no end."""
+    """Per engine its median time on each problem over the least of all engines' medians; infinite if it came to no end."""
     problems = list(dict.fromkeys(run.problem for run in runs))
     engines = list(dict.fromkeys(run.engine for run in sorted(runs, key=lambda run: run.engine)))
     found: dict[str, list[float]] = {engine: [] for engine in engines}

@@ -40,7 +40,7 @@ class Staged:
 
     @property
     def reasons(self) -> list[str]:
-        """Why the prediction may be off, in words; empty where nothing was seen."""
+        """Why the prediction may be off, in words; empty if nothing was seen."""
         found = []
         if self.spread > WIDE:
             found.append(f"its times are spread out (quartiles {self.spread:.0%} apart)")

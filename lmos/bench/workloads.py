@@ -61,7 +61,7 @@ class Workload(Document):
 
 
 def find_workload(name: str) -> Workload:
-    """A bundled workload by its name, or one from a file; InputError where there is none."""
+    """A bundled workload by its name, or one from a file; InputError if there is none."""
     return Workload.load(name if Path(name).is_file() else bundled(KIND, name, "workload"))
 
 

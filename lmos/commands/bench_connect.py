@@ -22,7 +22,7 @@ class Broken(LmosError):
 
 
 def run(n: int, rounds: int, seed: int, as_json: bool) -> None:
-    """Measure and print; Broken where a promise is not kept."""
+    """Measure and print; Broken if a promise is not kept."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of connections from Python", "torch")
     from lmos.bench.connecting import measure

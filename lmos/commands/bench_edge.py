@@ -19,7 +19,7 @@ class Larger(LmosError):
 
 
 def run(networks: Sequence[str], repeats: int, python: Path | None, as_json: bool) -> None:
-    """Measure and print; Larger where the edge without torch is not what it should be, MissingExtraError without torch."""
+    """Measure and print; Larger if the edge without torch is not what it should be, MissingExtraError without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of edges", "torch")
     from lmos.bench.edges import MOST, measure

@@ -74,7 +74,7 @@ def _steps(runs: Sequence[Timed]) -> dict[str, list[tuple[float, float]]]:
 
 
 def _save(runs: Sequence[Timed], folder: Path, settings: dict[str, object]) -> None:
-    """results.csv, a row a run; profiles.csv, a row a step; profiles.png, where matplotlib is installed; machine.json."""
+    """Write results.csv (a row for each run), profiles.csv (a row for each step), machine.json, and, with matplotlib, profiles.png."""
     steps = _steps(runs)
     write_atomically(folder / "results.csv", results.csv_of(Timed.__dataclass_fields__, (asdict(one).values() for one in runs)))
     write_atomically(folder / "profiles.csv", results.csv_of(
@@ -89,7 +89,7 @@ def _save(runs: Sequence[Timed], folder: Path, settings: dict[str, object]) -> N
 
 
 def _table(runs: Sequence[Timed]) -> object:
-    """A row an engine and problem: median time, its ratio to the fastest, and what the search did."""
+    """A row for each engine and problem: median time, its ratio to the fastest, and what the search did."""
     over, rows = ratios(runs), []
     problems = list(dict.fromkeys(one.problem for one in runs))
     for k, problem in enumerate(problems):

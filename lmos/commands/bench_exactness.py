@@ -21,7 +21,7 @@ from lmos_opt.units import counted
 
 COLUMNS = ("seed", "memory_model", "shape", "style", "layers", "objectives", "constrain", "memory_limit_bytes", "proper_split",
            "points", "solves", "seconds", "incomplete", "mistakes")  # fmt: skip
-"""Of the CSV file, a row a front. `incomplete` is the reason, `mistakes` their number; both are empty where there is none."""
+"""Of the CSV file, a row for each front. `incomplete` is the reason, `mistakes` their number; both are empty if there is none."""
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from lmos_opt import solvers
 from lmos_opt.processes.writing import checked_suffix, write_atomically
 
 COLUMNS = ("seed", "family", "columns", "rows", "objectives", "points", "outcome", "seconds", "reason", "mistakes")
-"""Of the CSV file, a row a model."""
+"""Of the CSV file, a row for each model."""
 MOST_INCOMPLETE = 0.03
 """Share of the models whose front may end without being whole."""
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)

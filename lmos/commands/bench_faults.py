@@ -30,7 +30,7 @@ class Disturbed(LmosError):
 
 
 def run(n: int, only: str | None, pipelined: bool, as_json: bool) -> None:
-    """Play the scenes and print; InputError for a scene that is none, Disturbed where one did harm."""
+    """Play the scenes and print; InputError for a scene that is none, Disturbed if one did harm."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of faults", "torch")
     names = _names(only)

@@ -28,7 +28,7 @@ class LimitBroken(LmosError):
 
 
 def run(networks: str, names: str | None, seed: int, output: Path | None) -> None:
-    """Measure and print. InputError for other networks or codecs; LimitBroken where the limit does not hold; MissingExtraError
+    """Measure and print. InputError for other networks or codecs; LimitBroken if the limit does not hold; MissingExtraError
     without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of losses", "torch")

@@ -18,7 +18,7 @@ class Harmed(LmosError):
 
 
 def run(n: int, rounds: int, concurrent: int, rate_per_s: float, seed: int, middle: bool, as_json: bool) -> None:
-    """Attack and print; Harmed where that did harm, RunnerError where an honest edge was not served at all."""
+    """Attack and print; Harmed where that did harm, RunnerError if an honest edge was not served at all."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of hostile connections", "torch")
     from lmos.bench.faults.hostile import withstand

@@ -39,7 +39,7 @@ lmos bench networks --only 'squeezenet*' -o networks.md
 
 
 def run(only: str, output: Path | None, as_json: bool) -> None:
-    """Profile and print, or write the page. InputError where none matches, MissingExtraError without torch."""
+    """Profile and print, or write the page. InputError if none matches, MissingExtraError without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("profiling networks", "torch")
     from lmos.bench.networks import classifiers, survey

@@ -23,7 +23,7 @@ class Slow(LmosError):
 
 
 def run(n: int, only: str | None, as_json: bool) -> None:
-    """Measure and print; Slow where a promise is not kept, InputError for a stage that is none."""
+    """Measure and print; Slow if a promise is not kept, InputError for a stage that is none."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of pipelined runs", "torch")
     from lmos.bench.pipelining import CASES, measure

@@ -25,7 +25,7 @@ class Misplaced(LmosError):
 
 
 def run(networks: str | None, cuts: int, timed_networks: str, rates: str, images: int, seed: int, as_json: bool) -> None:
-    """Measure and print; Misplaced where a promise is not kept, InputError for a rate that is none."""
+    """Measure and print; Misplaced if a promise is not kept, InputError for a rate that is none."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of places", "torch")
     from lmos.bench.placing import NETWORKS, equality, is_as_promised, placed, thirds, timed

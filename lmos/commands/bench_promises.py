@@ -22,7 +22,7 @@ class NotKept(LmosError):
 
 def run(network: str, traces: str, images: int, deadline: str | None, confidence: str, edge: str, *,
         as_json: bool) -> None:  # fmt: skip
-    """Run the replays and print; InputError for a trace that is none, NotKept where the plan did not do what it promised."""
+    """Run the replays and print; InputError for a trace that is none, NotKept if the plan did not do what it promised."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of promises", "torch")
     from lmos.bench.promising.contest import LEAST_KEPT, Asked, contest

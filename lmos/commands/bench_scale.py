@@ -44,7 +44,7 @@ lmos bench scale --only 'squeezenet*' -o scale.md
 
 
 def run(only: str, output: Path | None, kept: Path | None, time_limit: str, as_json: bool) -> None:
-    """Find and print, or write the page. InputError where no network matches, MissingExtraError without torch."""
+    """Find and print, or write the page. InputError if no network matches, MissingExtraError without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("profiling networks", "torch")
     from lmos.bench.networks import classifiers

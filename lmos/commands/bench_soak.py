@@ -18,7 +18,7 @@ class Grown(LmosError):
 
 
 def run(n: int, session: int, as_json: bool) -> None:
-    """Soak and print; Grown where something grew, RunnerError where an answer is missing or wrong."""
+    """Soak and print; Grown where something grew, RunnerError if an answer is missing or wrong."""
     if find_spec("torch") is None:
         raise MissingExtraError("the soak", "torch")
     from lmos.bench.faults.soak import NETWORK, X1, soak

@@ -43,7 +43,7 @@ class ZooError(LmosError):
 
 
 def run(names: str | None, timeout: str, output: Path | None, kept: Path | None, as_json: bool) -> None:
-    """Visit and print, or write the page. InputError where no name matches, ZooError where a cut differs."""
+    """Visit and print, or write the page. InputError if no name matches, ZooError if a cut differs."""
     if find_spec("torch") is None:
         raise MissingExtraError("the zoo", "torch")
     from lmos.bench.zoo.names import zoo

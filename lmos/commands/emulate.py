@@ -35,7 +35,7 @@ class Request:
 
 
 def run(request: Request) -> None:
-    """Raises InputError for options that cannot be used, CannotEmulate where this machine or this user cannot, RunnerError
+    """Raises InputError for options that cannot be used, CannotEmulate if this machine or this user cannot, RunnerError
     where a process of it fails."""
     if find_spec("torch") is None:
         raise MissingExtraError("emulating", "torch")

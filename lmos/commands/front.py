@@ -80,7 +80,7 @@ _ROOM_FOR = 3
 
 
 def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
-    """The front for people: a row a point, and the setting above."""
+    """The front for people: a row for each point, and the setting above."""
     coded = f", codec {instance.coding.in_words}" if instance.coding else ""
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} "
              f"{_way(instance)}{coded}; {_work(front)}{_proved(front)}")
@@ -125,7 +125,7 @@ def _known(value: int | None) -> str:
 
 
 def baselines_table(request: FrontRequest, front: Front, instance: Instance) -> object:
-    """What others would choose: a row a baseline, and how many points of the front are better in everything."""
+    """What others would choose: a row for each baseline, and how many points of the front are better in everything."""
     counts = [f"x{p}" for p in range(1, len(instance.places) + 1)]
     signs = [1 if objective.sense == "min" else -1 for objective in front.objectives]
     costs, rows = front.costs(), []

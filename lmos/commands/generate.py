@@ -48,7 +48,7 @@ class Request:
 
 
 def run(request: Request) -> None:
-    """Raises InputError for a plan of no decoder, and ids that it does not take, RunnerError where no server answers."""
+    """Raises InputError for a plan of no decoder, and ids that it does not take, RunnerError if no server answers."""
     plan = Plan.load(request.plan)
     network = check_runnable(plan, str(request.plan))
     if (request.prompt is None) == (request.prompt_ids is None):

@@ -76,7 +76,7 @@ def run(request: Request) -> None:
 
 
 def _promise(request: Request) -> tuple[Promise | None, str]:
-    """The promise that is asked for, and the rule; InputError where neither is, or both are, or they cannot be read."""
+    """The promise that is asked for, and the rule; InputError if neither is, or both are, or they cannot be read."""
     if request.deadline is None:
         if request.confidence is not None:
             raise InputError("--deadline", "is missing; --confidence needs it")

@@ -117,7 +117,7 @@ def ends_of(between: str, option: str, example: str) -> tuple[str, str]:
 
 
 def policy_table(policy: Policy) -> object:
-    """The policy for people: a row a stretch."""
+    """The policy for people: a row for each stretch."""
     n_places = max(len(stretch.counts) for stretch in policy.stretches)
     counts = [f"x{p}" for p in range(1, n_places + 1)]
     last = last_layers(n_places) if n_places == 2 else []  # of more there is no room; files have all layers

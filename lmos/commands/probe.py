@@ -46,7 +46,7 @@ class Request:
 
 
 def run(request: Request) -> None:
-    """Raises InputError for options that cannot be used, RunnerError where the server cannot be reached or the link measured."""
+    """Raises InputError for options that cannot be used, RunnerError if the server cannot be reached or the link measured."""
     output = request.output
     check_output(output, (".json",))
     if request.name is not None:

@@ -203,7 +203,7 @@ _CRITERIA = {"labels": "inputs that are right and would be wrong", "classes": "i
 
 
 def losses_table(profile: NetworkProfile, fidelity: Losses) -> object:
-    """A line a codec: of how many tensors it loses nothing, how much of the others, and where most; and which losses count."""
+    """A line for each codec: the tensors without a loss, the losses of the others, the largest one, and which losses count."""
     about = fidelity.calibration
     rows = []
     for name, losses in fidelity.losses.items():

@@ -51,7 +51,7 @@ class Request:
 def run(request: Request) -> None:
     """Make the experiments that are asked for; what could not be made is said, and named on the page.
 
-    Raises InputError for an unknown name or a folder that cannot be written, MissingExtraError where an experiment that
+    Raises InputError for an unknown name or a folder that cannot be written, MissingExtraError if an experiment that
     was asked for by name needs what is not installed.
     """
     every = [experiments.get(name) for name in experiments.names()]

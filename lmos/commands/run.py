@@ -70,7 +70,7 @@ class Interrupted(LmosError):
 
 
 def run(request: Request) -> None:
-    """Raises InputError for a plan, pictures or options that cannot be used, RunnerError where the run fails.
+    """Raises InputError for a plan, pictures or options that cannot be used, RunnerError if the run fails.
 
     ImagesLost and Interrupted come after the report was written.
     """

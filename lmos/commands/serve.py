@@ -54,7 +54,7 @@ class Onward:
 
     @classmethod
     def given(cls, address: str | None, shape: str | None, credentials: Credentials) -> Onward | None:
-        """None where there is no next place; InputError where options for it stand without it."""
+        """None if there is no next place; InputError where options for it stand without it."""
         asked = {"--next-shape": shape, "--next-ca": credentials.ca, "--next-cert": credentials.cert,
                  "--next-key": credentials.key, "--next-token-file": credentials.token_file}  # fmt: skip
         if address is not None:

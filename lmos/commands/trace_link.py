@@ -42,7 +42,7 @@ class Request:
 
 
 def run(request: Request) -> None:
-    """Raises InputError for what is none of its sources, RunnerError where a server cannot be reached."""
+    """Raises InputError for what is none of its sources, RunnerError if a server cannot be reached."""
     check_output(request.output, SUFFIXES)
     if request.name is not None:
         checked_name(request.name, "--name")

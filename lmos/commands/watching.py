@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Watch:
-    """How somebody wants to watch, as typed: None where nothing was said."""
+    """How somebody wants to watch, as typed: None if nothing was said."""
 
     log_format: str | None = None
     log_level: str | None = None
@@ -53,7 +53,7 @@ def logged(watch: Watch) -> Iterator[None]:
 
 
 def edge_metrics() -> EdgeMetrics:
-    """Counters of runs; MissingExtraError where the client library is not there."""
+    """Counters of runs; MissingExtraError if the client library is not there."""
     with _extra():
         from runner.watching.metrics import EdgeMetrics
     return EdgeMetrics()

@@ -72,7 +72,7 @@ def _readings(lab: Lab, frame: pd.DataFrame, ends: pd.DataFrame) -> tuple[Readin
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """A panel a network, a line a part."""
+    """A panel for each network, a line for each part."""
     figure, panels = grid(2, 2, 11, 7.5)
     look = styles(list(_PARTS))
     for ax, (name, part) in zip([ax for row in panels for ax in row], frame.groupby("network", sort=False), strict=True):

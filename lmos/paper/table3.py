@@ -91,7 +91,7 @@ def _run(lab: Lab) -> Result:
 
 
 def _wide(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row an approach and rule, a column a network: `paper / ours`."""
+    """A row for each approach and rule, a column for each network: `paper / ours`."""
     def cell(line: pd.Series) -> str:
         spread = f" ± {line['ours_sd']:.1f}" if line["trials"] > 1 else ""
         ours = "no split" if pd.isna(line["ours"]) else f"{line['ours']:.1f}{spread}" if spread else f"{line['ours']:.0f}"

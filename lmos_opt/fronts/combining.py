@@ -136,7 +136,7 @@ def attainment(fronts: Sequence[Front], percentiles: Sequence[float] = (0, 50, 1
 
 
 def _moocore(part: str) -> Any:
-    """The package of indicators; MissingExtraError where it is not installed."""
+    """The package of indicators; MissingExtraError if it is not installed."""
     try:
         return import_module("moocore")
     except ImportError:

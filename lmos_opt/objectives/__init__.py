@@ -72,7 +72,7 @@ class Numbered:
     number: int
 
     def of(self, instance: str, those: Sequence[object]) -> int:
-        """The number; InputError where the instance has fewer of them."""
+        """The number; InputError if the instance has fewer of them."""
         if self.number > len(those):
             raise InputError(f"objective {self.name}:{self.number}", f"{instance} has "
                              f"{counted(len(those), NUMBERED[self.name])}; expected 1 to {len(those)}")  # fmt: skip

@@ -36,7 +36,7 @@ expression = OBJECTIVE.expression
 
 
 def objective(argument: str) -> Objective:
-    """The objective of the place with that number; InputError where it is none."""
+    """The objective of the place with that number; InputError if it is none."""
     n = numbered("footprint", argument)
 
     def expression(m: Any, instance: Instance) -> Any:

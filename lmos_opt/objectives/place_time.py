@@ -8,7 +8,7 @@ from lmos_opt.objectives import Objective, numbered
 
 
 def objective(argument: str) -> Objective:
-    """The objective of the place with that number; InputError where it is none."""
+    """The objective of the place with that number; InputError if it is none."""
     n = numbered("place_time", argument)
 
     def each(splits: Splits) -> Listed:

@@ -28,7 +28,7 @@ expression = OBJECTIVE.expression
 
 
 def objective(argument: str) -> Objective:
-    """The objective of the hop with that number; InputError where it is none."""
+    """The objective of the hop with that number; InputError if it is none."""
     n = numbered("tx_bytes", argument)
     return Objective(f"tx_bytes:{n.number}", "B", "min", lambda m, inst: _expression(m, inst, [n.of(inst.name, inst.hops)]),
                      lambda split: split.times.hops[n.number - 1].n_bytes, _granule,

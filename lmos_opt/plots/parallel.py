@@ -25,7 +25,7 @@ def draw_parallel(front: Front, ax: Axes | None = None, chosen: Point | None = N
                   label: str | None = None) -> Axes:  # fmt: skip
     """Draw parallel coordinates: the ideal values stand at the top, the nadir values at the bottom; returns the Axes.
 
-    The axes are scaled to the front, so Axes hold one. Raises InputError where there is one already.
+    The axes are scaled to the front, so Axes hold one. Raises InputError if there is one already.
     """
     from lmos_opt.plots.labels import beside
     if ax is not None and ax.get_lines():

@@ -1,4 +1,4 @@
-"""What the latency of a split consists of: a part a place and a hop, in the data's order, and the ways back of results."""
+"""What the latency of a split consists of: a part for each place and each hop, in the data's order, and the ways back of results."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ class _Transformers(BaseModel):
 
     @property
     def statistics(self) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
-        """Mean and deviation; None where they are those of a class of transformers."""
+        """Mean and deviation; None if they are those of a class of transformers."""
         if not self.do_normalize:
             return (0.0,), (1.0,)
         found = [value if isinstance(value, tuple | None) else (value,) for value in (self.image_mean, self.image_std)]

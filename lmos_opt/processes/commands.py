@@ -24,10 +24,10 @@ def find_command(solver: str, command: str, package: str) -> str:
 
 
 def run_command(solver: str, command: Sequence[str], text: str, limit_s: float) -> tuple[str, bytes] | None:
-    """Run a command on `model.mps`; what it printed and what it wrote into `answer`, None where the time is over.
+    """Run a command on `model.mps`; what it printed and what it wrote into `answer`, None if the time is over.
 
     It runs in a folder of its own, which is gone afterwards, and in a process group of its own, so that an interruption
-    reaches this process alone, which then ends it. SolverError where it cannot be run or ends with an error.
+    reaches this process alone, which then ends it. SolverError if it cannot be run or ends with an error.
     """
     with TemporaryDirectory(prefix=f"lmos-{solver}-") as name:
         folder = Path(name)
@@ -45,7 +45,7 @@ def run_command(solver: str, command: Sequence[str], text: str, limit_s: float) 
         finally:
             if process is not None:
                 with process:
-                    process.kill()  # nothing, where it has ended
+                    process.kill()  # nothing, if it has ended
         if process.returncode != 0:
             last = printed.strip().rpartition("\n")[2]
             raise SolverError(solver, f"{command[0]} ended with code {process.returncode}" + (f": {last}" if last else ""))

@@ -52,7 +52,7 @@ def neurosurgeon(instance: Instance, pair: Pair | None = None, memory_model: Mem
 def best_pair(instance: Instance, pair: Pair | None = None, memory_model: MemoryModel = "sum") -> Split:
     """The least latency of two places within all memory limits: of the two named, or of the best two.
 
-    InfeasibleError where the limits admit none.
+    InfeasibleError if the limits admit none.
     """
     found = [split for one in ([pair] if pair is not None else _pairs(instance)) for split in _within(instance, one, memory_model)]
     if not found:

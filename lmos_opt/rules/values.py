@@ -29,7 +29,7 @@ def latency_name(front: Front) -> str:
 
 
 def values(front: Front, name: str) -> list[float]:
-    """An objective's value at each point; InputError where the front has no such objective."""
+    """An objective's value at each point; InputError if the front has no such objective."""
     if name in front.names:
         return [point.values[name] for point in front.points]
     raise InputError("rule", f"the front has no objective {name!r}; it has {', '.join(front.names)}")

@@ -103,7 +103,7 @@ def schema(grid: Grid, most_places: int) -> pa.Schema:
 
 
 def _rows(grid: Grid, maker: FrontMaker, case: Case, labels: dict[str, str], instance: Instance) -> list[dict[str, Any]]:
-    """A row a point, or a rule."""
+    """A row for each point, or for each rule."""
     said: dict[str, Any] = {"case": case.number, **labels, "memory_model": case.memory_model,
                             "memory_limit_bytes": instance.memory_limit_bytes}  # fmt: skip
     if len(instance.places) == 2:

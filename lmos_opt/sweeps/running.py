@@ -98,7 +98,7 @@ def _key(grid: Grid, instances: list[tuple[dict[str, str], Instance]]) -> str:
 
 
 def _claim(parts: Path, key: str) -> None:
-    """Make the folder of parts this sweep's; InputError where it is another's."""
+    """Make the folder of parts this sweep's; InputError if it is another's."""
     mark = parts / "sweep"
     if mark.is_file() and mark.read_bytes() != key.encode():
         raise InputError(str(parts), "holds parts of another sweep, or of another version; remove it, or name another file")
@@ -147,7 +147,7 @@ def _table_of(part: Path, columns: Any) -> Any:
 
 
 def _key_of(path: Path) -> str | None:
-    """The sweep that a file is of; None where there is none, or no such file."""
+    """The sweep that a file is of; None if there is none, or no such file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

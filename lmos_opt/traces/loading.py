@@ -60,7 +60,7 @@ def save_trace(trace: LinkTrace, path: str | os.PathLike[str]) -> None:
 
 
 def _and_part(text: str) -> tuple[Path | None, str | None]:
-    """The file that text names, None where there is none, and the part after its last `@`."""
+    """The file that text names, None if there is none, and the part after its last `@`."""
     found = _file(text)
     if found is not None or "@" not in text:
         return found, None

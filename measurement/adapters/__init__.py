@@ -20,7 +20,7 @@ Adapter: TypeAlias = Callable[[nn.Module], Adapted | None]
 
 
 def adapted(module: nn.Module) -> Adapted | None:
-    """The first adapter's version of the module, of the adapters that know this kind; None where no adapter does."""
+    """The first adapter's version of the module, of the adapters that know this kind; None if no adapter does."""
     kinds = {kind.__module__.partition(".")[0] for kind in type(module).__mro__}
     for name in modules_of(*__path__):
         if name.partition("_")[0] in kinds:  # an adapter's name begins with the package whose networks it knows

@@ -30,7 +30,7 @@ class Mask(nn.Module):
     """Which frames do not count."""
 
     def forward(self, lengths: Tensor) -> Tensor:
-        """A row a sound, as many columns as the longest has frames."""
+        """A row for each sound, as many columns as the longest has frames."""
         longest = int(lengths.max())
         return torch.arange(longest, device=lengths.device, dtype=lengths.dtype).expand(len(lengths), longest) >= lengths[:, None]
 

@@ -36,7 +36,7 @@ class Sample:
 
 
 def samples_of(profile: NetworkProfile) -> list[Sample]:
-    """The measured layers of a profile that do anything; InputError where it lacks times, or what layers do."""
+    """The measured layers of a profile that do anything; InputError if it lacks times, or what layers do."""
     if not profile.is_timed or any(layer.work is None for layer in profile.layers):
         raise InputError(profile.name, "holds no measured times, or does not say what its layers do; make it again, with: "
                                        "lmos profile NETWORK --time -o profile.json")

@@ -70,7 +70,7 @@ def calibrated_device(name: str, budget_s: float, threads: int | None = None, tr
 def scaled_device(target: Device, name: str, threads: int | None = None, tell: Tell = lambda what: None) -> Device:
     """A device whose times are this machine's, stretched by the two machines' rates (`lmos_opt.costs.scaled`).
 
-    Raises InputError where the device file holds no `rates`.
+    Raises InputError if the device file holds no `rates`.
     """
     if target.rates is None:
         raise InputError(target.name, "holds no 'rates' (macs_per_s, bytes_per_s) to stretch this machine's times by")

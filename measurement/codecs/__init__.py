@@ -1,4 +1,4 @@
-"""How crossing tensors travel: one file a codec. `codecs/NAME.py` holds `CODEC`; the file's name registers it.
+"""How crossing tensors travel: one file for each codec. `codecs/NAME.py` holds `CODEC`; the file's name registers it.
 
 Nothing heavy is imported here or at the top of a codec: sizes are asked for where there is no torch.
 """
@@ -116,7 +116,7 @@ def names() -> list[str]:
 def get(text: str) -> Codec:
     """The codec of a name, with its argument after a colon: `int8`, `jpeg:75`.
 
-    InputError for an unknown one or a wrong argument, MissingExtraError where a package that it uses is not installed.
+    InputError for an unknown one or a wrong argument, MissingExtraError if a package that it uses is not installed.
     """
     name, colon, argument = text.partition(":")
     if name not in names():

@@ -21,7 +21,7 @@ class Int4(Codec):
     not shrink, travel as they are."""
 
     def sent_bytes(self, tensor: Described) -> int:
-        """Half a byte an element, and 4 a group."""
+        """Half a byte for each element, and 4 bytes for each group."""
         return min(Groups.of(tensor.shape).bytes, tensor.bytes) if tensor.dtype in _FLOATS else tensor.bytes
 
     def encode(self, name: str, tensor: Tensor) -> memoryview | None:

@@ -19,7 +19,7 @@ class Int8(Codec):
     """Takes numbers with a fraction. Tensors with an infinity or a NaN, and those that would not shrink, travel as they are."""
 
     def sent_bytes(self, tensor: Described) -> int:
-        """A byte an element, and 8 a group."""
+        """A byte for each element, and 8 bytes for each group."""
         if tensor.dtype not in _FLOATS:
             return tensor.bytes
         return min(Layout.of(tensor.shape).bytes, tensor.bytes)

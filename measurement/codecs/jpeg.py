@@ -47,7 +47,7 @@ class Jpeg(Codec):
         del tensor
 
     def for_network(self, network: NetworkSource, tensor: TensorSpec | None) -> Self:
-        """With the network's own normalisation of pictures; InputError where it takes none."""
+        """With the network's own normalisation of pictures; InputError if it takes none."""
         if tensor is None:
             raise InputError(self.name, f"is for networks that take one picture alone; {network.builder} takes several inputs; "
                                         f"{_OTHERS}")  # fmt: skip

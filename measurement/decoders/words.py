@@ -12,7 +12,7 @@ _FILES = ("tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.j
 
 
 class Words:
-    """The tokenizer of a folder. InputError where it holds none, or none that can be read; nothing is downloaded, and no code of
+    """The tokenizer of a folder. InputError if it holds none, or none that can be read; nothing is downloaded, and no code of
     the folder is run."""
 
     def __init__(self, folder: str) -> None:

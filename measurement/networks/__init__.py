@@ -58,7 +58,7 @@ def build_network(builder: str, weights: str, *, allow_code: bool = False) -> nn
     callable without arguments that returns an nn.Module (modules in the current directory count). `weights` is `seeded:N`,
     `bundled:NAME`, `torchvision:NAME` (published weights, downloaded once by torchvision), `hf:safetensors` (those in DIRECTORY),
     `onnx:initializers` (those in FILE), or `file:PATH`.
-    Raises InputError for names, code or weights that cannot be used, DownloadError without a network, MissingExtraError where a
+    Raises InputError for names, code or weights that cannot be used, DownloadError without a network, MissingExtraError if a
     package is not installed.
     """
     return _build(builder, weights, None, allow_code)[0]

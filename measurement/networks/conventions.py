@@ -53,7 +53,7 @@ def _torchvision_task(name: str) -> str | None:
 
 
 def _entry(name: str, entry: str) -> Any:
-    """Published weights as torchvision describes them; None where there are none of that name."""
+    """Published weights as torchvision describes them; None if there are none of that name."""
     from torchvision.models import get_model_weights, list_models
 
     return get_model_weights(name).__members__.get(entry) if name in list_models() else None

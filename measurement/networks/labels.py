@@ -16,7 +16,7 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def names_of(labels: Labels | None) -> tuple[str, ...]:
-    """The names that labels stand for; none where there are none."""
+    """The names that labels stand for; none if there are none."""
     if labels is None:
         return ()
     return imagenet_classes() if labels == "imagenet" else tuple(labels)

@@ -22,7 +22,7 @@ class Skipped:
 
 
 def picture_files(path: Path) -> list[Path]:
-    """The pictures in a folder, by name, or the one picture that this is; InputError where there is neither."""
+    """The pictures in a folder, by name, or the one picture that this is; InputError if there is neither."""
     if path.is_file() and path.suffix.lower() in SUFFIXES:
         return [path]
     if not path.is_dir():

@@ -25,11 +25,11 @@ class Preparing(Cropping, Protocol):
 
     @property
     def mean(self) -> Sequence[float]:
-        """What is then subtracted, a number a channel."""
+        """The numbers that are then subtracted, one for each channel."""
 
     @property
     def std(self) -> Sequence[float]:
-        """What is then divided by, a number a channel."""
+        """The numbers by which the result is then divided, one for each channel."""
 
     @property
     def layout(self) -> str:

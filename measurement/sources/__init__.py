@@ -1,4 +1,4 @@
-"""Where networks come from: one file a source, imported when a network of it is named.
+"""Where networks come from: one file for each source, imported when a network of it is named.
 
 A builder is written `SOURCE:NAME`, as `timm:mobilenetv3_small_100`; whatever names no source here is `package.module:callable`,
 code of the user's own. A source builds a network with initial weights, and says what it knows of it.
@@ -58,7 +58,7 @@ class Source:
     is_decoder: ClassVar[bool] = False
 
     def load(self) -> None:
-        """Import the packages now, which takes seconds. MissingExtraError where they are not installed."""
+        """Import the packages now, which takes seconds. MissingExtraError if they are not installed."""
         for package in self.needs:
             if find_spec(package) is None:
                 raise MissingExtraError(f"networks of {package}", self.extra)
@@ -72,7 +72,7 @@ class Source:
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
         """The network with the weights that this source itself has under `value`, and their one file, if it is that.
 
-        With `mapped`, they are views of the file. `weights` names them in errors: InputError where there are none such.
+        With `mapped`, they are views of the file. `weights` names them in errors: InputError if there are none such.
         """
         raise InputError(weights, f"there are no such weights of {name}")
 
@@ -86,7 +86,7 @@ class Source:
         return None
 
     def example(self, name: str, module: nn.Module) -> Example:
-        """An input, with seeded numbers. InputError where the source cannot know one."""
+        """An input, with seeded numbers. InputError if the source cannot know one."""
         del module
         raise InputError(name, "nothing says what it takes; say it with --input")
 

@@ -52,7 +52,7 @@ class Transformers(Source):
         return module
 
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
-        """The network with the weights beside its configuration; InputError where they do not fit."""
+        """The network with the weights beside its configuration; InputError if they do not fit."""
         del mapped
         if value != WEIGHTS or not _has_weights(name):
             raise InputError(weights, f"there are no such weights; hf:{WEIGHTS} are those of *.safetensors in {name}")
@@ -75,7 +75,7 @@ class Transformers(Source):
         return Path(allowed).name == Path(name).name
 
     def usual_weights(self, name: str) -> str | None:
-        """Those beside the configuration. InputError where they are pickles alone, which may hold code."""
+        """Those beside the configuration. InputError if they are pickles alone, which may hold code."""
         if _has_weights(name):
             return f"hf:{WEIGHTS}"
         pickle = next((file for file in _PICKLES if Path(name, file).is_file()), None)
@@ -120,7 +120,7 @@ SOURCE = Transformers()
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """A JSON object; empty where there is none."""
+    """A JSON object; empty if there is none."""
     data = read_json(path) if path.is_file() else {}
     return data if isinstance(data, dict) else {}
 

@@ -130,7 +130,7 @@ def timed_profile(
 ) -> NetworkProfile:
     """The profile with each layer's time and memory on this machine, and `timing`: how they were measured.
 
-    Raises InputError where `profile` is not the profile of `module` for such an input.
+    Raises InputError if `profile` is not the profile of `module` for such an input.
     """
     traced = traced_again(profile, module, example_input)
     times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s, rest_s=rest_s)
@@ -170,7 +170,7 @@ def timed_profile(
 
 
 def traced_again(profile: NetworkProfile, module: nn.Module, example_input: Example) -> TracedNetwork:
-    """The network of a profile, traced. InputError where it is another."""
+    """The network of a profile, traced. InputError if it is another."""
     source = profile.network
     traced = trace_network(module, example_input, profile.granularity, opaque=() if source is None else source.opaque)
     if [layer.name for layer in traced.layers] != [layer.name for layer in profile.layers]:

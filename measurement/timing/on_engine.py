@@ -97,7 +97,7 @@ def timed_on(profile: NetworkProfile, module: nn.Module, example: Example, engin
              budget_s: float = BUDGET_S) -> NetworkProfile:  # fmt: skip
     """The profile with each layer's time on the engine, and `timing`: what computed, in which precision, and the whole's time.
 
-    Raises InputError where `profile` is not the profile of `module`, and where the engine cannot compute it.
+    Raises InputError if `profile` is not the profile of `module`, and where the engine cannot compute it.
     """
     with undisturbed(module):
         return time_on(profile, traced_again(profile, module, example), example, engine, budget_s)
@@ -119,7 +119,7 @@ def time_on(profile: NetworkProfile, traced: TracedNetwork, example: Example, en
 @torch.inference_mode()
 def time_later_parts(parts: LaterParts, budget_s: float) -> tuple[dict[str, Median], Median]:
     """Each layer's time, and the whole's (s). Until the budget is spent, more and more layers are begun from; the time between two
-    of these is shared out by what the layers between them take on the processor. InputError where a part cannot be computed."""
+    of these is shared out by what the layers between them take on the processor. InputError if a part cannot be computed."""
     begin, count = time.perf_counter(), len(parts.layers)
     found = dict[int, Median]()
     for first in _halving(count):

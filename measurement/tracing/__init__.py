@@ -133,11 +133,11 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
 
     `example_input` is a tensor, a tuple of arguments or a dictionary of them by name. Each part that `opaque` names (by its path,
     as in `named_modules`) is one layer, and so is each smallest part that can be followed neither by torch.fx nor by torch.export.
-    A `document` of an earlier tracing saves time where it is this network's, and does nothing where it is not.
+    A `document` of an earlier tracing saves time where it is this network's, and does nothing if it is not.
 
     The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
-    device: the same shapes). Raises InputError where the example does not fit the network or `granularity` is not one
-    it has, UntraceableError where neither torch.fx nor torch.export gives a faithful graph.
+    device: the same shapes). Raises InputError if the example does not fit the network or `granularity` is not one
+    it has, UntraceableError if neither torch.fx nor torch.export gives a faithful graph.
     """
     name = snake_case(type(module).__name__)
     call, example = call_of(module, example_input, name)

@@ -69,7 +69,7 @@ class Observed:
 def observe(graph_module: fx.GraphModule, *example: Tensor) -> Observed:
     """Run the graph once on `example`, a tensor for each input (which it may change); note each node's facts, and rewire readers.
 
-    Raises AliasingError where a value is read after its memory changed under it, or where the network's own state does.
+    Raises AliasingError if a value is read after its memory changed under it, or where the network's own state does.
     """
     watcher = _Watcher(graph_module)
     output = watcher.run(*example)

@@ -27,7 +27,7 @@ _PYTHON = {name: getattr(operator, name) for name in _PYTHON_NAMES.split()}
 
 
 def as_document(graph_module: fx.GraphModule, module: nn.Module) -> Document | None:
-    """The graph of `module` as JSON values; None where it holds what has no place in them."""
+    """The graph of `module` as JSON values; None if it holds what has no place in them."""
     constants: dict[str, Any] = {}
     nodes = []
     try:

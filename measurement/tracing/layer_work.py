@@ -156,7 +156,7 @@ FREE = frozenset({f"aten.{name}" for name in _FREE.split()} | {f"quantized.{name
 
 
 def macs(op: str, args: Args, out: Shape) -> int | None:
-    """Multiply-accumulates of one operation; None where no formula covers it."""
+    """Multiply-accumulates of one operation; None if no formula covers it."""
     if op in MACS:
         return MACS[op](args, out)
     base = op.removesuffix("_")

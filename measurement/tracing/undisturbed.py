@@ -161,7 +161,7 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._overwritten[place] = (storage, storage if tensor.is_meta else storage.clone())  # type: ignore[no-untyped-call]
 
     def changed(self) -> str:
-        """The first parameter or buffer that was overwritten or replaced so far; empty where none was."""
+        """The first parameter or buffer that was overwritten or replaced so far; empty if none was."""
         for place in self._overwritten:
             return self._names[place]
         for prefix, live, before in self._tables:

@@ -71,7 +71,7 @@ class Choice:
 
     @classmethod
     def all_of(cls, plan: Plan) -> list[Choice]:
-        """A plan's policies, and the plan's own cut. InputError where the plan has no policy, or too many cuts."""
+        """A plan's policies, and the plan's own cut. InputError if the plan has no policy, or too many cuts."""
         found = [cls._of(plan, h, policy) for h, policy in enumerate(plan.policies, 1) if policy is not None]
         if not found:
             raise InputError("--adapt", "the plan has no policy to follow; lmos plan --policy 1Mbps..200Mbps writes one into it")
@@ -139,7 +139,7 @@ def plans_of(plan: Plan, choices: Sequence[Choice]) -> list[Plan]:
 
 
 def check_memory(plans: Sequence[Plan], traced: TracedNetwork) -> None:
-    """InputError where the layers of all cuts together are above the plan's memory limit: their weights stay in memory."""
+    """InputError if the layers of all cuts together are above the plan's memory limit: their weights stay in memory."""
     limit = plans[0].setting.memory_limit_bytes
     if limit is None or len(plans) == 1:
         return

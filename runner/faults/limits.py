@@ -53,7 +53,7 @@ class Budget:
         self._lock = threading.Lock()
 
     def take(self, n_bytes: int) -> None:
-        """Refusal where that much is not left."""
+        """Refusal if that much is not left."""
         with self._lock:
             if n_bytes > self._left:
                 raise Refusal("busy", f"tensors of {self._total - self._left} bytes are in memory; {n_bytes} more "

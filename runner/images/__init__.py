@@ -26,7 +26,7 @@ from runner.images import arrays, video
 class Images:
     """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says in words what they are.
 
-    `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none where there are no pictures.
+    `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none if there are no pictures.
     """
 
     what: str

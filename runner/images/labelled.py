@@ -104,7 +104,7 @@ def _table(path: Path) -> dict[str, str]:
 
 
 def _of_arrays(path: Path) -> list[int] | None:
-    """The array of labels; None where the file has none. It is one of whole numbers that are no less than 0."""
+    """The array of labels; None if the file has none. It is one of whole numbers that are no less than 0."""
     try:
         if path.suffix.lower() == ".npz":
             with np.load(path, allow_pickle=False) as file:

@@ -23,7 +23,7 @@ def is_camera(path: Path) -> bool:
 class Video:
     """The frames of a video file, or of a camera, which gives the next one whatever its number is.
 
-    MissingExtraError without OpenCV, InputError where it opens neither file nor camera.
+    MissingExtraError without OpenCV, InputError if it opens neither file nor camera.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,7 +44,7 @@ class Video:
         self._capture = self._open()
 
     def count(self, most: int | None) -> int:
-        """How many frames there are, up to `most`; they are decoded for it. InputError where there is none."""
+        """How many frames there are, up to `most`; they are decoded for it. InputError if there is none."""
         n = 0
         while (most is None or n < most) and self._capture.grab():
             n += 1
@@ -54,7 +54,7 @@ class Video:
         return n
 
     def frame(self, k: int) -> Image.Image:
-        """The k-th frame, from 0; going back means reading from the beginning. InputError where it cannot be read."""
+        """The k-th frame, from 0; going back means reading from the beginning. InputError if it cannot be read."""
         if self._camera is None and k == self._next - 1 and self._last is not None:
             return self._last
         if self._camera is None and k < self._next:

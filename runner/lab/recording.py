@@ -65,7 +65,7 @@ def record_link(remote: ProbeClient, how: Recording, tell: Callable[[float], Non
 
 
 def trace_of(seen: Sequence[Seen], name: str, told: str, lasts_s: float) -> LinkTrace:
-    """The trace of exchanges. RunnerError where there is none."""
+    """The trace of exchanges. RunnerError if there is none."""
     if not seen:
         raise RunnerError(name, "no exchange says anything about its rate")
     first, known = seen[0].at_s, all(one.rtt_s is not None for one in seen)

@@ -18,7 +18,7 @@ Part = TypeVar("Part", bound=Head | Middle | Tail)
 def computed_on(engine: Engine, part: Part, arguments: Sequence[Any]) -> Part:
     """The part with its layers where the engine computes them. Another engine than torch on the processor runs it once.
 
-    The arguments are what its graph takes (`Head.arguments`, `Incoming.arguments`). InputError where the engine cannot compute it.
+    The arguments are what its graph takes (`Head.arguments`, `Incoming.arguments`). InputError if the engine cannot compute it.
     """
     assert isinstance(part.body, fx.GraphModule)
     found = copy(part)

@@ -27,7 +27,7 @@ OwnNetwork: TypeAlias = nn.Module | TracedNetwork
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """The network, empty where it can be, and its graph. A part of it means something once `hollow.fill` gave it its weights."""
+    """The network, empty if it can be, and its graph. A part of it means something once `hollow.fill` gave it its weights."""
 
     hollow: HollowNetwork
     traced: TracedNetwork

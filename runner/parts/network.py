@@ -96,7 +96,7 @@ class Graphs(Protocol):
     """Graphs of networks that were traced before. One that is read is proven to be the network's, as one that was just made."""
 
     def read(self, source: NetworkSource, inputs: TakesInputs) -> Document | None:
-        """The graph of this network for these inputs; None where there is none."""
+        """The graph of this network for these inputs; None if there is none."""
 
     def write(self, source: NetworkSource, inputs: TakesInputs, document: Document) -> None:
         """Keep a graph, where that can be."""
@@ -210,7 +210,7 @@ def _step(part: object) -> str:
 def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:
     """The tensor that says the classes: `output.logits` if it has the shape (batch, classes), else the one that has it.
 
-    None where the result is no classification: no tensor of it has two dimensions, or several have.
+    None if the result is no classification: no tensor of it has two dimensions, or several have.
     """
     flat = {name: tensor for name, tensor in outputs.items() if tensor.dim() == 2 and tensor.dtype != torch.bool}
     if "output.logits" in flat:
@@ -219,7 +219,7 @@ def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:
 
 
 def class_of(outputs: Mapping[str, Tensor]) -> int | None:
-    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 where there is none, None
+    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 if there is none, None
     where the result is no classification."""
     logits = logits_of(outputs)
     return None if logits is None else class_in(logits)

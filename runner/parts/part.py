@@ -213,7 +213,7 @@ class Middle(nn.Module):
     def forward(self, crossing: Mapping[str, Tensor]) -> Crossing:
         """Run this place's layers on the tensors by name; scalars that did not come are those of the example.
 
-        Raises InputError where a tensor is missing. Changes none of the tensors.
+        Raises InputError if a tensor is missing. Changes none of the tensors.
         """
         return self.onward(self._outgoing.fresh(*self.body(*self.incoming.arguments(crossing))), crossing)
 
@@ -247,7 +247,7 @@ class Tail(nn.Module):
     def forward(self, crossing: Mapping[str, Tensor]) -> Any:
         """Run the last place's layers on the tensors by name; scalars that did not come are those of the example.
 
-        Raises InputError where a tensor is missing. Changes none of the tensors.
+        Raises InputError if a tensor is missing. Changes none of the tensors.
         """
         result, kept = self._result, getattr(crossing, "kept", {})
         missing = [path for path in result.paths if path in result.kept and path not in kept]

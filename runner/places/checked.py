@@ -21,7 +21,7 @@ def patient_with(plan: Plan) -> Timeouts:
 
 
 def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
-    """InputError where more crosses than can be sent, where a codec does not suit it, or where the server would make another
+    """InputError if more crosses than can be sent, where a codec does not suit it, or where the server would make another
     tensor of the picture itself: it knows the network, not the plan."""
     check_sendable(plan, "plan")
     codec, how = named(plan.codec, plan.codecs), network.preprocessing
@@ -37,7 +37,7 @@ def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
 
 
 def check_codecs(plan: Plan, traced: TracedNetwork) -> None:
-    """InputError where a tensor has a codec of its own that is none of the network's."""
+    """InputError if a tensor has a codec of its own that is none of the network's."""
     known = {*traced.input_tensors, *(layer.name for layer in traced.layers)}
     for name, codec in plan.codecs.items():
         if layer_of(name) not in known:
@@ -45,7 +45,7 @@ def check_codecs(plan: Plan, traced: TracedNetwork) -> None:
 
 
 def weights_of(planned: str, file: Path | None) -> str:
-    """The plan's weights, or those of a file that lies elsewhere; InputError where the plan has none of a file."""
+    """The plan's weights, or those of a file that lies elsewhere; InputError if the plan has none of a file."""
     if file is None:
         return planned
     if not planned.startswith("file:"):

@@ -28,7 +28,7 @@ COMPARED = 8
 
 @torch.inference_mode()
 def compare(route: Route, pictures: Images, most: int, numbers: Iterator[int], timeouts: Timeouts) -> Compared | None:
-    """The first `most` pictures, asked twice each, under the next two `numbers`; None where there is no codec, or no answer.
+    """The first `most` pictures, asked twice each, under the next two `numbers`; None if there is no codec, or no answer.
 
     It ends early where the server does not answer, or on Ctrl-C: the run that it belongs to is over.
     """

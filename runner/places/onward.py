@@ -170,7 +170,7 @@ class Onwards:
         return self._to is not None
 
     def surveyor(self) -> Surveyor:
-        """What measures later hops for one peer; Refusal where there is no next place. To be closed."""
+        """What measures later hops for one peer; Refusal if there is no next place. To be closed."""
         if self._to is None:
             raise Refusal("refused", "later hops cannot be measured: this server was told of no next place (--next HOST:PORT)")
         return Surveyor(self._to, self._pacer, self._measuring)
@@ -181,7 +181,7 @@ class Onwards:
             self._pacer.start()
 
     def acquire(self, request: Open) -> Onward | None:
-        """The way on for what a peer asks; None where this place is the plan's last. To be released."""
+        """The way on for what a peer asks; None if this place is the plan's last. To be released."""
         if len(request.later_layers) < 2:
             return None
         if self._to is None:

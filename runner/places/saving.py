@@ -16,7 +16,7 @@ from runner.watching.report import ImageResult
 
 class SavedOutputs:
     """Writes every output tensor of each image, by its path, into `00000.safetensors` and so on; `close` writes `index.json`, which
-    says what image each is of. Complex tensors are stored as pairs of numbers. InputError where the folder cannot be written."""
+    says what image each is of. Complex tensors are stored as pairs of numbers. InputError if the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         make_folder(folder)

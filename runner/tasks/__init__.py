@@ -103,7 +103,7 @@ class Task:
         raise NotImplementedError
 
     def read(self, outputs: Mapping[str, Tensor], context: Context) -> Result | None:
-        """What the outputs of one image say; None where they are not those of this task after all. They may hold anything."""
+        """What the outputs of one image say; None if they are not those of this task after all. They may hold anything."""
         raise NotImplementedError
 
     def vector(self, outputs: Mapping[str, Tensor]) -> Tensor | None:

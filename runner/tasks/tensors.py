@@ -19,7 +19,7 @@ MOST = 12
 
 class Described(Record):
     """A tensor by its path: shape, dtype, how many of its elements are no finite numbers, and of the others (of complex ones the
-    magnitudes) the mean, the deviation and the ends; None where there is none."""
+    magnitudes) the mean, the deviation and the ends; None if there is none."""
 
     path: Text
     shape: tuple[Count, ...]

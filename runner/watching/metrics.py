@@ -232,7 +232,7 @@ class _Handler(WSGIRequestHandler):
 
 
 def check_metrics_address(address: tuple[str, int], unprotected: bool) -> None:
-    """InputError where other machines could read: nothing asks them for a token."""
+    """InputError if other machines could read: nothing asks them for a token."""
     if not (unprotected or is_loopback(address[0])):
         raise InputError("--metrics", f"{address[0]} can be reached from other machines, and metrics ask for no token: "
                                       "listen on loopback, or say --unprotected, which lets anybody there read them")

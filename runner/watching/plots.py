@@ -63,7 +63,7 @@ def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
 def draw_gantt(report: RunReport, ax: Axes | None = None) -> Axes:
     """Draw each image's stages over the run's time, one row an image; returns the Axes.
 
-    Raises InputError where the report does not say when its images began.
+    Raises InputError if the report does not say when its images began.
     """
     images = _timed(report)
     ax = style.new_axes(9.5, min(1.8 + 0.28 * len(images), 12)) if ax is None else ax
@@ -102,7 +102,7 @@ def _way(plan: Plan) -> list[_Way]:
 
 
 def _beyond(k: int, key: str, image: ImageResult) -> float:
-    """What a further hop or place took of an image (s), 0 where it did not get there."""
+    """What a further hop or place took of an image (s), 0 if it did not get there."""
     return float(getattr(image.beyond[k], key)) if k < len(image.beyond) else 0.0
 
 

@@ -330,7 +330,7 @@ def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared
 
 
 def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:
-    """How far off each prediction is, relative to the measured median; none where that is 0."""
+    """How far off each prediction is, relative to the measured median; none if that is 0."""
     return {stage: float(predicted[stage]) / spread.p50 - 1 for stage, spread in measured.items()
             if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
 
@@ -362,8 +362,11 @@ def stage_names(plan: Plan) -> dict[str, str]:
 
 
 def stage_rows(plan: Plan, report: RunReport | None) -> list[list[str]]:
-    """For people, a row a stage: its key, the prediction with its interval, and of a report the measured median with its own,
-    the 95th percentile, and how far off the prediction was (empty for what was not measured)."""
+    """A table for people with a row for each stage: its key, and the prediction with its interval.
+
+    With a report also: the measured median with its interval, the 95th percentile, and the error of the prediction; empty cells
+    for what was not measured.
+    """
     rows = []
     for key in plan.stages:
         show = format_size if key.endswith("bytes") else format_time

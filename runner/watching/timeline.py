@@ -62,7 +62,7 @@ def slices(report: RunReport) -> list[Slice]:
 
     The span of a place after the first is known, but not where in the exchange it lay: it is drawn as late as the answers allow,
     since a place computes one image after another and answers are small.
-    Raises InputError where the report does not say when its images began.
+    Raises InputError if the report does not say when its images began.
     """
     found: list[Slice] = []
     first, _, *ways = tracks(report.plan)
@@ -160,7 +160,7 @@ def timeline_of(report: RunReport) -> dict[str, Any]:
 
 
 def save_timeline(report: RunReport, path: str | os.PathLike[str]) -> None:
-    """Write the trace; InputError where there is none, or for another suffix than .json."""
+    """Write the trace; InputError if there is none, or for another suffix than .json."""
     checked_suffix(path, [".json"])
     write_atomically(path, (json.dumps(timeline_of(report), allow_nan=False, ensure_ascii=False) + "\n").encode())
 

@@ -128,7 +128,7 @@ class SlowEdge:
 
 
 def tried(profile: NetworkProfile, share: float, tell: Callable[[str], None] = lambda what: None) -> SlowEdge:
-    """What an edge that has a share of a processor makes of a network that was timed here. RunnerError where it ends early."""
+    """What an edge that has a share of a processor makes of a network that was timed here. RunnerError if it ends early."""
     tell(f"trying {profile.name} with {share:.3g} of a processor")
     instance = Instance.from_profile(profile, edge="local", server="local")
     setting = Setting.of(instance, edge="local", server="local", rule="ECO")
@@ -143,7 +143,7 @@ def tried(profile: NetworkProfile, share: float, tell: Callable[[str], None] = l
 
 def follow(module: str, course: Mapping[str, Any], share: float, folder: Path,
            tell: Callable[[str], None]) -> tuple[dict[str, Any], float]:  # fmt: skip
-    """What the edge's process says of a course, and the share of the time that it had. RunnerError where it ends early."""
+    """What the edge's process says of a course, and the share of the time that it had. RunnerError if it ends early."""
     file = folder / "course.json"
     file.write_text(json.dumps(course))
     command = [sys.executable, "-m", module, str(file)]

@@ -36,7 +36,7 @@ class Fixed(dict[Name, Pipeline]):
             self[name].warm_up(self._pictures)
 
     def image(self, name: Name) -> ImageResult | None:
-        """What became of one image of a plan; None where it is lost."""
+        """What became of one image of a plan; None if it is lost."""
         pipeline = self[name]
         pipeline.run(self._pictures, 1)
         return pipeline.results.pop() if pipeline.results else None

@@ -30,7 +30,7 @@ class Unclear(LmosError):
 def play_disk(plan: Plan, n: int, expected: list[int | None], folder: Path) -> Outcome:
     """Run the plan; every class must be printed, the failure be one line, and nothing be left of the report.
 
-    NotHere where the system lets nobody mount a folder of their own, Unclear where the run did not end so.
+    NotHere if the system lets nobody mount a folder of their own, Unclear if the run did not end so.
     """
     tiny = folder / "tiny"
     tiny.mkdir()

@@ -120,7 +120,7 @@ class _Honest:
 
 def withstand(connections: int, rounds: int, concurrent: int, rate_per_s: float, folder: Path, seed: int = 0,
               tell: Callable[[int], None] = lambda done: None, middle: bool = False) -> Withstood:  # fmt: skip
-    """Make so many hostile connections, in rounds, to a server or to the `middle` of three places. RunnerError where an honest edge
+    """Make so many hostile connections, in rounds, to a server or to the `middle` of three places. RunnerError if an honest edge
     is not served at all."""
     found = Withstood()
     plan_file, log = folder / "plan.json", folder / "hostile.log"

@@ -76,7 +76,7 @@ CASES = (
 
 
 def refusals(folder: Path, cases: Sequence[_Case] = CASES, tell: Callable[[str], None] = lambda what: None) -> Iterator[Refused]:
-    """Try each; needs the extra `tls`. RunnerError where the server does not start or does not end."""
+    """Try each; needs the extra `tls`. RunnerError if the server does not start or does not end."""
     for name in ("ours", "theirs"):
         make_certificates(folder / name)
     planned("squeezenet1_1", 35)[0].save(folder / "plan.json")

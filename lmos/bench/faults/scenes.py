@@ -1,7 +1,7 @@
-"""Runs that something happens to: each must end with every image's class as in a run that nothing happens to.
+"""Runs with a fault: each must end with the same class for every image as a run without a fault.
 
-The edge is this process, the server another one, the images are real and the weights trained, so that classes mean
-something. One file a scene would be one function a file: they are functions here, listed in SCENES.
+The edge is this process, the server another one. Images are real and weights are trained, so that classes mean something. A scene
+is one function, listed in SCENES.
 """
 
 from __future__ import annotations
@@ -147,7 +147,7 @@ def play(scene: Scene, plan: Plan, n: int, expected: list[int | None], folder: P
 
 
 def undisturbed(plan: Plan, n: int) -> list[int | None]:
-    """The classes of n images, all at the edge: nothing can happen to them. None where a network does not classify."""
+    """The classes of n images, all at the edge: nothing can happen to them. None if a network does not classify."""
     report = whole_run(plan, ("127.0.0.1", 1), n=n, networks=networks_of(plan))
     return [image.class_ for image in report.per_image]
 

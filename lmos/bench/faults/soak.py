@@ -75,7 +75,7 @@ class Soaked:
 
 
 def soak(exchanges: int, session: int, folder: Path, tell: Callable[[int], None] = lambda done: None) -> Soaked:
-    """Ask so many times, in sessions of so many questions. RunnerError where an answer is missing or wrong."""
+    """Ask so many times, in sessions of so many questions. RunnerError if an answer is missing or wrong."""
     plan, network = planned(NETWORK, X1)
     module = build(network.builder, network.weights, ())
     image = torch.rand(only_input(network).shape, generator=torch.Generator().manual_seed(0))

@@ -95,7 +95,7 @@ class ServerProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Return when it listens. RunnerError where it does not."""
+        """Return when it listens. RunnerError if it does not."""
         command = [sys.executable, "-m", "runner.places.server", f"127.0.0.1:{self._port}{self._onward}", *self._arguments]
         with self.log.open("a") as errors:
             self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
@@ -133,7 +133,7 @@ class ServerProcess:
 
 @contextmanager
 def serving(log: Path, arguments: Sequence[object]) -> Iterator[tuple[str, int]]:
-    """`lmos serve` with these arguments: its address and its process. RunnerError where it does not start."""
+    """`lmos serve` with these arguments: its address and its process. RunnerError if it does not start."""
     command = [*LMOS, "serve", "--listen", "127.0.0.1:0", *map(str, arguments)]
     with log.open("w") as errors, subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors) as process:
         try:

@@ -224,7 +224,7 @@ FAMILIES: dict[str, Callable[[Drawing], None]] = {
 
 
 def family(seed: int) -> str:
-    """The family of a seed. Raises InputError where there is none."""
+    """The family of a seed. Raises InputError if there is none."""
     if seed // APART >= len(FAMILIES):
         raise InputError("--only", f"{seed}: expected a seed below {len(FAMILIES) * APART}")
     return list(FAMILIES)[seed // APART]

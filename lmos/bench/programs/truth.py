@@ -31,7 +31,7 @@ C = TypeVar("C", bound=tuple[Fraction | int, ...])
 
 @dataclass(frozen=True)
 class Truth:
-    """The non-dominated costs (every sense turned to min), in order; none where the program is infeasible.
+    """The non-dominated costs (every sense turned to min), in order; none if the program is infeasible.
 
     `spread` is how far each cost moves over the integers' bounds, or over the assignments where real columns enter it;
     `size` is what its terms add up to at most, sign aside.

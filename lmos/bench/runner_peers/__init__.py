@@ -38,7 +38,7 @@ Opener = Callable[[int], AbstractContextManager[Session]]
 
 @dataclass(frozen=True)
 class Peer:
-    """A way there. `start` makes it ready, with a process for the other side; MissingPeer where something is not installed.
+    """A way there. `start` makes it ready, with a process for the other side; MissingPeer if something is not installed.
 
     `only_bytes` is the one size it can do, where it cannot do any.
     """

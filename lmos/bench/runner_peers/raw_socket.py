@@ -45,7 +45,7 @@ def _start() -> Iterator[Opener]:
 
 
 def _receive(sock: socket.socket, space: memoryview) -> bool:
-    """Fill the space; False where the stream ends before."""
+    """Fill the space; False if the stream ends before."""
     filled = 0
     while filled < len(space):
         n_bytes = sock.recv_into(space[filled:])

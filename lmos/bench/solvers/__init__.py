@@ -38,7 +38,7 @@ class Terms:
 class ContestAnswer:
     """What a run gives: objective vectors in the case's own senses.
 
-    `complete` False where the run was stopped, with a note. `seconds` only where the contestant measures itself, in a
+    `complete` False if the run was stopped, with a note. `seconds` only where the contestant measures itself, in a
     process of its own.
     """
 
@@ -54,7 +54,7 @@ class Contestant:
     """A way to a front: which cases it can do, and how it is run.
 
     `gives` is what it claims: the whole front, the least latency alone, or an approximation. `load` makes it ready, imports
-    and all, outside of what is timed, and raises MissingPeer where something is not installed.
+    and all, outside of what is timed, and raises MissingPeer if something is not installed.
     """
 
     name: str

@@ -41,7 +41,7 @@ def contestant(named: Path | None = None) -> Contestant:
 
 
 def run(case: Case, terms: Terms, named: Path | None = None) -> ContestAnswer:
-    """Ask the worker; raises RunnerError where it fails."""
+    """Ask the worker; raises RunnerError if it fails."""
     assert isinstance(case.problem, IntegerProgram)
     request = {"program": case.problem.model_dump(mode="json"), "warm_up": _WARM_UP, "options": OPTIONS,
                 "time_limit_s": terms.time_limit_s}  # fmt: skip

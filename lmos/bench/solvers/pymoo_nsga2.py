@@ -53,7 +53,7 @@ def run(case: Case, terms: Terms) -> ContestAnswer:
 
 
 def _split(instance: Instance) -> tuple[Any, dict[str, Any]]:
-    """The problem over one bit a layer, and its operators."""
+    """The problem, with one bit for each layer, and its operators."""
     from pymoo.core.problem import Problem
     from pymoo.core.repair import Repair
     from pymoo.core.sampling import Sampling

@@ -1,5 +1,8 @@
-"""What plans promise of a large decoder beside what it takes, a process a place: `ttft` and `tpot` over two rates, each place's
-memory, and the `tpot` of the exact split of uneven places beside one in proportion to their memory."""
+"""Promises of plans for a large decoder, compared with measurements: `ttft` and `tpot` over two rates, and each place's memory.
+
+Each place is a process. A second comparison is that of the `tpot` of two splits of uneven places: the exact split, and one in
+proportion to their memory.
+"""
 
 from __future__ import annotations
 
@@ -236,7 +239,7 @@ def _most_anonymous(pid: int) -> Iterator[list[int]]:
 
 
 def _anonymous(pid: int) -> int:
-    """Anonymous resident memory (B) of a process, 0 where it has ended."""
+    """Anonymous resident memory (B) of a process, 0 if it has ended."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except (FileNotFoundError, ProcessLookupError):

@@ -92,7 +92,7 @@ def _rate(bytes_per_s: float) -> str:
 
 
 def _drawn(subject: Subject, asked: Asked) -> Picture:
-    """All panels in one figure: a row a device, a column a limit."""
+    """All panels in one figure: a row for each device, a column for each limit."""
     try:
         from matplotlib.figure import Figure
     except ImportError:

@@ -59,7 +59,7 @@ class Subject:
 
     @property
     def split(self) -> Split | None:
-        """The split that the page draws; None where none was chosen, or its layers are not known."""
+        """The split that the page draws; None if none was chosen, or its layers are not known."""
         if self.instance is None:
             return None
         if self.plan is not None:

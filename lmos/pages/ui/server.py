@@ -21,7 +21,7 @@ _PAGE = Path(__file__).parent / "page.html"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one instance's page; port 0 picks one. InputError where the port cannot be had."""
+    """Serves one instance's page; port 0 picks one. InputError if the port cannot be had."""
 
     daemon_threads = True
 

@@ -81,7 +81,7 @@ class Lab:
 
     def choices(self, cases: Sequence[tuple[Labels, Instance]], rules: Sequence[str],
                 memory_model: MemoryModel = "sum") -> pd.DataFrame:  # fmt: skip
-        """`sweep` over labelled instances; IncompleteFrontError where one is not whole."""
+        """`sweep` over labelled instances; IncompleteFrontError if one is not whole."""
         done = 0
 
         def step(from_cache: bool) -> None:

@@ -24,9 +24,9 @@ def beside_paper(choices: pd.DataFrame, paper: pd.Series[int]) -> pd.DataFrame:
 
 
 def nearest(compared: pd.DataFrame) -> pd.DataFrame:
-    """A row a rule, nearest first: how many layers it is off in all and on average, cells met exactly, cells without a split.
+    """A row for each rule, nearest first: its distance from the paper in layers, in all and on average; exact cells; empty cells.
 
-    A cell without a split counts as far off as a cell can be: the paper's cut or what is left of the network, the larger.
+    A cell without a split has the largest possible distance: the paper's cut, or the rest of the network if that is larger.
     """
     worst = compared[["paper"]].assign(rest=compared["layers"] - compared["paper"]).max(axis=1)
     off = compared["difference"].abs().fillna(worst).astype(int)

@@ -52,7 +52,7 @@ def table1_defaults(lab: Lab) -> dict[str, float]:
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """A row of panels a rule, a column a parameter, a line a network."""
+    """A row of panels for each rule, a column for each parameter, a line for each network."""
     parameters = list(dict.fromkeys(frame["parameter"]))
     columns = len(parameters)
     figure, panels = grid(len(RULES), columns, 2 + 3.4 * columns, 2.1 * len(RULES), share_y=True, share_x="col")

@@ -72,7 +72,7 @@ def _printed_example(lab: Lab, frame: pd.DataFrame, varied: str) -> tuple[Readin
 
 
 def draw(frame: pd.DataFrame) -> Figure:
-    """Latency above, memory below, a column a network, a line a rule."""
+    """Latency above, memory below, a column for each network, a line for each rule."""
     networks = list(dict.fromkeys(frame["network"]))
     figure, panels = grid(2, len(networks), 14, 7.5, share_x=True)
     look = styles(list(_DRAWN))

@@ -62,7 +62,7 @@ def six_columns(lines: Sequence[Line], from_epoch: str) -> list[tuple[float, flo
 
 
 def first_of_six(line: str) -> float | None:
-    """The first of six numbers; None where the line is something else."""
+    """The first of six numbers; None if the line is something else."""
     try:
         found = [float(part) for part in line.split()]
     except ValueError:

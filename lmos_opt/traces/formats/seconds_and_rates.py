@@ -48,7 +48,7 @@ def read(lines: Sequence[Line]) -> list[tuple[float, float]]:
 
 
 def rtts(lines: Sequence[Line]) -> tuple[float, ...] | None:
-    """The round trip of each step (s); None where no column has it."""
+    """The round trip of each step (s); None if no column has it."""
     names = _columns(lines[0].text)
     column = next((name for name in names if name in RTTS), None)
     return None if column is None else tuple(_row(line, names)[names.index(column)] * RTTS[column] for line in lines[1:])

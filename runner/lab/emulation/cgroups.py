@@ -40,7 +40,7 @@ class Group:
                 *lists, "--"]  # fmt: skip
 
     def peak_bytes(self) -> int | None:
-        """The most memory that was held inside, with the pages of files; None where the system does not say."""
+        """The most memory that was held inside, with the pages of files; None if the system does not say."""
         for folder in self.folders:
             for name in ("memory.peak", "memory.max_usage_in_bytes"):
                 with contextlib.suppress(OSError, ValueError):
@@ -52,7 +52,7 @@ class Group:
 def group(name: str, limits: Limits) -> Iterator[Group]:
     """A new group for the time of the block; afterwards whatever still runs in it is killed, and it is gone.
 
-    Raises CannotEmulate where none can be made.
+    Raises CannotEmulate if none can be made.
     """
     folders: list[Path] = []
     try:

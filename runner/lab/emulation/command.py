@@ -14,7 +14,7 @@ class CannotEmulate(LmosError):
 
 
 def find(program: str) -> str:
-    """Where a program is; CannotEmulate where it is not. Administrators' folders are looked through, too."""
+    """Where a program is; CannotEmulate if it is not. Administrators' folders are looked through, too."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if found is None:
         raise CannotEmulate(f"cannot emulate here: there is no command {program!r}")

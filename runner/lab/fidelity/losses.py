@@ -97,8 +97,10 @@ def measure_losses(profile: NetworkProfile, traced: TracedNetwork, codecs: Seque
 
 
 class Steps:
-    """A network as one part a layer, which takes it from each crossing to the next. `places` says of each tensor that may cross
-    after how many layers it first does, by the layer or input that gives it."""
+    """A network as one part for each layer: from the crossing before a layer to the crossing after it.
+
+    `places` has for each layer or input whose tensors may cross the number of layers after which they first do.
+    """
 
     def __init__(self, traced: TracedNetwork) -> None:
         self._parts = split(traced, places=[(), *((layer.name,) for layer in traced.layers)])
@@ -121,7 +123,7 @@ class Steps:
     def after(self, crossings: Sequence[Crossing], k: int, codec: Codec,
               layers: Collection[str] | None = None) -> dict[str, Tensor] | None:  # fmt: skip
         """What the network makes of it where some layers' tensors, or all, that cross after the first k layers do so under a codec;
-        None where that changes no bit."""
+        None if that changes no bit."""
         crossing = crossings[k]
         names = [*crossing] if layers is None else [name for layer in layers for name in self._names[layer]]
         mine = {name: crossing[name] for name in names if name in crossing}

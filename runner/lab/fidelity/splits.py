@@ -128,9 +128,9 @@ def measure_split(plan: Plan, traced: TracedNetwork, inputs: Labelled, share: Sh
 
 
 def check_apart(plan: Plan, share: Share, inputs: Labelled) -> str | None:
-    """Why a measured loss is none on inputs that were held out, in a sentence; None where nothing speaks against it.
+    """Why a measured loss is none on inputs that were held out, in a sentence; None if nothing speaks against it.
 
-    InputError where the plan's losses were measured on another half of the same inputs than the seed would hold out.
+    InputError if the plan's losses were measured on another half of the same inputs than the seed would hold out.
     """
     known = plan.calibration
     if known is None or known.of != inputs.images.what:
