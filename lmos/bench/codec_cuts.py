@@ -142,7 +142,7 @@ def _row(codec: Codec, edge: tuple[str, ...], names: tuple[str, ...], crossings:
 
 
 def summaries(rows: Sequence[Row]) -> list[dict[str, object]]:
-    """A line for each codec, over all its cuts: least, mean and largest ratio, times per megabyte, agreement, largest difference."""
+    """A line for each codec over all its cuts: least, mean and largest ratio, times per megabyte, agreement, largest error."""
     found: list[dict[str, object]] = []
     for name in dict.fromkeys(row.codec for row in rows):
         mine = [row for row in rows if row.codec == name]

@@ -74,7 +74,7 @@ def _steps(runs: Sequence[Timed]) -> dict[str, list[tuple[float, float]]]:
 
 
 def _save(runs: Sequence[Timed], folder: Path, settings: dict[str, object]) -> None:
-    """Write results.csv (a row for each run), profiles.csv (a row for each step), machine.json, and, with matplotlib, profiles.png."""
+    """Write results.csv (a row for each run), profiles.csv (a row for each step), machine.json, and profiles.png if possible."""
     steps = _steps(runs)
     write_atomically(folder / "results.csv", results.csv_of(Timed.__dataclass_fields__, (asdict(one).values() for one in runs)))
     write_atomically(folder / "profiles.csv", results.csv_of(

@@ -1,4 +1,4 @@
-"""What the latency of a split consists of: a part for each place and each hop, in the data's order, and the ways back of results."""
+"""A picture of a split's latency: a part for each place and each hop, in the data's order, and the ways back of results."""
 
 from __future__ import annotations
 
