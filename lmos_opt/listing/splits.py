@@ -51,9 +51,7 @@ class Splits:
     @classmethod
     def of(cls, instance: Instance, memory_model: MemoryModel = "sum") -> Splits:
         """All splits of an instance. InputError if there are too many, or if codecs must be chosen too."""
-        if instance.has_open_codecs:
-            raise InputError("algorithm", f"enumeration looks at where layers run, and codecs of {instance.name} are chosen beside "
-                                          "that; leave it out, or name another algorithm")  # fmt: skip
+        _check_closed(instance)
         return cls(instance, memory_model, Shape.of(instance))
 
     @classmethod
@@ -72,6 +70,7 @@ class Splits:
         """The splits of another instance. They are listed again only if its graph is a different one."""
         if instance is not self.instance and graph_of(instance) != self.shape.graph:
             return Splits.of(instance, self.memory_model)
+        _check_closed(instance)
         return Splits(instance, self.memory_model, self.shape, self._kept)
 
     def __len__(self) -> int:
@@ -231,3 +230,10 @@ class Splits:
             self._kept[what, key] = find()
         found: T = self._kept[what, key]
         return found
+
+
+def _check_closed(instance: Instance) -> None:
+    """InputError if codecs must be chosen too."""
+    if instance.has_open_codecs:
+        raise InputError("algorithm", f"enumeration looks at where layers run, and codecs of {instance.name} are chosen beside "
+                                      "that; leave it out, or name another algorithm")  # fmt: skip

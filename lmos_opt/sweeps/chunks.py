@@ -34,6 +34,8 @@ class FrontMaker:
     def front(self, instance: Instance, memory_model: MemoryModel) -> Front:
         """The exact front. Raises as `pareto_front`."""
         options = FrontOptions(memory_model=memory_model, proper_split=self.proper_split, solver=self.solver)
+        if instance.has_open_codecs:  # also where another instance of its graph has none
+            return pareto_front(instance, self.objectives, options)
         key = graph_of(instance), memory_model
         if key not in self._listed:
             try:

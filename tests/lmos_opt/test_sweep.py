@@ -230,6 +230,16 @@ def test_whole_fronts_are_a_row_a_point_and_are_not_found_twice(instances, tmp_p
     assert told == [False] * len(instances) + [True] * len(instances)
 
 
+def test_codecs_are_chosen_also_after_an_instance_of_the_same_graph_without_any():
+    choices = [{"name": name, "bytes": size, "loss": 0.0, "encode_s": 0.0, "decode_s": 0.0}
+               for name, size in (("half", 2000), ("tenth", 400))]  # fmt: skip
+    two = [Instance.from_dict(path_data(rates=(1e3, 1e3), **more)) for more in ({}, {"codecs": {"input": choices}})]
+    found = sweep(two, fronts=True, jobs=1)
+    least = [found[found["case"] == k]["latency"].min() for k in range(2)]
+    assert least == [pareto_front(instance).points[0].values["latency"] for instance in two]
+    assert least[1] < least[0]
+
+
 @pytest.mark.parametrize(("options", "complaint"), [
     ({"fronts": True, "rules": ["knee"]}, "rules: is for choices"),
     ({"rules": ["knee"], "output": "x.parquet"}, "output: is of a sweep"),
