@@ -1,4 +1,4 @@
-"""What is installed, and what this machine can: each finding is looked at, none is guessed from another."""
+"""What is installed, and what this machine can do. Each finding is tested, and none is inferred from another."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _LIMIT_S = 10
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is there or not; `part` is the table it stands in, `use` what it is for."""
+    """One thing that is there or missing. `part` is the table in which it is shown, `use` what it is for."""
 
     part: str
     name: str

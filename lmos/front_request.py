@@ -164,7 +164,7 @@ class ReadSource:
 
 
 def read(request: FrontRequest) -> ReadSource:
-    """Load the source; what must be measured is measured here and now where the source does not have it."""
+    """Load the source. Numbers that the options need and the source lacks are measured on this machine first."""
     request.model  # noqa: B018  a wrong word is a wrong word before anything is read
     codec, is_open = _codec(request)
     source = _source(request)
@@ -281,9 +281,9 @@ def _held(request: FrontRequest, split: Split, rule: str) -> Point:
 
 
 def with_codecs(profile: NetworkProfile, names: list[str]) -> NetworkProfile:
-    """The profile with what codecs make of its tensors, measured here and now. MissingExtraError without torch."""
+    """The profile with sizes and times of codecs, measured on this machine. MissingExtraError without torch."""
     if profile.network is None:
-        return profile  # the instance will say what is missing
+        return profile  # making the instance raises the error
     try:
         from lmos.profiles import measure_codecs
     except ImportError:
@@ -293,7 +293,7 @@ def with_codecs(profile: NetworkProfile, names: list[str]) -> NetworkProfile:
 
 def _timed(profile: NetworkProfile) -> NetworkProfile:
     if profile.network is None:
-        return profile  # the device `local` will say what is missing
+        return profile  # the device `local` raises the error
     try:
         from lmos.profiles import time_profile
     except ImportError:

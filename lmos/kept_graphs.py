@@ -23,7 +23,7 @@ class KeptGraphs:
 
     @classmethod
     def here(cls) -> Self | None:
-        """Those of this user; None if nothing is kept."""
+        """The kept graphs of this user; None if nothing is kept."""
         cache = shared_cache()
         return None if cache is None else cls(cache)
 

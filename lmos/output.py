@@ -31,7 +31,7 @@ def err() -> Console:
 
 
 def say(line: str) -> None:
-    """Tell a user something on standard error, beside what was asked for."""
+    """Print a line for the user on standard error, so that it does not mix with the output of the command."""
     err().print(f"lmos: {line}", soft_wrap=True)
 
 
@@ -60,7 +60,7 @@ def last_layers(n_places: int) -> list[str]:
 
 
 def last_of(places: Sequence[Sequence[str]]) -> list[str]:
-    """What stands in these columns."""
+    """The cells of these columns."""
     return [(tuple(layers) or ("(none)",))[-1] for layers in places[:-1]]
 
 

@@ -110,7 +110,7 @@ def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:
 
 def time_profile(profile: NetworkProfile, threads: int | None = None, precision: float = PRECISION,
                  budget_s: float = BUDGET_S, engine: Engine | None = None, rest_s: float = REST_S) -> NetworkProfile:  # fmt: skip
-    """The profile with this machine's times over a bundled picture, and what an exchange costs here; says what is under way."""
+    """The profile with this machine's times for a bundled picture, and the fixed cost of an exchange. Shows its progress."""
     keep_heap()  # as both sides of a run do
     with activity(f"timing {profile.name} on {'this machine' if engine is None else engine.device}") as tell:
         images = _images(profile)

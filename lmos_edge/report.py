@@ -33,8 +33,11 @@ _PACKAGES = ("numpy", "onnxruntime", "pillow")
 
 @dataclass
 class Outcome:
-    """What came of a run: images with a result and without, as the report has them; measurements of the memory (B) of the head; why
-    it was cut short; what was out of the ordinary."""
+    """The result of a run.
+
+    `images` and `failed` are the images with and without a result, in the report's form. `memory_bytes` are measurements of the
+    head's memory (B). `reason` says why the run ended early (None: it did not). `happened` are the events that are not usual.
+    """
 
     images: list[dict[str, Any]] = field(default_factory=list)
     failed: list[dict[str, Any]] = field(default_factory=list)

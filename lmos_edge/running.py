@@ -91,7 +91,7 @@ def run_plan(plan: Plan, address: tuple[str, int], options: Options, held: Held)
 
 @dataclass
 class Run:
-    """One run: its programs, its server (None: everything runs here), and what comes of it."""
+    """One run: its programs, its server (None: the whole network runs here), and its outcome."""
 
     plan: Plan
     exported: Exported

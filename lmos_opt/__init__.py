@@ -55,7 +55,7 @@ _MOVED = {
     "lmos_opt.rules": "baselines min_cut selection",
     "lmos_opt.solvers": "exports",
 }
-"""Modules by where they stand now; until the next minor version."""
+"""Old and new names of modules that have moved. The old names work until the next minor version."""
 
 __all__ = [
     "Device",

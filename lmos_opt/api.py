@@ -203,7 +203,7 @@ def _infos(chosen: Sequence[Objective]) -> list[ObjectiveInfo]:
 
 def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOptions, asked: Algorithm | None, splits: Splits | None,
              begun: float) -> ListedSplits | LayerwiseSplits | None:  # fmt: skip
-    """What is looked at instead of a search, if anything is: as asked, or where that is less work and nobody asks for a search."""
+    """The enumeration that replaces the search: the one that was asked for, or one that is less work; None for a search."""
     memory_model, limit_s, limits = checked_model(options.memory_model), _limit_s(options), shipped(options.constraints)
     if splits is not None:
         return without_model(splits, chosen, options.proper_split, limits) if all(o.each is not None for o in chosen) else None
@@ -215,9 +215,9 @@ def _listing(instance: Instance, chosen: Sequence[Objective], options: FrontOpti
 
 
 def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOptions = ORDINARY_FRONT) -> GrowingFront:
-    """The front of shipped objectives by enumeration of splits that are listed already, without a model.
+    """The front of objectives of lmos, by enumeration of splits that are listed already. It needs no model.
 
-    `options` are those of `pareto_front`; what is a user's own, and what is of a search, is none here: InputError for these.
+    `options` are those of `pareto_front`. InputError for a user's own constraints or variables, and for options of a search.
     """
     chosen = _distinct([find_objective(o) for o in objectives])
     options = with_limits(options, ())
@@ -227,7 +227,7 @@ def listed_front(splits: Splits, objectives: Sequence[str], options: FrontOption
 
 def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chosen: Sequence[Objective], options: FrontOptions,
               begun: float, why_one: Callable[[Point], str] | None) -> GrowingFront:  # fmt: skip
-    """The front of shipped objectives by looking at splits, `begun` at that time; `why_one` is asked where one point is all."""
+    """The front of objectives of lmos, by enumeration. `begun` is when it began (s); `why_one` explains a front of one point."""
     names = [o.name for o in chosen]
     for what in ("step", "variables", "constraints"):
         if getattr(options, what) and (what == "step" or has_own((), options)):

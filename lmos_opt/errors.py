@@ -111,7 +111,7 @@ THEIR_ERRORS = (Exception, SystemExit)
 not end this program."""
 
 _LIBRARIES = frozenset({"PIL", "pydantic", "pydantic_core", "pyomo", "torch", "torchvision"})
-"""What these call their own errors says nothing to those who use them unknowingly."""
+"""Packages whose own names of errors are not shown, because a user may not know that lmos uses these packages."""
 
 
 def text_of(error: BaseException) -> str:

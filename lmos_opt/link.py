@@ -43,7 +43,7 @@ class Link(Document):
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """The file's keys; intervals only where they are known."""
+        """The keys of the file; intervals only if they are known."""
         found = super().to_dict()
         return {key: value for key, value in found.items() if value is not None or "interval" not in key}
 

@@ -48,7 +48,7 @@ class Moved(MetaPathFinder, InspectLoader):
         return None
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
-        """The module under its new name; says so."""
+        """The module under its new name, with a DeprecationWarning."""
         now = str(spec.origin)
         _warn(spec.name, now)
         module = import_module(now)

@@ -19,7 +19,7 @@ from lmos_opt.profile import ProfileLayer, Tokens, Work
 from lmos_opt.units import parse_size
 
 EDGE, SERVER = "edge", "server"
-"""What two places are called where a file does not say."""
+"""The names of two places if a file gives none."""
 OF_PLACES = ("inputs", "places", "hops", "together", "port_bytes_per_s", "scenarios", "codecs", "tokens")
 """Keys that the shorter spelling does not have."""
 _HOP = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")

@@ -311,8 +311,11 @@ def make_plan(
 
 
 def _planned(profile: NetworkProfile, source: NetworkSource) -> PlannedNetwork:
-    """The network as a plan has it: where nobody said how pictures become the input, with what is assumed; but for published
-    weights, which bring their own."""
+    """The network for a plan.
+
+    If nothing says how pictures become the input, the usual preprocessing is added as an assumption; but not for published weights,
+    which have their own.
+    """
     picture, published = picture_input(profile.input_tensors), source.weights.startswith("torchvision:")
     found = source.model_dump()
     if source.preprocessing is None and picture is not None and not published:

@@ -38,7 +38,7 @@ _MOVED = {
     "measurement.timing": "held stepping",
     "measurement.tracing": "aliasing capture costs=layer_work grouping stored undisturbed work",
 }
-"""Modules by where they stand now; until the next minor version."""
+"""Old and new names of modules that have moved. The old names work until the next minor version."""
 
 __all__ = [
     "TracedLayer",

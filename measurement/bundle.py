@@ -34,7 +34,7 @@ OTHERS = (
 )  # fmt: skip
 """Further networks of torchvision (classifiers, then for masks and boxes), bundled at granularity `module` as NAME.json."""
 _SIDE = {"inception_v3": 299}
-"""Of pictures, where it is not what the source says of a network with any weights."""
+"""Sides of pictures (pixels), in place of the side that the network's source gives."""
 _WEIGHTS = {"squeezenet1_1": "bundled:squeezenet1_1"}
 
 

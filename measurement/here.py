@@ -61,11 +61,11 @@ def measure_codecs(
     allow_code: bool = False,
     tell: Callable[[str], None] = lambda _: None,
 ) -> NetworkProfile:
-    """The profile with what codecs make of its tensors, and the times of that, as `lmos profile --codec` measures them.
+    """The profile with the bytes and times (s) of its tensors in some codecs, as `lmos profile --codec` measures them.
 
-    `names` are those of codecs, `examples` the inputs that are sent through, of which `about` says what they are: by default
-    random tensors, which say little about pictures. `tell` is called with a line about each codec before it is measured.
-    Raises InputError for an unknown codec, and what `time_profile` raises.
+    `names` are the names of codecs. `examples` are the inputs, and `about` describes them: by default random tensors, which say
+    little about pictures. `tell` is called with a line about each codec before it is measured. Raises InputError for an unknown
+    codec, and the errors of `time_profile`.
     """
     wanted = [codecs.get(name) for name in names]
     found = dict(profile.codecs or {})

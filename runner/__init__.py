@@ -42,7 +42,7 @@ _MOVED = {
         "access certs coding=agreed_codec wire.coding=agreed_codec connecting protocol shaping spinning tensors tls transport"
     ),
 }
-"""Modules by where they stand now; until the next minor version."""
+"""Old and new names of modules that have moved. The old names work until the next minor version."""
 
 __all__ = ["Crossing", "connect", "connect_async", "split", "split_module"]
 

@@ -15,7 +15,7 @@ from measurement.processor import cpu_name
 
 _PACKAGES = ("torch", "torchvision", "numpy")
 SOFTWARE = f"lmos {lmos_opt.__version__}"
-"""What each side of a conversation says that it is."""
+"""The software and version that each side of a conversation gives."""
 
 
 class Machine(Record):
@@ -29,7 +29,7 @@ class Machine(Record):
     commit: Text | None
 
     def remarked(self, remarks: Sequence[str]) -> Machine:
-        """The same machine, with what its engine has to say of a part beside the engine's name."""
+        """The same machine, with remarks on a part after the name of its engine."""
         if not remarks:
             return self
         engine = "; ".join([self.versions.get("engine", "torch"), *remarks])
@@ -37,7 +37,7 @@ class Machine(Record):
 
 
 def this_machine(threads: int, engine: str | None = None) -> Machine:
-    """This machine, with `threads` used by torch; `engine` says what computes, where it is not torch on the processor."""
+    """This machine, with the number of torch's threads, and the engine if it is not torch on the processor."""
     return Machine(
         versions={"python": platform.python_version(), "lmos": lmos_opt.__version__, **installed_versions(_PACKAGES),
                   **({} if engine is None else {"engine": engine})},

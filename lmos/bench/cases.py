@@ -22,9 +22,9 @@ Relation = Literal["<=", ">=", "=="]
 
 
 class IntegerProgram(Record):
-    """`opt c x + c0` over `A x (row_sense) b`, x binary or integer in 0..ub, with its front where one is known.
+    """The program `opt c x + c0` under `A x (row_sense) b`, with x binary or integer in 0..ub, and its front if it is known.
 
-    The keys are those of the files under `data/published`; further ones tell where the numbers come from.
+    The keys are those of the files under `data/published`. Other keys of a file give the source of the numbers.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")

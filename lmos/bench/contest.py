@@ -52,7 +52,7 @@ class Run:
 
 
 def ready(contestants: Sequence[Contestant], say: Say) -> list[Contestant]:
-    """Those that are installed, loaded and run once; what is missing is said. Raises MissingPeer if nothing is left."""
+    """The installed contestants, after loading and one run. Missing ones are passed to `say`; MissingPeer if all are missing."""
     found, missing = [], None
     for contestant in contestants:
         try:

@@ -1,5 +1,5 @@
-"""The edge without torch beside the edge with torch: start-up and memory, in turns, each run a process of its own; and the classes
-of both beside the whole network's."""
+"""A comparison of the edges without and with torch: start-up and memory, in turns, each run in its own process. The classes of
+both are compared with those of the whole network."""
 
 from __future__ import annotations
 

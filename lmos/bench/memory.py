@@ -25,7 +25,7 @@ _BANDWIDTH = "1Gbps"
 
 @dataclass(frozen=True)
 class MemoryOfCut:
-    """One cut: what the model says, and the median of what was measured (B)."""
+    """One cut: the predicted memory (B), and the median of the measured memory (B)."""
 
     network: str
     x1: int
@@ -40,13 +40,13 @@ class MemoryOfCut:
 
     @property
     def is_near(self) -> bool:
-        """Whether the model tells what a device needs."""
+        """Whether the prediction is near enough: within NEAR of the measured memory, or NEAR_BYTES."""
         return abs(self.difference_bytes) <= max(NEAR * self.peak_bytes, NEAR_BYTES)
 
 
 def measure(networks: Sequence[str], shares: Sequence[float],
             tell: Callable[[str], None] = lambda what: None) -> list[MemoryOfCut]:  # fmt: skip
-    """Cut and run each network. Raises what profiling and running do."""
+    """Cut and run each network. Raises the errors of profiling and of running."""
     found = []
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log") as address:
         for network in networks:

@@ -17,7 +17,7 @@ INPUT = (3, 224, 224)
 
 @dataclass(frozen=True)
 class Surveyed:
-    """What a network's profile says at granularity `module`, and how long it took; or why there is none."""
+    """A summary of a network's profile at granularity `module`, and the time (s) to make it; or the reason why there is none."""
 
     network: str
     layers: int = 0

@@ -15,8 +15,8 @@ STYLES = ("realistic", "ties", "zeros", "extreme", "near_ties", "literal")
 def random_instance(seed: int, most_layers: int = 14, shape: str | None = None, style: str | None = None) -> Instance:
     """An instance of up to `most_layers` layers.
 
-    Styles: times of milliseconds and bytes of megabytes; few distinct values; many zero costs; bytes beside gigabytes
-    and microseconds beside seconds; latencies 1e-6 apart; work and memory from one vector, as the paper writes it.
+    Styles: times of milliseconds and bytes of megabytes; few distinct values; many zero costs; bytes together with gigabytes,
+    and microseconds together with seconds; latencies 1e-6 apart; work and memory from one vector, as the paper writes it.
     """
     rng = random.Random(seed)
     shape = shape or rng.choice(SHAPES)

@@ -20,7 +20,7 @@ from lmos_opt.instance import Instance
 
 @dataclass(frozen=True)
 class RawAnswer:
-    """What the solver says: its best load and its bound (s; infinite, and 0, if it has none), and what it took."""
+    """The solver's answer: its best load (s; infinite without one), its bound (s; 0 without one), and its time (s)."""
 
     load_s: float
     bound_s: float

@@ -1,4 +1,4 @@
-"""`lmos bench calibration`: how far whole networks' times are from what cost models say that never saw them."""
+"""`lmos bench calibration`: errors of predicted times of whole networks, by cost models that were fitted without them."""
 
 from __future__ import annotations
 

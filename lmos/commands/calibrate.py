@@ -52,7 +52,7 @@ def _show(device: Device) -> None:
 
 
 def _rate(seconds: float) -> str:
-    """Billions a second; nothing if it takes no time."""
+    """A rate in billions per second; empty if the operation takes no time."""
     return f"{1e-9 / seconds:.2f}" if seconds > 0 else ""
 
 

@@ -1,4 +1,4 @@
-"""What a command is told of a network's conventions, and what is taken where nobody tells, said once on standard error."""
+"""A network's conventions from the options of a command. Assumptions for missing ones are printed once on standard error."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ _WHAT = {"labels": "right, and wrong under the codecs", "classes": "another clas
 
 
 def _table(found: LossReport) -> object:
-    """The loss for people: what was estimated, what is true, and of what."""
+    """A table of the losses for people: estimated and measured, and on which inputs."""
     on, was = found.on, found.estimated_on
     between = "" if found.low is None or found.high is None else f"{found.low:.2%} to {found.high:.2%}"
     rows = [

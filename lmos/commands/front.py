@@ -103,7 +103,7 @@ def front_table(front: Front, instance: Instance, chosen: Point | None = None) -
 
 
 def statistics_table(took: Statistics) -> object:
-    """What the search took, a line for each thing; its subproblems stand in the log and in files."""
+    """A table of the search's times and counts. Its subproblems are in the log and in files."""
     subproblems = len(took.subproblems)
     rows = [
         ["algorithm", took.algorithm],

@@ -102,7 +102,7 @@ def _promised(front: FrontRequest, instance: Instance, promise: Promise) -> Fron
 
 
 def _adapting(front: FrontRequest, select: str, promise: Promise | None) -> tuple[FrontRequest, str]:
-    """What a run that adapts goes by: the plan's front and rule; for a promise, the least latency."""
+    """The front and the rule for the policies of a run that adapts: those of the plan, or for a promise the least latency."""
     return (front, select) if promise is None else (replace(front, objectives=FrontRequest.objectives), "min_latency")
 
 

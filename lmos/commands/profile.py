@@ -45,7 +45,7 @@ class Fidelity:
 
     @property
     def sure(self) -> float | None:
-        """The confidence; None: means count. InputError for what is none."""
+        """The confidence, 0 to 1; None: mean losses count. InputError if it is not a percentage."""
         if self.confidence is None:
             return None
         percent = parse_percent(self.confidence, "--confidence")
@@ -55,7 +55,7 @@ class Fidelity:
 
     @property
     def path(self) -> Path | None:
-        """Where the inputs are; None: the bundled pictures."""
+        """The path of the inputs; None: the bundled pictures."""
         return None if self.inputs == BUNDLED else Path(self.inputs)
 
 
@@ -141,7 +141,7 @@ def _say_unknown(found: NetworkProfile) -> None:
 
 
 def _with_codecs(profile: NetworkProfile, request: Request) -> NetworkProfile:
-    """The profile with what codecs make of its tensors, and what they lose, where that is asked for."""
+    """The profile with the sizes and times of codecs, and with their losses, if the options ask for them."""
     if request.fidelity is not None:
         from lmos.profiles import FidelityAsked, measure_fidelity
 

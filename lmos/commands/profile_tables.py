@@ -38,7 +38,7 @@ def profile_tables(profile: NetworkProfile, every: bool = False) -> Iterator[obj
 
 
 def timing_lines(timing: Timing) -> str:
-    """How the times came about, a sentence a line; what an older profile does not say counts as 0."""
+    """How the times were measured, in lines of one sentence. Values that an older profile lacks are shown as 0."""
     sure = f"medians were sure to {timing.precision or 0:.0%}"
     why = f"until {sure}" if timing.ended == "precision" else f"until {_time(timing.budget_s)} were spent, before {sure}"
     lines = [

@@ -26,12 +26,12 @@ from measurement import codecs
 from measurement.codecs import Codec
 
 USUAL = ("jpeg:75", "int8")
-"""Of a profile that says nothing about losses: the input as a JPEG, and what crosses in bytes."""
+"""The codecs for a profile without losses: the input as a JPEG, and crossing tensors in 8 bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What `lmos regions` is asked for, as typed; `codecs` beside those whose losses a profile has."""
+    """The options of `lmos regions`, as typed. `codecs` are added to those whose losses a profile has."""
 
     networks: Sequence[str]
     devices: Sequence[str]
@@ -88,7 +88,7 @@ def _subject(name: str, request: Request, limits: Sequence[float]) -> Subject:
 
 
 def _least(about: Calibration) -> str:
-    """What so many inputs can show at best."""
+    """A sentence: the smallest upper limit of a loss that this number of inputs can show."""
     if about.confidence is None:
         return ""
     least = 100 * upper_end(0, about.inputs, about.confidence)
@@ -96,7 +96,7 @@ def _least(about: Calibration) -> str:
 
 
 def _with_codecs(profile: NetworkProfile, request: Request) -> tuple[NetworkProfile, list[Codec], list[str]]:
-    """The profile with sizes in all codecs that are looked at, these, and what has to be said of them."""
+    """The profile with sizes in all codecs of the page, these codecs, and notes about them."""
     known = [] if profile.fidelity is None else list(profile.fidelity.losses)
     usual = [] if known or request.codecs else [name for name in USUAL if _fits(name, profile)]
     used = [codecs.get(name) for name in dict.fromkeys([*known, *request.codecs, *usual])]

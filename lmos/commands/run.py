@@ -122,7 +122,7 @@ def _report(plan: Plan, request: Request, held: Held) -> RunReport:
 
 
 def _options(plan: Plan, server: tuple[str, int], request: Request) -> RunOptions:
-    """The run as it was asked for; InputError for what cannot be read."""
+    """The options of the run, from what was typed. InputError for files or values that cannot be read."""
     return RunOptions(
         images=request.images,
         n=request.n,
@@ -209,7 +209,7 @@ def _cuts(adapted: Adapted) -> str:
 
 
 def classes(report: RunReport) -> object:
-    """What the network saw; without trained weights the classes mean nothing, and the title says so."""
+    """A table of the classes of images. Without trained weights they mean nothing, and the title says so."""
     seen = {result.file: result for result in report.per_image}
     if all(result.class_ is None for result in seen.values()):
         rows = [[Path(name).name, result.returns or ""] for name, result in seen.items()]

@@ -67,7 +67,7 @@ def _trace(request: Request) -> LinkTrace:
         return make_trace(kind, round(parse_time(request.lasts, "--for")), number)
     if Path(source).suffix == ".json" and Path(source).is_file():
         data = None
-        with suppress(InputError):  # another format, or what `load_trace` says is wrong
+        with suppress(InputError):  # another format; for a damaged file `load_trace` raises
             data = read_json(source)
         if isinstance(data, dict) and data.get("schema") == RunReport.SCHEMA:
             return trace_of_report(RunReport.from_dict(data, source), request.name or checked_name(Path(source).stem, source))

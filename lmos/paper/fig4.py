@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RIGHT = {"chelsea.png": ("tabby", "tiger cat", "Egyptian cat"), "coffee.png": ("espresso",), "rocket.jpg": ("missile",),
          "coins.png": (), "gravel.png": ()}  # fmt: skip
-"""What the bundled pictures show, in ImageNet's words (data/pictures/README.md); two show nothing that it has a word for."""
+"""The right classes of ImageNet for the bundled pictures (data/pictures/README.md). Two pictures show none of them."""
 
 
 def _run(lab: Lab) -> Result:

@@ -1,4 +1,4 @@
-"""What is wrong with a plan, beside its keys."""
+"""Problems of a plan that the types of its keys do not show."""
 
 from __future__ import annotations
 

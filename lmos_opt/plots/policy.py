@@ -93,7 +93,7 @@ def _hops(policy: Policy) -> range:
 
 
 def _axis(policy: Policy) -> tuple[float, str]:
-    """By what to multiply what varies, and the axis' label."""
+    """The factor from the varied quantity to the axis, and the label of the axis."""
     (scale, what, unit), varied = _AXES[policy.varied.kind], policy.varied
     which = "" if varied.number == 1 else f" of {'hop' if varied.kind == 'bandwidth' else 'place'} {varied.number}"
     return scale, f"{what}{which} ({unit})"

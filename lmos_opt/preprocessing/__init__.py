@@ -1,4 +1,4 @@
-"""`Preprocessing`: how a picture becomes a network's input, as data; and what lmos assumes if nobody says it.
+"""`Preprocessing`: data that say how a picture becomes a network's input, and the assumption if nothing is known.
 
 `configurations` reads it from files: your own, timm's and transformers'.
 """

@@ -16,7 +16,7 @@ MODEL, ANSWER = "model.mps", "answer"
 
 
 def find_command(solver: str, command: str, package: str) -> str:
-    """The path of a command; SolverError, saying how to get it, where there is none."""
+    """The path of a command. SolverError, which says how to install it, if there is none."""
     found = shutil.which(command)
     if found is None:
         raise SolverError(solver, f"there is no command {command} on the PATH; get it by: apt-get install {package}")
@@ -24,7 +24,7 @@ def find_command(solver: str, command: str, package: str) -> str:
 
 
 def run_command(solver: str, command: Sequence[str], text: str, limit_s: float) -> tuple[str, bytes] | None:
-    """Run a command on `model.mps`; what it printed and what it wrote into `answer`, None if the time is over.
+    """Run a command on `model.mps`. Returns what it has printed, and written to `answer`; None if the time is over.
 
     It runs in a folder of its own, which is gone afterwards, and in a process group of its own, so that an interruption
     reaches this process alone, which then ends it. SolverError if it cannot be run or ends with an error.

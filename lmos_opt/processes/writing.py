@@ -29,7 +29,7 @@ def check_output(path: str | os.PathLike[str] | None, suffixes: Sequence[str], *
     target, code = Path(os.path.realpath(path)), 0
     try:
         if not target.parent.is_dir():
-            target.parent.stat()  # raises where nothing is there
+            target.parent.stat()  # raises if there is no such folder
             code = errno.ENOTDIR
         elif target.is_dir():
             code = errno.EISDIR

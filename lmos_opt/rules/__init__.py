@@ -64,7 +64,7 @@ def shipped() -> list[Rule]:
 
 
 def find_rule(rule: str) -> Rule | None:
-    """The rule that a text such as `budget:2s` names, whatever its argument; None if it names none."""
+    """The rule that a text such as `budget:2s` names. Its argument is not checked. None if the text names no rule."""
     name = rule.partition(":")[0]
     is_known = name not in _SHARED and f"{__name__}.{name}" in sys.modules  # a policy asks thousands of times
     return _named(name) if is_known or name in names() else None

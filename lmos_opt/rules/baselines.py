@@ -1,4 +1,4 @@
-"""The paper's baselines (section 5.4): edge only, server only, least latency, random; those of others; a cut by number."""
+"""The paper's baselines (section 5.4: edge only, server only, least latency, random), those of other papers, and fixed cuts."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def sco(instance: Instance) -> tuple[str, ...]:
 
 
 def all_at(instance: Instance, p: int) -> Split:
-    """Everything at place p, counted from 1; InputError if there is no such place."""
+    """The split with all layers at place p (from 1). InputError if there is no such place."""
     if not 1 <= p <= len(instance.places):
         raise InputError("rule", f"at:{p}: {instance.name} has {len(instance.places)} places; expected 1 to {len(instance.places)}")
     return Split.of(instance, [frozenset(instance.names if h >= p else ()) for h in range(1, len(instance.places))])

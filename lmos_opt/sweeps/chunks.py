@@ -61,7 +61,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Found:
-    """What a chunk gives: its table; or, as text, why there is none: errors of this package do not survive being pickled."""
+    """The result of a chunk: its table, or the reason why there is none, as text, because errors of lmos cannot be pickled."""
 
     number: int
     table: Any = None

@@ -147,7 +147,7 @@ def _table_of(part: Path, columns: Any) -> Any:
 
 
 def _key_of(path: Path) -> str | None:
-    """The sweep that a file is of; None if there is none, or no such file."""
+    """The key of the sweep in a file; None if there is no such file, or it has no key."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

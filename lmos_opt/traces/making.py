@@ -1,8 +1,9 @@
 """Generated traces: links that fade, and links that switch between a few states. The same seed makes the same trace.
 
-`fading`: the logarithm of the rate is an autoregressive process of order 1, a step a second, around the median MEDIAN with the
-standard deviation SIGMA; after a second KEPT of a deviation is left. `switching`: a Markov chain over STATES (E. N. Gilbert, 1960,
-with one state more); the number of seconds in a state is geometrically distributed.
+`fading`: the logarithm of the rate is an autoregressive process of order 1 with one step per second. The median of the rate is
+MEDIAN_BYTES_PER_S, the standard deviation of its logarithm SIGMA; after one second the share KEPT of a deviation is left.
+`switching`: a Markov chain over STATES (E. N. Gilbert, 1960, with one more state). The number of seconds in a state has a geometric
+distribution.
 """
 
 from __future__ import annotations

@@ -36,7 +36,7 @@ class Mask(nn.Module):
 
 
 def adapter(module: nn.Module) -> Adapted | None:
-    """The Conformer so that its layers can be seen; None for what is none."""
+    """The Conformer, written so that its layers can be traced; None for any other module."""
     return (Layers(module), frozenset({"mask"})) if type(module) is Conformer else None
 
 

@@ -52,7 +52,7 @@ class Prepare(nn.Module):
 
 
 class Rest(nn.Module):
-    """What comes behind the backbone: the detector's own code, given what the parts before it made."""
+    """The part after the backbone: the detector's own code, with the outputs of the parts before it."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -86,7 +86,7 @@ class _Made(nn.Module):
 
 
 def adapter(module: nn.Module) -> Adapted | None:
-    """The detector so that its backbone can be seen; None for what is none."""
+    """The detector, written so that its backbone can be traced; None for any other module."""
     return (Detector(module), frozenset({"prepare", "rest"})) if isinstance(module, _KINDS) else None
 
 

@@ -92,7 +92,7 @@ class Upsampled(nn.Module):
 
 
 def adapter(module: nn.Module) -> Adapted | None:
-    """A RAFT so that its encoders and updates can be seen; None for what is none."""
+    """A RAFT, written so that its encoders and updates can be traced; None for any other module."""
     return (Flow(module), frozenset({"pyramid", "look_up", "places", "upsampled"})) if type(module) is RAFT else None
 
 

@@ -105,7 +105,7 @@ def _classifier(read: int) -> nn.Module:
 
 
 class _Residual(nn.Module):
-    """What a block computes, and what it was given."""
+    """A residual connection: the sum of a block's input and output."""
 
     def __init__(self, block: nn.Module) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class _Residual(nn.Module):
 
 
 class _Gate(nn.Module):
-    """Channels weighted by what their means say."""
+    """A squeeze-and-excitation: each channel is multiplied by a weight that depends on the channels' means."""
 
     def __init__(self, width: int) -> None:
         super().__init__()

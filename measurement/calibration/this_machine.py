@@ -85,7 +85,7 @@ def scaled_device(target: Device, name: str, threads: int | None = None, tell: T
 
 
 def measure(budget_s: float, threads: int | None = None, tell: Tell = lambda what: None) -> list[Sample]:
-    """The micro-benchmarks' layers, timed; the group of a layer is its benchmark, "" for what stands between them."""
+    """The timed layers of the micro-benchmarks. The group of a layer is its benchmark, or "" between benchmarks."""
     samples = []
     for name, parts in benchmark_series().items():
         tell(f"micro-benchmarks: {name}")

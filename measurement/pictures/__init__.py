@@ -1,13 +1,14 @@
-"""Picture files to upright pictures of 8 bits a channel, in bounded memory.
+"""From picture files to upright pictures with 8 bits per channel, in bounded memory.
 
-The rules, for whatever Pillow reads of the FORMATS:
+The rules, for all that Pillow reads of the FORMATS:
 
 - The first frame counts. The camera's orientation (EXIF, all eight) is applied; colour profiles are not.
 - 1 bit, grey, palettes, CMYK, YCbCr and HSV become RGB or grey as Pillow converts them. Transparency is dropped: the colours
   are those that are stored, which is what networks were trained on.
-- Grey of 16 bits is scaled to 8 and rounded: 65535 is white. Whole numbers of 32 bits are read likewise where all lie from 0 to
-  65535. Of colours of 16 bits, Pillow keeps the upper 8.
-- Grey of floats is scaled where all lie from 0 (black) to 1 (white); what lies outside is refused, for nothing says which is white.
+- Grey of 16 bits is scaled to 8 bits and rounded: 65535 is white. Whole numbers of 32 bits are read in the same way if all are from
+  0 to 65535. Of colours of 16 bits, Pillow keeps the upper 8.
+- Grey of floats is scaled if all values are from 0 (black) to 1 (white). Other values are refused, because nothing says which value
+  is white.
 """
 
 from __future__ import annotations
@@ -25,19 +26,19 @@ from lmos_opt.errors import InputError
 from measurement.pictures import libtiff
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-"""What is tried, whatever a file's name says: Pillow knows stranger ones, some of which start programs."""
+"""The formats that are tried, whatever a file's name is. Pillow knows others too, and some of them start programs."""
 
 MOST_PIXELS = 2**26
-"""A header may promise no more. A pixel takes up to 4 bytes, and while a picture is turned it is there twice: 0.6 GB."""
+"""The most pixels of a header. A pixel takes up to 4 bytes, and a picture is in memory twice while it is turned: 0.54 GB."""
 
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, ArithmeticError, LookupError, TypeError, MemoryError, struct.error,
            ImportError)  # fmt: skip
-"""What Pillow's decoders raise on broken files, and what other packages put in their place."""
+"""Errors of Pillow's decoders on broken files, and of packages that replace these decoders."""
 
 _SIXTEEN = frozenset({"I", "I;16", "I;16B", "I;16L", "I;16N"})
 _PREMULTIPLIED = {"La": "LA", "RGBa": "RGBA"}
 _MEANT_FOR_WHITE = 262
-"""The TIFF tag that is 0 where 0 is white; Pillow minds it for 8 bits and fewer alone."""
+"""The TIFF tag whose value is 0 if 0 is white. Pillow uses it only for 8 bits and fewer."""
 
 
 def read_picture(path: Path) -> Image.Image:

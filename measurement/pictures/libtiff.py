@@ -23,7 +23,7 @@ _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_voi
 
 
 def begin() -> None:
-    """Forget what this thread was told so far."""
+    """Forget the messages to this thread so far."""
     _listen()
     _heard.is_wrong = False
 

@@ -15,13 +15,13 @@ USUAL_SHAPE = (1, 3, 224, 224)
 
 
 class Callables(Source):
-    """Modules in the current directory are found too."""
+    """Networks of callables of the user's own, also of modules in the current directory."""
 
     runs_code: ClassVar[bool] = True
     pattern: ClassVar[str] = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
     def build(self, name: str) -> nn.Module:
-        """What the callable returns; InputError for whatever is no such callable, or fails."""
+        """The module that the callable returns. InputError if there is no such callable, or it fails or returns something else."""
         module_name, _, path = name.partition(":")
         with current_directory_importable():
             target = find_object(name, module_name, path)
@@ -42,7 +42,7 @@ class Callables(Source):
         return made
 
     def example(self, name: str, module: nn.Module) -> Example:
-        """A picture of the usual size: nothing says what such a network takes."""
+        """A picture of the usual size, because nothing says what such a network takes."""
         del name, module
         return numbers(*USUAL_SHAPE)
 

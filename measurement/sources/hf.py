@@ -25,7 +25,7 @@ from measurement.sources import Example, Source, indices, numbers
 WEIGHTS = "safetensors"
 """`hf:safetensors` are the weights that lie in the folder."""
 _TOKENS = 32
-"""In an example; fewer where the network takes fewer."""
+"""The number of tokens of an example; fewer if the network takes fewer."""
 _SAMPLES = 16_000
 """In an example of sound: a second."""
 _PICKLES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
@@ -110,7 +110,7 @@ class Transformers(Source):
         found = {whole_of(k): str(label) for k, label in named.items()} if isinstance(named, dict) else {}
         numbered = {k: label for k, label in found.items() if k is not None}
         labels = tuple(numbered[k] for k in sorted(numbered)) if sorted(numbered) == [*range(len(numbered))] else ()
-        if all(label.startswith("LABEL_") for label in labels):  # what transformers writes where nobody named them
+        if all(label.startswith("LABEL_") for label in labels):  # the names that transformers writes if nobody gave any
             labels = ()
         task = next((task for ending, task in _TASKS.items() if kind.endswith(ending)), None)
         return Conventions(preprocessing=how, labels=labels or None, task=task)
@@ -197,7 +197,7 @@ def _has_weights(name: str) -> bool:
 
 @contextmanager
 def _saying(name: str) -> Iterator[None]:
-    """What transformers raises becomes an InputError about the folder; what it warns of is not shown."""
+    """A block in which errors of transformers become an InputError about the folder, and its warnings are not shown."""
     from transformers.utils import logging
 
     level = logging.get_verbosity()

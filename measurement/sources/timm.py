@@ -19,7 +19,7 @@ IMAGENET = 1000
 
 
 class Timm(Source):
-    """Names with a tag (`resnet50.a1_in1k`) are those of weights, whose configuration counts; nothing is downloaded."""
+    """Networks of timm. A name with a tag (`resnet50.a1_in1k`) uses the configuration of these weights. Nothing is downloaded."""
 
     needs: ClassVar[tuple[str, ...]] = ("timm",)
     extra: ClassVar[str] = "timm"
@@ -44,7 +44,7 @@ class Timm(Source):
         return numbers(1, *_configuration(module).get("input_size", (3, 224, 224)))
 
     def conventions(self, name: str, tensor: TensorSpec) -> Conventions:
-        """What the configuration of the architecture, or of the tag, says; nothing where timm is not installed."""
+        """The conventions in the configuration of the architecture, or of the tag; empty if timm is not installed."""
         if find_spec("timm") is None:
             return Conventions()
         import timm

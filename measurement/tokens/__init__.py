@@ -18,7 +18,7 @@ from measurement.tokens.workspace import workspaces
 from measurement.tracing import trace_network
 
 PROMPT, CONTEXT = 128, 1024
-"""How long texts are where nobody says it; less of a decoder that takes less."""
+"""The default lengths of texts, in tokens; shorter for a decoder that takes fewer."""
 
 
 def lengths(chain: Chain, prompt: int | None = None, context: int | None = None) -> Tokens:

@@ -163,7 +163,7 @@ def quiet() -> Iterator[None]:
 
 
 class _Others:
-    """A stream for what other threads write, and a filter for what they log; this thread's goes nowhere."""
+    """A stream and a filter for logs that drop the output of this thread, and pass that of all others."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._silent = stream, threading.get_ident()
@@ -177,7 +177,7 @@ class _Others:
 
 
 def attribute(module: nn.Module, target: str) -> Any:
-    """What stands under a dotted path in a module."""
+    """The object at a dotted path in a module."""
     found: Any = module
     for part in target.split("."):
         found = getattr(found, part)

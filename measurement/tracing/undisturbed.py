@@ -191,14 +191,14 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class _Kept:
-    """The attributes of objects and the items of containers, as they were; what holds them stays the same object."""
+    """A copy of the attributes of objects and of the items of containers. `restore` fills the same objects again."""
 
     def __init__(self) -> None:
         self._undo: list[Callable[[], None]] = []
         self._seen: dict[int, object] = {}
 
     def keep(self, value: Any, depth: int = 0) -> None:
-        """Note what this object or container holds, and what is inside that."""
+        """Copy the content of this object or container, and of those inside it."""
         if id(value) in self._seen or depth > _DEEPEST:
             return
         if type(value) in _CONTAINERS:
@@ -213,12 +213,12 @@ class _Kept:
             self.keep(item, depth + 1)
 
     def restore(self) -> None:
-        """Put everything back that is not as it was."""
+        """Undo all changes."""
         for undo in self._undo:
             undo()
 
     def _note(self, value: object, undo: Callable[[], None]) -> None:
-        self._seen[id(value)] = value  # kept alive, so that its identity is not another's later
+        self._seen[id(value)] = value  # kept alive, so that no other object gets its id
         self._undo.append(undo)
 
 

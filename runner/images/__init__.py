@@ -24,9 +24,10 @@ from runner.images import arrays, video
 
 @dataclass(frozen=True)
 class Images:
-    """Input tensors by number: `names[k]` is where the k-th comes from, `load(k)` makes it, `what` says in words what they are.
+    """The inputs of a run, by number: `names[k]` says where input k comes from, `load(k)` makes its tensor.
 
-    `preprocessing` is how pictures became tensors, `skipped` which files are left out; None and none if there are no pictures.
+    `what` describes the inputs in words. `preprocessing` says how pictures become tensors (None: they are no pictures), `skipped`
+    are the files that are left out.
     """
 
     what: str
@@ -39,7 +40,7 @@ class Images:
         return len(self.names)
 
     def in_turn(self, n: int, ahead: bool = False) -> Generator[tuple[str, Tensor | ByParameter]]:
-        """The first n of them, over and over, by name; if `ahead`, a thread loads the next one while this one is used."""
+        """n inputs by name, from the start again after the last one. With `ahead`, a thread loads the next one meanwhile."""
         places = (k % len(self) for k in range(n))
         if not ahead:
             yield from ((self.names[k], self.load(k)) for k in places)

@@ -63,9 +63,9 @@ def example_input(spec: TensorSpec) -> Tensor:
 
 
 def build(builder: str, weights: str, networks: Sequence[str]) -> nn.Module:
-    """The network; a builder that is none of torchvision's must be among `networks`.
+    """The network of a builder. Other builders than torchvision's must be among `networks`.
 
-    Raises what `builder_here` and `build_network` raise.
+    Raises the errors of `builder_here` and `build_network`.
     """
     here = builder_here(builder, networks)
     return build_network(here, weights, allow_code=here in networks)
@@ -219,19 +219,21 @@ def logits_of(outputs: Mapping[str, Tensor]) -> Tensor | None:
 
 
 def class_of(outputs: Mapping[str, Tensor]) -> int | None:
-    """The index of the largest logit, by its magnitude where they are complex (a peer may say so); 0 if there is none, None
-    where the result is no classification."""
+    """The index of the largest logit; None if the outputs are not those of a classifier.
+
+    Complex logits, which a peer may send, are compared by their magnitude. Without any number the index is 0.
+    """
     logits = logits_of(outputs)
     return None if logits is None else class_in(logits)
 
 
 def class_in(logits: Tensor) -> int:
-    """The same of logits that were found."""
+    """The index of the largest of these logits (see `class_of`)."""
     if logits.is_complex():
         logits = logits.abs()
     return int(logits.argmax()) if logits.numel() else 0
 
 
 def in_words(outputs: Mapping[str, Tensor]) -> str:
-    """What a network returned, for people: `output.out float32[1, 21, 224, 224]`."""
+    """The outputs of a network in words: `output.out float32[1, 21, 224, 224]`."""
     return ", ".join(f"{name} {str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}" for name, tensor in outputs.items())

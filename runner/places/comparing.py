@@ -1,6 +1,6 @@
-"""What a codec changes: outputs beside those of the same tensors sent as they are, from the same server in one conversation.
+"""What a codec changes: outputs with the codec, compared with those of the same tensors sent raw to the same server.
 
-A tensor may travel as it is under any codec, so nothing needs to be opened twice, and no tail runs at the edge.
+A conversation with any codec may also send raw tensors. So one conversation is enough, and no tail runs at the edge.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ class Server:
         self._changing = threading.Lock()
 
     def run(self) -> None:
-        """Serve until `stop`; then finish what was asked, take nothing new, and end every conversation."""
+        """Serve until `stop`. Then answer the questions that have come, take no new ones, and end every conversation."""
         if self._pacer is not None:
             self._pacer.start()
         self._onwards.start()

@@ -45,7 +45,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Entry:
-    """A line beside a picture: what, how much, and a colour where it is drawn in one."""
+    """A line beside a picture: a name, a value, and the colour in which it is drawn, if it is drawn."""
 
     what: str
     value: str
@@ -53,23 +53,23 @@ class Entry:
 
 
 class Result(Record):
-    """Base of what tasks read; `task` is the file's name. A subclass says how it looks."""
+    """The base of results. `task` is the name of the task's file. A subclass says how its result is shown."""
 
     task: Name
 
     @property
     def in_words(self) -> str:
-        """All of it in a few words."""
+        """The result in a few words."""
         raise NotImplementedError
 
     @property
     def entries(self) -> Sequence[Entry]:
-        """What stands beside the picture."""
+        """The lines beside the picture."""
         return ()
 
     @property
     def frames(self) -> Sequence[Frame]:
-        """What is drawn on it."""
+        """The frames that are drawn on the picture."""
         return ()
 
     @property
@@ -80,8 +80,11 @@ class Result(Record):
 
 @dataclass(frozen=True)
 class Context:
-    """What a task may use beside the outputs: the classes' names by number (none are known where it is empty), the height and width
-    of the network's picture, if it takes one, and whether this image is one of those that the page draws."""
+    """What a task may use besides the outputs.
+
+    `names` are the names of classes by number (empty: not known), `size` is the height and width of the network's picture (None: it
+    takes none). `is_drawn` says whether the page shows this image.
+    """
 
     names: Sequence[str] = ()
     size: tuple[int, int] | None = None
@@ -103,11 +106,11 @@ class Task:
         raise NotImplementedError
 
     def read(self, outputs: Mapping[str, Tensor], context: Context) -> Result | None:
-        """What the outputs of one image say; None if they are not those of this task after all. They may hold anything."""
+        """The result of one image; None if the outputs do not belong to this task. Outputs may hold anything."""
         raise NotImplementedError
 
     def vector(self, outputs: Mapping[str, Tensor]) -> Tensor | None:
-        """What images are compared with each other by, if they are."""
+        """The vector by which images are compared with each other; None if they are not compared."""
         del outputs
         return None
 
@@ -119,12 +122,12 @@ class Task:
 
 
 def names() -> list[str]:
-    """The tasks."""
+    """The names of the tasks."""
     return list(modules_of(*__path__))
 
 
 def get(name: str) -> Task:
-    """A task by its name; InputError lists those there are."""
+    """The task of this name. InputError, which lists all tasks, if there is none."""
     if name not in names():
         raise InputError("task", f"{name!r:.60} is not one of {', '.join(names())}{likely(name, names())}")
     found: Task = import_module(f"{__name__}.{name}").TASK

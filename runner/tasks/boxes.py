@@ -1,4 +1,4 @@
-"""`boxes`: what is where, as torchvision's detectors say it (`boxes`, `labels`, `scores`) or those of transformers (`pred_boxes`,
+"""`boxes`: objects in a picture, from detectors of torchvision (`boxes`, `labels`, `scores`) or of transformers (`pred_boxes`,
 `logits`)."""
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = 50
-"""Boxes that are kept of an image, the surest."""
+"""The most boxes that are kept of an image: those with the highest scores."""
 DRAWN = 20
 DRAWN_FEW = 5
 """Whether they are sure or not."""

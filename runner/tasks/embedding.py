@@ -1,4 +1,4 @@
-"""`embedding`: a vector that stands for the image; near ones stand for images that are alike."""
+"""`embedding`: a vector for an image. Similar images have vectors that are near each other."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 MOST = len(COLOURS)
-"""Classes that are told apart, those with most pixels; the others are drawn as nothing."""
+"""The most classes that are drawn: those with the most pixels."""
 SIDE = 192
 """Pixels of a drawn mask's longer side, at most."""
 

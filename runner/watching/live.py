@@ -1,6 +1,6 @@
-"""A run as it goes, for a terminal: its stages, its images a second, its cut, its server, and what went wrong.
+"""The live view of a run in a terminal: its stages, images per second, cut, server, and errors.
 
-An observer that only notes what it is told; whoever shows it asks for a picture a few times a second.
+It is an observer that only records events. The terminal asks it for a picture some times per second.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from runner.watching.report import ImageResult
 
 REFRESHES_PER_S = 4
 RECENT = 50
-"""Images that the medians and the goodput are of."""
+"""The number of latest images from which medians and goodput are computed."""
 STAGES = {"edge": "t_edge_s", "waiting": "t_queue_s", "link": "t_tx_s", "server": "t_server_s", "whole image": "latency_s"}
 
 
 class LiveView:
-    """What is known of a run so far; rich draws it whenever it is asked to."""
+    """The state of a run so far, which rich draws when it is asked to."""
 
     def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
         self._clock = clock
@@ -54,7 +54,7 @@ class LiveView:
         self._doing = what
 
     def __call__(self, event: Event) -> None:
-        """Note it."""
+        """Record an event."""
         if isinstance(event, RunBegan):
             self._began, self._cut = event, event.cut
             self._ends.append(event.at)

@@ -207,7 +207,7 @@ class _Server(socketserver.ThreadingMixIn, WSGIServer):
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Nothing: whoever reads may go when he likes."""
+        """Ignore the error: a reader may disconnect at any time."""
 
 
 class _Handler(WSGIRequestHandler):

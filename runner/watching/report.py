@@ -1,4 +1,4 @@
-"""`RunReport`: what a run measured, beside what its plan predicted."""
+"""`RunReport`: the measurements of a run, with the predictions of its plan."""
 
 from __future__ import annotations
 
@@ -330,13 +330,13 @@ def _codec_report(plan: Plan, results: Sequence[ImageResult], compared: Compared
 
 
 def relative_errors(predicted: Mapping[str, float], measured: Mapping[str, Spread]) -> dict[str, float]:
-    """How far off each prediction is, relative to the measured median; none if that is 0."""
+    """The error of each prediction, as a share of the measured median; left out if the median is 0."""
     return {stage: float(predicted[stage]) / spread.p50 - 1 for stage, spread in measured.items()
             if stage in predicted and spread.p50 > 0 and float(predicted[stage]) / spread.p50 < LARGEST_NUMBER}  # fmt: skip
 
 
 STAGE_COLUMNS = ("stage", "predicted", "range", "measured median", "95 % interval", "p95", "error")
-"""What the cells of `stage_rows` are; the first three where nothing was measured."""
+"""The columns of `stage_rows`. Without measurements only the first three are used."""
 
 
 def decided(plan: Plan) -> str:

@@ -1,1 +1,1 @@
-"""What must not hurt: killed and frozen servers, bad links, hostile bytes, long runs; each counts what went wrong."""
+"""Faults that a run must survive: killed and frozen servers, bad links, hostile bytes, long runs. Each part counts failures."""

@@ -1,4 +1,4 @@
-"""A disk that is full where the report goes, and another where the server's log goes."""
+"""Two faults: the disk of the report is full, and the disk of the server's log is full."""
 
 from __future__ import annotations
 

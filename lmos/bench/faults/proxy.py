@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 _CHUNK_BYTES = 2**16
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing says nothing and throws away what waits
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close at once, and drop the bytes that wait
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ class Drawing:
             self.rows.append(Row(f"r{len(self.rows)}", tuple(terms), lower, upper, constant))
 
     def goal(self, terms: Sequence[Term], sense: str | None = None, constant: float = 0) -> None:
-        """Add an objective; its sense is drawn where none is given."""
+        """Add an objective. Without a given sense, the sense is drawn."""
         self.goals.append(Goal(f"f{len(self.goals)}", "min" if (sense or self.rng.choice(SENSES)) == "min" else "max",
                                tuple(terms), constant))  # fmt: skip
 

@@ -148,7 +148,7 @@ def reals(d: Drawing) -> None:
 
 
 def mixed(d: Drawing) -> None:
-    """Real columns beside integers: a makespan, flows through what is open, distances, columns that cost nothing."""
+    """Real and integer columns: a makespan, flows through open nodes, distances to a goal, or columns without a cost."""
     rng = d.rng
     (_makespan, _flows, _deviation, _slack)[rng.randrange(4)](d)
     names = [c.name for c in d.columns if c.kind != "real"]

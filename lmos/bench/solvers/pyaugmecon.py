@@ -65,7 +65,7 @@ def _check(named: Path | None) -> None:
 
 @cache
 def python(named: Path | None) -> str:
-    """A Python that has pyaugmecon; raises MissingPeer, which says how to come to one."""
+    """The path of a Python with pyaugmecon. MissingPeer, which says how to install it, if there is none."""
     if named is not None:
         if not _works(str(named)):
             raise MissingPeer(NAME, f"{named} does not import it: {named} -m pip install {' '.join(_REQUIREMENTS)}")

@@ -41,7 +41,7 @@ def save_page(subject: Subject, path: Path) -> None:
 
 
 def parts(subject: Subject) -> dict[str, Any]:
-    """What the template shows, by name; None or empty if a subject has no such part."""
+    """The parts of the page, by the template's names; None or empty if the subject has no such part."""
     front, plan, instance, chosen = subject.front, subject.plan, subject.instance, subject.chosen
     cuts = some_cuts(instance, subject.memory_model) if instance is not None and front is not None and len(front.names) == 2 else ()
     pictures = {}
@@ -169,7 +169,7 @@ def _rules(front: Front) -> Table:
 
 
 def _others(front: Front, instance: Instance, memory_model: MemoryModel) -> Table | None:
-    """What the baselines choose, those that the limits admit; None if an objective is the user's own."""
+    """The choices of those baselines that the limits admit; None if an objective is the user's own."""
     if not set(front.names) <= set(objectives.names()):
         return None
     rows = []
@@ -188,7 +188,7 @@ def _others(front: Front, instance: Instance, memory_model: MemoryModel) -> Tabl
 
 
 def _why(subject: Subject) -> list[str]:
-    """Sentences: what the rule means, and what the choice costs beside the front's ends."""
+    """Sentences: the meaning of the rule, and the cost of the choice compared with the ends of the front."""
     rule = subject.rule
     if rule is None:
         return ["No rule was named, so no point is chosen; --select names one."]

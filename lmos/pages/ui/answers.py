@@ -39,7 +39,7 @@ class Slider:
 
 @dataclass(frozen=True)
 class SliderAnswers:
-    """Answers for one instance; safe to ask from several threads, one front at a time."""
+    """The answers for one instance. Several threads may ask; one front is computed at a time."""
 
     instance: Instance
     memory_model: MemoryModel = "sum"

@@ -64,7 +64,7 @@ class Lab:
         return self.csv("paper", f"{name}.csv")
 
     def claim(self, name: str) -> str:
-        """What the paper's text says, and in which section."""
+        """A statement of the paper's text, with its section."""
         claims = self.paper("claims").set_index("claim")
         return f"Section {claims['section'][name]} says: {claims['says'][name]}"
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 PAPER_LATENCY_S = 5.62
 """Table 4's latency of VGG19 with LMOS (data/paper/table4.csv), as a budget."""
 RULES = ("lmos", "knee", "ideal", "min_latency", "slack:10", "slack:50", f"budget:{PAPER_LATENCY_S}")
-"""Every rule of docs/reference/rules.md; those with an argument at what a user might ask for."""
+"""Every rule of docs/reference/rules.md. Rules with an argument have a usual one."""
 OURS = "lmos"
 """The paper's own ranking."""
 

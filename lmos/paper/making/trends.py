@@ -30,7 +30,7 @@ PROSE: dict[str, Trend] = {
     "bandwidth": "never fewer", "edge_storage": "never fewer", "edge_clock": "never fewer", "edge_cores": "never fewer",
     "server_clock": "never more", "server_cores": "never more",
 }  # fmt: skip
-"""What section 5.2 of the paper says (data/paper/claims.csv)."""
+"""The trends that section 5.2 of the paper states (data/paper/claims.csv)."""
 _THEORY: dict[str, dict[str, Trend]] = {
     "lmos": {**dict.fromkeys(PARAMETERS, "same"), "edge_storage": "never fewer"},
     "min_latency": {"edge_storage": "never fewer", "edge_clock": "never fewer", "edge_cores": "never fewer",

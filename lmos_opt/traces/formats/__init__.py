@@ -14,14 +14,14 @@ from lmos_opt.files import LARGEST_NUMBER
 
 @dataclass(frozen=True)
 class Line:
-    """A line that is not empty, and where it stands."""
+    """A line that is not empty, with its number and file."""
 
     file: str
     number: int
     text: str
 
     def wrong(self, expected: str) -> InputError:
-        """What to raise where it is something else than expected."""
+        """The error to raise if the line is not what is expected."""
         return InputError(self.file, f"line {self.number}: got {self.text!r:.80}; expected {expected}")
 
     def numbers(self, parts: Sequence[str], expected: str) -> list[float]:
