@@ -23,6 +23,7 @@ from lmos_opt.listing.dominance import apart, may_be_best
 from lmos_opt.listing.layerwise import MOST_PARTIAL, Asked, Layerwise, Linear, Parts, TooManyError
 from lmos_opt.listing.shapes import Shape
 from lmos_opt.listing.splits import EPSILON, LARGE, Listed, Splits
+from lmos_opt.listing.sums import Sum
 from lmos_opt.objectives import Objective
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.split import Split
@@ -131,6 +132,8 @@ class LayerwiseSplits:
     layerwise: Layerwise
     chosen: Sequence[Objective]
     resolution: Array
+    steps: Array
+    """For each objective its least coefficient that is not 0, and 0 if it has none."""
     doubt: str | None = None
     """Why the front may have more points; None if it has no more."""
     is_added_up: bool = False
@@ -150,7 +153,7 @@ class LayerwiseSplits:
             return None
         nothing = Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=np.int64),))
         parts = Parts(instance, memory_model, nothing)
-        linear, memory, resolutions = [], list[int](), list[float]()
+        linear, memory, resolutions, steps = [], list[int](), list[float](), list[float]()
         for objective in chosen:
             one = None if objective.each is None else objective.each(parts)
             asked = parts.asked.pop() if one is not None and len(parts.asked) == 1 else None
@@ -158,6 +161,7 @@ class LayerwiseSplits:
                 return None
             sign = 1 if objective.sense == "min" else -1
             resolutions.append(_resolution(objective, one, parts) if resolution is None else resolution[len(resolutions)])
+            steps.append(0.0 if isinstance(asked, int) else _least_step(asked))
             if isinstance(asked, int):
                 memory.append(sign)
                 continue
@@ -166,7 +170,7 @@ class LayerwiseSplits:
                 return None
             linear.append(Linear.of(asked, sign, unit, len(instance.layers), len(instance.tensors)))
         question = Asked(tuple(linear), tuple(dict.fromkeys(memory)), instance.memory_limit_bytes, memory_model, proper_split)
-        return cls(Layerwise(instance, question), chosen, np.array(resolutions))
+        return cls(Layerwise(instance, question), chosen, np.array(resolutions), np.array(steps))
 
     def __len__(self) -> int:
         """The number of partial splits that were examined so far."""
@@ -198,8 +202,10 @@ class LayerwiseSplits:
         yield from (Candidate(np.array([float(k)]), tuple(vector)) for k, vector in enumerate(costs.tolist()))
 
     def _is_blurred(self, costs: Array) -> bool:
-        """Whether the unit of sums was coarser than FINE of the largest value on the front. If so, sets a finer resolution."""
-        asked = FINE * np.abs(costs).max(axis=0)
+        """Whether the unit of sums was coarser than FINE of the largest value on the front, or than an eighth of the least coefficient
+        if all values are 0. If so, sets a finer resolution."""
+        largest = np.abs(costs).max(axis=0)
+        asked = np.where(largest > 0, FINE * largest, self.steps / 8)
         wide = np.array([o.granule is None for o in self.chosen]) & (self.resolution > asked)
         self.resolution = np.where(wide, asked, self.resolution)
         return bool(wide.any())
@@ -250,6 +256,12 @@ def _resolution(objective: Objective, one: Listed, splits: Splits) -> float:
     """The least difference between two different values of the objective, the same as in a search: both find the same points."""
     granule = None if objective.granule is None else objective.granule(splits.instance)
     return RELATIVE * one.spread if granule is None else granule / 4
+
+
+def _least_step(one: Sum) -> float:
+    """The least coefficient of a sum that is not 0; 0 if it has none."""
+    sizes = np.abs(np.concatenate([np.zeros(0), *(term.factor * np.ravel(term.weights) for term in one.terms)]))
+    return float(sizes.min(initial=np.inf, where=sizes > 0)) if sizes.any() else 0.0
 
 
 def without_model(splits: Splits, chosen: Sequence[Objective], proper_split: bool,

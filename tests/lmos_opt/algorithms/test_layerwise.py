@@ -13,7 +13,7 @@ from tests.lmos_opt.documents import chain_data, instance_data, layer
 
 LAYERS = {"algorithm": "layerwise"}
 OBJECTIVES = (["latency", "memory"], ["latency", "footprint"], ["latency", "tx_bytes", "memory"], ["edge_time", "server_time"],
-              ["memory"], ["memory", "footprint"])  # fmt: skip
+              ["memory"], ["memory", "footprint"], ["edge_time"])  # fmt: skip
 
 
 def instance(seed):
