@@ -202,8 +202,10 @@ class LayerwiseSplits:
         yield from (Candidate(np.array([float(k)]), tuple(vector)) for k, vector in enumerate(costs.tolist()))
 
     def _is_blurred(self, costs: Array) -> bool:
-        """Whether the unit of sums was coarser than FINE of the largest value on the front, or than an eighth of the least coefficient
-        if all values are 0. If so, sets a finer resolution."""
+        """Whether the unit of sums was coarser than FINE of the largest value on the front. If so, sets a finer resolution.
+
+        If all values are 0, the unit is compared with an eighth of the least coefficient.
+        """
         largest = np.abs(costs).max(axis=0)
         asked = np.where(largest > 0, FINE * largest, self.steps / 8)
         wide = np.array([o.granule is None for o in self.chosen]) & (self.resolution > asked)
