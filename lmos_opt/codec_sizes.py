@@ -188,11 +188,13 @@ class MeasuredCodec(Record):
 
 
 class Calibration(Record):
-    """The inputs on which losses were measured: the number of `inputs`, `of` what, and which part of them. `seed` decides which
-    half of a set of inputs is for calibration, so that the other half is left for checks. `criterion` says what counts as a loss
-    (`runner.lab.fidelity`), `right` which share of the inputs the whole network gets right, if labels are known. `complete` is
-    false if the measurement ended before its last input. `confidence` is the one of `Fidelity.upper` (None: the search uses the
-    means)."""
+    """The inputs on which losses were measured.
+
+    `inputs` is their number, `of` describes the set, and `part` says which part of the set they are. `seed` decides which half of
+    the set is for calibration; the other half is left for checks. `criterion` says what counts as a loss (`runner.lab.fidelity`).
+    `right` is the share of inputs that the whole network classifies right, if labels are known. `complete` is false if the
+    measurement ended before its last input. `confidence` is that of `Fidelity.upper` (None: a search uses the means).
+    """
 
     criterion: Literal["labels", "classes", "outputs"]
     of: Text
@@ -206,10 +208,12 @@ class Calibration(Record):
 
 
 class Fidelity(Record):
-    """How much of a network's result is lost if only one tensor crosses under a codec: `losses` by codec and tensor (fractions:
-    0.01 is 1 %), the means over the inputs. With `calibration.confidence` each true loss is at most `upper` (the one-sided end of
-    Clopper and Pearson; 0 under a codec that changes no bit). `errors` are the errors of the outputs, relative to their length as a
-    vector (the mean)."""
+    """The losses of a network's result if only one tensor crosses in a codec.
+
+    `losses` are the means over the inputs, by codec and tensor, as fractions (0.01 is 1 %). With the confidence of `calibration`,
+    each true loss is at most `upper` (Clopper and Pearson's one-sided limit; 0 for a lossless codec). `errors` are the mean errors
+    of outputs, as shares of their length as a vector.
+    """
 
     calibration: Calibration
     losses: dict[CodecName, dict[Name, Amount]]

@@ -72,12 +72,11 @@ class TimesLayers(Protocol):
 
 
 class Device(Document):
-    """A computer that runs layers. Its cost model says in what time (`paper` if the file names none).
+    """A machine as numbers. Its cost model (`cost`; `paper` if the file has none) gives the time (s) of a layer.
 
-    `ops_per_cycle_by_kind` replaces `ops_per_cycle` for operations of a kind (`linear`, `conv2d_depthwise`, ...) or for layers of a
-    kind. `memory_bytes` is the device's memory (for people; the limit of an instance is given separately). `rates` are what
-    micro-benchmarks measured. `codecs` has the times of codecs by name, with its argument or without; a codec that is not there
-    takes no time.
+    `ops_per_cycle_by_kind` replaces `ops_per_cycle` for operations or layers of some kinds (`linear`, `conv2d_depthwise`, ...).
+    `memory_bytes` is the device's memory, for people only; an instance has a limit of its own. `rates` are the results of
+    micro-benchmarks. `codecs` has the times of codecs by name, with or without the argument; a codec that it lacks takes no time.
     """
 
     SCHEMA: ClassVar[str] = "lmos.device/1"

@@ -92,7 +92,10 @@ class Options:
 
 
 def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
-    """A bundled network's profile, a profile file or an instance file, told apart by its schema."""
+    """The profile of a bundled network, or the content of a profile file or an instance file, by the file's schema.
+
+    InputError, with the paths of wrong keys, for any other file, and for a name that is neither a file nor a bundled network.
+    """
     path = pathlib.Path(source)
     if path.suffix != ".json" and (not path.exists() or path.is_dir()):
         return NetworkProfile.load(bundled("profiles", str(source), "network"))

@@ -25,17 +25,18 @@ def profile_network(
     network: NetworkSource | None = None,
     opaque: Collection[str] = (),
 ) -> NetworkProfile:
-    """The layers of `module` in eval mode with their real graph, work and bytes, for an input like `example_input`:
-    a tensor, a tuple of arguments, or a dictionary of them by name.
+    """The profile of `module` in eval mode: its layers with their graph, work (MACs) and sizes (B).
 
-    Parameters on torch's `meta` device are enough. `name` is by default the module's class in snake case, `network`
-    what the profile says about how to build it again, `opaque` the parts that stay whole. Raises what `trace_network` raises.
+    `example_input` is a tensor, a tuple of arguments, or a dictionary of them by name; other inputs must have the same shapes.
+    Parameters on torch's `meta` device are enough. `name` is the profile's name (default: the module's class in snake case),
+    `network` says how to build the module again, and `opaque` are the paths of parts that stay whole. Raises the errors of
+    `trace_network`.
     """
     return profile_traced(trace_network(module, example_input, granularity, opaque=opaque), name=name, network=network)
 
 
 def profile_built(builder: str, weights: str, module: nn.Module, traced: TracedNetwork) -> NetworkProfile:
-    """The profile of a network that `build_network` made and that is traced: with how to build it again, and its digest."""
+    """The profile of a traced network that `build_network` has made, with its builder, weights and digest."""
     source = NetworkSource(builder=builder, weights=weights, digest=network_digest(module, traced.structure))
     return profile_traced(traced, name=builder.rpartition(":")[2], network=source)
 

@@ -1,7 +1,7 @@
-"""The true fronts of splits: every split is evaluated. Slow except for chains and small graphs, never wrong.
+"""The fronts of splits by brute force: every split is evaluated. This is slow, except for chains and small graphs.
 
-Tests use it to check the algorithms, and it serves instances without a solver. It is not an algorithm itself, because it knows the
-structure of splits and no general model.
+Tests compare the algorithms with it, and it needs no solver. It is not one of the algorithms, because it takes instances only, not
+general models.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ def enumerate_front(
     memory_model: MemoryModel = "sum",
     proper_split: bool = False,
 ) -> list[tuple[tuple[float, ...], Split]]:
-    """The non-dominated (values, split) pairs of an instance, by the first objective, best first.
+    """The front of an instance as pairs of values and a split, the best value of the first objective first.
 
-    Every objective needs a `value`. With two places, it takes 2**L steps on a graph without arcs, L + 1 steps on a chain.
+    Values are in the objectives' own units and senses. With two places and L layers there are L + 1 splits of a chain, and 2**L of
+    a graph without arcs. Raises ValueError for an objective without a `value`.
     """
     found: list[tuple[tuple[float, ...], Split]] = []
     for split in all_splits(instance, memory_model):

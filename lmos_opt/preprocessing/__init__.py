@@ -61,13 +61,17 @@ class Tensor(Protocol):
 
 
 class Preprocessing(Record):
-    """The shorter side is resized to `resize` pixels, or the picture to exactly that (height, width). The centre is cropped to
-    `crop` (height, width), the channels are put in the order `channels`. Each value is divided by `scale`, less its `mean`, divided
-    by its `std`.
+    """The steps from a picture to a network's input.
 
-    Pixels have values from 0 to 255. The tensor has the axes `layout` (N is 1) and numbers of `dtype`; pixels of a `uint8` input
-    are not changed. `origin` says where it comes from: `weights` (it belongs to the weights), `source` (the configuration of the
-    network's source), `assumed` (nobody said it; the usual one for ImageNet) or `given`.
+    1. The shorter side is resized to `resize` pixels; or the picture to exactly this (height, width).
+    2. The centre is cropped to `crop` (height, width).
+    3. The channels are put in the order `channels`.
+    4. Each value, from 0 to 255, is divided by `scale`. Then the channel's `mean` is subtracted, and the result is divided by the
+       channel's `std`. The pixels of a `uint8` input are not changed.
+
+    The tensor has the axes `layout` (N is 1) and the type `dtype`. `origin` says where these numbers come from: `weights` (they
+    belong to the weights), `source` (the configuration of the network's source), `assumed` (nothing is known: the usual ones for
+    ImageNet) or `given`.
     """
 
     resize: Resize
@@ -121,7 +125,7 @@ class Preprocessing(Record):
 
     @property
     def in_words(self) -> str:
-        """All of it in half a sentence."""
+        """The preprocessing in half a sentence."""
         mean, std = (" ".join(f"{value:g}" for value in values) for values in (self.mean, self.std))
         height, width = self.crop
         size = f"shorter side to {self.resize}" if isinstance(self.resize, int) else "to {}x{}".format(*self.resize)
@@ -131,8 +135,11 @@ class Preprocessing(Record):
 
 
 class Conventions(Record):
-    """What the author of a network knows of it beyond its layers: how pictures become its input, the names of its classes, and what
-    its outputs are (a task of `runner.tasks`, such as `classes`, `boxes` or `masks`); None: not known."""
+    """Facts about a network that its layers do not show; None: not known.
+
+    They are the preprocessing of pictures, the names of classes, and the task: what the outputs are (one of `runner.tasks`, such as
+    `classes`, `boxes` or `masks`).
+    """
 
     preprocessing: Preprocessing | None = None
     labels: Labels | None = None
@@ -146,8 +153,10 @@ def takes_pictures(shape: Sequence[int], dtype: str) -> bool:
 
 
 def usual_preprocessing(weights: str, channels: int, height: int, width: int, dtype: PixelType = "float32") -> Preprocessing:
-    """The preprocessing of bundled weights; for all other networks that of ImageNet, `assumed`; for one channel grey from 0 to 1,
-    `assumed`."""
+    """The preprocessing of bundled weights; otherwise an assumption (`origin` is `assumed`).
+
+    The assumption is that of ImageNet, or, for an input of one channel, grey from 0 to 1.
+    """
     if channels == 1:
         return _of(height, width, "L", 255, (0.0,), (1.0,), dtype)
     if weights in _BUNDLED_CAFFE:  # blue, green, red from 0 to 255 less the mean picture, as networks trained with Caffe take them

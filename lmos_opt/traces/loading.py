@@ -47,7 +47,10 @@ def bundled_traces() -> list[str]:
 
 
 def save_trace(trace: LinkTrace, path: str | os.PathLike[str]) -> None:
-    """Write a trace: as `lmos.trace/1` (.json), as seconds and rates (.csv), or in the columns of the HSDPA logs (.log)."""
+    """Write a trace: as `lmos.trace/1` (.json), as seconds and rates (.csv), or in the columns of the HSDPA logs (.log).
+
+    InputError for any other suffix, and if the file cannot be written.
+    """
     from lmos_opt.processes.writing import checked_suffix
     from lmos_opt.traces.formats import hsdpa, seconds_and_rates
 

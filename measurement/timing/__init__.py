@@ -89,12 +89,14 @@ def time_layers(
 ) -> LayerTimes:
     """Time every layer of `traced` inside runs of the whole graph, in turns with undivided runs of `module`.
 
-    Each run starts from a fresh copy of the example, so in-place operations cannot drift, and its layers find the
-    caches as their predecessors left them. `threads` is torch's number of threads (by default as it is). Runs go on until
-    the medians of the whole and of each layer that takes a HEAVY share of it have intervals narrower than `precision`,
-    relative to the median, or until `budget_s` seconds are spent, but not below LEAST_REPEATS of each kind. The machine rests for
-    `rest_s` before each run.
-    Raises InputError for a precision, a budget or a number of threads that is not positive, and for a negative rest.
+    Each run starts from a fresh copy of the example, so in-place operations cannot change it, and each layer finds the processor's
+    caches as the layer before has left them. `threads` is torch's number of threads (default: unchanged). The machine rests for
+    `rest_s` (s) before each run.
+
+    Runs end when the medians of the whole network, and of each layer that takes a HEAVY share of it, have intervals narrower than
+    `precision`, as a share of the median; or when `budget_s` (s) is spent. There are at least LEAST_REPEATS of each kind.
+
+    Raises InputError if precision, budget or threads are not positive, and for a rest below 0 or above LONGEST_REST_S.
     """
     if not (precision > 0 and budget_s > 0) or (threads is not None and threads < 1):
         raise InputError("timing", f"needs a positive precision, budget and number of threads, got {precision}, {budget_s} s "

@@ -52,13 +52,13 @@ class TracedNetwork:
     """A network's graph and its layers in program order.
 
     `graph_module` computes the network's output, with no reader relying on an in-place change that it does not read
-    itself; it holds the network's own parameters, not copies. `facts` says what each node did on the example.
+    itself; it holds the network's own parameters, not copies. `facts` has what each node did on the example.
     `structure` is (name, kind, inputs) of each layer at granularity `module`, whatever `granularity` is.
-    `output_structure` rebuilds the network's output from its leaves. `shape_range` holds, for each input, the least
-    and the greatest size (None: no bound, and the same for all inputs) of each dimension that the graph stands for; None where
-    that is left to the operations themselves. `call` says how inputs are given. `opaque` are the layers that are
-    parts kept whole, by name, each with the reason. `document` is the graph as it can be kept (`measurement.tracing.kept`), where
-    making it took torch.export: reading it is faster. `module` is the network itself.
+    `output_structure` rebuilds the network's output from its leaves. `shape_range` has, for each input, the least and the
+    largest size of each dimension for which the graph is valid (None as a size: no limit, but the same size for all inputs). It is
+    None if the operations themselves decide this. `call` says how inputs are passed. `opaque` are the layers that are parts kept
+    whole, by name, each with the reason. `document` is the graph in a form that can be kept (`measurement.tracing.kept`), if
+    torch.export made it: to read it is faster. `module` is the network itself.
     """
 
     name: str
@@ -77,17 +77,17 @@ class TracedNetwork:
 
     @property
     def input(self) -> InputSpec | None:
-        """The only input, where it is called `input`."""
+        """The only input, if it is called `input`; otherwise None."""
         return self.input_tensors.get(INPUT) if len(self.input_tensors) == 1 else None
 
     @property
     def arguments(self) -> dict[str, Argument] | None:
-        """How a call is put together, where the inputs' names do not say it."""
+        """How a call is made; None if the names of the inputs say it."""
         return self.call.for_file
 
     @cached_property
     def returned(self) -> frozenset[str]:
-        """The layers of which the network's output holds a tensor."""
+        """The layers with an output in the network's result."""
         held = set(next(iter(reversed(self.graph_module.graph.nodes))).all_input_nodes)
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
@@ -112,32 +112,32 @@ class TracedNetwork:
         return self.call.tensors(args, options)
 
     def attribute(self, node: fx.Node) -> Any:
-        """The parameter, buffer or constant that a `get_attr` node stands for."""
+        """The parameter, buffer or constant of a `get_attr` node."""
         return attribute(self.graph_module, str(node.target))
 
 
 def trace(module: nn.Module, example: Example, granularity: Granularity = "module", *,
           opaque: Collection[str] = ()) -> TracedNetwork:  # fmt: skip
-    """`trace_network`: what `profile()` and `runner.split` take as often as is wanted, from one tracing."""
+    """The traced network, as by `trace_network`. One tracing is enough for `profile()` and for any number of `runner.split`."""
     return trace_network(module, example, granularity, opaque=opaque)
 
 
 _ALONE = threading.RLock()
-"""torch's tracers change classes of torch for a while: two threads that trace at once would each take the other's change for
-torch's own, and leave it there."""
+"""torch's tracers change classes of torch while they run. Two threads that trace at the same time would restore each other's
+changes, and leave them in torch."""
 
 
 def trace_network(module: nn.Module, example_input: Example, granularity: Granularity = "module", *,
                   opaque: Collection[str] = (), document: Document | None = None) -> TracedNetwork:  # fmt: skip
-    """The layers of `module` in eval mode, which is left as it was.
+    """The graph and the layers of `module` in eval mode. The module is left unchanged.
 
     `example_input` is a tensor, a tuple of arguments or a dictionary of them by name. Each part that `opaque` names (by its path,
-    as in `named_modules`) is one layer, and so is each smallest part that can be followed neither by torch.fx nor by torch.export.
-    A `document` of an earlier tracing saves time where it is this network's, and does nothing if it is not.
+    as in `named_modules`) is one layer, and so is each smallest part that neither torch.fx nor torch.export can follow. A
+    `document` of an earlier tracing saves time if it is of this network, and is ignored otherwise.
 
-    The traced graph has given the network's own output, bit for bit, on the example (parameters on torch's `meta`
-    device: the same shapes). Raises InputError if the example does not fit the network or `granularity` is not one
-    it has, UntraceableError if neither torch.fx nor torch.export gives a faithful graph.
+    The graph is checked: on the example it gives the network's own output, bit for bit (with parameters on torch's `meta` device:
+    the same shapes). Raises InputError if the example does not fit the network, or the network does not have this `granularity`,
+    and UntraceableError if neither torch.fx nor torch.export gives a faithful graph.
     """
     name = snake_case(type(module).__name__)
     call, example = call_of(module, example_input, name)

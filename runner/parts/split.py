@@ -58,18 +58,20 @@ def split(network: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tai
 def split(network: TracedNetwork, *, places: Places) -> tuple[Part, ...]: ...
 def split(network: TracedNetwork, edge_layers: Iterable[str] | None = None, *,
           places: Places | None = None) -> tuple[Part, ...]:  # fmt: skip
-    """As `split_module`, for a network that `measurement.trace` traced. Each cut takes only milliseconds."""
+    """The parts of a network that `measurement.trace` has traced, as by `split_module`. Each call takes only milliseconds."""
     return _split(network, edge_layers, places)
 
 
 def split_traced(traced: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tail]:
-    """The halves of a network that is traced already; as `split_module`."""
+    """Head and tail of a traced network, as by `split_module`."""
     return cast("tuple[Head, Tail]", _split(traced, edge_layers, None))
 
 
 def split_along(traced: TracedNetwork, edge_layers: Iterable[str], later_layers: Places = ()) -> tuple[Part, ...]:
-    """Its parts where the first place has `edge_layers` and each further one its own of `later_layers`; without these, one place
-    has the rest."""
+    """The parts of a traced network: `edge_layers` at the first place, and the layers of each later place in `later_layers`.
+
+    Without `later_layers` a second place has all other layers.
+    """
     return _split(traced, None, [edge_layers, *later_layers]) if later_layers else split_traced(traced, edge_layers)
 
 
