@@ -1,4 +1,4 @@
-"""How a command line ends: with what it did, or with one line on standard error and an exit code."""
+"""The end of a command line: a result, or one line on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from runner.memory import settle, settled
 _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 """The common base of the command line's own complaints."""
 _INTERRUPTED = 130
-"""What some versions of typer make of a KeyboardInterrupt."""
+"""The exit code that some versions of typer give for a KeyboardInterrupt."""
 
 _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
-"""What the extra `torch` installs."""
+"""Packages that the extra `torch` installs."""
 _NO_PATH = frozenset({errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR})
 
 
@@ -40,7 +40,7 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
         code = _flushed(_run(app, arguments))
     except KeyboardInterrupt:  # while it was ending
         code = _complain("interrupted", 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done but for Python's own end, which would answer with a traceback
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is done; a signal during Python's own end would print a traceback
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     exec("")  # else Python ends as if killed where an interruption came inside an `exec`, which makes dataclasses
     return code
@@ -51,7 +51,7 @@ def _flushed(code: int) -> int:
     try:
         sys.stdout.flush()
     except OSError as error:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer has nowhere to go
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the rest of the buffer cannot be written
         return code or _failed(error)
     return code
 
@@ -95,8 +95,10 @@ def _run(app: typer.Typer, arguments: list[str] | None) -> int:
 
 @lru_cache
 def _command(app: typer.Typer, named: str | None) -> Any:
-    """What reads the command line: of the one command that is named, else of all. To make it reads every option's annotation,
-    which takes 0.1 to 0.3 s for all commands."""
+    """The parser of the named command; without a name, of all commands.
+
+    To make a parser, every option's annotation is read, which takes 0.1 to 0.3 s for all commands.
+    """
     part = copy.copy(app)
     part.registered_commands = [one for one in app.registered_commands if _name(one) == named]
     part.registered_groups = [one for one in app.registered_groups if one.name == named]
@@ -108,8 +110,10 @@ def _name(command: CommandInfo) -> str:
 
 
 def _failed(error: OSError) -> int:
-    """Exit code 1, or 2 for a path that no file can have; a reader of standard output that has gone (`lmos ... | head`) is nothing
-    to complain of."""
+    """The exit code for an OSError: 2 for a path that no file can have, otherwise 1.
+
+    If the reader of standard output has ended (`lmos ... | head`), there is no message.
+    """
     if isinstance(error, BrokenPipeError):
         return 1
     return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}",

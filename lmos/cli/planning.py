@@ -377,7 +377,7 @@ def model(
 
 
 def _request(given: Mapping[str, Any]) -> FrontRequest:
-    """What of a command's arguments, by their names, is asked of a front; the rest is as it is where nobody asks."""
+    """The request for a front, from those arguments of a command that belong to it; the others have their defaults."""
     from lmos.front_request import FrontRequest
     from lmos_opt.sources import Options
 
