@@ -166,7 +166,10 @@ class FidelityAsked:
 
 
 def measure_fidelity(profile: NetworkProfile, asked: FidelityAsked) -> NetworkProfile:
-    """The profile with what codecs make of its tensors on a user's own inputs: bytes, times on this machine, and losses."""
+    """The profile with bytes, times on this machine and losses of codecs, measured on a user's own inputs.
+
+    InputError if the profile names no network, and for inputs or codecs that cannot be used.
+    """
     from runner.images.labelled import find_labelled
     from runner.lab.fidelity.losses import Share, measure_losses
 

@@ -26,7 +26,10 @@ Array = npt.NDArray[Any]
 
 
 def pack(arrays: Mapping[str, Array], codec_of: Callable[[str], str]) -> tuple[list[dict[str, Any]], list[memoryview]]:
-    """Headers and payload parts, with the padding between them; `codec_of` names the codec of an array by the array's name."""
+    """Headers and parts of the payload, with padding between them. `codec_of` gives the codec of an array, by name.
+
+    LocalProtocolError on a machine that is not little-endian.
+    """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
     headers, parts, end = [], list[memoryview](), 0
@@ -93,7 +96,7 @@ def _is_dense(shape: Sequence[int], strides: Sequence[int]) -> bool:
 
 
 def unpack(headers: Sequence[Mapping[str, Any]], payload: memoryview) -> dict[str, Array]:
-    """The arrays over the payload's memory."""
+    """The arrays, by name, as views of the payload. RemoteProtocolError for bfloat16, which numpy does not have."""
     found, end = {}, 0
     for header in headers:
         if header["dtype"] == _BFLOAT16:

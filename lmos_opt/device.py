@@ -34,7 +34,7 @@ NO_POWER = ("the objective energy needs the edge device's powers (compute_w, tra
 
 
 def parse_power(text: str, what: str = "power") -> Power:
-    """The powers of `COMPUTE,TRANSMIT,IDLE` in watts.
+    """The powers (W) of text such as `COMPUTE,TRANSMIT,IDLE`. InputError, about `what`, for any other text.
 
     >>> parse_power("6.4,5.1W,2.7")
     Power(compute_w=6.4, transmit_w=5.1, idle_w=2.7)

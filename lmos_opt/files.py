@@ -128,7 +128,7 @@ class Document(Record):
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
-        """Validate parsed JSON; `source` is the name that errors carry."""
+        """The document of parsed JSON. InputError, with `source` and the paths of wrong keys, if the JSON is not valid."""
         source = source or cls.__name__
         if not isinstance(data, dict):
             raise InputError(source, f"expected a JSON object with schema {cls.SCHEMA!r}, got {_short(data)}")
@@ -214,7 +214,10 @@ def _short(value: object, limit: int = 60) -> str:
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
-    """Parse a file strictly: no NaN or Infinity, no key twice, no more than LARGEST_FILE_BYTES."""
+    """The value of a JSON file, read strictly: no NaN or Infinity, no key twice, at most LARGEST_FILE_BYTES.
+
+    InputError if the file cannot be read or breaks one of these rules.
+    """
     source = str(path)
     try:
         with Path(path).open("rb") as file:

@@ -182,7 +182,10 @@ class Instance(Coded, Document):
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
-        """Validate parsed JSON of a file with one input and two places (`lmos.instance/1`), or with places (`lmos.instance/2`)."""
+        """The instance of parsed JSON: with one input and two places (`lmos.instance/1`), or any number (`lmos.instance/2`).
+
+        InputError, with `source` and the paths of wrong keys, if the JSON is not valid.
+        """
         source = source or cls.__name__
         if not isinstance(data, dict) or data.get("schema") not in cls.SCHEMAS:
             return super().from_dict(data, source)  # which says why not

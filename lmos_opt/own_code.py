@@ -61,7 +61,10 @@ def call(function: Own, where: str, m: Any, instance: Instance) -> Any:
 
 
 def add_variables(m: Any, instance: Instance, function: Own, where: str) -> None:
-    """Call a user's function that adds to the model: itself, or as a mapping of names to Pyomo components."""
+    """Call a user's function that adds to the model, itself or by returning a mapping of names to Pyomo components.
+
+    InputError, about `where`, if it is no function, raises, or returns anything else.
+    """
     if not callable(function):
         raise InputError("variables", f"got {_shown(function)}; expected functions (m, instance)")
     found = call(function, where, m, instance)
@@ -83,7 +86,10 @@ def add_variables(m: Any, instance: Instance, function: Own, where: str) -> None
 
 
 def add_relations(m: Any, instance: Instance, function: Own, where: str) -> None:
-    """Add the relations that a user's function returns to `m.user`; a function that adds rows itself may return nothing."""
+    """Add the relations that a user's function returns to `m.user`. A function that adds rows itself may return nothing.
+
+    InputError, about `where`, if it is no function, raises, or returns anything but linear relations.
+    """
     if not callable(function):
         raise InputError("constraints", f"got {_shown(function)}; expected blocks by name or functions (m, instance)")
     before = set(m.component_map(pyo.Constraint)) | set(m.component_map(pyo.Block))

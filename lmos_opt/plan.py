@@ -142,7 +142,10 @@ class Plan(Document):
 
     @classmethod
     def from_dict(cls, data: object, source: str | None = None) -> Self:
-        """Validate parsed JSON of a file of two places (`lmos.plan/1`) or of more (`lmos.plan/2`)."""
+        """The plan of parsed JSON, over two places (`lmos.plan/1`) or more (`lmos.plan/2`).
+
+        InputError, with `source` and the paths of wrong keys, if the JSON is not valid.
+        """
         source = source or cls.__name__
         if not isinstance(data, dict) or data.get("schema") != PLACES:
             return super().from_dict(data, source)

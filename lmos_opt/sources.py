@@ -77,7 +77,7 @@ class Options:
 
     @property
     def along(self) -> Path:
-        """The path asked for; if none is given, edge and server are its ends."""
+        """The path of the options; without `--path`, from the edge to the server. InputError if both spellings are given."""
         if self.path is None:
             devices = (EDGE if self.edge is None else self.edge, SERVER if self.server is None else self.server)
             return Path(devices, (HopOptions(BANDWIDTH if self.rate is None else self.rate, self.exchange, self.back),))

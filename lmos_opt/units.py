@@ -29,7 +29,7 @@ _MOST_DIGITS = 18
 
 
 def parse_size(text: str | float, what: str = "size") -> int:
-    """Bytes from `8GB`, `512MiB`, `602112` or a number.
+    """The bytes of `8GB`, `512MiB`, `602112` or a number. InputError, about `what`, for anything else.
 
     >>> parse_size("4GB"), parse_size("1KiB"), parse_size("1.5k")
     (4000000000, 1024, 1500)
@@ -49,7 +49,9 @@ def parse_size(text: str | float, what: str = "size") -> int:
 
 
 def parse_rate(text: str | float, what: str = "rate") -> float:
-    """Bytes per second from `10Mbps` (bits), `1.25MB/s` (bytes) or a number of bytes per second.
+    """The rate (B/s) of `10Mbps` (bits), `1.25MB/s` (bytes) or a number of bytes per second, above 0.
+
+    InputError, about `what`, for anything else.
 
     >>> parse_rate("10Mbps"), parse_rate("2MB/s"), parse_rate(5e5)
     (1250000.0, 2000000.0, 500000.0)
@@ -70,7 +72,7 @@ def parse_rate(text: str | float, what: str = "rate") -> float:
 
 
 def parse_time(text: str | float, what: str = "time") -> float:
-    """Seconds from `20ms`, `1.5s`, `3us` or a number of seconds.
+    """The time (s) of `20ms`, `1.5s`, `3us` or a number of seconds. InputError, about `what`, for anything else.
 
     >>> parse_time("20ms"), parse_time("0.5")
     (0.02, 0.5)

@@ -127,7 +127,7 @@ def graphs(quick: bool) -> list[Case]:
 
 
 def published(quick: bool, folder: Path | None = None) -> list[Case]:
-    """The integer programs of a folder, by default those that come with the package; without the largest if quick."""
+    """The integer programs of a folder (default: the bundled ones), without the largest if `quick`. InputError if it has none."""
     folder = folder or data_dir() / "published"
     paths = sorted(folder.glob("*.json"))
     if not paths:

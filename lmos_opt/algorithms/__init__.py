@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SHARED = frozenset({"belief", "branching", "dominance", "driver", "errors", "listed", "narrowing", "recording", "refinement",
                      "scaling", "sieve", "statistics", "subproblems"})  # fmt: skip
-"""Modules beside the algorithms that hold none."""
+"""Modules of this folder that are not algorithms."""
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,16 @@ class Algorithm:
 
 
 def names(n_objectives: int | None = None) -> list[str]:
-    """The shipped algorithms, or only those for that many objectives."""
+    """The names of lmos's algorithms, or only of those for this number of objectives."""
     shipped = [name for name in modules_of(*__path__) if name not in _SHARED]
     return [name for name in shipped if n_objectives is None or _named(name).admits(n_objectives)]
 
 
 def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
-    """The algorithm of a name, or for None the default for this number of objectives; an Algorithm is returned unchanged."""
+    """The algorithm of a name; for None the default for this number of objectives. An Algorithm is returned unchanged.
+
+    InputError for an unknown name, and for an algorithm that does not take this number of objectives.
+    """
     if asked is None:
         asked = "epsilon_constraint" if n_objectives == 2 else "local_upper_bounds"
     found = _named(asked) if isinstance(asked, str) else asked

@@ -84,7 +84,7 @@ def block_names() -> list[str]:
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
-    """Add a block's variables and constraints to the model, unless it is there already."""
+    """Add a block's variables and constraints to the model, unless the model has them. InputError for an unknown block."""
     if name not in block_names():
         raise InputError("constraints", f"{name!r} is not a block of constraints; there are {', '.join(block_names())}")
     if name not in m.blocks:
@@ -140,7 +140,7 @@ def build_model(
 
 
 def several(given: Any, what: str) -> list[Any]:
-    """The items of what should be a sequence."""
+    """The items of a sequence, as a list. InputError, about `what`, for any other value."""
     if isinstance(given, str) or callable(given) or not isinstance(given, Iterable):
         raise InputError(what, f"got {given!r:.60}; expected a list of blocks by name or functions (m, instance)")
     return list(given)

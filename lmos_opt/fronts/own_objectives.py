@@ -17,7 +17,10 @@ from lmos_opt.own_code import _EXPRESSION, _check_linear, _is_finite, _is_number
 
 
 def expression_of(objective: Objective, m: Any, instance: Instance, *, is_shipped: bool) -> Any:
-    """An objective's linear expression on the model; what a shipped one adds belongs to the formulation."""
+    """The linear expression of an objective on the model. Components that lmos's own objectives add belong to the formulation.
+
+    InputError if a user's function raises, or gives no linear expression.
+    """
     if is_shipped:
         return shipped_expression(m, instance, objective)
     where = describe(f"objective {objective.name}", objective.expression)

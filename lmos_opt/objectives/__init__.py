@@ -118,7 +118,7 @@ def __getattr__(name: str) -> Any:
 
 
 def get(objective: str | Objective) -> Objective:
-    """The objective of a name; an Objective is returned unchanged."""
+    """The objective of a name; an Objective is returned unchanged. InputError for an unknown name."""
     if isinstance(objective, Objective):
         return objective
     base, at, measure = objective.partition("@") if isinstance(objective, str) else ("", "", "")

@@ -15,7 +15,10 @@ _LINK = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")
 
 
 def from_places(data: Any) -> Any:
-    """The fields of a plan for the keys of a file of any number of places; other files' as they are."""
+    """The fields of a plan from the keys of a file over any number of places. Keys of other files are returned unchanged.
+
+    InvalidError for wrong keys.
+    """
     if not isinstance(data, Mapping) or data.get("schema") != PLACES:
         return data
     places, crossing = data.get("places"), data.get("crossing")
@@ -40,7 +43,7 @@ def from_places(data: Any) -> Any:
 
 
 def to_places(found: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a plan's file for its fields: of two places without a word of others."""
+    """The keys of a plan's file from its fields. The file of two places has no keys of further ones."""
     later, beyond, policies = (found.pop(key, ()) for key in _FIELDS if key.startswith("later_"))
     if not later:
         return found
@@ -50,7 +53,7 @@ def to_places(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def in_places(path: str) -> str:
-    """Where in a file of any number of places something stands that has this path among a plan's fields."""
+    """The path, in a file over any number of places, of the key that has this path among a plan's fields."""
     for field, key in (("edge_layers", "places"), ("crossing", "crossing"), ("policy", "policies")):
         path = re.sub(rf"^{field}(?=\W|$)", f"{key}[0]", path)
     for field, key in (("later_layers", "places"), ("later_crossing", "crossing"), ("later_policies", "policies")):
@@ -59,7 +62,11 @@ def in_places(path: str) -> str:
 
 
 def setting_from_places(data: Any) -> Any:
-    """The fields of a setting: of more than two places, the two-place ones are those of the ends and of the first hop."""
+    """The fields of a setting from the keys of its file.
+
+    Over more than two places, the fields of two places have the values of the first and the last place, and of the first hop.
+    InvalidError for wrong keys.
+    """
     if not isinstance(data, Mapping) or not data.get("places"):
         return data
     places, hops = data["places"], data.get("hops")
@@ -72,7 +79,7 @@ def setting_from_places(data: Any) -> Any:
 
 
 def setting_to_places(found: dict[str, Any]) -> dict[str, Any]:
-    """The keys of a setting's file for its fields."""
+    """The keys of a setting's file from its fields."""
     if not found.get("places"):
         found.pop("places", None), found.pop("hops", None)
         return found

@@ -35,7 +35,7 @@ class Fp16(Codec):
         return halves.view(torch.uint8).numpy().data
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """As many halves as there are elements, widened."""
+        """The halves of the payload, widened to the tensor's dtype. CodecError unless there is one for each element."""
         import torch
 
         if tensor.dtype not in _WIDER or payload.nbytes != 2 * _elements(tensor):

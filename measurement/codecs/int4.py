@@ -34,7 +34,7 @@ class Int4(Codec):
         return None if found is None else found.data
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """The values that lows, steps and levels stand for, all of them finite."""
+        """The values of lows, steps and levels, all of them finite. CodecError for a wrong length, or a wrong low or step."""
         import torch
 
         groups = Groups.of(tensor.shape)

@@ -74,7 +74,7 @@ class Jpeg(Codec):
         return stream.getvalue() if stream.tell() < tensor.nbytes else None
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """The input that the picture gives. Its size is judged before it is decoded, and it may have one scan."""
+        """The network's input from the picture. CodecError for a wrong size, which is checked first, and for more than one scan."""
         import numpy as np
         import torch
         from PIL import Image, UnidentifiedImageError

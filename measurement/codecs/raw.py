@@ -24,7 +24,7 @@ class Raw(Codec):
         del name, tensor
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """Nothing is ever encoded."""
+        """CodecError: raw tensors are never encoded."""
         raise CodecError("raw tensors are not encoded")
 
 

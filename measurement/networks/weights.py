@@ -32,7 +32,7 @@ def parse_weights(weights: str) -> tuple[str, str]:
 
 
 def seed_of(weights: str) -> int:
-    """The N of `seeded:N`; 0 for the other kinds, whose weights replace the initial ones."""
+    """The N of `seeded:N`; 0 for other weights, which replace the initial ones. InputError if N is not a seed."""
     kind, value = parse_weights(weights)
     if kind != "seeded":
         return 0

@@ -71,11 +71,11 @@ class Transformers(Source):
         return module, None
 
     def stands_for(self, allowed: str, name: str) -> bool:
-        """A folder of the same name, wherever it lies."""
+        """Whether both are folders of the same name, in any place."""
         return Path(allowed).name == Path(name).name
 
     def usual_weights(self, name: str) -> str | None:
-        """Those beside the configuration. InputError if they are pickles alone, which may hold code."""
+        """The weights beside the configuration. InputError if there are only pickles, which may hold code."""
         if _has_weights(name):
             return f"hf:{WEIGHTS}"
         pickle = next((file for file in _PICKLES if Path(name, file).is_file()), None)
@@ -85,7 +85,10 @@ class Transformers(Source):
         return None
 
     def example(self, name: str, module: nn.Module) -> Example:
-        """What the network's forward must be given, by name; as short a text, or as small a picture, as it was made for."""
+        """An example of the arguments of forward, by name: a short text, or a picture of the configured size.
+
+        InputError if nothing says what the network takes.
+        """
         taken = {key: make for key, make in _INPUTS.items() if key in inspect.signature(module.forward).parameters}
         configuration: Any = module.config
         found = {key: made for key, make in taken.items() if (made := make(configuration)) is not None}
@@ -94,7 +97,7 @@ class Transformers(Source):
         return found
 
     def remarks(self, name: str) -> tuple[str, ...]:
-        """That a cache is switched off, for a network that has one."""
+        """A remark that the cache is switched off, if the network has one."""
         configuration = _as_written(name)
         kind = _class_of(name, configuration)
         caches = any(getattr(part, "use_cache", None) for part in _parts(configuration))
@@ -102,7 +105,7 @@ class Transformers(Source):
         return (_NO_CACHE,) if caches and decodes else ()
 
     def conventions(self, name: str, tensor: TensorSpec) -> Conventions:
-        """What the folder's configurations of the network and of its pictures say."""
+        """The conventions in the folder's configurations of the network and of its pictures."""
         pictures, network = (_object(Path(name, file)) for file in ("preprocessor_config.json", "config.json"))
         how = of_transformers(pictures, tensor.shape, tensor.dtype) if pictures else None
         kind = str(next(iter(network.get("architectures") or ()), ""))

@@ -23,22 +23,22 @@ class Onnx(Source):
     pattern: ClassVar[str] = r"[^\x00-\x1f]+"
 
     def build(self, name: str) -> nn.Module:
-        """Refused: a file's weights are part of it."""
+        """InputError: a network of ONNX has the weights in its file."""
         raise InputError(f"onnx:{name}", f"has its weights in the file; expected --weights onnx:{WEIGHTS}, or none")
 
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
-        """The network; its weights are in memory."""
+        """The network, with its weights in memory. InputError for other weights than those in the file."""
         del mapped
         if value != WEIGHTS:
             raise InputError(weights, f"there are no such weights; onnx:{WEIGHTS} are those in the file")
         return read_onnx(Path(name)), None
 
     def stands_for(self, allowed: str, name: str) -> bool:
-        """A file of the same name, wherever it lies."""
+        """Whether both are files of the same name, in any place."""
         return Path(allowed).name == Path(name).name
 
     def usual_weights(self, name: str) -> str | None:
-        """Those in the file."""
+        """The weights in the file."""
         return f"onnx:{WEIGHTS}"
 
     def example(self, name: str, module: nn.Module) -> Example:

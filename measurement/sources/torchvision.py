@@ -43,7 +43,7 @@ class Torchvision(Source):
         return _builder_of(name)(weights=None, **_OPTIONS.get(name, {}))
 
     def trained(self, name: str, value: str, weights: str, mapped: bool) -> tuple[nn.Module, Path | None]:
-        """The network with an entry of published weights, which torchvision downloads once."""
+        """The network with published weights, which torchvision downloads once. DownloadError if that fails."""
         builder, entry = _builder_of(name), _entry(name, value, weights)
         try:
             with _mapping() if mapped else nullcontext():

@@ -35,7 +35,10 @@ def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY
 
 
 def run_held(plan: Plan, server: tuple[str, int], options: RunOptions, held: Held) -> RunReport:
-    """As `run_plan`, inside a block in which signals are `held`: one that comes after the last image does not take the report."""
+    """As `run_plan`, in a block that holds signals (`held`): a signal after the last image does not prevent the report.
+
+    Raises the errors of `run_plan`.
+    """
     progress = options.progress or (lambda what, done, total: None)
     with held.let_through():
         network = check_runnable(plan, "plan")

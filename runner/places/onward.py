@@ -170,18 +170,21 @@ class Onwards:
         return self._to is not None
 
     def surveyor(self) -> Surveyor:
-        """What measures later hops for one peer; Refusal if there is no next place. To be closed."""
+        """A Surveyor of later hops for one peer, which the caller closes. Refusal if there is no next place."""
         if self._to is None:
             raise Refusal("refused", "later hops cannot be measured: this server was told of no next place (--next HOST:PORT)")
         return Surveyor(self._to, self._pacer, self._measuring)
 
     def start(self) -> None:
-        """The time of the next hop's shape counts from now on."""
+        """Start the clock of the next hop's shape."""
         if self._pacer is not None:
             self._pacer.start()
 
     def acquire(self, request: Open) -> Onward | None:
-        """The way on for what a peer asks; None if this place is the plan's last. To be released."""
+        """The connection to the next place for a peer's plan, which the caller releases; None if this place is the plan's last.
+
+        Refusal if the plan has further places and this server has no next one, or if a codec cannot be used.
+        """
         if len(request.later_layers) < 2:
             return None
         if self._to is None:
@@ -196,7 +199,7 @@ class Onwards:
         return found
 
     def release(self, onward: Onward) -> None:
-        """A connection needs it no longer; the last one ends it."""
+        """End one use of the connection. The last one closes it."""
         with self._changing:
             key = next(key for key, (one, _) in self._open.items() if one is onward)
             users = self._open.pop(key)[1] - 1
@@ -207,8 +210,11 @@ class Onwards:
 
 
 def onward_request(request: Open) -> Open:
-    """What the next place is asked. Its session follows from this one's, so that a place that was started again gets answers that
-    are there already; who knows one session knows those after it, and none before."""
+    """The OPEN for the next place.
+
+    Its session is a hash of this one's. So after a restart of this place, the next place still has its answers. Who knows a session
+    knows those of later places, but none of earlier places.
+    """
     own, *later = request.later_layers
     session = hashlib.sha256(f"lmos next {request.session}".encode()).hexdigest()[: len(request.session)]
     return Open(session=session, network=request.network, granularity=request.granularity, codec=request.codec,

@@ -30,7 +30,7 @@ _MOST_ROWS = 60
 def draw_report(report: RunReport, ax: Axes | None = None, kind: str | None = None) -> Axes:
     """Draw a report as one of KINDS; without a kind, a pipelined run as a Gantt chart and any other as stages.
 
-    Raises InputError for another kind, and where a report holds nothing to draw.
+    Raises InputError for another kind, and for a report without measurements.
     """
     if kind is None:
         kind = "gantt" if report.pipelined and _is_timed(report) else "stages"
@@ -40,7 +40,10 @@ def draw_report(report: RunReport, ax: Axes | None = None, kind: str | None = No
 
 
 def draw_stages(report: RunReport, ax: Axes | None = None) -> Axes:
-    """Draw each stage's predicted time beside the measured median, whiskers up to the 95th percentile; returns the Axes."""
+    """Draw each stage's predicted time and measured median, with whiskers up to the 95th percentile; returns the Axes.
+
+    InputError if the report has no measured stage.
+    """
     ax = style.new_axes() if ax is None else ax
     names = stage_names(report.plan)
     keys = [key for key in names if key in report.measured and key.endswith("_s")]

@@ -107,7 +107,9 @@ class SliderAnswers:
         return found
 
     def moved(self, sliders: Mapping[str, float]) -> Instance:
-        """The instance with hops, memory limits and the places' times as the sliders say."""
+        """The instance with the hops, memory limits and speeds of the sliders. InputError for unknown or missing sliders, or values
+        outside the range.
+        """
         known = {slider.name: slider for slider in self.sliders}
         missing = {name for name, slider in known.items() if slider.kind != "memory_mb"} - set(sliders)
         if unknown := sorted(set(sliders) - set(known)) or sorted(missing):
