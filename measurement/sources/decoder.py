@@ -43,7 +43,7 @@ class Decoders(hf.Transformers):
         return ids_of(module.vocabulary, min(_TOKENS, module.longest or _TOKENS))
 
     def remarks(self, name: str) -> tuple[str, ...]:
-        """None: the cache that `hf:` switches off is what blocks keep here."""
+        """No remarks: here the cache, which `hf:` switches off, is the state that blocks keep."""
         del name
         return ()
 
