@@ -42,7 +42,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What one node did: `tensors` it returned, in order; its `value` with a Slot for each of them.
+    """What one node did: `tensors` it returned, in order; its `value` with a Slot for each of them; `gaps_of` each.
 
     `mutates` are the argument nodes that it changed in place, `shares` the argument nodes whose memory its result is
     made of, at least in part. `macs` counts its multiply-accumulates, `work` says of which kinds its operations are and
@@ -51,6 +51,7 @@ class NodeFacts:
 
     tensors: tuple[TensorSpec, ...]
     value: Any
+    gaps: tuple[tuple[int, ...] | None, ...] = ()
     mutates: tuple[fx.Node, ...] = ()
     shares: tuple[fx.Node, ...] = ()
     macs: int = 0
@@ -77,6 +78,21 @@ def observe(graph_module: fx.GraphModule, *example: Tensor) -> Observed:
         node.args, node.kwargs = args, kwargs
     graph_module.recompile()
     return Observed(watcher.facts, output)
+
+
+def gaps_of(tensor: Tensor) -> tuple[int, ...] | None:
+    """The strides of a tensor with gaps between its elements, or with several that are one (stride 0).
+
+    None if the elements lie densely, in any order of dimensions, and if they overlap in another way.
+    """
+    layout = sorted((stride, n) for stride, n in zip(tensor.stride(), tensor.shape, strict=True) if n != 1 and stride)
+    end = 1
+    for stride, n in layout:
+        if stride < end:
+            return None
+        end = stride * n
+    is_dense = end == tensor.numel()
+    return None if is_dense or not tensor.numel() else tensor.stride()
 
 
 def tensor_spec(tensor: Tensor) -> TensorSpec:
@@ -198,6 +214,7 @@ class _Watcher(fx.Interpreter):
         self.facts[n] = NodeFacts(
             tensors=tuple(tensor_spec(t) for t in produced) if n.op != "output" else (),
             value=_without_tensors(value) if n.op != "output" else None,
+            gaps=tuple(gaps_of(t) for t in produced) if n.op != "output" else (),
             mutates=tuple(present[a] for a in mutates),
             shares=tuple(present[a] for a, tensors in read.items() if any(self._storage(t) in memory for t in tensors)),
             macs=seen.macs,

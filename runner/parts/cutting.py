@@ -92,9 +92,11 @@ class Cut:
         read = {source for node, computed in needed.items() if computed for source in node.all_input_nodes}
         read.update(value for value in self._values() if isinstance(value, fx.Node) and p == self._last)
         sent = self._sent[p - 1].items()
+        gaps = {name: strides for node, names in sent if node not in self._inputs and node in read
+                for name, strides in zip(names, self._traced.facts[node].gaps, strict=True) if strides is not None}  # fmt: skip
         return Incoming({name: spec for node, names in sent for name, spec in zip(names, self._specs(node), strict=True)},
                         tuple(name for node, names in sent if node in read for name in names),
-                        {node.name: value for node, value in self._scalars[p - 1].items()})  # fmt: skip
+                        {node.name: value for node, value in self._scalars[p - 1].items()}, gaps)  # fmt: skip
 
     def _specs(self, node: fx.Node) -> Sequence[TensorSpec]:
         """A value's tensors on the example."""

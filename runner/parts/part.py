@@ -53,11 +53,16 @@ class Crossing(dict[str, Tensor]):
 
 @dataclass(frozen=True)
 class Incoming:
-    """The inputs of a part: the tensors that come, the names of those that its layers `read`, and the example's scalars."""
+    """The inputs of a part: the tensors that come, the names of those that its layers `read`, and the example's scalars.
+
+    Over a link tensors come without gaps between their elements. `gaps` are the strides of those that have some where they are
+    made: with other strides a sum may add in another order, and end in other bits.
+    """
 
     tensors: Mapping[str, TensorSpec]
     read: tuple[str, ...]
     scalars: Mapping[str, Scalar]
+    gaps: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def arguments(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The arguments of the part's graph. InputError if a tensor is missing."""
@@ -69,11 +74,23 @@ class Incoming:
     def read_from(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The arguments of the part's graph. Tensors that its layers do not read may be missing."""
         found: list[Any] = [crossing[name] for name in self.read]
+        if self.gaps:
+            found = [self._laid_out(name, tensor) for name, tensor in zip(self.read, found, strict=True)]
         if not self.scalars:
             return found
         given = crossing.scalars if isinstance(crossing, Crossing) else {}
         return [*found,
                 *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
+
+
+    def _laid_out(self, name: str, tensor: Tensor) -> Tensor:
+        """The tensor with the strides that it has where it is made, if it has the example's shape."""
+        strides = self.gaps.get(name)
+        if strides is None or tensor.stride() == strides or tuple(tensor.shape) != self.tensors[name].shape:
+            return tensor
+        once = tensor[tuple(slice(None) if stride else slice(1) for stride in strides)]
+        laid_out = torch.empty_strided(once.shape, strides, dtype=tensor.dtype, device=tensor.device)
+        return laid_out.copy_(once).as_strided(tensor.shape, strides)
 
 
 @dataclass(frozen=True)
