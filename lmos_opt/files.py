@@ -34,6 +34,8 @@ LARGEST_WHOLE = 2**53
 """Counts above this are not exact in a double, which every solver computes in."""
 LARGEST_NUMBER = 1e15
 """Times and rates above this are mistakes; the bound keeps every sum finite."""
+LEAST_RATE = 1e-6
+"""Rates below this (B/s) are mistakes; their inverses stay finite."""
 LARGEST_FILE_BYTES = 256 * 2**20
 FROM_FILE = "file"
 """The context in which a file's keys are checked: all keys of its schema must be there, also those that follow from others."""
@@ -74,7 +76,7 @@ Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=LARGEST
 Number = Annotated[float, Strict(), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Value = Annotated[int | float, PlainValidator(_value)]
 Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]
-Rate = Annotated[float, Strict(), Field(ge=1e-6, le=LARGEST_NUMBER, allow_inf_nan=False)]
+Rate = Annotated[float, Strict(), Field(ge=LEAST_RATE, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1, max_length=500), AfterValidator(_printable)]
 Text = Annotated[str, Strict(), AfterValidator(encodable)]
 Detail = Annotated[str | int | float, PlainValidator(_detail)]

@@ -67,7 +67,7 @@ def _path(request: Request) -> str:
     cpus = 0.5 if request.cpus is None else request.cpus
     if cpus <= 0:
         raise InputError("--cpus", f"{cpus:g} is no share of processors; expected more than 0")
-    memory, rate = request.memory or "1GB", request.rate or "10Mbps"
+    memory, rate = ("1GB" if request.memory is None else request.memory), ("10Mbps" if request.rate is None else request.rate)
     parse_size(memory, "--memory")
     parse_rate(rate, "--rate")
     return f"{cpus:g},{memory} > {rate} > all"

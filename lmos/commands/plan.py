@@ -11,6 +11,7 @@ from lmos.commands.policy import ends_of
 from lmos.front_request import FrontRequest, choose, read
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
+from lmos_opt.files import LARGEST_NUMBER
 from lmos_opt.instance import Instance
 from lmos_opt.plan import CrossingTensor, Plan, not_sendable, picture_or_first
 from lmos_opt.plans.promise import Promise
@@ -86,10 +87,12 @@ def _promise(request: Request) -> tuple[Promise | None, str]:
     if request.select is not None:
         raise InputError("--deadline", "chooses the split: the best one that keeps it; leave out --select")
     deadline_s = parse_time(request.deadline, "--deadline")
-    percent = parse_percent(request.confidence or "95%", "--confidence")
+    percent = parse_percent("95%" if request.confidence is None else request.confidence, "--confidence")
     if not deadline_s or not 0 < percent <= 100:
         what, got = ("--deadline", request.deadline) if not deadline_s else ("--confidence", request.confidence)
         raise InputError(what, f"got {got!r:.40}; expected {'more than 0 s' if not deadline_s else 'above 0 %, up to 100 %'}")
+    if deadline_s > LARGEST_NUMBER:
+        raise InputError("--deadline", f"got {request.deadline!r:.40}; expected at most {LARGEST_NUMBER:g} s")
     return Promise(deadline_s=deadline_s, confidence=percent / 100), f"budget:{request.deadline.strip()}"
 
 

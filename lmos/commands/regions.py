@@ -18,10 +18,11 @@ from lmos_opt.data import bundled_names
 from lmos_opt.errors import InputError
 from lmos_opt.link import load_link
 from lmos_opt.plans.proportion import upper_end
+from lmos_opt.policies.policy_maps import rates_of
 from lmos_opt.policies.regions import Crossings
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, codecs_to_measure, load_source
-from lmos_opt.units import counted, parse_percent, parse_rate, parse_time
+from lmos_opt.units import counted, parse_percent, parse_time
 from measurement import codecs
 from measurement.codecs import Codec
 
@@ -46,9 +47,7 @@ class Request:
 def run(request: Request) -> None:
     """Raises InputError for a network, device, codec, limit or range that cannot be used."""
     check_page(request.output)
-    low, high = (parse_rate(end, "--range") for end in ends_of(request.between, "--range", "100kbps..1Gbps"))
-    if not low < high:
-        raise InputError("--range", f"{request.between} is empty; expected a lower and a higher bandwidth")
+    low, high = rates_of(*ends_of(request.between, "--range", "100kbps..1Gbps"), "--range")
     limits = sorted({parse_percent(text, "--floor") / 100 for text in request.limits})
     links = sorted(map(load_link, bundled_names("links")), key=lambda link: link.bandwidth_bytes_per_s)
     asked = Asked(low, high, parse_time(request.rtt, "--rtt"), request.server, links)

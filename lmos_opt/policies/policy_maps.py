@@ -28,6 +28,7 @@ from typing import Any
 
 from lmos_opt import rules, solvers
 from lmos_opt.errors import InfeasibleError, InputError, SolverError
+from lmos_opt.files import LARGEST_NUMBER, LARGEST_WHOLE, LEAST_RATE
 from lmos_opt.formulation import stages
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
@@ -63,9 +64,7 @@ def bandwidth_policy(
     at any bandwidth, SolverError if not all candidates of a graph could be found.
     """
     over = Over("bandwidth", hop).of(instance.name, len(instance.places))
-    start, end = parse_rate(low, "low"), parse_rate(high, "high")
-    if not start < end:
-        raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher bandwidth")
+    start, end = rates_of(low, high)
     asked, argument = rules.get(rule)
     lines = _lines(instance, over, memory_model, proper_split, solver)
     slow, fast = 1 / Fraction(start), 1 / Fraction(end)  # in seconds a byte, the other way round
@@ -82,6 +81,16 @@ def bandwidth_policy(
         found += pieces(part.low, part.high, look)
     ends = [(1 / piece.high, piece.label) for piece in reversed(found)]
     return _policy(instance, _Asked(rule, over, memory_model, proper_split), lines, _merged(ends, float), (start, end))
+
+
+def rates_of(low: str | float, high: str | float, what: str = "range") -> tuple[float, float]:
+    """The ends (B/s) of a range of bandwidths; InputError, about `what`, if it is empty or a link has no such bandwidth."""
+    start, end = parse_rate(low, what), parse_rate(high, what)
+    if not start < end:
+        raise InputError(what, f"{low} to {high} is empty; expected a lower and a higher bandwidth")
+    if start < LEAST_RATE or end > LARGEST_NUMBER:
+        raise InputError(what, f"{low} to {high} is not within {LEAST_RATE:g} to {LARGEST_NUMBER:g} B/s")
+    return start, end
 
 
 def memory_policy(
@@ -108,6 +117,8 @@ def memory_policy(
     end = max(start, *needs) if high is None else parse_size(high, "high")
     if start > end:
         raise InputError("range", f"{low} to {high} is empty; expected a lower and a higher limit")
+    if end > LARGEST_WHOLE:
+        raise InputError("range", f"{high!s:.60} is larger than {LARGEST_WHOLE} bytes")
     s = 1 / Fraction(instance.hops[0].bandwidth_bytes_per_s)
     latencies = one_value([line.at(s) for line in lines])
     vectors = [(latency, line.memory_bytes) for latency, line in zip(latencies, lines, strict=True)]

@@ -63,6 +63,10 @@ def checked(options: Options) -> Options:
     for name, value in options.items():
         if not (isinstance(name, str) and isinstance(value, Option)):
             raise InputError(_WHERE, f"got {name!r:.60}: {value!r:.60}; expected a name and a number, a text, or True or False")
+        try:
+            f"{name}{value}".encode()
+        except UnicodeEncodeError:
+            raise InputError(_WHERE, f"got {name!r:.60}: {value!r:.60}; expected letters that UTF-8 has") from None
     return options
 
 

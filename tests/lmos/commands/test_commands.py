@@ -80,7 +80,8 @@ def test_statistics_a_log_and_options_of_the_solver(folder, capsys):
     table = printed(capsys, "front", "toy.json", "--statistics")
     assert "linear programs, nodes" in table
     assert "certified" in table
-    for option, complaint in (("speed=1", "'speed' is not an option of HiGHS"), ("threads", "'threads': expected NAME=VALUE")):
+    for option, complaint in (("speed=1", "'speed' is not an option of HiGHS"), ("threads", "'threads': expected NAME=VALUE"),
+                              ("threads=\udcff", "expected letters that UTF-8 has")):  # fmt: skip
         assert main(["front", "toy.json", "--solver-option", option]) == 2
         assert complaint in capsys.readouterr().err
 

@@ -39,6 +39,8 @@ def test_a_plan_without_one_has_no_such_key(evening: str, tmp_path: Path) -> Non
     (["--confidence", "90%"], 2, "--deadline: is missing; --confidence needs it"),
     ([], 2, "--select: is missing; expected a rule, or a --deadline to keep"),
     (["--deadline", "0s"], 2, "--deadline: got '0s'; expected more than 0 s"),
+    (["--deadline", "1e16s"], 2, "--deadline: got '1e16s'; expected at most 1e+15 s"),
+    (["--deadline", "1s", "--confidence", ""], 2, "--confidence: '' is not a percentage"),
     (["--deadline", "1s", "--confidence", "101"], 2, "--confidence: got '101'; expected above 0 %, up to 100 %"),
     (["--deadline", "1s", "--objectives", "energy,memory,load"], 2, "--objectives: names 3 objectives; beside a --deadline"),
 ])  # fmt: skip

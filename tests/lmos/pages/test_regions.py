@@ -41,7 +41,7 @@ def test_it_says_where_which_is_fastest_and_what_is_not_known(file: Path) -> Non
 
 @pytest.mark.parametrize(("more", "said"), [
     (["-o", "x.png"], "x.png: has the suffix '.png'; expected one of .html, .htm"),
-    (["-o", "x.html", "--range", "1Gbps..1Mbps"], "--range: 1Gbps..1Mbps is empty"),
+    (["-o", "x.html", "--range", "1Gbps..1Mbps"], "--range: 1Gbps to 1Mbps is empty"),
     (["-o", "x.html", "--range", "1Mbps"], "--range: '1Mbps' is not a range"),
     (["-o", "x.html", "--floor", "few"], "--floor: 'few' is not a percentage of at least zero"),
     (["-o", "x.html", "--device", "toaster"], "toaster: is neither a file nor a bundled device"),
