@@ -10,6 +10,7 @@ import selectors
 import socket
 import time
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from lmos_opt.errors import InputError
 from lmos_opt.units import whole_of
@@ -27,9 +28,17 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
         host, port = text, str(default_port)
     host = host.removeprefix("[").removesuffix("]")
     number = whole_of(port)
-    if not host or number is None or number > 65535:
+    if not _may_be_host(host) or number is None or number > 65535:
         raise InputError("address", f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070, with a port from 0 to 65535")
     return host, number
+
+
+def _may_be_host(host: str) -> bool:
+    """Whether a text may name a host: no part of it between two dots is empty or longer than 63 letters."""
+    try:
+        return bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def format_address(address: Sequence[object]) -> str:
@@ -46,11 +55,19 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _addresses(host: str, port: int, flags: int = 0) -> list[Any]:
+    """The addresses of a host. OSError if it has none, also where it could be no name."""
+    try:
+        return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except UnicodeError:  # empty or longer than 63 letters between two dots
+        raise OSError(socket.EAI_NONAME, "not the name of a host") from None
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A listening socket; RunnerError where the address cannot be had."""
     where = format_address((host, port))
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = _addresses(host, port, socket.AI_PASSIVE)
         return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
     except OSError as error:
         raise RunnerError(where, f"cannot listen there: {reason_of(error)}") from None
@@ -64,7 +81,7 @@ class Dialer:
         self._end = time.monotonic() + timeout_s
         self._socket: socket.socket | None = None
         try:
-            self._left = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)
+            self._left = _addresses(*address)
         except OSError as error:
             raise self._nobody(reason_of(error)) from None
 

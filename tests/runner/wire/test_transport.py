@@ -13,7 +13,7 @@ import torch
 from lmos_opt.errors import InputError
 from runner.errors import ConnectionLost, RemoteProtocolError, RunnerError
 from runner.wire import transport
-from runner.wire.connecting import connect, format_address, listen, parse_address
+from runner.wire.connecting import Dialer, connect, format_address, listen, parse_address
 from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Ping, Pong, Received, Role, State
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.stream import Wake
@@ -340,3 +340,13 @@ def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
         parse_address(text)
+
+
+@pytest.mark.parametrize("host", ["x" * 64, "a..b", "\udcff"])
+def test_what_is_no_name_of_a_host_is_one_clear_line(host: str) -> None:
+    with pytest.raises(InputError, match="is not HOST:PORT"):
+        parse_address(f"{host}:7070")
+    with pytest.raises(ConnectionLost, match="not the name of a host"):
+        Dialer((host, 1), 1.0)
+    with pytest.raises(RunnerError, match="cannot listen there: not the name of a host"):
+        listen(host, 0)
