@@ -1,4 +1,8 @@
-"""Tensors to another process and back, by every peer in turns: medians, quartiles, and the ratio to a plain socket."""
+"""Tensors to another process and back, by every peer in turns: medians, quartiles, and the ratio to a plain socket.
+
+A turn is several exchanges, one right after another, as a run sends its images. The first of a turn comes after the others had the
+processor, with its caches cold: its median stands apart.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +23,17 @@ TENSOR_BYTES = 64 * 224 * 224 * 4
 SIZES = (4096, 65536, 2**20, 4 * 2**20, TENSOR_BYTES, 2**24)
 MOST_RATIO, MOST_UNACCOUNTED_S = 1.5, 0.002
 """What this project holds itself to with TENSOR_BYTES: times a plain socket's, and seconds between an image's stages."""
+IN_A_ROW = 8
+"""Exchanges of a turn, at most."""
 _WARM_UPS = 5
 
 
 @dataclass(frozen=True)
 class Row:
-    """One peer with one size: quartiles of an exchange (s), the median over the plain socket's, what the stages leave (s)."""
+    """One peer with one size: quartiles of the exchanges that follow another (s), the median over the plain socket's, what the
+    stages leave (s), and the median of those that begin a turn (s). `rounds` are all exchanges.
+
+    With turns of one exchange, all begin one, and the quartiles are theirs."""
 
     n_bytes: int
     peer: str
@@ -34,11 +43,13 @@ class Row:
     q3_s: float
     ratio: float | None
     unaccounted_s: float | None
+    first_s: float
 
 
 def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int, tell: Callable[[str], None],
             complain: Callable[[str], None]) -> list[Row]:  # fmt: skip
-    """Each round every peer once, in an order drawn again each time. What is not installed is left out, and said.
+    """Each peer makes so many exchanges of each size (`rounds`), in turns of IN_A_ROW or fewer, in an order that is drawn again for
+    each. What is not installed is left out, and said.
 
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """
@@ -58,27 +69,33 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
 
 def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
     drawn = random.Random(f"{seed} {n_bytes}")
-    found: dict[str, list[ExchangeTime]] = {peer.name: [] for peer in openers}
+    found: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
     with ExitStack() as stack:
         tell(f"{n_bytes} bytes")
         sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
         for _, exchange in sessions:
             for _ in range(_WARM_UPS):
                 exchange()
-        for k in range(rounds):
-            tell(f"{n_bytes} bytes, round {k + 1} of {rounds}")
+        for begin in range(0, rounds, IN_A_ROW):
+            tell(f"{n_bytes} bytes, {begin} of {rounds} exchanges")
             drawn.shuffle(sessions)
             for name, exchange in sessions:
-                found[name].append(exchange())
-    raw_s = median(e.seconds for e in found[RAW]) if found.get(RAW) else None
-    return [_row(n_bytes, name, exchanges, raw_s) for name, exchanges in found.items()]
+                found[name].append([exchange() for _ in range(min(IN_A_ROW, rounds - begin))])
+    raw_s = median(_following(found[RAW])) if found.get(RAW) else None
+    return [_row(n_bytes, name, turns, raw_s) for name, turns in found.items()]
 
 
-def _row(n_bytes: int, name: str, exchanges: Sequence[ExchangeTime], raw_s: float | None) -> Row:
-    seconds = [exchange.seconds for exchange in exchanges]
+def _following(turns: Sequence[Sequence[ExchangeTime]]) -> list[float]:
+    """The times of those that follow another; of all, where none does."""
+    return [one.seconds for turn in turns for one in turn[1:]] or [turn[0].seconds for turn in turns]
+
+
+def _row(n_bytes: int, name: str, turns: Sequence[Sequence[ExchangeTime]], raw_s: float | None) -> Row:
+    seconds = _following(turns)
     q1, middle, q3 = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
-    left = [exchange.unaccounted_s for exchange in exchanges if exchange.unaccounted_s is not None]
-    return Row(n_bytes, name, len(seconds), q1, middle, q3, middle / raw_s if raw_s else None, max(left) if left else None)
+    left = [one.unaccounted_s for turn in turns for one in turn if one.unaccounted_s is not None]
+    return Row(n_bytes, name, sum(map(len, turns)), q1, middle, q3, middle / raw_s if raw_s else None, max(left) if left else None,
+               median(turn[0].seconds for turn in turns))
 
 
 def broken(rows: Sequence[Row]) -> list[str]:

@@ -57,14 +57,17 @@ def _complain(message: str) -> None:
 
 
 def _table(rows: Sequence[Row]) -> object:
+    from lmos.bench.exchanging import IN_A_ROW
+
     cells = []
     for k, row in enumerate(rows):
         first = k == 0 or rows[k - 1].n_bytes != row.n_bytes
         cells.append([
             format_size(row.n_bytes) if first else "", row.peer, format_time(row.median_s),
             f"{1e3 * row.q1_s:.3f} .. {1e3 * row.q3_s:.3f} ms", "-" if row.ratio is None else f"{row.ratio:.2f}",
-            "" if row.unaccounted_s is None else format_time(row.unaccounted_s),
+            format_time(row.first_s), "" if row.unaccounted_s is None else format_time(row.unaccounted_s),
         ])  # fmt: skip
-    title = ("Time of one exchange over loopback, two processes in turns: the bytes there, an acknowledgement back\n"
+    title = ("Time of one exchange over loopback, between two processes: the bytes there, an acknowledgement back. Libraries take\n"
+             f"turns of {IN_A_ROW} exchanges in a row; 'first': of each turn, after the others had the processor\n"
              "('ours': t_tx_s and its waits for a thread; 'in no stage': the most that an image's stages leave of its latency)")
-    return table(title, ["bytes", "peer", "median", "quartiles", "of a socket", "in no stage"], cells, left=[1])
+    return table(title, ["bytes", "peer", "median", "quartiles", "of a socket", "first", "in no stage"], cells, left=[1])

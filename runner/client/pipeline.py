@@ -176,7 +176,11 @@ class Pipeline:
             made = call(route.head, image)
             t_edge_s = time.perf_counter() - begin
             if route.connection is not None:
-                exchange = route.connection.ask(number, made)
+                try:
+                    exchange = route.connection.ask(number, made)
+                except KeyboardInterrupt:  # it may be under way
+                    self._interrupted(number, name)
+                    raise
                 return Underway(route, number, name, begin, t_edge_s, made, exchange)
             outputs = flat_outputs(made)
             result = ImageResult(file=name, **self._class(outputs), t_edge_s=t_edge_s, t_tx_s=0.0, t_server_s=0.0,
@@ -234,7 +238,10 @@ class Pipeline:
             image = waiting.popleft()
             if not image.is_over:  # the oldest may have ended a moment ago
                 image.drop("interrupted")
-                self._end(image.number, FailedImage(file=image.name, reason="interrupted", retries=image.exchange.retries))
+                self._interrupted(image.number, image.name, image.exchange.retries)
+
+    def _interrupted(self, number: int, name: str, retries: int = 0) -> None:
+        self._end(number, FailedImage(file=name, reason="interrupted", retries=retries))
 
     def _end(self, number: int, result: ImageResult | FailedImage, outputs: Mapping[str, Tensor] | None = None) -> Ended:
         with self._ending:

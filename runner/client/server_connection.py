@@ -27,7 +27,7 @@ from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import codec_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
-from runner.wire.protocol import Open, Received, Result, TensorHeader, TextStep
+from runner.wire.protocol import Open, Received, Result, Tensors, TextStep
 from runner.wire.protocol import State as Talk
 from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer, Shape
@@ -69,7 +69,7 @@ class ServerConnection(Reconnecting):
         self._wake: Wake | None = None
         self._is_closing = self._is_driven = False
         self._expected: Mapping[str, TensorSpec] | None = None
-        self._passed: tuple[TensorHeader, ...] | None = None  # of answers that looked as expected
+        self._passed: Tensors | None = None  # of answers that looked as expected
         self._crash: BaseException | None = None
 
     @property
@@ -97,6 +97,8 @@ class ServerConnection(Reconnecting):
     def ask(self, number: int, crossing: Crossing, text: TextStep | None = None, *, as_they_are: bool = False) -> Exchange:
         """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
 
+        A question that is alone is sent before this returns: what the caller does next, it does while the question is under way.
+
         Of a decoder, `text` says where in which text the tensors belong.
 
         The tensors must stay as they are. LocalProtocolError where a question with this number waits for its answer.
@@ -104,13 +106,21 @@ class ServerConnection(Reconnecting):
         tells = as_they_are and len(self._request.later_layers) > 1  # the last place sends nothing on
         exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells, text)
         with self._lock:
+            is_alone = not self._exchanges
             if number in self._exchanges:
                 raise LocalProtocolError(f"question {number} is asked while it waits for its answer")
             if self._is_closing:
                 exchange.failure = f"{self.name}: the connection is closed"
             else:
                 self._exchanges[number] = exchange
-        self._nudge()
+        if is_alone and self.is_open and self._leading.acquire(blocking=False):
+            with _Leading(self):
+                try:
+                    self._ask_next()
+                except (RunnerError, RemoteProtocolError) as error:
+                    self._give_up(error)
+        else:
+            self._nudge()
         return exchange
 
     def withdraw(self, exchange: Exchange, failure: str) -> None:
@@ -227,13 +237,7 @@ class ServerConnection(Reconnecting):
         try:
             remote = self._remote or self._dial(timeout_s)
             if remote is not None:
-                if (exchange := self._next(remote)) is not None:
-                    exchange.note_sent()
-                    try:
-                        remote.ask(exchange.message, exchange.payload)
-                    finally:
-                        self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent,
-                                                sent_bytes=exchange.sent_bytes))  # fmt: skip
+                self._ask_next()
                 received = remote.step(timeout_s, self._wake, alone=not self._is_driven)
                 self._note_progress(remote)
                 if received is not None:
@@ -241,6 +245,17 @@ class ServerConnection(Reconnecting):
                     self._tell_moved(remote)
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
+
+    def _ask_next(self) -> None:
+        """Begin the next exchange, if there is one and the server takes it: what of it goes at once is sent."""
+        remote = self._remote
+        if remote is None or (exchange := self._next(remote)) is None:
+            return
+        exchange.note_sent()
+        try:
+            remote.ask(exchange.message, exchange.payload)
+        finally:
+            self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent, sent_bytes=exchange.sent_bytes))
 
     def _dial(self, timeout_s: float) -> Remote | None:
         pause_s = timeout_s if self.state in OVER else min(self._again_at - self._streams.now(), timeout_s)

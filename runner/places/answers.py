@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from runner.faults.refusal import Refusal
-from runner.wire.protocol import Span, TensorHeader
+from runner.wire.protocol import Span, Tensors
 
 SESSIONS = 256
 ANSWERS_A_SESSION = 16
@@ -31,7 +31,7 @@ class Stored:
     """An answer: its tensors' headers, their bytes, what computing them took, what the places beyond took, and of a text how many
     tokens are held."""
 
-    tensors: tuple[TensorHeader, ...]
+    tensors: Tensors
     payload: bytes
     took: Took
     beyond: tuple[Span, ...] = ()

@@ -30,8 +30,8 @@ from runner.parts.split import split_along
 from runner.places.answers import Took
 from runner.places.batching import Batches, Computed
 from runner.places.onward import Onward
-from runner.wire.protocol import Infer, Open, Span, TensorHeader, offsets
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, the_one
+from runner.wire.protocol import Infer, Open, Span, TensorHeader, Tensors
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, the_same
 from runner.wire.tensors import pack, unpack_read
 
 LONGEST_TEXT = 2**15
@@ -45,9 +45,9 @@ class OwnPart:
     sizes of results that are `varying` before. A part of a decoder takes texts of up to `longest` tokens."""
 
     module: Middle | Tail
-    expected: tuple[TensorHeader, ...]
+    expected: Tensors
     scalars: Mapping[str, Any]
-    results: tuple[TensorHeader, ...]
+    results: Tensors
     error: float | None = None
     varying: frozenset[str] = frozenset()
     longest: int | None = None
@@ -105,11 +105,11 @@ def longest_text(network: nn.Module) -> int | None:
     return (network.longest or LONGEST_TEXT) if isinstance(network, Chain) else None
 
 
-def _headers(specs: Mapping[str, TensorSpec]) -> tuple[TensorHeader, ...]:
+def _headers(specs: Mapping[str, TensorSpec]) -> Tensors:
     """Of tensors whose elements lie in the order of their dimensions."""
-    return tuple(the_one(TensorHeader(name=name, dtype=spec.dtype, shape=spec.shape,
-                                      strides=tuple(math.prod(spec.shape[k + 1 :]) for k in range(len(spec.shape)))))
-                 for name, spec in specs.items())  # fmt: skip
+    return the_same(tuple(TensorHeader(name=name, dtype=spec.dtype, shape=spec.shape,
+                                       strides=tuple(math.prod(spec.shape[k + 1 :]) for k in range(len(spec.shape))))
+                          for name, spec in specs.items()))  # fmt: skip
 
 
 def _as_sent(scalars: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,7 +122,7 @@ class TailAnswer(NamedTuple):
     """Outputs as they are sent, what the part took, how long (s) the question waited for others', what the places beyond took, and
     of a text how many tokens are held."""
 
-    tensors: tuple[TensorHeader, ...]
+    tensors: Tensors
     parts: list[memoryview]
     took: Took
     waited_s: float
@@ -148,11 +148,11 @@ class ServedPlan:
         self._part, self._codec, self._batches = part, codec, batches or Batches(part.module, (), computing)
         self.onward = onward
         self._inference = torch.inference_mode()  # to make it takes longer than to enter it; one question at a time is begun
-        self._checked: tuple[TensorHeader, ...] | None = None
+        self._checked: Tensors | None = None
         if onward is not None:
             assert isinstance(part.module, Middle)
             onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps}, part.varying)
-        self.request_bytes, self.result_bytes = offsets(part.expected)[1], offsets(part.results)[1]
+        self.request_bytes, self.result_bytes = part.expected.payload_bytes, part.results.payload_bytes
         if max(self.request_bytes, self.result_bytes) > LARGEST_PAYLOAD_BYTES:
             raise Refusal("split", f"{max(self.request_bytes, self.result_bytes)} bytes would have to cross; at most "
                                    f"{LARGEST_PAYLOAD_BYTES} can be sent")

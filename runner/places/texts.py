@@ -20,7 +20,7 @@ from runner.places.answers import Took
 from runner.places.batching import Batches, Computed, made_of
 from runner.places.onward import Onward
 from runner.places.served import OwnPart, ServedPlan, TailAnswer
-from runner.wire.protocol import Infer, TextStep
+from runner.wire.protocol import Infer, Tensors, TextStep
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
 from runner.wire.tensors import unpack
 
@@ -132,7 +132,7 @@ class ServedTexts(ServedPlan):
         self._check_text(request, text)
         with self._texts.taken(key, self._host) as state:
             if not _is_at(state, text.position):
-                held = TailAnswer((), [], Took(0.0), 0.0, held=state.length)
+                held = TailAnswer(Tensors(), [], Took(0.0), 0.0, held=state.length)
                 return lambda: held
             state.pick = Pick(text.temperature, text.seed)
             done = self._advanced(state, request, payload, text.pieces)
@@ -146,7 +146,7 @@ class ServedTexts(ServedPlan):
         def answer() -> TailAnswer:
             if onward is not None and exchange is not None:
                 onward.answer(exchange)
-            return TailAnswer((), [], Took(0.0), 0.0, held=0)
+            return TailAnswer(Tensors(), [], Took(0.0), 0.0, held=0)
 
         return answer
 

@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from runner.wire.connecting import format_address
@@ -32,20 +32,20 @@ class Clock(Protocol):
 
 
 class Stream(Protocol):
-    """Bytes to and from one peer: what would have to wait raises BlockingIOError, what breaks another OSError."""
+    """Bytes to and from one peer: what would have to wait raises BlockingIOError, what breaks another OSError. What must be agreed
+    on before the first byte is so when bytes are first asked for, or given."""
 
     @property
     def name(self) -> str:
         """The peer's address, as errors show it."""
 
-    def handshake(self) -> None:
-        """Go on with what must be agreed on before the first byte, and with what is left to send of it."""
+    @property
+    def recv_into(self) -> Callable[[memoryview], int]:
+        """Fills the beginning of the space; how many bytes, 0 at the end of the stream."""
 
-    def recv_into(self, space: memoryview) -> int:
-        """Fill the beginning of `space`; how many bytes, 0 at the end of the stream."""
-
-    def sendmsg(self, parts: Sequence[memoryview]) -> int:
-        """Send the beginning of the parts; how many bytes were taken."""
+    @property
+    def sendmsg(self) -> Callable[[Sequence[memoryview]], int]:
+        """Sends the beginning of the parts; how many bytes were taken."""
 
     def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         """Return when bytes may be read or written, `wake` is set or the time is over; True where it was `wake`. For the first
@@ -114,12 +114,14 @@ MACHINE = MachineClock()
 
 
 class SocketStream:
-    """A connected socket, its bytes as they are."""
+    """A connected socket, its bytes as they are: `recv_into` and `sendmsg` are the socket's own."""
 
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket, self._sendmsg, self._recv_into = sock, sock.sendmsg, sock.recv_into
+        self._socket = sock
+        self.recv_into: Callable[[memoryview], int] = sock.recv_into
+        self.sendmsg: Callable[[Sequence[memoryview]], int] = sock.sendmsg
         try:
             self._name = format_address(sock.getpeername())
         except OSError:
@@ -129,17 +131,6 @@ class SocketStream:
     def name(self) -> str:
         """The peer's address, as errors show it."""
         return self._name
-
-    def handshake(self) -> None:
-        """Nothing to agree on."""
-
-    def recv_into(self, space: memoryview) -> int:
-        """As the socket's."""
-        return self._recv_into(space)
-
-    def sendmsg(self, parts: Sequence[memoryview]) -> int:
-        """As the socket's."""
-        return self._sendmsg(parts)
 
     def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         """As a Stream's."""

@@ -21,7 +21,7 @@ from lmos_opt.tensors import DTYPE_BYTES
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, aligned, offsets, the_one
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, aligned, the_same
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -31,6 +31,7 @@ DTYPES: dict[str, torch.dtype] = {
 _NAMES = {dtype: name for name, dtype in DTYPES.items()}
 _OF_NUMPY = {np.dtype(name): name for name in ("float32", "float64", "float16", "int64", "int32", "int16", "int8", "uint8")}
 """What torch and numpy exchange without a copy, by numpy's dtypes."""
+_IN_NUMPY = {name: dtype for dtype, name in _OF_NUMPY.items()}
 _HEADERS = 4096
 """That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
 _PADDING = memoryview(bytes(64))
@@ -59,11 +60,11 @@ def _header(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, .
     n_bytes = math.prod(shape) * DTYPE_BYTES[dtype]
     if n_bytes > LARGEST_PAYLOAD_BYTES:
         raise LocalProtocolError(f"tensor {name!r} has {n_bytes} bytes; at most {LARGEST_PAYLOAD_BYTES} can be sent")
-    return the_one(TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides))
+    return TensorHeader(name=name, dtype=dtype, shape=shape, strides=strides)
 
 
 def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
-         encoded: Mapping[str, Encoded] = NOTHING_ENCODED) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:  # fmt: skip
+         encoded: Mapping[str, Encoded] = NOTHING_ENCODED) -> tuple[Tensors, list[memoryview]]:  # fmt: skip
     """Headers and payload parts (with the padding between them) of tensors in main memory.
 
     A view into the tensor's own memory wherever its elements lie densely, in any order of dimensions; a copy otherwise.
@@ -81,10 +82,10 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
         if part.nbytes:
             parts.append(part)
         end = begin + part.nbytes
-    return tuple(headers), parts
+    return the_same(tuple(headers)), parts
 
 
-def unpack(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
+def unpack(headers: Tensors, payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
     """The tensors over the payload's memory, which they keep alive; what a codec encoded has memory of its own.
 
     Raises CodecError for bytes that are not what the codec's other side would have sent.
@@ -92,11 +93,11 @@ def unpack(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice
     return unpack_read(headers, payload, codec, [header.name for header in headers])[0]
 
 
-def unpack_read(headers: tuple[TensorHeader, ...], payload: memoryview, codec: Choice | None,
+def unpack_read(headers: Tensors, payload: memoryview, codec: Choice | None,
                 read: Collection[str]) -> tuple[dict[str, Tensor], dict[str, Encoded]]:  # fmt: skip
     """As `unpack`, and what came encoded as it came; of that only what is `read` here is decoded, the others have shapes alone."""
     tensors, encoded = {}, {}
-    for header, begin in zip(headers, offsets(headers)[0], strict=True):
+    for header, begin in zip(headers, headers.begins, strict=True):
         if header.encoded_bytes is not None:
             encoded[header.name] = Encoded(header, payload[begin : begin + header.encoded_bytes])
             if codec is not None and header.name not in read:
@@ -164,21 +165,11 @@ def _tensor(header: TensorHeader, payload: memoryview, begin: int, codec: Codec 
         if flat.numel() != header.elements or flat.dtype is not DTYPES[header.dtype]:
             raise CodecError(f"tensor {header.name!r}: {flat.numel()} elements of {flat.dtype}, expected {header.elements}")
         return flat.as_strided(header.shape, header.strides)
-    if (laid_out := _laid_out(header)) is not None:  # one step in place of torch's two
-        shape, kind, strides = laid_out
-        array: np.ndarray[Any, Any] = np.ndarray(shape, kind, payload, begin, strides)
+    if (kind := _IN_NUMPY.get(header.dtype)) is not None and header.bytes:  # one step in place of torch's two
+        array: np.ndarray[Any, Any] = np.ndarray(header.shape, kind, payload, begin, header.byte_strides)
         return torch.from_numpy(array)
     dtype = DTYPES[header.dtype]
     if header.bytes == 0:
         return torch.empty_strided(header.shape, header.strides, dtype=dtype)
     flat = torch.frombuffer(payload, dtype=dtype, count=header.elements, offset=begin)
     return flat.as_strided(header.shape, header.strides)
-
-
-@lru_cache(_HEADERS)
-def _laid_out(header: TensorHeader) -> tuple[tuple[int, ...], np.dtype[Any], tuple[int, ...]] | None:
-    """Shape, dtype and strides (in bytes) for numpy; None for what numpy does not know, and where there is nothing."""
-    if header.dtype not in _OF_NUMPY.values() or header.bytes == 0:
-        return None
-    size = DTYPE_BYTES[header.dtype]
-    return header.shape, np.dtype(header.dtype), tuple([n * size for n in header.strides])

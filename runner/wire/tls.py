@@ -96,6 +96,7 @@ class TlsStream(SocketStream):
         self._unsent = memoryview(b"")
         self._raw = memoryview(bytearray(_PIECE_BYTES))
         self._is_open = False
+        self.recv_into, self.sendmsg = self._read_into, self._write
 
     @property
     def _wants_write(self) -> bool:
@@ -108,10 +109,8 @@ class TlsStream(SocketStream):
             reading, writing = not self._wants_write, self._wants_write
         return super().wait(timeout_s, reading=reading, writing=writing, wake=wake, awake_s=awake_s)
 
-    def handshake(self) -> None:
+    def _shake_hands(self) -> None:
         """Go on with the handshake; BlockingIOError until it is done, ssl.SSLError where it fails."""
-        if self._is_open:
-            return
         while not self._is_open:
             try:
                 with self._lock:
@@ -127,8 +126,10 @@ class TlsStream(SocketStream):
                 raise
         self._flush()
 
-    def recv_into(self, space: memoryview) -> int:
+    def _read_into(self, space: memoryview) -> int:
         """As a socket's: 0 at the end of the stream."""
+        if not self._is_open:
+            self._shake_hands()
         while True:
             try:
                 with self._lock:
@@ -138,8 +139,10 @@ class TlsStream(SocketStream):
             except (ssl.SSLZeroReturnError, ssl.SSLEOFError):
                 return 0
 
-    def sendmsg(self, parts: Sequence[memoryview]) -> int:
+    def _write(self, parts: Sequence[memoryview]) -> int:
         """As a socket's: how many bytes were taken; all of them will leave before any later ones."""
+        if not self._is_open:
+            self._shake_hands()
         self._flush()
         part = next(part for part in parts if part.nbytes)[:_PIECE_BYTES]
         with self._lock:

@@ -236,7 +236,6 @@ class Channel(Generic[Talks]):
                 space = self.connection.buffer()
                 is_long = space.nbytes >= AHEAD_BYTES
                 try:
-                    self._stream.handshake()
                     n_bytes = self._stream.recv_into(space[:PIECE_BYTES] if is_long else self._landing)
                 except BlockingIOError:
                     return None
@@ -267,7 +266,6 @@ class Channel(Generic[Talks]):
                     self._outgoing = self._outgoing or _Progress(self._clock)
                     return wait_s
                 parts = self._out[:_MOST_PARTS]
-                self._stream.handshake()
                 n_bytes = self._stream.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
                 self._sent_bytes += n_bytes
                 self._granted -= n_bytes

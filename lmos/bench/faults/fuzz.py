@@ -42,7 +42,7 @@ from runner.wire.protocol import (
     Result,
     Role,
     Span,
-    TensorHeader,
+    Tensors,
     Welcome,
 )
 from runner.wire.protocol.checksum import crc32_of
@@ -262,7 +262,7 @@ _PACKED_OUTPUTS = pack({"output": torch.arange(10, dtype=torch.float64).reshape(
 
 
 @cache
-def _packed(codec: str) -> tuple[tuple[TensorHeader, ...], list[memoryview]]:
+def _packed(codec: str) -> tuple[Tensors, list[memoryview]]:
     return pack(_CROSSING, codec_for(_OPEN.model_copy(update={"codec": codec})))
 
 

@@ -11,7 +11,7 @@ from lmos_opt.moved import when_used
 
 if TYPE_CHECKING:
     from runner.wire.protocol.connection import Connection, Event, Received
-    from runner.wire.protocol.headers import TensorHeader, offsets
+    from runner.wire.protocol.headers import TensorHeader, Tensors
     from runner.wire.protocol.messages import (
         CAPABILITIES,
         PLACES,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _OTHERS = {**dict.fromkeys(("Connection", "Event", "Received"), "connection"), "Closed": "side",
            **dict.fromkeys(("TRANSIENT", "ErrorCode", "Role", "State"), "turns"),
-           **dict.fromkeys(("TensorHeader", "offsets"), "headers")}  # fmt: skip
+           **dict.fromkeys(("TensorHeader", "Tensors"), "headers")}  # fmt: skip
 
 __all__ = [
     "CAPABILITIES",
@@ -67,9 +67,9 @@ __all__ = [
     "Span",
     "State",
     "TensorHeader",
+    "Tensors",
     "TextStep",
     "Welcome",
-    "offsets",
 ]
 
 __getattr__ = when_used(__name__, {name: _OTHERS.get(name, "messages") for name in __all__})

@@ -11,7 +11,7 @@ from runner.wire.protocol import repeated
 from runner.wire.protocol.frames import FrameType
 from runner.wire.protocol.messages import MESSAGES, Message
 from runner.wire.protocol.side import Brief, Closed, OneSide
-from runner.wire.protocol.turns import ANSWERS, QUESTIONS, Role, State
+from runner.wire.protocol.turns import Role, State
 
 __all__ = ["Closed", "Connection", "Event", "Received", "Role", "State"]
 
@@ -28,16 +28,14 @@ class Received(NamedTuple):
 
 
 Event = Received | Closed
-_NUMBERED = QUESTIONS | ANSWERS.keys()
 
 
 class Connection(OneSide[Message, Received]):
     """One side's view of the conversation; what is told of a whole message is a `Received`."""
 
     def _brief(self, message: Message) -> Brief:
-        kind, values = message.TYPE, vars(message)
-        number = values["id"] if kind in _NUMBERED else None
-        return Brief(kind, number, message.payload_bytes, values["window"] if kind is FrameType.WELCOME else None)
+        values = vars(message)
+        return Brief(message.TYPE, values.get("id"), message.payload_bytes, values.get("window"))
 
     def _written(self, message: Message) -> bytes:
         return repeated.written(message) or message.model_dump_json().encode()

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import math
 from functools import cached_property, lru_cache
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, SerializerFunctionWrapHandler, Strict, model_serializer, model_validator
+from pydantic import (
+    Field,
+    GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
+    Strict,
+    TypeAdapter,
+    model_serializer,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from lmos_opt.files import LARGEST_WHOLE, Count, Name, Record
 from lmos_opt.plan import LARGEST_CROSSING_BYTES
@@ -15,6 +24,7 @@ from runner.wire.protocol.turns import ALIGNMENT
 
 LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 MOST_DIMENSIONS = 16
+MOST_TENSORS = 4096
 _SHAPES = 1024  # that are remembered: a conversation's tensors look the same each time
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
@@ -48,10 +58,15 @@ class TensorHeader(Record):
         """Number of elements; 1 for a tensor without dimensions."""
         return math.prod(self.shape)
 
-    @property
+    @cached_property
     def bytes(self) -> int:
         """Bytes of the elements."""
         return self.elements * DTYPE_BYTES[self.dtype]
+
+    @cached_property
+    def byte_strides(self) -> tuple[int, ...]:
+        """The strides in bytes."""
+        return tuple([n * DTYPE_BYTES[self.dtype] for n in self.strides])
 
     @property
     def sent_bytes(self) -> int:
@@ -91,25 +106,48 @@ def _fault(shape: tuple[int, ...], strides: tuple[int, ...], element_bytes: int)
     return None
 
 
-@lru_cache(_SHAPES)
-def the_one(tensor: TensorHeader) -> TensorHeader:
-    """Of equal headers always the same: a table that is asked for it need not compare its values."""
-    return tensor
-
-
 def aligned(end: int) -> int:
     """Where the next tensor begins behind one that ends there."""
     return -(-end // ALIGNMENT) * ALIGNMENT
 
 
+class Tensors(tuple[TensorHeader, ...]):
+    """The tensors of one payload, in their order. What is worked out of them is kept with them: a conversation's messages have the
+    same ones again and again (`the_same`)."""
+
+    @cached_property
+    def begins(self) -> tuple[int, ...]:
+        """Where each tensor begins in the payload."""
+        begins, end = list[int](), 0
+        for tensor in self:
+            begins.append(begin := aligned(end))
+            end = begin + tensor.sent_bytes
+        return tuple(begins)
+
+    @cached_property
+    def payload_bytes(self) -> int:
+        """The payload's length."""
+        return self.begins[-1] + self[-1].sent_bytes if self else 0
+
+    @cached_property
+    def text(self) -> bytes:
+        """As they stand in a message's header."""
+        return _TENSORS.dump_json(self)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A list of at most MOST_TENSORS in JSON."""
+        return core_schema.no_info_after_validator_function(cls, handler.generate_schema(_Several))
+
+
+_Several = Annotated[tuple[TensorHeader, ...], Field(max_length=MOST_TENSORS)]
+_TENSORS = TypeAdapter[tuple[TensorHeader, ...]](tuple[TensorHeader, ...])
+
+
 @lru_cache(_SHAPES)
-def offsets(tensors: tuple[TensorHeader, ...]) -> tuple[tuple[int, ...], int]:
-    """Where each tensor begins in the payload, and the payload's length."""
-    begins, end = list[int](), 0
-    for tensor in tensors:
-        begins.append(begin := aligned(end))
-        end = begin + tensor.sent_bytes
-    return tuple(begins), end
+def the_same(tensors: tuple[TensorHeader, ...]) -> Tensors:
+    """Of equal ones always the very same, so that nobody need compare them."""
+    return Tensors(tensors)
 
 
 assert set(get_args(DtypeName)) == set(DTYPE_BYTES)

@@ -17,10 +17,9 @@ from lmos_opt.tensors import Argument, InputSpec, brief_inputs, settle_inputs
 from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, offsets
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, MOST_TENSORS, Tensors
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UNANSWERED, ErrorCode
 
-MOST_TENSORS = 4096
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
 MOST_PIECES = 2**16
 PLACES, ONWARD, MEASURE, CODECS, TEXTS = "places", "onward", "measure", "codecs", "texts"
@@ -118,11 +117,11 @@ class Ready(Message):
 
 class _WithTensors(Message):
     id: Count
-    tensors: Annotated[tuple[TensorHeader, ...], Field(max_length=MOST_TENSORS)]
+    tensors: Tensors
 
     @property
     def payload_bytes(self) -> int:
-        return offsets(self.tensors)[1]
+        return self.tensors.payload_bytes
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

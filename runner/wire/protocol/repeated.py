@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from runner.wire.protocol.frames import FrameType
-from runner.wire.protocol.headers import TensorHeader, the_one
+from runner.wire.protocol.headers import TensorHeader, Tensors, the_same
 from runner.wire.protocol.messages import Infer, Message, Result, Span, TextStep
 
 REMEMBERED = 256
@@ -23,12 +23,12 @@ _WHOLE = rb"(0|[1-9][0-9]{0,14})"
 _TIME = rb"((?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,20})?(?:e-[0-9]{1,3})?)"
 _INFER = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"scalars":\{\}\}' % _WHOLE)
 _RESULT = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"t_server_s":%b,"t_decode_s":%b,"t_queue_s":%b\}' % (_WHOLE, *[_TIME] * 3))
-_TENSORS = TypeAdapter(tuple[TensorHeader, ...])
+_LIST = TypeAdapter(tuple[TensorHeader, ...])
 M = TypeVar("M", bound=Message)
 _set = object.__setattr__
 
 
-def infer(number: int, tensors: tuple[TensorHeader, ...], scalars: dict[str, Any], as_they_are: bool = False,
+def infer(number: int, tensors: Tensors, scalars: dict[str, Any], as_they_are: bool = False,
           text: TextStep | None = None) -> Infer:  # fmt: skip
     """The question of that id about tensors of different names."""
     if scalars or as_they_are or text is not None:
@@ -36,7 +36,7 @@ def infer(number: int, tensors: tuple[TensorHeader, ...], scalars: dict[str, Any
     return _made(Infer, id=number, tensors=tensors, scalars={}, as_they_are=False, text=None)
 
 
-def result(number: int, tensors: tuple[TensorHeader, ...], beyond: tuple[Span, ...] = (), held: int | None = None, *,
+def result(number: int, tensors: Tensors, beyond: tuple[Span, ...] = (), held: int | None = None, *,
            t_server_s: float, t_decode_s: float = 0.0, t_encode_s: float = 0.0, t_queue_s: float = 0.0) -> Result:  # fmt: skip
     """The answer of that id, with tensors of different names and times as clocks gave them."""
     return _made(Result, id=number, tensors=tensors, t_server_s=t_server_s, t_decode_s=t_decode_s, t_encode_s=t_encode_s,
@@ -48,10 +48,10 @@ def written(message: Message) -> bytes | None:
     if isinstance(message, Infer):
         if message.scalars or message.as_they_are or message.text is not None:
             return None
-        return b'{"id":%d,"tensors":%b,"scalars":{}}' % (message.id, _text(message.tensors))
+        return b'{"id":%d,"tensors":%b,"scalars":{}}' % (message.id, message.tensors.text)
     if isinstance(message, Result) and not (message.beyond or message.t_encode_s or message.held is not None):
         return b'{"id":%d,"tensors":%b,"t_server_s":%a,"t_decode_s":%a,"t_queue_s":%a}' % (
-            message.id, _text(message.tensors), message.t_server_s, message.t_decode_s, message.t_queue_s)  # fmt: skip
+            message.id, message.tensors.text, message.t_server_s, message.t_decode_s, message.t_queue_s)  # fmt: skip
     return None
 
 
@@ -73,20 +73,15 @@ def read(kind: FrameType, header: bytes) -> Message | None:
 
 
 @lru_cache(REMEMBERED)
-def _text(tensors: tuple[TensorHeader, ...]) -> bytes:
-    return _TENSORS.dump_json(tensors)
+def _asked(tensors: bytes) -> Tensors:
+    _LIST.validate_json(tensors)  # one list, and no other keys between its ends
+    return the_same(Infer.model_validate_json(b'{"id":0,"tensors":%b,"scalars":{}}' % tensors).tensors)
 
 
 @lru_cache(REMEMBERED)
-def _asked(tensors: bytes) -> tuple[TensorHeader, ...]:
-    _TENSORS.validate_json(tensors)  # one list, and no other keys between its ends
-    return tuple(map(the_one, Infer.model_validate_json(b'{"id":0,"tensors":%b,"scalars":{}}' % tensors).tensors))
-
-
-@lru_cache(REMEMBERED)
-def _answered(tensors: bytes) -> tuple[TensorHeader, ...]:
-    _TENSORS.validate_json(tensors)
-    return tuple(map(the_one, Result.model_validate_json(b'{"id":0,"tensors":%b,"t_server_s":0.0}' % tensors).tensors))
+def _answered(tensors: bytes) -> Tensors:
+    _LIST.validate_json(tensors)
+    return the_same(Result.model_validate_json(b'{"id":0,"tensors":%b,"t_server_s":0.0}' % tensors).tensors)
 
 
 def _made(kind: type[M], **values: Any) -> M:

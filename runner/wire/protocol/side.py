@@ -22,11 +22,11 @@ from runner.wire.protocol.turns import (
     ALIGNMENT,
     ANSWERS,
     LARGEST_PROBE_BYTES,
+    MOST_HEADER_BYTES,
     QUESTIONS,
     TRANSITIONS,
     Role,
     State,
-    largest_header_bytes,
 )
 
 M = TypeVar("M")  # a message
@@ -140,12 +140,12 @@ class OneSide(ABC, Generic[M, E]):
         if sum([part.nbytes for part in payload]) != brief.payload_bytes:
             raise LocalProtocolError(f"{brief.type.name}: the payload is not as long as its tensors")
         header = self._written(message)
-        if len(header) > largest_header_bytes(brief.type):
+        if len(header) > MOST_HEADER_BYTES[brief.type]:
             raise LocalProtocolError(f"{brief.type.name}: a header of {len(header)} bytes is too long")
         if (fault := self._out_of_turn(brief)) is not None:
             raise LocalProtocolError(fault)
         self._note(brief, after)
-        return [encode_prefix(brief.type, header, brief.payload_bytes, crc32_of(payload)), header, *payload]
+        return [encode_prefix(brief.type, header, brief.payload_bytes, crc32_of(payload)) + header, *payload]
 
     # receiving -------------------------------------------------------------------------------------------------------
 
@@ -181,7 +181,7 @@ class OneSide(ABC, Generic[M, E]):
                 piece = data[taken : taken + self._length - self._filled]
                 taken += piece.nbytes
                 if self._message is None and piece.nbytes == self._length:  # a whole prefix or header: no place of its own
-                    event = self._came(bytes(piece))
+                    event = self._take_whole(bytes(piece))
                 else:
                     self.buffer()[: piece.nbytes] = piece
                     event = self._advance(piece.nbytes)
@@ -217,44 +217,40 @@ class OneSide(ABC, Generic[M, E]):
         if self._message is not None:
             self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
             return None if self._filled < self._length else self._complete(self._part)
-        if self._filled == self._length:
-            return self._came(bytes(self._part))
-        if self._prefix is None:
+        if self._prefix is None and self._filled < self._length:
             check_beginning(bytes(self._part[: self._filled]))
+        elif self._filled == self._length:
+            return self._take_whole(bytes(self._part))
         return None
 
-    def _came(self, whole: bytes) -> E | None:
-        """A prefix or a header is there."""
-        if self._prefix is None:
-            self._take_prefix(whole)
-            return None
-        self._take_header(self._prefix, whole)
-        return None if self._length else self._complete(NO_BYTES)
+    def _take_whole(self, part: bytes) -> E | None:
+        """A whole prefix or header: the event, where that was the last of the frame."""
+        if self._prefix is not None:
+            return self._take_header(self._prefix, part)
+        self._take_prefix(part)
+        return None
 
     def _expect_prefix(self) -> None:
         self._prefix: Prefix | None = None
         self._message: tuple[M, Brief] | None = None
         self._payload_crc = 0
-        self._next_part(PREFIX_BYTES)
-
-    def _next_part(self, length: int, part: memoryview | None = None) -> None:
-        """What comes now has this length; its place is made where it is needed, if none is given."""
-        self._length, self._filled, self._part = length, 0, part
+        self._length, self._filled = PREFIX_BYTES, 0  # of the part that comes now, and what is there of it
+        self._part = None  # its place, made where it is needed
 
     def _take_prefix(self, whole: bytes) -> None:
         prefix = decode_prefix(whole)
         kind = prefix.type
         if not self._hears(kind):
             raise RemoteProtocolError(f"{kind.name} is not expected in state {self.state.name}")
-        most = largest_header_bytes(kind)
+        most = MOST_HEADER_BYTES[kind]
         if not 2 <= prefix.header_bytes <= most:
             raise RemoteProtocolError(f"{kind.name}: a header of {prefix.header_bytes} bytes; at most {most} are allowed")
         if prefix.payload_bytes > (most := self._most_payload_bytes(kind)):
             raise RemoteProtocolError(f"{kind.name}: a payload of {prefix.payload_bytes} bytes; at most {most} are allowed")
         self._prefix = prefix
-        self._next_part(prefix.header_bytes)
+        self._length, self._filled, self._part = prefix.header_bytes, 0, None
 
-    def _take_header(self, prefix: Prefix, header: bytes) -> None:
+    def _take_header(self, prefix: Prefix, header: bytes) -> E | None:
         if crc32(header) != prefix.header_crc:
             raise RemoteProtocolError(f"{prefix.type.name} came damaged: the checksum of its header is wrong")
         message = self._read(prefix.type, header)
@@ -265,7 +261,10 @@ class OneSide(ABC, Generic[M, E]):
         if (fault := self._out_of_turn(brief)) is not None:
             raise RemoteProtocolError(fault)
         self._message = message, brief
-        self._next_part(prefix.payload_bytes, self._memory(prefix.payload_bytes) if prefix.payload_bytes else None)
+        if not prefix.payload_bytes:
+            return self._complete(NO_BYTES)
+        self._length, self._filled, self._part = prefix.payload_bytes, 0, self._memory(prefix.payload_bytes)
+        return None
 
     def _complete(self, payload: memoryview) -> E:
         assert self._prefix is not None

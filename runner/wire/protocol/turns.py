@@ -67,10 +67,6 @@ for _state, _table in TRANSITIONS.items():
         for _answer in (FrameType.PONG, FrameType.ECHO):
             _table[Role.EDGE, ANSWERS[_answer]] = _table[Role.SERVER, _answer] = _state
 
-_SHORT = {FrameType.HELLO: 2**12, FrameType.WELCOME: 2**12,
-          **dict.fromkeys((FrameType.PING, FrameType.PONG, FrameType.PROBE, FrameType.ECHO), 2**8)}  # fmt: skip
-
-
-def largest_header_bytes(kind: FrameType) -> int:
-    """How long the header of such a frame may be."""
-    return _SHORT.get(kind, 2**20)
+MOST_HEADER_BYTES = {**dict.fromkeys(FrameType, 2**20), FrameType.HELLO: 2**12, FrameType.WELCOME: 2**12,
+                     **dict.fromkeys((FrameType.PING, FrameType.PONG, FrameType.PROBE, FrameType.ECHO), 2**8)}  # fmt: skip
+"""How long the header of a frame may be."""

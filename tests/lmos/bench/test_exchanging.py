@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from itertools import chain, cycle
 
 import pytest
 
 from lmos.bench import runner_peers
-from lmos.bench.exchanging import MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
+from lmos.bench.exchanging import IN_A_ROW, MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
 from lmos.cli import main
@@ -22,7 +23,7 @@ def nothing(words: str) -> None:
 
 
 def counting(name: str, turns: list[tuple[str, int]]) -> Peer:
-    """A peer that notes its turns."""
+    """A peer that notes its exchanges."""
 
     @contextmanager
     def start() -> Iterator[Opener]:
@@ -72,12 +73,31 @@ def test_the_promise_is_kept() -> None:
 def test_peers_take_turns_in_an_order_that_the_seed_makes() -> None:
     def turns(seed: int) -> list[tuple[str, int]]:
         found: list[tuple[str, int]] = []
-        compete([counting("a", found), counting("bb", found)], [64, 128], 20, seed, nothing, nothing)
+        compete([counting("a", found), counting("bb", found)], [64, 128], 5 * IN_A_ROW + 1, seed, nothing, nothing)
         return found
 
     assert turns(0) == turns(0) != turns(1)
-    after_warm_up = turns(0)[10:50]
-    assert all({after_warm_up[k][0], after_warm_up[k + 1][0]} == {"a", "bb"} for k in range(0, 40, 2))
+    after_warm_up = [name for name, n_bytes in turns(0) if n_bytes == 64][10:]
+    for begin, length in [*((2 * IN_A_ROW * k, IN_A_ROW) for k in range(5)), (10 * IN_A_ROW, 1)]:
+        both = after_warm_up[begin : begin + length], after_warm_up[begin + length : begin + 2 * length]
+        assert sorted(map(set, both), key=min) == [{"a"}, {"bb"}]
+
+
+def test_the_first_of_a_turn_stands_apart() -> None:
+    def late_after_others(name: str, usual_s: float) -> Peer:
+        @contextmanager
+        def connect(n_bytes: int) -> Iterator[Session]:
+            times = chain([0.0] * 5, cycle([9.0, *[usual_s] * (IN_A_ROW - 1)]))  # warm-ups are nobody's
+            yield lambda: ExchangeTime(next(times))
+
+        return Peer(name, lambda: nullcontext(connect))
+
+    peers = [late_after_others("raw_socket", 1.0), late_after_others("x", 2.0)]
+    rows = compete(peers, [64], 3 * IN_A_ROW, 0, nothing, nothing)
+    assert [(row.rounds, row.q1_s, row.median_s, row.q3_s, row.ratio, row.first_s) for row in rows] == [
+        (24, 1.0, 1.0, 1.0, 1.0, 9.0), (24, 2.0, 2.0, 2.0, 2.0, 9.0)]  # fmt: skip
+    (alone,) = compete(peers[1:], [64], 1, 0, nothing, nothing)
+    assert (alone.rounds, alone.median_s, alone.first_s) == (1, 9.0, 9.0)
 
 
 def test_a_peer_that_is_not_installed_is_left_out() -> None:
@@ -93,10 +113,10 @@ def test_a_peer_that_is_not_installed_is_left_out() -> None:
 
 
 def test_promises_are_for_the_large_tensor_alone() -> None:
-    slow = Row(TENSOR_BYTES, OURS[0], 5, 1.0, 1.0, 1.0, MOST_RATIO + 0.01, 0.003)
+    slow = Row(TENSOR_BYTES, OURS[0], 5, 1.0, 1.0, 1.0, MOST_RATIO + 0.01, 0.003, 1.0)
     assert len(broken([slow])) == 2
-    assert broken([Row(4096, OURS[0], 5, 1.0, 1.0, 1.0, 9.0, 0.003)]) == []
-    assert broken([Row(TENSOR_BYTES, "pyzmq", 5, 1.0, 1.0, 1.0, 9.0, None)]) == []
+    assert broken([Row(4096, OURS[0], 5, 1.0, 1.0, 1.0, 9.0, 0.003, 1.0)]) == []
+    assert broken([Row(TENSOR_BYTES, "pyzmq", 5, 1.0, 1.0, 1.0, 9.0, None, 1.0)]) == []
 
 
 @pytest.mark.parametrize(("option", "value"), [("--sizes", "5"), ("--sizes", "17MiB"), ("--sizes", "many"), ("--peers", "pigeon")])

@@ -31,6 +31,7 @@ from runner.wire.protocol import (
     Received,
     Result,
     Role,
+    State,
     Welcome,
 )
 from runner.wire.stream import Wake
@@ -80,11 +81,9 @@ class PlayedStream:
     def send_bytes(self, data: bytes) -> None:
         self._coming += data
 
-    def handshake(self) -> None:
+    def recv_into(self, space: memoryview) -> int:
         if self.fault is not None:
             raise self.fault
-
-    def recv_into(self, space: memoryview) -> int:
         if not self._coming and not self.has_ended:
             raise BlockingIOError
         n_bytes = min(len(space), len(self._coming))
@@ -93,8 +92,10 @@ class PlayedStream:
         return n_bytes
 
     def sendmsg(self, parts: Sequence[memoryview]) -> int:
+        if self.fault is not None:
+            raise self.fault
         data = b"".join(parts)
-        for event in self.server.receive(data):
+        for event in self.server.receive(data) if self.server.state is not State.CLOSED else ():
             assert isinstance(event, Received)
             self.heard.append(event.message)
             if not isinstance(event.message, Bye):

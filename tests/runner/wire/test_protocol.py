@@ -41,7 +41,6 @@ from runner.wire.protocol import (
     State,
     TensorHeader,
     Welcome,
-    offsets,
 )
 from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, encode_prefix
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
@@ -471,7 +470,7 @@ def test_a_received_tensor_can_be_written_in_place() -> None:
 
 def test_tensors_are_aligned_and_nothing_follows_the_last() -> None:
     headers, payload = pack({"a": torch.zeros(3), "b": torch.zeros(0), "c": torch.tensor(1.0), "d": torch.zeros(17)})
-    assert offsets(headers) == ((0, 64, 64, 128), 128 + 17 * 4)
+    assert (headers.begins, headers.payload_bytes) == ((0, 64, 64, 128), 128 + 17 * 4)
     assert sum(part.nbytes for part in payload) == 128 + 17 * 4
 
 
@@ -489,7 +488,7 @@ def test_an_encoded_tensor_takes_its_own_place_in_the_payload() -> None:
     tensors = {"a": torch.randn(1, 3, 20, 20), "b": torch.arange(5), "c": torch.randn(1, 2, 30, 10).transpose(2, 3)}
     headers, payload = pack(tensors, codecs.get("int8"))
     assert [header.encoded_bytes for header in headers] == [3 * 408, None, 2 * 308]
-    assert offsets(headers) == ((0, 1280, 1344), 1344 + 616)
+    assert (headers.begins, headers.payload_bytes) == ((0, 1280, 1344), 1344 + 616)
     message = Infer(id=3, tensors=headers, scalars={})
     (event,) = server_in(State.READY).receive(frame(message, join(list(payload))))
     assert isinstance(event, Received)

@@ -8,7 +8,7 @@ import random
 import pytest
 from pydantic import ValidationError
 
-from runner.wire.protocol import Infer, Message, Result, Span, TensorHeader, repeated
+from runner.wire.protocol import Infer, Message, Result, Span, TensorHeader, Tensors, repeated
 from runner.wire.protocol.frames import FrameType
 from runner.wire.protocol.messages import MESSAGES
 
@@ -20,13 +20,13 @@ def _header(name: str, *shape: int) -> TensorHeader:
     return TensorHeader(name=name, dtype="float32", shape=shape, strides=tuple(strides))
 
 
-HEADERS = (_header("features.0", 1, 3, 5), _header('},"scalars":{}} "id":7', 2), _header("é[0]", 1, 1))
+HEADERS = Tensors((_header("features.0", 1, 3, 5), _header('},"scalars":{}} "id":7', 2), _header("é[0]", 1, 1)))
 
 
 def test_what_is_written_is_what_the_class_writes_and_what_is_read_is_the_same_message() -> None:
     drawn = random.Random(0)
     for _ in range(200):
-        tensors = tuple(drawn.sample(HEADERS, drawn.randint(0, 3)))
+        tensors = Tensors(drawn.sample(HEADERS, drawn.randint(0, 3)))
         times = {key: drawn.choice([0.0, 1e-9, 3e-5, 0.25, drawn.random(), 12345.678])
                  for key in ("t_server_s", "t_decode_s", "t_queue_s")}  # fmt: skip
         question = repeated.infer(drawn.randint(0, 2**53), tensors, {})

@@ -106,9 +106,6 @@ class Timed:
     def sleep(self, seconds: float, wake: Wake | None = None) -> None:
         self.time += seconds
 
-    def handshake(self) -> None:
-        pass
-
     def sendmsg(self, parts: Sequence[memoryview]) -> int:
         self.sent = b"".join(parts)
         return len(self.sent)
