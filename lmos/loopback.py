@@ -29,14 +29,14 @@ def server_process(log: Path, networks: Sequence[str] = ()) -> Iterator[str]:
             process.wait(_STOP_S)
 
 
-def run_edge(plan: Path, address: str, n: int, bandwidth: str, report: Path, *options: str) -> None:
-    """Run a plan on n bundled pictures, the link held to a bandwidth, with further options of `lmos run`, and write the report.
-    RunnerError if it fails.
+def run_edge(plan: Path, address: str, n: int, bandwidth: str | None, report: Path, *options: str) -> None:
+    """Run a plan on n bundled pictures, with further options of `lmos run`, and write the report; the link is held to a bandwidth,
+    if one is given. RunnerError if it fails.
 
     The edge is a process of its own, so that its memory is its own.
     """
     command = [sys.executable, "-m", "lmos", "run", str(plan), "--server", address, "-n", str(n),
-               "--shape", bandwidth, "-o", str(report), "--json", *options]  # fmt: skip
+               *(["--shape", bandwidth] if bandwidth else []), "-o", str(report), "--json", *options]  # fmt: skip
     done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         raise RunnerError("the edge", f"ended with exit code {done.returncode}: {done.stderr.strip()}")

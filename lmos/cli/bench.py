@@ -128,7 +128,7 @@ def bench_runner(
     ] = None,
     rounds: Annotated[
         int, typer.Option("-n", min=1, metavar="N", help="Number of exchanges of each size by each library.")
-    ] = 40,
+    ] = 100,
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of the order in which libraries take turns.")] = 0,
     as_json: Json = False,
 ) -> None:

@@ -31,8 +31,8 @@ class ExchangeTime:
     unaccounted_s: float | None = None
 
 
-Session = Callable[[], ExchangeTime]
-"""Sends one message of the size that the session was opened for."""
+Session = Callable[[int], list[ExchangeTime]]
+"""Sends so many messages of the size that the session was opened for, one right after another."""
 Opener = Callable[[int], AbstractContextManager[Session]]
 
 
@@ -50,6 +50,11 @@ class Peer:
     def can(self, n_bytes: int) -> bool:
         """Whether it takes messages of this size."""
         return self.only_bytes in {None, n_bytes}
+
+
+def in_a_row(exchange: Callable[[], ExchangeTime]) -> Session:
+    """Of what sends one."""
+    return lambda n: [exchange() for _ in range(n)]
 
 
 def names() -> list[str]:

@@ -9,7 +9,17 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import (
+    ACKNOWLEDGEMENT,
+    HOST,
+    ExchangeTime,
+    Opener,
+    Peer,
+    Session,
+    announce,
+    in_a_row,
+    other_side,
+)
 from lmos.bench.solvers import MissingPeer
 
 NAME = "grpc_streaming"
@@ -39,7 +49,7 @@ def _start() -> Iterator[Opener]:
                 next(answers)
                 return ExchangeTime(perf_counter() - begin)
 
-            yield exchange
+            yield in_a_row(exchange)
             parcels.put(None)
             answers.cancel()
 

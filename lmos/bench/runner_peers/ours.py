@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
+from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.loopback import server_process
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
@@ -29,6 +29,7 @@ from runner.images import Images
 from runner.parts.split import split_traced
 from runner.places.connected import ConnectedSplit, Source
 from runner.places.options import ConnectOptions
+from runner.watching.report import ImageResult
 from runner.wire.connecting import parse_address
 from runner.wire.timeouts import PATIENT
 
@@ -55,7 +56,7 @@ def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iter
     """A connection to a server that is ready for the tail behind the first x1 layers, and the head. RunnerError if it refuses."""
     module = build_network(builder, "seeded:0", allow_code=True)
     traced = trace_network(module, torch.zeros(shape))
-    plan, network = _plan(builder, module, traced, x1)
+    plan, network = planned(builder, module, traced, x1)
     head, _ = split_traced(traced, plan.edge_layers)
     connection = ServerConnection(parse_address(address), opening(plan, network), None, PATIENT)
     try:
@@ -72,8 +73,8 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
     module = build_network(builder, "seeded:0", allow_code=True)
-    plan, _ = _plan(builder, module, trace_network(module, torch.zeros(shape)), x1)
-    own = [] if builder.startswith("torchvision:") else [builder]
+    plan, _ = planned(builder, module, trace_network(module, torch.zeros(shape)), x1)
+    own = own_networks(builder)
     split = ConnectedSplit(plan, parse_address(address), ConnectOptions(networks=own, timeouts=PATIENT), Source(images))
     with split.open():
         pipeline = split.pipeline
@@ -83,13 +84,24 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
             if pipeline.failed:
                 raise RunnerError(address, pipeline.failed[0].reason)
             found = pipeline.results.pop()
-            exchange_s = found.t_queue_s + found.t_tx_s + found.t_server_queue_s
-            return ExchangeTime(exchange_s, found.latency_s - found.t_edge_s - exchange_s - found.t_server_s)
+            return exchange_time(found)
 
-        yield exchange
+        yield in_a_row(exchange)
 
 
-def _plan(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
+def exchange_time(found: ImageResult) -> ExchangeTime:
+    """Of an image: its time on the link, and its waits for a thread on both sides."""
+    exchange_s = found.t_queue_s + found.t_tx_s + found.t_server_queue_s
+    return ExchangeTime(exchange_s, found.latency_s - found.t_edge_s - exchange_s - found.t_server_s)
+
+
+def own_networks(builder: str) -> list[str]:
+    """What a run and a server must be allowed to build."""
+    return [] if builder.startswith("torchvision:") else [builder]
+
+
+def planned(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> tuple[Plan, PlannedNetwork]:
+    """The plan of a cut behind the first x1 layers, and its network."""
     profile = profile_built(builder, "seeded:0", module, traced)
     instance = Instance.from_profile(profile)
     setting = Setting.of(instance, edge="rpi4", server="paper-server", rule=f"cut:{x1}")

@@ -14,13 +14,14 @@ from lmos.bench.runner_peers import Opener, Peer
 from lmos.bench.runner_peers.ours import exchanging
 from lmos.loopback import server_process
 
+NETWORK, IMAGE, CUT = "torchvision:vgg11", (1, 3, 224, 224), 2
 CROSSING_BYTES = 64 * 224 * 224 * 4
 
 
 @contextmanager
 def _start() -> Iterator[Opener]:
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log") as address:
-        yield lambda n_bytes: exchanging("torchvision:vgg11", (1, 3, 224, 224), 2, address)
+        yield lambda n_bytes: exchanging(NETWORK, IMAGE, CUT, address)
 
 
 PEER = Peer("ours_vgg11", _start, only_bytes=CROSSING_BYTES)

@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter
 
-from lmos.bench.runner_peers import ACKNOWLEDGEMENT, HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import (
+    ACKNOWLEDGEMENT,
+    HOST,
+    ExchangeTime,
+    Opener,
+    Peer,
+    Session,
+    announce,
+    in_a_row,
+    other_side,
+)
 from lmos.bench.solvers import MissingPeer
 
 NAME = "pyzmq"
@@ -32,7 +42,7 @@ def _start() -> Iterator[Opener]:
                     sock.recv()
                     return ExchangeTime(perf_counter() - begin)
 
-                yield exchange
+                yield in_a_row(exchange)
 
         yield connect
 

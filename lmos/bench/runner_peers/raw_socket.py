@@ -16,6 +16,7 @@ from lmos.bench.runner_peers import (
     Peer,
     Session,
     announce,
+    in_a_row,
     other_side,
 )
 
@@ -39,7 +40,7 @@ def _start() -> Iterator[Opener]:
                     sock.recv(len(ACKNOWLEDGEMENT))
                     return ExchangeTime(perf_counter() - begin)
 
-                yield exchange
+                yield in_a_row(exchange)
 
         yield connect
 

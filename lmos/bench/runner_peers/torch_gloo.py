@@ -9,7 +9,7 @@ from datetime import timedelta
 from time import perf_counter
 from typing import Any
 
-from lmos.bench.runner_peers import HOST, ExchangeTime, Opener, Peer, Session, announce, other_side
+from lmos.bench.runner_peers import HOST, ExchangeTime, Opener, Peer, Session, announce, in_a_row, other_side
 from lmos.bench.solvers import MissingPeer
 
 NAME = "torch_gloo"
@@ -53,7 +53,7 @@ def _start() -> Iterator[Opener]:
                 group.recv([heard], 1, 0).wait()
                 return ExchangeTime(perf_counter() - begin)
 
-            yield exchange
+            yield in_a_row(exchange)
             payload[0] = _LAST
             exchange()
 

@@ -11,7 +11,7 @@ import pytest
 
 from lmos.bench import runner_peers
 from lmos.bench.exchanging import IN_A_ROW, MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
-from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
+from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.bench.solvers import MissingPeer
 from lmos.cli import main
 
@@ -33,7 +33,7 @@ def counting(name: str, turns: list[tuple[str, int]]) -> Peer:
                 turns.append((name, n_bytes))
                 return ExchangeTime(float(len(name)))
 
-            yield exchange
+            yield in_a_row(exchange)
 
         yield connect
 
@@ -88,14 +88,14 @@ def test_the_first_of_a_turn_stands_apart() -> None:
         @contextmanager
         def connect(n_bytes: int) -> Iterator[Session]:
             times = chain([0.0] * 5, cycle([9.0, *[usual_s] * (IN_A_ROW - 1)]))  # warm-ups are nobody's
-            yield lambda: ExchangeTime(next(times))
+            yield in_a_row(lambda: ExchangeTime(next(times)))
 
         return Peer(name, lambda: nullcontext(connect))
 
     peers = [late_after_others("raw_socket", 1.0), late_after_others("x", 2.0)]
     rows = compete(peers, [64], 3 * IN_A_ROW, 0, nothing, nothing)
     assert [(row.rounds, row.q1_s, row.median_s, row.q3_s, row.ratio, row.first_s) for row in rows] == [
-        (24, 1.0, 1.0, 1.0, 1.0, 9.0), (24, 2.0, 2.0, 2.0, 2.0, 9.0)]  # fmt: skip
+        (3 * IN_A_ROW, 1.0, 1.0, 1.0, 1.0, 9.0), (3 * IN_A_ROW, 2.0, 2.0, 2.0, 2.0, 9.0)]  # fmt: skip
     (alone,) = compete(peers[1:], [64], 1, 0, nothing, nothing)
     assert (alone.rounds, alone.median_s, alone.first_s) == (1, 9.0, 9.0)
 
