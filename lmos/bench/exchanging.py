@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median, quantiles
 
+from lmos.bench.halves import halves, move
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
 
@@ -23,7 +24,7 @@ TENSOR_BYTES = 64 * 224 * 224 * 4
 SIZES = (4096, 65536, 2**20, 4 * 2**20, TENSOR_BYTES, 2**24)
 MOST_RATIO, MOST_UNACCOUNTED_S = 1.5, 0.002
 """What this project holds itself to with TENSOR_BYTES: times a plain socket's, and seconds between an image's stages."""
-IN_A_ROW = 20
+IN_A_ROW = 50
 """Exchanges of a turn, at most."""
 _WARM_UPS = 5
 
@@ -49,13 +50,14 @@ class Row:
 def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int, tell: Callable[[str], None],
             complain: Callable[[str], None]) -> list[Row]:  # fmt: skip
     """Each peer makes so many exchanges of each size (`rounds`), in turns of IN_A_ROW or fewer, in an order that is drawn again for
-    each. What is not installed is left out, and said.
+    each. What is not installed is left out, and said. Each side of a peer has one half of the processors.
 
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """
     rows: list[Row] = []
-    with ExitStack() as stack:
+    with halves() as (asking, answering), ExitStack() as stack:
         openers: dict[Peer, Opener] = {}
+        move(answering)
         for peer in peers:
             tell(f"starting {peer.name}")
             try:
@@ -63,16 +65,19 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
             except MissingPeer as error:
                 complain(str(error))
         for n_bytes in sizes:
-            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell)
+            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, asking)
+            move(answering)
     return rows
 
 
-def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None]) -> list[Row]:
+def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None],
+              asking: set[int]) -> list[Row]:  # fmt: skip
     drawn = random.Random(f"{seed} {n_bytes}")
     found: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
     with ExitStack() as stack:
         tell(f"{n_bytes} bytes")
         sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
+        move(asking)
         for _, exchange in sessions:
             exchange(_WARM_UPS)
         for begin in range(0, rounds, IN_A_ROW):

@@ -21,6 +21,10 @@ TICK_S = 0.001
 """What `poll` counts in."""
 
 
+_give_way = getattr(os, "sched_yield", lambda: None)
+"""Whoever waits for this processor runs first: of a peer on this machine, that may be the peer itself."""
+
+
 class Clock(Protocol):
     """What time it is."""
 
@@ -141,7 +145,7 @@ class SocketStream:
         if awake_s > 0:
             end = time.monotonic() + min(awake_s, timeout_s)
             while not (ready := poll.poll(0)) and time.monotonic() < end:
-                pass
+                _give_way()
             if ready:
                 return wake is not None and wake.fileno() in [file for file, _ in ready]
             timeout_s = max(timeout_s - awake_s, 0.0)
