@@ -23,6 +23,8 @@ from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
 
+MOST_THREADS = 1024
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
@@ -136,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     add("-n", type=_positive, metavar="N", help="number of images [each once]")
     add("-o", "--output", type=Path, metavar="FILE", help="write the report (.json)")
     add("--shape", metavar="RATE[,DELAY]", help="limit sending to this rate and delay it, as on a slow link")
-    add("--threads", type=_positive, metavar="N", help="number of threads that onnxruntime uses [its own choice]")
+    add("--threads", type=_threads, metavar="N", help="number of threads that onnxruntime uses [its own choice]")
     add("--deadline", metavar="TIME", help="do without the server if it takes longer [30s, or 10 times the prediction]")
     add("--ca", type=Path, metavar="FILE", help="use TLS; the certificate of the authority that signed the server's (PEM)")
     add("--cert", type=Path, metavar="FILE", help="this edge's certificate (PEM)")
@@ -151,6 +153,13 @@ def _positive(text: str) -> int:
     number = whole_of(text)
     if not number:
         raise argparse.ArgumentTypeError(f"{text!r:.60} is not a whole number of at least 1")
+    return number
+
+
+def _threads(text: str) -> int:
+    number = _positive(text)
+    if number > MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text!r:.60} is more than {MOST_THREADS}")
     return number
 
 

@@ -202,7 +202,7 @@ def bench_batching(
     images: Annotated[
         int, typer.Option("-n", min=1, metavar="N", help="Number of images of each edge in a round.")
     ] = 25,
-    threads: Annotated[int, typer.Option(min=1, metavar="N", help="Number of the server's threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of the server's threads.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure a server's throughput for several edges. Their tails are equal, and run one image after another and in batches."""

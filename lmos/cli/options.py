@@ -138,7 +138,7 @@ Context = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
+    typer.Option(min=1, max=1024, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
 ]
 Engine = Annotated[
     str,

@@ -178,6 +178,7 @@ def test_options_that_need_torch_are_refused_by_name(export: Export, capfd: pyte
     (["{plan}", "--head", "{head}", "-o", "none/report.json"], "none/report.json: cannot be written: no such file or directory"),
     (["{plan}", "--head", "{head}", "-o", "{plan}"], "{plan}: is the file of the plan too; name another one"),
     (["{plan}", "-n", "²"], "-n: '²' is not a whole number of at least 1"),
+    (["{plan}", "--threads", "9999"], "--threads: '9999' is more than 1024"),
     (["{plan}", "--pipeline"], "unrecognized arguments: --pipeline"),
     ([], "the following arguments are required: PLAN"),
     (["{plan}", "--head", "{head}", "--server", "here:x"], "address: 'here:x' is not HOST:PORT"),
