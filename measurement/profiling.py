@@ -45,7 +45,7 @@ def profile_traced(
     traced: TracedNetwork, *, name: str | None = None, network: NetworkSource | None = None
 ) -> NetworkProfile:
     """The profile of a network that is traced already."""
-    counted: dict[object, str] = {}
+    counted: dict[object, list[str]] = {}
     layers = [_layer(traced, layer, counted) for layer in traced.layers]
     unknown = dict.fromkeys(op for layer in layers for op in layer.unknown_operations)
     return NetworkProfile(
@@ -60,15 +60,22 @@ def profile_traced(
     )
 
 
-def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, str]) -> ProfileLayer:
+def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list[str]]) -> ProfileLayer:
+    """The layer's numbers. `counted` has the layers so far that use a weight, by the weight's place in memory; this one is added.
+
+    A shared weight counts at the first layer that uses it. A later one names the nearest layer before it that uses it too: layers
+    of one place that use a weight of an earlier place hold one copy together.
+    """
     weights, shared = [], dict[str, int]()
-    for tensor in _weights(traced, layer):
-        first = counted.setdefault(place(tensor), layer.name)  # shared weights count at the first layer that uses them
-        if first == layer.name:
+    held = {place(tensor): tensor for tensor in _weights(traced, layer)}
+    users = {where: counted.setdefault(where, []) for where in held}
+    before = all_before({one.name: one.inputs for one in traced.layers}, layer.name) if any(users.values()) else ()
+    for where, tensor in held.items():
+        if not users[where]:
             weights.append(tensor)
-        else:
-            shared[first] = shared.get(first, 0) + stored_bytes(tensor)
-    before = all_before({one.name: one.inputs for one in traced.layers}, layer.name) if shared else ()
+        elif nearest := [name for name in users[where] if name in before][-1:]:
+            shared[nearest[0]] = shared.get(nearest[0], 0) + stored_bytes(tensor)
+        users[where].append(layer.name)
     return ProfileLayer(
         name=layer.name,
         kind=layer.kind,
@@ -76,7 +83,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, str]
         macs=sum(traced.facts[node].macs for node in layer.nodes),
         params=sum(t.numel() for t in weights if isinstance(t, nn.Parameter)),
         weight_bytes=sum(map(stored_bytes, weights)),
-        shared={name: n_bytes for name, n_bytes in shared.items() if name in before},
+        shared=shared,
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,

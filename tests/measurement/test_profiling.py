@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+import pytest
 import torch
 from torch import nn
 from torchvision.models import get_model
 
 from lmos_opt import Instance, NetworkProfile
+from lmos_opt.split import Split
 from measurement import profile_network
 
 
@@ -40,6 +42,17 @@ def test_shared_weights_count_once_and_unused_ones_never():
     assert {layer.name: layer.params for layer in profile.layers} == {"a": 20, "a_1": 0, "b": 4, "mul": 4, "add": 0}
     assert [layer.weight_bytes for layer in profile.layers] == [80, 0, 16, 16, 16]
     assert [layer.macs for layer in profile.layers] == [16, 16, 16, 0, 0]
+
+
+@pytest.mark.parametrize("memory_model", ["sum", "peak"])
+def test_a_place_holds_one_copy_of_what_its_layers_share_with_an_earlier_place(memory_model):
+    linear = nn.Linear(100, 100, bias=False)
+    profile = profile_network(nn.Sequential(linear, linear, linear, nn.ReLU()), torch.randn(1, 100))
+    first, second, third, relu = (layer.name for layer in profile.layers)
+    assert [layer.shared for layer in profile.layers] == [{}, {first: 40_000}, {second: 40_000}, {}]
+    instance = Instance.from_profile(profile, edge="rpi4", server="i7-8700", bandwidth="1Mbps")
+    for places in ([first], [second, third, relu]), ([first, second], [third, relu]), ([], [first, second, third, relu]):
+        assert Split.at(instance, places, memory_model).memory_at(2) // 40_000 == 1
 
 
 def test_layer_of_several_tensors():
