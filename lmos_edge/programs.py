@@ -19,6 +19,7 @@ from lmos_edge.fields import Fields, read_json, text
 from lmos_edge.plans import Plan, Preprocessing
 from lmos_opt.errors import InputError, MissingExtraError, Problem, first_line
 from runner.errors import RunnerError
+from runner.memory import release
 
 SCHEMA = "lmos.export/1"
 INDEX = "export.json"
@@ -106,6 +107,7 @@ class Program:
             self._session = runtime.InferenceSession(str(file.path), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # noqa: BLE001 - its errors have no base of their own
             raise InputError(str(file.path), f"cannot be loaded by onnxruntime: {first_line(error)}") from None
+        release()  # what loading took beside the session's own weights
         names = [one.name for one in self._session.get_inputs()], [one.name for one in self._session.get_outputs()]
         if names != (list(file.inputs), list(file.outputs)):
             raise InputError(str(file.path), f"has other inputs or outputs than {INDEX} says")

@@ -158,7 +158,7 @@ def _quantized(subject: Subject, folder: Path) -> Path:
     plain, inferred, small = (folder / f"{subject.name}{kind}.onnx" for kind in ("", "_inferred", "_int8"))
     whole = subject.traced.graph_module
     model = exported(whole, subject.traced.tensors_of(subject.inputs[0])).model
-    plain.write_bytes(model.SerializeToString())
+    plain.write_bytes(model.to_bytes())
     quant_pre_process(str(plain), str(inferred), skip_symbolic_shape=True)
 
     class Pictures(CalibrationDataReader):  # type: ignore[misc]
@@ -168,7 +168,7 @@ def _quantized(subject: Subject, folder: Path) -> Path:
         def get_next(self) -> dict[str, Any] | None:
             """The next picture as the file takes it; None after the last."""
             found = next(self.left, None)
-            return None if found is None else {model.graph.input[0].name: found.numpy()}
+            return None if found is None else {model.proto.graph.input[0].name: found.numpy()}
 
     quantize_static(str(inferred), str(small), Pictures(), quant_format=QuantFormat.QDQ)
     return small

@@ -41,6 +41,8 @@ class Engine(ABC):
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     layouts: ClassVar[tuple[str, ...]] = ()
+    has_own_weights: ClassVar[bool] = False
+    """Whether a loaded part has its weights in main memory in a form of its own, so that those of the part itself can go."""
 
     def __init__(self, precision: str = "float32") -> None:
         self.numbers, plus, self.layout = precision.partition("+")
@@ -69,6 +71,9 @@ class Engine(ABC):
     def told(self) -> str | None:
         """What reports say of it: its text; None of the one that is there always."""
         return None if self.name == DEFAULT else self.text
+
+    def prepare(self, part: fx.GraphModule) -> None:  # noqa: B027 - the processor is there
+        """What only the first part like this one takes is over: libraries are here, so that they count as the program's memory."""
 
     def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part, its weights where the engine computes, and run on the example: what comes first and takes long is over.

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from torch import fx
+import torch
+from torch import fx, nn
+from torch.utils._pytree import tree_map_only
 
 from lmos_opt.errors import InputError, first_line
 from measurement.engines import Engine, Loaded, seconds_of_calls
 from measurement.onnx_files.joining import Joined, exported, joined, output_node
-from measurement.onnx_files.operators import run, session_of
+from measurement.onnx_files.operators import Operator, run
 from measurement.processor import cpu_name
 
 
@@ -20,6 +23,7 @@ class OnnxruntimeCpu(Engine):
     """Computes with as many threads as torch has here; the last bits of its outputs differ from torch's."""
 
     name: ClassVar[str] = "onnxruntime:cpu"
+    has_own_weights: ClassVar[bool] = True
 
     def check(self) -> None:
         """InputError where the packages are missing."""
@@ -31,6 +35,12 @@ class OnnxruntimeCpu(Engine):
     def device(self) -> str:
         """The processor's model."""
         return cpu_name()
+
+    def prepare(self, part: fx.GraphModule) -> None:
+        """onnxruntime is imported; and torch's exporter, where the part is one of torch's."""
+        layers = [part.get_submodule(str(node.target)) for node in part.graph.nodes if node.op == "call_module"]
+        if not layers or not all(isinstance(layer, Operator) for layer in layers):
+            self.load(fx.symbolic_trace(nn.ReLU()), (torch.zeros(1),))
 
     def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
         """The part as a session, run once. A part that only passes on what it takes, or cuts numbers, stays as it is."""
@@ -48,29 +58,41 @@ class OnnxruntimeCpu(Engine):
 
 
 class _InSession(Loaded):
-    """The part's arguments in, its nested result out, as the part itself would give it."""
+    """The part's arguments in, its nested result out, as the part itself would give it.
+
+    The session has the weights in a form of its own. Nothing here holds the part, whose own weights can go.
+    """
 
     def __init__(self, part: fx.GraphModule, found: Joined) -> None:
         super().__init__()
-        self._placeholders = [node for node in part.graph.nodes if node.op == "placeholder"]
-        self._result = output_node(part).args[0]
-        self._inputs, self._outputs, self._numbers = found.inputs, found.outputs, found.numbers
-        self._session = session_of(found.model)
-        self._order = {name: k for k, name in enumerate(one.name for one in self._session.get_outputs())}
+        self._arguments = [node.name for node in part.graph.nodes if node.op == "placeholder"]
+        self._result = tree_map_only(fx.Node, lambda node: _Named(node.name), output_node(part).args[0])
+        self._inputs = {node.name: name for node, name in found.inputs.items()}
+        self._numbers = {node.name: number for node, number in found.numbers.items()}
+        self._session = found.model.session()
+        order = {one.name: k for k, one in enumerate(self._session.get_outputs())}
+        self._outputs = {node.name: [order[name] for name in names] for node, names in found.outputs.items()}
 
     def forward(self, *args: Any) -> Any:
-        given = dict(zip(self._placeholders, args, strict=True))
-        for node in self._placeholders:
-            if node in self._numbers and given[node] != self._numbers[node]:
-                raise InputError(OnnxruntimeCpu.name, f"the part was made for {node} = {self._numbers[node]}, got {given[node]}")
+        given = dict(zip(self._arguments, args, strict=True))
+        for name in self._arguments:
+            if name in self._numbers and given[name] != self._numbers[name]:
+                raise InputError(OnnxruntimeCpu.name, f"the part was made for {name} = {self._numbers[name]}, got {given[name]}")
         given.update(self._numbers)
         begin = time.perf_counter()
-        found = run(self._session, {name: given[node] for node, name in self._inputs.items()})
+        found = run(self._session, {name: given[argument] for argument, name in self._inputs.items()})
         self.compute_s = time.perf_counter() - begin
-        for node, names in self._outputs.items():
-            tensors = tuple(found[self._order[name]] for name in names)
+        for node, places in self._outputs.items():
+            tensors = tuple(found[place] for place in places)
             given[node] = tensors if len(tensors) > 1 else tensors[0]
-        return fx.node.map_arg(self._result, given.__getitem__)
+        return tree_map_only(_Named, lambda value: given[value.name], self._result)
+
+
+@dataclass(frozen=True)
+class _Named:
+    """Stands in a result for what the node of this name gives."""
+
+    name: str
 
 
 class _AsItIs(Loaded):

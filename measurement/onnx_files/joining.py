@@ -14,20 +14,21 @@ from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
 import torch
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from measurement.onnx_files.operators import Operator, Value, model_of, subgraphs
+from measurement.onnx_files.operators import SMALL_BYTES, Model, Operator, Value, subgraphs
 
 
 @dataclass(frozen=True)
 class Joined:
-    """`model` (ModelProto) takes the part's tensors under `inputs`, and gives what the nodes in `outputs` put out, under a name for
+    """`model` takes the part's tensors under `inputs`, and gives what the nodes in `outputs` put out, under a name for
     each tensor. A file of ONNX takes tensors of these shapes alone, so the numbers that come from shapes are fixed: those that the
     part takes or gives are in `numbers`, not in the file."""
 
-    model: Any
+    model: Model
     inputs: Mapping[fx.Node, str]
     outputs: Mapping[fx.Node, tuple[str, ...]]
     numbers: Mapping[fx.Node, Any] = field(default_factory=dict)
@@ -77,7 +78,7 @@ def joined(part: fx.GraphModule, example: Sequence[Any], takes: Sequence[str] = 
     if gives is not None:
         nodes += [helper.make_node("Identity", [values[node][place]], [name]) for name, (node, place) in gives.items()]
         known = [replace(kinds[node][place], name=name) for name, (node, place) in gives.items()]
-    model = model_of(nodes, list(inputs.values()), known, dict(weights.values()), versions)
+    model = Model.of(nodes, list(inputs.values()), known, dict(weights.values()), versions)
     return Joined(model, {node: value.name for node, value in inputs.items()}, outputs)
 
 
@@ -97,11 +98,37 @@ def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
         counts = {node: len(tree_leaves(value)) for node, value in values.items() if node not in numbers}  # one may give several
         alone = _only(part, list(counts), numbers)
         made = torch.onnx.export(torch.export.export(alone, tuple(tensors.values())), dynamo=True, verbose=False)
-    assert made is not None
-    model = made.model_proto
-    names = (one.name for one in model.graph.output)
-    return Joined(model, dict(zip(tensors, (one.name for one in model.graph.input), strict=True)),
+        assert made is not None
+        model = _without_weights(made)
+    names = (one.name for one in model.proto.graph.output)
+    return Joined(model, dict(zip(tensors, (one.name for one in model.proto.graph.input), strict=True)),
                   {node: tuple(islice(names, count)) for node, count in counts.items()}, numbers)  # fmt: skip
+
+
+def _without_weights(made: Any) -> Model:
+    """What the exporter made, its large weights left to torch.
+
+    The exporter's rules keep the last graph that they saw, for as long as the process lives, and the graph's inputs keep each
+    value that once was among them. So the graph lets go of its weights, those included that it has no longer.
+    """
+    from onnxscript import ir
+
+    graph, weights = made.model.graph, dict[str, Tensor]()
+    for name, value in graph.initializers.items():
+        stored = value.const_value
+        raw = getattr(stored, "raw", None)
+        if stored is None or stored.nbytes < SMALL_BYTES or not (isinstance(raw, Tensor) or _is_plain(raw)):
+            continue
+        weights[name] = raw.detach() if isinstance(raw, Tensor) else torch.from_numpy(raw)
+        value.const_value = ir.ExternalTensor(name, 0, stored.nbytes, stored.dtype, shape=stored.shape, name=name)
+    model = Model(made.model_proto, weights)
+    for value in (*graph.initializers.values(), *getattr(graph.inputs, "_ref_counter", ())):
+        value.const_value = None
+    return model
+
+
+def _is_plain(array: object) -> bool:
+    return isinstance(array, np.ndarray) and array.dtype.kind in "fiu"
 
 
 def output_node(part: fx.GraphModule) -> fx.Node:

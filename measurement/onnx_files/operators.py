@@ -136,38 +136,79 @@ class Operator(nn.Module):
     def _session(self) -> Any:
         if self._compiled.session is None:
             program = self.program
-            model = model_of(program.nodes, program.inputs, program.outputs, self.weights(), program.versions)
-            self._compiled.session = session_of(model)
+            model = Model.of(program.nodes, program.inputs, program.outputs, self.weights(), program.versions)
+            self._compiled.session = model.session()
         return self._compiled.session
 
 
-def model_of(nodes: Sequence[Any], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, Tensor],
-             versions: Mapping[str, int]) -> Any:  # fmt: skip
-    """An ONNX model (ModelProto) of these nodes."""
-    import onnx
-    from onnx import helper, numpy_helper
+@dataclass(frozen=True)
+class Model:
+    """`proto` (ModelProto) names its `weights` and does not hold them, so that no copy of them is made before a session makes its
+    own. A weight of less than SMALL_BYTES is in `proto` itself."""
 
-    graph = helper.make_graph(nodes, "part", [_typed(value) for value in inputs], [_typed(value) for value in outputs],
-                              [numpy_helper.from_array(array_of(tensor), name) for name, tensor in weights.items()])  # fmt: skip
-    operator_sets = [helper.make_opsetid(domain, version) for domain, version in versions.items()]
-    made = helper.make_model(graph, opset_imports=operator_sets)
-    made.ir_version = min(made.ir_version, onnx.IR_VERSION, _IR_VERSION)
-    return made
+    proto: Any
+    weights: Mapping[str, Tensor]
+
+    @classmethod
+    def of(cls, nodes: Sequence[Any], inputs: Sequence[Value], outputs: Sequence[Value], weights: Mapping[str, Tensor],
+           versions: Mapping[str, int]) -> Model:  # fmt: skip
+        """A model of these nodes; `versions` are the operator sets, by domain."""
+        import onnx
+        from onnx import helper, numpy_helper
+
+        large = {name: tensor for name, tensor in weights.items() if tensor.nbytes >= SMALL_BYTES}
+        stored = [_named(name, tensor) if name in large else numpy_helper.from_array(array_of(tensor), name)
+                  for name, tensor in weights.items()]  # fmt: skip
+        graph = helper.make_graph(nodes, "part", [_typed(value) for value in inputs], [_typed(value) for value in outputs], stored)
+        made = helper.make_model(graph, opset_imports=[helper.make_opsetid(domain, one) for domain, one in versions.items()])
+        made.ir_version = min(made.ir_version, onnx.IR_VERSION, _IR_VERSION)
+        return cls(made, large)
+
+    def session(self) -> Any:
+        """onnxruntime's session of it, on the processor, with as many threads as torch has here; it has the weights in a form of
+        its own, and needs these no longer."""
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        given = [_bytes_of(tensor) for tensor in self.weights.values()]
+        options.add_external_initializers_from_files_in_memory([*self.weights], given, [part.nbytes for part in given])
+        return onnxruntime.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def to_bytes(self) -> bytes:
+        """The model as a file, its weights inside."""
+        whole = type(self.proto)()
+        whole.CopyFrom(self.proto)
+        for one in whole.graph.initializer:
+            if one.name in self.weights:
+                one.ClearField("external_data")
+                one.ClearField("data_location")
+                one.raw_data = _bytes_of(self.weights[one.name]).tobytes()
+        return bytes(whole.SerializeToString())
 
 
+SMALL_BYTES = 1 << 10
+"""A weight below it may say a shape, which is looked for in the model itself."""
 _IR_VERSION = 10
 """Of the models that are made here: every onnxruntime from 1.18 on reads it."""
 
 
-def session_of(model: Any, threads: int | None = None) -> Any:
-    """onnxruntime's session of a model, on the processor."""
-    import onnxruntime
+def _named(name: str, tensor: Tensor) -> Any:
+    """An initializer whose numbers are in a file of its own name, of which there is none."""
+    from onnx import TensorProto, helper
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or torch.get_num_threads()
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    dtype = helper.np_dtype_to_tensor_dtype(array_of(tensor[:0] if tensor.dim() else tensor).dtype)
+    found = TensorProto(name=name, data_type=dtype, dims=tensor.shape, data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", name), ("offset", "0"), ("length", str(tensor.nbytes))):
+        found.external_data.add(key=key, value=value)
+    return found
+
+
+def _bytes_of(tensor: Tensor) -> Array:
+    """A tensor's bytes; not copied where they lie in order."""
+    return array_of(tensor.detach().contiguous().reshape(-1).view(torch.uint8))
 
 
 def run(session: Any, tensors: Mapping[str, Tensor]) -> list[Tensor]:

@@ -132,7 +132,7 @@ class _Reader:
         made = [maker for name in read if name not in nodes for maker in self._kept(name)]
         unique = list({id(maker): maker for maker in made}.values())
         shapes = tuple(self._shape(name) for name in node.input)
-        return Program((*unique, node), inputs, outputs, shapes, self._versions)
+        return Program(tuple(_apart(one) for one in (*unique, node)), inputs, outputs, shapes, self._versions)
 
     def _shape(self, name: str) -> tuple[int, ...]:
         if name in self.inputs:
@@ -225,6 +225,13 @@ def _read(node: Any) -> Iterator[str]:
         made = {one.name for one in (*graph.input, *graph.initializer)} | {name for inner in graph.node for name in inner.output}
         yield from (name for inner in graph.node for name in _read(inner) if name not in made)
         yield from (one.name for one in graph.output if one.name not in made)
+
+
+def _apart(node: Any) -> Any:
+    """A copy of a node: the node itself keeps the file that it is part of in memory, with all weights."""
+    copy = type(node)()
+    copy.CopyFrom(node)
+    return copy
 
 
 def _kind(op_type: str) -> type[Operator]:

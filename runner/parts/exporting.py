@@ -252,7 +252,7 @@ def _of_operators(part: nn.Module, arguments: Mapping[str, Tensor], outputs: Map
     found = _named(copy, arguments)
     nodes = {id(leaf): (node, place) for node, place, leaf in seen.tensors()}
     made = joined(body, given, takes, {name: nodes[id(found[output])] for output, name in zip(outputs, names, strict=True)})
-    return None if made is None else bytes(made.model.SerializeToString())
+    return None if made is None else made.model.to_bytes()
 
 
 class _Kept(nn.Module):

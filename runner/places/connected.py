@@ -282,8 +282,9 @@ class ConnectedSplit:
         tell, network, timeouts = self._source.tell, self.network, self._timeouts
         reach_all(self._connections, "is_asked", timeouts, may_fail=True)
         tell(f"building {network.builder}")
-        built = build_routes(self._plans, self._connections, network, self._weights, self._options.networks, self._pictures,
-                             self._module, self._options.graphs)  # fmt: skip
+        ways = list(zip(self._plans, self._connections, strict=True))
+        built = build_routes(ways, network, self._weights, self._options.networks, self._pictures, self._module,
+                             self._options.graphs, self._engine)  # fmt: skip
         built = place_heads(built, self._engine, network)
         self._routes, self._call, self._form, self._remarks = built.routes, built.call, built.form, built.remarks
         self._longest = built.longest

@@ -48,14 +48,16 @@ class BuiltRoutes:
     longest: int | None = None
 
 
-def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection | None], network: PlannedNetwork, weights: str,
+def build_routes(ways: Sequence[tuple[Plan, ServerConnection | None]], network: PlannedNetwork, weights: str,
                  networks: Sequence[str], pictures: Images, module: OwnNetwork | None = None,
-                 graphs: Graphs | None = None) -> BuiltRoutes:  # fmt: skip
+                 graphs: Graphs | None = None, engine: Engine | None = None) -> BuiltRoutes:  # fmt: skip
     """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
     several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
 
-    Each connection learns what answers must look like. Raises what `load_planned` and `check_memory` raise.
+    Each plan's connection learns what answers must look like. `engine` is what `place_heads` will compute them by (None: torch on
+    the processor); its libraries are part of the program. Raises what `load_planned` and `check_memory` raise.
     """
+    plans = [plan for plan, _ in ways]
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
         loaded = load_planned(network, weights, networks, module, graphs)
         check_memory(plans, loaded.traced)
@@ -66,22 +68,26 @@ def build_routes(plans: Sequence[Plan], connections: Sequence[ServerConnection |
         calling, form, longest = loaded.traced.call, OutputForm.of(loaded.traced), longest_text(loaded.traced.module)
         routes: list[Route] = []
         parts = nn.ModuleList()
-        for plan, connection in zip(plans, connections, strict=True):
+        for plan, connection in ways:
             if connection is not None:
                 connection.expected, connection.varying = outputs_of(loaded.traced), varying_outputs(loaded.traced)
             head, *_, tail = (split_along(loaded.traced, plan.edge_layers, plan.later_layers) if plan.offloads else
                               (loaded.hollow.module, None))
             if isinstance(head, Head):
-                spare_copies(head.body, sizes)
+                if engine is None or engine.name == DEFAULT:
+                    spare_copies(head.body, sizes)
+                else:
+                    engine.prepare(head.body)
             parts.extend([head, tail] if is_whole and tail is not None else [head])
             fallback = Fallback(plan, network, weights, networks, refusal, tail if is_whole else None, module, graphs)
             routes.append(Route(head, connection, fallback, plan.x1 if len(plans) > 1 else None))
         hollow = loaded.hollow.part(parts)
         del loaded, head, tail  # what the edge does not run is no part of its program
         pictures.load(0)  # its libraries are
-        for route in routes:
-            with torch.inference_mode(), contextlib.suppress(Exception):  # numbers that mean nothing may be any
-                call(route.head, example_of(network))
+        if engine is None or not engine.has_own_weights:
+            for route in routes:
+                with torch.inference_mode(), contextlib.suppress(Exception):  # numbers that mean nothing may be any
+                    call(route.head, example_of(network))
         release()
         program_bytes = private_bytes() - hollow.present_bytes()
         hollow.fill(parts)

@@ -29,6 +29,7 @@ from measurement.timing.on_engine import timed_on
 from measurement.tracing import TracedNetwork
 from measurement.tracing.calls import Example, given_by, random_input
 from runner.faults.refusal import Refusal, refusing
+from runner.memory import release
 from runner.parts.network import Graphs, build, builder_here, example_of, trace_checked, varying_outputs
 from runner.parts.split import split_traced
 from runner.places.batching import Batches, sizes_that_pay
@@ -83,14 +84,16 @@ class Networks:
     def open(self, request: Open, onward: Onward | None = None, host: str = "") -> ServedPlan:
         """The part of a network that was built, checked and run once, for a peer at an address; Refusal where that cannot be.
 
-        Of two places the network is kept whole, so that another cut of it is there at once. Of a decoder, and over more places,
-        each has the weights of its own layers alone, and those after it are asked `onward`.
+        Of two places the network is kept whole, so that another cut of it is there at once. Of a decoder, over more places, and
+        where the engine has the weights in a form of its own, each place has those of its own layers alone; places after it are
+        asked `onward`.
         """
         self._check(request)
         with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):
             codec = codec_for(request)
         with self._building:
-            part, batches = self._own_part(request) if request.later_layers or _is_decoder(request) else self._tail(request)
+            is_apart = bool(request.later_layers) or _is_decoder(request) or self.engine.has_own_weights
+            part, batches = self._own_part(request) if is_apart else self._tail(request)
             if part.longest is not None and self.engine.name == engines.DEFAULT:
                 return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, host, request.session))
             return ServedPlan(part, self._computing, codec, batches, onward)
@@ -143,6 +146,8 @@ class Networks:
         if found is None:
             gc.collect()  # parts that nobody has any more hold each other, and their weights may be most of the memory
             found = self._parts[key] = self._with_weights(request, self._built_part)
+            if self.engine.has_own_weights:
+                release()  # those that the part was made of
         with self._computing:
             return found, self._shared(key, found)
 
@@ -169,7 +174,8 @@ class Networks:
         raise refusal
 
     def _checked(self, request: Open | Measure, weights: str) -> TracedNetwork:
-        """The network with these weights, from the cache or built, in the cache from now on if it is the plan's."""
+        """The network with these weights, from the cache or built. If it is the plan's, it is in the cache from now on, but where
+        the engine has weights of its own: they would be in memory twice."""
         network, builder = request.network, request.network.builder
         asked = (request.granularity, network.opaque, request.input_tensors, request.arguments)
         kept = self._cache.get((builder, weights))
@@ -184,6 +190,8 @@ class Networks:
         with self._computing, refusing("refused", f"{builder} cannot be checked"):
             ours = builder_here(builder, self._networks) in self._networks  # what anybody may ask for must not fill a disk
             traced = trace_checked(builder, module, network, request, request.granularity, self._graphs if ours else None)
+        if self.engine.has_own_weights:
+            return traced
         self._cache[builder, weights] = _Kept(module, asked, traced, network.digest)
         self._cache.move_to_end((builder, weights))
         while len(self._cache) > CACHED_NETWORKS:

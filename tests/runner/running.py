@@ -30,8 +30,8 @@ from tests import warm
 from tests.runner.real_networks import EXAMPLES
 
 HERE = Path(__file__).parent
-BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW, WIDE = (
-    f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow", "wide")
+BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW, WIDE, ROW = (
+    f"runner_networks:{name}" for name in ("branched", "two_outputs", "four_channels", "slow", "wide", "row")
 )
 SEEING = tuple(f"runner_networks:{name}" for name in ("masks", "boxes", "embedding", "seen"))
 NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)

@@ -29,7 +29,7 @@ class Fixed(dict[Name, Pipeline]):
         connections = [ServerConnection(server, opening(one, network), link, PATIENT) if one.x2 else None for one in plans.values()]
         self._connections = [connection for connection in connections if connection is not None]
         self._pictures = find_images(network, None, 1)
-        built = build_routes(list(plans.values()), connections, network, network.weights, (), self._pictures)
+        built = build_routes(list(zip(plans.values(), connections, strict=True)), network, network.weights, (), self._pictures)
         for name, route in zip(plans, built.routes, strict=True):
             _reach(route)
             self[name] = Pipeline(route, (), PATIENT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -232,3 +234,19 @@ def test_onnxruntime_computes_parts_between_which_numbers_cross_for_the_shapes_t
     torch.testing.assert_close(part(*crossing), last(*first(example)))
     with pytest.raises(InputError, match="the part was made for rows = 3, got 1"):
         part(crossing[0], 1, 12)
+
+
+def test_onnxruntime_has_weights_of_its_own_and_nobody_holds_the_parts():
+    pytest.importorskip("onnxruntime")
+    example, engine = torch.randn(1, 3, 8, 8), engines.get("onnxruntime")
+    module = nn.Sequential(nn.Conv2d(3, 16, 3), nn.BatchNorm2d(16), nn.ReLU(), nn.Flatten(), nn.Linear(576, 8)).eval()
+    with torch.inference_mode():
+        wanted = module(example)
+        found = engine.load(fx.symbolic_trace(module), [example])
+        held = [weakref.ref(tensor) for tensor in (*module.parameters(), *module.buffers())]
+        del module
+        gc.collect()
+        assert engine.has_own_weights
+        assert held
+        assert all(ref() is None for ref in held)
+        torch.testing.assert_close(found(example), wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ProcessPoolExecutor
 
 import numpy as np
 import onnx
@@ -18,9 +19,11 @@ from measurement.engines import get
 from measurement.networks import build_network, network_digest
 from measurement.onnx_files.reading import inputs_of, read_onnx
 from measurement.sources import example_of
+from runner.memory import private_bytes, release, returned_at_once
 from runner.parts.computed import compute_s, computed_on
 from runner.parts.exported import WHOLE
 from runner.parts.exporting import Whole, export_part
+from tests import warm
 
 WEIGHTS = np.random.default_rng(0)
 VERSION = helper.make_opsetid("", 17)
@@ -259,3 +262,28 @@ def test_what_cannot_be_cut_is_refused_in_a_line(tmp_path):
     assert "its input 'x' has the dtype" in refused(path)
     with pytest.raises(InputError, match="has its weights in the file"):
         build_network(f"onnx:{tmp_path / 'open.onnx'}", "seeded:0")
+
+
+def test_a_network_keeps_its_weights_and_not_the_file(tmp_path):
+    """In a process of its own: what earlier tests freed would be used again."""
+    weight = numpy_helper.from_array(np.ones((2048, 4096), np.float32), "w")
+    path = saved(tmp_path / "net.onnx", [helper.make_node("MatMul", ["x", "w"], ["y"])], [floats("x", 1, 2048)],
+                 [floats("y", 1, 4096)], [weight])  # fmt: skip
+    with ProcessPoolExecutor(1, mp_context=warm.context()) as processes:
+        held, after_run = processes.submit(_memory_of, path).result()
+    assert 0.9 * weight.ByteSize() < held < 1.4 * weight.ByteSize()
+    assert after_run < 2.4 * weight.ByteSize()  # the layer's session has them too
+
+
+def _memory_of(path):
+    import onnxruntime  # noqa: F401
+
+    with returned_at_once():
+        release()
+        before = private_bytes()
+        network = read_onnx(path)
+        release()
+        held = private_bytes() - before
+        network(torch.ones(1, 2048))
+        release()
+        return held, private_bytes() - before

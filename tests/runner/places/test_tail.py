@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import Any
 from unittest.mock import Mock
@@ -18,8 +20,10 @@ from measurement.engines import Loaded
 from runner.client.remote import opening
 from runner.faults.refusal import Refusal
 from runner.machine import this_machine
+from runner.parts.loading import LoadedNetwork
 from runner.parts.part import Head, Tail
 from runner.parts.split import split_module
+from runner.places import served as served_module
 from runner.places.edge import run_plan
 from runner.places.served import ServedPlan, run_once
 from runner.places.tail import LARGEST_INPUT_BYTES, Networks
@@ -27,7 +31,7 @@ from runner.watching.events import PeerOpened
 from runner.wire.protocol import Infer, Open
 from runner.wire.tensors import pack
 from tests.measurement.engines.here import Here
-from tests.runner.running import BRANCHED, Plans, network_of, one_thread, thread_server
+from tests.runner.running import BRANCHED, Plans, network_of, one_thread, thread_server, whole
 
 IMAGE = torch.zeros(1, 3, 8, 8)
 
@@ -125,6 +129,31 @@ def test_what_an_engine_s_rounding_changes_is_told(plan: Plan) -> None:
         assert served.error is not None
         assert 0 < served.error < 0.1
         assert Networks([BRANCHED]).open(request(plan)).error is None
+
+
+def test_a_server_holds_no_weights_beside_those_that_its_engine_has(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("onnxruntime")
+    held, load = [], served_module.load_planned
+
+    def noted(*args: Any, **kwargs: Any) -> LoadedNetwork:
+        found = load(*args, **kwargs)
+        held.extend(weakref.ref(tensor) for tensor in found.hollow.module.parameters())
+        return found
+
+    monkeypatch.setattr(served_module, "load_planned", noted)
+    networks = Networks([BRANCHED], engine=engines.get("onnxruntime"))
+    with one_thread(), torch.inference_mode():
+        for cut in (plan, Plans(BRANCHED)(3)):
+            head, tail = split_module(whole(cut), cut.edge_layers, IMAGE)
+            served = networks.open(request(cut))
+            gc.collect()
+            assert held
+            assert all(ref() is None for ref in held)
+            crossing = head(torch.rand(1, 3, 8, 8))
+            tensors, parts = pack(crossing)
+            answer = served.begin(Infer(id=1, tensors=tensors, scalars={}), memoryview(b"".join(parts)))()
+            found = torch.frombuffer(bytearray(b"".join(answer.parts)), dtype=torch.float32)
+            torch.testing.assert_close(found, tail(crossing).flatten())
 
 
 class Noted(Here):
