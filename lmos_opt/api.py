@@ -140,7 +140,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
     if own and splits is None:  # ours have nothing to tighten
         try:
-            milp = presolve(milp, goals.costs)
+            milp = presolve(evaluate.followed(milp, goals.costs), goals.costs)
         except InfeasibleError as error:
             raise infeasible() from error
     alike: ListedSplits | None = None
@@ -292,7 +292,8 @@ def _problem(milp: Milp, asked: _Asked, solver: Solver, options: SearchOptions, 
     j = asked.names.index(asked.constrained) if asked.constrained else 0
     return FrontProblem(milp, asked.costs, solver, evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
-                        1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s, names=asked.names, step=step)
+                        evaluate.follow if evaluate else None, 1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s,
+                        names=asked.names, step=step)  # fmt: skip
 
 
 def _limit_s(options: SearchOptions) -> float | None:

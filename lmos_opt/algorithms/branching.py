@@ -62,12 +62,13 @@ class BranchAndBound:
 
     `deciders` are the columns of integer variables to branch on. They are `decisive` if nothing else is open once they are fixed:
     then the evaluation of a vector is the answer, otherwise the relaxation must prove the best values for the rest, and
-    `refinement` gives these values their last digits.
+    `refinement` gives these values their last digits. `follow(low, high)` narrows a box whose deciders are fixed to what follows.
     """
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], relaxation: Relaxation,
-                 deciders: NDArray[np.int64], decisive: bool, refinement: Refinement | None = None) -> None:  # fmt: skip
-        self._milp, self._relaxation, self.deciders, self.decisive = milp, relaxation, deciders, decisive
+                 deciders: NDArray[np.int64], decisive: bool, refinement: Refinement | None = None,
+                 follow: Callable[[Array, Array], Box] | None = None) -> None:  # fmt: skip
+        self._milp, self._relaxation, self.deciders, self.decisive, self._follow = milp, relaxation, deciders, decisive, follow
         rows = [*milp.rows, *extra_rows]
         self._row = np.repeat(np.arange(len(rows)), [len(row.columns) for row in rows])
         self._column = np.concatenate([row.columns for row in rows]) if rows else np.zeros(0, dtype=np.int64)
@@ -121,6 +122,8 @@ class BranchAndBound:
                 best: Found | None) -> tuple[Found | None, float, list[Box]]:  # fmt: skip
         """The best solution after one box, the bound of the box, and the boxes that remain of it; the last one is searched next."""
         is_leaf = not len(self._free(low, high))
+        if is_leaf and self._follow is not None:
+            low, high = self._follow(low, high)
         best, bound, box, x = self._narrowed(subproblem, low, high, best)
         if box is not None and is_leaf and not self.decisive:
             self._relaxation.forget()  # its basis, from other boxes, may be the cause

@@ -61,10 +61,10 @@ class FrontProblem:
 
     `exact(x)` gives the exact costs of a solution with rounded integers, or None if it breaks a constraint; without it they are
     computed from the arrays. `granules` are those that do not follow from coefficients. `deciders` are the columns to branch on
-    (default: the integers); they are `decisive` if `exact` needs no others. `optimised` and `constrained` are i and j of Algorithm
-    1, `known` points of an earlier run, `hints` vectors to start from. `placing` and `listing` are the same problem for algorithms
-    that place blocks, or evaluate every split. `names` are those of the costs, for messages. `step` is for each cost the distance
-    of the points that are wanted. After `time_limit_s` (s) the next subproblem, or node of one, raises SubproblemError.
+    (default: the integers); they are `decisive` if `exact` needs no others. `follow` narrows a box of fixed deciders. `optimised`
+    and `constrained` are i and j of Algorithm 1, `known` points of an earlier run, `hints` vectors to start from. `placing` and
+    `listing` are the problem for algorithms that place blocks, or evaluate every split. `names` are those of costs, for messages.
+    `step` is for each cost the distance of points. After `time_limit_s` (s) the next subproblem, or node, raises SubproblemError.
     """
 
     milp: Milp
@@ -74,6 +74,7 @@ class FrontProblem:
     granules: Sequence[float | None] = ()
     deciders: NDArray[np.int64] | None = None
     decisive: bool = False
+    follow: Callable[[Array, Array], tuple[Array, Array]] | None = None
     optimised: int = 0
     constrained: int = 1
     known: Sequence[Candidate] = ()
@@ -148,7 +149,7 @@ class FrontProblem:
         program = self.milp.spread_evenly(SPREAD)
         relaxation = Stretched(self.solver.relax, program, self._rows, units)
         self._refinement = Refinement(program, self._rows, units, self.solver)
-        return BranchAndBound(program, self._rows, relaxation, deciders, False, self._refinement)
+        return BranchAndBound(program, self._rows, relaxation, deciders, False, self._refinement, self.follow)
 
     @cached_property
     def _sum(self) -> LinearForm:

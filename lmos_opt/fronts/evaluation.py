@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations_with_replacement, islice, product
 from math import comb
 from typing import Any
@@ -23,6 +24,8 @@ from lmos_opt.split import Split
 
 MOST_CUTS = 400
 """The most solutions to start from, if there are several hops."""
+NEARLY = 1e-12
+"""What follows from a split may be off by this share in a relaxation, so that no rounding makes a row impossible."""
 KEPT_SPLITS = 4096
 """The most splits that are kept, a few kilobytes each."""
 
@@ -64,6 +67,8 @@ class Evaluation:
         follows[[*ours, *whole]] = False
         follows[least] = True
         self._open = np.flatnonzero(follows)
+        self._least = least
+        self._follows = np.concatenate([np.zeros(0, dtype=np.int64), *(found for found, _ in self._derived)])
 
     def split(self, x: Array) -> Split:
         """The split of a vector. It is kept, because a search meets the same split many times."""
@@ -105,6 +110,24 @@ class Evaluation:
                 value = form.at(full)
             costs.append(value if objective.sense == "min" else -value)
         return tuple(costs)
+
+    def followed(self, milp: Milp, costs: Sequence[LinearForm]) -> Milp:
+        """The program, knowing which columns some cost wants large that are here the least that rows allow."""
+        wanted = {int(k) for cost in costs for k in cost.columns[cost.coefficients < 0]}
+        return replace(milp, followers=frozenset(wanted.intersection(self._least)))
+
+    def follow(self, low: Array, high: Array) -> tuple[Array, Array]:
+        """The box of a split, with the columns that follow from the split at their values, or nearly."""
+        split = self.split(low)
+        if not split.is_ordered:
+            return low, high
+        low, high, columns = low.copy(), high.copy(), self._follows
+        values = self._completed(low, split)[columns]
+        room = NEARLY * np.abs(values)
+        below, above = np.maximum(low[columns], values - room), np.minimum(high[columns], values + room)
+        is_within = below <= above
+        low[columns[is_within]], high[columns[is_within]] = below[is_within], above[is_within]
+        return low, high
 
     def solution(self, x: Array) -> dict[str, float] | None:
         """The user's own variables by name and value, integers as whole numbers; None if there are none."""

@@ -62,7 +62,8 @@ class Milp:
     """A program: variables with bounds and types, and rows `row_lower <= form <= row_upper`.
 
     `lower`, `upper` and `integer` have the shape (variables,), `row_lower` and `row_upper` the shape (rows,). A missing bound is
-    infinite. The forms of rows have no constant. There is no objective: a solver gets one with each solve.
+    infinite. The forms of rows have no constant. There is no objective: a solver gets one with each solve. `followers` are columns
+    whose values the caller computes from the others: they need not be as good as their rows and bounds let them be.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Milp:
     row_lower: Array
     row_upper: Array
     row_names: tuple[str, ...] = ()
+    followers: frozenset[int] = frozenset()
 
     @cached_property
     def integer_columns(self) -> NDArray[np.int64]:

@@ -195,6 +195,7 @@ def _with_dual_bounds(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     if not wide.any():
         return milp
     rises, falls = np.zeros(len(wide), dtype=bool), np.zeros(len(wide), dtype=bool)
+    rises[list(milp.followers)] = falls[list(milp.followers)] = True
     for cost in costs:
         rises[cost.columns[cost.coefficients > 0]] = True  # some objective gets worse when the column rises
         falls[cost.columns[cost.coefficients < 0]] = True

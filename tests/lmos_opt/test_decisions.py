@@ -234,3 +234,18 @@ def test_a_shipped_expression_may_be_there_twice(name):
                          variables=[lambda m, inst: {"more": pyo.Var(domain=pyo.Binary)}])  # fmt: skip
     assert [point.solution["more"] for point in front] == [1]
     assert front.points[0].values["own"] == front.points[0].values[name] - 1
+
+
+@pytest.mark.parametrize("domain", [pyo.Reals, pyo.Integers])
+@pytest.mark.parametrize("name", ["throughput", "load"])
+def test_the_largest_of_several_may_be_wanted_large(name, domain):
+    """Rows hold it from below alone: what the program lets it be is not its value."""
+    for seed in range(6):
+        instance = random_instance(seed, most_layers=5)
+        value = objectives.get(name).value
+        largest = max(value(Split(instance, edge)) for edge in down_closed_sets(instance))
+        own = Objective("own", "s", "max", lambda m, inst: objectives.get(name).expression(m, inst) + m.more)
+        front = pareto_front(instance, [own], variables=[lambda m, inst: {"more": pyo.Var(domain=domain, bounds=(0, 5))}])
+        if front.complete:
+            assert front.points[0].values["own"] == pytest.approx(largest + 5, rel=1e-9), seed
+        assert front.complete or (name, domain) == ("load", pyo.Reals), seed
