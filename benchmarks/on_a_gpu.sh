@@ -6,6 +6,7 @@
 set -e
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3} results=${1:-$(mktemp -d)}
+mkdir -p "$results"
 export PYTHONPATH="$PWD${PYTHONPATH:+:$PYTHONPATH}"
 "$python" -m pytest -q -p no:cacheprovider tests/measurement/engines tests/measurement/test_on_engine.py
 "$python" -m lmos bench gpu --also tf32,float16,float32+channels_last,float16+channels_last
