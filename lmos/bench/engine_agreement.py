@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,10 @@ _MOST_INPUTS = 5
 @dataclass(frozen=True)
 class Agreement:
     """Some cuts of a network: the largest differences of what crosses and of what comes out, relative to the largest number of a
-    tensor, and how many of the inputs' classes are equal at every cut (None: it classifies nothing)."""
+    tensor, and how many of the inputs' classes are equal at every cut (None: it classifies nothing).
+
+    `spread` is the largest difference between the outputs of two inputs, relative as above. If it is tiny, equal classes say
+    nothing: with random weights a deep network may give the same for every picture."""
 
     network: str
     layers: int
@@ -50,6 +54,7 @@ class Agreement:
     output_error: float
     inputs: int
     same_classes: int | None
+    spread: float
 
 
 @dataclass(frozen=True)
@@ -130,7 +135,9 @@ def agreement(subject: Subject, count: int, tell: Callable[[str], None]) -> Agre
             output_error = max(output_error, worst_error(list(outputs.values()), list(wanted[k].values())))
             same[k] &= class_of(outputs) == class_of(wanted[k])
     classes = None if class_of(wanted[0]) is None else sum(same)
-    return Agreement(subject.name, len(subject.profile.layers), len(cuts), crossing_error, output_error, len(wanted), classes)
+    spread = max((worst_error(list(one.values()), list(other.values())) for one, other in combinations(wanted, 2)), default=0.0)
+    return Agreement(subject.name, len(subject.profile.layers), len(cuts), crossing_error, output_error, len(wanted), classes,
+                     spread)  # fmt: skip
 
 
 def whole_numbers(folder: Path, count: int) -> tuple[WholeNumbers, Subject]:

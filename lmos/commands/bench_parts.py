@@ -55,7 +55,9 @@ def _row(one: Agreement) -> list[str]:
 
 
 def _classes(one: Agreement) -> str:
-    return "" if one.same_classes is None else f"{one.same_classes} of {one.inputs}"
+    if one.same_classes is None:
+        return ""
+    return f"{one.same_classes} of {one.inputs}" + (", all outputs alike" if one.spread <= MOST else "")
 
 
 def _of_integers(small: WholeNumbers) -> str:

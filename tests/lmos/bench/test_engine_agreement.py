@@ -29,7 +29,10 @@ def subject() -> Subject:
 def test_parts_that_make_the_same_numbers_agree(subject: Subject, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, torchs = [], engines.get("torch")
     monkeypatch.setattr(engines, "get", lambda name: asked.append(name) or torchs)
-    assert agreement(subject, 3, lambda what: None) == Agreement("small", 5, 3, 0.0, 0.0, 2, 2)
+    found = agreement(subject, 3, lambda what: None)
+    assert replace(found, spread=0.0) == Agreement("small", 5, 3, 0.0, 0.0, 2, 2, 0.0)
+    one, other = (subject.module(given).detach() for given in subject.inputs)
+    assert found.spread == pytest.approx(float((one - other).abs().max() / other.abs().max()))
     assert asked == ["onnxruntime"]
 
 
@@ -54,7 +57,7 @@ def test_parts_that_make_other_numbers_are_seen(subject: Subject, monkeypatch: p
 ])  # fmt: skip
 def test_the_command_fails_where_numbers_or_classes_differ(changed: dict[str, object], said: str | None,
                                                           monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    kept = Agreement("small", 5, 2, 1e-6, 1e-6, 5, 5)
+    kept = Agreement("small", 5, 2, 1e-6, 1e-6, 5, 5, 0.5)
     monkeypatch.setattr(Subject, "of", lambda name: name)
     monkeypatch.setattr("lmos.bench.engine_agreement.agreement", lambda *asked: replace(kept, **changed))  # type: ignore[arg-type]
     if said is None:
@@ -62,3 +65,13 @@ def test_the_command_fails_where_numbers_or_classes_differ(changed: dict[str, ob
     else:
         with pytest.raises(bench_parts.Differ, match=said):
             bench_parts.run(["small"], 2, False, as_json=False)
+
+
+def test_outputs_that_are_alike_for_all_inputs_are_said_to_be(monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:  # fmt: skip
+    monkeypatch.setattr(Subject, "of", lambda name: name)
+    for spread, is_said in ((0.0, True), (0.5, False)):
+        monkeypatch.setattr("lmos.bench.engine_agreement.agreement",
+                            lambda *asked, spread=spread: Agreement("small", 5, 2, 1e-6, 1e-6, 5, 5, spread))  # fmt: skip
+        bench_parts.run(["small"], 2, False, as_json=False)
+        assert ("all outputs alike" in " ".join(capsys.readouterr().out.split())) is is_said
