@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from lmos_opt import __version__
 from lmos_opt.errors import LmosError
 from lmos_opt.plans.predicted import stages
+from lmos_opt.processes import MOST_THREADS
 from lmos_opt.processes.signals import handled, in_one_piece
 from lmos_opt.processes.streams import complain, fill_streams
 from lmos_opt.processes.writing import check_output
@@ -22,8 +23,6 @@ from runner.errors import one_line
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
-
-MOST_THREADS = 1024
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -55,9 +55,9 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """
     rows: list[Row] = []
-    with halves() as (asking, answering), ExitStack() as stack:
+    with halves() as sides, ExitStack() as stack:
         openers: dict[Peer, Opener] = {}
-        move(answering)
+        move(sides[1])
         for peer in peers:
             tell(f"starting {peer.name}")
             try:
@@ -65,17 +65,18 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
             except MissingPeer as error:
                 complain(str(error))
         for n_bytes in sizes:
-            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, asking)
-            move(answering)
+            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, sides)
     return rows
 
 
 def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None],
-              asking: set[int]) -> list[Row]:  # fmt: skip
+              sides: tuple[set[int], set[int]]) -> list[Row]:  # fmt: skip
     drawn = random.Random(f"{seed} {n_bytes}")
     found: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
     with ExitStack() as stack:
         tell(f"{n_bytes} bytes")
+        asking, answering = sides
+        move(answering)
         sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
         move(asking)
         for _, exchange in sessions:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from lmos.cli.options import ImagesOfARun, Json, OnlyNetworks, Page, Threads
+from lmos_opt.processes import MOST_THREADS
 
 bench = typer.Typer(
     help="Run benchmarks on this machine.",
@@ -202,7 +203,7 @@ def bench_batching(
     images: Annotated[
         int, typer.Option("-n", min=1, metavar="N", help="Number of images of each edge in a round.")
     ] = 25,
-    threads: Annotated[int, typer.Option(min=1, max=1024, metavar="N", help="Number of the server's threads.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, max=MOST_THREADS, metavar="N", help="Number of the server's threads.")] = 1,
     as_json: Json = False,
 ) -> None:
     """Measure a server's throughput for several edges. Their tails are equal, and run one image after another and in batches."""

@@ -10,6 +10,7 @@ import typer
 import measurement
 from lmos_opt import algorithms
 from lmos_opt.imports import modules_of
+from lmos_opt.processes import MOST_THREADS
 
 _CODECS = ", ".join(modules_of(*(f"{folder}/codecs" for folder in measurement.__path__)))
 
@@ -138,7 +139,7 @@ Context = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 Threads = Annotated[
     int | None,
-    typer.Option(min=1, max=1024, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
+    typer.Option(min=1, max=MOST_THREADS, metavar="N", help="Number of threads that torch uses. [default: torch's own choice]"),
 ]
 Engine = Annotated[
     str,

@@ -82,7 +82,6 @@ class Incoming:
         return [*found,
                 *(as_tuple(given.get(name, default)) for name, default in self.scalars.items())]
 
-
     def _laid_out(self, name: str, tensor: Tensor) -> Tensor:
         """The tensor with the strides that it has where it is made, if it has the example's shape."""
         strides = self.gaps.get(name)

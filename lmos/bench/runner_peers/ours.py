@@ -38,6 +38,11 @@ PARCEL = f"{__name__}:parcel"
 _FLOAT_BYTES = 4
 
 
+def parcel_shape(n_bytes: int) -> tuple[int, int]:
+    """The shape of an input of so many bytes."""
+    return 1, n_bytes // _FLOAT_BYTES
+
+
 class Parcel(nn.Module):
     """Takes ten numbers of its input."""
 
@@ -112,7 +117,7 @@ def planned(builder: str, module: nn.Module, traced: TracedNetwork, x1: int) -> 
 @contextmanager
 def _start() -> Iterator[Opener]:
     with TemporaryDirectory() as folder, server_process(Path(folder) / "server.log", [PARCEL]) as address:
-        yield lambda n_bytes: exchanging(PARCEL, (1, n_bytes // _FLOAT_BYTES), 0, address)
+        yield lambda n_bytes: exchanging(PARCEL, parcel_shape(n_bytes), 0, address)
 
 
 PEER = Peer(NAME, _start)

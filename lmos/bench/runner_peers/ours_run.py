@@ -10,13 +10,11 @@ from tempfile import TemporaryDirectory
 import torch
 
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
-from lmos.bench.runner_peers.ours import PARCEL, exchange_time, own_networks, planned
+from lmos.bench.runner_peers.ours import PARCEL, exchange_time, own_networks, parcel_shape, planned
 from lmos.loopback import run_edge, server_process
 from measurement.networks import build_network
 from measurement.tracing import trace_network
 from runner.watching.report import RunReport
-
-_FLOAT_BYTES = 4
 
 
 @contextmanager
@@ -37,7 +35,7 @@ def running(builder: str, shape: tuple[int, ...], x1: int) -> Iterator[Session]:
 
 @contextmanager
 def _start() -> Iterator[Opener]:
-    yield lambda n_bytes: running(PARCEL, (1, n_bytes // _FLOAT_BYTES), 0)
+    yield lambda n_bytes: running(PARCEL, parcel_shape(n_bytes), 0)
 
 
 PEER = Peer("ours_run", _start)

@@ -12,6 +12,7 @@ import torch
 
 from lmos_opt.errors import InputError
 from runner.errors import ConnectionLost, RemoteProtocolError, RunnerError
+from runner.wire import stream as stream_module
 from runner.wire import transport
 from runner.wire.connecting import Dialer, connect, format_address, listen, parse_address
 from runner.wire.protocol import Closed, Connection, Error, Hello, Infer, Ping, Pong, Received, Role, State
@@ -203,6 +204,23 @@ def test_a_thread_that_stays_awake_sees_bytes_and_the_end_of_its_time(sockets: t
     wake = Wake()
     wake.set()
     assert stream.wait(60, reading=True, writing=False, wake=wake, awake_s=60)
+
+
+def test_a_thread_that_stays_awake_lets_others_run_each_time_before_it_looks_again(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_way = []
+
+    def give_way() -> None:
+        given_way.append(len(given_way))
+        if len(given_way) == 3:
+            sockets[1].sendall(b".")
+
+    monkeypatch.setattr(stream_module, "_give_way", give_way)
+    stream = stream_over(sockets[0])
+    stream.wait(60, reading=True, writing=False, awake_s=60)
+    assert given_way == [0, 1, 2]
+    assert stream.recv_into(memoryview(bytearray(2))) == 1
 
 
 @pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
