@@ -40,6 +40,10 @@ class PeerError(RunnerError):
         super().__init__(where, message)
 
 
+class StreamCut(LmosError):
+    """The stream ended inside a message. Who knows the peer's name tells of it as ConnectionLost."""
+
+
 class ProtocolError(LmosError):
     """The peer broke the protocol."""
 

@@ -1,5 +1,4 @@
-"""One peer at the server: a thread that reads and answers at once what it can, one that computes what takes longer, and, where
-answers come from a place beyond, one that waits for them."""
+"""One peer at the server: a thread reads and answers what is brief, one computes, and one waits for answers from beyond."""
 
 from __future__ import annotations
 
@@ -119,6 +118,9 @@ class Conversation:
         try:
             try:
                 self._read()
+            except ConnectionLost:
+                if not self._stopping:  # else reading was ended here, perhaps inside a message
+                    raise
             finally:
                 self._work.put(None)
                 self._let_go()
@@ -127,8 +129,7 @@ class Conversation:
         except Refusal as refusal:
             self._say_why(refusal)
         except RemoteProtocolError as error:
-            self._say_why(Refusal("stopping", "the server is being stopped") if self._stopping else
-                          Refusal("protocol", error))  # fmt: skip
+            self._say_why(Refusal("protocol", error))
         except LocalProtocolError:
             if self._connection.state is not State.CLOSED:  # the computing thread ended it while this one was about to answer
                 raise
@@ -391,8 +392,7 @@ class Conversation:
             self.channel.send(message)
 
     def _tell_left(self, how: str, reason: str | None = None) -> None:
-        self._shared.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None,
-                                         reason=reason))  # fmt: skip
+        self._shared.events.tell(PeerLeft(peer=self.channel.name, how=how, had_asked=self._worker is not None, reason=reason))
 
     def _tell_moved(self) -> None:
         sent_bytes, received_bytes = self.channel.newly_moved()

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from runner.errors import ConnectionLost, PeerTooSlow, Untrusted
+from runner.errors import ConnectionLost, PeerTooSlow, StreamCut, Untrusted
 from runner.wire.connecting import reason_of
 from runner.wire.shaping import Pacer
 from runner.wire.stream import MACHINE, Clock, Stream, Wake
@@ -83,7 +83,8 @@ class Side(Protocol):
         """Where the next bytes belong."""
 
     def received(self, n_bytes: int) -> Any:
-        """The event that so many bytes in `buffer()` complete, or None; 0 bytes are the end of the stream."""
+        """The event that so many bytes in `buffer()` complete, or None. 0 bytes are the end of the stream; StreamCut for an end
+        inside a message."""
 
     def take(self, data: memoryview) -> tuple[Any, int]:
         """Take bytes up to those that complete an event: it, or None, and how many were taken."""
@@ -245,8 +246,11 @@ class Channel(Generic[Talks]):
                 if n_bytes and not is_long:
                     self._ahead = self._landing[:n_bytes]
                     continue
-                with self._talking:
-                    event = self.connection.received(n_bytes)
+                try:
+                    with self._talking:
+                        event = self.connection.received(n_bytes)
+                except StreamCut:
+                    raise ConnectionLost(self.name, "the peer closed the connection inside a message") from None
             if event is not None:
                 self._incoming, self.moved_at = None, self._clock.now()
                 if not self._is_answered:

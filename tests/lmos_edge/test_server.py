@@ -21,6 +21,7 @@ from tests.runner.client.playing import (
     PlayedStreams,
     after,
     hang_up,
+    hang_up_inside,
     honest,
     say_nothing,
     untrusted,
@@ -88,6 +89,12 @@ def test_damage_is_a_lost_stream(export: Export) -> None:
     played = Played(export, after(2, damage), honest)
     assert played.answer(1) == 2
     assert "the server broke the protocol" in played.told[0].text
+
+
+def test_a_message_that_is_cut_is_a_lost_connection(export: Export) -> None:
+    played = Played(export, after(2, hang_up_inside), honest)
+    assert played.answer(1) == 2
+    assert f"{played.server.name}: the peer closed the connection inside a message; trying again" in played.told[0].text
 
 
 def test_a_silent_server_is_asked_for_a_sign_of_life_and_then_left(export: Export) -> None:

@@ -17,7 +17,7 @@ from lmos_opt.profile import NetworkSource, TensorSpec, Timing
 from measurement.codec_choice import Choice
 from measurement.codecs import CodecError
 from runner.client.exchange import checked_answer
-from runner.errors import RemoteProtocolError, RunnerError, one_line
+from runner.errors import RemoteProtocolError, RunnerError, StreamCut, one_line
 from runner.machine import this_machine
 from runner.memory import release, resident_bytes
 from runner.parts.network import class_of
@@ -144,7 +144,7 @@ class Stage:
         side = _ServerSide() if peer is Role.EDGE else _EdgeSide()
         try:
             side.take(stream)
-        except (RemoteProtocolError, RunnerError, CodecError, InputError):
+        except (RemoteProtocolError, StreamCut, RunnerError, CodecError, InputError):
             return "refused"
         return "events"
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
-from runner.errors import LocalProtocolError, RemoteProtocolError
+from runner.errors import LocalProtocolError, RemoteProtocolError, StreamCut
 from runner.wire.protocol.checksum import crc32, crc32_of
 from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, Prefix, check_beginning, decode_prefix, encode_prefix
 from runner.wire.protocol.turns import (
@@ -160,8 +160,8 @@ class OneSide(ABC, Generic[M, E]):
     def received(self, n_bytes: int) -> E | Closed | None:
         """Say that so many bytes were written to `buffer()` (0: the stream has ended).
 
-        Returns an event where they complete one. RemoteProtocolError where the peer left the protocol; from then on
-        nothing more can be received.
+        Returns an event where they complete one. StreamCut where the stream has ended inside a message. RemoteProtocolError where
+        the peer left the protocol; from then on nothing more can be received.
         """
         try:
             return self._advance(n_bytes)
@@ -209,7 +209,7 @@ class OneSide(ABC, Generic[M, E]):
     def _advance(self, n_bytes: int) -> E | Closed | None:
         if n_bytes == 0:
             if self._prefix is not None or self._filled:
-                raise RemoteProtocolError("the stream ended inside a message")
+                raise StreamCut("the stream ended inside a message")
             return Closed()
         assert self._part is not None
         arrived = self._part[self._filled : self._filled + n_bytes]

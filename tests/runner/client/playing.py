@@ -190,6 +190,12 @@ def hang_up(stream: PlayedStream, event: Received) -> None:
     stream.shut_down()
 
 
+def hang_up_inside(stream: PlayedStream, event: Received) -> None:
+    """Go in the middle of a message."""
+    stream.send_bytes(b"LMOS\x02")
+    stream.shut_down()
+
+
 def say_nothing(stream: PlayedStream, event: Received) -> None:
     """Stay, and be silent."""
 

@@ -11,7 +11,7 @@ import torch
 
 from lmos_opt.profile import TensorSpec
 from runner.client.reaching import reach
-from runner.errors import LocalProtocolError, PeerError, RunnerError, Unreachable, Untrusted
+from runner.errors import ConnectionLost, LocalProtocolError, PeerError, RunnerError, Unreachable, Untrusted
 from runner.watching.events import Asked, ServerLost, ServerReady
 from runner.wire import reconnecting
 from runner.wire.protocol import Error, Hello, Infer, Message, Open, Received, Result
@@ -24,6 +24,7 @@ from tests.runner.client.playing import (
     PlayedStream,
     after,
     hang_up,
+    hang_up_inside,
     honest,
     question,
     say_nothing,
@@ -308,6 +309,15 @@ def test_a_damaged_frame_is_no_answer_and_the_question_is_asked_again(place: int
     assert infers(played) == [[1], [1]]
     assert "192.0.2.1:7070: the server broke the protocol" in str(
         next(event.reason for event in played.told if isinstance(event, ServerLost)))  # fmt: skip
+
+
+def test_a_message_that_is_cut_is_a_lost_connection_and_the_question_is_asked_again() -> None:
+    played = Played(after(2, hang_up_inside), honest)
+    assert isinstance(played.answer(1), torch.Tensor)
+    assert infers(played) == [[1], [1]]
+    (lost,) = (event.reason for event in played.told if isinstance(event, ServerLost))
+    assert lost == "192.0.2.1:7070: the peer closed the connection inside a message"
+    assert isinstance(played.connection.last_failure, ConnectionLost)
 
 
 def test_what_is_no_server_is_believed_the_second_time() -> None:

@@ -109,11 +109,16 @@ def talk(*said: Message | Exception, token: str | None = None, has_room: bool = 
     """What the server says to all this, what it tells its observers, and the tail that computed."""
     told: list[Event] = []
     tail, channel = Tail(), Played(said)
-    shared = Shared(Opening(tail), answers or Responder(), Budget(1000), Limits(), this_machine(1), token,  # type: ignore[arg-type]
-                    lambda _: has_room, lambda: False, lambda conversation, session: None, Events([told.append]))
-    Conversation(channel, channel.connection, Buffers(shared.budget), shared).run()  # type: ignore[arg-type]
+    conversation_over(channel, told, tail, token, has_room, answers).run()
     assert channel.is_closed
     return list(channel.heard.queue), told, tail
+
+
+def conversation_over(channel: Played, told: list[Event], tail: Tail | None = None, token: str | None = None, has_room: bool = True,
+                      answers: Responder | None = None) -> Conversation:  # fmt: skip
+    shared = Shared(Opening(tail or Tail()), answers or Responder(), Budget(1000), Limits(), this_machine(1), token,  # type: ignore[arg-type]
+                    lambda _: has_room, lambda: False, lambda conversation, session: None, Events([told.append]))
+    return Conversation(channel, channel.connection, Buffers(shared.budget), shared)  # type: ignore[arg-type]
 
 
 def infer(number: int) -> Infer:
@@ -219,6 +224,22 @@ def test_a_peer_that_leaves_the_protocol_or_falls_silent_is_told_why(error: Exce
     said, told, _ = talk(HELLO, error)
     assert [one.code for one in said if isinstance(one, Error)] == [code]
     assert kinds(told) == [PeerGreeted, PeerRefused]
+
+
+def test_a_peer_whose_message_a_stopping_server_cuts_is_told_that_it_stops() -> None:
+    class Stopped(Played):
+        def receive(self, timeout_s: float, *, alone: bool = False) -> Received | Closed:
+            if not self._said:
+                conversation.stop()
+                raise ConnectionLost(self.name, "the peer closed the connection inside a message")
+            return super().receive(timeout_s, alone=alone)
+
+    told: list[Event] = []
+    channel = Stopped([HELLO, OPEN, infer(1)])
+    conversation = conversation_over(channel, told)
+    conversation.run()
+    assert [one.code for one in channel.heard.queue if isinstance(one, Error)] == ["stopping"]
+    assert [event.code for event in told if isinstance(event, PeerRefused)] == ["stopping"]
 
 
 def test_a_peer_that_is_gone_is_told_nothing() -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 from lmos_opt.profile import DTYPE_BYTES, NetworkSource, TensorSpec, Timing
 from measurement import codecs
 from measurement.codecs import CodecError
-from runner.errors import LocalProtocolError, NotOurProtocol, RemoteProtocolError
+from runner.errors import LocalProtocolError, NotOurProtocol, RemoteProtocolError, StreamCut
 from runner.machine import this_machine
 from runner.wire.protocol import (
     Bye,
@@ -228,7 +228,7 @@ def test_mutated_bytes_are_valid_events_or_the_peers_fault(
         events = server.receive(bytes(data))
         if server._filled or server._prefix:
             server.received(0)
-    except RemoteProtocolError:
+    except (RemoteProtocolError, StreamCut):
         return
     for event in events:
         assert isinstance(event, Received)
@@ -320,12 +320,12 @@ def test_a_result_must_answer_what_was_asked() -> None:
         edge.receive(frame(answer.model_copy(update={"id": 4})))
 
 
-def test_the_end_of_the_stream_is_an_event_between_messages_and_a_fault_inside() -> None:
+def test_the_end_of_the_stream_is_an_event_between_messages_and_a_cut_inside() -> None:
     assert isinstance(Connection(Role.SERVER).received(0), Closed)
     for length in (1, PREFIX_BYTES, len(frame(HELLO)) - 1):
         server = Connection(Role.SERVER)
         assert server.receive(frame(HELLO)[:length]) == []
-        with pytest.raises(RemoteProtocolError, match="inside a message"):
+        with pytest.raises(StreamCut, match="inside a message"):
             server.received(0)
 
 

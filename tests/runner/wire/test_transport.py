@@ -302,6 +302,14 @@ def test_the_end_of_the_stream_is_seen(sockets: tuple[socket.socket, socket.sock
     assert isinstance(server.receive(5), Closed)
 
 
+def test_a_stream_that_ends_inside_a_message_is_a_lost_connection(sockets: tuple[socket.socket, socket.socket]) -> None:
+    edge, server = channels(sockets)
+    sockets[0].sendall(b"LMOS\x02")
+    edge.close()
+    with pytest.raises(ConnectionLost, match="closed the connection inside a message"):
+        server.receive(5)
+
+
 def test_shutting_down_wakes_who_waits(sockets: tuple[socket.socket, socket.socket]) -> None:
     _, server = channels(sockets)
     timer = threading.Timer(0.1, server.shut_down)
