@@ -19,7 +19,7 @@ from lmos_opt.processes.signals import handled, in_one_piece
 from lmos_opt.processes.streams import complain, fill_streams
 from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_size, format_time, parse_time, whole_of
-from runner.errors import one_line
+from runner.errors import Interrupted, one_line
 from runner.wire.access import Credentials
 from runner.wire.connecting import parse_address
 from runner.wire.shaping import parse_shape
@@ -45,10 +45,6 @@ class Request:
 
 class ImagesLost(LmosError):
     """The run has ended, and some images have no result."""
-
-
-class Interrupted(LmosError):
-    """The run was ended by Ctrl-C or SIGTERM."""
 
 
 def run(request: Request) -> None:

@@ -13,6 +13,10 @@ class RunnerError(LmosError):
         super().__init__(f"{where}: {message}")
 
 
+class Interrupted(LmosError):
+    """Ctrl-C or SIGTERM has ended a command early. What there was until then is printed, and its files are written."""
+
+
 class ConnectionLost(RunnerError):
     """The peer could not be reached, or went away."""
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from lmos.commands.profile import BUNDLED
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.errors import LmosError, MissingExtraError
+from lmos_opt.errors import MissingExtraError
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_size
+from runner.errors import Interrupted
 
 if TYPE_CHECKING:
     from runner.lab.fidelity.splits import LossReport
@@ -31,10 +32,6 @@ class Request:
     threads: int | None
     output: Path | None
     as_json: bool
-
-
-class Interrupted(LmosError):
-    """The measurement was ended by Ctrl-C or SIGTERM."""
 
 
 def run(request: Request) -> None:

@@ -12,13 +12,14 @@ from lmos.kept_profiles import Asked, kept_profile
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.codec_sizes import Fidelity as Losses
 from lmos_opt.codec_sizes import MeasuredCodec
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import InputError
 from lmos_opt.plan import picture_or_first
 from lmos_opt.plots.style import check
 from lmos_opt.processes.writing import check_output
 from lmos_opt.profile import LONGEST_REST_S, NetworkProfile
 from lmos_opt.sources import Options, instance_of
 from lmos_opt.units import counted, format_time, parse_percent, parse_time
+from runner.errors import Interrupted
 from runner.wire.access import Credentials
 
 
@@ -86,10 +87,6 @@ class Request:
     context: int | None
     options: Options
     as_json: bool
-
-
-class Interrupted(LmosError):
-    """Losses were measured on fewer inputs than were asked for, after Ctrl-C or SIGTERM."""
 
 
 def run(request: Request) -> None:

@@ -18,6 +18,7 @@ from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
+from runner.errors import Interrupted
 from runner.lab.replaying import link_shape
 from runner.places.checked import patient_with
 from runner.places.edge import run_held
@@ -63,10 +64,6 @@ class Request:
 
 class ImagesLost(LmosError):
     """The run has ended, and some images have no result."""
-
-
-class Interrupted(LmosError):
-    """The run was ended by Ctrl-C or SIGTERM."""
 
 
 def run(request: Request) -> None:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -11,6 +16,7 @@ import torch
 from lmos.cli import main
 from measurement.decoders import State
 from measurement.networks import build_network
+from runner.errors import RunnerError
 from tests.decoders import folder
 from tests.runner.running import one_thread, thread_server
 
@@ -55,6 +61,33 @@ def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[s
             with state.call(new.shape[1]):
                 new = chain(new)
             assert int(new) == one
+
+
+def test_what_was_written_before_an_end_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    ends = deque([lambda: signal.raise_signal(signal.SIGINT), Mock(side_effect=RunnerError("there", "no answer"))])
+
+    @contextmanager
+    def activity(what: str) -> Iterator[Callable[[str], None]]:
+        yield lambda what: ends.popleft()() if what == "3 of 9 tokens" else None
+
+    network, plan = f"hf:{folder(tmp_path, 'llama')}", str(tmp_path / "plan.json")
+    assert main(["plan", network, "--prompt", "8", "--context", "40", "--select", "cut:2", "--objectives", "ttft,tpot,memory",
+                 "-o", plan]) == 0  # fmt: skip
+    with one_thread(), thread_server([network]) as (host, port):
+        asked = ["generate", plan, "--server", f"{host}:{port}", "--network", network, "--prompt-ids", "1,2,3", "--json"]
+        capsys.readouterr()
+        assert main([*asked, "-n", "3"]) == 0
+        whole = json.loads(capsys.readouterr().out)
+        assert (whole["complete"], whole["reason"]) == (True, None)
+        monkeypatch.setattr("lmos.commands.generate.activity", activity)
+        for reason in ("interrupted after 3 tokens", "there: no answer"):
+            assert main([*asked, "-n", "9"]) == 1
+            said = capsys.readouterr()
+            found = json.loads(said.out)
+            assert (found["ids"], found["complete"], found["reason"]) == (whole["ids"], False, reason)
+            assert {*found["measured"]} == {"ttft", "tpot"}
+            assert said.err == f"lmos: {reason}\n"
 
 
 def test_lengths_are_for_decoders_by_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
