@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from lmos.kept_profiles import Asked, as_decoder, is_network, kept_profile
+from lmos.lists import names_of
 from lmos.output import activity, err, say
 from lmos_opt import objectives
 from lmos_opt.device import NO_POWER
@@ -72,7 +73,7 @@ class FrontRequest:
     @property
     def names(self) -> list[str]:
         """The objectives as typed: names, or `module:NAME` of a user's own."""
-        return [name.strip() for name in self.objectives.split(",") if name.strip()]
+        return names_of(self.objectives, "--objectives")
 
     @cached_property
     def chosen(self) -> list[str | Objective]:

@@ -22,7 +22,7 @@ def gpu(
     """Run server parts on a GPU, three cuts of each network. Compares outputs with the processor's, times with predictions."""
     from lmos.commands import bench_gpu as command
 
-    command.run(names_in(networks), engine, precision, names_in(also), as_json)
+    command.run(networks, engine, precision, also, as_json)
 
 
 def parts(
@@ -39,7 +39,7 @@ def parts(
     over 1e-4."""
     from lmos.commands import bench_parts as command
 
-    command.run(names_in(networks), cuts, integers, as_json)
+    command.run(networks, cuts, integers, as_json)
 
 
 def edge(
@@ -54,9 +54,4 @@ def edge(
     """Compare an edge without torch with one that has it. Start-up and memory are measured. Exit code 1 above a quarter."""
     from lmos.commands import bench_edge as command
 
-    command.run(names_in(networks), repeats, python, as_json)
-
-
-def names_in(text: str) -> list[str]:
-    """The names in a list with commas."""
-    return [name for name in text.split(",") if name]
+    command.run(networks, repeats, python, as_json)

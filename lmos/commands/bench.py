@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from lmos.lists import names_of
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.errors import InputError, MissingExtraError
+from lmos_opt.errors import MissingExtraError
 from lmos_opt.units import format_time, parse_time
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def solvers(request: Request) -> None:
     from lmos.bench.solvers.pyaugmecon import NAME, contestant
 
     limit_s = parse_time(request.time_limit, "--time-limit")
-    asked = cases(_names(request.suites, "--suites"), request.quick, request.instances, request.only)
-    names = registry.names() if request.contestants is None else _names(request.contestants, "--contestants")
+    asked = cases(names_of(request.suites, "--suites"), request.quick, request.instances, request.only)
+    names = registry.names() if request.contestants is None else names_of(request.contestants, "--contestants")
     wanted = [contestant(request.pyaugmecon_python) if name == NAME else registry.get(name) for name in names]
     folder = None if request.output is None else results.made_folder(request.output)
     runs: list[Run] = []
@@ -90,13 +91,6 @@ def _draw(summary: Sequence[Summary], folder: Path) -> None:
         save_times(summary, folder / "times.png")
     except MissingExtraError as error:
         _complain(f"no picture: {error}")
-
-
-def _names(text: str, option: str) -> list[str]:
-    found = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
-    if not found:
-        raise InputError(option, "there are none")
-    return found
 
 
 def _complain(message: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from lmos.lists import parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_rate
@@ -23,7 +24,7 @@ def run(network: str, steps: str, images: int, share: float, as_json: bool) -> N
     """Run the course and print; InputError for rates that are none, TooSlow where adapting was not good enough."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of adaptation", "torch")
-    rates = [parse_rate(rate.strip(), "--steps") for rate in steps.split(",")]
+    rates = [parse_rate(rate, "--steps") for rate in parts_of(steps, "--steps")]
     from lmos.bench.adapting.contest import LIMIT, contest
     from lmos.bench.adapting.course import CHUNK
 

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import MissingExtraError
 from lmos_opt.units import counted, format_time
@@ -23,8 +24,9 @@ def run(networks: str, output: Path | None, threads: int | None, as_json: bool) 
 
     from lmos.bench.calibration import compare, middle
 
+    names = names_of(networks, "--networks")
     with activity("timing") as tell, TemporaryDirectory() as folder:
-        found = compare([name.strip() for name in networks.split(",")], output or Path(folder), threads, tell)
+        found = compare(names, output or Path(folder), threads, tell)
     machine = this_machine(threads or torch.get_num_threads())
     errors, micro_errors = [one.error for one in found], [one.micro_error for one in found]
     median_error, worst_error, alone = middle(errors), max(map(abs, errors)), middle(micro_errors)

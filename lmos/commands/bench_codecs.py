@@ -11,10 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lmos.lists import names_of, parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.processes.writing import write_atomically
-from lmos_opt.units import counted, format_time
+from lmos_opt.units import counted, format_time, whole_of
 
 if TYPE_CHECKING:
     from lmos.bench.codec_cuts import Row
@@ -36,9 +37,10 @@ def run(network: str, names: str, cuts: str, pictures: int | None, output: Path 
 
     if output is not None and output.suffix.lower() != ".csv":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a table is written as .csv")
+    codecs, numbers = names_of(names, "--codecs"), _cuts(cuts)
     weights = weights_of(network if ":" in network else f"torchvision:{network}", None)
     with activity("starting") as tell:
-        rows = bench(network, weights, [name.strip() for name in names.split(",")], _cuts(cuts), pictures, tell)
+        rows = bench(network, weights, codecs, numbers, pictures, tell)
     if output is not None:
         write_atomically(output, _csv(rows).encode())
     summary = summaries(rows)
@@ -56,10 +58,10 @@ def run(network: str, names: str, cuts: str, pictures: int | None, output: Path 
 def _cuts(text: str) -> list[int] | None:
     if text == "all":
         return None
-    try:
-        return [int(part) for part in text.split(",")]
-    except ValueError:
-        raise InputError("--cuts", f"{text!r} is neither 'all' nor numbers of layers such as 0,5,21") from None
+    found = [whole_of(part) for part in parts_of(text, "--cuts")]
+    if None in found:
+        raise InputError("--cuts", f"{text!r} is neither 'all' nor numbers of layers such as 0,5,21")
+    return [one for one in found if one is not None]
 
 
 def _table(network: str, weights: str, rows: Sequence[Row], summary: Sequence[dict[str, Any]]) -> object:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_size, format_time
@@ -18,14 +18,15 @@ class Larger(LmosError):
     """The edge without torch takes more than its share, or sees other classes."""
 
 
-def run(networks: Sequence[str], repeats: int, python: Path | None, as_json: bool) -> None:
+def run(networks: str, repeats: int, python: Path | None, as_json: bool) -> None:
     """Measure and print; Larger if the edge without torch is not what it should be, MissingExtraError without torch."""
     if find_spec("torch") is None:
         raise MissingExtraError("the benchmark of edges", "torch")
     from lmos.bench.edges import MOST, measure
 
+    names = names_of(networks, "--networks")
     with activity("measuring") as tell:
-        found = measure(networks, repeats, None if python is None else str(python), tell)
+        found = measure(names, repeats, None if python is None else str(python), tell)
     if as_json:
         rows = [{**asdict(one), "start_up": one.start_up, "resident": one.resident, "is_small": one.is_small} for one in found]
         print_json(json.dumps({"most": MOST, "networks": rows}, indent=1) + "\n")

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time
 
 if TYPE_CHECKING:
@@ -53,10 +54,7 @@ def _names(only: str | None) -> list[str]:
     from lmos.bench.faults.scenes import SCENES
 
     known = [*(scene.name for scene in SCENES), DISK.name, REFUSALS]
-    names = known if only is None else only.split(",")
-    if unknown := [name for name in names if name not in known]:
-        raise InputError("--only", f"{unknown[0]!r} is no scene; there are {', '.join(known)}")
-    return names
+    return known if only is None else names_of(only, "--only", known)
 
 
 def _play(names: Sequence[str], n: int, pipelined: bool, folder: Path, tell: Callable[[str], None]) -> list[Outcome]:

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.processes.writing import write_atomically
@@ -35,12 +36,10 @@ def run(networks: str, names: str | None, seed: int, output: Path | None) -> Non
     from lmos.bench.estimates import CODECS, agreement, compare, squeezenet, within
 
     subjects = {"digits": digits, "squeezenet1_1": squeezenet}
-    wanted = [name.strip() for name in networks.split(",")]
-    if unknown := [name for name in wanted if name not in subjects]:
-        raise InputError("--networks", f"{unknown[0]!r} is not one of {', '.join(subjects)}")
+    wanted = names_of(networks, "--networks", [*subjects])
     if output is not None and output.suffix.lower() != ".csv":
         raise InputError(str(output), f"has the suffix {output.suffix!r}; a table is written as .csv")
-    codecs = CODECS if names is None else tuple(name.strip() for name in names.split(","))
+    codecs = CODECS if names is None else tuple(names_of(names, "--codecs"))
     rows: list[Row] = []
     kept: list[LossReport] = []
     with activity("starting") as tell:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import median
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.units import format_time
 
@@ -19,16 +19,17 @@ COLUMNS = ("network", "layers at the edge", "predicted t_server_s", "measured", 
 WHOLES = ("network", "precision", "as the engine runs it", "as torch calls it", "ratio", "largest error")
 
 
-def run(networks: Sequence[str], engine: str, precision: str, others: Sequence[str], as_json: bool) -> None:
+def run(networks: str, engine: str, precision: str, others: str, as_json: bool) -> None:
     """Build, time and run each network, and print. InputError for an engine or a precision that cannot be had here."""
     import torch
 
     from lmos.bench.engine_cuts import surveyed
     from measurement.engines import get
 
+    names, also = names_of(networks, "--networks"), names_of(others, "--also") if others else []
     device = get(engine, precision)
     with activity("building") as tell:
-        wholes, cuts = surveyed(networks, device, others, tell)
+        wholes, cuts = surveyed(names, device, also, tell)
     title = f"{device.text}, torch {torch.__version__}"
     if as_json:
         found = {"engine": title, "wholes": [asdict(one) for one in wholes], "cuts": [asdict(one) for one in cuts]}

@@ -6,8 +6,9 @@ import json
 from dataclasses import asdict
 from importlib.util import find_spec
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_size
 
 
@@ -22,9 +23,7 @@ def run(networks: str, cuts: int, as_json: bool) -> None:
         raise MissingExtraError("the benchmark of memory", "torch")
     from lmos.bench.memory import NEAR, NEAR_BYTES, measure
 
-    names = networks.split(",")
-    if not all(names):
-        raise InputError("--networks", f"{networks!r} holds an empty name")
+    names = names_of(networks, "--networks")
     with activity("measuring") as tell:
         found = measure(names, [(k + 0.5) / cuts for k in range(cuts)], tell)
     allowed = f"{100 * NEAR:.0f} % or {format_size(NEAR_BYTES)}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError
 from lmos_opt.units import format_size
@@ -25,14 +25,15 @@ class Differ(LmosError):
     """Parts on onnxruntime give other numbers or classes than those on torch."""
 
 
-def run(networks: Sequence[str], cuts: int, integers: bool, as_json: bool) -> None:
+def run(networks: str, cuts: int, integers: bool, as_json: bool) -> None:
     """Run both parts of each cut, and print. InputError for what cannot be had here; Differ where numbers or classes differ."""
     from lmos.bench.engine_agreement import Subject, agreement, whole_numbers
 
+    names = names_of(networks, "--networks")
     found: list[Agreement] = []
     small: WholeNumbers | None = None
     with activity("building") as tell, TemporaryDirectory() as folder:
-        for name in networks:
+        for name in names:
             found.append(agreement(Subject.of(name), cuts, tell))
         if integers:
             tell("making 8-bit integers of a network")

@@ -10,8 +10,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ def run(n: int, only: str | None, as_json: bool) -> None:
     from lmos.bench.pipelining import CASES, measure
 
     names = [case.slowest for case in CASES]
-    wanted = names if only is None else only.split(",")
-    if unknown := [name for name in wanted if name not in names]:
-        raise InputError("--only", f"{unknown[0]!r} is no stage; there are {', '.join(names)}")
+    wanted = names if only is None else names_of(only, "--only", names)
     with activity("starting") as tell, TemporaryDirectory() as folder:
         found = [measure(case, n, Path(folder), tell) for case in CASES if case.slowest in wanted]
     faults = [one.fault for one in found if one.fault is not None]

@@ -14,6 +14,7 @@ import typer
 
 from lmos.bench.placement import Placement, measure
 from lmos.bench.workloads import bundled_workloads, find_workload
+from lmos.lists import parts_of
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError
 from lmos_opt.processes.writing import checked_suffix, write_atomically
@@ -40,7 +41,7 @@ def run(asked: Request) -> None:
     if asked.output is not None:
         checked_suffix(asked.output, [".csv"])
     limit_s, raw_s = parse_time(asked.time_limit, "--time-limit"), parse_time(asked.raw_limit, "--raw-limit")
-    places = [_number(part) for part in asked.places.split(",")]
+    places = [_number(part) for part in parts_of(asked.places, "--places")]
     workloads = [find_workload(name) for name in asked.workloads or bundled_workloads()]
     found: list[Placement] = []
     with activity("sharing out") as tell:
@@ -62,7 +63,7 @@ def run(asked: Request) -> None:
 
 
 def _number(text: str) -> int:
-    found = whole_of(text.strip())
+    found = whole_of(text)
     if found is None or found < 2:
         raise InputError("--places", f"{text!r:.60}: expected numbers of places from 2 on, such as 2,3,4,6")
     return found

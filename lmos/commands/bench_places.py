@@ -12,6 +12,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of, parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time, parse_rate
@@ -30,14 +31,14 @@ def run(networks: str | None, cuts: int, timed_networks: str, rates: str, images
         raise MissingExtraError("the benchmark of places", "torch")
     from lmos.bench.placing import NETWORKS, equality, is_as_promised, placed, thirds, timed
 
-    hops = rates.split(",")
+    hops, timed_names = parts_of(rates, "--rates"), names_of(timed_networks, "--timed") if timed_networks else []
     for rate in hops:
         parse_rate(rate, "--rates")
+    names = NETWORKS if networks is None else names_of(networks, "--networks")
     with activity("starting") as tell, TemporaryDirectory() as folder:
-        names = NETWORKS if networks is None else [name for name in networks.split(",") if name]
         equal = [equality(name, len(hops) + 1, cuts, seed, tell) for name in names if cuts]
         found = []
-        for name in filter(None, timed_networks.split(",")):
+        for name in timed_names:
             profile = timed(name)
             for turned in {tuple(hops): None, tuple(reversed(hops)): None}:
                 tell(f"running {name} over {' and '.join(turned)}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lmos.bench.predictions import ROUNDS, Comparison, by_stage, compare, middle, timed, worst
 from lmos.bench.staged import MOST_MEDIAN, MOST_WORST, Errors, Staged, errors_of, stages_of
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time, parse_rate
@@ -46,9 +47,11 @@ def run(request: Request) -> None:
     from lmos.bench.predictions import SHARES
 
     parse_rate(request.bandwidth)
+    networks = names_of(request.networks, "--networks") if request.networks else []
+    regretted = [] if request.regret is None else names_of(request.regret, "--regret")
     with activity("timing") as tell:
-        found = compare(_names(request.networks), SHARES, request.images, request.bandwidth, tell)
-        regrets = [regret.regret(timed(name), request.bandwidth, request.images, tell) for name in _names(request.regret or "")]
+        found = compare(networks, SHARES, request.images, request.bandwidth, tell)
+        regrets = [regret.regret(timed(name), request.bandwidth, request.images, tell) for name in regretted]
     staged = stages_of(found) if request.stages else []
     machine = this_machine(torch.get_num_threads())
     if request.as_json:
@@ -62,10 +65,6 @@ def run(request: Request) -> None:
             out().print(_regret_table(regrets))
     if broken := [*_broken(errors_of(staged)), *_regretted(regrets)]:
         raise Off("; ".join(broken))
-
-
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _figures(found: Sequence[Comparison], staged: Sequence[Staged], regrets: Sequence[Regret]) -> dict[str, object]:

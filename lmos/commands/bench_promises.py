@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time, parse_percent, parse_time
@@ -32,8 +33,9 @@ def run(network: str, traces: str, images: int, deadline: str | None, confidence
         raise InputError("--confidence", f"got {confidence!r:.40}; expected above 0 %, up to 100 %")
     deadline_s = None if deadline is None else parse_time(deadline, "--deadline")
     asked = Asked(network, parse_time(edge, "--edge"), images, deadline_s, percent / 100)
+    names = names_of(traces, "--traces")
     with activity("starting") as tell:
-        replays = contest([name.strip() for name in traces.split(",")], asked, tell)
+        replays = contest(names, asked, tell)
     if as_json:
         print_json(json.dumps([{**asdict(one), "is_good": one.is_good} for one in replays],
                               default=lambda kept: kept.model_dump(), indent=1) + "\n")  # fmt: skip

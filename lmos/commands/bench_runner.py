@@ -8,6 +8,7 @@ from dataclasses import asdict
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of, parts_of
 from lmos.output import activity, err, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.units import format_size, format_time, parse_size
@@ -29,8 +30,8 @@ def run(sizes: str | None, peers: str | None, rounds: int, seed: int, as_json: b
     from lmos.bench import exchanging, runner_peers
     from runner.machine import this_machine
 
-    asked = exchanging.SIZES if sizes is None else tuple(map(_size, sizes.split(",")))
-    wanted = [runner_peers.get(name) for name in (runner_peers.names() if peers is None else peers.split(","))]
+    asked = exchanging.SIZES if sizes is None else tuple(map(_size, parts_of(sizes, "--sizes")))
+    wanted = [runner_peers.get(name) for name in (runner_peers.names() if peers is None else names_of(peers, "--peers"))]
     with activity("starting") as tell:
         rows = exchanging.compete(wanted, asked, rounds, seed, tell, _complain)
     broken = exchanging.broken(rows)
@@ -46,9 +47,9 @@ def run(sizes: str | None, peers: str | None, rounds: int, seed: int, as_json: b
 
 
 def _size(text: str) -> int:
-    n_bytes = parse_size(text.strip(), "--sizes")
+    n_bytes = parse_size(text, "--sizes")
     if n_bytes % 4 or not 64 <= n_bytes <= 2**24:
-        raise InputError("--sizes", f"{text.strip()!r}: expected from 64 B to 16 MiB, a multiple of 4 B")
+        raise InputError("--sizes", f"{text!r:.60}: expected from 64 B to 16 MiB, a multiple of 4 B")
     return n_bytes
 
 

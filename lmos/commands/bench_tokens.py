@@ -10,9 +10,10 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of, parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
-from lmos_opt.units import counted, format_size, format_time
+from lmos_opt.units import counted, format_size, format_time, whole_of
 
 if TYPE_CHECKING:
     from lmos.bench.tokens.promises import PlaceMemory, Promised, Uneven
@@ -81,10 +82,7 @@ def run(request: Request) -> None:
     for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise MissingExtraError("the benchmark of tokens", "hf" if package == "transformers" else package)
-    parts = [name for name in request.parts.split(",") if name]
-    if not parts or {*parts} - {*PARTS}:
-        raise InputError("--parts", f"{request.parts!r:.60} is no list of {', '.join(PARTS)}")
-    found = _measured(request, parts)
+    found = _measured(request, names_of(request.parts, "--parts", PARTS))
     if request.as_json:
         print_json(json.dumps(_as_data(found), indent=1) + "\n")
     else:
@@ -95,15 +93,11 @@ def run(request: Request) -> None:
 
 def _measured(request: Request, parts: list[str]) -> _Found:
     from lmos.bench.tokens import promises, texts
-    from lmos.bench.tokens.decoders import Decoder, known
+    from lmos.bench.tokens.decoders import Decoder
+    from measurement.decoders import KINDS
 
-    kinds = known([name for name in (request.kinds or "").split(",") if name])
-    try:
-        prompts = [int(text) for text in request.prompts.split(",")]
-    except ValueError:
-        prompts = [0]
-    if not kinds:
-        raise InputError("--kinds", f"{request.kinds!r:.60} names none that is known; there are {', '.join(known([]))}")
+    kinds = [*KINDS] if request.kinds is None else names_of(request.kinds, "--kinds", [*KINDS])
+    prompts = [whole_of(text) or 0 for text in parts_of(request.prompts, "--prompts")]
     if min(prompts) < 1 or max(prompts) + request.tokens > 1024:
         raise InputError("--prompts", f"{request.prompts!r:.60} are no lengths such as 1,17,300 that are up to 1024 with --tokens")
     found = _Found([], [], None, [], [], [])

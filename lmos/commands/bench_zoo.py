@@ -11,6 +11,7 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from lmos.lists import names_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
 from lmos_opt.processes.writing import checked_suffix, write_atomically
@@ -51,7 +52,7 @@ def run(names: str | None, timeout: str, output: Path | None, kept: Path | None,
 
     if output is not None:
         checked_suffix(output, [".md"])
-    patterns = ["*"] if names is None else [pattern.strip() for pattern in names.split(",")]
+    patterns = ["*"] if names is None else names_of(names, "--names")
     chosen = [name for name in zoo() if any(fnmatch(name, pattern) for pattern in patterns)]
     if not chosen:
         raise InputError("--names", f"{names!r} matches no network of the zoo")

@@ -133,8 +133,3 @@ def prompt_of(n_tokens: int) -> list[int]:
 def differing(found: Sequence[int], wanted: Sequence[int]) -> int:
     """How many tokens of a text are not those that are wanted."""
     return sum(a != b for a, b in zip(found, wanted, strict=False)) + abs(len(found) - len(wanted))
-
-
-def known(names: Sequence[str]) -> list[str]:
-    """The kinds of these names; all where there are none."""
-    return [kind for kind in KINDS if kind in names or not names]

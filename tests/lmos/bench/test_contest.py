@@ -200,7 +200,7 @@ def test_json_on_standard_output(one_instance, capsys):
     ("options", "complaint"),
     [
         (["--suites", "chains,trees"], "--suites: 'trees' is not a suite; there are chains, dags, published"),
-        (["--suites", ","], "--suites: there are none"),
+        (["--suites", ","], "--suites: ',' names none"),
         (["--contestants", "gurobi"], "--contestants: 'gurobi' is not a contestant; there are "),
         (["--suites", "dags", "--only", "chain*"], "--only: no instance matches 'chain*'; there are dag40-0, "),
         (["--repeats", "0"], "--repeats"),

@@ -61,10 +61,10 @@ def test_the_command_fails_where_numbers_or_classes_differ(changed: dict[str, ob
     monkeypatch.setattr(Subject, "of", lambda name: name)
     monkeypatch.setattr("lmos.bench.engine_agreement.agreement", lambda *asked: replace(kept, **changed))  # type: ignore[arg-type]
     if said is None:
-        bench_parts.run(["small"], 2, False, as_json=True)
+        bench_parts.run("small", 2, False, as_json=True)
     else:
         with pytest.raises(bench_parts.Differ, match=said):
-            bench_parts.run(["small"], 2, False, as_json=False)
+            bench_parts.run("small", 2, False, as_json=False)
 
 
 def test_outputs_that_are_alike_for_all_inputs_are_said_to_be(monkeypatch: pytest.MonkeyPatch,
@@ -73,5 +73,5 @@ def test_outputs_that_are_alike_for_all_inputs_are_said_to_be(monkeypatch: pytes
     for spread, is_said in ((0.0, True), (0.5, False)):
         monkeypatch.setattr("lmos.bench.engine_agreement.agreement",
                             lambda *asked, spread=spread: Agreement("small", 5, 2, 1e-6, 1e-6, 5, 5, spread))  # fmt: skip
-        bench_parts.run(["small"], 2, False, as_json=False)
+        bench_parts.run("small", 2, False, as_json=False)
         assert ("all outputs alike" in " ".join(capsys.readouterr().out.split())) is is_said

@@ -24,5 +24,5 @@ def test_what_a_gpu_would_run_runs_on_the_processor(monkeypatch, capsys):
     assert [(one.cut, one.layers, one.error, one.engine) for one in cuts] == [(46, 66, 0.0, "")]
     assert cuts[0].predicted_s > 0
     monkeypatch.setattr(engine_cuts, "surveyed", lambda *asked: (wholes, cuts))
-    bench_gpu.run(["squeezenet1_1"], "torch", "float32", [], as_json=False)
+    bench_gpu.run("squeezenet1_1", "torch", "float32", "", as_json=False)
     assert "off by" in capsys.readouterr().out

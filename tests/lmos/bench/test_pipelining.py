@@ -51,4 +51,4 @@ def test_a_fault_is_named() -> None:
 
 def test_a_stage_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "pipeline", "--only", "edge,cloud"]) == 2
-    assert "'cloud' is no stage" in capsys.readouterr().err
+    assert "--only: 'cloud' is not one of edge" in capsys.readouterr().err

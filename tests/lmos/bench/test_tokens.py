@@ -68,4 +68,4 @@ def test_a_drawn_configuration_writes_what_transformers_generates(number: int, t
 
 def test_parts_that_there_are_not_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "tokens", "--parts", "texts,other"]) == 2
-    assert "'texts,other' is no list of texts, kills, abandoned" in capsys.readouterr().err
+    assert "--parts: 'other' is not one of texts, kills, abandoned" in capsys.readouterr().err

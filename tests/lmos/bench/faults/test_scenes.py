@@ -206,7 +206,7 @@ def test_the_command_plays_what_is_named(server: running.ServerProcess, capsys: 
     assert main(["bench", "faults", "--only", "nothing", "-n", "3"]) == 1
     assert "not as it should be: nothing" in capsys.readouterr().err
     assert main(["bench", "faults", "--only", "nonsense"]) == 2
-    assert "'nonsense' is no scene" in capsys.readouterr().err
+    assert "--only: 'nonsense' is not one of nothing" in capsys.readouterr().err
 
 
 @pytest.mark.process
