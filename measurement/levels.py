@@ -76,7 +76,7 @@ def decoded(data: Levels, shape: tuple[int, ...]) -> Floats | None:
     layout = Layout.of(shape)
     lows, steps, levels = _parts(data, layout)
     with np.errstate(all="ignore"):
-        if not (np.isfinite(lows + 255 * steps).all() and (steps >= 0).all()):
+        if not (np.isfinite(lows + TOP * steps).all() and (steps >= 0).all()):
             return None
     values = np.empty(len(levels), np.float32)
     whole = layout.groups * layout.length
@@ -94,7 +94,7 @@ def _parts(encoded: Levels, layout: Layout) -> tuple[Floats, Floats, Levels]:
 
 
 def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: int) -> bool:
-    """Fill lows, steps and levels, a row for each group; False if a value is not finite (or a range not)."""
+    """Fill lows, steps and levels, a row for each group; False if a value is not finite, or what `decoded` would refuse."""
     rows = max(1, _BLOCK // values.shape[1])
     scratch = np.empty((min(rows, len(values)), values.shape[1]), np.float32)
     with np.errstate(all="ignore"):
@@ -102,7 +102,7 @@ def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: 
             block = values[k : k + rows]
             low = block.min(axis=1)
             step = (block.max(axis=1) - low) / np.float32(top)
-            if not np.isfinite(step).all():
+            if not np.isfinite(low + TOP * step).all():
                 return False
             step[step < _LEAST_STEP] = 0
             per_step = np.divide(1, step, out=np.zeros_like(step), where=step > 0)

@@ -46,7 +46,8 @@ class Groups:
         return 4 * self.count + -(-self.n // 2)
 
     def encoded(self, values: Floats) -> Bytes | None:
-        """All lows, all steps, all levels, the first of a byte in its lower half; None if a value is beyond half precision."""
+        """All lows, all steps, all levels, the first of a byte in its lower half; None if half precision does not hold a value,
+        or what is made of the highest level."""
         if not self.n:
             return None
         with np.errstate(all="ignore"):
@@ -55,9 +56,9 @@ class Groups:
             rows = np.pad(values, (0, self.count * GROUP - self.n), mode="edge").reshape(-1, GROUP)
             low = _down(rows.min(axis=1))
             step = _up((rows.max(axis=1) - low.astype(np.float32)) / np.float32(_TOP))
-            if not (np.isfinite(low).all() and np.isfinite(step).all()):
-                return None
             wide = step.astype(np.float32)[:, None]
+            if not (np.isfinite(low).all() and (low.astype(np.float32) + _TOP * wide[:, 0] <= _LARGEST).all()):
+                return None
             levels = np.divide(rows - low.astype(np.float32)[:, None], wide, out=np.zeros_like(rows), where=wide > 0)
             whole = np.minimum(np.rint(levels), _TOP).astype(np.uint8).ravel()[: self.n]
         return np.concatenate([low.view(np.uint8), step.view(np.uint8), self._packed(whole)])

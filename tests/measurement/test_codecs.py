@@ -126,6 +126,10 @@ def test_values_beyond_a_codecs_range_travel_as_they_are() -> None:
     assert codecs.get("int8").encode("a", draw((1, 4, 20, 20), torch.float64) * 1e300) is None
     assert codecs.get("fp16").encode("a", torch.full((9,), 65505.0)) is None
     assert codecs.get("fp16").encode("a", torch.full((9,), -65504.0)) is not None
+    wide[0, 0, 0, :2] = torch.tensor([1.6e38, -1.6e38])  # 255 steps of 2 bits are no float32
+    assert codecs.get("zint:2").encode("a", wide) is None
+    assert codecs.get("zint:8").encode("a", wide) is not None
+    assert codecs.get("int4").encode("a", torch.linspace(-65504, 65504, 64).half()) is None  # 15 steps, rounded up, are no half
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.int64, torch.bool,
