@@ -141,8 +141,10 @@ def _unlifted(program: ExportedProgram) -> fx.GraphModule:
     for node in whole.graph.nodes:
         if str(node.target) == "_guards_fn" or (node.op == "get_attr" and not node.users) or node in constants:
             continue
-        if node.op == "call_function" and not node.users and node.target is torch.ops.aten.copy_.default:
+        if node.target is torch.ops.aten.copy_.default and not node.users:
             continue  # writes the new value back to the caller's input, which this project leaves alone
+        if node.target is torch.ops.aten._assert_tensor_metadata.default:
+            continue  # of what a conversion takes: its device too, which is another one where shapes alone were traced
         env[node] = graph.node_copy(node, env.__getitem__)
     return fx.GraphModule(whole, graph)
 

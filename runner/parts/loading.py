@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
+import torch
 from torch import nn
 
 from lmos_opt.errors import InputError, LmosError
@@ -33,6 +34,7 @@ class LoadedNetwork:
     traced: TracedNetwork
 
 
+@torch.inference_mode(False)  # whatever the caller's mode is: torch.export takes no weights that were made inside it
 def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
                  module: OwnNetwork | None = None, graphs: Graphs | None = None) -> LoadedNetwork:  # fmt: skip
     """The network of a plan with these `weights`, which may lie elsewhere than the plan says.

@@ -15,7 +15,7 @@ from runner.parts.split import split_traced
 from tests.runner.running import BRANCHED, NETWORKS, SQUEEZENET, TWO_OUTPUTS, WIDE, Plans, network_of, one_thread, whole
 
 MIB = 2**20
-COUNTING = f"{__name__}:counting"
+COUNTING, CONVERTING = f"{__name__}:counting", f"{__name__}:converting"
 
 
 def counting() -> nn.Module:
@@ -36,10 +36,27 @@ def counting() -> nn.Module:
     return Counting()
 
 
+def converting() -> nn.Module:
+    """For torch.export alone, which notes what the conversion took, and wants weights that were not made in inference mode."""
+
+    class Converting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(8, 8), nn.Linear(8, 8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.one(x).to(torch.float16).float()
+            x[..., 0] = x[..., 1]
+            return self.two(x)
+
+    return Converting()
+
+
 @pytest.mark.parametrize(("builder", "weights", "shape", "cuts"), [
     (BRANCHED, "seeded:2", (1, 3, 8, 8), (0, 2, 3, 5)),
     (TWO_OUTPUTS, "seeded:2", (1, 3, 8, 8), (1, 2)),
     (COUNTING, "seeded:2", (1, 3, 8, 8), (1, 2)),
+    (CONVERTING, "seeded:2", (1, 3, 8, 8), (1, 2, -2)),
     (SQUEEZENET, "bundled:squeezenet1_1", (1, 3, 224, 224), (3, 30, 64)),
     ("torchvision:googlenet", "seeded:1", (1, 3, 64, 64), (20, 100)),
 ])  # fmt: skip
@@ -52,11 +69,11 @@ def test_halves_filled_on_their_own_give_the_whole_networks_bits(
         expected = flat_outputs(whole(plans(1))(image))
         for cut in cuts:
             plan = plans(cut)
-            loaded = load_planned(network_of(plan), weights, (*NETWORKS, COUNTING))
+            loaded = load_planned(network_of(plan), weights, (*NETWORKS, COUNTING, CONVERTING))
             head = split_traced(loaded.traced, plan.edge_layers)[0]
             loaded.hollow.fill(head)
             crossing = head(image)
-            found, _ = Fallback(plan, network_of(plan), weights, (*NETWORKS, COUNTING), None).run(crossing)
+            found, _ = Fallback(plan, network_of(plan), weights, (*NETWORKS, COUNTING, CONVERTING), None).run(crossing)
             assert found.keys() == expected.keys()
             assert all(torch.equal(found[name], expected[name]) for name in expected)
 
