@@ -33,13 +33,16 @@ from measurement.tracing.capture import (
 from measurement.tracing.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
 from measurement.tracing.kept import Document, as_document, from_document
 from measurement.tracing.opaque import Keep, check_plain, checked_names, whole_layers, with_parents
-from measurement.tracing.undisturbed import Watch, undisturbed
+from measurement.tracing.undisturbed import Watch, generators, undisturbed
 
 _SEED = 20
 """Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
 _LONGEST_REASON = 300
 """Characters of a tracer's own complaint that are shown."""
 _OTHER = "the recorded graph gives another output than the network"
+_RANDOM = "it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"
+_DRAWS = 8
+"""Runs of a network that draws random numbers, to see whether its output depends on them: by chance two may agree."""
 _BRANCHING = ("data-dependent", "inputs to control flow")
 
 __all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace", "trace_network"]
@@ -143,7 +146,7 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
     call, example = call_of(module, example_input, name)
     with _ALONE, undisturbed(module, name) as watch, torch.inference_mode(False), torch.no_grad():
         probe = _Probe(module, call, [_probe(tensor) for tensor in example])
-        expected = _run(probe, name, watch)
+        expected = _expected(probe, name, watch)
         seen, whole = adapted(module) or (module, frozenset[str]())
         named = checked_names(seen, opaque, name) | whole
         ways = _Ways(replace(probe, module=seen), named, document)
@@ -202,6 +205,15 @@ def _probe(example: Tensor) -> Tensor:
     if probe.is_meta or not probe.is_floating_point() or probe.numel() < 2 or bool((probe != probe.flatten()[0]).any()):
         return probe
     return probe.copy_(torch.rand(probe.shape, generator=torch.Generator().manual_seed(_SEED)))
+
+
+def _expected(probe: _Probe, name: str, watch: Watch) -> Any:
+    """What the network returns. UntraceableError if that depends on random numbers that it draws."""
+    before = generators()
+    expected = _run(probe, name, watch)
+    if generators() != before and not all(_same(_run(probe, name, watch), expected) for _ in range(_DRAWS)):
+        raise UntraceableError(name, [_RANDOM])
+    return expected
 
 
 def _run(probe: _Probe, name: str, watch: Watch) -> Any:
@@ -318,7 +330,7 @@ def _faithful_graph(
         if keep.reach == "nothing" or not reasons[0].endswith(f": {why}"):  # otherwise the parts that were kept whole did not help
             reasons.append(f"{way}: {why}")
     if not _same(_run(probe, name, watch), expected):
-        reasons = ["it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"]
+        reasons = [_RANDOM]
     elif any(word in reason for word in _BRANCHING for reason in reasons):
         reasons = ["it chooses what to compute by the numbers in its tensors, not by their shapes, which no graph can hold: "
                    "compute both and choose with torch.where, or split what comes before and after", *reasons]  # fmt: skip

@@ -54,6 +54,12 @@ def undisturbed(module: nn.Module, name: str | None = None) -> Iterator[Watch]:
             np.random.set_state(states[1])  # noqa: NPY002
 
 
+def generators() -> tuple[object, ...]:
+    """The states of torch's, Python's and numpy's generators of random numbers: others after somebody has drawn some."""
+    of_numpy: Any = np.random.get_state()  # noqa: NPY002 - as above
+    return bytes(torch.get_rng_state().numpy()), random.getstate(), bytes(of_numpy[1]), of_numpy[2]
+
+
 def check_usable(module: nn.Module, name: str) -> None:
     """Raises UntraceableError for a network that torch cannot examine in its present state. The message says what to do."""
     parts = [("", module)]
