@@ -133,3 +133,15 @@ def with_kind(error: BaseException, text: str) -> str:
 def first_line(error: BaseException) -> str:
     """An error of somebody else's code in one line: its class, as `with_kind`, and the first line that it says."""
     return with_kind(error, next((line.strip() for line in text_of(error).splitlines() if line.strip()), ""))
+
+
+def let_interruption_through(error: BaseException) -> None:
+    """Raise the KeyboardInterrupt from which an error of somebody else's code came, if it came from one.
+
+    An interruption may leave such code half done (torch's exporter, for one), and what it does on its way out may fail.
+    """
+    origin: BaseException | None = error
+    while origin is not None:
+        if isinstance(origin, KeyboardInterrupt):
+            raise origin from None
+        origin = origin.__cause__ or origin.__context__

@@ -23,6 +23,8 @@ _CLICK_ERROR: type[Exception] = typer.BadParameter.__mro__[2]
 _INTERRUPTED = 130
 """The exit code that some versions of typer give for a KeyboardInterrupt."""
 
+_AGAIN_S = 0.005
+"""An interruption that came where it could not be raised comes again after this time; no finalizer takes so long."""
 _TORCH = frozenset({"PIL", "safetensors", "torch", "torchvision"})
 """Packages that the extra `torch` installs."""
 _NO_PATH = frozenset({errno.EACCES, errno.ELOOP, errno.ENAMETOOLONG, errno.ENOTDIR})
@@ -40,9 +42,9 @@ def run_command_line(app: typer.Typer, arguments: list[str] | None = None) -> in
         code = _flushed(_run(app, arguments))
     except KeyboardInterrupt:  # while it was ending
         code = _complain("interrupted", 1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the command is done; a signal during Python's own end would print a traceback
+    signal.setitimer(signal.ITIMER_REAL, 0)  # the command is done; a signal during Python's own end would print a traceback
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    exec("")  # else Python ends as if killed where an interruption came inside an `exec`, which makes dataclasses
     return code
 
 
@@ -65,6 +67,16 @@ def _heed_signals() -> None:
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, _interrupt)
+    sys.unraisablehook = _come_again
+
+
+def _come_again(found: sys.UnraisableHookArgs) -> None:
+    """Raise an interruption again that came in a finalizer, out of which Python lets no exception. Tracing a network runs many."""
+    if not isinstance(found.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(found)
+        return
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
 
 
 def _interrupt(number: int, frame: object) -> None:

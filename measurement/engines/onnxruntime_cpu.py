@@ -12,7 +12,7 @@ import torch
 from torch import fx, nn
 from torch.utils._pytree import tree_map_only
 
-from lmos_opt.errors import InputError, first_line
+from lmos_opt.errors import InputError, first_line, let_interruption_through
 from measurement.engines import Engine, Loaded, seconds_of_calls
 from measurement.onnx_files.joining import Joined, exported, joined, output_node
 from measurement.onnx_files.operators import Operator, run
@@ -49,6 +49,7 @@ class OnnxruntimeCpu(Engine):
             loaded: Loaded = _AsItIs(part) if found is None else _InSession(part, found)
             loaded(*example)
         except Exception as error:
+            let_interruption_through(error)
             raise InputError(self.name, f"the network cannot be computed there: {first_line(_first_of(error))}") from error
         return loaded
 

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import tree_leaves, tree_structure
 
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import InputError, LmosError, MissingExtraError, let_interruption_through
 from lmos_opt.graph import INPUT
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.processes.writing import make_folder, write_atomically
@@ -322,5 +322,6 @@ def _failing(part: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # exporters raise anything
+        let_interruption_through(error)
         first = next((line for line in str(error).strip().splitlines() if line), type(error).__name__)
         raise ExportError(part, first) from error

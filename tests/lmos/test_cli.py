@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ import pytest
 
 from lmos.cli import command_line, main
 from lmos.cli.application import app
+from lmos_opt.processes.signals import handled
 from tests import warm
 from tests.lmos_opt.documents import chain_data, instance_data, layer, listed
 from tests.processes import started
@@ -370,6 +372,27 @@ def test_ctrl_c_in_a_real_process(folder):
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
     assert (process.returncode, out, err) == (1, "", "lmos: interrupted\n")
+
+
+def test_an_interruption_in_a_finalizer_comes_again(monkeypatch):
+    class Ends:
+        def __del__(self):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(sys, "unraisablehook", command_line._come_again)
+    with handled([signal.SIGALRM], signal.SIG_IGN):
+        Ends()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(60)
+
+
+def test_an_interruption_of_code_from_a_string_leaves_the_exit_code(folder):
+    """As of a dataclass that is made while it comes; Python's own `-m` ended as if killed."""
+    (folder / "interrupted.py").write_text(
+        "import sys\nfrom lmos.cli import command_line, main\n"
+        "command_line._command = lambda app, named: exec('raise KeyboardInterrupt')\nsys.exit(main())\n")  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "interrupted"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "lmos: interrupted\n")
 
 
 @pytest.mark.usefixtures("nothing_settled")

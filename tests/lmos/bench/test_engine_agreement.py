@@ -3,14 +3,17 @@ onnxruntime make what torch's make is `tests/measurement`'s: each one has to be 
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from dataclasses import replace
+from unittest.mock import Mock
 
 import pytest
 import torch
 from torch import nn
 
 from lmos.bench.engine_agreement import Agreement, Subject, agreement
+from lmos.cli import main
 from lmos.commands import bench_parts
 from measurement import engines
 from measurement.profiling import profile_built
@@ -65,6 +68,18 @@ def test_the_command_fails_where_numbers_or_classes_differ(changed: dict[str, ob
     else:
         with pytest.raises(bench_parts.Differ, match=said):
             bench_parts.run("small", 2, False, as_json=False)
+
+
+def test_an_interruption_leaves_what_is_done(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    done = Mock(side_effect=[Agreement("small", 5, 2, 1e-6, 2e-6, 5, 5, 0.5), KeyboardInterrupt])
+    monkeypatch.setattr(Subject, "of", lambda name: name)
+    monkeypatch.setattr("lmos.bench.engine_agreement.agreement", done)
+    assert main(["bench", "parts", "--networks", "small,large,another", "--json"]) == 1
+    said = capsys.readouterr()
+    assert said.err == ("lmos: small: 2 cuts, outputs off by 2.0e-06, same classes on 5 of 5\n"
+                        "lmos: interrupted after 1 of 3 networks\n")  # fmt: skip
+    found = json.loads(said.out)
+    assert ([one["network"] for one in found["networks"]], found["complete"]) == (["small"], False)
 
 
 def test_outputs_that_are_alike_for_all_inputs_are_said_to_be(monkeypatch: pytest.MonkeyPatch,

@@ -208,6 +208,18 @@ class Halves(nn.Module):
         return torch.chunk(x.relu(), 2, dim=1), x + 1
 
 
+def test_an_interruption_that_breaks_the_exporter_is_one(monkeypatch):
+    def exporter(part, example):
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise AssertionError("the mode stack is empty")
+
+    monkeypatch.setattr("measurement.engines.onnxruntime_cpu.exported", exporter)
+    with pytest.raises(KeyboardInterrupt):
+        engines.get("onnxruntime").load(fx.symbolic_trace(nn.ReLU()), (torch.zeros(1),))
+
+
 def test_onnxruntime_computes_a_part_that_ends_with_several_tensors_of_one_operation():
     pytest.importorskip("onnxruntime")
     part, example = fx.symbolic_trace(Halves()), torch.randn(2, 8)
