@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any, ClassVar
 
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
 from lmos_opt.errors import InputError
@@ -20,8 +20,9 @@ from lmos_opt.imports import modules_of
 DEFAULT = "torch:cpu"
 
 
-class Loaded(nn.Module):
+class Loaded(ABC):
     """Part of a network where its engine computes it: called as the part is, with tensors of main memory, which it also returns.
+    (No module: what torch does around each call of one takes longer than some parts.)
 
     `compute_s` is how long the last call computed (s), copies from and to main memory left out. `notes` say what the engine could
     not do as it usually does.
@@ -29,6 +30,10 @@ class Loaded(nn.Module):
 
     compute_s: float = 0.0
     notes: tuple[str, ...] = ()
+
+    @abstractmethod
+    def __call__(self, *args: Any) -> Any:
+        """What the part returns for its graph's arguments."""
 
 
 class Engine(ABC):

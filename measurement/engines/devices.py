@@ -85,10 +85,9 @@ class OnDevice(Loaded):
     """Brings the arguments, computes, fetches what comes of it, one after the other."""
 
     def __init__(self, engine: TorchDevice, body: fx.GraphModule) -> None:
-        super().__init__()
         self._engine, self.body = engine, body
 
-    def forward(self, *args: Any) -> Any:
+    def __call__(self, *args: Any) -> Any:
         """As the part itself, tensors with fractions rounded to the engine's precision and back."""
         there = self.bring(args)
         self._engine.wait()

@@ -65,7 +65,6 @@ class _InSession(Loaded):
     """
 
     def __init__(self, part: fx.GraphModule, found: Joined) -> None:
-        super().__init__()
         self._arguments = [node.name for node in part.graph.nodes if node.op == "placeholder"]
         self._result = tree_map_only(fx.Node, lambda node: _Named(node.name), output_node(part).args[0])
         self._inputs = {node.name: name for node, name in found.inputs.items()}
@@ -74,7 +73,7 @@ class _InSession(Loaded):
         order = {one.name: k for k, one in enumerate(self._session.get_outputs())}
         self._outputs = {node.name: [order[name] for name in names] for node, names in found.outputs.items()}
 
-    def forward(self, *args: Any) -> Any:
+    def __call__(self, *args: Any) -> Any:
         given = dict(zip(self._arguments, args, strict=True))
         for name in self._arguments:
             if name in self._numbers and given[name] != self._numbers[name]:
@@ -98,10 +97,9 @@ class _Named:
 
 class _AsItIs(Loaded):
     def __init__(self, part: fx.GraphModule) -> None:
-        super().__init__()
         self._part = part
 
-    def forward(self, *args: Any) -> Any:
+    def __call__(self, *args: Any) -> Any:
         return self._part(*args)
 
 

@@ -36,13 +36,12 @@ class TorchCpu(Engine):
 
 class _Timed(Loaded):
     def __init__(self, part: fx.GraphModule) -> None:
-        super().__init__()
-        self.part = part
+        self._part = part
 
-    def forward(self, *args: Any) -> Any:
-        part, begin = self.part, time.perf_counter()
+    def __call__(self, *args: Any) -> Any:
+        part, begin = self._part, time.perf_counter()
         found = part(*args)
-        vars(self)["compute_s"] = time.perf_counter() - begin  # a module looks closely at what becomes its attribute
+        self.compute_s = time.perf_counter() - begin
         return found
 
 

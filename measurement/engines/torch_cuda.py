@@ -103,7 +103,7 @@ class _OnGpu(OnDevice):
         self._begin, self._end = _event(), _event()
 
     @torch.inference_mode()
-    def forward(self, *args: Any) -> Any:
+    def __call__(self, *args: Any) -> Any:
         """As the part itself; what it returns is in pinned memory of its own."""
         with torch.cuda.stream(self._stream):
             captured = self._captured(args)

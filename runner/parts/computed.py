@@ -22,7 +22,8 @@ def computed_on(engine: Engine, part: Part, arguments: Sequence[Any]) -> Part:
     """
     assert isinstance(part.body, fx.GraphModule)
     found = copy(part)
-    found._modules = {**part._modules, "body": engine.load(part.body, arguments)}
+    found._modules = {name: module for name, module in part._modules.items() if name != "body"}
+    vars(found)["body"] = engine.load(part.body, arguments)
     return found
 
 

@@ -60,12 +60,11 @@ class Batches:
 
     def infer(self, crossing: Crossing) -> Computed:
         """What the part makes of an image, alone or with others'. Raises what the part raises."""
-        seat = _Seat(crossing)
         if not self.sizes:
+            came_at = perf_counter()
             with self._computing:
-                self._compute([seat])
-            assert seat.found is not None
-            return seat.found
+                return self._alone(crossing, came_at)
+        seat = _Seat(crossing)
         with self._changing:
             self._waiting.append(seat)
         with self._computing:
@@ -82,18 +81,25 @@ class Batches:
             others, self._waiting = self._waiting[: size - 1], self._waiting[size - 1 :]
         return [seat, *others]
 
+    def _alone(self, crossing: Crossing, came_at: float) -> Computed:
+        begin = perf_counter()
+        made = made_of(self._part, crossing)
+        return Computed(made, compute_s(self._part), begin - came_at)
+
     def _compute(self, seats: list[_Seat]) -> None:
+        first, *others = seats
+        if not others:
+            first.found = self._alone(first.crossing, first.came_at)
+            return
         begin = perf_counter()
         try:
             found = run(self._part, [seat.crossing for seat in seats])
-        except Exception:
-            if len(seats) == 1:
-                raise
-            with self._changing:  # never again, and each sees for itself
-                self.sizes, self._waiting = (), seats[1:] + self._waiting
-            self._compute(seats[:1])
+        except Exception:  # noqa: BLE001 - whatever the part raised: never again, and each sees for itself
+            with self._changing:
+                self.sizes, self._waiting = (), others + self._waiting
+            self._compute([first])
             return
-        t_s = compute_s(self._part) if len(seats) == 1 else perf_counter() - begin
+        t_s = perf_counter() - begin
         for seat, made in zip(seats, found, strict=True):
             seat.found = Computed(made, t_s, begin - seat.came_at)
 
