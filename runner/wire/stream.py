@@ -64,11 +64,11 @@ class Stream(Protocol):
 
 
 class Wake:
-    """Set by one thread, it ends another one's waiting."""
+    """Set by one thread, it ends another one's waiting. `is_set`: it was set, and not cleared since."""
 
     def __init__(self) -> None:
         self._file = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        self._is_set = False
+        self.is_set = False
 
     def fileno(self) -> int:
         """What `poll` takes."""
@@ -76,14 +76,14 @@ class Wake:
 
     def set(self) -> None:
         """Whoever waits, or will wait, goes on."""
-        self._is_set = True
         if self._file >= 0:
             os.eventfd_write(self._file, 1)
+        self.is_set = True  # last: who clears what is set must find it in the file
 
     def clear(self) -> None:
         """The next waiting is for the next `set`."""
-        if self._is_set and self._file >= 0:
-            self._is_set = False
+        if self.is_set and self._file >= 0:
+            self.is_set = False
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._file)
 
@@ -141,19 +141,21 @@ class SocketStream:
         poll = select.poll()
         poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
         if wake is not None:
+            if wake.is_set:
+                return True
             poll.register(wake, select.POLLIN)
         if awake_s > 0:
             end = time.monotonic() + min(awake_s, timeout_s)
             while not (ready := poll.poll(0)) and time.monotonic() < end:
                 _give_way()
             if ready:
-                return wake is not None and wake.fileno() in [file for file, _ in ready]
+                return wake is not None and wake.is_set
             timeout_s = max(timeout_s - awake_s, 0.0)
         if 0 < timeout_s < TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
             time.sleep(timeout_s)
             timeout_s = 0.0
-        ready = poll.poll(math.floor(timeout_s / TICK_S))
-        return wake is not None and wake.fileno() in [file for file, _ in ready]
+        poll.poll(math.floor(timeout_s / TICK_S))
+        return wake is not None and wake.is_set
 
     def shut_down(self, *, writing: bool = True) -> None:
         """As a Stream's."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 import time
@@ -204,6 +205,27 @@ def test_a_thread_that_stays_awake_sees_bytes_and_the_end_of_its_time(sockets: t
     wake = Wake()
     wake.set()
     assert stream.wait(60, reading=True, writing=False, wake=wake, awake_s=60)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_wake_that_another_thread_clears_while_it_is_set_wakes_once(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch, before: bool
+) -> None:
+    wake, stream, write = Wake(), stream_over(sockets[0]), os.eventfd_write
+
+    def write_and_clear(file: int, value: int) -> None:
+        if before:
+            wake.clear()
+        write(file, value)
+        if not before:
+            wake.clear()
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stream_module.os, "eventfd_write", write_and_clear)
+        wake.set()
+    assert stream.wait(60, reading=True, writing=False, wake=wake)
+    wake.clear()
+    assert not stream.wait(0.0, reading=True, writing=False, wake=wake)
 
 
 def test_a_thread_that_stays_awake_lets_others_run_each_time_before_it_looks_again(
