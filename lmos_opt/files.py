@@ -67,12 +67,16 @@ def _printable(value: str) -> str:
 
 def encodable(value: str) -> str:
     """The text; ValueError if UTF-8 cannot hold it."""
-    if any("\ud800" <= c <= "\udfff" for c in value):  # half a character: JSON can spell it, UTF-8 cannot
-        raise ValueError("expected text that UTF-8 can hold")
+    if value.isascii():
+        return value
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half a character: JSON can spell it, UTF-8 cannot
+        raise ValueError("expected text that UTF-8 can hold") from None
     return value
 
 
-Count = Annotated[int, BeforeValidator(_whole), Strict(), Field(ge=0, le=LARGEST_WHOLE)]
+Count = Annotated[int, Strict(), Field(ge=0, le=LARGEST_WHOLE), BeforeValidator(_whole)]
 Number = Annotated[float, Strict(), Field(ge=-LARGEST_NUMBER, le=LARGEST_NUMBER, allow_inf_nan=False)]
 Value = Annotated[int | float, PlainValidator(_value)]
 Amount = Annotated[float, Strict(), Field(ge=0, le=LARGEST_NUMBER, allow_inf_nan=False)]

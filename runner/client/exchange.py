@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
@@ -18,8 +18,7 @@ from runner.wire.protocol import Result, Span, TextStep, repeated
 from runner.wire.tensors import DTYPES, pack
 
 
-@dataclass(frozen=True)
-class ServerAnswer:
+class ServerAnswer(NamedTuple):
     """The network's outputs, and the times of the exchange (s): all of it as the edge saw it, the server's part in it, and in that
     part decoding and encoding; then the wait at the server, the bytes that came back, the times of the places after the server
     (`beyond`), and for a text how many of its tokens are held there."""
@@ -37,7 +36,7 @@ class ServerAnswer:
     @property
     def t_tx_s(self) -> float:
         """The time on the link, there and back (s)."""
-        return self.exchange_s - self.t_server_s - self.t_queue_s - sum(span.t_s for span in self.beyond)
+        return self.exchange_s - self.t_server_s - self.t_queue_s - sum([span.t_s for span in self.beyond])
 
 
 class Exchange(Asking[ServerAnswer]):
@@ -87,6 +86,6 @@ def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float,
     if is_empty or not (result.t_decode_s + result.t_encode_s <= result.t_server_s and result.span_s <= exchange_s):
         raise RunnerError(where, f"the server reports {counted(len(outputs), 'output')} and {result.span_s} s of work "
                                  f"in an exchange of {exchange_s} s")  # fmt: skip
-    received_bytes = sum(tensor.nbytes for tensor in outputs.values())
+    received_bytes = sum([tensor.nbytes for tensor in outputs.values()])
     return ServerAnswer({**outputs, **kept}, exchange_s, result.t_server_s, result.t_decode_s, result.t_encode_s,
                         result.t_queue_s, received_bytes, result.beyond, result.held)  # fmt: skip

@@ -36,6 +36,7 @@ from runner.wire.protocol import (
     Probe,
     Ready,
     Received,
+    Result,
     Role,
     State,
     Welcome,
@@ -104,9 +105,7 @@ class Remote:
     @property
     def can_ask(self) -> bool:
         """Whether one more INFER may be sent now, and nothing else is on its way out."""
-        if self._channel is None or self.state is not State.READY or self._channel.is_sending:
-            return False
-        return len(self._channel.connection.waiting) < self._channel.connection.window
+        return self._channel is not None and not self._channel.is_sending and self._channel.connection.may_ask
 
     def begin_open(self, request: Open) -> None:
         """Ask the server to build the network, as soon as it has greeted."""
@@ -153,6 +152,8 @@ class Remote:
 
     def _take(self, received: Received) -> Received | None:
         message = received.message
+        if isinstance(message, Result):  # as nearly all are
+            return received
         if isinstance(message, Error):
             raise PeerError(self.name, message.code, f"the server refuses: {message.message}", message.id)
         if isinstance(message, Welcome):

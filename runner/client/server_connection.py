@@ -87,6 +87,11 @@ class ServerConnection(Reconnecting):
         return self.state is State.READY
 
     @property
+    def _is_over(self) -> bool:
+        """Whether nothing will be asked or answered any more."""
+        return self._is_closing or self.state in OVER
+
+    @property
     def is_asked(self) -> bool:
         """Whether the server was reached, and what asks it to build the network is on its way, to its last byte."""
         remote = self._remote
@@ -135,20 +140,17 @@ class ServerConnection(Reconnecting):
 
     def wait(self, exchange: Exchange, until: float) -> bool:
         """Whether the exchange is over, at the latest at `until` (the streams' clock)."""
-
-        def is_over() -> bool:
-            return exchange.is_over or self.state in OVER or self._is_closing
-
-        while not is_over():
+        while not (exchange.is_over or self._is_over):
             if self._leading.acquire(blocking=False):
                 with _Leading(self):
-                    while not is_over() and (left := until - self._streams.now()) > 0:
-                        self._step(left)
-                    if not is_over():
-                        self._step(0.0)
+                    while not (exchange.is_over or self._is_over):
+                        left = until - self._streams.now()
+                        self._step(max(left, 0.0))
+                        if left <= 0:
+                            break
                 break
             with self._lock:
-                self._changed.wait_for(lambda: is_over() or self._crash or not self._leading.locked(),
+                self._changed.wait_for(lambda: exchange.is_over or self._is_over or self._crash or not self._leading.locked(),
                                        min(max(until - self._streams.now(), 0.0), _LONGEST_S))  # fmt: skip
             if self._crash is not None:
                 raise self._crash
@@ -237,7 +239,8 @@ class ServerConnection(Reconnecting):
         try:
             remote = self._remote or self._dial(timeout_s)
             if remote is not None:
-                self._ask_next()
+                while self._ask_next():
+                    pass
                 received = remote.step(timeout_s, self._wake, alone=not self._is_driven)
                 self._note_progress(remote)
                 if received is not None:
@@ -246,16 +249,17 @@ class ServerConnection(Reconnecting):
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
 
-    def _ask_next(self) -> None:
+    def _ask_next(self) -> bool:
         """Begin the next exchange, if there is one and the server takes it: what of it goes at once is sent."""
         remote = self._remote
         if remote is None or (exchange := self._next(remote)) is None:
-            return
+            return False
         exchange.note_sent()
         try:
             remote.ask(exchange.message, exchange.payload)
         finally:
             self._events.tell(Asked(peer=self.name, number=exchange.number, attempt=exchange.sent, sent_bytes=exchange.sent_bytes))
+        return True
 
     def _dial(self, timeout_s: float) -> Remote | None:
         pause_s = timeout_s if self.state in OVER else min(self._again_at - self._streams.now(), timeout_s)
@@ -281,7 +285,10 @@ class ServerConnection(Reconnecting):
         if not remote.can_ask:
             return None
         with self._lock:
-            return next((exchange for exchange in self._exchanges.values() if not exchange.is_under_way), None)
+            for exchange in self._exchanges.values():
+                if not exchange.is_under_way:
+                    return exchange
+        return None
 
     def _take(self, received: Received) -> None:
         message = received.message

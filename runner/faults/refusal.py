@@ -16,10 +16,18 @@ class Refusal(LmosError):
         super().__init__(one_line(message))
 
 
-class refusing:
-    """A context that turns every Exception of its block into a Refusal with this code.
+def refusal_of(error: Exception, code: ErrorCode, what: str) -> Refusal:
+    """The Refusal with this code that says what an Exception, not a Refusal itself, came of; of a wrong digest, its own code."""
+    if isinstance(error, LmosError):
+        return Refusal("digest" if isinstance(error, DigestError) else code, error)
+    lines = str(error).strip().splitlines() or [""]  # torch raises anything
+    return Refusal(code, f"{what}: {type(error).__name__}: {lines[0]}")
 
-    It is a class because each question enters several of these, and a generator would take longer than the block.
+
+class refusing:
+    """A context that turns every Exception of its block into a Refusal with this code (`refusal_of`).
+
+    It is a class because each token of a text enters one, and a generator would take longer than the block.
     """
 
     __slots__ = "_code", "_what"
@@ -32,9 +40,5 @@ class refusing:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Raise a Refusal if the block raised an Exception."""
-        if error is None or isinstance(error, Refusal) or not isinstance(error, Exception):
-            return
-        if isinstance(error, LmosError):
-            raise Refusal("digest" if isinstance(error, DigestError) else self._code, error) from error
-        lines = str(error).strip().splitlines() or [""]  # torch raises anything
-        raise Refusal(self._code, f"{self._what}: {type(error).__name__}: {lines[0]}") from error
+        if isinstance(error, Exception) and not isinstance(error, Refusal):
+            raise refusal_of(error, self._code, self._what) from error

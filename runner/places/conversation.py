@@ -56,9 +56,10 @@ from runner.wire.protocol.messages import ONWARD
 from runner.wire.transport import LINGER_S, Channel
 
 _NOTHING = memoryview(bytes(2**22))
-BRIEF_S, BRIEF_BYTES, LEAST_S = 0.02, 2**16, 0.001
-"""The reading thread computes a question itself where the last one took less, of one with more bytes less than LEAST_S: to wake
-another thread takes longer than many a part. A PING does not wait long, nor the next question, which a socket holds."""
+BRIEF_S, SMALL_BYTES = (0.0, 0.001, 0.02), 2**16
+"""The reading thread computes a question itself where the last one took less than the last of these; than the one before it where
+this one has more than SMALL_BYTES, or was not waited for; never where it is both. To wake a thread takes longer than many a part.
+A PING does not wait long, nor the next question, which a socket holds."""
 _ENDS = (Refusal, ConnectionLost, LocalProtocolError)
 
 
@@ -232,7 +233,7 @@ class Conversation:
     def _infer(self, request: Infer, event: Received) -> None:
         """Compute and answer here, or leave it to the computing thread."""
         tail = self._tail
-        is_brief = self._took_s < (BRIEF_S if event.payload.nbytes <= BRIEF_BYTES else LEAST_S) and self.channel.has_waited
+        is_brief = self._took_s < BRIEF_S[self.channel.has_waited + (event.payload.nbytes <= SMALL_BYTES)]
         if not is_brief or self._put_off != self._worked_off or tail is None or tail.onward is not None or tail.is_at_work:
             self._put(event)
             return
@@ -351,12 +352,11 @@ class Conversation:
 
     def _finish(self, begun: _Begun) -> None:
         """Answer; and keep the answer, for when it is asked for again. Who does that before it is kept waits in `claim`."""
-        if begun.answer is None:
-            assert begun.stored is not None
-            found = begun.stored
+        if (found := begun.stored) is not None:
             self._send(begun, TailAnswer(found.tensors, [memoryview(found.payload)], found.took, 0.0, found.beyond, found.held))
             self._buffers.give_back(begun.event.payload)
             return
+        assert begun.answer is not None
         stored = None
         try:
             made = begun.answer()
@@ -373,7 +373,7 @@ class Conversation:
     def _send(self, begun: _Begun, made: TailAnswer) -> None:
         number, took, payload = begun.request.id, made.took, begun.event.payload
         t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if begun.stored else took.t_server_s), 0.0)
-        self.channel.send(repeated.result(number, made.tensors, made.beyond, made.held, **took._asdict(),
+        self.channel.send(repeated.result(number, made.tensors, made.beyond, made.held, *took,
                                           t_queue_s=begun.waited_s + made.waited_s), made.parts)  # fmt: skip
         self._shared.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._session), number=number, again=begun.stored is not None,

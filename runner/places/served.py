@@ -21,7 +21,7 @@ from measurement.codec_choice import Choice
 from measurement.decoders import Chain
 from measurement.engines import DEFAULT, Engine
 from measurement.tracing.calls import Example, call, random_input
-from runner.faults.refusal import Refusal, refusing
+from runner.faults.refusal import Refusal, refusal_of, refusing
 from runner.parts.computed import computed_on, remarks, rounding_error
 from runner.parts.loading import load_planned
 from runner.parts.network import Graphs, builder_here, example_input, outputs_of, varying_outputs
@@ -169,10 +169,15 @@ class ServedPlan:
         if request.text is not None:
             raise Refusal("refused", "texts are kept of decoders alone, and by torch on the processor")
         self._check(request)
-        with refusing("failed", "the part failed"), self._inference:
-            came, t_decode_s = self._decoded(request, payload)
-            found = self._batches.infer(came)
-            return self._answering(request, came, found, Took(t_decode_s + found.t_s, t_decode_s))
+        try:
+            with self._inference:
+                came, t_decode_s = self._decoded(request, payload)
+                found = self._batches.infer(came)
+                return self._answering(request, came, found, Took(t_decode_s + found.t_s, t_decode_s))
+        except Refusal:
+            raise
+        except Exception as error:
+            raise refusal_of(error, "failed", "the part failed") from error
 
     def _answering(self, request: Infer, came: Crossing, found: Computed, took: Took) -> Callable[[], TailAnswer]:
         """What the part made is packed, or sent on to the next place, which has the answer."""
@@ -201,9 +206,11 @@ class ServedPlan:
 
     def _decoded(self, request: Infer, payload: memoryview) -> tuple[Crossing, float]:
         """What came, those tensors decoded that are read here, and what that took (s): nothing where there is no codec."""
-        begin, incoming = time.perf_counter(), self._part.module.incoming
-        with refusing("tensors", "the tensors cannot be decoded"):
-            tensors, encoded = unpack_read(request.tensors, payload, self._codec, incoming.read)
+        begin, read = time.perf_counter(), self._part.module.incoming.read
+        try:
+            tensors, encoded = unpack_read(request.tensors, payload, self._codec, read)
+        except Exception as error:
+            raise refusal_of(error, "tensors", "the tensors cannot be decoded") from error
         return Crossing(tensors, self._part.scalars, encoded=encoded), time.perf_counter() - begin if self._codec else 0.0
 
     def _check(self, request: Infer) -> None:

@@ -19,10 +19,12 @@ FORMATS: tuple[str, ...] = get_args(LogFormat)
 LEVELS = ("debug", "info", "warning", "error")
 _TEXT = "%(asctime)s %(levelname)s %(message)s"
 
+_LOGGERS = {side: logging.getLogger(f"lmos.{side}") for side in ("edge", "server", "command")}
+
 
 def log_event(event: Event) -> None:
     """An observer: the event as a record of the logger `lmos.edge` or `lmos.server`."""
-    logger = logging.getLogger(f"lmos.{event.side}")
+    logger = _LOGGERS[event.side]
     if logger.isEnabledFor(event.level):
         logger.log(event.level, "%s", event.text, extra={"event": event})
 

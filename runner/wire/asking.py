@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from typing import Generic, TypeVar
 
 A = TypeVar("A")  # the answer
@@ -16,16 +15,17 @@ class Asking(Generic[A]):
     for the first time. `sent` is how often they were sent, `sent_bytes` what of them is tensors' on the way.
     """
 
-    def __init__(self, number: int, payload: Sequence[memoryview], t_encode_s: float) -> None:
-        self.number, self.payload, self.t_encode_s = number, list(payload), t_encode_s
-        self.sent_bytes = sum([part.nbytes for part in self.payload])
+    t_queue_s = 0.0
+    sent = 0
+    is_under_way = False
+    answer: A | None = None
+    ended_at = 0.0
+    failure: str | None = None
+
+    def __init__(self, number: int, payload: list[memoryview], t_encode_s: float) -> None:
+        self.number, self.payload, self.t_encode_s = number, payload, t_encode_s
+        self.sent_bytes = sum([part.nbytes for part in payload])
         self.packed_at = time.perf_counter()
-        self.t_queue_s = 0.0
-        self.sent = 0
-        self.is_under_way = False
-        self.answer: A | None = None
-        self.ended_at = 0.0
-        self.failure: str | None = None
 
     @property
     def is_over(self) -> bool:

@@ -21,7 +21,8 @@ from lmos_opt.tensors import DTYPE_BYTES
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, aligned, the_same
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, the_same
+from runner.wire.protocol.turns import ALIGNMENT
 
 DTYPES: dict[str, torch.dtype] = {
     "float64": torch.float64, "float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16,
@@ -34,7 +35,7 @@ _OF_NUMPY = {np.dtype(name): name for name in ("float32", "float64", "float16", 
 _IN_NUMPY = {name: dtype for dtype, name in _OF_NUMPY.items()}
 _HEADERS = 4096
 """That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
-_PADDING = memoryview(bytes(64))
+_PADDING = memoryview(bytes(ALIGNMENT))
 
 
 class Encoded(NamedTuple):
@@ -77,11 +78,12 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
         header, part = (encoded.get(name) or (_plain(name, tensor) if codec is None else None)
                         or _sent(name, _dense(tensor), None if codec is None else codec.of(name)))  # fmt: skip
         headers.append(header)
-        if (begin := aligned(end)) > end:
-            parts.append(_PADDING[: begin - end])
+        if over := end % ALIGNMENT:
+            parts.append(_PADDING[over:])
+            end += ALIGNMENT - over
         if part.nbytes:
             parts.append(part)
-        end = begin + part.nbytes
+        end += part.nbytes
     return the_same(tuple(headers)), parts
 
 
@@ -135,7 +137,7 @@ def _bytes(tensor: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _plain(name: str, tensor: Tensor) -> Encoded | None:
+def _plain(name: str, tensor: Tensor) -> tuple[TensorHeader, memoryview] | None:
     """A tensor whose memory is what is sent, and numpy gives it, as most are; None for others. numpy is asked, since each
     question to torch takes as long as all of these."""
     try:
@@ -144,7 +146,7 @@ def _plain(name: str, tensor: Tensor) -> Encoded | None:
         if dtype is None or not array.size:
             return None
         part = array.data.cast("B")
-        return Encoded(_header_in_bytes(name, dtype, array.shape, array.strides), part)
+        return _header_in_bytes(name, dtype, array.shape, array.strides), part
     except (RuntimeError, TypeError):  # elsewhere, not as it is read, or in another order
         return None
 

@@ -25,7 +25,7 @@ AHEAD_BYTES = 2**14
 """What is read at once where less than that belongs to the current part of a message: its other parts come with it."""
 PIECE_BYTES = 2**19
 """What is read at once of a long payload: its checksum is taken while the piece is in the processor's cache."""
-AWAKE_S = 0.0005
+AWAKE_S = 0.001
 """A thread that was answered within this time of what it sent stays awake for as long the next time. It costs a core this much
 for an answer that comes late, once: after that it sleeps at once, until an answer comes as soon again. Asleep, it would be woken
 with cold caches, and Python is several times slower then."""
@@ -113,7 +113,6 @@ class Channel(Generic[Talks]):
         self._landing = memoryview(bytearray(AHEAD_BYTES))
         self._ahead = self._landing[:0]  # what came and was not taken yet
         self._out: list[memoryview] = []
-        self._was_pushed = False
         self._outgoing: _Progress | None = None  # of what did not go at once
         self._incoming: _Progress | None = None
         self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
@@ -177,9 +176,7 @@ class Channel(Generic[Talks]):
         self._out += [memoryview(part) for part in parts]
 
     def push(self) -> None:
-        """Send what goes at once of what was begun; ConnectionLost where the peer is gone. `pump` returns for it as if it had sent
-        that itself."""
-        self._was_pushed = True
+        """Send what goes at once of what was begun; ConnectionLost where the peer is gone."""
         self._flush()
 
     def pump(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Any:
@@ -190,8 +187,8 @@ class Channel(Generic[Talks]):
         """
         end = self._clock.now() + timeout_s
         while True:
-            was_sending, self._was_pushed = self.is_sending or self._was_pushed, False
-            wait_s = self._flush()
+            was_sending = bool(self._out)
+            wait_s = self._flush() if was_sending else None
             if (event := self._read()) is not None:
                 return event
             self._check_incoming()
@@ -262,8 +259,6 @@ class Channel(Generic[Talks]):
 
     def _flush(self) -> float | None:
         """Send what can be. None when all is sent; else seconds until more may go, infinite: when the socket takes it."""
-        if not self._out:
-            return None
         try:
             while self._out:
                 if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:

@@ -207,7 +207,7 @@ class Result(_WithTensors):
     @property
     def span_s(self) -> float:
         """From the question's last byte until the answer could be sent, as all places say (s)."""
-        return self.t_server_s + self.t_queue_s + sum(span.t_s for span in self.beyond)
+        return self.t_server_s + self.t_queue_s + sum([span.t_s for span in self.beyond])
 
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, object]:

@@ -36,8 +36,8 @@ def infer(number: int, tensors: Tensors, scalars: dict[str, Any], as_they_are: b
     return _made(Infer, id=number, tensors=tensors, scalars={}, as_they_are=False, text=None)
 
 
-def result(number: int, tensors: Tensors, beyond: tuple[Span, ...] = (), held: int | None = None, *,
-           t_server_s: float, t_decode_s: float = 0.0, t_encode_s: float = 0.0, t_queue_s: float = 0.0) -> Result:  # fmt: skip
+def result(number: int, tensors: Tensors, beyond: tuple[Span, ...] = (), held: int | None = None, t_server_s: float = 0.0,
+           t_decode_s: float = 0.0, t_encode_s: float = 0.0, *, t_queue_s: float = 0.0) -> Result:  # fmt: skip
     """The answer of that id, with tensors of different names and times as clocks gave them."""
     return _made(Result, id=number, tensors=tensors, t_server_s=t_server_s, t_decode_s=t_decode_s, t_encode_s=t_encode_s,
                  t_queue_s=t_queue_s, beyond=beyond, held=held)  # fmt: skip

@@ -125,6 +125,11 @@ class OneSide(ABC, Generic[M, E]):
         return frozenset(self._waiting[FrameType.INFER])
 
     @property
+    def may_ask(self) -> bool:
+        """Whether one more INFER may be sent now."""
+        return self.state is State.READY and len(self._waiting[FrameType.INFER]) < self.window
+
+    @property
     def pinged(self) -> bool:
         """Whether a PING waits for its PONG."""
         return bool(self._waiting[FrameType.PING])

@@ -159,6 +159,7 @@ class Patient(Played):
 @pytest.mark.parametrize(("t_server_s", "has_waited", "n_bytes", "by_reading"), [
     (0.001, True, 0, [False, True, True]), (0.001, False, 0, [False, False, False]), (0.5, True, 0, [False, False, False]),
     (0.001, True, 2**20, [False, False, False]), (0.0009, True, 2**20, [False, True, True]),
+    (0.0009, False, 0, [False, True, True]), (0.0009, False, 2**20, [False, False, False]),
 ])  # fmt: skip
 def test_who_reads_computes_what_is_brief_where_nothing_else_waits(t_server_s: float, has_waited: bool, n_bytes: int,
                                                                   by_reading: list[bool]) -> None:  # fmt: skip
