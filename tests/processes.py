@@ -24,6 +24,8 @@ _PATIENCE_S = 120
 MARK = "LMOS_TESTS_RUN"
 """The variable that all descendants of a run of tests have in their environment, wherever they went: which run it was,
 and inside which other ones, as the parts of a path."""
+_WATCHING: list[subprocess.Popen[bytes]] = []
+"""The processes that wait for the end of this one, in sessions of their own and deaf to Ctrl-C; held until then."""
 
 
 @contextmanager
@@ -70,40 +72,32 @@ def _kill(found: list[int]) -> None:
     time.sleep(0.01)
 
 
-@contextmanager
-def none_left() -> Iterator[None]:
-    """Ends all that this process started inside the block, with the block or with this process, however it ends (Linux).
-
-    A process of its own waits for that, in a session of its own and deaf to Ctrl-C: it reads from a pipe that nobody writes to.
-    """
-    if not Path("/proc/self/environ").exists():
-        yield
-        return
-    before = os.environ.get(MARK)
-    mark = f"{before or ''}/{os.getpid()}-{time.time_ns()}"
-    with subprocess.Popen([sys.executable, "-S", __file__, mark], stdin=subprocess.PIPE, start_new_session=True) as watching:
-        os.environ[MARK] = mark
-        try:
-            yield
-        finally:
-            os.environ.pop(MARK)
-            if before is not None:
-                os.environ[MARK] = before
-            assert watching.stdin is not None
-            watching.stdin.close()
-            watching.wait(_PATIENCE_S)
-
-
 def end_with(config: pytest.Config) -> None:
-    """Whatever a run of tests starts ends with it, also where it is killed; with xdist so does each worker, which is a run itself.
+    """Whatever a run of tests starts ends with it, also where it is killed (Linux); with xdist so does each worker, which is a run
+    itself.
 
     SIGINT ends it also where it was ignored, as by a shell that starts tests in the background.
     """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-    ends = none_left()
-    ends.__enter__()
-    config.add_cleanup(lambda: ends.__exit__(None, None, None))
+    if not Path("/proc/self/environ").exists():
+        return
+    before = os.environ.get(MARK, "")
+    mark = f"{before}/{os.getpid()}-{time.time_ns()}"
+    watching = subprocess.Popen([sys.executable, "-S", __file__, mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                                start_new_session=True)  # fmt: skip
+    _WATCHING.append(watching)
+    os.environ[MARK] = mark
+
+    def end_others() -> None:
+        os.environ[MARK] = before
+        assert watching.stdin is not None
+        assert watching.stdout is not None
+        watching.stdin.write(b"\n")
+        watching.stdin.flush()
+        watching.stdout.readline()
+
+    config.add_cleanup(end_others)
 
 
 def marked(mark: str) -> list[int]:
@@ -117,9 +111,24 @@ def marked(mark: str) -> list[int]:
 
 
 def _watch(mark: str) -> None:
-    sys.stdin.read()
-    while left := marked(mark):  # again: one may have been starting another
+    """End all but joblib's trackers when a line comes, and answer; end the rest when nobody can write any more.
+
+    A tracker counts the semaphores of a run, which gives them back when Python ends. One that had been killed before would be
+    started again for that, and complain of each semaphore.
+    """
+    while sys.stdin.readline():
+        while left := [pid for pid in marked(mark) if not _is_tracker(pid)]:  # again: one may have been starting another
+            _kill(left)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    while left := marked(mark):
         _kill(left)
+
+
+def _is_tracker(pid: int) -> bool:
+    with suppress(OSError):
+        return b"loky.backend.resource_tracker" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
 
 
 def read_terminal(ours: int, until: str | None = None) -> str:
