@@ -17,11 +17,12 @@ from lmos_opt.algorithms.driver import FrontProblem
 from lmos_opt.algorithms.listed import ListedProblem, check_time
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InfeasibleError, InputError
-from lmos_opt.formulation import Constraint, build_model, describe
+from lmos_opt.formulation import build_model
 from lmos_opt.formulation.memory import checked_model
 from lmos_opt.front import Front, ObjectiveInfo, Point, Sense
 from lmos_opt.fronts.evaluation import Evaluation
 from lmos_opt.fronts.growing import GrowingFront, Meaning, Run
+from lmos_opt.fronts.infeasible import in_the_way
 from lmos_opt.fronts.limits import has_own, shipped, with_limits
 from lmos_opt.fronts.listed import Columns, LayerwiseSplits, ListedSplits, beside_model, looked_at, without_model
 from lmos_opt.fronts.options import FrontKeywords, FrontOptions, SearchKeywords, SearchOptions
@@ -35,7 +36,6 @@ from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.programs.presolve import presolve
 from lmos_opt.programs.shifting import presolved
 from lmos_opt.solvers import Solver
-from lmos_opt.units import format_size
 
 T = TypeVar("T", Objective, ObjectiveInfo)
 OnPoint = Callable[[Point], None]
@@ -135,7 +135,7 @@ def _split_front(instance: Instance, objectives: Sequence[str | Objective], opti
     goals = _Asked(names, signs, forms, constrained)
 
     def infeasible() -> InfeasibleError:
-        return InfeasibleError(instance.name, _blame(instance, options))
+        return InfeasibleError(instance.name, in_the_way(instance, options))
 
     evaluate = Evaluation(instance, options.memory_model, options.proper_split, chosen, forms, model, milp, columns)
     if own and splits is None:  # ours have nothing to tighten
@@ -242,7 +242,7 @@ def _front_of(listing: ListedSplits | LayerwiseSplits, instance: Instance, chose
         split = listing.split(int(candidate.x[0]))
         return Point.at(values, split.places, codecs=split.codecs if instance.codecs else None)
 
-    meaning = Meaning(point, lambda: InfeasibleError(instance.name, _blame(instance, options)),
+    meaning = Meaning(point, lambda: InfeasibleError(instance.name, in_the_way(instance, options)),
                       lambda k, cost: _tidy(signs[k] * cost), why_one)  # fmt: skip
     return GrowingFront(instance.name, _infos(chosen), problem, listing.algorithm, meaning,
                         Run(_constrained(names, options.constrain), begun, options.log))  # fmt: skip
@@ -333,39 +333,6 @@ def _known(problem: FrontProblem, x: Array, point: Point) -> Candidate:
         raise InputError("resume", f"the front's point {point.values} is not a solution here: "
                                    f"it breaks a constraint of {problem.milp.name}")
     return found
-
-
-def _blame(instance: Instance, options: FrontOptions) -> list[str]:
-    """Each constraint without which the instance is feasible; all constraints if there is no such one."""
-
-    def feasible(limits: tuple[int | None, ...], proper: bool, kept: Sequence[Constraint]) -> bool:
-        places = [{**place.model_dump(), "memory_limit_bytes": limit} for place, limit in zip(instance.places, limits, strict=True)]
-        relaxed = instance.replace(places=places)
-        try:
-            model = build_model(relaxed, memory_model=options.memory_model, proper_split=proper, variables=options.variables,
-                                constraints=kept, exact_memory=bool(kept or options.variables))  # fmt: skip
-        except InputError:  # what is kept uses a variable of what is left out
-            return False
-        milp, forms, columns = compile_model(model, [model.offload[1]])
-        nothing = Objective("offload", "", "min", lambda m, inst: m.offload[1])
-        evaluate = Evaluation(relaxed, options.memory_model, proper, [nothing], forms, model, milp, columns)
-        problem = FrontProblem(milp, forms, solvers.get(options.solver), evaluate.costs, deciders=evaluate.deciders,
-                               decisive=evaluate.decisive)
-        return problem.best(0, {}) is not None
-
-    limits = tuple(place.memory_limit_bytes for place in instance.places)
-    proper_split, constraints = options.proper_split, options.constraints
-    relaxations: list[tuple[str, tuple[tuple[int | None, ...], bool, Sequence[Constraint]]]] = []
-    for k, limit in enumerate(limits):
-        if limit is not None:
-            where = "" if len(limits) == 2 and k == 0 else f" at {instance.places[k].name}"
-            relaxations.append((f"memory limit {limit} B{where} ({format_size(limit)}, model {options.memory_model})",
-                                ((*limits[:k], None, *limits[k + 1:]), proper_split, constraints)))
-    if proper_split:
-        relaxations.append(("proper split (1 <= x1 <= L-1)", (limits, False, constraints)))
-    relaxations += [(describe(c), (limits, proper_split, [d for d in constraints if d is not c])) for c in constraints]
-    culprits = [name for name, kept in relaxations if feasible(*kept)]
-    return culprits or [*(name for name, _ in relaxations), *(describe(v, "variables") for v in options.variables)]
 
 
 def _check_several(objectives: Any) -> None:
