@@ -196,7 +196,7 @@ class ServedPlan:
         def answer() -> TailAnswer:
             later = onward.answer(exchange)
             with refusing("failed", "the part failed"), torch.inference_mode():
-                headers, parts = pack(later.outputs)
+                headers, parts = pack({one.name: later.outputs[one.name] for one in self._part.results if one.name in later.outputs})
             span = Span(t_tx_s=max(later.t_tx_s, 0.0), t_server_s=later.t_server_s, t_queue_s=later.t_queue_s,
                         t_decode_s=later.t_decode_s, t_encode_s=later.t_encode_s,
                         sent_bytes=exchange.sent_bytes)  # fmt: skip

@@ -23,7 +23,7 @@ from runner.parts.split import split_module
 from runner.places.connect import connect
 from runner.places.edge import run_plan
 from runner.wire.tensors import pack, unpack_read
-from tests.runner.running import BRANCHED, TWO_OUTPUTS, Plans, ServerProcess, network_of, server_process, whole
+from tests.runner.running import BRANCHED, SEEING, TWO_OUTPUTS, Plans, ServerProcess, network_of, server_process, whole
 
 DEVICES = ("rpi4", "jetson-orin-nano-cpu", "i7-8700", "paper-server")
 
@@ -62,13 +62,16 @@ def planned(plans: Plans, cuts: list[int], *codecs: str) -> Plan:
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("builder", [BRANCHED, TWO_OUTPUTS])
-def test_outputs_are_those_of_the_whole_network(builder: str, chain: Chain, one_torch_thread: None) -> None:
-    plans = Plans(builder)
+@pytest.mark.parametrize(("builder", "shape"), [
+    (BRANCHED, (1, 3, 8, 8)), (TWO_OUTPUTS, (1, 3, 8, 8)),
+    (SEEING[0], (1, 3, 6, 5)),  # a middle place keeps the first output, and the padding behind it is not that behind the second
+])  # fmt: skip
+def test_outputs_are_those_of_the_whole_network(builder: str, shape: tuple[int, ...], chain: Chain, one_torch_thread: None) -> None:
+    plans = Plans(builder, shape=shape)
     n = len(plans.instance.names)
     rng = random.Random(3)
     module = whole(planned(plans, [1, 2]))
-    for cuts in ([0, 0], [0, n], [n // 2, n // 2], [n // 2, n], sorted(rng.choices(range(n + 1), k=2)),
+    for cuts in ([0, 0], [0, n], [n // 2, n // 2], [n // 2, n], [1, n - 1], sorted(rng.choices(range(n + 1), k=2)),
                  sorted(rng.choices(range(n + 1), k=3))):  # fmt: skip
         plan = planned(plans, cuts)
         example = example_of(network_of(plan))
@@ -76,6 +79,7 @@ def test_outputs_are_those_of_the_whole_network(builder: str, chain: Chain, one_
             expected = flat_outputs(call(module, example))
         with connect(plan, chain.of(len(cuts) + 1), networks=[builder]) as split:
             found = flat_outputs(split(example))
+            assert not split.report().fallbacks, cuts
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[path], expected[path]) for path in expected), cuts
 
