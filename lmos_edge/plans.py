@@ -13,6 +13,7 @@ from lmos_opt.errors import InputError, Problem
 from lmos_opt.plans.predicted import stages
 from lmos_opt.units import codec_words
 from measurement.pictures.cropping import ORDERS
+from runner.wire.protocol.turns import asked
 
 TWO, PLACES = "lmos.plan/1", "lmos.plan/2"
 RAW = "raw"
@@ -148,7 +149,7 @@ class Plan:
         network = self.network
         source = {key: network[key] for key in ("builder", "weights", "digest", "opaque") if key in network}
         inputs = {key: network[key] for key in ("input", "input_tensors", "arguments") if key in network}
-        later = {"later_layers": [list(layers) for layers in self.later_layers]} if self.n_places > 2 else {}
+        later = {"later_layers": [list(layers) for layers in asked(self.later_layers)]} if self.n_places > 2 else {}
         return {"session": session, "network": source, "granularity": network["granularity"], **inputs,
                 "edge_layers": list(self.edge_layers), **later, "codec": self.codec,
                 **({"codecs": dict(self.codecs)} if self.codecs else {})}

@@ -42,6 +42,7 @@ from runner.wire.protocol import (
     Welcome,
 )
 from runner.wire.protocol.messages import CODECS, TEXTS
+from runner.wire.protocol.turns import asked
 from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.silence import Silence
 from runner.wire.stream import Wake
@@ -53,7 +54,7 @@ def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> 
     """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
     source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest, opaque=network.opaque)
     return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
-                edge_layers=plan.edge_layers, later_layers=plan.later_layers, codec=plan.codec, codecs=plan.codecs,
+                edge_layers=plan.edge_layers, later_layers=asked(plan.later_layers), codec=plan.codec, codecs=plan.codecs,
                 **inputs_of(network))  # fmt: skip
 
 

@@ -149,6 +149,7 @@ class ServedPlan:
         self.onward = onward
         self._inference = torch.inference_mode()  # to make it takes longer than to enter it; one question at a time is begun
         self._checked: Tensors | None = None
+        self._names = [one.name for one in part.results]  # in the network's order, which the padding between tensors depends on
         if onward is not None:
             assert isinstance(part.module, Middle)
             onward.expect({tensor.name: tensor for tensor in part.results if tensor.name not in part.module.keeps}, part.varying)
@@ -196,7 +197,7 @@ class ServedPlan:
         def answer() -> TailAnswer:
             later = onward.answer(exchange)
             with refusing("failed", "the part failed"), torch.inference_mode():
-                headers, parts = pack({one.name: later.outputs[one.name] for one in self._part.results if one.name in later.outputs})
+                headers, parts = pack({name: later.outputs[name] for name in self._names if name in later.outputs})
             span = Span(t_tx_s=max(later.t_tx_s, 0.0), t_server_s=later.t_server_s, t_queue_s=later.t_queue_s,
                         t_decode_s=later.t_decode_s, t_encode_s=later.t_encode_s,
                         sent_bytes=exchange.sent_bytes)  # fmt: skip

@@ -5,6 +5,7 @@ The edge speaks first. TRANSITIONS is the whole protocol; docs/protocol.md draws
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Literal
 
@@ -21,6 +22,12 @@ otherwise, and 64 is what torch's own allocations have."""
 ErrorCode = Literal["protocol", "token", "busy", "idle", "stopping", "next", "refused", "digest", "split", "tensors", "failed"]
 TRANSIENT: frozenset[ErrorCode] = frozenset({"protocol", "busy", "idle", "stopping", "next"})
 """After these it makes sense to try again: the bytes came damaged, the server has no time now, or the place after it is away."""
+
+
+def asked(later_layers: Sequence[Sequence[str]]) -> Sequence[Sequence[str]]:
+    """The later places of a plan, as OPEN has them: up to the last one at which a layer runs. Nothing passes the hops behind it."""
+    end = max((k for k, layers in enumerate(later_layers, 1) if layers), default=0)
+    return later_layers[:end]
 
 
 class Role(Enum):

@@ -43,12 +43,10 @@ def test_what_was_kept_here_is_part_of_the_answer():
     assert (found.received_bytes, found.t_decode_s, found.t_queue_s) == (8, 0.1, 0.2)
 
 
-@pytest.mark.parametrize(("outputs", "spans"), [
-    ({}, {}), (OUTPUT, {"t_server_s": 1.5}), (OUTPUT, {"t_queue_s": 0.6}), (OUTPUT, {"t_decode_s": 0.6}),
-])  # fmt: skip
-def test_an_answer_that_cannot_be_true_is_refused(outputs, spans):
-    with pytest.raises(RunnerError, match=f"reports {len(outputs)} output"):
-        checked_answer("the server", outputs, 1.0, result(**spans))
+@pytest.mark.parametrize("spans", [{"t_server_s": 1.5}, {"t_queue_s": 0.6}, {"t_decode_s": 0.6}])
+def test_an_answer_that_cannot_be_true_is_refused(spans):
+    with pytest.raises(RunnerError, match="s of work in an exchange of"):
+        checked_answer("the server", OUTPUT, 1.0, result(**spans))
 
 
 @pytest.mark.parametrize(("found", "complaint"), [
@@ -65,3 +63,5 @@ def test_outputs_that_are_not_the_network_s_are_named(found, complaint):
 def test_what_was_kept_is_not_expected_and_nothing_is_where_nobody_knows():
     check_outputs("the server", {}, SPEC, kept=["output"])
     check_outputs("the server", {"any": torch.zeros(1)}, None)
+    with pytest.raises(RunnerError, match="returns no output"):
+        check_outputs("the server", {}, None)

@@ -71,7 +71,7 @@ def test_outputs_are_those_of_the_whole_network(builder: str, shape: tuple[int, 
     n = len(plans.instance.names)
     rng = random.Random(3)
     module = whole(planned(plans, [1, 2]))
-    for cuts in ([0, 0], [0, n], [n // 2, n // 2], [n // 2, n], [1, n - 1], sorted(rng.choices(range(n + 1), k=2)),
+    for cuts in ([0, 0], [0, n], [n // 2, n // 2], [n // 2, n], [1, n - 1], [n // 2, n, n], sorted(rng.choices(range(n + 1), k=2)),
                  sorted(rng.choices(range(n + 1), k=3))):  # fmt: skip
         plan = planned(plans, cuts)
         example = example_of(network_of(plan))
@@ -80,6 +80,7 @@ def test_outputs_are_those_of_the_whole_network(builder: str, shape: tuple[int, 
         with connect(plan, chain.of(len(cuts) + 1), networks=[builder]) as split:
             found = flat_outputs(split(example))
             assert not split.report().fallbacks, cuts
+            assert len(split.report().environment.beyond) == sum(cut < n for cut in cuts[1:])
         assert found.keys() == expected.keys()
         assert all(torch.equal(found[path], expected[path]) for path in expected), cuts
 
