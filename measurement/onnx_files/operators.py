@@ -69,9 +69,10 @@ class Program:
 
 @dataclass
 class _Compiled:
-    """onnxruntime's form of a program; a copy of the module makes its own."""
+    """onnxruntime's form of a program, and the weights that it reads; a copy of the module makes its own."""
 
     session: Any = None
+    weights: Sequence[Any] = ()
 
     def __deepcopy__(self, memo: object) -> _Compiled:
         return _Compiled()
@@ -137,7 +138,7 @@ class Operator(nn.Module):
         if self._compiled.session is None:
             program = self.program
             model = Model.of(program.nodes, program.inputs, program.outputs, self.weights(), program.versions)
-            self._compiled.session = model.session()
+            self._compiled.session, self._compiled.weights = model.sharing_session()
         return self._compiled.session
 
 
@@ -167,14 +168,30 @@ class Model:
     def session(self) -> Any:
         """onnxruntime's session of it, on the processor, with as many threads as torch has here; it has the weights in a form of
         its own, and needs these no longer."""
+        options, given = _session_options(), [_bytes_of(tensor) for tensor in self.weights.values()]
+        options.add_external_initializers_from_files_in_memory([*self.weights], given, [part.nbytes for part in given])
+        return self._opened(options)
+
+    def sharing_session(self) -> tuple[Any, list[Any]]:
+        """A session that reads the weights where they are, and what must be kept as long as it is used.
+
+        It reorders no weights, which convolutions of many channels take longer for, and keeps no memory between its runs.
+        """
         import onnxruntime
 
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        given = [_bytes_of(tensor) for tensor in self.weights.values()]
-        options.add_external_initializers_from_files_in_memory([*self.weights], given, [part.nbytes for part in given])
+        options, names = _session_options(), [*self.weights]
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.enable_cpu_mem_arena = False
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED  # all would reorder them too
+        given = [onnxruntime.OrtValue.ortvalue_from_numpy(array_of(tensor.detach())) for tensor in self.weights.values()]
+        options.add_external_initializers(names, given)  # which says their type and shape ...
+        for name, value in zip(names, given, strict=True):
+            options.add_initializer(name, value)  # ... and this that no copy is made
+        return self._opened(options), given
+
+    def _opened(self, options: Any) -> Any:
+        import onnxruntime
+
         return onnxruntime.InferenceSession(self.proto.SerializeToString(), options, providers=["CPUExecutionProvider"])
 
     def to_bytes(self) -> bytes:
@@ -187,6 +204,16 @@ class Model:
                 one.ClearField("data_location")
                 one.raw_data = _bytes_of(self.weights[one.name]).tobytes()
         return bytes(whole.SerializeToString())
+
+
+def _session_options() -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    return options
 
 
 SMALL_BYTES = 1 << 10
