@@ -65,8 +65,11 @@ def classes(plans: Plans, one_torch_thread: None) -> list[int | None]:
 
 
 class KilledAmidImages:
-    """An observer: freezes the second place when image 35 is sent to it, and restarts it when `certain` images were sent after
-    that, which it cannot have answered. `attempts` are how often each image was sent."""
+    """An observer: freezes the second place when the first image is sent to it, and restarts it when `certain` images were sent
+    after that, which it cannot have answered. `attempts` are how often each image was sent.
+
+    The first image, because then nothing else is under way: later so many may wait for an answer that the frozen place takes no
+    more, and nothing would be sent until the run gives up."""
 
     certain = 2
 
@@ -80,7 +83,7 @@ class KilledAmidImages:
         if not isinstance(event, Asked):
             return
         self.attempts[event.number] = event.attempt
-        if event.number == 35 and event.attempt == 1:
+        if event.number == 1 and event.attempt == 1:
             self._places.second.freeze()
             self._is_frozen = True
         elif self._is_frozen:
