@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
+from lmos.bench.halves import processors
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.loopback import server_process
 from lmos_opt.instance import Instance
@@ -74,14 +75,15 @@ def reached(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iter
 @contextmanager
 def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> Iterator[Session]:
     """Images one after another through what `lmos run` itself takes them through: its halves, its heap, its connection and its
-    checks. RunnerError if the server refuses."""
+    checks; with as many threads as this process may use processors, as a process that is started there has. RunnerError if the
+    server refuses."""
     image = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     images = Images("one random tensor", ["random"], lambda k: image)
     module = build_network(builder, "seeded:0", allow_code=True)
     plan, _ = planned(builder, module, trace_network(module, torch.zeros(shape)), x1)
     own = own_networks(builder)
     split = ConnectedSplit(plan, parse_address(address), ConnectOptions(networks=own, timeouts=PATIENT), Source(images))
-    with split.open():
+    with _threads(processors()), split.open():
         pipeline = split.pipeline
 
         def exchange() -> ExchangeTime:
@@ -92,6 +94,16 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
             return exchange_time(found)
 
         yield in_a_row(exchange)
+
+
+@contextmanager
+def _threads(n: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def exchange_time(found: ImageResult) -> ExchangeTime:
