@@ -28,7 +28,8 @@ def gpu(
 def parts(
     networks: Annotated[
         str, typer.Option("--networks", metavar="NAMES", help="torchvision's names or onnx:FILE, separated by commas.")
-    ] = "alexnet,vgg11,squeezenet1_0,squeezenet1_1,resnet18,resnet34,mobilenet_v2,mobilenet_v3_small,shufflenet_v2_x1_0,efficientnet_b0",
+    ] = "alexnet,vgg11,squeezenet1_0,squeezenet1_1,resnet18,resnet34,mobilenet_v2,mobilenet_v3_small,"
+    "shufflenet_v2_x1_0,efficientnet_b0",
     cuts: Annotated[int, typer.Option(min=1, metavar="N", help="Number of cuts of each network.")] = 10,
     integers: Annotated[
         bool, typer.Option("--integers", help="Also SqueezeNet in 8-bit integers: compare bytes and classes with float32.")
