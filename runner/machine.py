@@ -43,10 +43,15 @@ def this_machine(threads: int, engine: str | None = None) -> Machine:
                   **({} if engine is None else {"engine": engine})},
         system=platform.platform(),
         cpu=cpu_name(),
-        cores=len(os.sched_getaffinity(0)),
+        cores=processors(),
         threads=threads,
         commit=_commit(),
     )
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))
 
 
 def installed_version(package: str) -> str | None:

@@ -29,16 +29,11 @@ def halves() -> Iterator[tuple[set[int], set[int]]]:
         move(set(every))
 
 
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def move(to: set[int]) -> None:
+def move(processors: set[int]) -> None:
     """This process's threads go there, and so will those and the processes that they start; no processors: they stay."""
     threads = [int(path.name) for path in _THREADS.iterdir()] if _THREADS.is_dir() else [0]
-    for thread in threads if to else []:
+    for thread in threads if processors else []:
         try:
-            os.sched_setaffinity(thread, to)
+            os.sched_setaffinity(thread, processors)
         except ProcessLookupError:
             continue  # it has ended meanwhile

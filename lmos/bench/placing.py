@@ -26,6 +26,7 @@ from lmos_opt.split import Split
 from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from measurement.networks import build_network
+from measurement.timing import torch_threads
 from measurement.tracing import trace
 from measurement.tracing.calls import call, random_input
 from runner.client.pipeline import depth_for
@@ -106,9 +107,7 @@ def servers(folder: Path, rates: Sequence[str | None]) -> Iterator[str]:
 def equality(network: str, n_places: int, cuts: int, seed: int, tell: Callable[[str], None] = lambda what: None) -> Equality:
     """Compare random cuts of a network over so many processes with the network itself; one thread each, for the same bits."""
     profile, rng, differing = _profile(network), random.Random(seed), []
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with torch_threads(1):
         whole = _Whole(profile)
         with TemporaryDirectory() as folder, servers(Path(folder), [None] * (n_places - 2)) as address:
             for k in range(cuts):
@@ -117,8 +116,6 @@ def equality(network: str, n_places: int, cuts: int, seed: int, tell: Callable[[
                 rule = f"cut:{','.join(map(str, numbers))}"
                 if not whole.is_given_by(_plan(profile, rule, ["1Gbps"] * (n_places - 1)), address):
                     differing.append(rule)
-    finally:
-        torch.set_num_threads(before)
     return Equality(network, n_places, cuts, tuple(differing))
 
 

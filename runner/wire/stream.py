@@ -138,11 +138,11 @@ class SocketStream:
 
     def wait(self, timeout_s: float, *, reading: bool, writing: bool, wake: Wake | None = None, awake_s: float = 0.0) -> bool:
         """As a Stream's."""
+        if wake is not None and wake.is_set:
+            return True
         poll = select.poll()
         poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
         if wake is not None:
-            if wake.is_set:
-                return True
             poll.register(wake, select.POLLIN)
         if awake_s > 0:
             end = time.monotonic() + min(awake_s, timeout_s)

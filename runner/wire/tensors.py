@@ -21,7 +21,7 @@ from lmos_opt.tensors import DTYPE_BYTES
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, the_same
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, aligned, the_same
 from runner.wire.protocol.turns import ALIGNMENT
 
 DTYPES: dict[str, torch.dtype] = {
@@ -78,12 +78,11 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
         header, part = (encoded.get(name) or (_plain(name, tensor) if codec is None else None)
                         or _sent(name, _dense(tensor), None if codec is None else codec.of(name)))  # fmt: skip
         headers.append(header)
-        if over := end % ALIGNMENT:
-            parts.append(_PADDING[over:])
-            end += ALIGNMENT - over
+        if (begin := aligned(end)) > end:
+            parts.append(_PADDING[: begin - end])
         if part.nbytes:
             parts.append(part)
-        end += part.nbytes
+        end = begin + part.nbytes
     return the_same(tuple(headers)), parts
 
 

@@ -14,19 +14,20 @@ from tempfile import TemporaryDirectory
 import torch
 from torch import Tensor, nn
 
-from lmos.bench.halves import processors
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.loopback import server_process
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
 from measurement.networks import build_network
 from measurement.profiling import profile_built
+from measurement.timing import torch_threads
 from measurement.tracing import TracedNetwork, trace_network
 from runner.client.reaching import reach
 from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
+from runner.machine import processors
 from runner.parts.split import split_traced
 from runner.places.connected import ConnectedSplit, Source
 from runner.places.options import ConnectOptions
@@ -83,7 +84,7 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
     plan, _ = planned(builder, module, trace_network(module, torch.zeros(shape)), x1)
     own = own_networks(builder)
     split = ConnectedSplit(plan, parse_address(address), ConnectOptions(networks=own, timeouts=PATIENT), Source(images))
-    with _threads(processors()), split.open():
+    with torch_threads(processors()), split.open():
         pipeline = split.pipeline
 
         def exchange() -> ExchangeTime:
@@ -94,16 +95,6 @@ def exchanging(builder: str, shape: tuple[int, ...], x1: int, address: str) -> I
             return exchange_time(found)
 
         yield in_a_row(exchange)
-
-
-@contextmanager
-def _threads(n: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(n)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def exchange_time(found: ImageResult) -> ExchangeTime:
