@@ -19,6 +19,7 @@ from lmos_opt.units import counted, format_rate, format_size, format_time, parse
 from measurement.networks import parse_builder
 from runner.client.pipeline import Progress
 from runner.errors import Interrupted
+from runner.images import is_of_arrays
 from runner.lab.replaying import link_shape
 from runner.places.checked import patient_with
 from runner.places.edge import run_held
@@ -111,7 +112,8 @@ def _report(plan: Plan, request: Request, held: Held) -> RunReport:
             tell_url(stack.enter_context(shown_at(metrics, watch.metrics, request.credentials.unprotected)), watch)
             observers.append(metrics)
         network = check_runnable(plan, "plan")
-        tell_assumed(network, watch.is_logged)
+        if request.images is None or not is_of_arrays(request.images):
+            tell_assumed(network, watch.is_logged)
         tell_doubts(network.name, plan.setting.doubts, watch.is_logged)
         progress = _progress(stack, watch, observers)
         options = replace(_options(plan, server, request), progress=progress, observers=observers)

@@ -77,7 +77,7 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
     (`runner.images.video`). Pictures are read once before they are needed: a broken one is an InputError now and not in the middle
     of a run, or left out where `skip_bad`. InputError also where there is nothing to read, or the network takes no pictures.
     """
-    if path is not None and path.suffix.lower() in arrays.SUFFIXES and not path.is_dir():
+    if path is not None and is_of_arrays(path):
         return _of_arrays(network, path, most)
     how, name = network.preprocessing, _picture(network)
     if name is None:
@@ -101,6 +101,11 @@ def find_images(network: PlannedNetwork, path: Path | None, most: int | None = N
     if skipped:
         what += f", {len(skipped)} skipped"
     return Images(what, [file.name for file in files], lambda k: prepare(read_picture(files[k])), how, tuple(skipped))
+
+
+def is_of_arrays(path: Path) -> bool:
+    """Whether a path names a file of arrays, not pictures: by its suffix."""
+    return path.suffix.lower() in arrays.SUFFIXES and not path.is_dir()
 
 
 def _of_arrays(network: PlannedNetwork, path: Path, most: int | None) -> Images:

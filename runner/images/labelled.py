@@ -19,7 +19,7 @@ from lmos_opt.units import counted, whole_of
 from measurement.arrays import BROKEN
 from measurement.networks.labels import names_of
 from measurement.pictures.folders import SUFFIXES
-from runner.images import Images, arrays, find_images
+from runner.images import Images, find_images, is_of_arrays
 
 TABLE, ARRAY = "labels.csv", "labels"
 """The file of a folder, and the array of a file, that say what is right."""
@@ -41,7 +41,7 @@ def find_labelled(network: PlannedNetwork, path: Path | None) -> Labelled:
     class that the network does not have, a table that cannot be read, or labels that do not match the inputs."""
     if path is None:
         return Labelled(find_images(network, None), None)
-    if path.suffix.lower() in arrays.SUFFIXES and not path.is_dir():
+    if is_of_arrays(path):
         images = find_images(network, path)
         numbers = _of_arrays(path)
         if numbers is not None and len(numbers) != len(images):

@@ -4,8 +4,8 @@ The first part takes the image and returns what it makes of the plan's crossing 
 makes of the network's result, which stays there. Each further part takes what crosses the hop before it and likewise returns what
 it makes, the last one the rest of the result. A tensor that a part does not read, and that goes on, is neither among its inputs nor
 among its outputs. Two parts are called `head` and `tail`, more `place_1`, `place_2` and so on, and the whole network, where that is
-asked for, `whole`. Shapes are the plan's. A place without layers has no file. What the files are stands in `export.json`
-(`runner.parts.exported`).
+asked for, `whole`. Shapes are the plan's. A place without layers has no file, nor has a part that makes nothing of both: no other
+part needs its layers. What the files are stands in `export.json` (`runner.parts.exported`).
 """
 
 from __future__ import annotations
@@ -107,8 +107,9 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     """Write `plan.json`, the parts of a plan and `export.json` into a folder, and compare them with torch on a random image.
 
     `to` is one of FORMATS. `networks` are builders that may run here in addition to torchvision's. `whole` also writes the whole
-    network, for an edge that loses its server. Raises InputError for a plan made from an instance file or an unknown format,
-    MissingExtraError if ONNX is not installed, ExportError if a part has an operation that the format does not have.
+    network, for an edge that loses its server. Returns the written parts in the order of the places: not those that return nothing.
+    Raises InputError for a plan made from an instance file or an unknown format, MissingExtraError if ONNX is not installed,
+    ExportError if a part has an operation that the format does not have.
     """
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")
@@ -121,8 +122,9 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     parts = split_along(traced, plan.edge_layers, plan.later_layers) if plan.offloads else (Whole(module, traced.call),)
     make_folder(folder)
     with torch.no_grad():
-        written = [export_part(name, part, arguments, folder, to)
-                   for name, part, arguments in _with_arguments(plan, parts, traced.call, images)]
+        written = [_write(name, part, arguments, made, folder, to)
+                   for name, part, arguments in _with_arguments(plan, parts, traced.call, images)
+                   if any(made := _made(part, arguments))]
         if whole:
             written.append(export_part(WHOLE, Whole(module, traced.call), _inputs(traced.call, images), folder, to))
     plan.save(folder / "plan.json")
@@ -130,9 +132,20 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
     return written
 
 
+def names_of_parts(plan: Plan) -> Sequence[str]:
+    """What the parts of a plan are called, one for each place."""
+    return TWO if plan.n_places == 2 else [f"place_{p}" for p in range(1, plan.n_places + 1)]
+
+
 def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], folder: Path, to: str) -> ExportedPart:
     """Write one part and compare it with torch on these arguments; gradients must be off."""
-    crossing, result = _made(part, arguments)
+    return _write(name, part, arguments, _made(part, arguments), folder, to)
+
+
+def _write(name: str, part: nn.Module, arguments: Mapping[str, Tensor], made: tuple[Mapping[str, Tensor], Mapping[str, Tensor]],
+           folder: Path, to: str) -> ExportedPart:  # fmt: skip
+    """`export_part` of what torch has made of the arguments."""
+    crossing, result = made
     outputs = _together(crossing, result)
     program = _Program(part, tuple(arguments), tuple(outputs)).eval()
     tensors = tuple(arguments.values())
@@ -203,8 +216,7 @@ def _check_known(part: str, to: str, tensors: Mapping[str, Tensor]) -> None:
 def _with_arguments(plan: Plan, parts: Sequence[nn.Module], call: Call,
                     images: Sequence[Tensor]) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
     """The parts that have layers, with their names and what they take."""
-    names = TWO if plan.n_places == 2 else [f"place_{p}" for p in range(1, plan.n_places + 1)]
-    first = parts[0]
+    names, first = names_of_parts(plan), parts[0]
     crossing: Mapping[str, Tensor] = first.on(images) if isinstance(first, Head) else {}
     if plan.edge_layers:
         yield names[0], first, _inputs(call, images, crossing)

@@ -100,6 +100,7 @@ def test_a_file_of_arrays_runs_as_the_pictures_that_it_was_made_of(
     assert [one.class_name for one in reports[1].per_image] == [f"<class {one.class_}>" for one in reports[1].per_image]
     assert reports[1].environment.images == f"{len(pictures)} items of {tmp_path}/x.npz"
     assert reports[1].environment.preprocessing is None
+    assert capsys.readouterr().err.count("nothing says how") == 1  # of the pictures
     assert main([*command, option, str(tmp_path / "none.npz")]) == 2
     assert capsys.readouterr().err.splitlines()[-1].startswith(f"lmos: {tmp_path}/none.npz: ")
 

@@ -206,6 +206,37 @@ def test_the_command_says_by_how_much_it_differs(tmp_path: Path, capfd: pytest.C
     assert all(half["difference"] < WORST and Path(half["file"]).stat().st_size for half in found)
 
 
+class Unread(nn.Module):
+    """Its last layer is needed by nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found = self.first(x)
+        self.last(x)
+        return found
+
+
+def unread() -> nn.Module:
+    return Unread()
+
+
+@pytest.mark.parametrize("to", ["onnx", "torch"])
+def test_a_part_that_returns_nothing_has_no_file_and_one_line_says_so(
+    to: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network, file = f"{__name__}:unread", tmp_path / "plan.json"
+    module = build_network(network, "seeded:0", allow_code=True)
+    _plan_of("unread", module, torch.zeros(1, 4), 1).save(file)
+    assert main(["export", str(file), "-o", str(tmp_path / "out"), "--network", network, "--to", to, "--json"]) == 0
+    out, err = capfd.readouterr()
+    assert [(part["half"], part["outputs"]) for part in json.loads(out)] == [("head", ["input", "output"])]
+    assert err == "lmos: tail has no file: it would return nothing, and no other part needs its layers\n"
+    assert [*json.loads((tmp_path / "out" / "export.json").read_text())["parts"]] == ["head"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["squeezenet1_1", "mobilenet_v2", "resnet18", "shufflenet_v2_x0_5", "googlenet"])
 def test_ten_cuts_of_five_networks(name: str, tmp_path: Path) -> None:
