@@ -52,7 +52,7 @@ def _value(value: object) -> int | float:
         raise ValueError("expected a number")
     if not abs(value) <= sys.float_info.max:  # NaN is not either
         raise ValueError("expected a finite number")
-    return value
+    return value if abs(value) <= LARGEST_WHOLE else float(value)  # which is what everything here computes with
 
 
 def _detail(value: object) -> str | int | float:

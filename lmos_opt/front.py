@@ -258,23 +258,24 @@ class Front(Document):
 
     def to_frame(self) -> pd.DataFrame:
         """A pandas DataFrame with a row for each point and a column for each objective; splits also have `x1` to `xK`,
-        `edge_layers` and, of more than two places, `places`; `solution` and `codecs` stand there if points have them."""
+        `edge_layers` and, of more than two places, `places`; `solution` and `codecs` stand there if points have them. If an
+        objective has one of these names, the other column's name ends in an underscore: see `own_column`."""
         import pandas as pd
 
         rows: list[dict[str, Any]] = []
         for point in self.points:
-            row: dict[str, Any] = dict(point.values)
+            own: dict[str, Any] = {}
             if point.edge_layers is not None:
-                row |= {f"x{p}": count for p, count in enumerate(point.counts, 1)}
-                row["edge_layers"] = list(point.edge_layers)
+                own |= {f"x{p}": count for p, count in enumerate(point.counts, 1)}
+                own["edge_layers"] = list(point.edge_layers)
             if point.later_layers is not None:
-                row["places"] = [list(layers) for layers in point.places]
+                own["places"] = [list(layers) for layers in point.places]
             if point.solution is not None:
-                row["solution"] = point.solution
+                own["solution"] = point.solution
             if point.codecs is not None:
-                row["codecs"] = point.codecs
-            rows.append(row)
-        columns = [*self.names, "x1", "x2", "edge_layers"] if not rows else None
+                own["codecs"] = point.codecs
+            rows.append({**point.values, **{own_column(name, self.names): value for name, value in own.items()}})
+        columns = [*self.names, *(own_column(name, self.names) for name in ("x1", "x2", "edge_layers"))] if not rows else None
         return pd.DataFrame(rows, columns=columns)
 
     def to_latex(self, caption: str | None = None, label: str | None = None) -> str:
@@ -312,3 +313,14 @@ class Front(Document):
             super().save(path)
         else:
             late("lmos_opt.fronts.tables:write")(self, path)
+
+
+def own_column(name: str, objectives: Sequence[str]) -> str:
+    """The name of a table's own column, such as `x1`, beside those of the objectives: with an underscore if one has it already.
+
+    >>> own_column("x1", ["latency", "memory"]), own_column("x1", ["x1", "cost"])
+    ('x1', 'x1_')
+    """
+    while name in objectives:
+        name += "_"
+    return name

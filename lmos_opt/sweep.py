@@ -20,6 +20,7 @@ from lmos_opt.errors import InfeasibleError, InputError, LmosError
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front
 from lmos_opt.instance import Instance
+from lmos_opt.processes.parquet import read_frame
 from lmos_opt.rules import find_rule
 from lmos_opt.rules.baselines import baseline, check_admitted
 from lmos_opt.rules.selection import select
@@ -207,7 +208,7 @@ def _whole_fronts(instances: Sequence[Instance], rules: Sequence[str], options: 
     with TemporaryDirectory() as folder:
         output = Path(folder, "fronts.parquet") if options.output is None else Path(options.output)
         run_sweep(grid, output, instances=instances, jobs=options.jobs, dask=options.dask, on_part=on_part)
-        found = pd.read_parquet(output)
+        found = read_frame(output)
     if labels:
         of_rows = pd.DataFrame(list(labels)).iloc[found["case"]].reset_index(drop=True)
         found = pd.concat([of_rows, found], axis=1)

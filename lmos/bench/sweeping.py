@@ -15,6 +15,7 @@ import pandas as pd
 
 from lmos_opt.errors import LmosError
 from lmos_opt.instance import Instance
+from lmos_opt.processes.parquet import read_frame
 from lmos_opt.split import all_splits
 from lmos_opt.sweeps.grids import Grid
 from lmos_opt.sweeps.running import run_sweep
@@ -77,7 +78,7 @@ def measure(fronts: int, workers: int, on_way: Callable[[str], None] = lambda wa
                 output.unlink()
             alone = next((one.seconds for one in found[2:] if on_dask), found[0].seconds if found and not on_dask else seconds)
             found.append(Timing(way, number, swept.fronts, seconds, alone / seconds))
-        check(pd.read_parquet(first), asked)
+        check(read_frame(first), asked)
     return found
 
 

@@ -19,6 +19,7 @@ from lmos_opt import solvers
 from lmos_opt.cache import Cache, source_digest
 from lmos_opt.errors import InputError, LmosError
 from lmos_opt.instance import Instance
+from lmos_opt.processes.parquet import read_table
 from lmos_opt.processes.writing import check_output, make_folder, unwritable, write_atomically
 from lmos_opt.sweeps.chunks import Chunk, schema, work
 from lmos_opt.sweeps.grids import Grid
@@ -138,10 +139,9 @@ def _join(output: Path, parts: Path, n: int, columns: Any) -> None:
 def _table_of(part: Path, columns: Any) -> Any:
     """A part's rows; InputError where somebody damaged the file."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(io.BytesIO(part.read_bytes())).cast(columns)
+        return read_table(part).cast(columns)
     except (OSError, ValueError, pa.ArrowException):  # what its readers raise
         raise InputError(str(part), "is no part of this sweep that can be read; remove it, and sweep again") from None
 

@@ -13,6 +13,8 @@ import pytest
 from lmos_opt import Front, InputError, Instance, Objective, pareto_front, trace_front
 from tests.lmos_opt.documents import chain_data, front_data, instance_data, layer, path_data, placed
 
+COLUMNS = ("x1", "edge_layers", "places", "solution", "codecs", "complete", "front", "front_")
+
 
 def named(*names: str) -> Front:
     """A front over layers of these names."""
@@ -41,18 +43,40 @@ def own() -> Front:
     return pareto_front(Instance.from_dict(chain_data()), ["latency", spare], variables=[half])
 
 
+def columns() -> Front:
+    """A front whose objectives have the names of a table's own columns."""
+    data = front_data()
+    return Front.from_dict(data | {
+        "constrained": None,
+        "objectives": [{"name": name, "unit": "", "sense": "min"} for name in COLUMNS],
+        "points": [point | {"values": {name: k + i for i, name in enumerate(COLUMNS)}} for k, point in enumerate(data["points"])],
+    })  # fmt: skip
+
+
+def beside(key: str, *found: dict[str, object] | None) -> Front:
+    """A front with a point for each of these; None: a point without the key."""
+    data = front_data()
+    return Front.from_dict(data | {"points": [data["points"][0] | ({} if one is None else {key: one}) for one in found]})
+
+
 FRONTS = {
     "partial": lambda: Front.from_dict(front_data()),
     "no point": lambda: Front.from_dict(front_data() | {"points": []}),
     "no point, whole": lambda: Front.from_dict(front_data() | {"points": [], "complete": True, "reason": None}),
-    "names": lambda: named("features.0", "a b", "it's", 'say "so"', "x|y", "back\\slash", "ü", "k=v"),
+    "names": lambda: named("features.0", "a b", "it's", 'say "so"', "x|y", "back\\slash", "ü", "k=v", "|", "=", "'"),
+    "columns": columns,
+    "no codec": lambda: beside("codecs", {}),
+    "some codecs": lambda: beside("codecs", {}, {"a=b": "c=d", "|": "e f"}, None),
+    "no variable": lambda: beside("solution", {}),
+    "some variables": lambda: beside("solution", {}, {"a=b": 1.5, "": 2}, None),
+    "large numbers": lambda: beside("solution", {"v": 2**63, "w": 10**300}, {"v": 0.5}),
     "nothing at the edge": lambda: pareto_front(Instance.from_dict(instance_data(layer("a", "input", edge=9.0))), ["latency"]),
     "traced": lambda: pareto_front(Instance.from_dict(chain_data()), ["latency", "memory"]),
     "one point with a remark": lambda: pareto_front(Instance.from_dict(instance_data(layer("a", "input", edge=0.1)))),
     "own variables": own,
     "a model": knapsack,
     "three places": lambda: pareto_front(Instance.from_dict(path_data(
-        placed("a a", "input", t=(0.3, 0.1, 0.01)), placed("b", "a a", t=(0.4, 0.2, 0.01), out=40)))),
+        placed("a a", "input", t=(0.3, 0.1, 0.01)), placed("|", "a a", t=(0.4, 0.2, 0.01), out=40)))),
 }  # fmt: skip
 
 
@@ -93,6 +117,9 @@ def test_what_is_no_front_is_refused(tmp_path):
         Front.load(path)
     path.write_text(text.replace("\n0.633,", "\nnan,"))
     with pytest.raises(InputError, match=r"front\.csv: points\[1\]\.values\.latency: got nan, expected a finite number"):
+        Front.load(path)
+    path.write_text(text.replace("latency,memory", "latency,latency", 1))
+    with pytest.raises(InputError, match=r"front\.csv: has the column 'latency' twice"):
         Front.load(path)
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(InputError, match=r"front\.csv: .*utf-8"):
