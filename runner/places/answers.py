@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from runner.faults.refusal import Refusal
-from runner.wire.protocol import Span, Tensors
+from runner.wire.protocol import Open, Span, Tensors
 
 SESSIONS = 256
 ANSWERS_A_SESSION = 16
@@ -16,6 +19,18 @@ LARGEST_KEPT_BYTES = 2**20
 MOST_KEPT_BYTES = 2**26
 """What was forgotten is computed again: a tail always answers the same question in the same way."""
 _MOST_COMPUTING_S = 600.0
+
+
+class Asker(NamedTuple):
+    """A session, and a digest of all that it asked for: its questions about another plan are others, whatever their ids are."""
+
+    session: str
+    plan: str = ""
+
+    @classmethod
+    def of(cls, request: Open) -> Self:
+        """Who sent this OPEN."""
+        return cls(request.session, hashlib.sha256(request.model_dump_json(exclude={"session"}).encode()).hexdigest())
 
 
 class Took(NamedTuple):
@@ -45,54 +60,64 @@ class _Entry:
 
 
 class Responder:
-    """The last answers of the last sessions, of MOST_KEPT_BYTES together.
+    """The last answers of the last askers, of MOST_KEPT_BYTES together.
 
-    A session's id is known to its edge alone, so nobody gets the answers of others.
+    A session's id is known to its edge alone, so nobody gets the answers of others. A question that is being computed is not
+    forgotten meanwhile: who asks it again waits for its answer.
     """
 
     def __init__(self) -> None:
-        self._sessions: OrderedDict[str, OrderedDict[int, _Entry]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, OrderedDict[int, _Entry]] = OrderedDict()
+        self._computing: dict[tuple[Hashable, int], _Entry] = {}
         self._changing = threading.RLock()
         self._changed = threading.Condition(self._changing)
         self._bytes = 0
 
-    def claim(self, session: str, number: int, seal: tuple[int, int]) -> Stored | None:
+    def claim(self, asker: Hashable, number: int, seal: tuple[int, int]) -> Stored | None:
         """The answer to a question that came before; None if the caller is to compute it, and then to `keep` it.
 
-        Waits where another connection of the session is computing it just now. `seal` are the question's checksums:
+        Waits where another connection of the asker is computing it just now. `seal` are the question's checksums:
         Refusal where the id was another question's.
         """
-        with self._changing:
-            entries = self._sessions.setdefault(session, OrderedDict())
-            self._sessions.move_to_end(session)
-            while len(self._sessions) > SESSIONS:
-                self._forget_oldest()
-            if (entry := entries.get(number)) is not None and entry.seal != seal:
-                raise Refusal("tensors", f"the id {number} belongs to another image of this session")
-            if entry is not None:
-                self._changed.wait_for(lambda: number not in entries or entries[number].answer is not None, _MOST_COMPUTING_S)
-                if (entry := entries.get(number)) is not None and entry.answer is not None:
+        deadline = time.monotonic() + _MOST_COMPUTING_S
+        with self._changed:
+            while (entry := self._known(asker, number)) is not None:
+                if entry.seal != seal:
+                    raise Refusal("tensors", f"the id {number} belongs to another image of this session")
+                if entry.answer is not None:
                     return entry.answer
-            entries[number] = _Entry(seal)
+                if not self._changed.wait(deadline - time.monotonic()):
+                    break
+            self._computing[asker, number] = _Entry(seal)
             return None
 
-    def keep(self, session: str, number: int, answer: Stored | None) -> None:
+    def keep(self, asker: Hashable, number: int, answer: Stored | None) -> None:
         """The claimed answer; None if there is none, so that it may be claimed again."""
         with self._changed:
-            entries = self._sessions.get(session, OrderedDict())
-            if answer is None:
-                entries.pop(number, None)
-            elif number in entries:
-                entries[number].answer = answer
-                self._bytes += len(answer.payload)
-                if len(entries) > ANSWERS_A_SESSION:
-                    self._bytes -= _size(entries.popitem(last=False)[1])
-                while self._bytes > MOST_KEPT_BYTES:
-                    self._forget_oldest()
+            entry = self._computing.pop((asker, number), None)
+            if entry is not None and answer is not None:
+                entry.answer = answer
+                self._store(asker, number, entry)
             self._changed.notify_all()
 
+    def _known(self, asker: Hashable, number: int) -> _Entry | None:
+        """What there is of a question; its asker is then the last to be forgotten."""
+        if (entries := self._kept.get(asker)) is not None:
+            self._kept.move_to_end(asker)
+        return self._computing.get((asker, number)) or (None if entries is None else entries.get(number))
+
+    def _store(self, asker: Hashable, number: int, entry: _Entry) -> None:
+        entries = self._kept.setdefault(asker, OrderedDict())
+        self._kept.move_to_end(asker)
+        entries[number] = entry
+        self._bytes += _size(entry)
+        if len(entries) > ANSWERS_A_SESSION:
+            self._bytes -= _size(entries.popitem(last=False)[1])
+        while self._bytes > MOST_KEPT_BYTES or len(self._kept) > SESSIONS:
+            self._forget_oldest()
+
     def _forget_oldest(self) -> None:
-        self._bytes -= sum(map(_size, self._sessions.popitem(last=False)[1].values()))
+        self._bytes -= sum(map(_size, self._kept.popitem(last=False)[1].values()))
 
 
 def _size(entry: _Entry) -> int:

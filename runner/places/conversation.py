@@ -17,7 +17,7 @@ from runner.errors import ConnectionLost, LocalProtocolError, PeerTooSlow, Remot
 from runner.faults.limits import Budget, Buffers, Limits, Throttle
 from runner.faults.refusal import Refusal
 from runner.machine import SOFTWARE, Machine
-from runner.places.answers import LARGEST_KEPT_BYTES, Responder, Stored
+from runner.places.answers import LARGEST_KEPT_BYTES, Asker, Responder, Stored
 from runner.places.onward import Onward, Onwards, Surveyor
 from runner.places.served import ServedPlan, TailAnswer
 from runner.places.tail import Networks
@@ -111,7 +111,7 @@ class Conversation:
         self._onward: Onward | None = None
         self._prober: threading.Thread | None = None
         self._surveyor: Surveyor | None = None
-        self._session = ""
+        self._asker = Asker("")
         self._stopping = False
 
     def run(self) -> None:
@@ -328,7 +328,7 @@ class Conversation:
             onward.make_ready()
             self._finisher = self._started(self._finish_all, "finishing")
         self._connection.payload_limit = tail.request_bytes
-        self._session = request.session
+        self._asker = Asker.of(request)
         self._shared.events.tell(PeerOpened(
             peer=self.channel.name, session=shown(request.session), network=request.network.builder,
             weights=request.network.weights, digest=shown(request.network.digest), cut=len(request.edge_layers),
@@ -340,13 +340,13 @@ class Conversation:
 
     def _begin(self, tail: ServedPlan, request: Infer, event: Received, came_at: float) -> _Begun:
         answers = self._shared.answers
-        stored, answer = answers.claim(self._session, request.id, event.seal), None
+        stored, answer = answers.claim(self._asker, request.id, event.seal), None
         waited_s = 0.0 if stored else time.perf_counter() - came_at
         if stored is None:
             try:
                 answer = tail.begin(request, event.payload)
             except BaseException:
-                answers.keep(self._session, request.id, None)
+                answers.keep(self._asker, request.id, None)
                 raise
         return _Begun(request, event, came_at, waited_s, stored, answer)
 
@@ -366,7 +366,7 @@ class Conversation:
                 if sum([part.nbytes for part in made.parts]) <= LARGEST_KEPT_BYTES:
                     stored = Stored(made.tensors, b"".join(made.parts), made.took, made.beyond, made.held)
         finally:
-            self._shared.answers.keep(self._session, begun.request.id, stored)
+            self._shared.answers.keep(self._asker, begun.request.id, stored)
         self._took_s = made.took.t_server_s
         self._buffers.give_back(begun.event.payload)  # the outputs may have been views of it
 
@@ -376,7 +376,7 @@ class Conversation:
         self.channel.send(repeated.result(number, made.tensors, made.beyond, made.held, *took,
                                           t_queue_s=begun.waited_s + made.waited_s), made.parts)  # fmt: skip
         self._shared.events.tell(AnswerSent(
-            peer=self.channel.name, session=shown(self._session), number=number, again=begun.stored is not None,
+            peer=self.channel.name, session=shown(self._asker.session), number=number, again=begun.stored is not None,
             t_queue_s=t_queue_s, t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=payload.nbytes,
             sent_bytes=sum([part.nbytes for part in made.parts]),
         ))  # fmt: skip

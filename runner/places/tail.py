@@ -32,6 +32,7 @@ from runner.faults.refusal import Refusal, refusing
 from runner.memory import release
 from runner.parts.network import Graphs, build, builder_here, example_of, trace_checked, varying_outputs
 from runner.parts.split import split_traced
+from runner.places.answers import Asker
 from runner.places.batching import Batches, sizes_that_pay
 from runner.places.onward import Onward
 from runner.places.served import OwnPart, ServedPlan, longest_text, own_part, run_once
@@ -95,7 +96,7 @@ class Networks:
             is_apart = bool(request.later_layers) or _is_decoder(request) or self.engine.has_own_weights
             part, batches = self._own_part(request) if is_apart else self._tail(request)
             if part.longest is not None and self.engine.name == engines.DEFAULT:
-                return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, host, request.session))
+                return ServedTexts(part, self._computing, codec, batches, onward, (self.texts, host, Asker.of(request)))
             return ServedPlan(part, self._computing, codec, batches, onward)
 
     def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ from measurement.decoders import State
 from measurement.decoders.state import Pick
 from runner.faults.refusal import Refusal, refusing
 from runner.parts.part import Crossing
-from runner.places.answers import Took
+from runner.places.answers import Asker, Took
 from runner.places.batching import Batches, Computed, made_of
 from runner.places.onward import Onward
 from runner.places.served import OwnPart, ServedPlan, TailAnswer
@@ -29,8 +29,8 @@ MOST_TEXTS, MOST_TEXT_BYTES = 64, 2**30
 STALE_S = 600.0
 """Whoever did not go on with a text for so long is not waited for where there is no room."""
 
-Key = tuple[str, int]
-"""A session, and the number of a text in it."""
+Key = tuple[Hashable, int]
+"""Who asks (an `Asker`: a session, and its plan), and the number of a text of theirs."""
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Texts:
         oldest = next(iter(self._texts))
         if time.monotonic() - self._texts[oldest].used_at > STALE_S:
             return oldest
-        hosts, sessions = Counter[str](), Counter[tuple[str, str]]()
+        hosts, sessions = Counter[str](), Counter[tuple[str, Hashable]]()
         for key, text in self._texts.items():
             hosts[text.host] += text.n_bytes if by_bytes else 1
             sessions[text.host, key[0]] += text.n_bytes if by_bytes else 1
@@ -110,10 +110,10 @@ class ServedTexts(ServedPlan):
     """A part of a decoder: beside whole prompts, which leave nothing behind, it takes texts, some tokens at a time."""
 
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None, batches: Batches | None,
-                 onward: Onward | None, kept: tuple[Texts, str, str]) -> None:  # fmt: skip
+                 onward: Onward | None, kept: tuple[Texts, str, Asker]) -> None:  # fmt: skip
         super().__init__(part, computing, codec, batches, onward)
         self._computing = computing
-        self._texts, self._host, self._session = kept
+        self._texts, self._host, self._asker = kept
         self._longest = part.longest or 0
         (header,) = part.expected
         a_token = header.bytes // header.shape[1]
@@ -125,7 +125,7 @@ class ServedTexts(ServedPlan):
         text = request.text
         if text is None:
             return super().begin(request, payload)
-        key = self._session, text.number
+        key = self._asker, text.number
         if text.ends:
             self._texts.forget(key)
             return self._over(request)

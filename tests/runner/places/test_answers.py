@@ -53,6 +53,23 @@ def test_who_asks_while_it_is_computed_waits_for_that_answer() -> None:
     assert found == [stored()]
 
 
+def test_what_is_computed_is_not_forgotten_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no room for more answers, who waits for one still gets it."""
+    monkeypatch.setattr(answers, "SESSIONS", 1)
+    monkeypatch.setattr(answers, "MOST_KEPT_BYTES", 2)
+    responder = Responder()
+    responder.claim("a", 1, SEAL)
+    found: list[Stored | None] = []
+    waiting = threading.Thread(target=lambda: found.append(responder.claim("a", 1, SEAL)))
+    waiting.start()
+    for session in "bcd":
+        responder.claim(session, 1, SEAL)
+        responder.keep(session, 1, stored(b"xx"))
+    responder.keep("a", 1, stored())
+    waiting.join(10)
+    assert found == [stored()]
+
+
 def test_the_oldest_answer_of_a_session_goes_first() -> None:
     responder = Responder()
     for number in range(ANSWERS_A_SESSION + 1):

@@ -196,6 +196,15 @@ def test_the_same_image_of_a_session_is_computed_once() -> None:
     assert [event.again for event in told if isinstance(event, AnswerSent)] == [True, False]
 
 
+def test_the_same_bytes_for_another_plan_are_another_question() -> None:
+    """Whatever the edge calls it: weights, cut and codec decide what the answer is."""
+    answers = Responder()
+    talk(HELLO, OPEN, infer(1), answers=answers)
+    weights = OPEN.network.model_copy(update={"weights": "seeded:1"})
+    for change in ({"network": weights}, {"edge_layers": ("features.0",)}, {"codec": "int8"}):
+        assert talk(HELLO, OPEN.model_copy(update=change), infer(1), answers=answers)[2].computed == [1], change
+
+
 @pytest.mark.parametrize(("token", "reason"), [(None, "this server wants a token, and none came"), ("wrong", "the token is wrong")])
 def test_a_token_that_is_missing_or_wrong_is_refused(token: str | None, reason: str) -> None:
     said, told, _ = talk(HELLO.model_copy(update={"token": token}), OPEN, token="right")
