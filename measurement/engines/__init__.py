@@ -1,6 +1,6 @@
-"""Engines: where and how a part of a network is computed. One file each: `engines/FAMILY_DEVICE.py` holds `ENGINE`.
+"""Engines: where and how a part of a network is computed. There is one file for each: `engines/FAMILY_DEVICE.py` holds `ENGINE`.
 
-`torch:cuda` is `torch_cuda.py`; a family's name alone means its device `cpu`. Naming the file is all the registration there is.
+`torch:cuda` is the file `torch_cuda.py`; a family's name alone means its device `cpu`. A new file needs no entry in any list.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ DEFAULT = "torch:cpu"
 
 
 class Loaded(ABC):
-    """Part of a network where its engine computes it: called as the part is, with tensors of main memory, which it also returns.
-    (No module: what torch does around each call of one takes longer than some parts.)
+    """A part of a network, ready on its engine. It is called as the part is, and takes and returns tensors in main memory.
 
-    `compute_s` is how long the last call computed (s), copies from and to main memory left out. `notes` say what the engine could
-    not do as it usually does.
+    `compute_s` is the time (s) of the last call, without copies from and to main memory. `notes` say what the engine could not do
+    as it usually does. It is no torch module, because what torch does around each call of one takes longer than some parts.
     """
 
     compute_s: float = 0.0
@@ -33,21 +32,22 @@ class Loaded(ABC):
 
     @abstractmethod
     def __call__(self, *args: Any) -> Any:
-        """What the part returns for its graph's arguments."""
+        """What the part returns for the arguments of its graph."""
 
 
 class Engine(ABC):
-    """Computes parts of networks. `name` is what users write, `precision` one of `precisions`, with `+` and one of `layouts` behind
-    it where tensors are to lie otherwise than torch has them: `float16+channels_last`.
+    """Computes parts of networks. `name` is what users write.
 
-    Raises InputError for a precision that the engine does not have, and where it cannot be had on this machine.
+    `precision` is one of `precisions`. If tensors should lie in memory in another order than torch's, `+` and one of `layouts`
+    follow it: `float16+channels_last`. Raises InputError for a precision that the engine does not have, and if this machine lacks
+    the engine.
     """
 
     name: ClassVar[str]
     precisions: ClassVar[tuple[str, ...]] = ("float32",)
     layouts: ClassVar[tuple[str, ...]] = ()
     has_own_weights: ClassVar[bool] = False
-    """Whether a loaded part has its weights in main memory in a form of its own, so that those of the part itself can go."""
+    """Whether the engine keeps a loaded part's weights in main memory in its own form. The part's own copy is then not needed."""
 
     def __init__(self, precision: str = "float32") -> None:
         self.numbers, plus, self.layout = precision.partition("+")
@@ -60,60 +60,60 @@ class Engine(ABC):
 
     @abstractmethod
     def check(self) -> None:
-        """InputError where this machine lacks what the engine needs, with what would help."""
+        """Raises InputError if this machine lacks what the engine needs; the error says what would help."""
 
     @property
     @abstractmethod
     def device(self) -> str:
-        """What it computes on, as the system names it."""
+        """The device that computes, under the system's name for it."""
 
     @property
     def text(self) -> str:
-        """Name, precision and device in one line."""
+        """The name, precision and device in one line."""
         return f"{self.name} {self.precision} on {self.device}"
 
     @property
     def told(self) -> str | None:
-        """What reports say of it: its text; None of the one that is there always."""
+        """The engine in a report: its `text`; None for the default engine, torch on the processor."""
         return None if self.name == DEFAULT else self.text
 
     def prepare(self, part: fx.GraphModule) -> None:  # noqa: B027 - the processor is there
-        """What only the first part like this one takes is over: libraries are here, so that they count as the program's memory."""
+        """Load the libraries that a part like this one needs. They then count as the program's memory, not as the part's."""
 
     def load(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
-        """The part, its weights where the engine computes, and run on the example: what comes first and takes long is over.
+        """The part on the engine, with its weights there, after one run on `example`: the first run takes longer than later ones.
 
-        The example are the part's arguments: tensors of main memory, and numbers. The part itself stays as it is. InputError where
-        the engine cannot compute it.
+        `example` holds the part's arguments: tensors in main memory, and numbers. The given part does not change. Raises InputError
+        if the engine cannot compute it.
         """
         return self.begun(self.moved(part), example)
 
     def moved(self, part: fx.GraphModule) -> fx.GraphModule:
-        """The part with its weights where the engine computes: itself, where that is main memory. InputError where they cannot be
+        """The part with its weights on the engine's device; the same part if that is main memory. InputError if they cannot be
         there."""
         return part
 
     @abstractmethod
     def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
-        """As `load`, for a part that is `moved` already, or is a piece of such a part."""
+        """As `load`, for a part that `moved` returned, or for a piece of such a part."""
 
     def held_bytes(self) -> int | None:
-        """Bytes of the device's memory that are in use by this process; None where the device has no memory of its own."""
+        """The bytes of the device's memory that this process uses; None if the device has no memory of its own."""
         return None
 
     def memory_bytes(self) -> int | None:
-        """All memory of the device (B); None where it has none of its own."""
+        """The device's whole memory (B); None if it has none of its own."""
         return None
 
     @abstractmethod
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
-        """Seconds of each of so many calls that compute on the device, apart from what the calls themselves cost the host where
-        the engine can leave that out."""
+        """The time (s) of each of `repeats` calls that compute on the device. If the engine can tell them apart, the time that a
+        call costs the processor is not counted."""
 
 
 
 def seconds_of_calls(function: Callable[[], object], repeats: int) -> list[float]:
-    """Seconds of each of so many calls, by the clock of this machine."""
+    """The time (s) of each of `repeats` calls, by this machine's clock."""
     found = []
     for _ in range(repeats):
         begin = time.perf_counter()
@@ -123,7 +123,8 @@ def seconds_of_calls(function: Callable[[], object], repeats: int) -> list[float
 
 
 def worst_error(found: Any, wanted: Any) -> float:
-    """The largest difference between numbers with fractions in two like structures, relative to the largest of each tensor."""
+    """The largest difference between the floating-point tensors of two like structures, relative to each tensor's largest number.
+    """
     worst = 0.0
     for one, other in zip(tree_leaves(found), tree_leaves(wanted), strict=True):
         if isinstance(other, Tensor) and other.is_floating_point() and other.numel():
@@ -132,12 +133,12 @@ def worst_error(found: Any, wanted: Any) -> float:
 
 
 def names() -> list[str]:
-    """The engines' names, sorted; whether one can be had here shows when it is made."""
+    """The names of all engines, sorted. `get` finds out whether this machine has one."""
     return sorted(module.replace("_", ":", 1) for module in modules_of(*__path__) if "_" in module)
 
 
 def get(name: str, precision: str = "float32") -> Engine:
-    """An engine by its name. InputError for one that does not exist, or cannot be had here."""
+    """The engine with this name, in this precision. InputError if there is none, or if this machine lacks it."""
     full = name if ":" in name else f"{name}:cpu"
     if full not in names():
         raise InputError("engine", f"{name!r} is unknown; there are {', '.join(names())}")

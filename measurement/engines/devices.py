@@ -1,4 +1,4 @@
-"""A part on a device of torch with memory of its own: tensors are brought there, computed on, and fetched."""
+"""A part on a torch device that has its own memory: tensors are copied there, computed, and copied back."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from measurement.engines import Engine, Loaded
 from measurement.engines.moving import Kept, moved
 
 DTYPES = {"float32": None, "tf32": None, "float16": torch.float16, "bfloat16": torch.bfloat16}
-"""What numbers with fractions are kept as; None: as they are."""
+"""The dtype of floating-point tensors on the device, by precision; None: they keep their own."""
 
 
 class TorchDevice(Engine):
-    """torch on one of its devices, `where`, without anything that only one kind of device has."""
+    """torch on a device of the kind `where`. It uses only what all kinds of devices have."""
 
     where: ClassVar[str] = "cpu"
     precisions: ClassVar[tuple[str, ...]] = ("float32", "float16", "bfloat16")
@@ -27,36 +27,36 @@ class TorchDevice(Engine):
 
     @property
     def dtype(self) -> torch.dtype | None:
-        """What numbers with fractions are kept as."""
+        """The dtype of floating-point tensors on the device; None: they keep their own."""
         return DTYPES[self.numbers]
 
     @property
     def kept(self) -> Kept:
-        """Where and how tensors are kept."""
+        """How tensors are kept on the device."""
         return Kept(self.torch_device, self.dtype, self.layout == "channels_last")
 
     @property
     def torch_device(self) -> torch.device:
-        """torch's name of it."""
+        """The device, as torch names it."""
         return torch.device(self.where)
 
     def wait(self) -> None:
-        """Return when all that was asked of the device is done."""
+        """Wait until the device has done all that it was asked for."""
 
     def prepare(self, part: fx.GraphModule) -> None:
-        """The device is there."""
+        """Make sure that the device has started."""
         del part
         self.kept.there(torch.zeros(1))
 
     def moved(self, part: fx.GraphModule) -> fx.GraphModule:
-        """The part there, its weights in this precision. InputError where that cannot be."""
+        """A copy of the part on the device, its weights in this precision. InputError if they cannot be there."""
         try:
             return moved(part, self.kept)
         except Exception as error:
             raise InputError(self.name, f"the network's weights cannot be there: {first_line(error)}") from error
 
     def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
-        """The part there, run once."""
+        """The part on the device, after one run on `example`."""
         found = self.part(part)
         try:
             with torch.inference_mode():
@@ -66,11 +66,11 @@ class TorchDevice(Engine):
         return found
 
     def part(self, body: fx.GraphModule) -> Loaded:
-        """What computes a part whose tensors are there already."""
+        """What computes a part whose tensors are on the device."""
         return OnDevice(self, body)
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
-        """By the clock, from a device at rest to a device at rest."""
+        """The time (s) of each call, by the clock. The device has nothing to do before a call and after it."""
         found = []
         for _ in range(repeats):
             self.wait()
@@ -82,13 +82,13 @@ class TorchDevice(Engine):
 
 
 class OnDevice(Loaded):
-    """Brings the arguments, computes, fetches what comes of it, one after the other."""
+    """Copies the arguments to the device, computes, and copies the results back: one after the other."""
 
     def __init__(self, engine: TorchDevice, body: fx.GraphModule) -> None:
         self._engine, self.body = engine, body
 
     def __call__(self, *args: Any) -> Any:
-        """As the part itself, tensors with fractions rounded to the engine's precision and back."""
+        """What the part returns; floating-point tensors are rounded to the engine's precision and come back as they were."""
         there = self.bring(args)
         self._engine.wait()
         begin = time.perf_counter()
@@ -98,11 +98,11 @@ class OnDevice(Loaded):
         return self.fetch(found)
 
     def bring(self, args: Sequence[Any]) -> Any:
-        """The arguments there."""
+        """The arguments on the device."""
         return tree_map_only(Tensor, self._engine.kept.there, tuple(args))
 
     def fetch(self, found: Any) -> Any:
-        """The results in main memory; numbers with fractions as float32, where the engine made them shorter."""
+        """The results in main memory. Floating-point tensors that the engine made shorter become float32."""
         short = self._engine.dtype
 
         def here(tensor: Tensor) -> Tensor:
@@ -113,5 +113,5 @@ class OnDevice(Loaded):
 
 
 def tensors_in(value: Any) -> list[Tensor]:
-    """The tensors in a nested structure, in order."""
+    """The tensors of a nested structure, in order."""
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]

@@ -1,4 +1,4 @@
-"""Part of a network on another device: its graph names that device, its weights are copied there."""
+"""A part of a network on another device: its graph names that device, and its weights are copied there."""
 
 from __future__ import annotations
 
@@ -15,29 +15,32 @@ _CPU = torch.device("cpu")
 
 @dataclass(frozen=True)
 class Kept:
-    """Where tensors are kept, and how: numbers with fractions as `dtype` (None: as they are), and of four dimensions the second one
-    last (`channels_last`) or in the order that they have."""
+    """How tensors are kept on a device.
+
+    - `dtype`: that of floating-point tensors; None: they keep their own.
+    - `channels_last`: whether tensors of four dimensions lie with the second dimension last.
+    """
 
     device: torch.device
     dtype: torch.dtype | None = None
     channels_last: bool = False
 
     def there(self, tensor: Tensor) -> Tensor:
-        """The tensor there."""
+        """The tensor on the device."""
         lies = torch.channels_last if self.channels_last and tensor.dim() == 4 else torch.preserve_format
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None, non_blocking=True, memory_format=lies)
 
     @property
     def back(self) -> torch.memory_format:
-        """How a tensor lies that comes from there."""
+        """The memory order of a tensor that is copied back."""
         return torch.contiguous_format if self.channels_last else torch.preserve_format
 
 
 def moved(part: fx.GraphModule, kept: Kept) -> fx.GraphModule:
-    """The part with every tensor kept so. Shared tensors stay shared.
+    """A copy of the part with all its tensors kept so. Tensors that are shared stay shared.
 
-    Where the graph names the processor as the place of a new tensor, the copy names the device. Raises what torch raises for
-    tensors that cannot be there.
+    If the graph makes a tensor on the processor, the copy makes it on the device. Raises what torch raises for tensors that cannot
+    be there.
     """
     device = kept.device
     root = _moved_copy(part, kept, {}, {})

@@ -1,4 +1,4 @@
-"""onnxruntime on the processor: a part becomes one ONNX model, whose operations it joins and reorders."""
+"""onnxruntime on the processor. A part becomes one ONNX model; onnxruntime joins and reorders its operations."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from measurement.processor import cpu_name
 
 
 class OnnxruntimeCpu(Engine):
-    """Computes with as many threads as torch has here; the last bits of its outputs differ from torch's."""
+    """Computes with as many threads as torch has here. The last bits of its outputs differ from torch's."""
 
     name: ClassVar[str] = "onnxruntime:cpu"
     has_own_weights: ClassVar[bool] = True
 
     def check(self) -> None:
-        """InputError where the packages are missing."""
+        """Raises InputError if a package is missing."""
         missing = [package for package in ("onnxruntime", "onnx", "onnxscript") if find_spec(package) is None]
         if missing:
             raise InputError(self.name, f"{missing[0]} is not installed: pip install 'lmos[export]'")
@@ -37,13 +37,14 @@ class OnnxruntimeCpu(Engine):
         return cpu_name()
 
     def prepare(self, part: fx.GraphModule) -> None:
-        """onnxruntime is imported; and torch's exporter, where the part is one of torch's."""
+        """Import onnxruntime, and torch's exporter if the part is one of torch's."""
         layers = [part.get_submodule(str(node.target)) for node in part.graph.nodes if node.op == "call_module"]
         if not layers or not all(isinstance(layer, Operator) for layer in layers):
             self.load(fx.symbolic_trace(nn.ReLU()), (torch.zeros(1),))
 
     def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
-        """The part as a session, run once. A part that only passes on what it takes, or cuts numbers, stays as it is."""
+        """The part as a session of onnxruntime, after one run. A part that only passes tensors on, or cuts them, is not converted.
+        """
         try:
             found = joined(part, example) or _of_torch(part, example)
             loaded: Loaded = _AsItIs(part) if found is None else _InSession(part, found)
@@ -54,7 +55,7 @@ class OnnxruntimeCpu(Engine):
         return loaded
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
-        """By the clock."""
+        """The time (s) of each call, by the clock."""
         return seconds_of_calls(function, repeats)
 
 

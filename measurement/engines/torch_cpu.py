@@ -13,12 +13,12 @@ from measurement.processor import cpu_name
 
 
 class TorchCpu(Engine):
-    """Computes with all threads that torch has here, to the bits that the whole network gives."""
+    """Computes with all threads that torch has here. The outputs have the bits of the whole network's."""
 
     name: ClassVar[str] = "torch:cpu"
 
     def check(self) -> None:
-        """There is always a processor."""
+        """Never raises: every machine has a processor."""
 
     @property
     def device(self) -> str:
@@ -26,11 +26,11 @@ class TorchCpu(Engine):
         return cpu_name()
 
     def begun(self, part: fx.GraphModule, example: Sequence[Any]) -> Loaded:
-        """The part itself, timed; it is not run."""
+        """The part itself, with a clock around each call. It is not run."""
         return _Timed(part)
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
-        """By the clock."""
+        """The time (s) of each call, by the clock."""
         return seconds_of_calls(function, repeats)
 
 

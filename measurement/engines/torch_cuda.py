@@ -1,6 +1,7 @@
 """torch on an NVIDIA GPU: pinned memory, a stream for each part, and a CUDA graph for each shape of arguments.
 
-To start one kernel takes the processor about 5 microseconds, longer than many kernels run: a graph starts all of a part's at once.
+The processor needs about 5 microseconds to start one kernel, longer than many kernels run. A graph starts all kernels of a part at
+once.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ from measurement.engines import Loaded
 from measurement.engines.devices import OnDevice, TorchDevice, tensors_in
 
 GRAPHS = 4
-"""Shapes of arguments that a part keeps a graph for; the one that was used longest ago goes."""
+"""For how many shapes of arguments a part keeps a graph. The graph that was used the longest time ago goes first."""
 _WARM_UP = 3
 
 
 class TorchCuda(TorchDevice):
-    """`tf32` is what torch calls `allow_tf32`: factors of products are rounded to 10 bits; float32 is computed without it."""
+    """torch on an NVIDIA GPU. `tf32` is torch's `allow_tf32`: factors of products are rounded to 10 bits. float32 does without it.
+    """
 
     name: ClassVar[str] = "torch:cuda"
     where: ClassVar[str] = "cuda"
     precisions: ClassVar[tuple[str, ...]] = ("float32", "tf32", "float16", "bfloat16")
 
     def check(self) -> None:
-        """InputError where torch sees no GPU."""
+        """Raises InputError if torch sees no GPU."""
         if not torch.cuda.is_available():
             raise InputError(self.name, "torch sees no GPU here (torch.cuda.is_available() is false); a driver and a "
                                         "torch that was built for CUDA are needed")  # fmt: skip
@@ -46,23 +48,24 @@ class TorchCuda(TorchDevice):
         return torch.cuda.get_device_name()
 
     def wait(self) -> None:
-        """Until all streams are idle."""
+        """Wait until the GPU has done all that it was asked for."""
         torch.cuda.synchronize()
 
     def part(self, body: fx.GraphModule) -> Loaded:
-        """With a stream of its own, and graphs."""
+        """What computes the part, with its own stream and graphs."""
         return _OnGpu(self, body)
 
     def held_bytes(self) -> int | None:
-        """What tensors take there."""
+        """The bytes of the GPU's memory that tensors of this process take."""
         return torch.cuda.memory_allocated()
 
     def memory_bytes(self) -> int | None:
-        """What the GPU has."""
+        """The GPU's whole memory (B)."""
         return torch.cuda.get_device_properties(0).total_memory
 
     def call_s(self, function: Callable[[], object], repeats: int) -> list[float]:
-        """Between two events on the GPU: how long the host took to ask is left out where the GPU was kept waiting by nobody."""
+        """The time (s) of each call, between two events on the GPU. The processor's time is not in it, unless the GPU had to wait
+        for the processor."""
         found = []
         for _ in range(repeats):
             self.wait()
@@ -76,7 +79,7 @@ class TorchCuda(TorchDevice):
 
     @contextmanager
     def captured(self, stream: torch.cuda.Stream | None = None) -> Iterator[torch.cuda.CUDAGraph]:
-        """What is asked of the GPU inside the block becomes a graph, and is not done."""
+        """What is asked of the GPU inside the block is not done, but becomes a graph."""
         graph = torch.cuda.CUDAGraph()
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="The CUDA Graph is empty")  # a part of views alone

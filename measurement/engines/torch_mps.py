@@ -11,27 +11,27 @@ from measurement.engines.devices import TorchDevice
 
 
 class TorchMps(TorchDevice):
-    """As torch does it on any device."""
+    """torch on Apple's GPU, with what all devices of torch have."""
 
     name: ClassVar[str] = "torch:mps"
     where: ClassVar[str] = "mps"
 
     def check(self) -> None:
-        """InputError where torch sees no such GPU."""
+        """Raises InputError if torch sees no such GPU."""
         if not torch.backends.mps.is_available():
             raise InputError(self.name, "torch sees no GPU of Apple's here")
 
     @property
     def device(self) -> str:
-        """As torch calls it."""
+        """The device, as torch names it."""
         return "Apple GPU (mps)"
 
     def wait(self) -> None:
-        """Until it is idle."""
+        """Wait until the GPU has done all that it was asked for."""
         torch.mps.synchronize()
 
     def held_bytes(self) -> int | None:
-        """What tensors take there."""
+        """The bytes of the GPU's memory that tensors of this process take."""
         return int(torch.mps.current_allocated_memory())
 
 

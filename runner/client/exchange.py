@@ -1,4 +1,4 @@
-"""One question to the server: its tensors as bytes, and then its answer, which is checked, or a failure."""
+"""One question to the server: its tensors as bytes. It ends with an answer, which is checked, or with a failure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,16 @@ from runner.wire.tensors import DTYPES, pack
 
 
 class ServerAnswer(NamedTuple):
-    """The network's outputs, and the times of the exchange (s): all of it as the edge saw it, the server's part in it, and in that
-    part decoding and encoding; then the wait at the server, the bytes that came back, the times of the places after the server
-    (`beyond`), and for a text how many of its tokens are held there."""
+    """The server's answer to one question. Times are in seconds.
+
+    - `outputs`: the network's outputs by path, with those that stayed at the edge.
+    - `exchange_s`: the whole exchange, as the edge measured it.
+    - `t_server_s`: the server's computing, of which `t_decode_s` and `t_encode_s` are the codec's part.
+    - `t_queue_s`: how long the question waited at the server.
+    - `received_bytes`: the size of the tensors that came back.
+    - `beyond`: the times of each place after the server.
+    - `held`: for a text, how many of its tokens the server remembers; None otherwise.
+    """
 
     outputs: dict[str, Tensor]
     exchange_s: float
@@ -34,12 +41,15 @@ class ServerAnswer(NamedTuple):
 
     @property
     def t_tx_s(self) -> float:
-        """The time on the link, there and back (s)."""
+        """The time (s) that the exchange spent on the link, both ways together."""
         return self.exchange_s - self.t_server_s - self.t_queue_s - sum([span.t_s for span in self.beyond])
 
 
 class Exchange(Asking[ServerAnswer]):
-    """One image's crossing tensors on their way. A codec encodes them before the exchange begins (`began_at`)."""
+    """The crossing tensors of one image, on their way to the server.
+
+    A codec encodes them first. The exchange begins after that, at `began_at`.
+    """
 
     def __init__(self, number: int, crossing: Crossing, codec: Choice | None = None, as_they_are: bool = False,
                  text: TextStep | None = None) -> None:  # fmt: skip
@@ -53,14 +63,18 @@ class Exchange(Asking[ServerAnswer]):
 
     @property
     def spent_s(self) -> float:
-        """The time (s) since the question was sent for the first time."""
+        """The time (s) since the question was first sent."""
         return time.perf_counter() - self.began_at - self.t_queue_s
 
 
 def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[str, TensorSpec] | None,
                   kept: Collection[str] = (), varying: Collection[str] = ()) -> None:  # fmt: skip
-    """RunnerError where a server's outputs are not those of the network without what was `kept`, by name, dtype or shape (of the
-    `varying` ones, how many dimensions there are). None: nobody knows, but where nothing was kept there are some."""
+    """Check that a server's outputs have the names, dtypes and shapes of the network's.
+
+    `expected` describes all outputs by path. If it is None, nothing is known, and only one check is left: there must be an output.
+    `kept` are outputs that stayed at the edge, so the server must not return them. Of the `varying` ones only the number of
+    dimensions is checked. Raises RunnerError, which names `where` the outputs came from and the first wrong one.
+    """
     if expected is None and not (outputs or kept):
         raise RunnerError(where, "the server returns no output")
     if expected is None or (outputs.keys() == expected.keys() - kept and all(
@@ -81,7 +95,10 @@ def check_outputs(where: str, outputs: Mapping[str, Tensor], expected: Mapping[s
 
 def checked_answer(where: str, outputs: Mapping[str, Tensor], exchange_s: float, result: Result,
                    kept: Mapping[str, Tensor] | None = None) -> ServerAnswer:  # fmt: skip
-    """The answer with what was `kept` here in it, unless it cannot be true: RunnerError."""
+    """The answer of a RESULT, together with the outputs `kept` at the edge.
+
+    `exchange_s` is the time (s) of the whole exchange. Raises RunnerError if the server reports more time than that.
+    """
     if not (result.t_decode_s + result.t_encode_s <= result.t_server_s and result.span_s <= exchange_s):
         raise RunnerError(where, f"the server reports {result.span_s} s of work in an exchange of {exchange_s} s")
     received_bytes = sum([tensor.nbytes for tensor in outputs.values()])

@@ -13,11 +13,10 @@ from runner.wire.timeouts import PATIENT, Timeouts
 
 def timed_at(profile: NetworkProfile, network: PlannedNetwork, server: tuple[str, int], access: Access = OPEN_DOOR,
              budget_s: float = 10.0, timeouts: Timeouts = PATIENT) -> NetworkProfile:  # fmt: skip
-    """The profile with each layer's time and memory on the machine of the server.
+    """The profile, with each layer's time (s) and memory (B) as measured on the server's machine.
 
-    It builds the `network` that the profile is of, and measures for `budget_s` at most.
-
-    Raises RunnerError where the server cannot be reached, refuses, or answers for another network's layers.
+    The server builds `network`, of which `profile` is the profile, and measures it for at most `budget_s`. Raises RunnerError if
+    the server cannot be reached, refuses, or answers for other layers.
     """
     with ProbeClient(server, None, timeouts, access) as remote:
         found = remote.measured(network, min(budget_s, LONGEST_MEASURING_S))

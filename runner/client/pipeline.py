@@ -1,9 +1,9 @@
-"""Images through head, connection and tail: each ends with a result, from the server or from the edge, or with a reason.
+"""Images through head, connection and tail. Each image ends with a result or with a reason why it has none.
 
-One image runs after another, or `depth` images are under way at once: then the edge computes image k + 1 while image k is on the
-link and image k - 1 is at the server. Results come in the order of the images. At most `depth` images are held at any time
-(QUEUED_IMAGES, if the server does not answer and the tail must not run here). Several threads may each begin and finish their own
-images; heads are computed one at a time.
+One image runs after another, or `depth` images are under way at once. With several under way, the edge computes image k + 1 while
+image k is on the link and image k - 1 is at the server. Results come in the order of the images. At most `depth` images are held at
+any time; QUEUED_IMAGES if the server does not answer and the tail must not run here. Several threads may each begin and finish
+their own images; one head is computed at a time.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ Progress = Callable[[str, int, int], None]
 MOST_WORDS = 500
 """Characters of a result in words: a network may return hundreds of tensors."""
 PIPELINE_DEPTH = 4
-"""Images under way at once: two for each of two places."""
+"""Images under way at once, over two places: two for each place."""
 QUEUED_IMAGES = 16
 
 
 def depth_for(n_places: int) -> int:
-    """How many images a pipeline over so many places has under way at once."""
+    """How many images are under way at once, over so many places."""
     return PIPELINE_DEPTH // 2 * n_places
 
 
 class Seen(TypedDict):
-    """The network's result for an image: its class, or a description of what the network returned."""
+    """What an image's result says: the class, or the returned tensors in words."""
 
     class_: int | None
     class_name: str | None
@@ -58,8 +58,13 @@ class Seen(TypedDict):
 
 @dataclass
 class Route:
-    """What one cut needs: its head, the connection to the server (None: the head is the whole network), the tail at the edge
-    (`fallback`), and, if there are several cuts, its number of edge layers."""
+    """What the runs of one cut need.
+
+    - `head`: the edge's part.
+    - `connection`: the connection to the server; None if the head is the whole network.
+    - `fallback`: the tail at the edge, for images that the server does not answer.
+    - `cut`: the number of edge layers, if there are several cuts; None otherwise.
+    """
 
     head: nn.Module
     connection: ServerConnection | None
@@ -69,7 +74,8 @@ class Route:
 
 @dataclass(frozen=True)
 class Ended:
-    """How an image ended: its result for the report, and the network's outputs by path (`runner.parts.network.flat_outputs`)."""
+    """An image that has ended: its `result` for the report, and the network's `outputs` by path (`flat_outputs`); None if it
+    failed."""
 
     number: int
     result: ImageResult | FailedImage
@@ -78,7 +84,7 @@ class Ended:
 
 @dataclass
 class Underway:
-    """One image under way."""
+    """An image that is under way."""
 
     route: Route
     number: int
@@ -94,12 +100,12 @@ class Underway:
 
     @property
     def connection(self) -> ServerConnection:
-        """The connection that it was sent over."""
+        """The connection that the image was sent over."""
         assert self.route.connection is not None
         return self.route.connection
 
     def drop(self, reason: str) -> None:
-        """Give the image up, for this reason. May be called from any thread."""
+        """Give the image up, for this reason. Any thread may call it."""
         self.dropped = reason
         self.connection.withdraw(self.exchange, reason)
 
@@ -133,7 +139,7 @@ class Pipeline:
 
     @property
     def elapsed_s(self) -> float:
-        """From `start` until the last image that has ended so far (s)."""
+        """The time (s) from `start` to the end of the last image that has ended."""
         return max(self._end_at - self._start, 0.0)
 
     def start(self) -> None:
@@ -141,7 +147,7 @@ class Pipeline:
         self._start = self._end_at = time.perf_counter()
 
     def warm_up(self, pictures: Images) -> None:
-        """Run the first picture once, on both sides, and forget it."""
+        """Run the first picture once at both sides. It does not count."""
         kept = self.events, self.before, self.numbers
         self.events, self.before, self.numbers = NOBODY, None, count(0)
         try:
@@ -152,7 +158,7 @@ class Pipeline:
             self.failed.clear()
 
     def run(self, pictures: Images, n: int, depth: int = 1, tell: Progress | None = None) -> None:
-        """Run n pictures, starting again after the last one; each ends in `results` or in `failed`."""
+        """Run n pictures; after the last one the first comes again. Each ends in `results` or in `failed`."""
         if not self._start:
             self.start()
         done = 0
@@ -166,7 +172,7 @@ class Pipeline:
     # one image -------------------------------------------------------------------------------------------------------
 
     def begin(self, name: str, image: Tensor | ByParameter) -> Underway | Ended:
-        """Compute the head and ask the server. Without a server the image is over. Raises what the head raises."""
+        """Compute the head and ask the server. Without a server the image has then ended. Raises what the head raises."""
         with self.heads, torch.inference_mode():
             number = next(self.numbers)
             if self.before is not None:
@@ -189,7 +195,7 @@ class Pipeline:
             return self._end(number, result, outputs)
 
     def finish(self, image: Underway) -> Ended:
-        """Wait for the image's answer, or finish the image without it."""
+        """Wait for the image's answer. If there is none, the edge finishes the image, or the image fails."""
         waiting = deque([image])
         try:
             return next(self._settle(waiting, 0, last=True))
@@ -200,10 +206,10 @@ class Pipeline:
 
     def stream(self, items: Iterable[tuple[str, Tensor | ByParameter]], depth: int = 1,
                tell: Callable[[str], None] = lambda what: None) -> Generator[Ended]:  # fmt: skip
-        """Run images by name as they come, with `depth` of them under way. They end in their order.
+        """Run images, given with their names, as they come. Up to `depth` are under way; they end in their order.
 
-        What `items` or a head raises comes after the images before it. Where the iterator is closed or interrupted, those that
-        are under way have failed.
+        An error of `items` or of a head is raised after the images before it have ended. If the iterator is closed or interrupted,
+        the images under way have failed.
         """
         waiting: deque[Underway] = deque()
         connection = self.route.connection

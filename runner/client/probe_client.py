@@ -1,4 +1,4 @@
-"""One conversation with a server whose caller waits for each answer: probes of a link, times of a network."""
+"""One conversation with a server in which the caller waits for each answer. It probes a link, or times a network there."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def _noise() -> memoryview:
 
 
 class ProbeClient(Remote):
-    """A Remote whose caller waits for each answer; the end of a `with` block closes it. It measures the first hop. To measure a
-    later `hop`, it asks the place before that hop to send probes over it."""
+    """A Remote whose caller waits for each answer. The end of a `with` block closes it.
+
+    It measures hop 1. To measure a later `hop`, it asks the place before that hop to send the probes.
+    """
 
     hop = 1
 
@@ -38,13 +40,14 @@ class ProbeClient(Remote):
         self.close(politely=error is None)
 
     def now(self) -> float:
-        """The time (s) on the clock of exchanges; only differences have a meaning."""
+        """The time (s) on the clock of exchanges. Only differences have a meaning."""
         return self._clock.now()
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
-        """The time (s) of one exchange over the hop, with so many bytes there and back, and of that the time at the place after it.
+        """Send a message of `probe_bytes` over the hop, and get one of `echo_bytes` back.
 
-        PeerTooSlow if it takes longer than `within_s` (None: the limit for an image), RunnerError if the server answers no probes.
+        Returns two times (s): of the whole exchange, and of the part of it at the place after the hop. Raises PeerTooSlow if it
+        takes longer than `within_s` (None: the limit for an image), and RunnerError if the server answers no probes.
         """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
         if "probe" not in self._can:
@@ -62,9 +65,9 @@ class ProbeClient(Remote):
         return self.now() - begin if t_hop_s is None else t_hop_s, received.message.t_server_s
 
     def measured(self, network: PlannedNetwork, budget_s: float) -> Measured:
-        """The times of a network's layers on the server's machine, measured for so long at most.
+        """The times of a network's layers on the server's machine, measured for at most `budget_s`.
 
-        PeerError where the server refuses, RunnerError where it cannot do that or answers something else.
+        Raises PeerError if the server refuses, and RunnerError if it cannot measure or answers something else.
         """
         self._until(lambda: self.state in {State.IDLE, State.READY}, self._timeouts.connect_s)
         if MEASURE not in self._can:

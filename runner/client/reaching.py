@@ -1,4 +1,5 @@
-"""Reach servers before a run begins. A server that is not there, or refuses, is most likely not the one that the user meant."""
+"""Servers are reached before a run begins. A server that is not there, or refuses, is most likely not the one that the user meant.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +12,7 @@ from runner.errors import Unreachable
 from runner.wire.timeouts import Timeouts
 
 ATTEMPTS = 5
-"""How often a server that never greeted is tried before it is given up."""
+"""How often a server that never answered is tried."""
 
 
 def reach_all(connections: Sequence[ServerConnection | None], done: Literal["is_asked", "is_open"], timeouts: Timeouts,
@@ -23,10 +24,10 @@ def reach_all(connections: Sequence[ServerConnection | None], done: Literal["is_
 
 
 def reach(connection: ServerConnection, done: Literal["is_asked", "is_open"], timeouts: Timeouts, may_fail: bool) -> None:
-    """Return when the connection is `done` (asked, or open). If it `may_fail` and the server did greet, return after `result_s`
-    also without it.
+    """Wait until the connection is `done`: the server was asked to build its part, or is ready.
 
-    Raises if the server is not there or refuses: at this time it is most likely not the server that the user meant.
+    If it `may_fail` and the server has answered at all, this returns after `timeouts.result_s` in any case. Raises RunnerError if
+    the server is not there or refuses.
     """
     end = time.monotonic() + timeouts.result_s
     while not getattr(connection, done):

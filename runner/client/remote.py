@@ -1,8 +1,7 @@
-"""The server as the edge sees it: one conversation over one stream, every failure one clear RunnerError.
+"""The server as the edge sees it: one conversation over one stream. Every failure is one RunnerError with one line.
 
-`step` is all there is to it: it never waits longer than it is told, so one thread can do everything else as well. Who may say
-what when stands in the table of `runner.wire.protocol.turns`; what comes after a failure, in that of
-`runner.wire.reconnecting`.
+`step` does all the work and never waits longer than it is told, so one thread can do other things between two steps. The table of
+`runner.wire.protocol.turns` says who may send what and when. The table of `runner.wire.reconnecting` says what follows a failure.
 """
 
 from __future__ import annotations
@@ -51,7 +50,8 @@ from runner.wire.transport import Channel
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
-    """What asks a server to run a plan's tail; `session` is a fresh one unless an earlier conversation goes on."""
+    """The message that asks a server to run a plan's tail. `session` names an earlier conversation that goes on (None: a new one).
+    """
     source = NetworkSource(builder=network.builder, weights=network.weights, digest=network.digest, opaque=network.opaque)
     return Open(session=session or secrets.token_hex(16), network=source, granularity=network.granularity,
                 edge_layers=plan.edge_layers, later_layers=asked(plan.later_layers), codec=plan.codec, codecs=plan.codecs,
@@ -59,9 +59,9 @@ def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> 
 
 
 class Remote:
-    """One conversation with a server. `machine`, and those of the places `beyond` it, are known once it is ready.
+    """One conversation with a server. `machine`, and `beyond` for the places after it, are known when the server is ready.
 
-    `streams` are sockets, unless others are given.
+    `streams` makes the streams: sockets, unless others are given.
     """
 
     machine: Machine
@@ -80,7 +80,7 @@ class Remote:
         self._silence = Silence(self.name, timeouts, self._clock)
 
     def close(self, politely: bool = False) -> None:
-        """End the conversation; the server is told so if there is time."""
+        """End the conversation. With `politely`, the server is told first, if there is time."""
         self._dialing.close()
         if self._channel is not None:
             if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:
@@ -91,32 +91,32 @@ class Remote:
 
     @property
     def state(self) -> State:
-        """Where the conversation stands."""
+        """The state of the conversation."""
         return State.START if self._channel is None else self._channel.connection.state
 
     @property
     def is_sending(self) -> bool:
-        """Whether something that was begun is not yet sent."""
+        """Whether a message is not yet sent to its end."""
         return self._channel is not None and self._channel.is_sending
 
     def newly_moved(self) -> tuple[int, int]:
-        """How many bytes went out and came in since this was last asked."""
+        """The bytes that went out, and those that came in, since the last call."""
         return (0, 0) if self._channel is None else self._channel.newly_moved()
 
     @property
     def can_ask(self) -> bool:
-        """Whether one more INFER may be sent now, and nothing else is on its way out."""
+        """Whether a further INFER may be sent now: the server takes one, and nothing else is being sent."""
         return self._channel is not None and not self._channel.is_sending and self._channel.connection.may_ask
 
     def begin_open(self, request: Open) -> None:
-        """Ask the server to build the network, as soon as it has greeted."""
+        """Ask the server to build the network, as soon as it has answered."""
         self._opening = request
         self._open_if_greeted()
 
     def ask(self, message: Infer | Probe | Measure, payload: list[memoryview]) -> None:
-        """Send a question: what goes at once now, the rest in `step`, which returns its answer. The payload must stay as it is.
+        """Send a question. A part goes out at once, the rest in `step`, which also returns the answer.
 
-        PeerError for a text where the server knows none.
+        The payload must not change meanwhile. Raises PeerError for a text if the server takes none.
         """
         if isinstance(message, Infer) and message.text is not None and TEXTS not in self._can:
             raise PeerError(self.name, "refused", "the server keeps no texts; its lmos is an earlier one")
@@ -126,11 +126,10 @@ class Remote:
         self._channel.push()
 
     def step(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Received | None:
-        """Go on, for `timeout_s` at most (or until `wake` is set): connect, greet, open, send, receive. `alone` is as in
-        `Channel.pump`.
+        """Connect, open, send and receive, for at most `timeout_s` or until `wake` is set. `alone` is as in `Channel.pump`.
 
-        Returns a RESULT or an ECHO if one came. Raises ConnectionLost where the server is gone, silent or too slow,
-        PeerError where it says why it ends the conversation, RemoteProtocolError where it leaves the protocol.
+        Returns a RESULT or an ECHO if one came, otherwise None. Raises ConnectionLost if the server is gone, silent or too slow,
+        PeerError if it says why it ends the conversation, and RemoteProtocolError if it breaks the protocol.
         """
         self._silence.begin_listening()
         if self._channel is None:

@@ -1,7 +1,7 @@
-"""The connection to the server: crossing tensors go out and answers come in, also when streams are lost meanwhile.
+"""The connection to the server. Crossing tensors go out and answers come in, also if the stream is lost and made again.
 
-The table of `runner.wire.reconnecting` says what follows the loss of a stream. Exchanges without an answer are asked again with
-their ids. The caller decides when to stop waiting. If the server cannot answer a question, only that question fails.
+The table of `runner.wire.reconnecting` says what follows the loss of a stream. Questions without an answer are asked again under
+the same ids. The caller decides how long it waits. If the server cannot answer a question, only that question fails.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ from runner.wire.timeouts import PATIENT, Timeouts
 
 _STEP_S = 0.5
 _LONGEST_S = 3600.0
-"""Of one sleep: a lock refuses to wait for some hundreds of years, which a deadline may be."""
+"""The longest sleep (s). A lock refuses to wait for hundreds of years, which a deadline may be."""
 
 
 class ServerConnection(Reconnecting):
-    """The way to one server, for one session.
+    """The connection to one server, for one session.
 
-    Any number of threads may ask and wait. One of the waiting threads drives the connection for all of them; inside `driving()`
-    a separate thread does. An answer that is not as `expected` (apart from the sizes of `varying` tensors) fails only its own
-    exchange. `streams` are sockets of this machine, unless others are given.
+    Any number of threads may ask and wait. One of the waiting threads sends and receives for all of them; inside `driving()` a
+    thread of its own does. An answer that is not as `expected` fails only its own question (the sizes of `varying` tensors may
+    differ). `streams` makes the streams: sockets, unless others are given.
     """
 
     machine: Machine | None = None
@@ -74,7 +74,7 @@ class ServerConnection(Reconnecting):
 
     @property
     def expected(self) -> Mapping[str, TensorSpec] | None:
-        """What answers' tensors must look like, by path; None: nobody knows."""
+        """The dtype and shape that each output must have, by path; None if they are not known."""
         return self._expected
 
     @expected.setter
@@ -83,7 +83,7 @@ class ServerConnection(Reconnecting):
 
     @property
     def is_open(self) -> bool:
-        """Whether the server is ready for exchanges."""
+        """Whether the server is ready for questions."""
         return self.state is State.READY
 
     @property
@@ -93,20 +93,18 @@ class ServerConnection(Reconnecting):
 
     @property
     def is_asked(self) -> bool:
-        """Whether the server was reached, and what asks it to build the network is on its way, to its last byte."""
+        """Whether the server was reached, and the message that asks it to build the network was sent to its last byte."""
         remote = self._remote
         return self.state in {State.OPENING, State.READY} and remote is not None and not remote.is_sending
 
     # from any thread -------------------------------------------------------------------------------------------------
 
     def ask(self, number: int, crossing: Crossing, text: TextStep | None = None, *, as_they_are: bool = False) -> Exchange:
-        """Ask, now or as soon as the server can be asked, if need be without the conversation's codec.
+        """Send the crossing tensors, now or as soon as the server takes them. `wait` waits for the answer.
 
-        A question that is alone is sent before this returns: what the caller does next, it does while the question is under way.
-
-        Of a decoder, `text` says where in which text the tensors belong.
-
-        The tensors must stay as they are. LocalProtocolError where a question with this number waits for its answer.
+        A question that is alone is sent before this returns, so the caller's next work runs while the question is under way. With
+        `as_they_are`, the tensors are sent without the plan's codec. For a decoder, `text` says where in which text they belong.
+        The tensors must not change meanwhile. Raises LocalProtocolError if another question with this number waits for its answer.
         """
         tells = as_they_are and len(self._request.later_layers) > 1  # the last place sends nothing on
         exchange = Exchange(number, crossing, None if as_they_are else self._codec, tells, text)
@@ -129,7 +127,7 @@ class ServerConnection(Reconnecting):
         return exchange
 
     def withdraw(self, exchange: Exchange, failure: str) -> None:
-        """Do not wait for the answer any longer. An exchange that is under way is not asked for again."""
+        """Stop waiting for the answer: the exchange has failed. A question that is under way is not sent again."""
         with self._lock:
             if self._exchanges.get(exchange.number) is exchange:
                 del self._exchanges[exchange.number]
@@ -139,7 +137,8 @@ class ServerConnection(Reconnecting):
         self._nudge()
 
     def wait(self, exchange: Exchange, until: float) -> bool:
-        """Whether the exchange is over, at the latest at `until` (the streams' clock)."""
+        """Wait until the exchange is over, at most until the time `until` (s, on the streams' clock). Returns whether it is over.
+        """
         while not (exchange.is_over or self._is_over):
             if self._leading.acquire(blocking=False):
                 with _Leading(self):
@@ -159,14 +158,14 @@ class ServerConnection(Reconnecting):
         return exchange.is_over
 
     def step(self, timeout_s: float) -> None:
-        """Go on for at most `timeout_s`: connect, send what waits, take answers; at once where another thread does so."""
+        """Connect, send and receive, for at most `timeout_s`. Returns at once if another thread does so."""
         if not self._is_closing and self._leading.acquire(blocking=False):
             with _Leading(self):
                 self._step(timeout_s)
 
     @contextmanager
     def driving(self) -> Iterator[None]:
-        """A thread drives the connection while the block does other things. RunnerError if no thread can be started."""
+        """While the block runs, a thread of its own sends and receives. RunnerError if no thread can be started."""
         stop = threading.Event()
 
         def drive() -> None:
@@ -197,7 +196,7 @@ class ServerConnection(Reconnecting):
             thread.join()
 
     def close(self, politely: bool) -> None:
-        """End the connection for good; exchanges that wait for an answer have failed."""
+        """End the connection for good. Exchanges that wait for an answer have failed."""
         with self._lock:
             self._is_closing = True
             for exchange in self._exchanges.values():

@@ -1,11 +1,12 @@
-"""The parts of a plan as programs of other runtimes: ONNX, or `torch.export`. Checked against torch where that can be.
+"""The parts of a plan as programs for other runtimes: ONNX, or `torch.export`. Each is compared with torch.
 
-The first part takes the image and returns what it makes of the plan's crossing tensors under their names, and behind them what it
-makes of the network's result, which stays there. Each further part takes what crosses the hop before it and likewise returns what
-it makes, the last one the rest of the result. A tensor that a part does not read, and that goes on, is neither among its inputs nor
-among its outputs. Two parts are called `head` and `tail`, more `place_1`, `place_2` and so on, and the whole network, where that is
-asked for, `whole`. Shapes are the plan's. A place without layers has no file, nor has a part that makes nothing of both: no other
-part needs its layers. What the files are stands in `export.json` (`runner.parts.exported`).
+The first part takes the network's inputs. It returns the plan's crossing tensors, under their names, and then those outputs of the
+network that it makes. A later part takes what crosses the hop before it, and returns what it makes for the next hop, and then its
+own outputs of the network. A tensor that a part only passes on is neither its input nor its output.
+
+Two parts are called `head` and `tail`; more are called `place_1`, `place_2` and so on. The whole network, if it is wanted, is
+called `whole`. Shapes are those of the plan. A place without layers has no file, and neither has a part that returns nothing.
+`export.json` describes the files (`runner.parts.exported`).
 """
 
 from __future__ import annotations
@@ -40,13 +41,13 @@ from runner.parts.split import split_along
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
 IMAGE = "image"
 TWO = ("head", "tail")
-"""What two parts are called."""
+"""The names of the parts, if there are two."""
 SEED = 0
-"""Of the random image that both are compared on: zeros would hide what weights do."""
+"""The seed of the random inputs that the comparison uses. Zeros would hide what weights do."""
 
 
 class ExportError(LmosError):
-    """A part could not be written in a format: `part` names it."""
+    """The part `part` cannot be written in the format."""
 
     def __init__(self, part: str, reason: str) -> None:
         self.part = part
@@ -55,7 +56,7 @@ class ExportError(LmosError):
 
 
 class Whole(nn.Module):
-    """A network that takes its input tensors in order, whatever it takes them in."""
+    """A network that takes its input tensors one after another, whatever structure its own arguments have."""
 
     def __init__(self, part: nn.Module, call: Call) -> None:
         super().__init__()
@@ -104,12 +105,16 @@ def _made(part: nn.Module, arguments: Mapping[str, Tensor]) -> tuple[Mapping[str
 
 def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequence[str] = (),
                 weights: str | None = None, whole: bool = False) -> list[ExportedPart]:  # fmt: skip
-    """Write `plan.json`, the parts of a plan and `export.json` into a folder, and compare them with torch on a random image.
+    """Write `plan.json`, the parts of a plan and `export.json` into a folder, and compare the parts with torch on random inputs.
 
-    `to` is one of FORMATS. `networks` are builders that may run here in addition to torchvision's. `whole` also writes the whole
-    network, for an edge that loses its server. Returns the written parts in the order of the places: not those that return nothing.
-    Raises InputError for a plan made from an instance file or an unknown format, MissingExtraError if ONNX is not installed,
-    ExportError if a part has an operation that the format does not have.
+    - `to`: one of FORMATS.
+    - `networks`: builders that may run here, besides torchvision's.
+    - `weights`: the weights, if they are not where the plan says.
+    - `whole`: also write the whole network, for an edge that loses its server.
+
+    Returns the written parts in the order of the places; a part that returns nothing is not written. Raises InputError for a plan
+    made from an instance file and for an unknown format, MissingExtraError if ONNX is not installed, and ExportError if a part has
+    an operation that the format does not have.
     """
     if to not in FORMATS:
         raise InputError("--to", f"{to!r} is not one of {', '.join(FORMATS)}")
@@ -133,12 +138,12 @@ def export_plan(plan: Plan, folder: Path, to: str = "onnx", *, networks: Sequenc
 
 
 def names_of_parts(plan: Plan) -> Sequence[str]:
-    """What the parts of a plan are called, one for each place."""
+    """The names of a plan's parts, one for each place."""
     return TWO if plan.n_places == 2 else [f"place_{p}" for p in range(1, plan.n_places + 1)]
 
 
 def export_part(name: str, part: nn.Module, arguments: Mapping[str, Tensor], folder: Path, to: str) -> ExportedPart:
-    """Write one part and compare it with torch on these arguments; gradients must be off."""
+    """Write one part, and compare it with torch on these arguments. The caller must have switched gradients off."""
     return _write(name, part, arguments, _made(part, arguments), folder, to)
 
 
@@ -164,7 +169,7 @@ def _write(name: str, part: nn.Module, arguments: Mapping[str, Tensor], made: tu
 
 
 def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
-    """What onnxruntime makes of a file, on one thread of the CPU."""
+    """The outputs of an ONNX file for these inputs, from onnxruntime with one thread on the processor."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -174,7 +179,7 @@ def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:
 
 
 def largest_difference(found: Sequence[Tensor], expected: Any) -> float:
-    """The largest over pairs of tensors of max |found - expected| / max |expected|; infinite where shapes differ."""
+    """The largest value, over pairs of tensors, of max |found - expected| / max |expected|. It is infinite if two shapes differ."""
     return max((_difference(ours, theirs) for ours, theirs in zip(expected, found, strict=True)), default=0.0)
 
 
@@ -192,7 +197,7 @@ def _difference(ours: Tensor, theirs: Tensor) -> float:
 
 
 def random_image(spec: TensorSpec) -> Tensor:
-    """An input of random numbers from SEED (`measurement.tracing.calls.random_input`)."""
+    """An input with random numbers from SEED (`measurement.tracing.calls.random_input`)."""
     return random_input(spec, SEED)
 
 

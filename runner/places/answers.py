@@ -1,4 +1,4 @@
-"""What the server answered lately: a question that is sent again gets the same answer, and is not computed again."""
+"""The last answers of the server. A question that is sent again gets the same answer, and is not computed again."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ SESSIONS = 256
 ANSWERS_A_SESSION = 16
 LARGEST_KEPT_BYTES = 2**20
 MOST_KEPT_BYTES = 2**26
-"""What was forgotten is computed again: a tail always answers the same question in the same way."""
+"""The most bytes of all kept answers. A forgotten one is computed again, with the same result."""
 _MOST_COMPUTING_S = 600.0
 
 
 class Asker(NamedTuple):
-    """A session, and a digest of all that it asked for: its questions about another plan are others, whatever their ids are."""
+    """Who asks: a session, and a digest of its OPEN. After another OPEN of the session, its questions are other ones, even with the
+    same ids."""
 
     session: str
     plan: str = ""
 
     @classmethod
     def of(cls, request: Open) -> Self:
-        """Who sent this OPEN."""
+        """The asker that sent this OPEN."""
         return cls(request.session, hashlib.sha256(request.model_dump_json(exclude={"session"}).encode()).hexdigest())
 
 
 class Took(NamedTuple):
-    """The time (s) that a place's part took, and of that the codec's: undoing it, and encoding what goes on."""
+    """The time (s) of a place's part, and of that the time for decoding what came and for encoding what goes on."""
 
     t_server_s: float
     t_decode_s: float = 0.0
@@ -43,8 +44,10 @@ class Took(NamedTuple):
 
 @dataclass(frozen=True)
 class Stored:
-    """An answer: its tensors' headers, their bytes, what computing them took, what the places beyond took, and of a text how many
-    tokens are held."""
+    """An answer: the headers of its tensors, their bytes, the times here and at the places `beyond`.
+
+    For a text, `held` is the number of its tokens that are kept here; None otherwise.
+    """
 
     tensors: Tensors
     payload: bytes
@@ -60,10 +63,10 @@ class _Entry:
 
 
 class Responder:
-    """The last answers of the last askers, of MOST_KEPT_BYTES together.
+    """The last answers of the last askers, at most MOST_KEPT_BYTES together.
 
-    A session's id is known to its edge alone, so nobody gets the answers of others. A question that is being computed is not
-    forgotten meanwhile: who asks it again waits for its answer.
+    Only an edge knows the id of its session, so nobody else gets its answers. A question that is being computed is not forgotten:
+    whoever asks it again waits for its answer.
     """
 
     def __init__(self) -> None:
@@ -74,10 +77,11 @@ class Responder:
         self._bytes = 0
 
     def claim(self, asker: Hashable, number: int, seal: tuple[int, int]) -> Stored | None:
-        """The answer to a question that came before; None if the caller is to compute it, and then to `keep` it.
+        """The answer to a question that came before. None if the question is new: the caller then computes it, and must call
+        `keep`.
 
-        Waits where another connection of the asker is computing it just now. `seal` are the question's checksums:
-        Refusal where the id was another question's.
+        If another connection of the asker is computing the answer, this waits for it. `seal` holds the question's checksums. Raises
+        Refusal if another question had the same id.
         """
         deadline = time.monotonic() + _MOST_COMPUTING_S
         with self._changed:
@@ -92,7 +96,7 @@ class Responder:
             return None
 
     def keep(self, asker: Hashable, number: int, answer: Stored | None) -> None:
-        """The claimed answer; None if there is none, so that it may be claimed again."""
+        """Keep the answer to a claimed question. None: there is no answer, and the question may be claimed again."""
         with self._changed:
             entry = self._computing.pop((asker, number), None)
             if entry is not None and answer is not None:

@@ -1,7 +1,8 @@
-"""Several edges' images through one part as a batch, where that is faster than one after another.
+"""Images of several edges go through one part together, if that is faster than one after another.
 
-A batch is what has come while the part was at work: nobody waits for others. Its kernels may add in another order than those for
-one image, so the last bits of an answer may differ from those of the whole network; hence a server does this only when told.
+A batch holds the images that came while the part was at work, so no image waits for others to come. The kernels for a batch may add
+in another order than those for one image, so the last bits of an answer may differ. A server therefore does this only if it is told
+to.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from runner.parts.computed import compute_s
 from runner.parts.part import Crossing, Middle, Tail, made_by
 
 PAYS = 0.95
-"""A batch is used where it takes less than this share of the time that its images take one by one ..."""
+"""A batch is used if it takes less than this share of the time of its images one by one ..."""
 SAME = 1e-3
-"""... and where no output is off by more than this share of the largest one: other kernels stay far below, a part that mixes
-images up does not."""
+"""... and if no output is off by more than this share of the largest one. Rounding stays far below; a part that mixes images does
+not."""
 _REPEATS = 3
 
 
 class Computed(NamedTuple):
-    """What a part made of an image (`made_of`), the time (s) that it, or the batch with it, took, and how long it waited before."""
+    """What a part made of an image (`made_of`). `t_s` is the time (s) of its computation, or of its batch's; `waited_s` the wait
+    before."""
 
     made: Crossing
     t_s: float
@@ -44,8 +46,10 @@ class _Seat:
 
 
 class Batches:
-    """One part for several peers. `sizes` are the batches that pay, ascending (none: one image after another); `computing` is held
-    by whoever computes."""
+    """One part that several peers share. `sizes` are the batches that pay, ascending; without any, images run one after another.
+
+    `computing` is the lock of whoever computes.
+    """
 
     def __init__(self, part: nn.Module, sizes: Sequence[int], computing: threading.Lock) -> None:
         self.sizes = tuple(sizes)
@@ -55,11 +59,11 @@ class Batches:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether somebody computes now, with this part or another."""
+        """Whether a part is being computed now, this one or another."""
         return self._computing.locked()
 
     def infer(self, crossing: Crossing) -> Computed:
-        """What the part makes of an image, alone or with others'. Raises what the part raises."""
+        """What the part makes of an image, which runs alone or in a batch. Raises what the part raises."""
         if not self.sizes:
             came_at = perf_counter()
             with self._computing:
@@ -105,13 +109,15 @@ class Batches:
 
 
 def made_of(part: nn.Module, crossing: Crossing) -> Crossing:
-    """What a part makes of an image: the last one of the network's result by path, one between others of what it sends on, and in
-    `kept` of the result."""
+    """What a part makes of an image. The last part gives the network's outputs by path.
+
+    A part before it gives the tensors that go on, by name, and its own outputs of the network in `kept`.
+    """
     return part.made(crossing) if isinstance(part, Middle) else Crossing(made_by(part, crossing))
 
 
 def run(part: nn.Module, crossings: Sequence[Crossing]) -> list[Crossing]:
-    """What is made of each image, computed together. ValueError where that is not one for each image."""
+    """What the part makes of each image, computed together. Raises ValueError if the outputs cannot be taken apart by images."""
     if len(crossings) == 1:
         return [made_of(part, crossings[0])]
     names = part.incoming.read if isinstance(part, Middle) else crossings[0]
@@ -128,9 +134,11 @@ def _row(tensors: Mapping[str, Tensor], k: int) -> dict[str, Tensor]:
 
 @torch.inference_mode()
 def sizes_that_pay(part: Middle | Tail, most: int) -> list[int]:
-    """The batches up to `most` (powers of two, and it) that are faster than singles and give what they give, tried on random
-    numbers in the place of what comes. None for parts that take or give sizes beside tensors, for those that read tensors that are
-    no numbers with fractions, and for parts that do not treat images apart."""
+    """The batches up to `most` images that are faster than single images and give the same numbers, ascending.
+
+    The powers of two and `most` are tried, on random numbers. There are none if the part takes or gives sizes besides tensors, if
+    it reads tensors of whole numbers, or if it mixes images.
+    """
     specs = [part.incoming.tensors[name] for name in part.incoming.read]
     if part.counts_sizes or not specs or any(not spec.shape or spec.shape[0] != 1 for spec in specs):
         return []

@@ -1,7 +1,7 @@
-"""A split network with its connection to the server: crossing tensors go there, and the network's own output comes back.
+"""A split network and its connection to the server. Crossing tensors go to the server, and the network's own output comes back.
 
-These steps come before the first tensor, in this order: this side checks all that it can check alone, asks the server to build its
-part, builds its own part, measures the memory of the head, and runs one input through both parts.
+Before the first input, in this order: this side checks what it can check alone, asks the server to build its part, builds its own
+part, measures the head's memory, and runs one input through both parts.
 """
 
 from __future__ import annotations
@@ -52,17 +52,22 @@ from runner.watching.report import Environment, FailedImage, ImageResult, Outcom
 from runner.wire.shaping import as_pacer
 
 MOST_REPORTED = 10_000
-"""How many inputs a report has at most: a loop over a camera may run for weeks."""
+"""The most inputs in a report: a loop over a camera may run for weeks."""
 
 Keep = Callable[[ImageResult, Mapping[str, Tensor]], None]
-"""Takes an image's result and the network's outputs by path."""
+"""A function of an image's result and of the network's outputs by path."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """What goes through the network: pictures or other tensors for measuring the head and for warming up (default: random ones),
-    how many images there will be, where that is known, whether several are under way at once, who is told what is done before the
-    first, and who keeps each image's outputs."""
+    """What is known of the inputs before they come.
+
+    - `pictures`: inputs for measuring the head's memory and for the first run (None: random ones).
+    - `n`: how many inputs there will be, if that is known.
+    - `pipelined`: whether several will be under way at once.
+    - `tell`: is called with a line on what is being done before the first input.
+    - `keep`: is called with the outputs of each image.
+    """
 
     pictures: Images | None = None
     n: int | None = None
@@ -75,10 +80,10 @@ UNKNOWN = Source()
 
 
 class ConnectedSplit:
-    """A network that runs here and at a server as its plan says. Called as the network is; `map` takes many inputs.
+    """A network that runs here and at a server, as its plan says. It is called as the network is; `map` takes many inputs.
 
-    Any thread may call it: heads are computed one at a time, but several inputs may wait for the server at once. `report` says
-    what was measured so far. The end of a `with` block, or `close`, ends the connection. `connect` makes such objects.
+    Any thread may call it. One head is computed at a time, but several inputs may wait for the server at once. `report` says what
+    was measured so far. The end of a `with` block, or `close`, ends the connection. `connect` makes such objects.
     """
 
     def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,
@@ -112,9 +117,9 @@ class ConnectedSplit:
         self._longest: int | None = None
 
     def open(self) -> Self:
-        """Reach the server, build both halves, measure the head's memory and run one input through every cut.
+        """Reach the server, build both parts, measure the head's memory, and run one input through every cut.
 
-        Raises RunnerError if the server cannot be reached or refuses, and what `build_routes` raises. It then leaves nothing open.
+        Raises RunnerError if the server cannot be reached or refuses, and what `build_routes` raises. Then nothing stays open.
         """
         try:
             release()
@@ -136,7 +141,10 @@ class ConnectedSplit:
         self.close(politely=kind is None or issubclass(kind, Exception))
 
     def close(self, politely: bool = True) -> None:
-        """End the connection. Threads that wait for an answer get none. Nothing is left running. A second call does nothing."""
+        """End the connection. Threads that wait for an answer get none. No thread is left. A second call does nothing.
+
+        With `politely`, the server is told that the conversation ends.
+        """
         with self._closing:
             if not self._is_open:
                 return
@@ -147,7 +155,7 @@ class ConnectedSplit:
                                    elapsed_s=self.pipeline.elapsed_s, reason=report.reason))  # fmt: skip
 
     def interrupt(self, reason: str = "interrupted") -> None:
-        """Note that the run ended early, and why: the report says so, and the connection closes without a BYE."""
+        """Note that the run ends early, and why. The report says so. The server is then not told that the conversation ends."""
         known = self._reason
         if known is None or reason not in known:
             self._reason = reason if known is None else f"{known}; {reason}"
@@ -155,20 +163,21 @@ class ConnectedSplit:
     # one's own data --------------------------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        """What the network returns for these arguments, which are tensors or numpy arrays.
+        """What the network returns for these arguments: tensors or numpy arrays, as the network takes them.
 
-        InputError names an input whose shape or dtype is not the plan's. RunnerError names an input that neither the server nor
-        this side could finish.
+        Raises InputError if an input does not have the plan's shape or dtype, and RunnerError if neither the server nor this side
+        could finish the input.
         """
         begun = self.begin(*args, **kwargs)
         return self.output(begun if isinstance(begun, Ended) else self.pipeline.finish(begun))
 
     def map(self, items: Iterable[Any], depth: int = PIPELINE_DEPTH) -> Generator[Any]:
-        """The network's outputs for many inputs, in their order, with up to `depth` of them under way at once.
+        """The network's outputs for many inputs, in their order, with up to `depth` inputs under way at once.
 
-        An item is a tensor or an array, a tuple of arguments, or a dict of keyword arguments. `items` may reuse the memory of an
-        item when it makes the next one. If `items` raises, the outputs of earlier items come first. When the iterator is closed or
-        dropped, inputs under way are given up. InputError if `depth` is below 1, or above 1 while the cut follows the link.
+        An item is a tensor or an array, a tuple of arguments, or a dict of keyword arguments. `items` may use the memory of an item
+        again for the next one. If `items` raises, the outputs of the earlier items come first. If the iterator is closed or
+        dropped, the inputs under way are given up. Raises InputError if `depth` is below 1, or above 1 while the cut follows the
+        link.
         """
         if depth < 1:
             raise InputError("depth", f"{depth} inputs under way at once cannot be; expected at least 1")
@@ -179,16 +188,19 @@ class ConnectedSplit:
 
     def generate(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
                  stop: Sequence[int] = ()) -> list[int]:  # fmt: skip
-        """The ids of the tokens that a decoder writes after the prompt `ids`; as `text`, but all at once."""
+        """The ids of the tokens that a decoder writes after the prompt `ids`, all at once. Arguments and errors are those of
+        `text`."""
         return list(self.text(ids, max_new_tokens, temperature=temperature, seed=seed, stop=stop))
 
     def text(self, ids: Sequence[int], max_new_tokens: int = 64, *, temperature: float | None = None, seed: int | None = None,
              stop: Sequence[int] = ()) -> Text:  # fmt: skip
-        """An iterator over the ids of the tokens that a decoder writes after the prompt `ids`, up to one of `stop`.
+        """An iterator over the ids that a decoder writes after the prompt `ids`: at most `max_new_tokens`, up to the first one in
+        `stop`.
 
-        Each token is the most probable one, or one drawn at a `temperature` from a `seed`. The tokens do not depend on the cut.
-        Several texts may be under way, each in its own thread. InputError if the plan's network is no decoder, under codecs or
-        `adapt`, and for ids that the decoder does not take; RunnerError, while the text is written, if no server answers.
+        Without a `temperature`, each token is the most probable one. With it, tokens are drawn, and the `seed` repeats the draw.
+        The tokens do not depend on the cut. Several texts may be under way, each in its own thread. Raises InputError if the
+        network is no decoder, if the plan has a codec or the cut follows the link, and for ids that the decoder does not take. The
+        iterator raises RunnerError if no server answers.
         """
         self._check_open()
         if self._longest is None or self.plan.encodes or self._steering is not None:
@@ -200,11 +212,12 @@ class ConnectedSplit:
         return Text(wanted, Way(pipeline.route, pipeline.numbers, self._timeouts.give_up_s, pipeline.heads))
 
     def report(self) -> RunReport:
-        """What was measured of the inputs that ended so far, the last MOST_REPORTED at most. Names are `input:1`, `input:2`."""
+        """A report on the inputs that have ended, the last MOST_REPORTED at most. They are called `input:1`, `input:2` and so on.
+        """
         return self.report_of(Outcome(results=(), edge_memory=()))
 
     def report_of(self, run: Outcome) -> RunReport:
-        """The report, with further facts of a `run`: its skipped pictures, why it was cut short, what its codec changes."""
+        """The report, with what else is known of a `run`: skipped pictures, why it ended early, and what its codec changes."""
         pipeline, steering = self.pipeline, self._steering
         outcome = replace(
             run,
@@ -222,18 +235,19 @@ class ConnectedSplit:
         return make_report(self.plan, outcome, self._environment())
 
     def run(self, pictures: Images, n: int, depth: int, tell: Progress | None = None) -> None:
-        """Run n pictures, starting again after the last one, each under its own name. The report has their results."""
+        """Run n pictures; after the last one the first comes again. The report has their results, under the pictures' names."""
         self.pipeline.run(self._look.at(pictures), n, depth, tell)
 
     # in two steps, for whoever waits otherwise -----------------------------------------------------------------------
 
     def begin(self, *args: Any, **kwargs: Any) -> Underway | Ended:
-        """Compute the head for these arguments and ask the server; `pipeline.finish` waits for the answer. Raises as a call."""
+        """Compute the head for these arguments, and ask the server. `pipeline.finish` waits for the answer. Errors as for a call.
+        """
         self._check_open()
         return self.pipeline.begin(*self._named_input(args, kwargs))
 
     def output(self, ended: Ended) -> Any:
-        """What the network returns, from an input that has ended; RunnerError if the input failed."""
+        """What the network returns for an input that has ended. Raises RunnerError if the input failed."""
         if isinstance(ended.result, FailedImage) or ended.outputs is None:
             raise RunnerError(ended.result.file, ended.result.reason or "failed")
         return self._form.build({path: tensor.clone() if tensor.is_inference() else tensor

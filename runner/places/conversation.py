@@ -1,4 +1,4 @@
-"""One peer at the server: a thread reads and answers what is brief, one computes, and one waits for answers from beyond."""
+"""A server's conversation with one peer. One thread reads and computes brief parts, one computes, one waits for later places."""
 
 from __future__ import annotations
 
@@ -57,9 +57,9 @@ from runner.wire.transport import LINGER_S, Channel
 
 _NOTHING = memoryview(bytes(2**22))
 BRIEF_S, SMALL_BYTES = (0.0, 0.001, 0.02), 2**16
-"""The reading thread computes a question itself where the last one took less than the last of these; than the one before it where
-this one has more than SMALL_BYTES, or was not waited for; never where it is both. To wake a thread takes longer than many a part.
-A PING does not wait long, nor the next question, which a socket holds."""
+"""The reading thread computes a question itself if the last one took less time (s): less than the last limit if the question has at
+most SMALL_BYTES and the thread had waited for it, than the middle one if one of the two is true, and never if none is. To wake
+another thread can take longer than the part. Meanwhile a PING, or the next question, waits in the socket."""
 _ENDS = (Refusal, ConnectionLost, LocalProtocolError)
 
 
@@ -67,9 +67,9 @@ _ENDS = (Refusal, ConnectionLost, LocalProtocolError)
 class Shared:
     """What all conversations of a server share.
 
-    `enter` is asked for a place when a peer has greeted; `is_alone` says whether no other peer has one; `take_over` is told which
-    session a conversation goes on with, and ends the one that had it: its edge came back because that one is dead, whatever the
-    system still thinks of it.
+    `enter` asks for a place, after the peer's first message. `is_alone` says whether no other peer has one. `take_over` is called
+    with the session that goes on, and ends the conversation that had it before: its connection is lost, or the edge would not be
+    back.
     """
 
     networks: Networks
@@ -97,7 +97,7 @@ class _Begun(NamedTuple):
 
 
 class Conversation:
-    """Talks with one peer, to the end; `run` is the reading thread's."""
+    """One peer's conversation, from the first byte to the last. The reading thread calls `run`."""
 
     def __init__(self, channel: Channel[Connection], connection: Connection, buffers: Buffers, shared: Shared) -> None:
         self.channel, self._connection, self._buffers, self._shared = channel, connection, buffers, shared
@@ -115,7 +115,7 @@ class Conversation:
         self._stopping = False
 
     def run(self) -> None:
-        """Everything from the first byte to the last."""
+        """Talk until the conversation ends. The peer is told why it ends, if that is possible."""
         try:
             try:
                 self._read()
@@ -155,21 +155,21 @@ class Conversation:
 
     @property
     def waiting(self) -> int:
-        """How many questions have come and are not begun."""
+        """How many questions have come, and are not begun."""
         return self._work.qsize()
 
     def stop(self) -> None:
-        """Read nothing more; answer what was asked; say so. From any thread."""
+        """Read no further message, answer what was asked, and tell the peer. Any thread may call it."""
         self._stopping = True
         self.channel.stop_reading()
 
     def give_way(self) -> None:
-        """End at once; what is being computed is kept for when it is asked again. From any thread."""
+        """End now. An answer that is being computed is kept for the peer's next question. Any thread may call it."""
         self._tell_left("came back")
         self.channel.shut_down()
 
     def tell_unfinished(self, waited_s: float) -> None:
-        """The server ends before this conversation does."""
+        """Note that the server ends before this conversation, after it waited `waited_s` (s)."""
         self._tell_left("unfinished", f"{self.channel.name}: not finished within {waited_s:g} s")
 
     def _read(self) -> None:

@@ -1,7 +1,8 @@
-"""Text from a decoder that is split: one token after another, each with an exchange, and each place remembers its own part.
+"""Text from a decoder that is split: one token after another, with one exchange for each. Each place keeps the state of its own
+blocks.
 
-The edge keeps what it sent of the text, pass by pass. Where a place has forgotten something (it was started again, or had too many
-texts), that goes to it again in the same passes, so that the text goes on with the same bits.
+The edge keeps what it sent, pass by pass. If a place has lost its state (it was started again, or had too many texts), the edge
+sends the same passes again. So the text goes on with the same bits.
 """
 
 from __future__ import annotations
@@ -26,15 +27,21 @@ from runner.wire.protocol import TextStep
 from runner.wire.protocol.messages import MOST_PIECES
 
 MOST_SENT_BYTES = 2**24
-"""Of a text that is sent again, in one question."""
+"""The most bytes of one question, when a text is sent again."""
 MOST_LOSSES = 20
-"""A text that a place forgets so often, one time after another, is not to be had there."""
+"""If a place loses a text so often in a row, the text fails."""
 _STEP_S, _FAREWELL_S = 0.5, 2.0
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A text as it is asked for: the prompt's ids, how many more, the ids after which it ends, and how each is chosen."""
+    """What a text is asked for.
+
+    - `ids`: the prompt.
+    - `most`: how many tokens are to follow it, at most.
+    - `stops`: the ids after which the text ends.
+    - `pick`: how each token is chosen.
+    """
 
     ids: tuple[int, ...]
     most: int
@@ -42,7 +49,8 @@ class Asked:
     pick: Pick = field(default_factory=Pick)
 
     def check(self, vocabulary: int | None, longest: int | None) -> Asked:
-        """The same. InputError for ids that are none of the vocabulary's, and for a text that would be too long."""
+        """Returns itself. Raises InputError for ids outside the `vocabulary`, and for a text of more than `longest` tokens (None:
+        not known)."""
         if not self.ids:
             raise InputError("ids", "are none; a prompt has at least one")
         wrong = next((one for one in self.ids if one < 0 or (vocabulary is not None and one >= vocabulary)), None)
@@ -62,7 +70,7 @@ class Asked:
 
 @dataclass
 class Times:
-    """What a text took (s): to its first token, for each further one, and how often a place had to be told of it again."""
+    """The times (s) of a text: to its first token, and for each further one. `told_again`: how often a place had lost the text."""
 
     first_s: float = 0.0
     further_s: list[float] = field(default_factory=list)
@@ -71,8 +79,13 @@ class Times:
 
 @dataclass(frozen=True)
 class Way:
-    """What a text needs of a split network that is connected: its head and the connection behind it, numbers that no other question
-    of the session has, how long to wait for an answer (s), and who computes a head."""
+    """What a text needs of a connected split.
+
+    - `route`: the head, and the connection behind it.
+    - `numbers`: ids for questions, each used once in the session.
+    - `give_up_s`: how long (s) to wait for an answer.
+    - `heads`: the lock of whoever computes a head.
+    """
 
     route: Route
     numbers: Iterator[int]
@@ -81,7 +94,7 @@ class Way:
 
 
 class Text:
-    """One text: an iterator over its new ids, to be gone through once. `times` grows as it goes."""
+    """One text: an iterator over its new ids. It can be read once. `times` grows meanwhile."""
 
     def __init__(self, asked: Asked, way: Way) -> None:
         self._asked, self._way, self._number = asked, way, next(way.numbers)
@@ -190,7 +203,7 @@ class Text:
 
 
 def asked(ids: Sequence[int], most: int, temperature: float | None, seed: int | None, stops: Sequence[int]) -> Asked:
-    """What `generate` is asked for. InputError for what are no whole numbers."""
+    """The arguments of `generate` as an `Asked`. InputError if an id, a number or a seed is not whole."""
     try:
         found = tuple(map(int, ids))
     except (TypeError, ValueError):

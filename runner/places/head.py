@@ -1,7 +1,7 @@
-"""The head as it runs: built without the tail's weights, and measured by what it takes above the program itself.
+"""The head: it is built without the tail's weights, and its memory is measured.
 
-The program itself is everything but numbers: interpreter, libraries, the network's description, the kernels that were made
-for its layers. It is measured with the head's weights still empty, after one run whose result is not used.
+The memory is counted above that of the program itself: interpreter, libraries, the network's description, and the kernels that were
+made for its layers. The program is measured while the head's weights are still empty, after one run.
 """
 
 from __future__ import annotations
@@ -37,8 +37,15 @@ MEMORY_RUNS = 3
 
 @dataclass(frozen=True)
 class BuiltRoutes:
-    """Heads with their weights, what the process holds beside numbers (B), how the network is called, how its outputs are put
-    together, what the engine has to say of the heads, and how long a decoder's texts are at most (None: it is none)."""
+    """Heads that are ready to run.
+
+    - `routes`: one for each plan.
+    - `program_bytes`: the memory (B) of the process without weights and tensors.
+    - `call`: how the network takes its inputs.
+    - `form`: how its outputs are put together.
+    - `remarks`: what the engine has to say about the heads.
+    - `longest`: the most tokens of a decoder's text; None if the network is no decoder.
+    """
 
     routes: list[Route]
     program_bytes: int
@@ -51,11 +58,12 @@ class BuiltRoutes:
 def build_routes(ways: Sequence[tuple[Plan, ServerConnection | None]], network: PlannedNetwork, weights: str,
                  networks: Sequence[str], pictures: Images, module: OwnNetwork | None = None,
                  graphs: Graphs | None = None, engine: Engine | None = None) -> BuiltRoutes:  # fmt: skip
-    """A plan's head, its network checked, no weight of the tail ever in memory where its source allows that; or the heads of
-    several plans, over one copy of the weights, and where the whole network is among them, their tails likewise.
+    """Build and check the head of each plan in `ways`, each with its connection.
 
-    Each plan's connection learns what answers must look like. `engine` is what `place_heads` will compute them by (None: torch on
-    the processor); its libraries are part of the program. Raises what `load_planned` and `check_memory` raise.
+    All heads share one copy of the weights. Weights that only the tail uses are never in memory, if the network's source allows
+    that. If one of the plans runs the whole network at the edge, the tails are built too. Each connection is told what answers must
+    look like. `engine` is the one that `place_heads` will use (None: torch on the processor); its libraries count as a part of the
+    program. Raises what `load_planned` and `check_memory` raise.
     """
     plans = [plan for plan, _ in ways]
     with returned_at_once():  # or there would be room on the heap that is filled first, and not returned
@@ -96,7 +104,8 @@ def build_routes(ways: Sequence[tuple[Plan, ServerConnection | None]], network: 
 
 @torch.inference_mode()
 def place_heads(built: BuiltRoutes, engine: Engine, network: PlannedNetwork) -> BuiltRoutes:
-    """The same, each head where the engine computes it. InputError where it cannot, or a head is the whole network."""
+    """The same routes, with each head where the engine computes it. InputError if that cannot be, or if a head is the whole
+    network."""
     if engine.name == DEFAULT:
         return built
     tensors = [example_input(network.input_tensors[name]) for name in built.call.names]
@@ -114,10 +123,10 @@ def place_heads(built: BuiltRoutes, engine: Engine, network: PlannedNetwork) -> 
 
 @torch.inference_mode()
 def head_memory(built: BuiltRoutes, pictures: Images) -> list[int]:
-    """The most memory (B) above the program itself while the head runs, or each of the heads, for a few images.
+    """For each head the most memory (B) above the program itself while it runs a few pictures.
 
-    Apart from the timed runs: free memory must go back to the system, and fetching it again would make the head slower
-    (VGG16's first 10 layers by a quarter). Afterwards the heap is kept.
+    These runs are not timed: meanwhile freed memory goes back to the system, and to fetch it again would make the head slower
+    (VGG16's first 10 layers by a quarter). Afterwards the process keeps its memory.
     """
     found = []
     with returned_at_once():

@@ -1,4 +1,4 @@
-"""One peer's part of a network at work: what it takes, what it answers, and how it asks the place after it."""
+"""A peer's part of a network: what it takes, what it answers, and how it asks the place after it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,20 @@ from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, the_same
 from runner.wire.tensors import pack, unpack_read
 
 LONGEST_TEXT = 2**15
-"""Where a decoder's configuration says no other."""
+"""The most tokens of a text, if a decoder's configuration does not say how many."""
 
 
 @dataclass(frozen=True)
 class OwnPart:
-    """One place's part of a network: what must come for it, tensors and sizes, and the tensors of its answers, those that later
-    places make among them. `error` is what the rounding of another engine than torch's on the processor changes; nobody knows the
-    sizes of results that are `varying` before. A part of a decoder takes texts of up to `longest` tokens."""
+    """One place's part of a network.
+
+    - `module`: what computes it.
+    - `expected`, `scalars`: the tensors and the sizes that must come.
+    - `results`: the tensors of the whole answer, those of later places among them.
+    - `error`: by how much the engine's rounding changes the outputs, relative to the largest one; None for torch on the processor.
+    - `varying`: results whose sizes are not known before.
+    - `longest`: the most tokens of a decoder's text; None for other networks.
+    """
 
     module: Middle | Tail
     expected: Tensors
@@ -54,9 +60,9 @@ class OwnPart:
 
 
 def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Example | None = None) -> OwnPart:
-    """A tail that knows what comes from having run both parts once, which also warms it up, and is computed by the engine.
+    """The tail, computed by the engine, after head and tail ran once on `example`. So it is known what comes from the edge.
 
-    What the engine's rounding changes is looked at on `drawn`, an input of random numbers.
+    With `drawn`, an input of random numbers, it is also measured what the engine's rounding changes.
     """
     with torch.inference_mode():
         crossing = call(head, example)
@@ -71,10 +77,10 @@ def run_once(head: Head, tail: Tail, example: Example, engine: Engine, drawn: Ex
 
 
 def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graphs | None, engine: Engine) -> OwnPart:
-    """The part of a network that this place has of a plan over several, with its own weights alone; warmed up.
+    """This place's part of a plan over several places, with the weights of its own layers alone. It has run once.
 
-    `networks` are the builders beside torchvision's that may run here; `graphs` are of those of them that were traced before, which
-    peers' own choices must not add to. Refusal where it cannot be had.
+    `networks` are builders that may run here, besides torchvision's. `graphs` are their graphs from earlier times; other networks,
+    which peers choose, are not kept there. Raises Refusal if the part cannot be built.
     """
     builder = request.network.builder
     planned = PlannedNetwork(**request.network.model_dump(), name=builder, granularity=request.granularity, **inputs_of(request))
@@ -101,7 +107,7 @@ def own_part(request: Open, weights: str, networks: Sequence[str], graphs: Graph
 
 
 def longest_text(network: nn.Module) -> int | None:
-    """How many tokens a decoder's texts have at most; None for what is none."""
+    """The most tokens of a decoder's text; None for other networks."""
     return (network.longest or LONGEST_TEXT) if isinstance(network, Chain) else None
 
 
@@ -119,8 +125,13 @@ def _as_sent(scalars: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 class TailAnswer(NamedTuple):
-    """Outputs as they are sent, what the part took, how long (s) the question waited for others', what the places beyond took, and
-    of a text how many tokens are held."""
+    """The answer of a part: its tensors and their bytes, ready to be sent.
+
+    - `took`: the times of the part.
+    - `waited_s`: how long (s) the question waited while others were computed.
+    - `beyond`: the times of the places after this one.
+    - `held`: for a text, the number of its tokens that are kept here; None otherwise.
+    """
 
     tensors: Tensors
     parts: list[memoryview]
@@ -131,16 +142,16 @@ class TailAnswer(NamedTuple):
 
 
 class ServedPlan:
-    """One peer's part, and the place after it that is asked `onward` (None: this is the last)."""
+    """A peer's part, and the place after it that it asks through `onward` (None: this is the last place)."""
 
     @property
     def error(self) -> float | None:
-        """What the engine's rounding changes, where it rounds."""
+        """By how much the engine's rounding changes the outputs; None if the engine is torch on the processor."""
         return self._part.error
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What the engine has to say of the part."""
+        """What the engine has to say about the part."""
         return remarks(self._part.module, self._part.error)
 
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None = None, batches: Batches | None = None,
@@ -162,11 +173,14 @@ class ServedPlan:
 
     @property
     def is_at_work(self) -> bool:
-        """Whether somebody computes now, for this peer or another."""
+        """Whether a part is being computed now, for this peer or for another one."""
         return self._batches.is_at_work
 
     def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
-        """Compute; what comes back waits for the answer, where a later place has it. Refusal where that failed, from either."""
+        """Compute the part, and send what goes on to the next place. The function that is returned waits for the whole answer.
+
+        Both raise Refusal if the part or a later place fails.
+        """
         if request.text is not None:
             raise Refusal("refused", "texts are kept of decoders alone, and by torch on the processor")
         self._check(request)

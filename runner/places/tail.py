@@ -1,6 +1,6 @@
-"""The server's half of the work: which networks it builds for strangers, and their tails.
+"""The server's half of the work: it builds networks for edges that it does not know, and their tails.
 
-No sockets here. Everything that goes wrong becomes a Refusal: a code and one line for the peer.
+There are no sockets here. Whatever goes wrong becomes a Refusal: a code, and one line for the edge.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from runner.wire.protocol.headers import MOST_DIMENSIONS
 from runner.wire.protocol.messages import LayerTime
 
 LARGEST_INPUT_BYTES = 2**24
-"""Strangers choose the input's size, and a network's activations are a multiple of it (VGG: 21 times)."""
+"""The largest input. An edge chooses its size, and a network's activations take a multiple of it (VGG: 21 times)."""
 CACHED_NETWORKS = 2
 _NAMED_WEIGHTS = re.compile(r"(seeded:[0-9]+|bundled:[A-Za-z0-9_-]+|torchvision:[A-Za-z0-9_]+|hf:safetensors|onnx:initializers)")
 
@@ -61,12 +61,14 @@ class _Kept(NamedTuple):
 
 
 class Networks:
-    """Builds the networks that peers ask for, and keeps the last few with their graphs: who comes back waits for neither.
+    """Builds the networks that edges ask for, and keeps the last few. An edge that comes back does not wait for them.
 
-    `networks` are the builders beyond torchvision's that may run here, `weights_files` the state dicts that stand in
-    for a plan's `file:PATH`: a path that a peer names is never opened. With `digests`, only networks of these are built.
-    Up to `batch` images of several peers go through equal parts at once, where that is faster; see `runner.places.batching`.
-    `graphs` are of networks of `networks` that were traced before; `engine` computes.
+    - `networks`: builders that may run here, besides torchvision's.
+    - `weights_files`: the files that stand for a plan's `file:PATH`. A path that an edge names is never opened.
+    - `digests`: if given, only these networks are built.
+    - `batch`: up to so many images of several edges are computed together, if that is faster (`runner.places.batching`).
+    - `graphs`: graphs of `networks` that were traced before.
+    - `engine`: what computes.
     """
 
     def __init__(self, networks: Sequence[str] = (), weights_files: Sequence[Path] = (),
@@ -83,11 +85,11 @@ class Networks:
         self._computing = threading.Lock()  # one inference at a time has all threads of torch to itself
 
     def open(self, request: Open, onward: Onward | None = None, host: str = "") -> ServedPlan:
-        """The part of a network that was built, checked and run once, for a peer at an address; Refusal where that cannot be.
+        """The part that a peer asks for: built, checked and run once. `host` is the peer's address.
 
-        Of two places the network is kept whole, so that another cut of it is there at once. Of a decoder, over more places, and
-        where the engine has the weights in a form of its own, each place has those of its own layers alone; places after it are
-        asked `onward`.
+        Over two places the whole network is kept, so that another cut of it is ready at once. Over more places, for a decoder, and
+        if the engine keeps weights in its own form, only the weights of this place's layers are kept. The places after it are asked
+        through `onward`. Raises Refusal if the part cannot be built.
         """
         self._check(request)
         with refusing("refused", f"the codec {codec_words(request.codec, request.codecs)} cannot be used"):
@@ -100,7 +102,7 @@ class Networks:
             return ServedPlan(part, self._computing, codec, batches, onward)
 
     def measure(self, request: Measure) -> tuple[tuple[LayerTime, ...], Timing]:
-        """The times of a network's layers on this machine, and how they were measured; Refusal where that cannot be."""
+        """The times of a network's layers on this machine, and how they were measured. Raises Refusal if it cannot be measured."""
         self._check(request)
         with self._building:
             traced = self._with_weights(request, self._checked)

@@ -1,4 +1,7 @@
-"""Texts at a place: what a decoder's blocks there remember of each, within bounds, and how tokens get to them once and in order."""
+"""The texts that a place works on. A decoder's blocks keep a state for each text; here the states are kept, within limits.
+
+A token enters a text once, and in order.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,12 @@ from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES
 from runner.wire.tensors import unpack
 
 MOST_TEXTS, MOST_TEXT_BYTES = 64, 2**30
-"""Texts that a server remembers, and their bytes together."""
+"""The most texts that a server keeps, and their most bytes together."""
 STALE_S = 600.0
-"""Whoever did not go on with a text for so long is not waited for where there is no room."""
+"""After so many seconds without a question a text is old. If room is needed, old texts go first."""
 
 Key = tuple[Hashable, int]
-"""Who asks (an `Asker`: a session, and its plan), and the number of a text of theirs."""
+"""Who asks (an `Asker`), and the number of one of its texts."""
 
 
 @dataclass
@@ -45,11 +48,12 @@ class _Text:
 
 
 class Texts:
-    """What a server remembers of its edges' texts: up to `most` of them and `most_bytes` together.
+    """The texts that a server keeps for its edges: at most `most`, which take at most `most_bytes` together.
 
-    Where there are more, one goes that was not used for STALE_S; else one of the address that has the most, of its session that has
-    the most, so that nobody's texts push out those of all others; of several the one that was not used for the longest time. Its
-    edge sends it again. A session's id is known to its edge alone, so nobody gets to the texts of others.
+    If there are more, one text is forgotten. If the text that was used the longest time ago is older than STALE_S, it is that one.
+    Otherwise the server looks for the address with the most, then for that address's session with the most, and forgets the oldest
+    text of that session. So one edge cannot push out the texts of all others. An edge whose text was forgotten sends it again. Only
+    the edge knows the id of its session, so nobody else can reach its texts.
     """
 
     def __init__(self, most: int = MOST_TEXTS, most_bytes: int = MOST_TEXT_BYTES) -> None:
@@ -59,7 +63,7 @@ class Texts:
 
     @property
     def n_bytes(self) -> int:
-        """What all of them take (B)."""
+        """The bytes of all texts together."""
         with self._changing:
             return sum(text.n_bytes for text in self._texts.values())
 
@@ -68,7 +72,10 @@ class Texts:
 
     @contextmanager
     def taken(self, key: Key, host: str = "") -> Iterator[State]:
-        """What is remembered of a text, for nobody else meanwhile: nothing at first. Refusal where it alone is too large."""
+        """The state of a text, for the `with` block alone: other threads wait. A new text has an empty state.
+
+        `host` is the edge's address. Raises Refusal at the end of the block if this text alone takes more than is kept.
+        """
         with self._changing:
             text = self._texts.setdefault(key, _Text(host))
         with text.busy:
@@ -80,7 +87,7 @@ class Texts:
             raise Refusal("refused", f"the text takes {text.n_bytes} bytes here; at most {self._most_bytes} are kept")
 
     def forget(self, key: Key) -> None:
-        """The text is over."""
+        """Forget a text that is over."""
         with self._changing:
             self._texts.pop(key, None)
 
@@ -107,7 +114,7 @@ class Texts:
 
 
 class ServedTexts(ServedPlan):
-    """A part of a decoder: beside whole prompts, which leave nothing behind, it takes texts, some tokens at a time."""
+    """A part of a decoder. It takes whole prompts, which leave nothing behind, and texts, some tokens at a time."""
 
     def __init__(self, part: OwnPart, computing: threading.Lock, codec: Choice | None, batches: Batches | None,
                  onward: Onward | None, kept: tuple[Texts, str, Asker]) -> None:  # fmt: skip
@@ -120,8 +127,11 @@ class ServedTexts(ServedPlan):
         self.request_bytes = max(self.request_bytes, min(a_token * self._longest, LARGEST_PAYLOAD_BYTES))
 
     def begin(self, request: Infer, payload: memoryview) -> Callable[[], TailAnswer]:
-        """As of others; of a text, where it goes on. One that is longer than where its tokens belong is cut to there: they come
-        again. One that is shorter is left as it is, and the answer says how much of it is held."""
+        """Compute the part for a prompt, as the base class does, or the next tokens of a text.
+
+        Tokens of a text say at which position they begin. If more of the text is kept than that, the rest is cut off, because it
+        comes again. If less is kept, nothing is computed, and the answer says how much is kept.
+        """
         text = request.text
         if text is None:
             return super().begin(request, payload)
