@@ -25,6 +25,7 @@ __all__ = [
     "DownloadError",
     "build_network",
     "bytes_of",
+    "check_builder",
     "hollow_module",
     "is_open",
     "network_digest",
@@ -44,6 +45,15 @@ def parse_builder(text: str) -> str:
         return f"{TORCHVISION}:{text}"
     get(text)
     return text
+
+
+def check_builder(builder: str) -> None:
+    """Raises InputError if there is no such network here, MissingExtraError if a package that it needs is not installed.
+
+    Imports the module that code of one's own is in. Builds nothing.
+    """
+    source, name = get(builder)
+    source.check(name)
 
 
 def is_open(builder: str) -> bool:

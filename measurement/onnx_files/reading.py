@@ -188,6 +188,12 @@ def read_onnx(path: Path) -> fx.GraphModule:
     return _Reader(path).network()
 
 
+def check_file(path: Path) -> None:
+    """Raises InputError if there is no such file."""
+    if not path.is_file():
+        raise InputError(f"onnx:{path}", "is a folder; expected a .onnx file" if path.is_dir() else "no such file")
+
+
 def inputs_of(network: nn.Module) -> dict[str, Value]:
     """What a network that `read_onnx` made takes, by the names of its forward's parameters."""
     assert isinstance(network, fx.GraphModule)
@@ -199,8 +205,7 @@ def _loaded(path: Path) -> Any:
     import onnx
 
     where = f"onnx:{path}"
-    if not path.is_file():
-        raise InputError(where, "is a folder; expected a .onnx file" if path.is_dir() else "no such file")
+    check_file(path)
     try:
         model = onnx.load(str(path))
         if model.ByteSize() >= LARGEST_BYTES:

@@ -65,6 +65,11 @@ class Source:
         for package in self.needs:
             import_module(package)
 
+    def check(self, name: str) -> None:
+        """Raises InputError if there is no network of this name, MissingExtraError if a package is missing. Builds nothing."""
+        del name
+        self.load()
+
     def build(self, name: str) -> nn.Module:
         """The network with the initial weights that its own code draws. InputError if there is no network of this name."""
         raise NotImplementedError

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
 from typing import ClassVar
 
 from torch import nn
@@ -20,19 +21,15 @@ class Callables(Source):
     runs_code: ClassVar[bool] = True
     pattern: ClassVar[str] = r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*"
 
+    def check(self, name: str) -> None:
+        """Imports the module. InputError if that fails, or it has no such callable."""
+        with current_directory_importable():
+            _found(name)
+
     def build(self, name: str) -> nn.Module:
         """The module that the callable returns. InputError if there is no such callable, or it fails or returns something else."""
-        module_name, _, path = name.partition(":")
         with current_directory_importable():
-            target = find_object(name, module_name, path)
-            if not callable(target):
-                raise InputError(name, f"{path!r} is {_a(target)}, not a callable")
-            try:
-                inspect.signature(target).bind()
-            except TypeError as error:
-                raise InputError(name, f"must be callable without arguments: {error}") from None
-            except ValueError:  # no signature is known, as of some C functions: let the call tell
-                pass
+            target = _found(name)
             try:
                 made = target()
             except THEIR_ERRORS as error:  # the user's code may raise anything
@@ -45,6 +42,22 @@ class Callables(Source):
         """A picture of the usual size, because nothing says what such a network takes."""
         del name, module
         return numbers(*USUAL_SHAPE)
+
+
+def _found(name: str) -> Callable[[], object]:
+    """The callable, which takes no arguments; InputError otherwise."""
+    module_name, _, path = name.partition(":")
+    target = find_object(name, module_name, path)
+    if not callable(target):
+        raise InputError(name, f"{path!r} is {_a(target)}, not a callable")
+    try:
+        inspect.signature(target).bind()
+    except TypeError as error:
+        raise InputError(name, f"must be callable without arguments: {error}") from None
+    except ValueError:  # no signature is known, as of some C functions: let the call tell
+        pass
+    found: Callable[[], object] = target
+    return found
 
 
 def _a(value: object) -> str:

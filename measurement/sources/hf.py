@@ -43,6 +43,11 @@ class Transformers(Source):
     extra: ClassVar[str] = "hf"
     pattern: ClassVar[str] = r"[^\x00-\x1f]+"
 
+    def check(self, name: str) -> None:
+        """InputError if the folder has no configuration of a network that transformers knows."""
+        super().check(name)
+        _as_written(name)
+
     def build(self, name: str) -> nn.Module:
         """The network with initial weights, drawn in the configuration's order."""
         configuration = _configuration(name)

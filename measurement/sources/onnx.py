@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from lmos_opt.errors import InputError
-from measurement.onnx_files.reading import inputs_of, read_onnx
+from measurement.onnx_files.reading import check_file, inputs_of, read_onnx
 from measurement.sources import Example, Source, indices, numbers
 
 WEIGHTS = "initializers"
@@ -21,6 +21,11 @@ class Onnx(Source):
     needs: ClassVar[tuple[str, ...]] = ("onnx", "onnxruntime")
     extra: ClassVar[str] = "export"
     pattern: ClassVar[str] = r"[^\x00-\x1f]+"
+
+    def check(self, name: str) -> None:
+        """InputError if there is no such file. What it holds is not looked at."""
+        super().check(name)
+        check_file(Path(name))
 
     def build(self, name: str) -> nn.Module:
         """InputError: a network of ONNX has the weights in its file."""

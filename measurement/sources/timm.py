@@ -24,14 +24,21 @@ class Timm(Source):
     needs: ClassVar[tuple[str, ...]] = ("timm",)
     extra: ClassVar[str] = "timm"
 
-    def build(self, name: str) -> nn.Module:
-        """The architecture with initial weights. InputError names those that it could be."""
+    def check(self, name: str) -> None:
+        """InputError names the architectures that it could be."""
+        super().check(name)
         import timm
 
         plain = name.partition(".")[0]
         if not timm.is_model(plain):  # what looks like a repository's name is none of these, and never fetched
             near = difflib.get_close_matches(plain, timm.list_models(), n=3) or ["resnet50", "mobilenetv3_small_100"]
             raise InputError(f"timm:{name}", f"is no architecture of timm; there are e.g. {', '.join(near)}")
+
+    def build(self, name: str) -> nn.Module:
+        """The architecture with initial weights. InputError as `check`, and for an unknown tag."""
+        import timm
+
+        self.check(name)
         try:
             module: nn.Module = timm.create_model(name, pretrained=False)
         except THEIR_ERRORS as error:  # of an unknown tag, or a package that one architecture needs

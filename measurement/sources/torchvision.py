@@ -38,6 +38,11 @@ class Torchvision(Source):
     is_open: ClassVar[bool] = True
     pattern: ClassVar[str] = r"[A-Za-z_]\w*"
 
+    def check(self, name: str) -> None:
+        """InputError names the networks that it could be."""
+        super().check(name)
+        _found(name)
+
     def build(self, name: str) -> nn.Module:
         """The network without weights of anybody else; InputError names those that it could be."""
         return _builder_of(name)(weights=None, **_OPTIONS.get(name, {}))

@@ -16,6 +16,7 @@ import torch
 from lmos_opt.errors import InputError
 from lmos_opt.processes.signals import handled
 from measurement import engines
+from measurement.networks import check_builder
 from runner.errors import RunnerError
 from runner.faults.limits import ORDINARY, Budget, Buffers, Limits, Load, Throttle
 from runner.machine import this_machine
@@ -43,13 +44,16 @@ def serve(host: str = DEFAULT_HOST, port: int = DEFAULT_PORT, options: ServeOpti
     """Serve until SIGTERM or SIGINT (in the main thread), then answer the questions that came, and end. A keyword replaces the
     field of `options` with the same name.
 
-    RunnerError if the server cannot listen at the address; InputError if the address needs a token and TLS (see ServeOptions).
+    RunnerError if the server cannot listen at the address; InputError if the address needs a token and TLS (see ServeOptions), or
+    there is no such network as one of `networks`.
     """
     options = replace(options, **changes)
     token, tls = options.token, options.tls
     if not (options.unprotected or is_loopback(host) or (token is not None and tls is not None)):
         raise InputError("--listen", f"{host} can be reached from other machines: give --token-file and --tls-cert, or "
                                      "say --unprotected, which lets anybody there use this server and read what crosses")
+    for builder in options.networks:
+        check_builder(builder)
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     share_one_heap()

@@ -26,18 +26,28 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or text.endswith("]"):
         host, port = text, str(default_port)
-    host = host.removeprefix("[").removesuffix("]")
+    is_bracketed = host.startswith("[") and host.endswith("]")
+    host = host[1:-1] if is_bracketed else host
     number = whole_of(port)
-    if not _may_be_host(host) or number is None or number > 65535:
-        raise InputError("address", f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070, with a port from 0 to 65535")
+    if not (_is_ipv6(host) if is_bracketed else _may_be_host(host)) or number is None or number > 65535:
+        raise InputError("address", f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070, with a port from "
+                                    "0 to 65535")  # fmt: skip
     return host, number
 
 
 def _may_be_host(host: str) -> bool:
-    """Whether a text may name a host: no part of it between two dots is empty or longer than 63 letters."""
+    """Whether a text may name a host: no part of it between two dots is empty or longer than 63 letters, and nothing in it is a
+    sign of other notations."""
     try:
-        return bool(host.encode("idna"))
+        return bool(host.encode("idna")) and not set(host) & set("[]:/")
     except UnicodeError:
+        return False
+
+
+def _is_ipv6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
         return False
 
 
@@ -69,8 +79,8 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         found = _addresses(host, port, socket.AI_PASSIVE)
         return socket.create_server(found[0][4][:2], family=found[0][0], backlog=64)
-    except OSError as error:
-        raise RunnerError(where, f"cannot listen there: {reason_of(error)}") from None
+    except OSError as error:  # create_server adds the address to the system's words
+        raise RunnerError(where, f"cannot listen there: {reason_of(error).partition(' (while')[0]}") from None
 
 
 class Dialer:
