@@ -13,13 +13,13 @@ import numpy.typing as npt
 from lmos_edge.fields import Fields, many, of, whole
 from lmos_edge.plans import DTYPES
 from measurement.levels import Layout, encoded
+from measurement.magnitudes import HALF
 from runner.errors import LocalProtocolError, RemoteProtocolError
 from runner.wire.protocol.turns import ALIGNMENT
 
 MOST_DIMENSIONS = 16
 MOST_TENSORS = 4096
 LARGEST_PAYLOAD_BYTES = 2**30
-_LARGEST_HALF = 65504.0
 _PADDING = memoryview(bytes(ALIGNMENT))
 _BFLOAT16 = "bfloat16"
 Array = npt.NDArray[Any]
@@ -51,11 +51,9 @@ def pack(arrays: Mapping[str, Array], codec_of: Callable[[str], str]) -> tuple[l
 def _encoded(array: Array, codec: str) -> Array | None:
     """A contiguous array as the codec encodes it; None if it is sent raw."""
     if codec == "fp16" and array.dtype.name in {"float32", "float64"} and array.size:
-        low, high = array.min(), array.max()
-        return array.astype(np.float16) if low >= -_LARGEST_HALF and high <= _LARGEST_HALF else None  # NaN is neither
+        return array.astype(np.float16) if HALF.hold(float(array.min()), float(array.max())) else None
     if codec == "int8" and array.dtype.name in {"float32", "float64", "float16"} and Layout.of(array.shape).bytes < array.nbytes:
-        with np.errstate(over="ignore"):  # what is too large is refused as infinite
-            return encoded(array.reshape(-1).astype(np.float32), array.shape)
+        return encoded(array.reshape(-1), array.shape)
     return None
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from measurement.magnitudes import STEPS
+
 GROUP = 128
 """Elements that share low and step at least: with 8 bytes for 128 the whole stays below 0.266 of float32."""
 TOP = 255
@@ -23,6 +25,7 @@ _LEAST_STEP = 1e-37
 _BLOCK = 2**16
 """Elements that are worked on at a time: they stay in the processor's cache from the first operation to the last."""
 
+Numbers = npt.NDArray[np.float16 | np.float32 | np.float64]
 Floats = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.uint8]
 
@@ -55,17 +58,21 @@ class Layout:
         return 8 * self.pairs + self.groups * self.length + self.rest
 
 
-def encoded(values: Floats, shape: tuple[int, ...], top: int = TOP) -> Levels | None:
-    """All lows, all steps, all levels of the elements of an array of this shape, in their order; None if one is not finite."""
+def encoded(values: Numbers, shape: tuple[int, ...], top: int = TOP) -> Levels | None:
+    """All lows, all steps, all levels of the elements of an array of this shape, in their order; None if one is not finite, or all
+    are next to zero (`STEPS`)."""
     layout = Layout.of(shape)
     found = np.empty(layout.bytes, np.uint8)
     lows, steps, levels = _parts(found, layout)
     whole = layout.groups * layout.length
-    is_finite = _quantise(values[:whole].reshape(-1, layout.length), lows[: layout.groups], steps[: layout.groups],
-                          levels[:whole].reshape(-1, layout.length), top)  # fmt: skip
-    if is_finite and layout.rest:
-        is_finite = _quantise(values[whole:].reshape(1, -1), lows[-1:], steps[-1:], levels[whole:].reshape(1, -1), top)
-    return found if is_finite else None
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        narrow = values.astype(np.float32, copy=False)
+    largest = _quantise(narrow[:whole].reshape(-1, layout.length), lows[: layout.groups], steps[: layout.groups],
+                        levels[:whole].reshape(-1, layout.length), top)  # fmt: skip
+    if layout.rest:
+        rest = _quantise(narrow[whole:].reshape(1, -1), lows[-1:], steps[-1:], levels[whole:].reshape(1, -1), top)
+        largest = max(largest, rest)
+    return found if STEPS.hold(-largest, largest) and (largest or not values.any()) else None
 
 
 def decoded(data: Levels, shape: tuple[int, ...]) -> Floats | None:
@@ -93,17 +100,20 @@ def _parts(encoded: Levels, layout: Layout) -> tuple[Floats, Floats, Levels]:
     return pairs[: layout.pairs], pairs[layout.pairs :], encoded[end:]
 
 
-def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: int) -> bool:
-    """Fill lows, steps and levels, a row for each group; False if a value is not finite, or what `decoded` would refuse."""
+def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: int) -> float:
+    """Fill lows, steps and levels, a row for each group. The largest magnitude of a value; infinite if a value is not finite, or
+    `decoded` would refuse one."""
+    largest = 0.0
     rows = max(1, _BLOCK // values.shape[1])
     scratch = np.empty((min(rows, len(values)), values.shape[1]), np.float32)
     with np.errstate(all="ignore"):
         for k in range(0, len(values), rows):
             block = values[k : k + rows]
-            low = block.min(axis=1)
-            step = (block.max(axis=1) - low) / np.float32(top)
+            low, high = block.min(axis=1), block.max(axis=1)
+            step = (high - low) / np.float32(top)
             if not np.isfinite(low + TOP * step).all():
-                return False
+                return math.inf
+            largest = max(largest, -float(low.min()), float(high.max()))
             step[step < _LEAST_STEP] = 0
             per_step = np.divide(1, step, out=np.zeros_like(step), where=step > 0)
             lows[k : k + rows], steps[k : k + rows] = low, step
@@ -112,7 +122,7 @@ def _quantise(values: Floats, lows: Floats, steps: Floats, levels: Levels, top: 
             np.rint(work, out=work)
             np.minimum(work, top, out=work)  # the inverse is rounded
             levels[k : k + rows] = work
-    return True
+    return largest
 
 
 def _restore(levels: Levels, lows: Floats, steps: Floats, values: Floats) -> None:

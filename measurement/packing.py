@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from measurement.magnitudes import HALF
+
 GROUP = 64
 """Elements that share low and step: with 4 bytes for 64, half a bit for each element."""
 _TOP = 15
 """The highest level."""
-_LARGEST = np.float32(65504.0)
-"""Of half precision."""
-
+Numbers = npt.NDArray[np.float32 | np.float64]
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
@@ -45,19 +45,19 @@ class Groups:
         """What all of it takes: lows and steps, then levels, those of the last byte filled up."""
         return 4 * self.count + -(-self.n // 2)
 
-    def encoded(self, values: Floats) -> Bytes | None:
-        """All lows, all steps, all levels, the first of a byte in its lower half; None if half precision does not hold a value,
-        or what is made of the highest level."""
+    def encoded(self, values: Numbers) -> Bytes | None:
+        """All lows, all steps, all levels, the first of a byte in its lower half; None if half precision does not hold the values
+        (`HALF`), or what is made of the highest level."""
         if not self.n:
             return None
         with np.errstate(all="ignore"):
-            if not (values.min() >= -_LARGEST and values.max() <= _LARGEST):  # NaN is neither
+            if not HALF.hold(float(values.min()), float(values.max())):
                 return None
-            rows = np.pad(values, (0, self.count * GROUP - self.n), mode="edge").reshape(-1, GROUP)
+            rows = np.pad(values.astype(np.float32, copy=False), (0, self.count * GROUP - self.n), mode="edge").reshape(-1, GROUP)
             low = _down(rows.min(axis=1))
             step = _up((rows.max(axis=1) - low.astype(np.float32)) / np.float32(_TOP))
             wide = step.astype(np.float32)[:, None]
-            if not (np.isfinite(low).all() and (low.astype(np.float32) + _TOP * wide[:, 0] <= _LARGEST).all()):
+            if not (np.isfinite(low).all() and (low.astype(np.float32) + _TOP * wide[:, 0] <= HALF.most).all()):
                 return None
             levels = np.divide(rows - low.astype(np.float32)[:, None], wide, out=np.zeros_like(rows), where=wide > 0)
             whole = np.minimum(np.rint(levels), _TOP).astype(np.uint8).ravel()[: self.n]

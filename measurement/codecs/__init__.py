@@ -19,12 +19,15 @@ from lmos_opt.imports import modules_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import numpy as np
+    import numpy.typing as npt
     from torch import Tensor
 
     from lmos_opt.profile import NetworkSource, TensorSpec
 
 Encoded = bytes | memoryview
-__all__ = ["RAW", "Codec", "CodecError", "Described", "Encoded", "capabilities", "capability", "get", "names",
+__all__ = ["RAW", "Codec", "CodecError", "Described", "Encoded", "capabilities", "capability", "elements",
+           "get", "names",
            "usual"]  # fmt: skip
 
 
@@ -106,6 +109,13 @@ class Codec:
         wrong, before it takes more memory than the tensor needs.
         """
         raise NotImplementedError
+
+
+def elements(tensor: Tensor) -> npt.NDArray[np.float32 | np.float64]:
+    """A floating-point tensor's elements, as one dimension; float64 stays, all others become float32."""
+    flat = tensor.flatten()
+    found: npt.NDArray[np.float32 | np.float64] = (flat if flat.itemsize == 8 else flat.float()).numpy()
+    return found
 
 
 def names() -> list[str]:

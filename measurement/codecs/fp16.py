@@ -5,17 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from measurement.codecs import Codec, CodecError, Described
+from measurement.magnitudes import HALF
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 _WIDER = ("float32", "float64")
-_LARGEST = 65504.0
-"""The largest number of half precision."""
-
 
 class Fp16(Codec):
-    """Takes float32 and float64. Tensors with an infinity, a NaN or a value beyond half precision's range travel as they are."""
+    """Takes float32 and float64. Tensors with an infinity, a NaN or a value beyond half precision's range, and those whose values
+    are all so small that it would lose them, travel as they are."""
 
     def sent_bytes(self, tensor: Described) -> int:
         """Two bytes an element."""
@@ -29,7 +28,7 @@ class Fp16(Codec):
         if str(tensor.dtype).removeprefix("torch.") not in _WIDER or tensor.numel() == 0:
             return None
         low, high = torch.aminmax(tensor)
-        if not (low >= -_LARGEST and high <= _LARGEST):  # NaN is neither
+        if not HALF.hold(float(low), float(high)):
             return None
         halves = tensor.flatten().to(torch.float16)
         return halves.view(torch.uint8).numpy().data

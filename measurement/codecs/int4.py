@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from measurement.codecs import Codec, CodecError, Described
+from measurement.codecs import Codec, CodecError, Described, elements
 from measurement.packing import Groups
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
 
 class Int4(Codec):
-    """Takes numbers with a fraction. Tensors with an infinity, a NaN or a value beyond half precision's range, and those that would
-    not shrink, travel as they are."""
+    """Takes numbers with a fraction. Tensors with an infinity, a NaN or a value beyond half precision's range, those whose values
+    are all so small that it would lose them, and those that would not shrink, travel as they are."""
 
     def sent_bytes(self, tensor: Described) -> int:
         """Half a byte for each element, and 4 bytes for each group."""
@@ -30,7 +30,7 @@ class Int4(Codec):
         groups = Groups.of(tuple(tensor.shape))
         if str(tensor.dtype).removeprefix("torch.") not in _FLOATS or groups.bytes >= tensor.nbytes:
             return None
-        found = groups.encoded(tensor.flatten().float().numpy())
+        found = groups.encoded(elements(tensor))
         return None if found is None else found.data
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:

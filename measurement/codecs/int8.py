@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from measurement.codecs import Codec, CodecError, Described
+from measurement.codecs import Codec, CodecError, Described, elements
 from measurement.levels import Layout, decoded, encoded
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ _FLOATS = ("float32", "float64", "float16", "bfloat16")
 
 
 class Int8(Codec):
-    """Takes numbers with a fraction. Tensors with an infinity or a NaN, and those that would not shrink, travel as they are."""
+    """Takes numbers with a fraction. Tensors with an infinity or a NaN, those whose values are all next to zero (`STEPS`), and
+    those that would not shrink, travel as they are."""
 
     def sent_bytes(self, tensor: Described) -> int:
         """A byte for each element, and 8 bytes for each group."""
@@ -30,7 +31,7 @@ class Int8(Codec):
         shape = tuple(tensor.shape)
         if str(tensor.dtype).removeprefix("torch.") not in _FLOATS or Layout.of(shape).bytes >= tensor.nbytes:
             return None
-        found = encoded(tensor.flatten().float().numpy(), shape)
+        found = encoded(elements(tensor), shape)
         return None if found is None else found.data
 
     def decode(self, payload: memoryview, tensor: Described) -> Tensor:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lmos_opt.errors import InputError
-from measurement.codecs import Codec, CodecError, Described
+from measurement.codecs import Codec, CodecError, Described, elements
 from measurement.frames import Frames
 from measurement.levels import Layout, decoded, encoded
 
@@ -20,7 +20,8 @@ _BITS = ("2", "3", "4", "5", "6", "7", "8")
 
 
 class Zint(Codec):
-    """Takes numbers with a fraction. Tensors with an infinity or a NaN, and those that would not shrink, travel as they are."""
+    """Takes numbers with a fraction. Tensors with an infinity or a NaN, those whose values are all next to zero (`STEPS`), and
+    those that would not shrink, travel as they are."""
 
     usual = ("8", "6", "4")
     needs = "zstandard"
@@ -41,7 +42,7 @@ class Zint(Codec):
         del name
         if str(tensor.dtype).removeprefix("torch.") not in _FLOATS or tensor.numel() == 0:
             return None
-        found = encoded(tensor.flatten().float().numpy(), tuple(tensor.shape), self._top)
+        found = encoded(elements(tensor), tuple(tensor.shape), self._top)
         if found is None:
             return None
         frame = self._frames.compressed(found)

@@ -82,6 +82,29 @@ def test_the_bytes_are_those_that_were_promised(name: str, dtype: torch.dtype, s
         assert torch.equal(found, tensor)
 
 
+HALVES, SINGLES = {*range(-4, 3, 2)}, {*range(-32, 37, 2)}
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize(("name", "share", "powers"), [("fp16", 2**-11, HALVES), ("int8", 1.01 / 255, SINGLES),
+                                                       ("zint:8", 1.01 / 255, SINGLES), ("int4", 1.01 / 15, HALVES)])  # fmt: skip
+def test_numbers_of_any_magnitude_arrive_or_travel_as_they_are(
+    name: str, share: float, powers: set[int], dtype: torch.dtype
+) -> None:
+    """`share` of the largest magnitude is half a step of the widest range, from its negative on; the dtype rounds once more."""
+    codec, shorter, own = codecs.get(name), set(), torch.finfo(dtype)
+    for power in (-300, *range(-46, 39, 2), 300):
+        for wide in (draw((1, 3, 17, 9), torch.float64), draw((1, 3, 17, 9), torch.float64).relu()):
+            sent = (wide * 10.0**power).to(dtype)
+            found, n_bytes = there_and_back(codec, sent)
+            if sent.isfinite().all():
+                error, largest = float((found.double() - sent.double()).abs().max()), float(sent.double().abs().max())
+                assert error <= share * largest + own.eps * max(largest, own.smallest_normal)
+            if n_bytes < sent.nbytes and sent.any():
+                shorter.add(power)
+    assert shorter == powers or dtype in {torch.float16, torch.bfloat16}
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_int8_is_off_by_half_a_step_of_its_channel_at_most(shape: tuple[int, ...]) -> None:
     """Every channel has a scale of its own: one that is a million times another keeps both."""
