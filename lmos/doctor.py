@@ -16,7 +16,7 @@ from pathlib import Path
 import lmos_opt
 from lmos_opt import solvers
 from lmos_opt.errors import LmosError
-from runner.machine import installed_version
+from runner.machine import installed_version, processors
 
 EXTRAS = {
     "torch": "profile, serve, run, demo, export --to torch",
@@ -101,7 +101,7 @@ def _torch() -> Iterator[Finding]:
         return
     import torch
 
-    yield Finding("machine", "torch's threads", True, f"{torch.get_num_threads()} of {len(os.sched_getaffinity(0))} processors")
+    yield Finding("machine", "torch's threads", True, f"{torch.get_num_threads()} of {processors()} processors")
     gpu = torch.cuda.is_available()
     yield Finding("machine", "GPU", gpu, torch.cuda.get_device_name(0) if gpu else "none that torch sees", "nothing here needs one")
 

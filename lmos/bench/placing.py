@@ -3,7 +3,6 @@ latencies come as predicted, and does a pipeline go as fast as its slowest stage
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -31,6 +30,7 @@ from measurement.tracing import trace
 from measurement.tracing.calls import call, random_input
 from runner.client.pipeline import depth_for
 from runner.errors import RunnerError
+from runner.machine import processors
 from runner.parts.network import flat_outputs
 from runner.places.connect import connect
 
@@ -77,7 +77,7 @@ class Placed:
     def reachable(self) -> float:
         """The share that the machine's processors allow, which all places have together here and none shares on a real path."""
         alone_s = sum(t_s for stage, t_s in self.measured.items() if stage.startswith("t_place_"))
-        return min(1.0, self.measured[self.slowest] * (os.cpu_count() or 1) / alone_s) if alone_s else 1.0
+        return min(1.0, self.measured[self.slowest] * processors() / alone_s) if alone_s else 1.0
 
     @property
     def share(self) -> float:

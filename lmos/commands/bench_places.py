@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -16,6 +15,7 @@ from lmos.lists import names_of, parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time, parse_rate
+from runner.machine import processors
 
 if TYPE_CHECKING:
     from lmos.bench.placing import Equality, Placed
@@ -70,5 +70,5 @@ def _print(equal: Sequence[Equality], found: Sequence[Placed]) -> None:
                     f"the slowest stage allows: {min(one.share for one in found):.2f}")
         least = min(one.reachable for one in found)
         if least < 1:
-            out().print(f"places share {counted(os.cpu_count() or 1, 'processor')} here, which allows {least:.2f} of it at the "
+            out().print(f"places share {counted(processors(), 'processor')} here, which allows {least:.2f} of it at the "
                         "least: slower --rates make a hop the slowest stage")
