@@ -13,7 +13,7 @@ from lmos_opt.device import Power
 from lmos_opt.encoding import ChoosesCodecs, choices_of, coding_of
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem, likely
 from lmos_opt.files import Count, Document, Name, Rate, input_errors
-from lmos_opt.graph import all_before, check_order
+from lmos_opt.graph import check_order
 from lmos_opt.paths import Path, TwoPlaces, parse_path
 from lmos_opt.places import (
     Hop,
@@ -99,9 +99,8 @@ class Instance(Coded, Document):
                                                         "and in no other")  # fmt: skip
             if layer.t_token_s is not None and len(layer.t_token_s) != len(self.places):
                 yield Problem(f"layers[{k}].t_token_s", f"has {counted(len(layer.t_token_s), 'time')}; expected {len(self.places)}")
-            inputs = {one.name: one.inputs for one in self.layers} if layer.shared else {}
-            for name in layer.shared.keys() - all_before(inputs, layer.name):
-                yield Problem(f"layers[{k}].shared", f"{name!r} is no layer whose output it is made from")
+            for name in layer.shared.keys() - {one.name for one in self.layers[: k if layer.shared else 0]}:
+                yield Problem(f"layers[{k}].shared", f"{name!r} is no layer before it")
         for k, group in enumerate(self.together):
             for i, name in enumerate(group):
                 if name not in self._by_name:

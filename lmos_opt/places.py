@@ -59,8 +59,8 @@ class Extra(dict[str, float]):
 class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
-    `shared` are weights (B) that it shares with earlier layers, by their names: the earlier layers count them. A later place that
-    runs this layer and not the earlier one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call. For
+    `shared` are weights (B) that it shares with earlier layers, by their names: the earlier layers count them. A place that runs
+    this layer and not the earlier one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call. For
     one more token it takes `t_token_s` at each place and sends `token_bytes` to the next layer. While a layer runs, it needs
     `workspace_bytes` beside all of these. Further numbers under any other key (an energy, a price) are kept in `extra`, for
     objectives that users add.

@@ -63,8 +63,10 @@ def profile_traced(
 def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list[str]]) -> ProfileLayer:
     """The layer's numbers. `counted` has the layers so far that use a weight, by the weight's place in memory; this one is added.
 
-    A shared weight counts at the first layer that uses it. A later one names the nearest layer before it that uses it too: layers
-    of one place that use a weight of an earlier place hold one copy together.
+    A shared weight counts at the first layer that uses it. A later one names a layer before it that uses it too: the nearest one
+    whose output it is made from (layers of one place that use a weight of an earlier place hold one copy together), or else
+    the first one, of a parallel branch. Where three or more layers of parallel branches use a weight, a place may count it more
+    than once, but never too little.
     """
     weights, shared = [], dict[str, int]()
     held = {place(tensor): tensor for tensor in _weights(traced, layer)}
@@ -73,8 +75,9 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list
     for where, tensor in held.items():
         if not users[where]:
             weights.append(tensor)
-        elif nearest := [name for name in users[where] if name in before][-1:]:
-            shared[nearest[0]] = shared.get(nearest[0], 0) + stored_bytes(tensor)
+        else:
+            other = next((name for name in reversed(users[where]) if name in before), users[where][0])
+            shared[other] = shared.get(other, 0) + stored_bytes(tensor)
         users[where].append(layer.name)
     return ProfileLayer(
         name=layer.name,

@@ -22,5 +22,6 @@ def trace(problem: FrontProblem) -> Iterator[Candidate]:
 
 
 WHAT_FOR = ("layerwise is for splits between two places, for linear objectives that are shipped and the first place's memory, "
-            "without groups, limits at the second place, and variables and constraints of one's own")  # fmt: skip
+            "without groups, limits at the second place, weights that parallel layers share, and variables and constraints of "
+            "one's own")  # fmt: skip
 ALGORITHM = Algorithm("layerwise", trace, least=1, most=None)

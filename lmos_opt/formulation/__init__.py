@@ -80,7 +80,7 @@ def fresh(m: Any, name: str, component: Any) -> Any:
 
 def block_names() -> list[str]:
     """The shipped blocks of constraints."""
-    return [name for name in modules_of(*__path__) if name not in {"indices", "memory", "named", "stages"}]
+    return [name for name in modules_of(*__path__) if name not in {"copies", "indices", "memory", "named", "stages"}]
 
 
 def add_block(m: Any, instance: Instance, name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import Solution, derive
+from lmos_opt.formulation.copies import copies
 from lmos_opt.instance import Instance
 
 Alive = tuple[str, str]
@@ -41,10 +42,10 @@ def needs(m: Any, instance: Instance, p: int) -> list[Any]:
     """Expressions (B); the largest of them is the memory of place p, after the first: one under `sum`, one for each step under
     `peak`."""
     if not hasattr(m, "memory_floor"):
-        return [_sum(m, instance, p) + _copies(m, instance, p)]
+        return [_sum(m, instance, p) + copies(m, instance, p)]
     order = _Order.of(instance)
     received = _add_received(m, instance, p, order)
-    weights = sum(layer.held_bytes * m.at[p, layer.name] for layer in instance.layers) + _copies(m, instance, p)
+    weights = sum(layer.held_bytes * m.at[p, layer.name] for layer in instance.layers) + copies(m, instance, p)
     return [weights + _alive(m, instance, (p, k), order, received) for k in range(len(instance.layers))]
 
 
@@ -52,29 +53,6 @@ def _sum(m: Any, instance: Instance, p: int) -> Any:
     """Weights and outputs of the place's layers, and every tensor that it receives."""
     own = sum((layer.held_bytes + layer.output_bytes) * m.at[p, layer.name] for layer in instance.layers)
     return own + sum(instance.tensor_bytes(u) * m.sent[p - 1, u] for u in instance.tensors)
-
-
-def _copies(m: Any, instance: Instance, p: int) -> Any:
-    """Weights that the place's layers share with layers of earlier places: `copied_p[v, u]`, 1 if v runs at p and u before it.
-
-    The variables are added to the model where they do not stand there yet.
-    """
-    shared = {(layer.name, u): n_bytes for layer in instance.layers for u, n_bytes in layer.shared.items()}
-    if not shared:
-        return 0
-    if not hasattr(m, f"copied_{p}"):
-        copied, copying = pyo.Var([*shared], bounds=(0, 1)), pyo.ConstraintList()
-        m.add_component(f"copied_{p}", copied)
-        m.add_component(f"copying_{p}", copying)
-        for v, u in shared:
-            copying.add(copied[v, u] >= m.at[p, v] + m.upto[p - 1, u] - 1)
-
-        def values(split: Solution) -> list[float]:
-            upto = (*split.upto, frozenset(instance.names))
-            return [v in upto[p - 1] and v not in upto[p - 2] and u in upto[p - 2] for v, u in shared]
-
-        derive(m, [copied[pair] for pair in shared], values)
-    return sum(n_bytes * getattr(m, f"copied_{p}")[pair] for pair, n_bytes in shared.items())
 
 
 def _alive(m: Any, instance: Instance, step: tuple[int, int], order: _Order, received: Any) -> Any:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from lmos_opt.errors import InputError
+from lmos_opt.graph import all_before
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -46,9 +47,22 @@ def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
 
 
 def _copies(instance: Instance, stay: _Stay) -> int:
-    """The bytes of weights that layers of the place share with layers of earlier places, so that the place holds a copy."""
+    """The bytes of weights that layers of the place share with layers of other places, so that the place holds a copy."""
     return sum(n_bytes for layer in instance.layers if layer.shared and layer.name in stay.layers
                for name, n_bytes in layer.shared.items() if name not in stay.layers)  # fmt: skip
+
+
+def shared_pairs(instance: Instance, p: int) -> dict[tuple[str, str], int]:
+    """The bytes of weights that layer v shares with an earlier layer u, by (v, u), where v may run at place p and u elsewhere.
+
+    Where v is made from u's output, u runs at the first place if v does. So only pairs of parallel layers count there.
+    """
+    inputs = {layer.name: layer.inputs for layer in instance.layers}
+    found = {}
+    for layer in instance.layers:
+        before = all_before(inputs, layer.name) if layer.shared and p == 1 else set[str]()
+        found.update({(layer.name, u): n_bytes for u, n_bytes in layer.shared.items() if u not in before})
+    return found
 
 
 def _sum(instance: Instance, stay: _Stay) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 import pyomo.environ as pyo
 
 from lmos_opt.formulation import Solution, add_block, derive
+from lmos_opt.formulation.copies import copies
 from lmos_opt.formulation.memory import is_alive, peak_step
 from lmos_opt.instance import Instance
 
@@ -42,7 +43,7 @@ def add(m: Any, instance: Instance) -> None:
         for a, still_read in optional.items():
             m.peak_step.add(m.alive[v, a] <= m.step[v])
             m.peak_step.add(m.alive[v, a] <= (m.upto[1, a] if still_read else m.sent[1, a]))
-    weights = sum(layer.held_bytes * m.upto[1, layer.name] for layer in instance.layers)
+    weights = sum(layer.held_bytes * m.upto[1, layer.name] for layer in instance.layers) + copies(m, instance, 1)
     at_step = sum(forced * m.step[v] for v, (forced, _) in held.items())
     at_step += sum(instance.tensor_bytes(a) * m.alive[v, a] for v, a in pairs)
     m.memory = pyo.Expression(expr=weights + at_step)

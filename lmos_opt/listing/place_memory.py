@@ -63,11 +63,11 @@ def summed(instance: Instance, shape: Shape, p: int) -> Whole:
     found = np.zeros(len(shape), dtype=np.int64)
     for k, layer in enumerate(instance.layers):
         found += (layer.held_bytes + layer.output_bytes) * holds(stays.here, k)
+    found += _copies(stays)
     if p == 1:
         for name, n_bytes in instance.inputs.items():
             found += n_bytes * holds_any(stays.here, shape.bits(instance.holders[name]))
         return found
-    found += _copies(stays)
     for name in instance.tensors:
         received = stays.received(name)
         assert received is not None
@@ -76,11 +76,11 @@ def summed(instance: Instance, shape: Shape, p: int) -> Whole:
 
 
 def _copies(stays: Stays) -> Whole:
-    """The bytes of weights that layers of the place share with layers of earlier places, so that the place holds a copy."""
+    """The bytes of weights that layers of the place share with layers of other places, so that the place holds a copy."""
     found = np.zeros(stays.here.shape[1], dtype=np.int64)
     for k, layer in enumerate(stays.instance.layers):
         for name, n_bytes in layer.shared.items():
-            found += n_bytes * (holds(stays.here, k) & holds(stays.before, stays.shape.position[name]))
+            found += n_bytes * (holds(stays.here, k) & ~holds(stays.here, stays.shape.position[name]))
     return found
 
 

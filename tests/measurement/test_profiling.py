@@ -55,6 +55,21 @@ def test_a_place_holds_one_copy_of_what_its_layers_share_with_an_earlier_place(m
         assert Split.at(instance, places, memory_model).memory_at(2) // 40_000 == 1
 
 
+def test_weights_of_parallel_branches_name_the_branch_before():
+    class Twins(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.body = nn.Linear(4, 4, bias=False)
+
+        def forward(self, one, other):
+            return self.body(self.body(one)) - self.body(self.body(other))
+
+    layers = profile_network(Twins(), (torch.randn(1, 4), torch.randn(1, 4))).layers
+    assert [layer.weight_bytes for layer in layers] == [64, 0, 0, 0, 0]
+    names = [layer.name for layer in layers]
+    assert [layer.shared for layer in layers] == [{}, {names[0]: 64}, {names[0]: 64}, {names[2]: 64}, {}]
+
+
 def test_layer_of_several_tensors():
     class Net(nn.Module):
         def forward(self, x):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pyomo.environ as pyo
 import pytest
 
 from lmos.bench.random_instances import random_instance, with_places
-from lmos_opt import InputError, Instance
+from lmos_opt import InputError, Instance, pareto_front
+from lmos_opt.graph import all_before
 from lmos_opt.listing.splits import Splits
 from lmos_opt.split import all_splits
 from tests.lmos_opt.formulation.blocks import broken, model, set_to
@@ -45,5 +47,44 @@ def test_weights_shared_with_an_earlier_place_are_held_twice(memory_model):
         assert (broken(m) == []) == (split.exceeds is None) == (len(those) == 1)
     for p in (1, 2, 3):
         assert sorted(listed.memory(p).values) == sorted(split.memory_at(p) for split in splits)
-    with pytest.raises(InputError, match=r"layers\[0\].shared: '.*' is no layer whose output"):
+    with pytest.raises(InputError, match=r"layers\[0\].shared: '.*' is no layer before it"):
         instance.replace(layers=[layers[0] | {"shared": {last: 1}}, *layers[1:]])
+
+
+@pytest.mark.parametrize("memory_model", ["sum", "peak"])
+def test_weights_that_parallel_layers_share_are_held_at_both_places(memory_model):
+    """Two branches with one weight of 1000 B, counted at each place by hand."""
+    layers = [{"name": name, "inputs": inputs, "t_s": (0.0, 0.0, 0.0), "weight_bytes": 1000 * (name == "left"), "output_bytes": 0,
+               "shared": {"left": 1000} if name == "right" else {}}
+              for name, inputs in (("left", ("input",)), ("right", ("input",)), ("join", ("left", "right")))]  # fmt: skip
+    instance = with_places(random_instance(3, 3, "chain"), 2, 3).replace(layers=layers, inputs={"input": 0})
+    listed = Splits.of(instance, memory_model)
+    m = model(instance, "assignment", "crossing", f"memory_{memory_model}", "later_limits")
+    seen = set()
+    for split in all_splits(instance, memory_model):
+        held = [1000 * bool({"left", "right"} & set(place)) for place in split.places]
+        assert [split.memory_at(p) for p in (1, 2, 3)] == held
+        seen.add(tuple(held))
+        set_to(m, split)
+        assert broken(m) == []
+        assert pyo.value(m.memory) == held[0]
+    assert {(1000, 1000, 0), (1000, 0, 1000), (0, 1000, 1000), (1000, 0, 0)} <= seen
+    for p in (1, 2, 3):
+        assert sorted(listed.memory(p).values) == sorted(split.memory_at(p) for split in all_splits(instance, memory_model))
+
+
+@pytest.mark.parametrize("objectives", [["latency", "memory"], ["latency", "footprint"], ["latency", "footprint:2"]])
+@pytest.mark.parametrize("memory_model", ["sum", "peak"])
+def test_fronts_with_weights_of_parallel_layers_are_those_of_all_splits(objectives, memory_model):
+    instance = random_instance(5, 6, "dag")
+    first, second = next((u, v) for i, v in enumerate(instance.names) for u in instance.names[:i]
+                         if u not in all_before({one.name: one.inputs for one in instance.layers}, v))  # fmt: skip
+    most = max(layer.output_bytes for layer in instance.layers)
+    changes = {first: {"weight_bytes": instance.layer(first).weight_bytes + most}, second: {"shared": {first: most}}}
+    instance = instance.replace(layers=[layer.model_dump() | changes.get(layer.name, {}) for layer in instance.layers])
+    fronts = [pareto_front(instance, objectives=objectives, memory_model=memory_model, algorithm=algorithm)
+              for algorithm in ("enumeration", "epsilon_constraint")]  # fmt: skip
+    assert [[*point.values.values()] for point in fronts[0].points] == [[*point.values.values()] for point in fronts[1].points]
+    assert any((first in split.edge_layers) != (second in split.edge_layers) for split in all_splits(instance, memory_model))
+    with pytest.raises(InputError, match="weights that parallel layers share"):
+        pareto_front(instance, objectives=objectives, memory_model=memory_model, algorithm="layerwise")
