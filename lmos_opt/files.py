@@ -142,7 +142,11 @@ class Document(Record):
         if schema != cls.SCHEMA:
             raise InputError(source, [Problem("schema", f"got {_short(schema)}, expected {cls.SCHEMA!r}")])
         with input_errors(source):
-            return cls.model_validate(data, context=FROM_FILE)
+            try:
+                return cls.model_validate(data, context=FROM_FILE)
+            except UnicodeEncodeError:  # of pydantic, for half a character where it expects one of several words
+                raise InputError(source, [Problem(path, f"got {_short(text)}, expected text that UTF-8 can hold")
+                                          for path, text in _leaves(data) if isinstance(text, str) and _is_half(text)]) from None
 
     def to_dict(self) -> dict[str, Any]:
         """The document as plain JSON values, keys in the schema's order."""
@@ -264,7 +268,8 @@ def parse_json(data: bytes, source: str) -> Any:
     except ValueError as error:  # a number of more digits than Python converts
         raise InputError(source, f"is not usable JSON: {str(error).split(';')[0]}") from None
     if constants:
-        raise InputError(source, [Problem(path, f"got {name}, expected a finite number") for path, name in _constants(parsed)])
+        raise InputError(source, [Problem(path, f"got {name}, expected a finite number") for path, name in _leaves(parsed)
+                                  if isinstance(name, _Constant)])  # fmt: skip
     return parsed
 
 
@@ -272,17 +277,25 @@ class _Constant(str):
     """A NaN or Infinity where a number should stand, until its path is known."""
 
 
-def _constants(data: Any) -> Iterator[tuple[str, str]]:
-    """The path and name of every constant in parsed JSON, in the file's order."""
+def _is_half(text: str) -> bool:
+    try:
+        encodable(text)
+    except ValueError:
+        return True
+    return False
+
+
+def _leaves(data: Any) -> Iterator[tuple[str, Any]]:
+    """The path of every value in parsed JSON that is no object and no list, and the value, in the file's order."""
     stack: list[tuple[str, Any]] = [("", data)]
     while stack:
         path, value = stack.pop()
-        if isinstance(value, _Constant):
-            yield path.removeprefix("."), str(value)
-        elif isinstance(value, dict):
+        if isinstance(value, dict):
             stack.extend((f"{path}.{key}", item) for key, item in reversed(value.items()))
         elif isinstance(value, list):
             stack.extend((f"{path}[{k}]", value[k]) for k in reversed(range(len(value))))
+        else:
+            yield path.removeprefix("."), value
 
 
 def checked_name(text: str, what: str) -> str:

@@ -208,6 +208,8 @@ def test_text_that_no_file_can_hold_is_refused():
     """JSON spells half a surrogate pair, UTF-8 cannot: what was read could not have been written."""
     front = documents.front_data()
     assert problems(EXAMPLES["front"], front | {"reason": "\ud800"}) == ["reason"]
+    sense = {"objectives": [front["objectives"][0] | {"sense": "\ud800"}, *front["objectives"][1:]]}
+    assert problems(EXAMPLES["front"], front | sense) == ["objectives[0].sense"], "of a few words, which pydantic compares itself"
     data = instance_data({**layer("a", "input"), "\ud800": 1.0})
     assert problems(EXAMPLES["instance"], data) == ["layers[0]"]
 
