@@ -44,7 +44,8 @@ class Conversation(OneSide[Message, Message]):
 
     def _brief(self, message: Message) -> Brief:
         about = None if message.type is FrameType.ERROR else message.header.get("id")
-        return Brief(message.type, about, message.payload_bytes, message.header.get("window"))
+        return Brief(message.type, about, message.payload_bytes, message.header.get("window"),
+                     message.header.get("capabilities", ()))
 
     def _written(self, message: Message) -> bytes:
         return json.dumps(message.header, allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode()

@@ -29,7 +29,7 @@ from runner.wire.asking import Asking
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Dialing, Sockets, Streams
 from runner.wire.protocol.frames import FrameType
-from runner.wire.protocol.side import Closed
+from runner.wire.protocol.side import TRAILER, Closed
 from runner.wire.protocol.turns import State as Talk
 from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer
@@ -40,7 +40,7 @@ from runner.wire.transport import Channel
 SOFTWARE = f"lmos-edge {__version__}"
 ATTEMPTS = 5
 """How often a server that never greeted is tried before it is given up."""
-_CAPABILITIES = ["resend", *(f"codec:{name}" for name in CODECS[1:])]
+_CAPABILITIES = ["resend", TRAILER, *(f"codec:{name}" for name in CODECS[1:])]
 
 
 @dataclass(frozen=True)

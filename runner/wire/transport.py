@@ -8,11 +8,12 @@ from __future__ import annotations
 import math
 import ssl
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
 from runner.errors import ConnectionLost, PeerTooSlow, StreamCut, Untrusted
 from runner.wire.connecting import reason_of
+from runner.wire.outbox import Outbox, beginning
 from runner.wire.shaping import Pacer
 from runner.wire.stream import MACHINE, Clock, Stream, Wake
 
@@ -32,7 +33,6 @@ with cold caches, and Python is several times slower then."""
 INSIDE_S = 0.0001
 """Inside a message, who reads stays awake for this long: over a fast link the next bytes come sooner, and to wake a thread for each
 piece costs the sender as much as to send it. A message whose bytes come more slowly is slept through from then on."""
-_MOST_PARTS = 64  # buffers for one sendmsg; the system allows 1024
 
 
 def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
@@ -76,8 +76,8 @@ class Side(Protocol):
     """One side of a conversation, which knows no sockets (`runner.wire.protocol.Connection`): bytes from messages, and events from
     bytes."""
 
-    def send(self, message: Any, payload: Sequence[memoryview] = ()) -> list[bytes | memoryview]:
-        """The buffers to write, in order."""
+    def send(self, message: Any, payload: Sequence[memoryview] = ()) -> Iterable[bytes | memoryview]:
+        """The buffers to write, in order. Each is asked for when the ones before it are written."""
 
     def buffer(self) -> memoryview:
         """Where the next bytes belong."""
@@ -112,7 +112,7 @@ class Channel(Generic[Talks]):
         self._noted_bytes = (0, 0)
         self._landing = memoryview(bytearray(AHEAD_BYTES))
         self._ahead = self._landing[:0]  # what came and was not taken yet
-        self._out: list[memoryview] = []
+        self._out = Outbox()
         self._outgoing: _Progress | None = None  # of what did not go at once
         self._incoming: _Progress | None = None
         self._granted, self._due = 0, 0.0  # bytes that the pacer lets go from a time on
@@ -173,7 +173,7 @@ class Channel(Generic[Talks]):
             self._outgoing = None
             if self._pacer is not None:
                 self._pacer.begin()
-        self._out += [memoryview(part) for part in parts]
+        self._out.put(parts)
 
     def push(self) -> None:
         """Send what goes at once of what was begun; ConnectionLost where the peer is gone."""
@@ -260,15 +260,14 @@ class Channel(Generic[Talks]):
     def _flush(self) -> float | None:
         """Send what can be. None when all is sent; else seconds until more may go, infinite: when the socket takes it."""
         try:
-            while self._out:
-                if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer)) > 0:
+            while parts := self._out.first():
+                if self._pacer is not None and (wait_s := self._wait_for_pacer(self._pacer, parts)) > 0:
                     self._outgoing = self._outgoing or _Progress(self._clock)
                     return wait_s
-                parts = self._out[:_MOST_PARTS]
-                n_bytes = self._stream.sendmsg(parts if self._pacer is None else _first(parts, self._granted))
+                n_bytes = self._stream.sendmsg(parts if self._pacer is None else beginning(parts, self._granted))
                 self._sent_bytes += n_bytes
                 self._granted -= n_bytes
-                self._out = _without(self._out, n_bytes)
+                self._out.sent(n_bytes)
                 self.moved_at = self._clock.now()
                 if self._out:
                     self._outgoing = self._outgoing or _Progress(self._clock)
@@ -281,10 +280,10 @@ class Channel(Generic[Talks]):
             raise _lost(self.name, "the connection broke while sending", error) from None
         return None
 
-    def _wait_for_pacer(self, pacer: Pacer) -> float:
+    def _wait_for_pacer(self, pacer: Pacer, parts: list[memoryview]) -> float:
         """Seconds until the next bytes may leave, GRACE_S at most: then it is asked again. `_granted` says how many those are."""
         if self._granted <= 0:
-            self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in self._out))
+            self._granted = min(pacer.quantum_bytes, sum(part.nbytes for part in parts))
             self._due = pacer.due(self._granted)
         return min(self._due - self._clock.now(), GRACE_S)
 
@@ -299,26 +298,3 @@ class Channel(Generic[Talks]):
     def _check_outgoing(self) -> None:
         if self._outgoing is not None and (self._outgoing.has_stopped or self._outgoing.is_too_slow):
             raise PeerTooSlow(self.name, "the peer stopped reading")
-
-
-def _first(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
-    """The first n bytes of the parts."""
-    found = []
-    for part in parts:
-        if n_bytes <= 0:
-            break
-        found.append(part[:n_bytes])
-        n_bytes -= found[-1].nbytes
-    return found
-
-
-def _without(parts: list[memoryview], n_bytes: int) -> list[memoryview]:
-    """The parts without their first n bytes, and without empty ones before the rest."""
-    k = 0
-    while k < len(parts) and n_bytes >= parts[k].nbytes:
-        n_bytes -= parts[k].nbytes
-        k += 1
-    rest = parts[k:]
-    if n_bytes:
-        rest[0] = rest[0][n_bytes:]
-    return rest

@@ -46,7 +46,7 @@ from runner.wire.protocol import (
     Welcome,
 )
 from runner.wire.protocol.checksum import crc32_of
-from runner.wire.protocol.frames import encode_prefix
+from runner.wire.protocol.frames import encode_prefix, encode_trailer
 from runner.wire.protocol.messages import LayerTime
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
 from runner.wire.tensors import pack, unpack, unpack_read
@@ -296,5 +296,8 @@ def _conversation(codec: str) -> list[tuple[Role, Message, list[memoryview]]]:
 
 
 def _frame(message: Message, payload: list[memoryview]) -> bytes:
-    header = message.model_dump_json().encode()
-    return encode_prefix(message.TYPE, header, message.payload_bytes, crc32_of(payload)) + header + b"".join(payload)
+    """Questions and answers of odd numbers have a trailer, as long ones do."""
+    header, crc = message.model_dump_json().encode(), crc32_of(payload)
+    is_trailed = isinstance(message, Infer | Result) and message.id % 2 == 1
+    prefix = encode_prefix(message.TYPE, header, message.payload_bytes, None if is_trailed else crc)
+    return b"".join((prefix, header, *payload, encode_trailer(crc) if is_trailed else b""))

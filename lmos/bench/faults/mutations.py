@@ -15,7 +15,7 @@ from typing import Any
 
 from lmos_opt.profile import DTYPE_BYTES
 from runner.wire.protocol.checksum import crc32
-from runner.wire.protocol.frames import PREFIX_BYTES
+from runner.wire.protocol.frames import PREFIX_BYTES, TRAILED, TRAILER_BYTES, encode_trailer
 
 Mutation = Callable[[random.Random, list[bytearray]], None]
 """Changes a list of frames in place."""
@@ -53,8 +53,12 @@ def seal(frame: bytearray) -> None:
     """Make the checksums right, as far as the lengths in the prefix let them be."""
     if len(frame) < PREFIX_BYTES:
         return
-    end = PREFIX_BYTES + struct.unpack_from("<I", frame, 8)[0]
-    struct.pack_into("<II", frame, 20, crc32(frame[PREFIX_BYTES:end]), crc32(frame[end:]))
+    header, payload = _parts(frame)
+    if struct.unpack_from("<H", frame, 6)[0] == TRAILED:
+        struct.pack_into("<II", frame, 20, crc32(header), 0)
+        frame[PREFIX_BYTES:] = header + payload + encode_trailer(crc32(payload))
+    else:
+        struct.pack_into("<II", frame, 20, crc32(header), crc32(payload))
     struct.pack_into("<I", frame, 28, crc32(frame[:28]))
 
 
@@ -150,16 +154,18 @@ def _places(node: Any) -> list[tuple[Any, Any]]:
 
 
 def _parts(frame: bytearray) -> tuple[bytes, bytes]:
+    """Its header and its payload, without the trailer."""
     if len(frame) < PREFIX_BYTES:
         return b"", b""
-    end = PREFIX_BYTES + struct.unpack_from("<I", frame, 8)[0]
-    return bytes(frame[PREFIX_BYTES:end]), bytes(frame[end:])
+    flags, header_bytes = struct.unpack_from("<HI", frame, 6)
+    end = PREFIX_BYTES + header_bytes
+    return bytes(frame[PREFIX_BYTES:end]), bytes(frame[end : len(frame) - TRAILER_BYTES * (flags == TRAILED)])
 
 
 def _replace(frame: bytearray, header: bytes, payload: bytes) -> None:
     if len(frame) < PREFIX_BYTES:
         return
-    frame[PREFIX_BYTES:] = header + payload
+    frame[PREFIX_BYTES:] = header + payload + bytes(TRAILER_BYTES * (struct.unpack_from("<H", frame, 6)[0] == TRAILED))
     struct.pack_into("<IQ", frame, 8, len(header), len(payload))
 
 

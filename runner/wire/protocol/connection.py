@@ -35,7 +35,7 @@ class Connection(OneSide[Message, Received]):
 
     def _brief(self, message: Message) -> Brief:
         values = vars(message)
-        return Brief(message.TYPE, values.get("id"), message.payload_bytes, values.get("window"))
+        return Brief(message.TYPE, values.get("id"), message.payload_bytes, values.get("window"), values.get("capabilities", ()))
 
     def _written(self, message: Message) -> bytes:
         return repeated.written(message) or message.model_dump_json().encode()

@@ -18,12 +18,13 @@ from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, MOST_TENSORS, Tensors
+from runner.wire.protocol.side import TRAILER
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UNANSWERED, ErrorCode
 
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
 MOST_PIECES = 2**16
 PLACES, ONWARD, MEASURE, CODECS, TEXTS = "places", "onward", "measure", "codecs", "texts"
-CAPABILITIES = ("probe", "resend", PLACES, MEASURE, CODECS, TEXTS)
+CAPABILITIES = ("probe", "resend", TRAILER, PLACES, MEASURE, CODECS, TEXTS)
 """What this side can do, in addition to its codecs, and to ONWARD if it knows a next place and measures the hop to it. A side uses
 only what the other side named, and ignores names that it does not know."""
 

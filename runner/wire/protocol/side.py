@@ -11,13 +11,23 @@ from __future__ import annotations
 
 import mmap
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from runner.errors import LocalProtocolError, RemoteProtocolError, StreamCut
 from runner.wire.protocol.checksum import crc32, crc32_of
-from runner.wire.protocol.frames import PREFIX_BYTES, FrameType, Prefix, check_beginning, decode_prefix, encode_prefix
+from runner.wire.protocol.frames import (
+    PREFIX_BYTES,
+    TRAILER_BYTES,
+    FrameType,
+    Prefix,
+    check_beginning,
+    decode_prefix,
+    decode_trailer,
+    encode_prefix,
+    encode_trailer,
+)
 from runner.wire.protocol.turns import (
     ALIGNMENT,
     ANSWERS,
@@ -40,14 +50,20 @@ class Closed:
 
 class Brief(NamedTuple):
     """What a message's turn and payload are judged by: its type, the `id` of a question or an answer, how long the payload is that
-    belongs to it, and the `window` of a WELCOME."""
+    belongs to it, the `window` of a WELCOME, and the `capabilities` of a WELCOME or HELLO."""
 
     type: FrameType
     id: int | None = None
     payload_bytes: int = 0
     window: int | None = None
+    capabilities: Collection[str] = ()
 
 
+TRAILER = "trailer"
+"""The capability of a side that takes frames with a trailer."""
+PIECE_BYTES = 2**20
+"""A longer payload gets a trailer. The checksum of a piece is taken while the peer takes the piece. If the checksum stood in the
+prefix, the peer would first wait for all of it."""
 NO_BYTES = memoryview(bytearray())
 
 
@@ -96,6 +112,7 @@ class OneSide(ABC, Generic[M, E]):
         self._waiting: dict[FrameType, set[int]] = {kind: set() for kind in QUESTIONS}
         self._fault: str | None = None
         self._payload_crc: int = 0
+        self._peer_takes_trailers = False
         self._part: memoryview | None = None
         self._expect_prefix()
 
@@ -136,8 +153,9 @@ class OneSide(ABC, Generic[M, E]):
 
     # sending ---------------------------------------------------------------------------------------------------------
 
-    def send(self, message: M, payload: Sequence[memoryview] = ()) -> list[bytes | memoryview]:
-        """The buffers to write, in order. LocalProtocolError where the message may not be sent now."""
+    def send(self, message: M, payload: Sequence[memoryview] = ()) -> Iterable[bytes | memoryview]:
+        """The buffers to write, in order. Of a long payload, ask for each when the ones before it are written. LocalProtocolError
+        where the message may not be sent now."""
         brief = self._brief(message)
         after = TRANSITIONS[self.state].get((self.role, brief.type))
         if after is None:
@@ -150,6 +168,8 @@ class OneSide(ABC, Generic[M, E]):
         if (fault := self._out_of_turn(brief)) is not None:
             raise LocalProtocolError(fault)
         self._note(brief, after)
+        if self._peer_takes_trailers and brief.payload_bytes > PIECE_BYTES:
+            return _trailed(encode_prefix(brief.type, header, brief.payload_bytes, None) + header, payload)
         return [encode_prefix(brief.type, header, brief.payload_bytes, crc32_of(payload)) + header, *payload]
 
     # receiving -------------------------------------------------------------------------------------------------------
@@ -219,9 +239,11 @@ class OneSide(ABC, Generic[M, E]):
         assert self._part is not None
         arrived = self._part[self._filled : self._filled + n_bytes]
         self._filled += n_bytes
+        if self._payload is not None:
+            return None if self._filled < self._length else self._complete(self._payload, decode_trailer(self._part))
         if self._message is not None:
             self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
-            return None if self._filled < self._length else self._complete(self._part)
+            return None if self._filled < self._length else self._take_payload(self._part)
         if self._prefix is None and self._filled < self._length:
             check_beginning(bytes(self._part[: self._filled]))
         elif self._filled == self._length:
@@ -238,6 +260,7 @@ class OneSide(ABC, Generic[M, E]):
     def _expect_prefix(self) -> None:
         self._prefix: Prefix | None = None
         self._message: tuple[M, Brief] | None = None
+        self._payload: memoryview | None = None  # whole, while its trailer comes
         self._payload_crc = 0
         self._length, self._filled = PREFIX_BYTES, 0  # of the part that comes now, and what is there of it
         self._part = None  # its place, made where it is needed
@@ -267,22 +290,30 @@ class OneSide(ABC, Generic[M, E]):
             raise RemoteProtocolError(fault)
         self._message = message, brief
         if not prefix.payload_bytes:
-            return self._complete(NO_BYTES)
+            return self._take_payload(NO_BYTES)
         self._length, self._filled, self._part = prefix.payload_bytes, 0, self._memory(prefix.payload_bytes)
         return None
 
-    def _complete(self, payload: memoryview) -> E:
+    def _take_payload(self, payload: memoryview) -> E | None:
+        assert self._prefix is not None
+        if self._prefix.payload_crc is not None:
+            return self._complete(payload, self._prefix.payload_crc)
+        self._payload, self._length, self._filled, self._part = payload, TRAILER_BYTES, 0, None
+        return None
+
+    def _complete(self, payload: memoryview, payload_crc: int) -> E:
         assert self._prefix is not None
         assert self._message is not None
         prefix, (message, brief) = self._prefix, self._message
-        if self._payload_crc != prefix.payload_crc:
+        if self._payload_crc != payload_crc:
             raise RemoteProtocolError(f"{brief.type.name} came damaged: the checksum of its payload is wrong")
         after = TRANSITIONS[self.state].get((self.peer, brief.type))
         if after is None:  # another thread has ended the conversation since the prefix came
             raise RemoteProtocolError(f"{brief.type.name} is not expected in state {self.state.name}")
         self._note(brief, after)
+        self._peer_takes_trailers = self._peer_takes_trailers or TRAILER in brief.capabilities
         self._expect_prefix()
-        return self._event(message, payload, (prefix.header_crc, prefix.payload_crc))
+        return self._event(message, payload, (prefix.header_crc, payload_crc))
 
     def _most_payload_bytes(self, kind: FrameType) -> int:
         if kind in _OF_TENSORS:
@@ -311,3 +342,15 @@ class OneSide(ABC, Generic[M, E]):
             self._waiting[brief.type].add(brief.id)
         elif brief.type in ANSWERS:
             self._waiting[ANSWERS[brief.type]].discard(brief.id)
+
+
+def _trailed(beginning: bytes, payload: Sequence[memoryview]) -> Iterator[bytes | memoryview]:
+    """The buffers of a frame with a trailer."""
+    yield beginning
+    crc = 0
+    for part in payload:
+        for begin in range(0, part.nbytes, PIECE_BYTES):
+            piece = part[begin : begin + PIECE_BYTES]
+            yield piece
+            crc = crc32(piece, crc)
+    yield encode_trailer(crc)

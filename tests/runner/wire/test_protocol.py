@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
@@ -70,7 +71,7 @@ def tensors_message(
     return kind(id=number, tensors=headers, **fields), payload  # type: ignore[call-arg]
 
 
-def join(parts: list[bytes | memoryview]) -> bytes:
+def join(parts: Iterable[bytes | memoryview]) -> bytes:
     return b"".join(bytes(part) for part in parts)
 
 
