@@ -150,7 +150,7 @@ def sweep(
         return _whole_fronts(instances, rules, options, labels, on_front)
     if options.output is not None:
         raise InputError("output", "is of a sweep with fronts=True; a table of choices is saved by its own to_parquet or to_csv")
-    return _choices(instances, checked_rules(rules), options, labels, on_front)
+    return _choices(instances, checked_rules(rules, instances), options, labels, on_front)
 
 
 def _choices(instances: Sequence[Instance], chosen: tuple[str, ...], options: SweepOptions,

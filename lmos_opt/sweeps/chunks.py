@@ -61,11 +61,13 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Found:
-    """The result of a chunk: its table, or the reason why there is none, as text, because errors of lmos cannot be pickled."""
+    """The result of a chunk: its table, or the front that failed and why, as text, because errors of lmos cannot be pickled, and
+    whether that is the fault of what was asked."""
 
     number: int
     table: Any = None
-    failure: str | None = None
+    failure: tuple[str, str] | None = None
+    is_input: bool = False
 
 
 def work(chunk: Chunk) -> Found:
@@ -77,7 +79,8 @@ def work(chunk: Chunk) -> Found:
         try:
             rows += _rows(chunk.grid, maker, case, labels, case.of(built))
         except LmosError as error:
-            return Found(chunk.number, failure=f"front {case.number} of the sweep, {built.name}: {error}")
+            where = f"front {case.number} of the sweep, {built.name}"
+            return Found(chunk.number, failure=(where, str(error)), is_input=isinstance(error, InputError))
     return Found(chunk.number, table_of(rows, chunk.grid, chunk.most_places))
 
 
@@ -121,7 +124,7 @@ def _rows(grid: Grid, maker: FrontMaker, case: Case, labels: dict[str, str], ins
     for rule in grid.rules:
         try:
             rows.append({**said, "rule": rule, **of_front, **_at(_chosen(grid, case, instance, front, rule))})
-        except InfeasibleError as error:
+        except (InfeasibleError, InputError) as error:  # some instance has such a split: `checked_rules`
             rows.append({**said, "rule": rule, "complete": front.complete, "reason": str(error)})
     return rows
 

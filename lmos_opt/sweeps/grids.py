@@ -11,10 +11,10 @@ from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Count, Flag, Name, Record, input_errors
+from lmos_opt.files import Amount, Count, Flag, Name, Rate, Record, input_errors, problems_of
 from lmos_opt.formulation.memory import MemoryModel, checked_model
 from lmos_opt.instance import Instance
 from lmos_opt.paths import parse_path
@@ -24,8 +24,18 @@ from lmos_opt.units import parse_rate, parse_size, parse_time
 Varied = Literal["edge", "server", "link", "back", "path", "memory_model", "bandwidth", "rtt", "memory"]
 NUMBERS = {"bandwidth": parse_rate, "rtt": parse_time, "memory": parse_size}
 """What is exchanged in an instance that is built once, and how it is read; all others make another instance."""
+_ADMITTED: dict[str, TypeAdapter[Any]] = {"bandwidth": TypeAdapter(Rate), "rtt": TypeAdapter(Amount), "memory": TypeAdapter(Count)}
+"""Which of these numbers an instance may have."""
 MOST_CASES = 1_000_000
-Scalar = str | int | float
+
+
+def _scalar(value: object) -> str | int | float:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise ValueError("expected a text or a number")
+    return value
+
+
+Scalar = Annotated[str | int | float, BeforeValidator(_scalar)]
 
 
 class Steps(Record):
@@ -35,6 +45,21 @@ class Steps(Record):
     to: Scalar
     count: Annotated[Count, Field(ge=1, le=MOST_CASES)]
     spacing: Literal["linear", "log"] = "linear"
+
+
+def _given(value: object) -> Steps | tuple[str | int | float, ...] | str | int | float:
+    """An option's values, of which only one kind is complained of: a union of types would report every kind's complaint."""
+    if isinstance(value, dict):
+        try:
+            return Steps.model_validate(value)
+        except ValidationError as error:
+            raise InvalidError(problems_of(error)) from None
+    if isinstance(value, Steps) or not isinstance(value, list | tuple):
+        return value if isinstance(value, Steps) else _scalar(value)
+    return tuple(map(_scalar, value))
+
+
+Given = Annotated[Steps | tuple[Scalar, ...] | Scalar, BeforeValidator(_given)]
 
 
 @dataclass(frozen=True)
@@ -73,7 +98,7 @@ class Grid(Record):
     proper_split: Flag = False
     solver: Name = "highs"
     chunk: Annotated[Count, Field(ge=1)] = 100
-    over: dict[Varied, Steps | tuple[Scalar, ...] | Scalar] = Field(default_factory=dict)
+    over: dict[Varied, Given] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -155,12 +180,20 @@ class Grid(Record):
         if isinstance(given, Steps):
             return _steps(name, given)
         values = given if isinstance(given, tuple) else (given,)
-        return [NUMBERS[name](value, f"over.{name}") for value in values] if name in NUMBERS else values
+        return [_number(name, value) for value in values] if name in NUMBERS else values
+
+
+def _number(name: str, value: str | float) -> float | int:
+    """A value as a number in the option's own unit. InputError if an instance may not have it."""
+    found: float | int = NUMBERS[name](value, f"over.{name}")
+    with input_errors(f"over.{name}"):
+        _ADMITTED[name].validate_python(found)
+    return found
 
 
 def _steps(name: str, steps: Steps) -> list[float] | list[int]:
     """The values of steps, as numbers in the option's own unit."""
-    low, high = (NUMBERS[name](value, f"over.{name}") for value in (steps.from_, steps.to))
+    low, high = (_number(name, value) for value in (steps.from_, steps.to))
     if steps.spacing == "log" and not (low > 0 and high > 0):
         raise InputError(f"over.{name}", "is spaced by a factor; expected ends above 0")
     shares = [k / max(1, steps.count - 1) for k in range(steps.count)]

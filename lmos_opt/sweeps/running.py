@@ -56,9 +56,9 @@ def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence
     """
     output = Path(output)
     check_output(output, (".parquet",))
-    if grid.rules:
-        checked_rules(grid.rules)
     read = grid.instances() if instances is None else grid.of(instances)
+    if grid.rules:
+        grid = grid.model_copy(update={"rules": checked_rules(grid.rules, (instance for _, instance in read), grid.objectives)})
     places = max(len(instance.places) for _, instance in read)
     chunks = list(_chunks(grid, read, places))  # which refuses values that no key is made of
     key = _key(grid, read)
@@ -74,7 +74,8 @@ def run_sweep(grid: Grid, output: str | os.PathLike[str], *, instances: Sequence
     sizes = {chunk.number: len(chunk.cases) for chunk in todo}
     for found in answers(work, todo, jobs, dask):
         if found.failure is not None:
-            raise SweepFailedError(found.failure)
+            where, reason = found.failure
+            raise InputError(where, reason) if found.is_input else SweepFailedError(f"{where}: {reason}")
         _write(_part(parts, found.number), found.table)
         done += sizes[found.number]
         on_part(done, n)

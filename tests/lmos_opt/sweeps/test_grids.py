@@ -59,6 +59,8 @@ def test_along_paths_memory_alone_is_exchanged(tmp_path):
     ('sources = ["alexnet"]\n[over]\nedge = {from = 1, to = 2, count = 2}', "over.edge: has no values between others"),
     ('sources = ["alexnet"]\n[over]\nmemory = []', "over.memory: has no values"),
     ('sources = ["alexnet"]\n[over]\npath = "a > b"\nedge = "rpi4"', "over.edge: is said by path"),
+    ('sources = ["alexnet"]\n[over]\nmemory = [true]', "over.memory: expected a text or a number"),
+    ('sources = ["alexnet"]\n[over]\nrtt = {from = 1, to = 2, count = 0}', "over.rtt.count: got 0, expected greater than"),
     ('sources = [', "is no TOML"),
     (f'sources = ["alexnet"]\n[over]\nmemory = {"9" * 5000}', "is no TOML that can be read: Exceeds the limit"),
     (f'sources = {"[" * 5000}', "is no TOML that can be read: maximum recursion depth"),
@@ -77,6 +79,8 @@ def test_a_path_that_is_none_is_refused_by_its_key():
 
 def test_a_wrong_value_is_refused():
     for over, complaint in (({"bandwidth": ["soon"]}, "over.bandwidth: 'soon'"), ({"memory_model": ["most"]}, "memory model"),
+                            ({"memory": [10**30]}, "over.memory: got 10.*expected less than"),
+                            ({"bandwidth": {"from": 1, "to": 1e300, "count": 3}}, r"over.bandwidth: got 1e\+300"),
                             ({"memory": {"from": 1, "to": 2, "count": 10**6}, "rtt": [0, 1]}, "2000000 fronts")):
         with pytest.raises(InputError, match=complaint):
             next(Grid(sources=("alexnet",), over=over).cases(1))

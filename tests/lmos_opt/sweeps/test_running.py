@@ -8,7 +8,7 @@ from lmos_opt.listing import shapes
 from lmos_opt.sources import load_source
 from lmos_opt.sweeps import chunks, running
 from lmos_opt.sweeps.grids import Grid
-from lmos_opt.sweeps.running import SweepFailedError, run_sweep
+from lmos_opt.sweeps.running import run_sweep
 from tests.lmos_opt.documents import chain_data, diamond_data, listed
 
 OVER = {"bandwidth": ["1Mbps", "8Mbps", "100Mbps"], "memory": ["10kB", "60kB"], "memory_model": ["sum", "peak"]}
@@ -117,8 +117,28 @@ def test_splits_too_many_to_be_listed_are_searched(sources, tmp_path, monkeypatc
 
 
 def test_a_front_that_fails_is_named(sources, tmp_path):
-    with pytest.raises(SweepFailedError, match="front 0 of the sweep, chain: chain: the objective energy needs"):
+    with pytest.raises(InputError, match="front 0 of the sweep, chain: chain: the objective energy needs"):
         run_sweep(grid(sources, objectives=("energy", "memory")), tmp_path / "a.parquet", jobs=1)
+
+
+def test_a_split_that_some_instances_lack_is_a_reason_and_one_that_all_lack_is_refused(sources, tmp_path):
+    asked = Grid(sources=sources, rules=("cut:4", "knee", "cut:4"))
+    run_sweep(asked, tmp_path / "a.parquet", jobs=1)
+    table = pd.read_parquet(tmp_path / "a.parquet").set_index(["source", "rule"])
+    layers = {source: len(Instance.load(source).layers) for source in sources}
+    assert sorted(layers.values()) == [3, 4], "of which the first has no such cut"
+    assert len(table) == 4
+    for source, n in layers.items():
+        assert table["x1"].notna()[source, "cut:4"] == (n == 4)
+        assert table["x1"].notna()[source, "knee"]
+        assert table["reason"].isna()[source, "cut:4"] == (n == 4)
+    for rule, complaint in (("cut:5", "5 is not between 0 and the 3 layers"), ("cut:x", "'x' is not a whole number"),
+                            ("even:half", "expected even:layers or even:time")):
+        with pytest.raises(InputError, match=complaint):
+            run_sweep(Grid(sources=sources, rules=("knee", rule)), tmp_path / "b.parquet", jobs=1)
+    with pytest.raises(InputError, match="the front has no objective 'latency'"):
+        run_sweep(Grid(sources=sources, rules=("min_latency",), objectives=("footprint", "memory")), tmp_path / "b.parquet", jobs=1)
+    assert not (tmp_path / "b.parquet.parts").exists()
 
 
 def test_what_cannot_be_swept_is_refused_before_work(sources, tmp_path):
