@@ -28,7 +28,7 @@ _PREFIXES = {name: Decimal(times) for name, times in {"": "1", "m": "1e-3", "k":
 _NUMBER = r"([+-]?(?:[0-9]{1,40}(?:\.[0-9]{0,40})?|\.[0-9]{1,40})(?:[eE][+-]?[0-9]{1,3})?)"
 
 
-_SLACK = 1e-9
+SLACK = 1e-9
 """The share of a limit that a value may be above it: no more than is lost where it is added up in another order."""
 
 
@@ -53,12 +53,12 @@ class AtMost:
         """
         if not self.is_shipped:
             return self.objective.expression(m, instance) <= self.most
-        late("lmos_opt.formulation.named:add_limit")(m, instance, self.objective, self._most + _SLACK * abs(self.most), self.admits)
+        late("lmos_opt.formulation.named:add_limit")(m, instance, self.objective, self._most + SLACK * abs(self.most), self.admits)
         return None
 
     @property
     def _most(self) -> float:
-        return self.most + _SLACK * abs(self.most)
+        return self.most + SLACK * abs(self.most)
 
     def admits(self, split: Split) -> bool:
         """Whether a split's value is within the limit of a shipped objective."""

@@ -9,6 +9,7 @@ from itertools import pairwise, product
 import pytest
 
 from lmos.bench.random_instances import random_instance
+from lmos_opt import pareto_front
 from lmos_opt.codec_sizes import Calibration, Fidelity
 from lmos_opt.errors import InputError
 from lmos_opt.instance import Instance
@@ -18,6 +19,7 @@ from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import load_source
 from lmos_opt.split import down_closed_sets
 from measurement import codecs
+from tests.lmos_opt.documents import path_data, placed
 
 
 def crossings(seed: int) -> Crossings:
@@ -70,6 +72,26 @@ def test_the_fastest_is_brute_forces(seed: int) -> None:
             both = [way.at(1 / one.high, Fraction(slower)) + (0 if way.kind == "device" else Fraction(rtt))
                     for way in (one.label, other.label)]  # fmt: skip
             assert both[0] == both[1]
+
+
+def test_a_limit_admits_what_a_front_with_this_limit_admits() -> None:
+    """Two tensors that cross together, in codecs that lose 1 % and 2 %; decimal fractions that are not exact in binary."""
+    layers = [placed("a", "input", t=(0.1, 0.1), out=10**6), placed("b", "a", t=(0.1, 0.1), out=10**6),
+              placed("c", "a", t=(0.1, 0.1), out=10**6), placed("d", "b", "c", t=(100.0, 0.1))]  # fmt: skip
+    for first, second, limit in ((0.01, 0.02, 0.03), (0.1, 0.2, 0.3), (0.07, 0.01, 0.08), (0.01, 0.02, 0.0299)):
+        losses = {"b": first, "c": second}
+        data = path_data(*layers, rates=(1e6,), inputs={"input": 10**9},
+                         codecs={name: [{"name": "raw", "bytes": 10**6}, {"name": "small", "bytes": 1000, "loss": loss}]
+                                 for name, loss in losses.items()})  # fmt: skip
+        instance, none = Instance.from_dict(data), Fraction(0)
+        ways = {name: [Sending("raw", none, none, instance.tensor_bytes(name), none)] for name in instance.tensors}
+        for name, loss in losses.items():
+            ways[name].append(Sending("small", none, none, 1000, Fraction(loss)))
+        found = fastest(Crossings(instance, {name: tuple(some) for name, some in ways.items()}).ways(limit), Fraction(1, 10**6))
+        point, = pareto_front(instance, ["latency"], limits={"fidelity_loss": limit})
+        assert found.edge == frozenset(point.edge_layers or ())
+        assert {found.codecs[name] for name in (point.codecs or {})} == {*(point.codecs or {}).values()}
+        assert (found.edge == {"a", "b", "c"} and {*found.codecs.values()} == {"small"}) == (limit >= 0.03)
 
 
 def test_of_equals_the_device_alone_comes_first() -> None:
