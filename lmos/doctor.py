@@ -16,7 +16,8 @@ from pathlib import Path
 import lmos_opt
 from lmos_opt import solvers
 from lmos_opt.errors import LmosError
-from runner.machine import installed_version, processors
+from measurement.processor import processors
+from runner.machine import installed_version
 
 EXTRAS = {
     "torch": "profile, serve, run, demo, export --to torch",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from lmos_opt.plans.predicted import stage_times_of
 from lmos_opt.plans.proportion import wilson
 from lmos_opt.processes.writing import write_atomically
 from measurement.medians import median_of
-from measurement.processor import cpu_name
+from measurement.processor import cpu_name, processors
 
 SCHEMA = "lmos.report/1"
 EDGE_MEMORY = "edge_memory_bytes"
@@ -176,7 +175,7 @@ def _environment(plan: Plan, around: Circumstances) -> dict[str, Any]:
 
 
 def _machine(threads: int | None) -> dict[str, Any]:
-    cores = len(os.sched_getaffinity(0))
+    cores = processors()
     found = {"python": platform.python_version(), "lmos": __version__, "engine": ENGINE}
     for name in _PACKAGES:
         try:

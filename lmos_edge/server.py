@@ -35,7 +35,7 @@ from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer
 from runner.wire.silence import Silence
 from runner.wire.timeouts import PATIENT, Timeouts
-from runner.wire.transport import Channel
+from runner.wire.transport import FAREWELL_S, Channel
 
 SOFTWARE = f"lmos-edge {__version__}"
 ATTEMPTS = 5
@@ -249,7 +249,7 @@ class Server(Reconnecting):
             if politely and not channel.is_sending and channel.connection.state in {Talk.IDLE, Talk.OPENING, Talk.READY}:
                 with contextlib.suppress(RunnerError, ProtocolError):
                     channel.begin(Message(FrameType.BYE, {}))
-                    channel.pump(0.0)
+                    channel.pump(FAREWELL_S)
             channel.close()
         if self._exchange is not None:
             self._exchange.is_under_way = False

@@ -1,7 +1,8 @@
-"""This machine's processor."""
+"""This machine's processors."""
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -14,3 +15,8 @@ def cpu_name() -> str:
         lines = []
     models = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Model")))
     return next(models, "") or platform.processor() or platform.machine()
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    return len(os.sched_getaffinity(0))

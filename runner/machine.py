@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -11,7 +10,7 @@ from pathlib import Path
 
 import lmos_opt
 from lmos_opt.files import Count, Name, Record, Text
-from measurement.processor import cpu_name
+from measurement.processor import cpu_name, processors
 
 _PACKAGES = ("torch", "torchvision", "numpy")
 SOFTWARE = f"lmos {lmos_opt.__version__}"
@@ -47,11 +46,6 @@ def this_machine(threads: int, engine: str | None = None) -> Machine:
         threads=threads,
         commit=_commit(),
     )
-
-
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0))
 
 
 def installed_version(package: str) -> str | None:

@@ -25,12 +25,12 @@ from lmos_opt.split import Split
 from lmos_opt.tensors import only_input
 from lmos_opt.units import counted
 from measurement.networks import build_network
+from measurement.processor import processors
 from measurement.timing import torch_threads
 from measurement.tracing import trace
 from measurement.tracing.calls import call, random_input
 from runner.client.pipeline import depth_for
 from runner.errors import RunnerError
-from runner.machine import processors
 from runner.parts.network import flat_outputs
 from runner.places.connect import connect
 

@@ -15,7 +15,7 @@ from lmos.lists import names_of, parts_of
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import LmosError, MissingExtraError
 from lmos_opt.units import counted, format_time, parse_rate
-from runner.machine import processors
+from measurement.processor import processors
 
 if TYPE_CHECKING:
     from lmos.bench.placing import Equality, Placed

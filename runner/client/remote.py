@@ -46,7 +46,7 @@ from runner.wire.shaping import Pacer, Shape, as_pacer
 from runner.wire.silence import Silence
 from runner.wire.stream import Wake
 from runner.wire.timeouts import PATIENT, Timeouts
-from runner.wire.transport import Channel
+from runner.wire.transport import FAREWELL_S, Channel
 
 
 def opening(plan: Plan, network: PlannedNetwork, session: str | None = None) -> Open:
@@ -86,7 +86,7 @@ class Remote:
             if politely and not self._channel.is_sending and self.state not in {State.START, State.GREETED, State.CLOSED}:
                 with contextlib.suppress(RunnerError, RemoteProtocolError):  # it may be taking its leave at this moment
                     self._channel.begin(Bye())
-                    self._channel.pump(0.0)
+                    self._channel.pump(FAREWELL_S)
             self._channel.close()
 
     @property

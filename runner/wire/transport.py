@@ -22,6 +22,8 @@ GRACE_S = 10.0
 LEAST_BYTES_PER_S = 1000
 """... and must go on at this rate on average: a peer that trickles cannot hold a connection for ever."""
 LINGER_S = 1.0
+FAREWELL_S = 1.0
+"""So long a last message may take to leave: over a link of some delay it does not leave at once."""
 AHEAD_BYTES = 2**14
 """What is read at once where less than that belongs to the current part of a message: its other parts come with it."""
 PIECE_BYTES = 2**19

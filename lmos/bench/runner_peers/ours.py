@@ -19,6 +19,7 @@ from lmos.loopback import server_process
 from lmos_opt.instance import Instance
 from lmos_opt.plan import Plan, PlannedNetwork, Setting, check_runnable, make_plan
 from measurement.networks import build_network
+from measurement.processor import processors
 from measurement.profiling import profile_built
 from measurement.timing import torch_threads
 from measurement.tracing import TracedNetwork, trace_network
@@ -27,7 +28,6 @@ from runner.client.remote import opening
 from runner.client.server_connection import ServerConnection
 from runner.errors import RunnerError
 from runner.images import Images
-from runner.machine import processors
 from runner.parts.split import split_traced
 from runner.places.connected import ConnectedSplit, Source
 from runner.places.options import ConnectOptions

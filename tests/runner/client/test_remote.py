@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from queue import Queue
+
 import pytest
 import torch
 
@@ -12,12 +14,14 @@ from runner.client import remote as remotes
 from runner.errors import PeerError
 from runner.parts.part import Crossing
 from runner.places.edge import run_plan
+from runner.watching.events import Events, PeerLeft
 from runner.wire import agreed_codec
 from runner.wire.protocol import Infer
+from runner.wire.shaping import Shape
 from runner.wire.tensors import pack
 from runner.wire.timeouts import Timeouts
 from tests.runner.asking import AskingClient
-from tests.runner.running import BRANCHED, Plans, ServerProcess, network_of
+from tests.runner.running import BRANCHED, Plans, ServerProcess, network_of, thread_server
 
 SHORT = Timeouts(connect_s=5, ready_s=60, result_s=20)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -142,3 +146,11 @@ def test_encoded_tensors_are_refused_where_none_were_agreed_on(server: ServerPro
         remote.ask(Infer(id=1, tensors=headers, scalars={}), payload)
         with pytest.raises(PeerError, match="tensor 'input' comes encoded, and tensors travel as they are here"):
             remote._answer(20)
+
+
+def test_the_server_is_told_of_the_end_over_a_link_with_a_delay(squeezenet: Plans) -> None:
+    left: Queue[str] = Queue()
+    events = Events([lambda event: left.put(event.how) if isinstance(event, PeerLeft) else None])
+    with thread_server([], events=events) as address:
+        run_plan(squeezenet(21), address, n=1, timeouts=SHORT, shape=Shape(rate_bytes_per_s=1e8, delay_s=0.05))
+        assert left.get(timeout=20) == "done"
