@@ -81,9 +81,10 @@ def observe(graph_module: fx.GraphModule, *example: Tensor) -> Observed:
 
 
 def gaps_of(tensor: Tensor) -> tuple[int, ...] | None:
-    """The strides of a tensor with gaps between its elements, or with several that are one (stride 0).
+    """The strides of a tensor with gaps between its elements, with several that are one (stride 0), or in another order than
+    its dimensions: a part may view it as only this layout allows.
 
-    None if the elements lie densely, in any order of dimensions, and if they overlap in another way.
+    None if the elements lie one after another, and if they overlap in another way.
     """
     layout = sorted((stride, n) for stride, n in zip(tensor.stride(), tensor.shape, strict=True) if n != 1 and stride)
     end = 1
@@ -91,8 +92,7 @@ def gaps_of(tensor: Tensor) -> tuple[int, ...] | None:
         if stride < end:
             return None
         end = stride * n
-    is_dense = end == tensor.numel()
-    return None if is_dense or not tensor.numel() else tensor.stride()
+    return None if tensor.is_contiguous() else tensor.stride()
 
 
 def tensor_spec(tensor: Tensor) -> TensorSpec:

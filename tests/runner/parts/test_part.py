@@ -44,8 +44,21 @@ def test_every_cut_over_a_link_gives_the_whole_networks_bits() -> None:
 
 
 @pytest.mark.parametrize(("strides", "expected"), [
-    ((12, 4, 1), None), ((1, 2, 6), None), ((24, 4, 1), (24, 4, 1)), ((24, 8, 2), (24, 8, 2)), ((0, 4, 1), (0, 4, 1)),
-    ((2, 1, 1), None),
+    ((12, 4, 1), None), ((1, 2, 6), (1, 2, 6)), ((24, 4, 1), (24, 4, 1)), ((24, 8, 2), (24, 8, 2)),
+    ((0, 4, 1), (0, 4, 1)), ((2, 1, 1), None),
 ])  # fmt: skip
 def test_gaps(strides: tuple[int, ...], expected: tuple[int, ...] | None) -> None:
     assert gaps_of(torch.zeros(200).as_strided((2, 3, 4), strides)) == expected
+
+
+def test_what_comes_densely_lies_as_it_did_where_it_was_made() -> None:
+    """`view` after a layer that keeps the order of dimensions works on the layout that was traced, and on no other."""
+    class Turned(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(x.transpose(1, 2)).transpose(1, 2).view(1, 12)
+
+    traced = trace(Turned(), image := torch.randn(1, 3, 4))
+    for n in range(1, len(traced.layers)):
+        head, tail = split(traced, [layer.name for layer in traced.layers[:n]])
+        dense = {name: tensor.contiguous() for name, tensor in head(image).items()}
+        assert torch.equal(tail(dense), Turned()(image)), n
