@@ -1,7 +1,8 @@
 """Tensors to another process and back, by every peer in turns: medians, quartiles, and the ratio to a plain socket.
 
 A turn is several exchanges, one right after another, as a run sends its images. The first of a turn comes after the others had the
-processor, with its caches cold: its median stands apart.
+processor, with its caches cold: its median stands apart. A machine may be slower for some seconds, so the plain socket has a turn
+before and after each other peer's, and a peer's times are divided by those of the turns beside its own.
 """
 
 from __future__ import annotations
@@ -73,6 +74,7 @@ def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int,
               sides: tuple[set[int], set[int]]) -> list[Row]:  # fmt: skip
     drawn = random.Random(f"{seed} {n_bytes}")
     found: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
+    beside: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
     with ExitStack() as stack:
         tell(f"{n_bytes} bytes")
         asking, answering = sides
@@ -84,10 +86,18 @@ def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int,
         for begin in range(0, rounds, IN_A_ROW):
             tell(f"{n_bytes} bytes, {begin} of {rounds} exchanges")
             drawn.shuffle(sessions)
-            for name, exchange in sessions:
-                found[name].append(exchange(min(IN_A_ROW, rounds - begin)))
-    raw_s = median(_following(found[RAW])) if found.get(RAW) else None
-    return [_row(n_bytes, name, turns, raw_s) for name, turns in found.items()]
+            turns = [(name, exchange(min(IN_A_ROW, rounds - begin))) for name, exchange in _with_raw_between(sessions)]
+            for k, (name, turn) in enumerate(turns):
+                found[name].append(turn)
+                beside[name] += [other for who, other in turns[max(k - 1, 0) : k + 2] if who == RAW]
+    return [_row(n_bytes, name, turns, beside[name]) for name, turns in found.items()]
+
+
+def _with_raw_between(sessions: Sequence[tuple[str, Session]]) -> list[tuple[str, Session]]:
+    """The sessions in their order, the plain socket's before and after each other one's, if it is among them."""
+    others = [one for one in sessions if one[0] != RAW]
+    raw = [one for one in sessions if one[0] == RAW]
+    return raw + [one for other in others for one in (other, *raw)]
 
 
 def _following(turns: Sequence[Sequence[ExchangeTime]]) -> list[float]:
@@ -95,8 +105,10 @@ def _following(turns: Sequence[Sequence[ExchangeTime]]) -> list[float]:
     return [one.seconds for turn in turns for one in turn[1:]] or [turn[0].seconds for turn in turns]
 
 
-def _row(n_bytes: int, name: str, turns: Sequence[Sequence[ExchangeTime]], raw_s: float | None) -> Row:
+def _row(n_bytes: int, name: str, turns: Sequence[Sequence[ExchangeTime]], beside: Sequence[Sequence[ExchangeTime]]) -> Row:
+    """`beside` are the plain socket's turns beside these."""
     seconds = _following(turns)
+    raw_s = median(_following(beside)) if beside else None
     q1, middle, q3 = quantiles(seconds, n=4, method="inclusive") if len(seconds) > 1 else seconds * 3
     left = [one.unaccounted_s for turn in turns for one in turn if one.unaccounted_s is not None]
     return Row(n_bytes, name, sum(map(len, turns)), q1, middle, q3, middle / raw_s if raw_s else None, max(left) if left else None,

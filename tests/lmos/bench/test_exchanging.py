@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from itertools import chain, cycle
+from itertools import chain, count, cycle
 
 import pytest
 
@@ -95,9 +95,27 @@ def test_the_first_of_a_turn_stands_apart() -> None:
     peers = [late_after_others("raw_socket", 1.0), late_after_others("x", 2.0)]
     rows = compete(peers, [64], 3 * IN_A_ROW, 0, nothing, nothing)
     assert [(row.rounds, row.q1_s, row.median_s, row.q3_s, row.ratio, row.first_s) for row in rows] == [
-        (3 * IN_A_ROW, 1.0, 1.0, 1.0, 1.0, 9.0), (3 * IN_A_ROW, 2.0, 2.0, 2.0, 2.0, 9.0)]  # fmt: skip
+        (6 * IN_A_ROW, 1.0, 1.0, 1.0, 1.0, 9.0), (3 * IN_A_ROW, 2.0, 2.0, 2.0, 2.0, 9.0)]  # fmt: skip
     (alone,) = compete(peers[1:], [64], 1, 0, nothing, nothing)
     assert (alone.rounds, alone.median_s, alone.first_s) == (1, 9.0, 9.0)
+
+
+def test_a_machine_that_becomes_slower_changes_no_ratio() -> None:
+    turns = count(1)
+
+    def peer(name: str, seconds: float) -> Peer:
+        @contextmanager
+        def connect(n_bytes: int) -> Iterator[Session]:
+            def session(n: int) -> list[ExchangeTime]:
+                pace = next(turns)
+                return [ExchangeTime(seconds * pace)] * n
+
+            yield session
+
+        return Peer(name, lambda: nullcontext(connect))
+
+    rows = compete([peer("raw_socket", 1.0), peer("a", 2.0), peer("b", 5.0)], [64], 1, 0, nothing, nothing)
+    assert {row.peer: (row.rounds, row.ratio) for row in rows} == {"raw_socket": (3, 1.0), "a": (1, 2.0), "b": (1, 5.0)}
 
 
 def test_a_peer_that_is_not_installed_is_left_out() -> None:
