@@ -54,7 +54,7 @@ def seal(frame: bytearray) -> None:
     if len(frame) < PREFIX_BYTES:
         return
     header, payload = _parts(frame)
-    if struct.unpack_from("<H", frame, 6)[0] == TRAILED:
+    if _is_trailed(frame):
         struct.pack_into("<II", frame, 20, crc32(header), 0)
         frame[PREFIX_BYTES:] = header + payload + encode_trailer(crc32(payload))
     else:
@@ -153,19 +153,23 @@ def _places(node: Any) -> list[tuple[Any, Any]]:
     return [(node, key) for key in keys] + [place for key in keys for place in _places(node[key])]
 
 
+def _is_trailed(frame: bytearray) -> bool:
+    """Whether its prefix says that a trailer follows."""
+    return bool(struct.unpack_from("<H", frame, 6)[0] == TRAILED)
+
+
 def _parts(frame: bytearray) -> tuple[bytes, bytes]:
     """Its header and its payload, without the trailer."""
     if len(frame) < PREFIX_BYTES:
         return b"", b""
-    flags, header_bytes = struct.unpack_from("<HI", frame, 6)
-    end = PREFIX_BYTES + header_bytes
-    return bytes(frame[PREFIX_BYTES:end]), bytes(frame[end : len(frame) - TRAILER_BYTES * (flags == TRAILED)])
+    end = PREFIX_BYTES + struct.unpack_from("<I", frame, 8)[0]
+    return bytes(frame[PREFIX_BYTES:end]), bytes(frame[end : len(frame) - TRAILER_BYTES * _is_trailed(frame)])
 
 
 def _replace(frame: bytearray, header: bytes, payload: bytes) -> None:
     if len(frame) < PREFIX_BYTES:
         return
-    frame[PREFIX_BYTES:] = header + payload + bytes(TRAILER_BYTES * (struct.unpack_from("<H", frame, 6)[0] == TRAILED))
+    frame[PREFIX_BYTES:] = header + payload + bytes(TRAILER_BYTES * _is_trailed(frame))
     struct.pack_into("<IQ", frame, 8, len(header), len(payload))
 
 

@@ -61,7 +61,7 @@ class Brief(NamedTuple):
 
 TRAILER = "trailer"
 """The capability of a side that takes frames with a trailer."""
-PIECE_BYTES = 2**20
+TRAILED_PIECE_BYTES = 2**20
 """A longer payload gets a trailer. The checksum of a piece is taken while the peer takes the piece. If the checksum stood in the
 prefix, the peer would first wait for all of it."""
 NO_BYTES = memoryview(bytearray())
@@ -168,7 +168,7 @@ class OneSide(ABC, Generic[M, E]):
         if (fault := self._out_of_turn(brief)) is not None:
             raise LocalProtocolError(fault)
         self._note(brief, after)
-        if self._peer_takes_trailers and brief.payload_bytes > PIECE_BYTES:
+        if self._peer_takes_trailers and brief.payload_bytes > TRAILED_PIECE_BYTES:
             return _trailed(encode_prefix(brief.type, header, brief.payload_bytes, None) + header, payload)
         return [encode_prefix(brief.type, header, brief.payload_bytes, crc32_of(payload)) + header, *payload]
 
@@ -349,8 +349,8 @@ def _trailed(beginning: bytes, payload: Sequence[memoryview]) -> Iterator[bytes 
     yield beginning
     crc = 0
     for part in payload:
-        for begin in range(0, part.nbytes, PIECE_BYTES):
-            piece = part[begin : begin + PIECE_BYTES]
+        for begin in range(0, part.nbytes, TRAILED_PIECE_BYTES):
+            piece = part[begin : begin + TRAILED_PIECE_BYTES]
             yield piece
             crc = crc32(piece, crc)
     yield encode_trailer(crc)

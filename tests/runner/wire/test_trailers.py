@@ -50,7 +50,7 @@ def question(tensors: dict[str, torch.Tensor] = TENSORS) -> tuple[Infer, list[me
 
 @pytest.fixture
 def short_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(side, "PIECE_BYTES", 100)
+    monkeypatch.setattr(side, "TRAILED_PIECE_BYTES", 100)
 
 
 @pytest.mark.usefixtures("short_pieces")
@@ -106,7 +106,7 @@ def test_the_checksum_of_a_piece_is_taken_after_the_piece_is_given_out(monkeypat
 @settings(max_examples=100, deadline=None)
 def test_any_split_into_chunks_gives_the_same_event(cuts: list[int], in_place: bool) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(side, "PIECE_BYTES", 100)
+        patch.setattr(side, "TRAILED_PIECE_BYTES", 100)
         edge, server = greeted()
         data = joined(edge.send(*question()))
     chunks = [data[a:b] for a, b in pairwise(sorted({0, len(data), *(cut for cut in cuts if cut < len(data))}))]
@@ -153,7 +153,8 @@ def test_flags_that_are_unknown_or_do_not_fit_are_refused_at_the_prefix(flags: i
 def test_it_arrives_whole_over_real_sockets_by_who_waits_and_by_who_pumps(
     over: str, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    tensors = {"a": torch.randn(3 * side.PIECE_BYTES // 8 + 17), "b": torch.randn(5), "c": torch.randn(side.PIECE_BYTES)}
+    n = side.TRAILED_PIECE_BYTES
+    tensors = {"a": torch.randn(3 * n // 8 + 17), "b": torch.randn(5), "c": torch.randn(n)}
     tls: tuple[Tls | None, Tls | None] = None, None
     if over == "tls":
         pytest.importorskip("cryptography")
