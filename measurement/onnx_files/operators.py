@@ -12,6 +12,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from lmos_opt.errors import InputError
+
 Array = npt.NDArray[Any]
 Shape = tuple[int, ...]
 
@@ -107,7 +109,16 @@ class Operator(nn.Module):
             found = [value.empty() for value in self.program.outputs]
         else:
             found = run(self._session(), dict(zip((value.name for value in self.program.inputs), tensors, strict=True)))
+            self._check(found)
         return found[0] if len(found) == 1 else tuple(found)
+
+    def _check(self, found: Sequence[Tensor]) -> None:
+        """InputError if an output has another shape than it had for zeros."""
+        for value, tensor in zip(self.program.outputs, found, strict=True):
+            if tensor.shape != value.shape:
+                raise InputError(f"operator {self.program.nodes[-1].op_type}", f"its output {value.name!r} has the shape "
+                                 f"{list(tensor.shape)}, and {list(value.shape)} for zeros; expected shapes that do not depend on "
+                                 "numbers")  # fmt: skip
 
     def likeness(self) -> tuple[str, Sequence[Any]]:
         """An operation of torch that does as much, and its arguments with shapes in place of tensors; an unknown one's own name."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from keyword import iskeyword
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,6 +28,8 @@ _INPUTS = "onnx_inputs"
 _RANDOM = frozenset({"Bernoulli", "Multinomial", "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike"})
 _OF_SHAPES = frozenset({"Shape", "Size"})
 """What these give depends on shapes, which are fixed, and not on numbers."""
+_OF_MODULES = {"self", *dir(fx.GraphModule(nn.Module(), fx.Graph()))}
+"""What a network of torch has under these names is no layer."""
 _FIXED = "with numbers for N in: python -m onnxruntime.tools.make_dynamic_shape_fixed"
 
 
@@ -39,6 +42,8 @@ class _Reader:
         self._path = path
         self._model = _loaded(path)
         graph = self._model.graph
+        for sparse in graph.sparse_initializer:
+            raise InputError(f"onnx:{path}", f"its constant {sparse.values.name!r} is sparse; expected dense ones")
         self._stored = {one.name: one for one in graph.initializer}
         self._given = [one for one in graph.input if one.name not in self._stored]
         self.inputs = {one.name: self._input(one) for one in self._given}
@@ -55,7 +60,7 @@ class _Reader:
         graph, parts = fx.Graph(), dict[str, nn.Module]()
         names = _unique({name: _identifier(name) for name in self.inputs})
         nodes: dict[str, fx.Node] = {name: graph.placeholder(names[name]) for name in self.inputs}
-        titles = _unique({k: _title(node, k) for k, node in enumerate(self._model.graph.node)})
+        titles = _unique({k: _title(node, k) for k, node in enumerate(self._model.graph.node)}, _OF_MODULES)
         for k, node in enumerate(self._model.graph.node):
             if not any(name in nodes for name in _read(node)) or node.op_type in _OF_SHAPES:
                 self._check_constant(node)
@@ -165,7 +170,8 @@ class _Reader:
     def _constant(self, name: str) -> Tensor:
         if name not in self._constants:
             array = self._numpy(self._stored[name]) if name in self._stored else self._seen[name]
-            self._dtype(array.dtype, f"its constant {name!r}")
+            if self._dtype(array.dtype, f"its constant {name!r}") == torch.bfloat16:
+                raise InputError(f"onnx:{self._path}", f"its constant {name!r} has the dtype bfloat16; expected float32 or float16")
             tensor = torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape).copy())
             self._constants[name] = nn.Parameter(tensor, requires_grad=False) if tensor.is_floating_point() else tensor
         return self._constants[name]
@@ -202,7 +208,7 @@ def inputs_of(network: nn.Module) -> dict[str, Value]:
 
 
 def _loaded(path: Path) -> Any:
-    import onnx
+    import onnx.inliner
 
     where = f"onnx:{path}"
     check_file(path)
@@ -210,7 +216,14 @@ def _loaded(path: Path) -> Any:
         model = onnx.load(str(path))
         if model.ByteSize() >= LARGEST_BYTES:
             raise InputError(where, f"holds {model.ByteSize()} bytes with its weights; expected less than {LARGEST_BYTES}")
+        open_shapes = [one.type.tensor_type for one in model.graph.output if not one.type.tensor_type.HasField("shape")]
+        for kind in open_shapes:  # onnxruntime finds them; the checker would refuse them
+            kind.shape.SetInParent()
         onnx.checker.check_model(model)
+        for kind in open_shapes:
+            kind.ClearField("shape")
+        if model.functions:
+            model = onnx.inliner.inline_local_functions(model)
     except InputError:
         raise
     except THEIR_ERRORS as error:
@@ -252,16 +265,16 @@ def _title(node: Any, k: int) -> str:
 
 def _identifier(name: str) -> str:
     found = re.sub(r"\W", "_", name, flags=re.ASCII) or "input"
-    return f"_{found}" if found[0].isdigit() else found
+    return f"_{found}" if found[0].isdigit() or found == "self" or iskeyword(found) else found
 
 
 def _class_name(path: Path) -> str:
     return "".join(word.capitalize() for word in re.split(r"\W+|_", path.stem, flags=re.ASCII) if word) or "Network"
 
 
-def _unique(names: dict[Any, str]) -> dict[Any, str]:
-    """The names, each once: what comes again gets a number."""
-    taken: set[str] = set()
+def _unique(names: dict[Any, str], others: Collection[str] = ()) -> dict[Any, str]:
+    """The names, each once and none of the others: what comes again gets a number."""
+    taken = {*others}
     found = {}
     for key, name in names.items():
         free, k = name, 1

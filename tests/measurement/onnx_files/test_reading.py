@@ -237,6 +237,30 @@ def test_branches_of_the_files_own_are_one_layer(tmp_path):
             assert np.allclose(computed_on(get("onnxruntime"), tail, tail.incoming.arguments(crossing))(crossing).numpy(), wanted)
 
 
+def test_functions_of_a_file_and_names_that_python_or_torch_use(tmp_path):
+    """A function that calls another, an output without a shape, an input and layers whose names mean something else here."""
+    twice = helper.make_function("own", "Twice", ["a"], ["b"], [helper.make_node("Add", ["a", "a"], ["b"])], [VERSION])
+    four = helper.make_function("own", "Four", ["a"], ["b"], [helper.make_node("Twice", ["a"], ["c"], domain="own"),
+                                helper.make_node("Twice", ["c"], ["b"], domain="own")],
+                                [VERSION, helper.make_opsetid("own", 1)])  # fmt: skip
+    nodes = [
+        helper.make_node("Four", ["class"], ["h"], domain="own"),
+        helper.make_node("Relu", ["h"], ["r"], name="forward"),
+        helper.make_node("Neg", ["r"], ["n"], name="self"),
+        helper.make_node("Add", ["n", "self"], ["y"], name="graph"),
+    ]
+    graph = helper.make_graph(nodes, "net", [floats("class", 1, 3), floats("self", 1, 3)], [floats("y")])
+    graph.output[0].type.tensor_type.ClearField("shape")
+    onnx.save(helper.make_model(graph, opset_imports=[VERSION, helper.make_opsetid("own", 1)], functions=[twice, four],
+                                ir_version=9), str(tmp_path / "net.onnx"))  # fmt: skip
+    given = {"_class": torch.tensor([[1.0, -2.0, 3.0]]), "_self": torch.ones(1, 3)}
+    traced = trace(read_onnx(tmp_path / "net.onnx"), given)
+    assert [layer.kind for layer in traced.layers] == ["add", "add", "relu", "neg", "add"]
+    for count in range(6):
+        head, tail = runner.split(traced, [layer.name for layer in traced.layers][:count])
+        assert tail(head(**given)).tolist() == [[-3.0, 1.0, -11.0]]
+
+
 def refused(path):
     with pytest.raises(InputError) as caught:
         read_onnx(path)
@@ -260,6 +284,18 @@ def test_what_cannot_be_cut_is_refused_in_a_line(tmp_path):
     path = saved(tmp_path / "t.onnx", [helper.make_node("Identity", ["x"], ["y"])], [texts],
                  [helper.make_tensor_value_info("y", TensorProto.STRING, [2])])  # fmt: skip
     assert "its input 'x' has the dtype" in refused(path)
+    weight = onnx.SparseTensorProto(values=stored("w", 1), indices=numpy_helper.from_array(np.array([3])), dims=[2, 2])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "net", [floats("x", 1, 2)], [floats("y", 1, 2)],
+                              sparse_initializer=[weight])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[VERSION], ir_version=9), str(path))
+    assert "its constant 'w' is sparse" in refused(path)
+    short = helper.make_tensor("w", TensorProto.BFLOAT16, [2], [1.0, 2.0])
+    nodes = [helper.make_node("Cast", ["w"], ["v"], to=TensorProto.FLOAT), helper.make_node("Mul", ["x", "v"], ["y"])]
+    assert "its constant 'w' has the dtype bfloat16" in refused(saved(path, nodes, [floats("x", 2)], [floats("y", 2)], [short]))
+    counting = [helper.make_node("NonZero", ["x"], ["y"])]
+    found = read_onnx(saved(path, counting, [floats("x", 2)], [helper.make_tensor_value_info("y", TensorProto.INT64, [1, "n"])]))
+    with pytest.raises(InputError, match=r"operator NonZero: its output 'y' has the shape \[1, 2\], and \[1, 0\] for zeros"):
+        found(torch.ones(2))
     with pytest.raises(InputError, match="has its weights in the file"):
         build_network(f"onnx:{tmp_path / 'open.onnx'}", "seeded:0")
 
