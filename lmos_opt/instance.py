@@ -99,8 +99,10 @@ class Instance(Coded, Document):
                                                         "and in no other")  # fmt: skip
             if layer.t_token_s is not None and len(layer.t_token_s) != len(self.places):
                 yield Problem(f"layers[{k}].t_token_s", f"has {counted(len(layer.t_token_s), 'time')}; expected {len(self.places)}")
-            for name in layer.shared.keys() - {one.name for one in self.layers[: k if layer.shared else 0]}:
-                yield Problem(f"layers[{k}].shared", f"{name!r} is no layer before it")
+            before = {one.name for one in self.layers[: k if layer.shared else 0]}
+            for i, weights in enumerate(layer.shared):
+                for name in [name for name in weights.layers if name not in before]:
+                    yield Problem(f"layers[{k}].shared[{i}].layers", f"{name!r} is no layer before it")
         for k, group in enumerate(self.together):
             for i, name in enumerate(group):
                 if name not in self._by_name:

@@ -15,7 +15,7 @@ from lmos_opt.device import Power, TimesLayers
 from lmos_opt.errors import InputError, InvalidError, MissingError, Problem
 from lmos_opt.files import FROM_FILE, Amount, Count, Flag, Name, Number, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
-from lmos_opt.profile import ProfileLayer, Tokens, Work
+from lmos_opt.profile import ProfileLayer, Shared, Tokens, Work
 from lmos_opt.units import parse_size
 
 EDGE, SERVER = "edge", "server"
@@ -59,8 +59,8 @@ class Extra(dict[str, float]):
 class InstanceLayer(Record):
     """One layer: its time at each place (s), its weights and its output tensor (B), and whether the network's result holds it.
 
-    `shared` are weights (B) that it shares with earlier layers, by their names: the earlier layers count them. A place that runs
-    this layer and not the earlier one holds them too. A decoder's layer keeps `state_bytes` of a text from call to call. For
+    `shared` are weights that it shares with earlier layers, which count them (`Shared`): a place that runs this layer and none of
+    the earlier ones holds them too. A decoder's layer keeps `state_bytes` of a text from call to call. For
     one more token it takes `t_token_s` at each place and sends `token_bytes` to the next layer. While a layer runs, it needs
     `workspace_bytes` beside all of these. Further numbers under any other key (an energy, a price) are kept in `extra`, for
     objectives that users add.
@@ -75,7 +75,7 @@ class InstanceLayer(Record):
     weight_bytes: Count
     output_bytes: Count
     returned: Flag = False
-    shared: dict[Name, Count] = Field(default_factory=dict)
+    shared: tuple[Shared, ...] = ()
     state_bytes: Count = 0
     workspace_bytes: Count = 0
     t_token_s: tuple[Amount, ...] | None = None
@@ -84,7 +84,7 @@ class InstanceLayer(Record):
     @model_serializer(mode="wrap")
     def _briefly(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         found: dict[str, Any] = serialise(self)
-        for key, usual in (("returned", False), ("shared", {}), ("state_bytes", 0), ("workspace_bytes", 0), ("t_token_s", None),
+        for key, usual in (("returned", False), ("shared", ()), ("state_bytes", 0), ("workspace_bytes", 0), ("t_token_s", None),
                            ("token_bytes", None)):  # fmt: skip
             if getattr(self, key) == usual:
                 found.pop(key, None)

@@ -105,11 +105,22 @@ class Tokens(Record):
     context: Annotated[Count, Field(ge=1)]
 
 
+class Shared(Record):
+    """Weights of so many bytes that a layer has together with each of `layers`, which come before it.
+
+    A place that runs this layer holds them beside its `weight_bytes` unless it runs one of `layers` too. Where a layer of the list
+    is made from another one, and this layer from both, the other one is left out: a place that runs it runs the first too.
+    """
+
+    layers: Annotated[tuple[Name, ...], Field(min_length=1)]
+    bytes: Count
+
+
 class ProfileLayer(Record):
     """One layer: a leaf module or functional operation, or a group of them at granularity `paper`.
 
     `macs` are multiply-accumulates. `params` and `weight_bytes` count weights that several layers share at the first of them
-    (`weight_bytes` with buffers; a later layer's `shared` says with which earlier layers, and how many bytes). `outputs` are the
+    (`weight_bytes` with buffers; `shared` are those that a later layer has together with earlier ones). `outputs` are the
     tensors that the layer makes (several for e.g. `chunk`). `returned` says whether the network's own result holds one of them
     (always false in profiles of earlier versions). `t_local_s` is its measured time on the machine that made the profile, if
     measured: a median, with the confidence interval `t_local_low_s` to `t_local_high_s`. `peak_local_bytes` is the largest memory
@@ -138,7 +149,7 @@ class ProfileLayer(Record):
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
     opaque: Flag = False
-    shared: dict[Name, Count] = Field(default_factory=dict)
+    shared: tuple[Shared, ...] = ()
     state_bytes_per_token: Count = 0
     state: tuple[StateTensor, ...] = ()
     workspace_bytes: Count = 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from lmos_opt.graph import all_before
-from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer
+from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource, ProfileLayer, Shared
 from measurement.networks import network_digest
 from measurement.tracing import TracedLayer, TracedNetwork, trace_network
 from measurement.tracing.calls import Example
@@ -63,22 +63,17 @@ def profile_traced(
 def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list[str]]) -> ProfileLayer:
     """The layer's numbers. `counted` has the layers so far that use a weight, by the weight's place in memory; this one is added.
 
-    A shared weight counts at the first layer that uses it. A later one names a layer before it that uses it too: the nearest one
-    whose output it is made from (layers of one place that use a weight of an earlier place hold one copy together), or else
-    the first one, of a parallel branch. Where three or more layers of parallel branches use a weight, a place may count it more
-    than once, but never too little.
+    A shared weight counts at the first layer that uses it. A later one names the layers before it that use it too.
     """
-    weights, shared = [], dict[str, int]()
-    held = {place(tensor): tensor for tensor in _weights(traced, layer)}
-    users = {where: counted.setdefault(where, []) for where in held}
-    before = all_before({one.name: one.inputs for one in traced.layers}, layer.name) if any(users.values()) else ()
-    for where, tensor in held.items():
-        if not users[where]:
+    weights, shared = [], dict[tuple[str, ...], int]()
+    for where, tensor in {place(tensor): tensor for tensor in _weights(traced, layer)}.items():
+        users = counted.setdefault(where, [])
+        if not users:
             weights.append(tensor)
         else:
-            other = next((name for name in reversed(users[where]) if name in before), users[where][0])
-            shared[other] = shared.get(other, 0) + stored_bytes(tensor)
-        users[where].append(layer.name)
+            others = _nearest(traced, users, layer.name)
+            shared[others] = shared.get(others, 0) + stored_bytes(tensor)
+        users.append(layer.name)
     return ProfileLayer(
         name=layer.name,
         kind=layer.kind,
@@ -86,7 +81,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list
         macs=sum(traced.facts[node].macs for node in layer.nodes),
         params=sum(t.numel() for t in weights if isinstance(t, nn.Parameter)),
         weight_bytes=sum(map(stored_bytes, weights)),
-        shared=shared,
+        shared=tuple(Shared(layers=others, bytes=n_bytes) for others, n_bytes in shared.items()),
         output_shape=layer.outputs[0].shape,
         output_bytes=sum(spec.bytes for spec in layer.outputs),
         outputs=layer.outputs,
@@ -95,6 +90,17 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list
         opaque=layer.name in traced.opaque,
         work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
+
+
+def _nearest(traced: TracedNetwork, users: Sequence[str], name: str) -> tuple[str, ...]:
+    """The users of a weight that say whether a place that runs layer `name` runs any of them: a user is left out if the layer is
+    made from another user, and that one from it. In such a row of layers, a place that runs both ends runs what is between."""
+    inputs = {one.name: one.inputs for one in traced.layers}
+    before, farther = all_before(inputs, name), set[str]()
+    for user in reversed(users):
+        if user in before - farther:
+            farther |= all_before(inputs, user)
+    return tuple(user for user in users if user not in farther)
 
 
 def _weights(traced: TracedNetwork, layer: TracedLayer) -> list[Tensor | torch.ScriptObject]:

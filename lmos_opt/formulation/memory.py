@@ -11,6 +11,7 @@ from lmos_opt.graph import all_before
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
+    from lmos_opt.profile import Shared
 
 MemoryModel = Literal["sum", "peak"]
 MEMORY_MODELS: tuple[MemoryModel, ...] = ("sum", "peak")
@@ -48,20 +49,21 @@ def _stay(instance: Instance, upto: Sequence[frozenset[str]], p: int) -> _Stay:
 
 def _copies(instance: Instance, stay: _Stay) -> int:
     """The bytes of weights that layers of the place share with layers of other places, so that the place holds a copy."""
-    return sum(n_bytes for layer in instance.layers if layer.shared and layer.name in stay.layers
-               for name, n_bytes in layer.shared.items() if name not in stay.layers)  # fmt: skip
+    return sum(weights.bytes for layer in instance.layers if layer.shared and layer.name in stay.layers
+               for weights in layer.shared if stay.layers.isdisjoint(weights.layers))  # fmt: skip
 
 
-def shared_pairs(instance: Instance, p: int) -> dict[tuple[str, str], int]:
-    """The bytes of weights that layer v shares with an earlier layer u, by (v, u), where v may run at place p and u elsewhere.
+def shared_weights(instance: Instance, p: int) -> list[tuple[str, Shared]]:
+    """The weights that a layer shares with earlier ones, with the layer, where it may run at place p and all these elsewhere.
 
-    Where v is made from u's output, u runs at the first place if v does. So only pairs of parallel layers count there.
+    Where the layer is made from the output of one of them, that one runs at the first place if the layer does. So only weights of
+    parallel layers count there.
     """
     inputs = {layer.name: layer.inputs for layer in instance.layers}
-    found = {}
+    found = []
     for layer in instance.layers:
         before = all_before(inputs, layer.name) if layer.shared and p == 1 else set[str]()
-        found.update({(layer.name, u): n_bytes for u, n_bytes in layer.shared.items() if u not in before})
+        found += [(layer.name, weights) for weights in layer.shared if before.isdisjoint(weights.layers)]
     return found
 
 

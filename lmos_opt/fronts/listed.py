@@ -16,7 +16,7 @@ from lmos_opt.algorithms.narrowing import FINE
 from lmos_opt.algorithms.scaling import RELATIVE
 from lmos_opt.algorithms.subproblems import Candidate
 from lmos_opt.errors import InputError
-from lmos_opt.formulation.memory import MemoryModel, shared_pairs
+from lmos_opt.formulation.memory import MemoryModel, shared_weights
 from lmos_opt.fronts.limits import AtMost
 from lmos_opt.instance import Instance
 from lmos_opt.listing.dominance import apart, may_be_best
@@ -149,7 +149,7 @@ class LayerwiseSplits:
         finely as the resolution needs. `resolution` has one entry for each objective.
         """
         is_limited = instance.places[-1].memory_limit_bytes is not None
-        if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs or shared_pairs(instance, 1):
+        if len(instance.places) > 2 or instance.groups or is_limited or instance.has_open_codecs or shared_weights(instance, 1):
             return None
         nothing = Shape((), instance.names, np.zeros((1, 0), dtype=np.uint64), (np.zeros(0, dtype=np.int64),))
         parts = Parts(instance, memory_model, nothing)

@@ -79,8 +79,8 @@ def _copies(stays: Stays) -> Whole:
     """The bytes of weights that layers of the place share with layers of other places, so that the place holds a copy."""
     found = np.zeros(stays.here.shape[1], dtype=np.int64)
     for k, layer in enumerate(stays.instance.layers):
-        for name, n_bytes in layer.shared.items():
-            found += n_bytes * (holds(stays.here, k) & ~holds(stays.here, stays.shape.position[name]))
+        for weights in layer.shared:
+            found += weights.bytes * (holds(stays.here, k) & ~holds_any(stays.here, stays.shape.bits(weights.layers)))
     return found
 
 

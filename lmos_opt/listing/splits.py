@@ -97,7 +97,7 @@ class Splits:
     def memory(self, p: int) -> Listed:
         """The bytes that place p needs under the memory model."""
         layers, instance = self.instance.layers, self.instance
-        key = (tuple((one.held_bytes, one.output_bytes, one.workspace_bytes, one.returned, *one.shared.items()) for one in layers),
+        key = (tuple((one.held_bytes, one.output_bytes, one.workspace_bytes, one.returned, *one.shared) for one in layers),
                tuple(instance.inputs.values()))  # fmt: skip
 
         needed = summed if self.memory_model == "sum" else most_alive

@@ -100,8 +100,8 @@ def latency_of(name: str, part: Callable[[Instance], Instance]) -> Objective:
 
 def memory_granule(instance: Instance) -> float:
     """Both memory models add up whole sizes, so every difference is a multiple of their greatest common divisor."""
-    sizes = [n for layer in instance.layers
-             for n in (layer.held_bytes, layer.output_bytes, layer.workspace_bytes, *layer.shared.values())]  # fmt: skip
+    sizes = [n for layer in instance.layers for n in (layer.held_bytes, layer.output_bytes, layer.workspace_bytes)]
+    sizes += [weights.bytes for layer in instance.layers for weights in layer.shared]
     return gcd(*instance.inputs.values(), *sizes) or 1
 
 

@@ -20,7 +20,7 @@ def _first(m: Any, instance: Instance) -> Any:
 
 def _later(m: Any, instance: Instance, p: int) -> Any:
     """A variable that nothing the place needs exceeds; minimised or bounded from above, it is the most of it."""
-    most = sum(layer.held_bytes + layer.output_bytes + sum(layer.shared.values()) for layer in instance.layers)
+    most = sum(layer.held_bytes + layer.output_bytes + sum(weights.bytes for weights in layer.shared) for layer in instance.layers)
     most += sum(instance.inputs.values()) + max(layer.workspace_bytes for layer in instance.layers)
     needed = fresh(m, f"footprint_{p}", pyo.Var(bounds=(0, most)))
     floor = fresh(m, f"footprint_floor_{p}", pyo.ConstraintList())

@@ -10,7 +10,8 @@ from torch import nn
 from torchvision.models import get_model
 
 from lmos_opt import Instance, NetworkProfile
-from lmos_opt.split import Split
+from lmos_opt.listing.splits import Splits
+from lmos_opt.split import Split, all_splits
 from measurement import profile_network
 
 
@@ -49,25 +50,37 @@ def test_a_place_holds_one_copy_of_what_its_layers_share_with_an_earlier_place(m
     linear = nn.Linear(100, 100, bias=False)
     profile = profile_network(nn.Sequential(linear, linear, linear, nn.ReLU()), torch.randn(1, 100))
     first, second, third, relu = (layer.name for layer in profile.layers)
-    assert [layer.shared for layer in profile.layers] == [{}, {first: 40_000}, {second: 40_000}, {}]
+    shared = [[(*one.layers, one.bytes) for one in layer.shared] for layer in profile.layers]
+    assert shared == [[], [(first, 40_000)], [(second, 40_000)], []]
     instance = Instance.from_profile(profile, edge="rpi4", server="i7-8700", bandwidth="1Mbps")
     for places in ([first], [second, third, relu]), ([first, second], [third, relu]), ([], [first, second, third, relu]):
         assert Split.at(instance, places, memory_model).memory_at(2) // 40_000 == 1
 
 
-def test_weights_of_parallel_branches_name_the_branch_before():
-    class Twins(nn.Module):
+@pytest.mark.parametrize("memory_model", ["sum", "peak"])
+def test_weights_of_parallel_branches_are_held_once_at_each_place(memory_model):
+    """Three branches of one body, one of them twice through it: 64 B wherever one of its layers runs, in each split."""
+    class Triplets(nn.Module):
         def __init__(self):
             super().__init__()
             self.body = nn.Linear(4, 4, bias=False)
 
-        def forward(self, one, other):
-            return self.body(self.body(one)) - self.body(self.body(other))
+        def forward(self, one, other, third):
+            return self.body(self.body(one)) - self.body(other) * self.body(third)
 
-    layers = profile_network(Twins(), (torch.randn(1, 4), torch.randn(1, 4))).layers
-    assert [layer.weight_bytes for layer in layers] == [64, 0, 0, 0, 0]
-    names = [layer.name for layer in layers]
-    assert [layer.shared for layer in layers] == [{}, {names[0]: 64}, {names[0]: 64}, {names[2]: 64}, {}]
+    profile = profile_network(Triplets(), (torch.randn(1, 4), torch.randn(1, 4), torch.randn(1, 4)))
+    bodies = [layer.name for layer in profile.layers if layer.name.startswith("body")]
+    assert [layer.weight_bytes for layer in profile.layers if layer.name in bodies] == [64, 0, 0, 0]
+    instance = Instance.from_profile(profile, path="rpi4 > 1Mbps > rpi4 > 1Mbps > i7-8700")
+    alone = instance.replace(layers=[layer.model_dump() | {"weight_bytes": 0, "shared": []} for layer in instance.layers])
+    listed, splits = Splits.of(instance, memory_model), [*all_splits(instance, memory_model)]
+    for p in (1, 2, 3):
+        without = [split.memory_at(p) for split in all_splits(alone, memory_model)]
+        expected = [n_bytes + 64 * (not {*bodies}.isdisjoint(split.places[p - 1]))
+                    for n_bytes, split in zip(without, splits, strict=True)]  # fmt: skip
+        assert [split.memory_at(p) for split in splits] == expected
+        assert sorted(listed.memory(p).values) == sorted(expected)
+    assert len({frozenset(bodies) & {*split.places[1]} for split in splits}) > 8
 
 
 def test_layer_of_several_tensors():

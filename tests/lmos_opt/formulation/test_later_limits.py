@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import pyomo.environ as pyo
 import pytest
 
@@ -34,7 +36,8 @@ def test_rows_admit_what_the_definition_admits(seed, memory_model):
 def test_weights_shared_with_an_earlier_place_are_held_twice(memory_model):
     instance = with_places(random_instance(3, 5, "chain"), 2, 3)
     first, last = instance.names[0], instance.names[-1]
-    layers = [layer.model_dump() | ({"shared": {first: 10**9}} if layer.name == last else {}) for layer in instance.layers]
+    weights = {"shared": [{"layers": [first], "bytes": 10**9}]}
+    layers = [layer.model_dump() | (weights if layer.name == last else {}) for layer in instance.layers]
     places = [place.model_dump() | {"memory_limit_bytes": 10**9 if p else None} for p, place in enumerate(instance.places)]
     instance = instance.replace(layers=layers, places=places)
     assert Instance.from_dict(instance.to_dict()) == instance
@@ -47,28 +50,29 @@ def test_weights_shared_with_an_earlier_place_are_held_twice(memory_model):
         assert (broken(m) == []) == (split.exceeds is None) == (len(those) == 1)
     for p in (1, 2, 3):
         assert sorted(listed.memory(p).values) == sorted(split.memory_at(p) for split in splits)
-    with pytest.raises(InputError, match=r"layers\[0\].shared: '.*' is no layer before it"):
-        instance.replace(layers=[layers[0] | {"shared": {last: 1}}, *layers[1:]])
+    with pytest.raises(InputError, match=r"layers\[0\].shared\[0\].layers: '.*' is no layer before it"):
+        instance.replace(layers=[layers[0] | {"shared": [{"layers": [last], "bytes": 1}]}, *layers[1:]])
 
 
 @pytest.mark.parametrize("memory_model", ["sum", "peak"])
-def test_weights_that_parallel_layers_share_are_held_at_both_places(memory_model):
-    """Two branches with one weight of 1000 B, counted at each place by hand."""
-    layers = [{"name": name, "inputs": inputs, "t_s": (0.0, 0.0, 0.0), "weight_bytes": 1000 * (name == "left"), "output_bytes": 0,
-               "shared": {"left": 1000} if name == "right" else {}}
-              for name, inputs in (("left", ("input",)), ("right", ("input",)), ("join", ("left", "right")))]  # fmt: skip
+def test_weights_that_parallel_layers_share_are_held_at_each_place_that_runs_one(memory_model):
+    """Three branches with one weight of 1000 B, counted at each place by hand."""
+    layers = [{"name": name, "inputs": inputs, "t_s": (0.0, 0.0, 0.0), "weight_bytes": 1000 * (name == "a"), "output_bytes": 0,
+               "shared": [{"layers": earlier, "bytes": 1000}] if earlier else []}
+              for name, inputs, earlier in (("a", ["input"], []), ("b", ["input"], ["a"]), ("c", ["input"], ["a", "b"]),
+                                            ("join", ["a", "b", "c"], []))]  # fmt: skip
     instance = with_places(random_instance(3, 3, "chain"), 2, 3).replace(layers=layers, inputs={"input": 0})
     listed = Splits.of(instance, memory_model)
     m = model(instance, "assignment", "crossing", f"memory_{memory_model}", "later_limits")
     seen = set()
     for split in all_splits(instance, memory_model):
-        held = [1000 * bool({"left", "right"} & set(place)) for place in split.places]
+        held = [1000 * (not {"a", "b", "c"}.isdisjoint(place)) for place in split.places]
         assert [split.memory_at(p) for p in (1, 2, 3)] == held
         seen.add(tuple(held))
         set_to(m, split)
         assert broken(m) == []
         assert pyo.value(m.memory) == held[0]
-    assert {(1000, 1000, 0), (1000, 0, 1000), (0, 1000, 1000), (1000, 0, 0)} <= seen
+    assert {(1000, 1000, 1000), (1000, 1000, 0), (1000, 0, 1000), (0, 1000, 1000), (1000, 0, 0)} <= seen
     for p in (1, 2, 3):
         assert sorted(listed.memory(p).values) == sorted(split.memory_at(p) for split in all_splits(instance, memory_model))
 
@@ -76,11 +80,14 @@ def test_weights_that_parallel_layers_share_are_held_at_both_places(memory_model
 @pytest.mark.parametrize("objectives", [["latency", "memory"], ["latency", "footprint"], ["latency", "footprint:2"]])
 @pytest.mark.parametrize("memory_model", ["sum", "peak"])
 def test_fronts_with_weights_of_parallel_layers_are_those_of_all_splits(objectives, memory_model):
-    instance = random_instance(5, 6, "dag")
-    first, second = next((u, v) for i, v in enumerate(instance.names) for u in instance.names[:i]
-                         if u not in all_before({one.name: one.inputs for one in instance.layers}, v))  # fmt: skip
+    instance = random_instance(14, 6, "dag")
+    inputs = {one.name: one.inputs for one in instance.layers}
+    first, second, third = next((u, v, w) for u, v, w in combinations(instance.names, 3)
+                                if u not in all_before(inputs, v) and not {u, v} & all_before(inputs, w))  # fmt: skip
     most = max(layer.output_bytes for layer in instance.layers)
-    changes = {first: {"weight_bytes": instance.layer(first).weight_bytes + most}, second: {"shared": {first: most}}}
+    changes = {first: {"weight_bytes": instance.layer(first).weight_bytes + most},
+               second: {"shared": [{"layers": [first], "bytes": most}]},
+               third: {"shared": [{"layers": [first, second], "bytes": most}]}}  # fmt: skip
     instance = instance.replace(layers=[layer.model_dump() | changes.get(layer.name, {}) for layer in instance.layers])
     fronts = [pareto_front(instance, objectives=objectives, memory_model=memory_model, algorithm=algorithm)
               for algorithm in ("enumeration", "epsilon_constraint")]  # fmt: skip
