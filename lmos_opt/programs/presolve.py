@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lmos_opt.errors import InfeasibleError
-from lmos_opt.programs.milp import CONTINUOUS_ROW_SLACK, ROW_SLACK, Array, LinearForm, Milp
+from lmos_opt.programs.milp import CONTINUOUS_ROW_SLACK, ROW_SLACK, WHOLE_ROW_SLACK, Array, LinearForm, Milp
 
 LEAST_KEPT = 1e-6
 """The least share of a real coefficient that is kept, so that the term stays larger than the rounding errors of its row."""
@@ -40,11 +40,11 @@ NARROWER = 0.9
 def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
     """A program with the same columns and the same non-dominated vectors of the costs, which are all minimised.
 
-    Raises InfeasibleError, which names a constraint, if a row without columns is not satisfied, or if propagation leaves a column
-    no value.
+    Raises InfeasibleError, which names a constraint, if a row without columns is not satisfied, if no value that a row of integers
+    can have lies between its sides (2 x - 4 y = 1), or if propagation leaves a column no value.
     """
     empty = np.array([len(row.columns) == 0 for row in milp.rows], dtype=bool)
-    broken = np.flatnonzero(empty & ((milp.row_lower > ROW_SLACK) | (milp.row_upper < -ROW_SLACK)))
+    broken = np.flatnonzero(empty & ((milp.row_lower > ROW_SLACK) | (milp.row_upper < -ROW_SLACK)) | _between_values(milp))
     if len(broken):
         raise InfeasibleError(milp.name, [f"constraint {milp.row_names[k]}" for k in broken.tolist() if k < len(milp.row_names)])
     for _ in range(ROUNDS):
@@ -55,6 +55,22 @@ def presolve(milp: Milp, costs: Sequence[LinearForm]) -> Milp:
         if milp is before:
             break
     return milp
+
+
+def _between_values(milp: Milp) -> NDArray[np.bool_]:
+    """Whether no whole multiple of a row's granule satisfies the row, shape (rows,). Branching alone would not end there."""
+    found = np.zeros(len(milp.rows), dtype=bool)
+    fixed = np.where(milp.lower == milp.upper, milp.lower, 0.0)
+    with np.errstate(invalid="ignore"):
+        width = milp.row_upper - milp.row_lower
+    for k in np.flatnonzero(np.isfinite(width)).tolist():
+        row = milp.rows[k]
+        if width[k] >= np.abs(row.coefficients).max(initial=0.0) or not (granule := milp.granule(row)):
+            continue  # a granule is no larger than a coefficient
+        low, high = (np.array([milp.row_lower[k], milp.row_upper[k]]) - row.at(fixed)) / granule
+        slack = max(WHOLE_ROW_SLACK, ROW_SLACK * max(abs(low), abs(high)))
+        found[k] = np.ceil(low - slack) > np.floor(high + slack)
+    return found
 
 
 @dataclass(frozen=True)

@@ -134,6 +134,20 @@ def test_infeasibility_names_a_constraint():
         presolve(_milp([[1, 1], [1, 0]], [(-INF, 3), (4, INF)], [0, 0], [9, 9]), [_cost(1, 1)])
 
 
+@pytest.mark.parametrize(("row", "side", "is_met"), [
+    ([2, -4], 1, False), ([2, -4], 6, True), ([0.2, -0.4], 0.1, False), ([0.1, -0.4], 0.3, True), ([3, 2], 1, True),
+    ([1 / 3, -2 / 3], 0.5, False), ([1 / 3, -0.7], 0.5, True),
+])  # fmt: skip
+def test_an_equation_is_infeasible_where_no_multiple_of_its_granule_meets_it(row, side, is_met):
+    """1/3 and 0.7 are whole multiples of no number that is known, so nothing is said of them."""
+    milp = _milp([row], [(side, side)], [-99, -99], [99, 99])
+    if is_met:
+        presolve(milp, [_cost(1, 0)])
+    else:
+        with pytest.raises(InfeasibleError, match="constraint r0"):
+            presolve(milp, [_cost(1, 0)])
+
+
 @pytest.mark.parametrize("coefficient", [4.75, 0.1, 1 / 3, 1e6 + 0.5])
 def test_a_row_that_is_met_exactly_at_a_bound_takes_nothing_from_it(coefficient: float) -> None:
     model = pyo.ConcreteModel()
