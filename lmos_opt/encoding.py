@@ -40,9 +40,10 @@ class ChoosesCodecs(Protocol):
 def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[TimesLayers]) -> Coding | None:
     """What codecs do with a profiled network along a path of devices; None if they change nothing.
 
-    Bytes are exact if they follow from shapes, otherwise those that the profile measured. Times are those that the profile measured
-    if a device is `local`; for other devices those of their files (`codecs`), and 0 if the files have none. Raises InputError if
-    the profile lacks a measurement that is needed, or has no layer that is named with a codec of its own.
+    Bytes are those that the profile measured, also of a tensor that travelled as it is; without a measurement they follow from
+    shapes. Times are those that the profile measured if a device is `local`; for other devices those of their files (`codecs`), and
+    0 if the files have none. Raises InputError if the profile lacks a measurement that is needed, or has no layer that is named
+    with a codec of its own.
     """
     found = {}
     tensors = {name: (spec,) for name, spec in profile.input_tensors.items()} | {
@@ -62,16 +63,18 @@ def coding_of(profile: NetworkProfile, choice: ChoosesCodecs, devices: Sequence[
             what = "sizes, which depend on the tensors' numbers," if None in sizes else "times"
             raise InputError(profile.name, f"holds no measured {what} under the codec {codec.name}; make a profile with: "
                                            f"lmos profile NETWORK --codec {codec.name} -o profile.json")
-        if None in sizes and known is None:
+        parts = tuple(n for n in sizes if n is not None)
+        if known is not None:
+            parts = known.parts or (known.bytes,)
+        elif len(parts) < len(sizes):
             continue  # it travels as it is
-        sizes = [] if None in sizes else sizes
         raw = sum(spec.bytes for spec in specs)
         ends = [_ends(device, codec.name, raw, known) for device in devices]
         found[name] = Sent(
-            bytes=sum(filter(None, sizes)) if sizes or known is None else known.bytes,
+            bytes=sum(parts),
             encode_s=ends[0].encode_s,
             decode_s=ends[-1].decode_s,
-            parts=() if len(specs) == 1 else tuple(n for n in sizes if n is not None) or (known.parts if known else ()),
+            parts=parts if len(specs) > 1 else (),
             at_places=tuple(ends) if len(ends) > 2 else (),
         )
     own = {name: codec for name, codec in choice.own.items() if codec != choice.name}

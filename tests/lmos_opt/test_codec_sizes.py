@@ -197,7 +197,7 @@ def test_what_depends_on_the_numbers_must_have_been_measured():
         NetworkProfile.from_dict({**network.to_dict(), "codecs": {"int8": {"sent": {"z": {"bytes": 1}}, "about": {}}}})
 
 
-def test_times_come_from_the_device_or_from_this_machine():
+def test_times_come_from_the_device_or_from_this_machine_and_bytes_from_a_measurement_if_there_is_one():
     layers = [{**layer, "t_local_s": 0.01} for layer in profile().to_dict()["layers"]]
     name = layers[0]["name"]
     sent = {name: {"bytes": 5000, "encode_s": 0.5, "decode_s": 0.25}}
@@ -212,7 +212,8 @@ def test_times_come_from_the_device_or_from_this_machine():
                                    ("local", device, (0.5, raw * 2e-9)), ("rpi4", "local", (0.0, 0.25))):  # fmt: skip
         instance = Instance.from_profile(network, edge=edge, server=server, codec=codecs.get("int8"))
         assert (instance.encode_s(name), instance.decode_s(name)) == pytest.approx(expected)
-        assert instance.sent_bytes(name) == small
+        assert instance.sent_bytes(name) == 5000 != small
+        assert instance.sent_bytes(network.layers[1].name) == codecs.get("int8").sent_bytes(network.layers[1].outputs[0])
     with pytest.raises(InputError, match="no measured times under the codec fp16"):
         Instance.from_profile(network, edge="local", codec=codecs.get("fp16"))
 
