@@ -72,7 +72,8 @@ class _InSession(Loaded):
         self._numbers = {node.name: number for node, number in found.numbers.items()}
         self._session = found.model.session()
         order = {one.name: k for k, one in enumerate(self._session.get_outputs())}
-        self._outputs = {node.name: [order[name] for name in names] for node, names in found.outputs.items()}
+        self._outputs = {node.name: [None if name is None else order[name] for name in names]
+                         for node, names in found.outputs.items()}  # fmt: skip
 
     def __call__(self, *args: Any) -> Any:
         given = dict(zip(self._arguments, args, strict=True))
@@ -84,7 +85,7 @@ class _InSession(Loaded):
         found = run(self._session, {name: given[argument] for argument, name in self._inputs.items()})
         self.compute_s = time.perf_counter() - begin
         for node, places in self._outputs.items():
-            tensors = tuple(found[place] for place in places)
+            tensors = tuple(None if place is None else found[place] for place in places)
             given[node] = tensors if len(tensors) > 1 else tensors[0]
         return tree_map_only(_Named, lambda value: given[value.name], self._result)
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib import import_module
-from itertools import islice
 from typing import Any
 from unittest.mock import patch
 
@@ -25,12 +24,12 @@ from measurement.onnx_files.operators import SMALL_BYTES, Model, Operator, Value
 @dataclass(frozen=True)
 class Joined:
     """`model` takes the part's tensors under `inputs`, and gives what the nodes in `outputs` put out, under a name for
-    each tensor. A file of ONNX takes tensors of these shapes alone, so the numbers that come from shapes are fixed: those that the
-    part takes or gives are in `numbers`, not in the file."""
+    each tensor; None stands for a None beside them. A file of ONNX takes tensors of these shapes alone, so the numbers that come
+    from shapes are fixed: those that the part takes or gives are in `numbers`, not in the file."""
 
     model: Model
     inputs: Mapping[fx.Node, str]
-    outputs: Mapping[fx.Node, tuple[str, ...]]
+    outputs: Mapping[fx.Node, tuple[str | None, ...]]
     numbers: Mapping[fx.Node, Any] = field(default_factory=dict)
 
 
@@ -95,14 +94,15 @@ def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
     with _quiet(), _operators_read_once(), torch.no_grad():
         values = dict(zip(read, _only(part, read, numbers)(*tensors.values()), strict=True))
         numbers |= {node: value for node, value in values.items() if isinstance(value, int | float)}
-        counts = {node: len(tree_leaves(value)) for node, value in values.items() if node not in numbers}  # one may give several
-        alone = _only(part, list(counts), numbers)
+        leaves = {node: tree_leaves(value) for node, value in values.items() if node not in numbers}  # one may give several
+        alone = _only(part, list(leaves), numbers)
         made = torch.onnx.export(torch.export.export(alone, tuple(tensors.values())), dynamo=True, verbose=False)
         assert made is not None
         model = _without_weights(made)
     names = (one.name for one in model.proto.graph.output)
     return Joined(model, dict(zip(tensors, (one.name for one in model.proto.graph.input), strict=True)),
-                  {node: tuple(islice(names, count)) for node, count in counts.items()}, numbers)  # fmt: skip
+                  {node: tuple(None if leaf is None else next(names) for leaf in found) for node, found in leaves.items()},
+                  numbers)  # fmt: skip
 
 
 def _without_weights(made: Any) -> Model:

@@ -76,6 +76,12 @@ class KeepingTracer(fx.Tracer):
             return attr_val
         return super().getattr(attr, attr_val, parameter_proxy_cache)
 
+    def create_arg(self, a: Any) -> Any:
+        """A value as an argument in the graph. Named tuples stand there as tuples do: torch.fx would have a call make each."""
+        if isinstance(a, tuple) and hasattr(a, "_fields"):
+            return type(a)(*(self.create_arg(item) for item in a))
+        return super().create_arg(a)
+
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one layer: a leaf of torch.fx, a named part, an operator of a file, or a stage of a decoder."""
         is_leaf = module_qualified_name in self.keep.named or isinstance(m, Operator | Stage)

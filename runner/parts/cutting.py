@@ -69,8 +69,11 @@ class Cut:
         self._build(half, needed)
         if p < self._last:
             return Middle(half.returns(*self._leaving(p)), incoming, self._outgoing(p))
-        kept = frozenset(leaf.path for leaves in self._kept.values() for leaf in leaves)
-        result = Result(self._traced.output_structure, tuple(leaf.path for leaf in self._leaves), kept)
+        kept = [leaf for leaves in self._kept.values() for leaf in leaves]
+        nodes = {leaf.node for leaf in kept}
+        fixed = {leaf.path: leaf.value for leaf in self._leaves if leaf.spec is None and leaf.node in nodes}
+        result = Result(self._traced.output_structure, tuple(leaf.path for leaf in self._leaves),
+                        frozenset(leaf.path for leaf in kept), fixed)  # fmt: skip
         return Tail(half.returns(*self._values()), incoming, result)
 
     def _head(self, needed: _Needed) -> Head:

@@ -133,16 +133,25 @@ class Outgoing:
 
 @dataclass(frozen=True)
 class Result:
-    """The structure of the network's result, the paths of its leaves, and the paths of those that earlier parts keep."""
+    """The structure of the network's result, the paths of its leaves, and the paths of those that earlier parts keep.
+
+    `fixed` are the leaves of what earlier parts make that are no tensors, by path: None, or a number, as on the example.
+    """
 
     structure: TreeSpec
     paths: tuple[str, ...]
     kept: frozenset[str]
+    fixed: Mapping[str, object]
 
     @cached_property
     def fresh(self) -> tuple[str, ...]:
         """The paths of the leaves that the last part makes."""
-        return tuple(path for path in self.paths if path not in self.kept)
+        return tuple(path for path in self.paths if path not in self.kept and path not in self.fixed)
+
+    def build(self, kept: Mapping[str, Tensor], made: Sequence[Any]) -> Any:
+        """The network's result, from what earlier parts kept, by path, and the `fresh` leaves in their order."""
+        found = {**self.fixed, **kept, **dict(zip(self.fresh, made, strict=True))}
+        return tree_unflatten([found[path] for path in self.paths], self.structure)
 
 
 @dataclass(frozen=True)
@@ -269,8 +278,7 @@ class Tail(nn.Module):
         missing = [path for path in result.paths if path in result.kept and path not in kept]
         if missing:
             raise InputError("crossing", f"lacks what the edge kept of the result: {missing[0]!r} in its attribute 'kept'")
-        made = iter(self._run(crossing))
-        return tree_unflatten([kept[path] if path in result.kept else next(made) for path in result.paths], result.structure)
+        return result.build(kept, self._run(crossing))
 
     @property
     def counts_sizes(self) -> bool:

@@ -153,16 +153,31 @@ def test_onnxruntime_computes_a_part_as_a_whole(file, request):
         assert all(torch.allclose(one, other, atol=1e-4) for one, other in leaves), edge
 
 
+class Attends(torch.nn.Module):
+    """Its last layer returns a tensor and None."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = torch.nn.Linear(4, 4), torch.nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        return self.last(x, x, x, need_weights=False)
+
+
 def test_onnxruntime_computes_a_part_of_torchs():
     torch.manual_seed(0)
-    net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(72, 5)).eval()
-    x = torch.randn(1, 3, 5, 5)
-    head, tail = runner.split_module(net, ["0"], x)
-    crossing = head(x)
-    part = computed_on(get("onnxruntime"), tail, tail.incoming.arguments(crossing))
+    net, x = Attends().eval(), torch.randn(1, 3, 4)
     with torch.inference_mode():
-        assert torch.allclose(part(crossing), net(x), atol=1e-5)
-    assert compute_s(part) > 0
+        wanted, _ = net(x)
+        for edge in (["first"], ["first", "relu", "last"]):
+            head, tail = runner.split_module(net, edge, x)
+            crossing = head(x)
+            part = computed_on(get("onnxruntime"), tail, tail.incoming.arguments(crossing))
+            for found, nothing in (tail(crossing), part(crossing)):
+                assert torch.allclose(found, wanted, atol=1e-5)
+                assert nothing is None
+            assert (compute_s(part) > 0) == (len(edge) == 1)
 
 
 @pytest.mark.parametrize("file", ["branching", "scaled"])

@@ -50,6 +50,7 @@ STRUCTURES: dict[str, Callable[..., Any]] = {
     "tuple": lambda image, one, two, classes: (one, classes),
     "dict": lambda image, one, two, classes: {"classes": classes, "map": two},
     "named": lambda image, one, two, classes: Pair(two, classes),
+    "named nothing": lambda image, one, two, classes: Pair(two, (classes, None)),
     "nested": lambda image, one, two, classes: {"a": [one, (two, {"b.c": classes})], 3: one},
     "image": lambda image, one, two, classes: (image, classes, one),
     "early": lambda image, one, two, classes: (one, one.shape[1], None, "word", classes),
