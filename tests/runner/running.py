@@ -38,7 +38,7 @@ NETWORKS = (BRANCHED, TWO_OUTPUTS, FOUR_CHANNELS, SLOW)
 WITH_INPUTS = tuple(f"input_networks:{name}" for name in ("bert", "clip", "raft", "conformer", "nested", "unet", "gru"))
 PUBLISHED = tuple(f"real_networks:{name}" for name in EXAMPLES)
 # a name costs nothing until it is asked for
-ALLOWED = (*NETWORKS, WIDE, *WITH_INPUTS, *PUBLISHED, *SEEING, "hf:tiny_bert", "lmos.exchange:almost_nothing")
+ALLOWED = (*NETWORKS, WIDE, *WITH_INPUTS, *PUBLISHED, *SEEING, "hf:tiny_bert", "lmos.exchange:some_work")
 SQUEEZENET = "torchvision:squeezenet1_1"
 SETTING = Setting(edge="rpi4", server="paper-server", bandwidth_bytes_per_s=1.25e6, rtt_s=0.0,
                   memory_limit_bytes=None, memory_model="sum", rule="cut")  # fmt: skip
