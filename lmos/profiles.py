@@ -20,7 +20,7 @@ from lmos_opt.tensors import WHOLE, InputSpec, inputs_of
 from measurement import codecs, here
 from measurement.decoders import Chain
 from measurement.engines import Engine
-from measurement.errors import UntraceableError
+from measurement.errors import ExampleError, UntraceableError
 from measurement.networks import build_network, is_open
 from measurement.networks.conventions import conventions_of
 from measurement.networks.hollow import HollowNetwork
@@ -90,7 +90,11 @@ def _traced(builder: str, weights: str, granularity: Granularity, inputs: Inputs
             return hollow, hollow.trace(_example(builder, hollow.module, inputs), granularity, opaque=opaque)
     hollow = HollowNetwork.of(build_network(builder, weights, allow_code=True))
     tell(f"tracing {builder}")
-    return hollow, trace_network(hollow.module, _example(builder, hollow.module, inputs), granularity, opaque=opaque)
+    try:
+        return hollow, trace_network(hollow.module, _example(builder, hollow.module, inputs), granularity, opaque=opaque)
+    except ExampleError as error:
+        guess = "" if inputs else f"; the shape is a guess; give yours: lmos profile {builder} --input 3x128x128"
+        raise InputError(builder, error.reason + guess) from error
 
 
 def _example(builder: str, module: nn.Module, inputs: Inputs) -> Example:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar
 
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import InputError, LmosError
 
 
 class UntraceableError(LmosError):
@@ -20,3 +20,7 @@ class UntraceableError(LmosError):
         self.network = network
         self.reasons = tuple(reasons)
         super().__init__(f"{network} cannot be split into layers: " + "; ".join(self.reasons))
+
+
+class ExampleError(InputError):
+    """A network that fails on the example on which it is to be traced."""

@@ -22,6 +22,7 @@ from lmos.cli.bench import bench
 app = typer.Typer(
     name="lmos",
     help="Decide exactly where to cut a neural network between an edge device and a server, and run both parts.",
+    epilog="Exit codes: 0 done; 1 failed, interrupted or incomplete; 2 wrong input; 3 no split is feasible.",
     invoke_without_command=True,
     add_completion=True,
     rich_markup_mode=None,

@@ -145,12 +145,14 @@ def baselines_table(request: FrontRequest, front: Front, instance: Instance) -> 
 
 
 def _way(instance: Instance) -> str:
-    """At what rate, or along which path."""
-    rates = [format_rate(hop.bandwidth_bytes_per_s) for hop in instance.hops]
-    if len(rates) == 1:
-        return f"at {rates[0]}"
+    """Over which link, or along which path."""
+    between = ", rtt " if len(instance.hops) == 1 else ", "
+    hops = [format_rate(hop.bandwidth_bytes_per_s) + (between + format_time(hop.rtt_s) if hop.rtt_s else "")
+            for hop in instance.hops]  # fmt: skip
+    if len(hops) == 1:
+        return f"at {hops[0]}"
     first, *later = instance.places
-    return f"along {first.name}" + "".join(f" > {rate} > {place.name}" for rate, place in zip(rates, later, strict=True))
+    return f"along {first.name}" + "".join(f" > {hop} > {place.name}" for hop, place in zip(hops, later, strict=True))
 
 
 def _work(front: Front) -> str:

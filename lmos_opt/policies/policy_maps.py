@@ -40,7 +40,7 @@ from lmos_opt.rules import Rule
 from lmos_opt.rules.moving import MovingFront, Polynomial
 from lmos_opt.solvers import Solver
 from lmos_opt.split import Split, down_closed_sets, nested
-from lmos_opt.units import parse_rate, parse_size
+from lmos_opt.units import format_rate, parse_rate, parse_size
 
 MOST_SPLITS = 50_000
 """Up to this number, splits are evaluated one by one, in half a minute at most; of more splits, only those of the front."""
@@ -251,7 +251,8 @@ def _policy(instance: Instance, asked: _Asked, lines: Sequence[LatencyLine], ste
             ends: tuple[float, float]) -> Policy:  # fmt: skip
     low, high = ends
     if all(label is None for _, label in steps):
-        raise InfeasibleError(instance.name, (f"rule {asked.rule} at every {asked.over} from {low:g} to {high:g}",))
+        shown = [format_rate(end) if asked.over.kind == "bandwidth" else f"{end:.0f} B" for end in ends]
+        raise InfeasibleError(instance.name, (f"rule {asked.rule} at every {asked.over} from {' to '.join(shown)}",))
     starts = [(low, steps[0][1]), *steps[1:], (high, None)]
     found = tuple(_stretch(start, end, None if label is None else lines[label]) for (start, label), (end, _) in pairwise(starts))
     over = asked.over

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves
 
-from lmos_opt.errors import THEIR_ERRORS, InputError, first_line
+from lmos_opt.errors import THEIR_ERRORS, first_line
 from lmos_opt.graph import INPUT
 from lmos_opt.imports import late
 from lmos_opt.profile import Granularity, NetworkProfile, NetworkSource
 from lmos_opt.tensors import Argument, InputSpec
 from measurement.adapters import adapted
-from measurement.errors import UntraceableError
+from measurement.errors import ExampleError, UntraceableError
 from measurement.tracing.aliasing import AliasingError, NodeFacts, Observed, observe
 from measurement.tracing.calls import ByParameter, Call, Example, bound, call_of, input_spec, unusual
 from measurement.tracing.capture import (
@@ -222,7 +222,7 @@ def _run(probe: _Probe, name: str, watch: Watch) -> Any:
             args, options = probe.call.put(probe.copies())
             output = probe.module(*args, **options)
     except THEIR_ERRORS as error:  # a network's forward may raise anything
-        raise InputError(name, f"fails on {probe.shapes}: {first_line(error)}") from error
+        raise ExampleError(name, f"fails on {probe.shapes}: {first_line(error)}") from error
     if changed := watch.changed():
         raise UntraceableError(name, [f"its forward changes its own parameters or buffers in eval mode ({changed}); let it return "
                                       "what it would keep, and keep that outside; where only its first call does so, call it "
