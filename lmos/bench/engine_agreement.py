@@ -164,7 +164,9 @@ def _quantized(subject: Subject, folder: Path) -> Path:
 
     plain, inferred, small = (folder / f"{subject.name}{kind}.onnx" for kind in ("", "_inferred", "_int8"))
     whole = subject.traced.graph_module
-    model = exported(whole, subject.traced.tensors_of(subject.inputs[0])).model
+    found = exported(whole, subject.traced.tensors_of(subject.inputs[0]))
+    assert found is not None  # a whole network gives a tensor
+    model = found.model
     plain.write_bytes(model.to_bytes())
     quant_pre_process(str(plain), str(inferred), skip_symbolic_shape=True)
 

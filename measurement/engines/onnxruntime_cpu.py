@@ -46,7 +46,7 @@ class OnnxruntimeCpu(Engine):
         """The part as a session of onnxruntime, after one run. A part that only passes tensors on, or cuts them, is not converted.
         """
         try:
-            found = joined(part, example) or _of_torch(part, example)
+            found = joined(part, example) or exported(part, example)
             loaded: Loaded = _AsItIs(part) if found is None else _InSession(part, found)
             loaded(*example)
         except Exception as error:
@@ -103,13 +103,6 @@ class _AsItIs(Loaded):
 
     def __call__(self, *args: Any) -> Any:
         return self._part(*args)
-
-
-def _of_torch(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
-    """None where the part computes no tensor. Raises what torch's exporter raises."""
-    if not any(node.op.startswith("call_") for node in part.graph.nodes):
-        return None
-    return exported(part, example)
 
 
 def _first_of(error: BaseException) -> BaseException:

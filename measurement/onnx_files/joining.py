@@ -85,16 +85,20 @@ def _called(kinds: Sequence[Value], names: Sequence[str]) -> list[Value]:
     return [replace(value, name=name) for value, name in zip(kinds, names, strict=True)]
 
 
-def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined:
-    """A part of torch's as torch's exporter writes it. Raises whatever the exporter raises."""
+def exported(part: fx.GraphModule, example: Sequence[Any]) -> Joined | None:
+    """A part of torch's as torch's exporter writes it; None where it gives no tensor that it computes (sizes alone, checks of
+    shapes). Raises whatever the exporter raises."""
     arguments = dict(zip((node for node in part.graph.nodes if node.op == "placeholder"), example, strict=True))
     numbers = {node: value for node, value in arguments.items() if not isinstance(value, Tensor)}
     tensors = {node: value for node, value in arguments.items() if isinstance(value, Tensor)}
     read = [node for node in output_node(part).all_input_nodes if node.op != "placeholder"]
-    with _quiet(), _operators_read_once(), torch.no_grad():
+    with _quiet(), torch.no_grad():
         values = dict(zip(read, _only(part, read, numbers)(*tensors.values()), strict=True))
-        numbers |= {node: value for node, value in values.items() if isinstance(value, int | float)}
-        leaves = {node: tree_leaves(value) for node, value in values.items() if node not in numbers}  # one may give several
+    numbers |= {node: value for node, value in values.items() if isinstance(value, int | float)}
+    leaves = {node: tree_leaves(value) for node, value in values.items() if node not in numbers}  # one may give several
+    if not leaves:
+        return None
+    with _quiet(), _operators_read_once(), torch.no_grad():
         alone = _only(part, list(leaves), numbers)
         made = torch.onnx.export(torch.export.export(alone, tuple(tensors.values())), dynamo=True, verbose=False)
         assert made is not None
@@ -149,14 +153,14 @@ def _only(part: fx.GraphModule, read: Sequence[fx.Node], numbers: Mapping[fx.Nod
 def _renamed(nodes: Sequence[Any], names: dict[str, str], prefix: str) -> list[Any]:
     """Copies of the nodes in which `names` stand in place of the file's own; a name that is not among them gets one there."""
     found = []
-    for node in nodes:
+    for k, node in enumerate(nodes):
         copy = type(node)()
         copy.CopyFrom(node)
         for name in node.output:
             if name:
                 names.setdefault(name, prefix + name)
         _rename(copy, names)
-        copy.name = prefix + node.name
+        copy.name = f"{prefix}{k}/{node.name}"  # onnxruntime wants no name twice
         found.append(copy)
     return found
 

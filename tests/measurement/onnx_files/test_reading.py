@@ -78,7 +78,7 @@ def scaled(tmp_path_factory):
         helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
         helper.make_node("DequantizeLinear", ["q", "scale", "zero"], ["y"]),
         helper.make_node("DequantizeLinear", ["whole", "by", "none"], ["weight"], axis=0),
-        helper.make_node("Conv", ["y", "weight"], ["z"], name="conv"),
+        helper.make_node("Conv", ["y", "weight"], ["z"]),
     ]
     return saved(tmp_path_factory.mktemp("onnx") / "scaled.onnx", nodes, [floats("x", 1, 3, 5, 5)], [floats("z", 1, 4, 3, 3)],
                  [whole, *numbers])  # fmt: skip
@@ -161,6 +161,7 @@ class Attends(torch.nn.Module):
         self.first, self.last = torch.nn.Linear(4, 4), torch.nn.MultiheadAttention(4, 2, batch_first=True)
 
     def forward(self, x):
+        torch._assert(x.shape[2] == 4, "4 numbers a word")
         x = self.first(x).relu()
         return self.last(x, x, x, need_weights=False)
 
@@ -170,6 +171,8 @@ def test_onnxruntime_computes_a_part_of_torchs():
     net, x = Attends().eval(), torch.randn(1, 3, 4)
     with torch.inference_mode():
         wanted, _ = net(x)
+        head, _ = runner.split_module(net, [], x)  # which has the check alone
+        assert torch.equal(computed_on(get("onnxruntime"), head, [x])(x)["input"], x)
         for edge in (["first"], ["first", "relu", "last"]):
             head, tail = runner.split_module(net, edge, x)
             crossing = head(x)
