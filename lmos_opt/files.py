@@ -228,15 +228,27 @@ def read_json(path: str | os.PathLike[str]) -> Any:
 
     InputError if the file cannot be read or breaks one of these rules.
     """
-    source = str(path)
+    return parse_json(read_file(path), str(path))
+
+
+def read_file(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file, LARGEST_FILE_BYTES at most. InputError if it cannot be read, or has more."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(LARGEST_FILE_BYTES + 1)  # a pipe does not know its size
     except OSError as error:
-        raise InputError(source, (error.strerror or str(error)).lower()) from None
+        raise InputError(str(path), (error.strerror or str(error)).lower()) from None
     if len(data) > LARGEST_FILE_BYTES:
-        raise InputError(source, f"is larger than {LARGEST_FILE_BYTES} bytes")
-    return parse_json(data, source)
+        raise InputError(str(path), f"is larger than {LARGEST_FILE_BYTES} bytes")
+    return data
+
+
+def as_text(data: bytes, source: str) -> str:
+    """UTF-8 bytes as text, without a byte order mark; InputError names `source`."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InputError(source, f"is not UTF-8 text (byte {error.start})") from None
 
 
 def parse_json(data: bytes, source: str) -> Any:
@@ -258,9 +270,7 @@ def parse_json(data: bytes, source: str) -> Any:
     if not data.strip():
         raise InputError(source, "is empty; expected JSON")
     try:
-        parsed = json.loads(data.decode("utf-8-sig"), parse_constant=constant, object_pairs_hook=unique)
-    except UnicodeDecodeError as error:
-        raise InputError(source, f"is not UTF-8 text (byte {error.start})") from None
+        parsed = json.loads(as_text(data, source), parse_constant=constant, object_pairs_hook=unique)
     except json.JSONDecodeError as error:
         raise InputError(source, f"is not JSON: {error.msg} (line {error.lineno}, column {error.colno})") from None
     except RecursionError:

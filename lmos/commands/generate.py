@@ -15,6 +15,7 @@ from lmos.commands.conventions import tell_doubts
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, out, print_json, table
 from lmos_opt.errors import InputError, LmosError
+from lmos_opt.files import as_text, read_file
 from lmos_opt.plan import Plan, check_runnable
 from lmos_opt.processes.signals import Held, in_one_piece
 from lmos_opt.units import counted, format_time, whole_of
@@ -132,10 +133,10 @@ def _ids(text: str) -> list[int]:
     if (found := _numbers(text)) is not None:
         return found
     try:
-        found = _numbers(Path(text).read_text(errors="replace"))
-    except OSError as error:
+        found = _numbers(as_text(read_file(text), text))
+    except InputError as error:
         raise InputError("--prompt-ids", f"{text!r:.60} are no token ids, such as 1,2,3, and no file that holds some: "
-                                         f"{(error.strerror or str(error)).lower()}") from None
+                                         f"{error.reason}") from None
     if found is None:
         raise InputError(text, "holds no token ids, such as 1,2,3")
     return found

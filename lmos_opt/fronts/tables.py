@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmos_opt.errors import InputError
-from lmos_opt.files import parse_json
+from lmos_opt.files import as_text, parse_json, read_file
 from lmos_opt.front import Front, own_column
 from lmos_opt.processes.parquet import read_table
 from lmos_opt.processes.writing import write_atomically
@@ -109,11 +109,11 @@ def _parquet(frame: pd.DataFrame, names: Sequence[str], whole: str) -> bytes:
 def _read_csv(path: str | os.PathLike[str], source: str) -> tuple[bytes, list[str], list[dict[str, Any]]]:
     """The whole front's properties as JSON, the names of the columns, and the rows, whose cells are text."""
     csv.field_size_limit(2**31 - 1)
+    text = as_text(read_file(path), source)
     try:
-        with Path(path).open(encoding="utf-8", newline="") as file:
-            header, *rows = [*csv.reader(file)] or [[]]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(source, (getattr(error, "strerror", None) or str(error)).lower()) from None
+        header, *rows = [*csv.reader(io.StringIO(text, newline=""))] or [[]]
+    except csv.Error as error:
+        raise InputError(source, str(error)) from None
     rows = [row for row in rows if row]
     for number, row in enumerate(rows, 2):
         if len(row) != len(header):

@@ -13,7 +13,7 @@ from typing import Any, Literal, cast, get_args
 from pydantic import BaseModel, ConfigDict
 
 from lmos_opt.errors import InputError, InvalidError
-from lmos_opt.files import LARGEST_FILE_BYTES, input_errors, read_json
+from lmos_opt.files import as_text, input_errors, read_file, read_json
 from lmos_opt.preprocessing import (
     FLOATS,
     MOST_LABELS,
@@ -215,15 +215,7 @@ def _made(shape: Sequence[int], dtype: str, resize: int | tuple[int, ...], inter
 
 
 def _lines(text: str) -> list[str]:
-    try:
-        with Path(text).open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
-        lines = data.decode("utf-8-sig").splitlines()
-    except OSError as error:
-        raise InputError(text, (error.strerror or str(error)).lower()) from None
-    except UnicodeDecodeError as error:
-        raise InputError(text, f"is not UTF-8 text (byte {error.start})") from None
-    found = [line.strip() for line in lines]
+    found = [line.strip() for line in as_text(read_file(text), text).splitlines()]
     empty = next((k for k, line in enumerate(found, 1) if not line), None)
     if empty is not None:
         raise InputError(text, f"line {empty} is empty; expected a class's name on each line")

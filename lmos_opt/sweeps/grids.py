@@ -8,13 +8,12 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 
 from lmos_opt.errors import InputError, InvalidError, Problem
-from lmos_opt.files import Amount, Count, Flag, Name, Rate, Record, input_errors, problems_of
+from lmos_opt.files import Amount, Count, Flag, Name, Rate, Record, as_text, input_errors, problems_of, read_file
 from lmos_opt.formulation.memory import MemoryModel, checked_model
 from lmos_opt.instance import Instance
 from lmos_opt.paths import parse_path
@@ -116,11 +115,10 @@ class Grid(Record):
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
         """Read and check a TOML file. InputError names each wrong key with its path."""
+        text = as_text(read_file(path), str(path))
         try:
-            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(str(path), error.strerror or type(error).__name__) from None
-        except (ValueError, RecursionError) as error:  # TOML that is none, bytes that are no UTF-8, a number of thousands of digits
+            data = tomllib.loads(text)
+        except (ValueError, RecursionError) as error:  # TOML that is none, a number of thousands of digits
             raise InputError(str(path), f"is no TOML that can be read: {str(error).split(';')[0]}") from None
         with input_errors(str(path)):
             return cls.model_validate(data)

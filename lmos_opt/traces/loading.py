@@ -11,7 +11,7 @@ from typing import Any
 from lmos_opt.data import data_dir
 from lmos_opt.device import Source
 from lmos_opt.errors import InputError
-from lmos_opt.files import LARGEST_FILE_BYTES, input_errors, parse_json
+from lmos_opt.files import as_text, input_errors, parse_json, read_file
 from lmos_opt.imports import modules_of
 from lmos_opt.processes.writing import write_atomically
 from lmos_opt.traces import formats
@@ -78,20 +78,10 @@ def _file(name: str) -> Path | None:
 
 
 def _read(path: Path) -> LinkTrace:
-    try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_FILE_BYTES + 1)
-    except OSError as error:
-        raise InputError(str(path), (error.strerror or str(error)).lower()) from None
-    if len(data) > LARGEST_FILE_BYTES:
-        raise InputError(str(path), f"is larger than {LARGEST_FILE_BYTES} bytes")
-    data = data.removeprefix(BOM_UTF8)
+    data = read_file(path).removeprefix(BOM_UTF8)
     if data.lstrip()[:1] == b"{":
         return LinkTrace.from_dict(parse_json(data, str(path)), str(path))
-    try:
-        lines = list(formats.lines_of(str(path), data.decode("utf-8")))
-    except UnicodeDecodeError as error:
-        raise InputError(str(path), f"is not UTF-8 text (byte {error.start})") from None
+    lines = list(formats.lines_of(str(path), as_text(data, str(path))))
     known = [import_module(f"{formats.__name__}.{name}") for name in modules_of(*formats.__path__)]
     expected = "; or ".join(["a file lmos.trace/1", *(one.WHAT for one in known)])
     if not lines:

@@ -36,10 +36,10 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
 
 
 def _may_be_host(host: str) -> bool:
-    """Whether a text may name a host: no part of it between two dots is empty or longer than 63 letters, and nothing in it is a
-    sign of other notations."""
+    """Whether a text may name a host: no part of it between two dots is empty or longer than 63 letters, nothing in it is a sign of
+    other notations, and it is no number alone, which is a port."""
     try:
-        return bool(host.encode("idna")) and not set(host) & set("[]:/")
+        return bool(host.encode("idna")) and not set(host) & set("[]:/") and not host.isdecimal()
     except UnicodeError:
         return False
 

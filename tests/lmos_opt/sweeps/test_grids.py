@@ -84,5 +84,14 @@ def test_a_wrong_value_is_refused():
                             ({"memory": {"from": 1, "to": 2, "count": 10**6}, "rtt": [0, 1]}, "2000000 fronts")):
         with pytest.raises(InputError, match=complaint):
             next(Grid(sources=("alexnet",), over=over).cases(1))
-    with pytest.raises(InputError, match=r"missing\.toml"):
+    with pytest.raises(InputError, match=r"missing\.toml: no such file or directory"):
         Grid.load("missing.toml")
+
+
+def test_a_file_may_have_a_byte_order_mark_and_has_an_end(tmp_path, monkeypatch):
+    path = tmp_path / "marked.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + b'sources = ["alexnet"]')
+    assert Grid.load(path).sources == ("alexnet",)
+    monkeypatch.setattr("lmos_opt.files.LARGEST_FILE_BYTES", 8)
+    with pytest.raises(InputError, match=r"marked\.toml: is larger than 8 bytes"):
+        Grid.load(path)

@@ -383,7 +383,7 @@ def test_addresses_are_read(text: str, address: tuple[str, int]) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ":80", "host:", "host:x", "host:99999", "host:-1", "host:²", "[::1]:0:1", "::1:80",
-                                  "::1", "[::1", "[host]:80", "http://host:80", "tcp:/host"])
+                                  "::1", "[::1", "[host]:80", "http://host:80", "tcp:/host", "7070"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="HOST:PORT"):
         parse_address(text)
