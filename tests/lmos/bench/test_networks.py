@@ -29,7 +29,7 @@ def test_a_profile_or_a_reason_stands_in_the_table(tmp_path: Path, capsys: pytes
     run("*squeezenet1_1", tmp_path / "networks.md", True)
     (found,) = json.loads(capsys.readouterr().out)
     assert "fails on an input of shape" in found["reason"]
-    assert "| squeezenet1_1 | squeeze_net: fails" in (tmp_path / "networks.md").read_text()
+    assert "| squeezenet1_1 | torchvision:squeezenet1_1: fails" in (tmp_path / "networks.md").read_text()
     monkeypatch.undo()
     run("squeezenet1_1", None, True)
     (found,) = json.loads(capsys.readouterr().out)

@@ -46,7 +46,7 @@ def test_a_fronts_table_and_files_have_the_places(capsys, folder):
 
 def test_a_front_of_a_network_names_its_way(capsys):
     assert main(["front", "alexnet", "--path", PATH, "--memory", "3MB"]) == 0
-    assert "along rpi4 > 20 Mbps > jetson-orin-nano-cpu > 1 Gbps > i7-8700" in capsys.readouterr().out
+    assert "along rpi4 > 20 Mbps, 5.00 ms > jetson-orin-nano-cpu > 1 Gbps, 1.00 ms > i7-8700" in capsys.readouterr().out
 
 
 def test_memory_limits_any_place(capsys):
