@@ -151,6 +151,7 @@ class Instance(Coded, Document):
             "coding": None if codec is None else coding_of(profile, codec, devices),
             "tokens": profile.tokens,
             "codecs": {} if among is None else choices_of(profile, among, devices),
+            "together": profile.together,
             "layers": [
                 {
                     "name": layer.name,

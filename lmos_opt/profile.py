@@ -127,7 +127,8 @@ class ProfileLayer(Record):
     that the layer took there, above the memory before it ran. `work` is its work by kind of operation (empty for a layer that does
     nothing, None in profiles of earlier versions). `unknown_operations` are its operations that no cost formula covers: their
     `macs` are 0 because they are not known. An `opaque` layer is a part of the network that was kept whole: it was named, or cannot
-    be traced. A layer of a decoder has the tensors that it keeps of a text (`state`, in all `state_bytes_per_token` while nothing
+    be traced. If a layer `varies`, the size of an output depends on numbers (`h[h > 0]`): no cut goes between it and the layers
+    that read it. A layer of a decoder has the tensors that it keeps of a text (`state`, in all `state_bytes_per_token` while none
     of it is dropped), the memory that it needs beside these and its output (`workspace_bytes`; 0 if not measured) and the numbers
     of one more `token`. All its other numbers are those of a prompt.
     """
@@ -149,6 +150,7 @@ class ProfileLayer(Record):
     work: tuple[Work, ...] | None = None
     unknown_operations: tuple[Name, ...] = ()
     opaque: Flag = False
+    varies: Flag = False
     shared: tuple[Shared, ...] = ()
     state_bytes_per_token: Count = 0
     state: tuple[StateTensor, ...] = ()
@@ -322,6 +324,13 @@ class NetworkProfile(Document):
         return sum(layer.params for layer in self.layers)
 
     @property
+    def together(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of layers that no cut may divide: each layer that `varies`, with those that read it."""
+        varying = (layer.name for layer in self.layers if layer.varies)
+        groups = [(name, *(reader.name for reader in self.layers if name in reader.inputs)) for name in varying]
+        return tuple(group for group in groups if len(group) > 1)
+
+    @property
     def is_timed(self) -> bool:
         """Whether every layer has a measured time, as the device `local` needs."""
         return all(one is None or one.t_local_s is not None for layer in self.layers for one in (layer, layer.token))
@@ -333,7 +342,8 @@ class NetworkProfile(Document):
             for key in ("t_local_low_s", "t_local_high_s", "peak_local_bytes"):
                 if layer[key] is None:
                     del layer[key]
-            for key in ("unknown_operations", "opaque", "shared", "state_bytes_per_token", "state", "workspace_bytes", "token"):
+            for key in ("unknown_operations", "opaque", "varies", "shared", "state_bytes_per_token", "state", "workspace_bytes",
+                        "token"):
                 if not layer[key]:
                     del layer[key]
         for key in ("codecs", "fidelity", "tokens"):

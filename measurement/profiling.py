@@ -88,6 +88,7 @@ def _layer(traced: TracedNetwork, layer: TracedLayer, counted: dict[object, list
         returned=layer.name in traced.returned,
         unknown_operations=tuple(dict.fromkeys(op for node in layer.nodes for op in traced.facts[node].unknown)),
         opaque=layer.name in traced.opaque,
+        varies=layer.name in traced.uncut,
         work=together(work for node in layer.nodes for work in traced.facts[node].work),
     )
 

@@ -103,7 +103,9 @@ def check_admitted(split: Split, rule: str, proper_split: bool = False) -> None:
         where = "" if p == 1 else f" at {place.name}"
         raise InfeasibleError(what, (f"memory limit {place.memory_limit_bytes} B{where} (the split needs {split.memory_at(p)} B)",))
     if not split.is_ordered:
-        raise InfeasibleError(what, ("layers that have to stay together",))
+        divided = {v for group in instance.groups for before in split.upto if group & before and group - before for v in group}
+        names = ", ".join(name for name in instance.names if name in divided)
+        raise InfeasibleError(what, (f"layers that have to stay together ({names})",))
     if proper_split and not split.is_proper:
         raise InfeasibleError(what, ("proper split (1 <= x1 <= L-1)",))
 

@@ -34,6 +34,7 @@ from measurement.tracing.grouping import TracedLayer, check_names, module_layers
 from measurement.tracing.kept import Document, as_document, from_document
 from measurement.tracing.opaque import Keep, check_plain, checked_names, whole_layers, with_parents
 from measurement.tracing.undisturbed import Watch, generators, undisturbed
+from measurement.tracing.varying import with_varying
 
 _SEED = 20
 """Of the numbers that stand in for an example of equal numbers, on which different networks can agree."""
@@ -95,6 +96,11 @@ class TracedNetwork:
         return frozenset(layer.name for layer in self.layers if held.intersection(layer.nodes))
 
     @cached_property
+    def uncut(self) -> frozenset[str]:
+        """The layers that no cut may part from their readers: the size of what they hand on depends on numbers."""
+        return frozenset(layer.name for layer in self.layers if any(self.facts[node].varies for node in layer.values))
+
+    @cached_property
     def called(self) -> dict[fx.Node, nn.Module]:
         """The module that each `call_module` node calls."""
         return {node: self.graph_module.get_submodule(str(node.target)) for node in self.graph_module.graph.nodes
@@ -151,11 +157,13 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         named = checked_names(seen, opaque, name) | whole
         ways = _Ways(replace(probe, module=seen), named, document)
         graph_module, observed, shape_range, keep = _faithful_graph(ways, expected, name, watch)
-        fine = module_layers(graph_module, observed.facts, call.names)
+        with quiet():
+            facts = with_varying(graph_module, observed.facts)
+        fine = module_layers(graph_module, facts, call.names)
         if not fine:
             raise UntraceableError(name, ["it computes nothing"])
         check_names(name, fine)
-        layers = fine if granularity == "module" else paper_layers(module, graph_module, observed.facts, name)
+        layers = fine if granularity == "module" else paper_layers(module, graph_module, facts, name)
     return TracedNetwork(
         name=name,
         module=module,
@@ -165,7 +173,7 @@ def trace_network(module: nn.Module, example_input: Example, granularity: Granul
         call=call,
         granularity=granularity,
         structure=tuple((layer.name, layer.kind, layer.inputs) for layer in fine),
-        facts=observed.facts,
+        facts=facts,
         output_structure=tree_flatten(expected)[1],
         shape_range=shape_range,
         opaque=whole_layers(fine, keep.whole),

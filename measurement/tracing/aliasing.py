@@ -46,7 +46,8 @@ class NodeFacts:
 
     `mutates` are the argument nodes that it changed in place, `shares` the argument nodes whose memory its result is
     made of, at least in part. `macs` counts its multiply-accumulates, `work` says of which kinds its operations are and
-    what they move, `unknown` names operations without a formula.
+    what they move, `unknown` names operations without a formula. It `picks` if numbers decided the size of something in it, and
+    `varies` if they decide the size of a tensor that it returned.
     """
 
     tensors: tuple[TensorSpec, ...]
@@ -57,6 +58,8 @@ class NodeFacts:
     macs: int = 0
     work: tuple[Work, ...] = ()
     unknown: tuple[str, ...] = ()
+    picks: bool = False
+    varies: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,7 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.work: list[Work] = []
         self.unknown: dict[str, None] = {}
         self.written: list[Tensor] = []
+        self.picks = False
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
@@ -143,6 +147,7 @@ class _WorkSeen(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.unknown[str(func)] = None
             return result
         op = str(func.overloadpacket)
+        self.picks = self.picks or _picks(func, args)
         if op.startswith("aten._foreach_") and func._schema.is_mutable:
             self.written += _tensors(args[:1])
         shapes = tree_map_only((Tensor, torch.ScriptObject), _shape, args)
@@ -220,6 +225,7 @@ class _Watcher(fx.Interpreter):
             macs=seen.macs,
             work=together(seen.work),
             unknown=tuple(seen.unknown),
+            picks=seen.picks,
         )
         if n.op == "get_attr":
             self._state |= memory
@@ -275,6 +281,13 @@ def _shape(value: Tensor | torch.ScriptObject) -> tuple[int, ...]:
 
 def _tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+
+
+def _picks(func: OpOverload, args: Any) -> bool:
+    """Whether numbers decide the size of what an operation returns, or become a number of Python's, which may be a size."""
+    if func.overloadpacket is torch.ops.aten.index:
+        return any(tensor.dtype in {torch.bool, torch.uint8} for tensor in _tensors(args[1]))
+    return bool({torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}.intersection(func.tags)) or func.overloadpacket.__name__ == "nms"
 
 
 def _bytes(value: Any) -> int:

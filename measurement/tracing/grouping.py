@@ -147,10 +147,11 @@ def _layers(graph: fx.Graph, facts: Facts, named: Sequence[tuple[str, str, list[
 
 
 def tensors_read(node: fx.Node, facts: Facts) -> Iterable[fx.Node]:
-    """The steps (or the input) whose numbers `node` depends on: directly, or through numbers made from tensors."""
+    """The steps (or the input) whose numbers `node` depends on: directly, or through numbers made from tensors. A size that depends
+    on numbers is one of these."""
     for source in node.all_input_nodes:
         if facts[source].tensors:
-            if source.op != "get_attr" and (is_step(node, facts) or not reads_only_metadata(node)):
+            if source.op != "get_attr" and (is_step(node, facts) or facts[source].varies or not reads_only_metadata(node)):
                 yield source
         elif source.op.startswith("call_"):
             yield from tensors_read(source, facts)
@@ -161,7 +162,7 @@ def _hands_on(node: fx.Node, user: fx.Node, owner: Mapping[fx.Node, str], facts:
         return True
     if user in owner:
         return owner[user] != owner[node]
-    return not reads_only_metadata(user)
+    return facts[node].varies or not reads_only_metadata(user)
 
 
 def _one_result(node: fx.Node, facts: NodeFacts) -> bool:

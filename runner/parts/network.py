@@ -188,12 +188,13 @@ def outputs_of(traced: TracedNetwork) -> dict[str, TensorSpec]:
 
 
 def varying_outputs(traced: TracedNetwork) -> frozenset[str]:
-    """Those of `outputs_of` whose sizes nobody knows before: what parts that were kept whole have a hand in, as a detector's
-    boxes."""
+    """Those of `outputs_of` whose sizes nobody knows before: those that depend on numbers, and what parts that were kept whole
+    have a hand in, as a detector's boxes."""
     reached = {node for layer in traced.layers if layer.name in traced.opaque for node in layer.nodes}
     for node in traced.graph_module.graph.nodes:
         if not reached.isdisjoint(node.all_input_nodes):
             reached.add(node)
+    reached |= {node for node, facts in traced.facts.items() if facts.varies}
     return frozenset(leaf.path for leaf in leaves_of(traced) if leaf.node in reached)
 
 

@@ -36,6 +36,14 @@ def check_crossing(plan: Plan, network: PlannedNetwork) -> None:
                                                        f"picture; choose another codec than {as_picture}")
 
 
+def check_sizes(plan: Plan, traced: TracedNetwork) -> None:
+    """InputError if a tensor would cross whose size depends on numbers: the other side could not say what comes."""
+    for name in (tensor.name for hop in plan.hops for tensor in hop):
+        if layer_of(name) in traced.uncut:
+            raise InputError("plan.crossing", f"{name!r} would cross, and its size depends on numbers: nobody knows it before. "
+                                              "Make profile and plan again with this version, which cuts elsewhere")  # fmt: skip
+
+
 def check_codecs(plan: Plan, traced: TracedNetwork) -> None:
     """InputError if a tensor has a codec of its own that is none of the network's."""
     known = {*traced.input_tensors, *(layer.name for layer in traced.layers)}

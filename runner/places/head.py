@@ -29,7 +29,7 @@ from runner.parts.network import Graphs, OutputForm, example_input, example_of, 
 from runner.parts.part import Head
 from runner.parts.sparing import spare_copies
 from runner.parts.split import split_along
-from runner.places.checked import check_codecs
+from runner.places.checked import check_codecs, check_sizes
 from runner.places.served import longest_text
 
 MEMORY_RUNS = 3
@@ -70,6 +70,8 @@ def build_routes(ways: Sequence[tuple[Plan, ServerConnection | None]], network: 
         loaded = load_planned(network, weights, networks, module, graphs)
         check_memory(plans, loaded.traced)
         check_codecs(plans[0], loaded.traced)
+        for plan in plans:
+            check_sizes(plan, loaded.traced)
         refusal = why_not_here(plans[0], loaded.traced) if any(plan.offloads for plan in plans) else None
         is_whole = any(not plan.offloads for plan in plans)
         sizes = {node.name: sum(spec.bytes for spec in facts.tensors) for node, facts in loaded.traced.facts.items()}
