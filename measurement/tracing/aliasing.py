@@ -283,11 +283,15 @@ def _tensors(value: Any) -> list[Tensor]:
     return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
 
 
+_PICKING = {torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}
+"""torch's words for such operations; torchvision's `nms` does not use them."""
+
+
 def _picks(func: OpOverload, args: Any) -> bool:
     """Whether numbers decide the size of what an operation returns, or become a number of Python's, which may be a size."""
     if func.overloadpacket is torch.ops.aten.index:
         return any(tensor.dtype in {torch.bool, torch.uint8} for tensor in _tensors(args[1]))
-    return bool({torch.Tag.dynamic_output_shape, torch.Tag.data_dependent_output}.intersection(func.tags)) or func.overloadpacket.__name__ == "nms"
+    return not _PICKING.isdisjoint(func.tags) or func.overloadpacket.__name__ == "nms"
 
 
 def _bytes(value: Any) -> int:
