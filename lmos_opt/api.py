@@ -290,7 +290,7 @@ def _problem(milp: Milp, asked: _Asked, solver: Solver, options: SearchOptions, 
     """The problem with every sense turned to min."""
     limit_s, step = _limit_s(options), _steps(options.step, asked.names)
     j = asked.names.index(asked.constrained) if asked.constrained else 0
-    return FrontProblem(milp, asked.costs, solver, evaluate.costs if evaluate else None, granules,
+    return FrontProblem(milp, asked.costs, solvers.limited(solver, limit_s), evaluate.costs if evaluate else None, granules,
                         evaluate.deciders if evaluate else None, evaluate is not None and evaluate.decisive,
                         evaluate.follow if evaluate else None, 1 - j if len(asked.forms) == 2 else 0, j, time_limit_s=limit_s,
                         names=asked.names, step=step)  # fmt: skip

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from lmos_opt.errors import InputError
 from lmos_opt.imports import modules_of
@@ -134,6 +134,15 @@ class Solver(Protocol):
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> Relaxation:
         """Load the linear relaxation of a program, with the same extra rows. Called only if the solver `relaxes`."""
+
+
+def limited(solver: Solver, limit_s: float | None) -> Solver:
+    """The solver, which spends no more than this time (s) on one program with integers if it is a dataclass with a field `program_limit_s`."""
+    own = getattr(solver, "program_limit_s", None)
+    if limit_s is None or own is None:
+        return solver
+    found: Solver = replace(cast(Any, solver), program_limit_s=min(own, limit_s))
+    return found
 
 
 def names() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Any
 
 import highspy
@@ -21,6 +22,9 @@ from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unkno
 
 FEASIBILITY_TOLERANCE = 1e-9
 """Rows are scaled to about 1e4, so this is 1e-13 of their size. With 1e-10, the least that HiGHS takes, points are lost."""
+
+MOST_NODES = 200
+"""The most nodes of a search that only asks whether there is a solution."""
 
 _SETTINGS: tuple[dict[str, Any], ...] = (
     {"presolve": "off", "random_seed": 0},
@@ -158,8 +162,8 @@ class HighsRelaxation(_Loaded):
 class HighsSession(_Loaded):
     """The integer program."""
 
-    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING) -> None:
-        highs = _load(milp, extra_rows, {**_BASE, **_SETTINGS[0], **options}, integer=True)
+    def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING, limit_s: float = inf) -> None:
+        highs = _load(milp, extra_rows, {**_BASE, **_SETTINGS[0], "time_limit": limit_s, **options}, integer=True)
         super().__init__(highs, milp, len(extra_rows), options)
         self._setting = 0
 
@@ -178,11 +182,30 @@ class HighsSession(_Loaded):
             self._exclude(known)
         highs.clearSolver()
         self._run()
-        found = highs.getModelStatus()
-        x = self._values(self._milp.lower, self._milp.upper) if _STATUS.get(found) is Status.OPTIMAL else None
+        status, message = _STATUS.get(highs.getModelStatus(), Status.FAILED), highs.modelStatusToString(highs.getModelStatus())
+        x = self._values(self._milp.lower, self._milp.upper) if status is Status.OPTIMAL else None
+        if status is Status.UNBOUNDED:
+            status, message = self._with_solutions(status, attempt), "Unbounded or infeasible"
         if excluded:
             highs.deleteRows(len(excluded), np.arange(self._n_rows, self._n_rows + len(excluded), dtype=np.int32))
-        return Outcome(_STATUS.get(found, Status.FAILED), x, highs.modelStatusToString(found))
+        return Outcome(status, x, message)
+
+    def _with_solutions(self, unbounded: Status, attempt: int) -> Status:
+        """The status of a program whose relaxation is unbounded: `unbounded` if it has a solution, INFEASIBLE if it has none.
+
+        FAILED if that is not settled in a few nodes: with integers that have no bounds, a search for a solution may have no end.
+        Presolve sees what a search does not, as that a sum of even numbers is even.
+        """
+        self._highs.changeColsCost(self._n, self._columns, np.zeros(self._n))
+        for presolve in ("off", "on"):
+            self._set({"presolve": presolve, "mip_max_nodes": MOST_NODES, **self._options})
+            self._highs.clearSolver()
+            self._run()
+            found = _STATUS.get(self._highs.getModelStatus(), Status.FAILED)
+            if found is not Status.FAILED:
+                break
+        self._set({"mip_max_nodes": highspy.kHighsIInf, **_BASE, **_SETTINGS[attempt], **self._options})
+        return unbounded if found is Status.OPTIMAL else found
 
     def _exclude(self, x: Array) -> None:
         """Add a row that only the binary vector of x violates: at least one binary variable must differ from x."""
@@ -194,13 +217,17 @@ class HighsSession(_Loaded):
 
 @dataclass(frozen=True)
 class Highs:
-    """HiGHS, the default solver; highspy is a dependency of this package. `options` apply to programs and to relaxations."""
+    """HiGHS, the default solver; highspy is a dependency of this package. `options` apply to programs and to relaxations.
+
+    `program_limit_s` is the largest time (s) of one solve of a program with integers.
+    """
 
     name: str = "highs"
     attempts: int = len(_SETTINGS)
     relaxes: bool = True
     exact: bool = False
     options: Options = field(default_factory=dict, hash=False)
+    program_limit_s: float = inf
 
     @property
     def settings(self) -> Settings:
@@ -227,7 +254,7 @@ class Highs:
 
     def open(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsSession:
         """See `Solver.open`."""
-        return HighsSession(milp, extra_rows, self.options)
+        return HighsSession(milp, extra_rows, self.options, self.program_limit_s)
 
     def relax(self, milp: Milp, extra_rows: Sequence[LinearForm]) -> HighsRelaxation:
         """See `Solver.relax`."""
