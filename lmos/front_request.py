@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import count
@@ -14,7 +15,7 @@ from lmos.lists import names_of
 from lmos.output import activity, err, say
 from lmos_opt import objectives
 from lmos_opt.device import NO_POWER
-from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError
+from lmos_opt.errors import InfeasibleError, InputError, MissingExtraError, likely
 from lmos_opt.formulation import Constraint, Variables, describe
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
@@ -133,7 +134,10 @@ def _limit(text: str) -> tuple[str, float]:
     name, _, most = (part.strip() for part in text.partition("="))
     if not name or not most:
         raise InputError("--at-most", f"{text!r:.80} is no limit; expected NAME=AMOUNT such as fidelity_loss=1% or latency=200ms")
-    objective = own_objective(name) if is_own(name) else objectives.get(name)
+    try:
+        objective = own_objective(name) if is_own(name) else objectives.get(name)
+    except InputError as error:
+        raise (InputError("--at-most", error.reason) if error.source == "objectives" else error) from None
     return name, amount(most, objective, f"--at-most, {name}")
 
 
@@ -222,6 +226,15 @@ def _say_what_is_unknown(options: Options) -> None:
         err().print(f"link {link.name}: its round trip is not known and counts as 0; --rtt gives one", soft_wrap=True)
 
 
+@contextmanager
+def _about(resume: Path | None) -> Iterator[None]:
+    """Name the file in a message about the front to resume."""
+    try:
+        yield
+    except InputError as error:
+        raise (InputError(str(resume), error.reason) if error.source == "resume" else error) from None
+
+
 def trace(request: FrontRequest, instance: Instance, time_limit: str | None = None, resume: Path | None = None,
           log: Path | None = None) -> Front:  # fmt: skip
     """The request's front, gone on from that of a file if there is one; progress on standard error, each subproblem in the log."""
@@ -230,7 +243,7 @@ def trace(request: FrontRequest, instance: Instance, time_limit: str | None = No
     begun = None if resume is None else Front.load(resume)
     seconds = None if time_limit is None else parse_time(time_limit, "--time-limit")
     counter = count(1)
-    with activity("finding the front") as tell:
+    with _about(resume), activity("finding the front") as tell:
         return pareto_front(instance, request.chosen, memory_model=request.model, constrain=request.constrain,
                             proper_split=request.proper_split, variables=request.added, constraints=request.asked,
                             limits=request.limits, solver=request.solver, solver_options=request.settings_of_solver,
@@ -254,7 +267,8 @@ def baseline_point(request: FrontRequest, instance: Instance, rule: str) -> Poin
     split = baseline(instance, rule, request.model)
     if split is None:
         if find_rule(rule) is None:
-            raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
+            known = (*RULES, *BASELINES)
+            raise InputError("--select", f"{rule!r} is not a rule; there are {', '.join(known)}{likely(rule, known)}")
         return None
     check_admitted(split, rule, request.proper_split)
     if not (request.asked or request.limits or request.added or any(isinstance(o, Objective) for o in request.chosen)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 
 
 def data_dir() -> Path:
@@ -24,5 +24,5 @@ def bundled(kind: str, name: str, noun: str) -> Path:
     if name not in names:
         if name and Path(name).is_dir():
             raise InputError(name, f"is a folder; expected a file, or a bundled {noun}; bundled are {', '.join(names)}")
-        raise InputError(name, f"is neither a file nor a bundled {noun}; bundled are {', '.join(names)}")
+        raise InputError(name, f"is neither a file nor a bundled {noun}; bundled are {', '.join(names)}{likely(name, names)}")
     return data_dir() / kind / f"{name}.json"

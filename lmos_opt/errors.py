@@ -66,8 +66,15 @@ def expected(names: Iterable[str]) -> str:
 
 
 def likely(name: object, names: Iterable[str]) -> str:
-    """An addition to a message about an unknown name: the known names with a similar spelling, if there are any."""
-    near = get_close_matches(str(name), list(names), 3)
+    """An addition to a message about an unknown name: the known names with a similar spelling, if there are any.
+
+    Capital and small letters count as equal.
+
+    >>> likely("eco", ["ECO", "SCO"])
+    "; did you mean 'ECO' or 'SCO'?"
+    """
+    by_small = {known.lower(): known for known in names}
+    near = [by_small[small] for small in get_close_matches(str(name).lower(), by_small, 3)]
     return f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 

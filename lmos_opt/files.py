@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
@@ -138,9 +138,8 @@ class Document(Record):
         source = source or cls.__name__
         if not isinstance(data, dict):
             raise InputError(source, f"expected a JSON object with schema {cls.SCHEMA!r}, got {_short(data)}")
-        schema = data.get("schema")
-        if schema != cls.SCHEMA:
-            raise InputError(source, [Problem("schema", f"got {_short(schema)}, expected {cls.SCHEMA!r}")])
+        if data.get("schema") != cls.SCHEMA:
+            raise InputError(source, [other_schema(data, [cls.SCHEMA])])
         with input_errors(source):
             try:
                 return cls.model_validate(data, context=FROM_FILE)
@@ -159,6 +158,13 @@ class Document(Record):
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file under another name, then rename it: nobody ever sees half of it."""
         write_atomically(path, self.to_json().encode())
+
+
+def other_schema(data: Mapping[str, object], schemas: Iterable[str]) -> Problem:
+    """What is wrong with a file that has none of the schemas, or another one."""
+    expected = " or ".join(map(repr, schemas))
+    got = f"got {_short(data['schema'])}, expected" if "schema" in data else "is missing; expected"
+    return Problem("schema", f"{got} {expected}")
 
 
 @contextmanager
@@ -195,6 +201,10 @@ _IN_JSON = {"tuple_type": "a list", "list_type": "a list", "dict_type": "an obje
 """What the types of errors ask for, in the words of a file."""
 
 
+_KEY = ".[key]"
+"""The end of pydantic's path of a key, in place of the key's value."""
+
+
 def _problem(path: str, error: Any) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "missing":
@@ -205,6 +215,8 @@ def _problem(path: str, error: Any) -> Problem:
         return Problem(path, "is not a key of this schema")
     if message.startswith("Input should be "):
         expected = _IN_JSON.get(error["type"], message.removeprefix("Input should be "))
+        if path.endswith(_KEY):
+            return Problem(path.removesuffix(_KEY), f"is not a key here; expected {expected}")
         return Problem(path, f"got {_short(error['input'])}, expected {expected}")
     if error["type"] == "string_pattern_mismatch":
         return Problem(path, f"got {_short(error['input'])}, which does not match {error['ctx']['pattern']}")

@@ -34,6 +34,8 @@ _EXPRESSION = "a linear expression over the model's variables, such as sum(m.edg
 _NO_INDEX = re.compile(r"Index '(?P<index>.*)' is not valid for indexed component '(?P<component>.*)'")
 _NO_TRUTH = re.compile(r"Cannot convert non-constant Pyomo (?:expression|numeric value) (?P<expression>.*) to bool")
 _SHORT = 60
+_SHOWN = 4
+"""How many of an expression's variables a message names."""
 
 
 def describe(what: str, function: object) -> str:
@@ -154,9 +156,10 @@ def _check_linear(where: str, part: Any, whole: Any, *, finite: bool) -> None:
     """Refuse what is not linear, and numbers that are none; a relation may have an infinite side."""
     repn = _standard(where, part, whole)
     if not repn.is_linear():
-        names = ", ".join(dict.fromkeys(variable.name for variable in repn.nonlinear_vars))
-        raise InputError(where, f"gave {_text(whole)}, which is not linear in {names}; a product of two binaries is a variable of "
-                                "its own: z <= x, z <= y, z >= x + y - 1")
+        names = list(dict.fromkeys(variable.name for variable in repn.nonlinear_vars))
+        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+        raise InputError(where, f"gave {_text(whole)}, which is not linear in {', '.join(names[:_SHOWN])}{more}; a product of two "
+                                "binaries is a variable of its own: z <= x, z <= y, z >= x + y - 1")
     numbers = [*repn.linear_coefs, *([repn.constant] if finite else [])]
     if not all(map(_is_finite, numbers)) or repn.constant != repn.constant:
         raise InputError(where, f"gave {_text(whole)}, which holds a number that is not finite")

@@ -150,9 +150,9 @@ def parse_path(text: str | Path, option: str = "path") -> Path:
         if not part:
             expected = "RATE or RATE,RTT" if k % 2 else "a device"
             raise InputError(option, f"{_called(k)} of {text!r:.80} is empty; expected {expected}")
+    hops = tuple(_hop(part, f"{_called(k)}, {part!r:.60}", option) for k, part in enumerate(parts) if k % 2)
     if len(parts) % 2 == 0:
         raise InputError(option, f"{text!r:.80} ends with {_called(len(parts) - 1)}, {parts[-1]!r:.40}; expected a device after it")
-    hops = tuple(_hop(part, f"{_called(k)}, {part!r:.60}", option) for k, part in enumerate(parts) if k % 2)
     for k, device in enumerate(parts):
         if k % 2 == 0:
             with _part(f"{_called(k)}, {device!r:.60}", option):

@@ -13,8 +13,8 @@ from lmos_opt.codec_sizes import RAW
 from lmos_opt.data import bundled
 from lmos_opt.device import LOCAL, TimesLayers, load_device, needs_local_times_of, parse_power
 from lmos_opt.encoding import ChoosesCodecs
-from lmos_opt.errors import InputError, Problem
-from lmos_opt.files import read_json
+from lmos_opt.errors import InputError
+from lmos_opt.files import other_schema, read_json
 from lmos_opt.instance import Instance
 from lmos_opt.link import load_link
 from lmos_opt.paths import HopOptions, Path, load_place, parse_path
@@ -105,10 +105,10 @@ def load_source(source: str | os.PathLike[str]) -> Instance | NetworkProfile:
         return Instance.from_dict(data, str(path))
     if schema == NetworkProfile.SCHEMA:
         return NetworkProfile.from_dict(data, str(path))
-    expected = " or ".join(map(repr, (*Instance.SCHEMAS, NetworkProfile.SCHEMA)))
+    schemas = (*Instance.SCHEMAS, NetworkProfile.SCHEMA)
     if not isinstance(data, dict):
-        raise InputError(str(path), f"expected a JSON object with schema {expected}")
-    raise InputError(str(path), [Problem("schema", f"got {schema!r:.60}, expected {expected}")])
+        raise InputError(str(path), f"expected a JSON object with schema {' or '.join(map(repr, schemas))}")
+    raise InputError(str(path), [other_schema(data, schemas)])
 
 
 def instance_of(source: Instance | NetworkProfile, options: Options, codec: ChoosesCodecs | None = None,
@@ -141,8 +141,8 @@ def _without_power(source: Instance | NetworkProfile, options: Options, codec: C
     if codec is not None and (codec.name, dict(codec.own)) != has:
         if codec.name != RAW or codec.own:
             what = codec_words(codec.name, codec.own)
-            raise InputError("--codec", f"what {what} makes of tensors without shapes and types is not known; an instance "
-                                        "file says it under the key 'coding'")  # fmt: skip
+            raise InputError("--codec", f"an instance file has no shapes of tensors, so the bytes of {what} are not known; it may "
+                                        "say them under the key 'coding'")  # fmt: skip
         changes["coding"] = None
     is_of_two = len(source.places) == 2
     if options.rate is not None and is_of_two:

@@ -91,7 +91,8 @@ def _run(app: typer.Typer, arguments: list[str] | None) -> int:
     except LmosError as error:
         return _complain(str(error), error.exit_code)
     except _CLICK_ERROR as error:
-        return _complain(error.format_message() if hasattr(error, "format_message") else str(error), 2)
+        message = error.format_message() if hasattr(error, "format_message") else str(error)
+        return _complain(message.replace(": Input should be ", ": expected a value "), 2)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 1)
     except OSError as error:

@@ -55,7 +55,7 @@ def trace_link(
 def scenarios(
     traces: Annotated[
         list[str],
-        typer.Argument(metavar="TRACE[@PART]...", help="A trace for each hop. PART is train or test (halves), or 0s..90s."),
+        typer.Argument(metavar="TRACE[@PART]", help="A trace for each hop. PART is train or test (halves), or 0s..90s."),
     ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FILE", help="Write the scenarios (.json), for --scenarios.")

@@ -311,7 +311,7 @@ def report(
 
 
 def regions(
-    networks: Annotated[list[str], typer.Argument(metavar="NETWORK...", help="Bundled networks or profile files.")],
+    networks: Annotated[list[str], typer.Argument(metavar="NETWORK", help="Bundled networks or profile files.")],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="The page (.html).")],
     devices: Annotated[
         list[str] | None, typer.Option("--device", metavar="DEVICE", help="The edge (repeatable). [default: rpi4]")

@@ -30,9 +30,27 @@ from lmos.cli.options import (
     Unprotected,
     WeightsFile,
 )
+from lmos_opt.errors import InputError
+
+_NEEDS = {
+    **dict.fromkeys(("precision", "rest", "engine", "engine_precision"), ("--time",)),
+    "budget": ("--time", "--at"),
+    **dict.fromkeys(("ca", "cert", "key", "token_file", "unprotected"), ("--at",)),
+    **dict.fromkeys(("seed", "confidence", "most"), ("--fidelity",)),
+}
+"""Parameters of `lmos profile` that mean something only beside one of these options."""
+
+
+def _check_needs(typed: typer.Context, given: set[str]) -> None:
+    """InputError for an option that was typed without the option that it belongs to."""
+    for option in typed.command.params:
+        needed, source = _NEEDS.get(option.name or ""), typed.get_parameter_source(option.name or "")
+        if needed is not None and source is not None and source.name == "COMMANDLINE" and given.isdisjoint(needed):
+            raise InputError(" or ".join(needed), f"is missing; {option.opts[-1]} needs it")
 
 
 def profile(
+    typed: typer.Context,
     network: Annotated[
         str, typer.Argument(metavar="NETWORK", help="A torchvision model, timm:NAME, hf:DIRECTORY, onnx:FILE, or code.")
     ],
@@ -132,6 +150,7 @@ def profile(
     from lmos_opt.sources import Options
     from runner.wire.access import Credentials
 
+    _check_needs(typed, {name for name, value in (("--time", time), ("--at", at), ("--fidelity", fidelity)) if value})
     command.run(command.Request(
         network=network, output=output, granularity=granularity, inputs=inputs or (), time=time, precision=precision,
         at=None if at is None else command.At(

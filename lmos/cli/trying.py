@@ -26,7 +26,7 @@ def demo(
 
 
 def emulate(
-    network: Annotated[str, typer.Argument(metavar="[NETWORK]", help="A torchvision model.")] = "alexnet",
+    network: Annotated[str, typer.Argument(metavar="NETWORK", help="A torchvision model.")] = "alexnet",
     select: Annotated[
         str, typer.Option(metavar="RULE", help="A rule, as for lmos plan. Edge and server each get at least one layer.")
     ] = "min_latency",
@@ -65,7 +65,7 @@ def doctor(as_json: Json = False) -> None:
 
 
 def cache(
-    what: Annotated[str | None, typer.Argument(metavar="[clear]", help="Remove all of them.")] = None,
+    what: Annotated[str | None, typer.Argument(metavar="clear", help="Remove all of them.")] = None,
     as_json: Json = False,
 ) -> None:
     """List the profiles that are kept, or clear them. They are kept so that no network is traced twice."""
@@ -92,7 +92,7 @@ def sweep(
 
 def reproduce(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="fig1 to fig7, table1 to table4. [default: all]")
+        list[str] | None, typer.Argument(metavar="NAME", help="fig1 to fig7, table1 to table4. [default: all]")
     ] = None,
     output: Folder = Path("lmos-reproduce"),
     seed: Annotated[int, typer.Option(min=0, metavar="N", help="Seed of all random numbers.")] = 0,

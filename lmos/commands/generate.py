@@ -68,8 +68,10 @@ def run(request: Request) -> None:
     """
     plan = Plan.load(request.plan)
     network = check_runnable(plan, str(request.plan))
-    if (request.prompt is None) == (request.prompt_ids is None):
-        raise InputError("--prompt", "or --prompt-ids says what is gone on with; expected one of the two")
+    if request.prompt is None and request.prompt_ids is None:
+        raise InputError("--prompt or --prompt-ids", "is missing; expected a text, or token ids such as 1,2,3")
+    if request.prompt is not None and request.prompt_ids is not None:
+        raise InputError("--prompt", "is given beside --prompt-ids; leave out one of the two")
     networks = [parse_builder(name) for name in request.networks]
     words = None if request.prompt is None else _words(network.builder, networks)
     ids = _ids(request.prompt_ids or "") if words is None else words.ids(request.prompt or "")

@@ -93,8 +93,9 @@ def _over_context(request: Request) -> Policy:
         ends = [replace(asked, context=low), replace(asked, context=high)]
     else:
         if later is None or request.between is not None:
-            raise (InputError("--later", "is a profile of the same decoder at a longer context; expected one beside a file")
-                   if later is None else InputError("--range", "is that of the two files; leave it out"))  # fmt: skip
+            raise (InputError("--later", "is missing; --over context needs a decoder: its profiles with a shorter context (SOURCE) "
+                                         "and a longer one (--later), or hf:DIRECTORY and --range")
+                   if later is None else InputError("--range", "is given by the two profiles; leave it out"))  # fmt: skip
         ends = [asked, replace(asked, source=str(later))]
     near, far = (read(one).instance for one in ends)
     with activity("finding where the choice changes"):

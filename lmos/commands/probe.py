@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from lmos.output import activity, out, print_json, table
 from lmos_opt.device import Source
+from lmos_opt.errors import InputError
 from lmos_opt.files import checked_name
 from lmos_opt.link import Link
 from lmos_opt.processes.writing import check_output
@@ -53,6 +54,8 @@ def run(request: Request) -> None:
         checked_name(request.name, "--name")
     address = parse_address(request.server)
     allowed = Budget(parse_time(request.budget, "--budget"), parse_size(request.volume, "--volume"))
+    if not allowed.seconds > 0:
+        raise InputError("--budget", f"{request.budget!r:.40} is not positive")
     held = None if request.shape is None else Pacer(link_shape(request.shape))
     if held is not None:
         held.start()

@@ -49,6 +49,8 @@ def run(request: Request) -> None:
     check_page(request.output)
     low, high = rates_of(*ends_of(request.between, "--range", "100kbps..1Gbps"), "--range")
     limits = sorted({parse_percent(text, "--floor") / 100 for text in request.limits})
+    if limits and limits[-1] > 1:
+        raise InputError("--floor", f"a loss of {100 * limits[-1]:g} % is more than everything; expected 0% to 100%")
     links = sorted(map(load_link, bundled_names("links")), key=lambda link: link.bandwidth_bytes_per_s)
     asked = Asked(low, high, parse_time(request.rtt, "--rtt"), request.server, links)
     with activity("starting") as tell:

@@ -76,6 +76,9 @@ def run(request: Request) -> None:
     watch = request.watch
     with logged(watch), ExitStack() as stack:
         host, port = parse_address(request.listen)
+        for file in request.weights:
+            if not file.is_file():
+                raise InputError(str(file), "is a folder; expected a file of weights" if file.is_dir() else "no such file")
         digests = {check_runnable(Plan.load(plan), str(plan)).digest for plan in request.plans}
         metrics = None if watch.metrics is None else server_metrics(ORDINARY)
         if metrics is not None and watch.metrics is not None:

@@ -12,7 +12,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from lmos.paper.making.experiment import Experiment
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 
 if TYPE_CHECKING:
 
@@ -27,6 +27,6 @@ def names() -> list[str]:
 def get(name: str) -> Experiment:
     """The experiment of that name; InputError lists what there is."""
     if name not in names():
-        raise InputError("reproduce", f"{name!r} is not an experiment; there are {', '.join(names())}")
+        raise InputError("reproduce", f"{name!r} is not an experiment; there are {', '.join(names())}{likely(name, names())}")
     found: Experiment = import_module(f"{__name__}.{name}").EXPERIMENT
     return found

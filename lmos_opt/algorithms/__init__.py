@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
@@ -59,6 +59,6 @@ def get(asked: str | Algorithm | None, n_objectives: int) -> Algorithm:
 
 def _named(name: str) -> Algorithm:
     if name not in names():
-        raise InputError("algorithm", f"{name!r} is not an algorithm; there are {', '.join(names())}")
+        raise InputError("algorithm", f"{name!r} is not an algorithm; there are {', '.join(names())}{likely(name, names())}")
     found: Algorithm = import_module(f"{__name__}.{name}").ALGORITHM
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
 
 if TYPE_CHECKING:
@@ -85,8 +85,10 @@ def block_names() -> list[str]:
 
 def add_block(m: Any, instance: Instance, name: str) -> None:
     """Add a block's variables and constraints to the model, unless the model has them. InputError for an unknown block."""
-    if name not in block_names():
-        raise InputError("constraints", f"{name!r} is not a block of constraints; there are {', '.join(block_names())}")
+    known = block_names()
+    if name not in known:
+        raise InputError("constraints", f"{name!r} is not a block of constraints; there are {', '.join(known)}"
+                                        f"{likely(name, known)}")  # fmt: skip
     if name not in m.blocks:
         m.blocks.add(name)
         import_module(f"{__name__}.{name}").add(m, instance)

@@ -150,7 +150,10 @@ class Evaluation:
 
     def vector(self, point: Point) -> Array:
         """A vector with the split and the solution of a point; other columns are NaN. InputError if the point does not fit."""
-        split = Split.at(self._instance, point.named_places, codecs=point.codecs)
+        try:
+            split = Split.at(self._instance, point.named_places, codecs=point.codecs)
+        except InputError as error:
+            raise InputError("resume", f"the front is of another problem: {error}") from None
         x = np.full(len(self._milp.variables), np.nan)
         x[self._upto] = [[v in before for v in self._instance.names] for before in split.upto]
         self._choose(x, split)

@@ -8,7 +8,7 @@ from importlib import import_module
 from math import gcd
 from typing import TYPE_CHECKING, Any, Literal
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
 from lmos_opt.units import counted, whole_of
 
@@ -129,8 +129,9 @@ def get(objective: str | Objective) -> Objective:
         one: Objective = import_module(f"{__name__}.{name}").objective(argument)
         return one
     if objective not in names():
-        known = ", ".join([*names(), *(f"{name}:N" for name in NUMBERED)])
-        raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {known}")
+        known = [*names(), *(f"{name}:N" for name in NUMBERED)]
+        raise InputError("objectives", f"{objective!r:.60} is not an objective; there are {', '.join(known)}"
+                                       f"{likely(objective, known)}")  # fmt: skip
     found: Objective = import_module(f"{__name__}.{objective}").OBJECTIVE
     return found
 

@@ -15,7 +15,8 @@ def checked_suffix(path: str | os.PathLike[str], suffixes: Sequence[str]) -> str
     """The file's suffix in lower case; InputError unless it is one of those that can be written."""
     suffix = Path(path).suffix
     if suffix.lower() not in suffixes:
-        raise InputError(str(path), f"has the suffix {suffix!r}; {expected(suffixes)}")
+        has = f"has the suffix {suffix!r}" if suffix else "is a folder" if Path(path).is_dir() else "has no suffix"
+        raise InputError(str(path), f"{has}; {expected(suffixes)}")
     return suffix.lower()
 
 

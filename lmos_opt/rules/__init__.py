@@ -12,7 +12,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 
 if TYPE_CHECKING:
     from lmos_opt.front import Front
@@ -74,8 +74,11 @@ def get(rule: str) -> tuple[Rule, str]:
     """The rule that a text names, and its argument as text; InputError for an unknown rule, and if an argument is missing or not
     expected."""
     found, argument = find_rule(rule), rule.partition(":")[2]
-    if found is None or bool(argument) != bool(found.argument):
-        raise InputError("rule", f"{rule!r} is not a selection rule; there are {', '.join(one.written for one in shipped())}")
+    if found is None:
+        known = [one.written for one in shipped()]
+        raise InputError("rule", f"{rule!r} is not a selection rule; there are {', '.join(known)}{likely(rule, known)}")
+    if bool(argument) != bool(found.argument):
+        raise InputError("rule", f"{rule!r} {'lacks its' if found.argument else 'takes no'} argument; expected {found.written}")
     return found, argument
 
 

@@ -8,7 +8,7 @@ from enum import Enum
 from importlib import import_module
 from typing import Any, Protocol, cast
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers.settings import NOTHING, Configurable, Options, checked, no_options
@@ -165,6 +165,6 @@ def get(solver: str | Solver, options: Options = NOTHING) -> Solver:
 
 def _named(solver: str) -> Solver:
     if solver not in names():
-        raise InputError("solver", f"{solver!r} is not a solver; there are {', '.join(names())}")
+        raise InputError("solver", f"{solver!r} is not a solver; there are {', '.join(names())}{likely(solver, names())}")
     found: Solver = import_module(f"{__name__}.{solver}").SOLVER
     return found

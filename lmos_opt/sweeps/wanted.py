@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
-from lmos_opt.errors import InfeasibleError, InputError
+from lmos_opt.errors import InfeasibleError, InputError, likely
 from lmos_opt.front import Front, ObjectiveInfo, Point, SolverInfo
 from lmos_opt.instance import Instance
 from lmos_opt.rules import find_rule
@@ -30,7 +30,8 @@ def checked_rules(rules: Sequence[str], instances: Iterable[Instance], objective
             with suppress(InfeasibleError):
                 select(_tiny(objectives), rule)
         elif rule.partition(":")[0] not in _BASELINES:
-            raise InputError("rules", f"{rule!r} is not a rule; there are {', '.join((*RULES, *BASELINES))}")
+            known = (*RULES, *BASELINES)
+            raise InputError("rules", f"{rule!r} is not a rule; there are {', '.join(known)}{likely(rule, known)}")
         else:
             _check_baseline(rule, found)
     return tuple(dict.fromkeys(rules))

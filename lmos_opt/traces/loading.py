@@ -10,7 +10,7 @@ from typing import Any
 
 from lmos_opt.data import data_dir
 from lmos_opt.device import Source
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.files import as_text, input_errors, parse_json, read_file
 from lmos_opt.imports import modules_of
 from lmos_opt.processes.writing import write_atomically
@@ -31,7 +31,8 @@ def load_trace(trace: LinkTrace | str | os.PathLike[str]) -> LinkTrace:
         return trace
     file, part = _and_part(str(trace))
     if file is None:
-        raise InputError(str(trace), f"is neither a file nor a bundled trace; bundled are {', '.join(bundled_traces())}")
+        known = bundled_traces()
+        raise InputError(str(trace), f"is neither a file nor a bundled trace; bundled are {', '.join(known)}{likely(trace, known)}")
     found = _read(file)
     return found if part is None else found.part(part)
 

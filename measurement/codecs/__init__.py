@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 from lmos_opt.codec_sizes import RAW
-from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from lmos_opt.errors import InputError, LmosError, MissingExtraError, likely
 from lmos_opt.graph import INPUT
 from lmos_opt.imports import modules_of
 
@@ -130,7 +130,7 @@ def get(text: str) -> Codec:
     """
     name, colon, argument = text.partition(":")
     if name not in names():
-        raise InputError("codec", f"{text!r} is not a codec; there are {', '.join(names())}")
+        raise InputError("codec", f"{text!r} is not a codec; there are {', '.join(names())}{likely(name, names())}")
     kind = _kind(name)
     if not _is_here(kind):
         raise MissingExtraError(f"the codec {name}", kind.extra)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from torch import Tensor, fx
 from torch.utils._pytree import tree_leaves
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
 
 DEFAULT = "torch:cpu"
@@ -141,6 +141,6 @@ def get(name: str, precision: str = "float32") -> Engine:
     """The engine with this name, in this precision. InputError if there is none, or if this machine lacks it."""
     full = name if ":" in name else f"{name}:cpu"
     if full not in names():
-        raise InputError("engine", f"{name!r} is unknown; there are {', '.join(names())}")
+        raise InputError("engine", f"{name!r} is not an engine; there are {', '.join(names())}{likely(name, names())}")
     found: Engine = import_module(f"{__name__}.{full.replace(':', '_', 1)}").ENGINE(precision)
     return found

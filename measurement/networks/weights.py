@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 import zipfile
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 from safetensors.torch import load_file
@@ -74,6 +75,9 @@ def read_state_dict(weights: str, *, mapped: bool = False) -> dict[str, torch.Te
             found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped and zipfile.is_zipfile(path))
     except OSError as error:
         raise InputError(weights, (error.strerror or str(error)).lower()) from None
+    except UnpicklingError:
+        raise InputError(weights, "is not a readable state dict: it is damaged, or holds more than tensors; expected a file of "
+                                  "torch.save(net.state_dict(), FILE), or .safetensors") from None
     except Exception as error:  # noqa: BLE001 - readers raise anything at a damaged file
         raise InputError(weights, f"is not a readable state dict: {first_line(error):.200}") from None
     if not isinstance(found, dict):

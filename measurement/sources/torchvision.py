@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import sys
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
 from unittest import mock
@@ -51,7 +52,7 @@ class Torchvision(Source):
         """The network with published weights, which torchvision downloads once. DownloadError if that fails."""
         builder, entry = _builder_of(name), _entry(name, value, weights)
         try:
-            with _mapping() if mapped else nullcontext():
+            with redirect_stdout(sys.stderr), _mapping() if mapped else nullcontext():  # torch prints that it downloads
                 module: nn.Module = builder(weights=entry, progress=False)
         except URLError as error:
             raise DownloadError(weights, str(error.reason)) from None

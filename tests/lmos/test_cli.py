@@ -84,8 +84,8 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "unprintable name": (text(changed(name="b\x1b[31m\n")), r'layers[1].name: got "b\u001b[31m\n", expected printable text'),
     "no layers": (text(instance_data()), "layers: is empty"),
     "layers an object": (text(chain_data(layers={})), "layers: got an object of 0, expected"),
-    "wrong schema": (text(chain_data(schema="lmos.instance/9")), "schema: got 'lmos.instance/9', expected"),
-    "no schema": (text({"layers": []}), "schema: got None, expected"),
+    "wrong schema": (text(chain_data(schema="lmos.instance/9")), "schema: got \"lmos.instance/9\", expected"),
+    "no schema": (text({"layers": []}), "schema: is missing; expected 'lmos.instance/1' or"),
     "zero bandwidth": (text(chain_data(bandwidth_bytes_per_s=0)), "bandwidth_bytes_per_s: got 0, expected"),
     "not json": (b"layers: 3", "is not JSON: Expecting value (line 1, column 1)"),
     "half a file": (CHAIN[:100], "is not JSON: "),
@@ -218,6 +218,15 @@ def test_bad_rules_get_one_line_and_no_output(rule, folder, capsys):
         (["profile", "alexnet", "--granularity", "fine"], "--granularity: 'fine' is not one of module, paper"),
         (["profile", "alexnet", "--input", "3x224"], "--input: '3x224' is not a shape such as 3x224x224"),
         (["profile", "alexnet", "--threads", "0"], "--threads"),
+        (["profile", "alexnet", "--engine", "torch:cuda"], "--time: is missing; --engine needs it"),
+        (["profile", "alexnet", "--budget", "2s"], "--time or --at: is missing; --budget needs it"),
+        (["profile", "alexnet", "--token-file", "token"], "--at: is missing; --token-file needs it"),
+        (["profile", "alexnet", "-n", "2"], "--fidelity: is missing; -n needs it"),
+        (["front", "toy.json", "--at-most", "latenci=1s"], "--at-most: 'latenci' is not an objective"),
+        (["front", "toy.json", "--objectives", "latenci,memory"], "did you mean 'latency'?"),
+        (["front", "toy.json", "--solver", "HiGS"], "glpk, gurobi, highs, scip; did you mean 'highs'?"),
+        (["regions", "alexnet", "-o", "page.html", "--floor", "200%"], "--floor: a loss of 200 % is more than everything"),
+        (["serve", "--weights", "none.pt"], "none.pt: no such file"),
         (["profile", "alexnet", "-o", "alexnet.txt"], "expected .json"),
         (["run", "toy.json"], "toy.json: schema: got \"lmos.instance/1\", expected 'lmos.plan/1'"),
         (["run", "none.json"], "none.json: no such file"),
@@ -243,6 +252,15 @@ def test_a_plan_of_numbers_alone_cannot_be_run(folder, capsys):
     assert main(["plan", "toy.json", "--select", "cut:1", "-o", "plan.json", "--json"]) == 0
     capsys.readouterr()
     assert "plan.json: network: is null" in ends(["run", "plan.json"], capsys, 2)
+    assert "plan.json: network: is null" in ends(["export", "plan.json", "-o", "parts"], capsys, 2)
+
+
+def test_a_front_of_another_problem_is_not_resumed(folder, capsys):
+    (folder / "toy.json").write_bytes(CHAIN)
+    assert main(["front", "toy.json", "-o", "front.json", "--json"]) == 0
+    capsys.readouterr()
+    assert "front.json: the front is of another problem: alexnet: has no layer" in ends(
+        ["front", "alexnet", "--resume", "front.json"], capsys, 2)  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_the_table_of_a_partial_front_is_marked(tmp_path, suffix, reader, points
 
 @pytest.mark.parametrize("name", ["front", "front.txt", "front.json.gz", ".json"])
 def test_another_suffix_is_refused(tmp_path, name):
-    with pytest.raises(InputError, match=r"has the suffix .*; expected one of \.json, \.csv, \.parquet"):
+    with pytest.raises(InputError, match=r"has (the|no) suffix.*; expected one of \.json, \.csv, \.parquet"):
         front().save(tmp_path / name)
     assert listed(tmp_path) == []
 

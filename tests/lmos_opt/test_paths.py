@@ -36,6 +36,7 @@ def test_a_path_is_devices_and_hops_in_turn():
         ("rpi4 > 20Mbps,5ms,x > i7-8700", "hop 1, '20Mbps,5ms,x': back: 'x' is not a rate"),
         ("rpi4 > 20Mbps,,1Mbps > i7-8700", "hop 1, '20Mbps,,1Mbps': expected RATE, RATE,RTT or RATE,RTT,BACK"),
         ("rpi4 > 1Mbps,1ms,1Mbps,4 > i7-8700", "hop 1, '1Mbps,1ms,1Mbps,4': expected RATE"),
+        ("rpi4 > i7-8700", "hop 1, 'i7-8700': bandwidth: 'i7-8700' is not a rate"),
         ("rpi4 > i7-8700 > 20Mbps", "hop 1, 'i7-8700': bandwidth: 'i7-8700' is not a rate"),
         ("rpi4 > 20Mbps > abacus", "place 2, 'abacus': abacus: is neither a file nor a bundled device"),
         (["rpi4", "i7-8700"], "path: got ['rpi4', 'i7-8700']; expected text such as"),

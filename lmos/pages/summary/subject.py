@@ -12,8 +12,8 @@ from math import isclose
 
 from lmos_opt.data import bundled_names
 from lmos_opt.device import LOCAL
-from lmos_opt.errors import InputError, LmosError, Problem
-from lmos_opt.files import read_json
+from lmos_opt.errors import InputError, LmosError
+from lmos_opt.files import other_schema, read_json
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
 from lmos_opt.graph import layer_of
@@ -84,8 +84,8 @@ def gather(file: pathlib.Path, source: str | None, options: Options, memory_mode
         return _of_plan(file, report.plan, report, source)
     if schema in Plan.SCHEMAS:
         return _of_plan(file, Plan.from_dict(data, str(file)), None, source)
-    expected = ", ".join(repr(noun.SCHEMA) for noun in (Front, Plan, RunReport))
-    raise InputError(str(file), [Problem("schema", f"got {schema!r:.60}, expected one of {expected}")])
+    raise InputError(str(file), [other_schema(data if isinstance(data, dict) else {},
+                                              (Front.SCHEMA, *Plan.SCHEMAS, RunReport.SCHEMA))])  # fmt: skip
 
 
 def _of_front(file: pathlib.Path, front: Front, source: str | None, options: Options, memory_model: MemoryModel,
@@ -97,7 +97,10 @@ def _of_front(file: pathlib.Path, front: Front, source: str | None, options: Opt
     for k, point in enumerate(front.points):
         if point.edge_layers is None:
             raise InputError(str(file), f"points[{k}] is no split; --source is for fronts of splits")
-        split = Split.at(instance, point.named_places, memory_model, point.codecs)
+        try:
+            split = Split.at(instance, point.named_places, memory_model, point.codecs)
+        except InputError as error:
+            raise InputError(str(file), f"points[{k}] is no split of --source {source}: {error}") from None
         for name, found in (("latency", split.times.latency_s), ("memory", float(split.memory_bytes))):
             _hold(f"points[{k}].values.{name}", point.values.get(name), found, source)
     return Subject(file, front, None, None, instance, memory_model, rule)

@@ -85,7 +85,7 @@ def test_a_layer_gets_a_codec_of_its_own(measured: NetworkProfile, capsys: pytes
     (["front", "p.json", "--codec", "nobody=fp16"], "has no layer or input 'nobody'"),
     (["plan", "squeezenet1_1", "--codec", "int9", "--select", "cut:0"], "codec: 'int9' is not a codec; there are fp16, int4, int8"),
     (["front", "alexnet", "--codec", "jpeg"], "codec: jpeg: expected a quality from 1 to 100"),
-    (["front", "toy.json", "--codec", "int8"], "--codec: what int8 makes of tensors without shapes and types is not known"),
+    (["front", "toy.json", "--codec", "int8"], "--codec: an instance file has no shapes of tensors"),
     (["plan", "p.json", "--codec", "jpeg:80", "--select", "cut:5"],
      "jpeg:80: is for the image alone, and this split sends 'features.3.squeeze_activation'; choose the split that sends"),
     (["front", "nobody.json", "--codec", "zstd"], "holds no measured sizes, which depend on the tensors' numbers, under the codec"),

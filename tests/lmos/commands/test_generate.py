@@ -51,7 +51,7 @@ def test_from_a_folder_to_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[s
         assert main([*asked, "--prompt", "w1 w2 w3"]) == 0
         assert capsys.readouterr().out.splitlines()[0] == " ".join(f"w{one}" for one in found["ids"])
         assert main(asked) == 2
-        assert "expected one of the two" in capsys.readouterr().err
+        assert "--prompt or --prompt-ids: is missing" in capsys.readouterr().err
     assert (found["prompt"], found["told_again"], {*found["predicted"]}) == ([1, 2, 3], 0, {"ttft", "tpot"})
     assert {*found["measured"]} == {"ttft", "tpot"}
     chain = build_network(f"decoder:{tmp_path / 'llama'}", "seeded:0", allow_code=True)

@@ -140,8 +140,8 @@ def test_over_the_context_of_a_decoder(capsys):
     assert found == context_policy(at(0, START, limits), at(0, END, limits))
     assert (rows[0][0], rows[-1][1], len(rows)) == ("100 tokens", "125 tokens", len(found.stretches))
     for wrong, message in (
-        ((*asked, "--range", "1..2"), "--later: is a profile of the same decoder at a longer context"),
-        ((*asked, "--later", "far.json", "--range", "1..2"), "--range: is that of the two files"),
+        ((*asked, "--range", "1..2"), "--later: is missing; --over context needs a decoder"),
+        ((*asked, "--later", "far.json", "--range", "1..2"), "--range: is given by the two profiles"),
         ((*asked[:3], "knee", *asked[4:], "--later", "far.json"), "--select: over a context there is min_latency"),
         ((*asked, "--later", "near.json"), "contexts: are not those of two instances"),
         ((*asked[:4], "--later", "far.json"), "--later: is for --over context"),

@@ -137,7 +137,7 @@ def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["plan.json", "-o", "page.pdf"], "page.pdf: has the suffix '.pdf'; expected one of .html, .htm"),
-    (["toy.json", "-o", "page.html"], "toy.json: schema: got 'lmos.instance/1', expected one of 'lmos.front/1'"),
+    (["toy.json", "-o", "page.html"], "toy.json: schema: got \"lmos.instance/1\", expected 'lmos.front/1' or"),
     (["nothing.json", "-o", "page.html"], "nothing.json: no such file"),
     (["plan.json", "-o", "page.html", "--select", "knee"], "a plan has its own setting and choice"),
     (["plan.json", "-o", "page.html", "--memory-model", "most"], "'most' is not one of sum, peak"),

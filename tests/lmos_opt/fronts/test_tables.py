@@ -136,7 +136,7 @@ def test_what_is_no_front_is_refused(tmp_path):
     other.write_text("latency")
     with pytest.raises(InputError, match=r"front\.parquet: is not a Parquet file"):
         Front.load(other)
-    for column, name, said in (([1], '"latency"', "row 1 is no point of a front"), ([["a"]], "[]", "schema: got null")):
+    for column, name, said in (([1], '"latency"', "row 1 is no point of a front"), ([["a"]], "[]", "schema: is missing")):
         about = {"front": f'{{"objectives": [{{"name": {name}}}]}}'}
         pq.write_table(pa.table({"edge_layers": column, "x1": [1]}).replace_schema_metadata(about), other)
         with pytest.raises(InputError, match=rf"front\.parquet: {said}"):

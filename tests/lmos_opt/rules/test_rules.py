@@ -27,11 +27,15 @@ def test_a_rule_and_its_argument_are_told_apart():
     assert (rule.name, argument) == ("slack", "50%")
 
 
-@pytest.mark.parametrize("text", ["knee:3", "slack", "slack:", "best"])
-def test_an_argument_that_is_missing_or_too_many_is_refused(text):
+@pytest.mark.parametrize(("text", "message"), [
+    ("knee:3", "'knee:3' takes no argument; expected knee"), ("slack", "'slack' lacks its argument; expected slack:PERCENT"),
+    ("slack:", "'slack:' lacks its argument; expected slack:PERCENT"),
+    ("best", f"'best' is not a selection rule; there are {', '.join(RULES)}"),
+    ("Knee", f"'Knee' is not a selection rule; there are {', '.join(RULES)}; did you mean 'knee'?")])  # fmt: skip
+def test_an_unknown_rule_and_a_wrong_number_of_arguments_are_refused(text, message):
     with pytest.raises(InputError) as caught:
         rules.get(text)
-    assert str(caught.value) == (f"rule: {text!r} is not a selection rule; there are {', '.join(RULES)}")
+    assert str(caught.value) == f"rule: {message}"
 
 
 @pytest.mark.parametrize(("text", "words"), [

@@ -159,7 +159,7 @@ def test_a_front_without_points_has_none_to_select():
         front([]).select("knee")
 
 
-@pytest.mark.parametrize("rule", ["", "Knee", "best", "knee:3", "lmos:x", "budget", "budget:", "slack", "slack:", "cut:3"])
+@pytest.mark.parametrize("rule", ["", "Knee", "best", "cut:3"])
 def test_an_unknown_rule_lists_the_known(rule):
     with pytest.raises(InputError) as caught:
         front(PAPER).select(rule)

@@ -55,7 +55,7 @@ def test_a_file_is_read_as_its_format_says(tmp_path: Path, name: str) -> None:
     ("hello\n", "line 1: got 'hello'; expected a file lmos.trace/1; or the six columns of Ghent's 4G logs; or .*; or mahimahi's"),
     ("\n \n", "is empty; expected a file lmos.trace/1"),
     ("seconds,rate_mbps\n0,0\n", "rate_bytes_per_s: is 0 throughout"),
-    ("{}", "schema: got null, expected 'lmos.trace/1'"),
+    ("{}", "schema: is missing; expected 'lmos.trace/1'"),
 ])  # fmt: skip
 def test_a_wrong_line_is_named_with_what_was_expected(tmp_path: Path, text: str, said: str) -> None:
     file = written(tmp_path, "wrong.txt", text)
