@@ -137,7 +137,8 @@ class Solver(Protocol):
 
 
 def limited(solver: Solver, limit_s: float | None) -> Solver:
-    """The solver, which spends no more than this time (s) on one program with integers if it is a dataclass with a field `program_limit_s`."""
+    """The solver, which spends no more than this time (s) on one program with integers if it is a dataclass with a field
+    `program_limit_s`."""
     own = getattr(solver, "program_limit_s", None)
     if limit_s is None or own is None:
         return solver
