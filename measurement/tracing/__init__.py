@@ -33,7 +33,7 @@ from measurement.tracing.capture import (
 from measurement.tracing.grouping import TracedLayer, check_names, module_layers, paper_layers, snake_case
 from measurement.tracing.kept import Document, as_document, from_document
 from measurement.tracing.opaque import Keep, check_plain, checked_names, whole_layers, with_parents
-from measurement.tracing.undisturbed import Watch, generators, undisturbed
+from measurement.tracing.undisturbed import Kept, Watch, generators, undisturbed
 from measurement.tracing.varying import with_varying
 
 _SEED = 20
@@ -44,6 +44,8 @@ _OTHER = "the recorded graph gives another output than the network"
 _RANDOM = "it is not deterministic: two runs on one input differ; draw random numbers outside, and give them as input"
 _DRAWS = 8
 """Runs of a network that draws random numbers, to see whether its output depends on them: by chance two may agree."""
+_AGAIN = 8
+"""Runs of a network that changes its own attributes, to see whether its output depends on them."""
 _BRANCHING = ("data-dependent", "inputs to control flow")
 
 __all__ = ["ShapeRange", "TracedLayer", "TracedNetwork", "trace", "trace_network"]
@@ -216,11 +218,19 @@ def _probe(example: Tensor) -> Tensor:
 
 
 def _expected(probe: _Probe, name: str, watch: Watch) -> Any:
-    """What the network returns. UntraceableError if that depends on random numbers that it draws."""
+    """What the network returns. UntraceableError if that depends on random numbers that it draws, or on what earlier runs left."""
     before = generators()
     expected = _run(probe, name, watch)
     if generators() != before and not all(_same(_run(probe, name, watch), expected) for _ in range(_DRAWS)):
         raise UntraceableError(name, [_RANDOM])
+    changed = watch.altered
+    for _ in range(_AGAIN if changed else 0):
+        kept = Kept(probe.module)
+        if not _same(_run(probe, name, watch), expected):
+            raise UntraceableError(name, [f"its forward changes its own attribute {changed}, and computes something else the next "
+                                          "time; let it take that as an input and return what it becomes, and keep it outside"])
+        if not (changed := kept.altered):  # from here on each run is as the one before
+            break
     return expected
 
 

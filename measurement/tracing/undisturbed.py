@@ -131,14 +131,12 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __init__(self, module: nn.Module) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self._kept = _Kept()
+        self._kept = Kept(module)
         self._names: dict[int, str] = {}
         self._overwritten: dict[int, tuple[torch.UntypedStorage, torch.UntypedStorage]] = {}
         self._tensors: list[tuple[Tensor, Tensor, Tensor | None, bool]] = []
-        self._buffers: list[tuple[Tensor, Tensor]] = []
         self._tables: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
         for path, part in module.named_modules():
-            self._kept.keep(part)
             prefix = f"{path}." if path else ""
             for table in TABLES:
                 live = vars(part)[table]
@@ -147,7 +145,6 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     if tensor is not None:
                         self._names.setdefault(_storage(tensor), prefix + key)
                         self._tensors.append((tensor, tensor.data, tensor.grad, tensor.requires_grad))
-            self._buffers += [(b, b.detach().clone()) for b in part._buffers.values() if b is not None and not b.is_meta]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -177,6 +174,11 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         swapped = (_storage(data) for tensor, data, _, _ in self._tensors if _storage(tensor) != _storage(data))
         return next((self._names[place] for place in swapped), "")
 
+    @property
+    def altered(self) -> str:
+        """The first attribute that is another one, or holds another thing or other numbers, than before; empty if there is none."""
+        return self._kept.altered
+
     def restore(self) -> None:
         """Make the network what it was."""
         self._kept.restore()
@@ -191,57 +193,85 @@ class Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
                     tensor.requires_grad_(requires_grad)
                 if tensor.grad is not grad:
                     tensor.grad = grad
-            for tensor, numbers in self._buffers:
-                if not torch.equal(tensor, numbers):
-                    tensor.data.copy_(numbers)
+            self._kept.restore_numbers()
 
 
-class _Kept:
-    """A copy of the attributes of objects and of the items of containers. `restore` fills the same objects again."""
+class Kept:
+    """A copy of a network's attributes, of the items of containers that they hold, and of the numbers of tensors that are no
+    parameters. `restore` and `restore_numbers` fill the same objects again."""
 
-    def __init__(self) -> None:
-        self._undo: list[Callable[[], None]] = []
+    def __init__(self, module: nn.Module) -> None:
+        self._contents: list[tuple[str, Any, Any]] = []
+        self._numbers: list[tuple[str, Tensor, Tensor]] = []
         self._seen: dict[int, object] = {}
+        for path, part in module.named_modules():
+            self._keep(part, path, 0)
 
-    def keep(self, value: Any, depth: int = 0) -> None:
+    def _keep(self, value: Any, where: str, depth: int) -> None:
         """Copy the content of this object or container, and of those inside it."""
         if id(value) in self._seen or depth > _DEEPEST:
             return
+        if isinstance(value, Tensor):
+            if not isinstance(value, nn.Parameter) and not value.is_meta and value.layout is torch.strided and not value.is_nested:
+                self._seen[id(value)] = value
+                self._numbers.append((where, value, value.detach().clone()))
+            return
         if type(value) in _CONTAINERS:
-            inside = list(value.values()) if isinstance(value, dict) else list(value)
-            self._note(value, _refill(value))
+            content = value
         elif (depth == 0 or _is_plain_object(value)) and isinstance(table := getattr(value, "__dict__", None), dict):
-            inside = list(table.values())
-            self._note(value, _refill(table))
+            content = table
         else:
             return
-        for item in inside if len(inside) <= _LARGEST else ():
-            self.keep(item, depth + 1)
+        self._seen[id(value)] = value  # kept alive, so that no other object gets its id
+        self._contents.append((where, content, content.copy()))
+        if len(content) <= _LARGEST:
+            for key, item in list(content.items()) if isinstance(content, dict) else [("", item) for item in content]:
+                self._keep(item, f"{where}.{key}".strip(".") if depth == 0 else where, depth + 1)
+
+    @property
+    def altered(self) -> str:
+        """The first attribute that differs now; empty if there is none."""
+        for where, live, before in self._contents:
+            if _identities(live) == _identities(before):
+                continue
+            if not isinstance(live, dict):
+                if not _are_equal([*live], [*before]):
+                    return where
+                continue
+            for key in {**before, **live}:
+                if key == "training":  # which eval() changes
+                    continue
+                if key not in before or key not in live or not _are_equal(live[key], before[key]):
+                    return f"{where}.{key}".strip(".") if isinstance(key, str) else where
+        return next((where for where, tensor, numbers in self._numbers if not _are_equal(tensor, numbers)), "")
 
     def restore(self) -> None:
-        """Undo all changes."""
-        for undo in self._undo:
-            undo()
+        """Undo all changes, except those of numbers."""
+        for _, live, before in self._contents:
+            if _identities(live) != _identities(before):
+                live.clear()
+                (live.extend if isinstance(live, list | deque) else live.update)(before)
 
-    def _note(self, value: object, undo: Callable[[], None]) -> None:
-        self._seen[id(value)] = value  # kept alive, so that no other object gets its id
-        self._undo.append(undo)
+    def restore_numbers(self) -> None:
+        """Undo changes of the numbers of tensors."""
+        for _, tensor, numbers in self._numbers:
+            if not torch.equal(tensor, numbers):
+                tensor.data.copy_(numbers)
+
+
+def _are_equal(now: Any, before: Any) -> bool:
+    if now is before:
+        return True
+    if isinstance(now, Tensor) and isinstance(before, Tensor):
+        return now.shape == before.shape and now.dtype == before.dtype and (now.is_meta or torch.equal(now, before))
+    if isinstance(now, list | tuple) and type(now) is type(before):
+        return len(now) == len(before) and all(map(_are_equal, now, before))
+    return isinstance(now, int | float | str | bytes | None) and type(now) is type(before) and bool(now == before)
 
 
 def _is_plain_object(value: object) -> bool:
     foreign = (nn.Module, Tensor, type, FunctionType, ModuleType, torch.ScriptObject)
     return not isinstance(value, foreign) and not callable(value)
-
-
-def _refill(live: Any) -> Callable[[], None]:
-    before = live.copy()
-
-    def undo() -> None:
-        if _identities(live) != _identities(before):
-            live.clear()
-            (live.extend if isinstance(live, list | deque) else live.update)(before)
-
-    return undo
 
 
 def _identities(container: Any) -> object:

@@ -115,6 +115,45 @@ def replacing() -> nn.Module:
     return net
 
 
+def third_time() -> nn.Module:
+    """Two runs agree."""
+    def forward(net: Net, x: Tensor) -> Tensor:
+        net.runs += 1
+        return net.lin(x) if net.runs < 3 else x
+
+    return nn.Sequential(Net(forward, runs=0), nn.ReLU())
+
+
+def alternating() -> nn.Module:
+    """The run that is compared with and the run that is recorded agree."""
+    def forward(net: Net, x: Tensor) -> Tensor:
+        net.kept.more += 1
+        return net.lin(x) if net.kept.more % 2 else x
+
+    return Net(forward, kept=type("Kept", (), {"more": 0})())
+
+
+def lengthening() -> nn.Module:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        net.seen.append(1)
+        return net.lin(x) * len(net.seen)
+
+    return Net(forward, seen=[])
+
+
+def adding() -> nn.Module:
+    """A tensor that is no buffer, in place."""
+    return Net(lambda net, x: net.lin(x) + net.total.add_(1), total=torch.zeros(1))
+
+
+def averaging() -> nn.Module:
+    def forward(net: Net, x: Tensor) -> Tensor:
+        net.mean = (net.mean + net.lin(x).detach()) / 2
+        return net.mean
+
+    return Net(forward, mean=torch.zeros(1))
+
+
 def halving() -> nn.Module:
     def forward(net: Net, x: Tensor) -> Tensor:
         net.lin.weight.data.mul_(0.5)
@@ -182,6 +221,11 @@ REFUSED: dict[str, tuple[Callable[[], nn.Module], str]] = {
     "dropout": (lambda: Net(lambda net, x: F.dropout(net.lin(x), 0.5, True)), "not deterministic.*draw random numbers outside"),
     "counting": (counting, r"its forward changes its own parameters or buffers in eval mode \(seen\)"),
     "replacing": (replacing, r"changes its own parameters or buffers in eval mode \(seen\)"),
+    "third time": (third_time, "its forward changes its own attribute 0.runs, and computes something else the next time; let it"),
+    "alternating": (alternating, r"changes its own attribute kept\.more, and computes something else"),
+    "lengthening": (lengthening, "changes its own attribute seen, and computes something else"),
+    "adding": (adding, "changes its own attribute total, and computes something else"),
+    "averaging": (averaging, "changes its own attribute mean, and computes something else"),
     "halving": (halving, r"changes its own parameters or buffers in eval mode \(lin.weight\)"),
     "swapping": (swapping, r"changes its own parameters or buffers in eval mode \(lin.weight\)"),
     "merging": (lambda: nn.Sequential(Merging(), nn.ReLU()), "its eval.. changes 0.lin.weight; call eval.. on it first"),
@@ -234,9 +278,10 @@ def remembering() -> nn.Module:
     def forward(net: Net, x: Tensor) -> Tensor:
         net.seen.append(y := net.lin(x))
         net.last["y"] = y
+        net.runs += 1
         return y
 
-    return Net(forward, seen=[], last={})
+    return Net(forward, seen=[], last={}, runs=0)
 
 
 def hooked() -> nn.Module:
@@ -350,11 +395,13 @@ def _state(module: nn.Module) -> object:
     paths, parts = [""], [module]
     for path, part in zip(paths, parts, strict=False):  # both of which grow
         for key, value in vars(part).items():
-            inside = list(map(id, value)) if isinstance(value, list) else None
+            inside: object = list(map(id, value)) if isinstance(value, list) else None
             if isinstance(value, dict):
                 inside = [(k, id(v)) for k, v in value.items()]
             elif hasattr(value, "more"):
                 inside = id(value.more)
+            if isinstance(value, Tensor):
+                inside = value.tolist()
             found[f"{path}/{key}"] = value if key == "training" else (id(value), inside)
         for key, child in (vars(part).get("_modules") or {}).items():
             paths.append(f"{path}/{key}")
