@@ -1,7 +1,7 @@
 """What one exchange with a server costs beside its bytes on the link: measured between two processes of this machine.
 
-Packing, checksums, the messages' headers, waking whoever waits, and the way back: the runner pays them for every image, so
-a prediction that is to be held against the runner has to count them. They are no layer's and hardly depend on the bytes. They
+An exchange also takes packing, checksums, the messages' headers, waking the thread that waits, and the way back. The runner needs
+this time for every image, so a prediction of a run must count it. It belongs to no layer and hardly depends on the bytes. Exchanges
 come between two parts that compute, with the processor's caches full of tensors and weights: between parts that do nothing, they
 took 0.8 ms, and 1.3 to 1.5 ms between those of SqueezeNet, MobileNetV2, AlexNet and VGG11.
 """

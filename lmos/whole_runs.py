@@ -1,4 +1,4 @@
-"""Runs of plans of which nothing but the whole is of use."""
+"""Runs that are compared as a whole: an interruption ends the comparison, not only the run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from runner.watching.report import RunReport
 
 
 def whole_run(plan: Plan, server: tuple[str, int], **options: Unpack[RunKeywords]) -> RunReport:
-    """As `run_plan`, but KeyboardInterrupt goes on: to whom compares whole runs, a half one is of no use. Raises what that does."""
+    """The report of `run_plan`; KeyboardInterrupt if the run was interrupted, because its report is then not of the whole run.
+
+    Raises what `run_plan` raises.
+    """
     report = run_plan(plan, server, **options)
     if report.reason == "interrupted":
         raise KeyboardInterrupt
