@@ -48,10 +48,12 @@ def pareto_front(instance: Instance, objectives: Sequence[str | Objective] = ("l
                  **changes: Unpack[FrontKeywords]) -> Front:  # fmt: skip
     """The exact Pareto front of a split instance: every non-dominated objective vector once, with an edge set for each.
 
-    Each keyword replaces the field of `options` that has its name: `memory_model`, `constraints`, `solver` and the other fields of
-    FrontOptions. `constrain` is `latency` by default, as in the paper, if that is among the objectives. The values of variables
-    that the user adds, by `variables`, a constraint or an objective, are in each point's `solution` by name. Objective values are
-    recomputed only from the edge sets (and the user's variables).
+    `objectives` are names (docs/reference/objectives.md) or Objectives of your own. The keywords are the fields of
+    `lmos_opt.fronts.options.FrontOptions`, which describes them: `memory_model`, `proper_split`, `constraints`, `variables`,
+    `limits`, `constrain`, `algorithm`, `solver`, `solver_options`, `time_limit_s`, `resume`, `step` and `log`. Each replaces the
+    field of `options` that has its name. `constrain` is `latency` by default, as in the paper, if that is among the objectives. The
+    values of variables that the user adds, by `variables`, a constraint or an objective, are in each point's `solution` by name.
+    Objective values are recomputed only from the edge sets (and the user's variables).
 
     Raises InputError for options that cannot be used, for example an objective whose `value` contradicts its `expression`, and
     InfeasibleError, which names the constraints, if nothing is feasible. If a solver fails, the user interrupts, or `time_limit_s`
@@ -65,10 +67,12 @@ def trace_front(model: Any, objectives: Sequence[Any], options: SearchOptions = 
                 on_point: OnPoint | None = None, **changes: Unpack[SearchKeywords]) -> Front:  # fmt: skip
     """The exact Pareto front of any Pyomo MILP over one or more of its Objective components, each with its own sense.
 
-    The model is only read. Points have `values` by the components' names and `solution` by the variables' names. Keywords, those of
-    SearchOptions, and `on_point` are as in `pareto_front`. If continuous variables trade objectives off, there are infinitely many
-    points: the front is then incomplete and its reason names the variables, unless `step` gives the distance between points, a
-    number for each objective. Raises InputError for a model that is not a MILP, InfeasibleError if it is infeasible.
+    The model is only read. Points have `values` by the components' names and `solution` by the variables' names. The keywords are
+    the fields of `lmos_opt.fronts.options.SearchOptions`: `constrain`, `algorithm`, `solver`, `solver_options`, `time_limit_s`,
+    `resume`, `step` and `log`. `on_point` is as in `pareto_front`. If continuous variables trade objectives off, there are
+    infinitely many points: the front is then incomplete and its reason names the variables, unless `step` gives the distance
+    between points, a number for each objective. Raises InputError for a model that is not a MILP, InfeasibleError if it is
+    infeasible.
     """
     return _model_front(model, objectives, replace(options, **changes)).run(on_point)
 

@@ -74,9 +74,11 @@ class TimesLayers(Protocol):
 class Device(Document):
     """A machine as numbers. Its cost model (`cost`; `paper` if the file has none) gives the time (s) of a layer.
 
+    `hz` is the clock rate of each of the `cores`, `ops_per_cycle` the number of multiply-accumulates of a core in a clock cycle.
     `ops_per_cycle_by_kind` replaces `ops_per_cycle` for operations or layers of some kinds (`linear`, `conv2d_depthwise`, ...).
-    `memory_bytes` is the device's memory, for people only; an instance has a limit of its own. `rates` are the results of
-    micro-benchmarks. `codecs` has the times of codecs by name, with or without the argument; a codec that it lacks takes no time.
+    `memory_bytes` is the device's memory, for people only; an instance has a limit of its own. `power` has the powers (W) while it
+    computes, sends and waits. `rates` are the results of micro-benchmarks. `codecs` has the times of codecs by name, with or
+    without the argument; a codec that it lacks takes no time. `sources` says where each number is from.
     """
 
     SCHEMA: ClassVar[str] = "lmos.device/1"

@@ -98,7 +98,7 @@ class InfeasibleError(LmosError):
 
 
 class SolverError(LmosError):
-    """A solver is missing, or ended with a status that says nothing about the problem."""
+    """The solver with the name `solver` is missing, or ended with a status that says nothing about the problem."""
 
     def __init__(self, solver: str, message: str) -> None:
         self.solver = solver
@@ -106,7 +106,7 @@ class SolverError(LmosError):
 
 
 class MissingExtraError(LmosError):
-    """A part that needs an optional dependency which is not installed."""
+    """`part` needs an optional dependency which is not installed; the extra `extra` installs it."""
 
     def __init__(self, part: str, extra: str) -> None:
         self.part, self.extra = part, extra

@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from inspect import Parameter, Signature, get_annotations
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -25,6 +27,7 @@ from pydantic import (
     TypeAdapter,
     ValidationError,
 )
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticSerializationError
 
 from lmos_opt.errors import InputError, InvalidError, Problem
@@ -87,10 +90,36 @@ Detail = Annotated[str | int | float, PlainValidator(_detail)]
 Flag = Annotated[bool, Strict()]
 
 
+class _Written(str):
+    """A type as the source has it, and `help` shows it."""
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class _ShownSignature:
+    """The keywords of a record in `help`: types as they are written, without the checks that pydantic makes of them."""
+
+    def __get__(self, _: object, record: type[BaseModel]) -> Signature:
+        return Signature([_parameter(record, name, field) for name, field in record.__pydantic_fields__.items()])
+
+
+def _parameter(record: type[BaseModel], name: str, field: FieldInfo) -> Parameter:
+    shown = name if field.alias is None or iskeyword(field.alias) else field.alias
+    written = next(found for base in record.__mro__ if (found := get_annotations(base).get(name)))
+    default = Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
+    return Parameter(shown, Parameter.KEYWORD_ONLY, annotation=_Written(written), default=default)
+
+
 class Record(BaseModel):
     """A frozen part of a document; unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **options: Any) -> None:
+        super().__pydantic_init_subclass__(**options)
+        cls.__signature__ = _ShownSignature()  # type: ignore[assignment]
 
     def __dir__(self) -> Iterable[str]:
         """What there is to use: pydantic's own machinery stays out of lists of completions."""

@@ -114,7 +114,7 @@ class Point(Counted, Record):
 
 
 class Front(Document):
-    """A Pareto front, ordered by its first objective, best first.
+    """A Pareto front: `points`, ordered by the first of its `objectives`, best first. A front is a sequence of its points.
 
     `complete` is False, with a `reason`, if a solver failure or an interruption ended the run early: the points are then attained,
     but others may be missing. With one objective the only point is then the best that was found, and `bound` is proved: no

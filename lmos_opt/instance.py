@@ -130,6 +130,8 @@ class Instance(Coded, Document):
         see `coding_of`. `among`, instead of `codec`, are codecs of which the search chooses one for each tensor: see `choices_of`.
         Raises InputError for an unknown device, or if the profile lacks numbers that a cost model, a codec or a way back needs.
         """
+        if not isinstance(profile, NetworkProfile):
+            raise InputError("profile", f"got {profile!r:.60}; expected a NetworkProfile, as lmos_opt.sources.load_source returns")
         if codec is not None and among is not None:
             raise InputError("codec", "stands beside codecs to choose among; expected one of the two")
         if path is not None and two:

@@ -23,7 +23,7 @@ class SearchOptions:
     """How `trace_front` searches.
 
     `constrain` names Algorithm 1's constrained objective. It decides how the front is found and what the rule `lmos` returns, but
-    not which points there are. `algorithm` and `solver` are names, or objects of your own. After `time_limit_s` (checked between
+    not which points there are. `algorithm` and `solver` are names, or objects of your own. After `time_limit_s` (s, checked between
     solves) the front has the points found so far. `resume` takes such a front, and searches only its gaps. `step` is the distance
     between points, a number for each objective, if continuous variables trade objectives off. `solver_options` are the solver's, by
     its own names (`{"threads": 2}`). `log` is a file to which each subproblem is written when it ends, one JSON object on each

@@ -93,10 +93,11 @@ def time_layers(
     caches as the layer before has left them. `threads` is torch's number of threads (default: unchanged). The machine rests for
     `rest_s` (s) before each run.
 
-    Runs end when the medians of the whole network, and of each layer that takes a HEAVY share of it, have intervals narrower than
-    `precision`, as a share of the median; or when `budget_s` (s) is spent. There are at least LEAST_REPEATS of each kind.
+    Runs end when the medians of the whole network, and of each layer that takes at least 5 % of its time (HEAVY), have intervals
+    narrower than `precision`, as a share of the median; or when `budget_s` (s) is spent. There are at least 5 runs of each kind
+    (LEAST_REPEATS).
 
-    Raises InputError if precision, budget or threads are not positive, and for a rest below 0 or above LONGEST_REST_S.
+    Raises InputError if precision, budget or threads are not positive, and for a rest below 0 or above LONGEST_REST_S (10 s).
     """
     if not (precision > 0 and budget_s > 0) or (threads is not None and threads < 1):
         raise InputError("timing", f"needs a positive precision, budget and number of threads, got {precision}, {budget_s} s "
@@ -130,9 +131,10 @@ def timed_profile(
     budget_s: float = BUDGET_S,
     rest_s: float = REST_S,
 ) -> NetworkProfile:
-    """The profile with each layer's time and memory on this machine, and `timing`: how they were measured.
+    """The profile with each layer's time (s) and memory (B) on this machine, and `timing`: how they were measured.
 
-    Raises InputError if `profile` is not the profile of `module` for such an input.
+    The keywords are those of `time_layers`. Raises its errors, and InputError if `profile` is not the profile of `module` for such
+    an input.
     """
     traced = traced_again(profile, module, example_input)
     times = time_layers(traced, module, example_input, threads=threads, precision=precision, budget_s=budget_s, rest_s=rest_s)

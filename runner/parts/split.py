@@ -58,7 +58,10 @@ def split(network: TracedNetwork, edge_layers: Iterable[str]) -> tuple[Head, Tai
 def split(network: TracedNetwork, *, places: Places) -> tuple[Part, ...]: ...
 def split(network: TracedNetwork, edge_layers: Iterable[str] | None = None, *,
           places: Places | None = None) -> tuple[Part, ...]:  # fmt: skip
-    """The parts of a network that `measurement.trace` has traced, as by `split_module`. Each call takes only milliseconds."""
+    """The parts of a network that `measurement.trace` has traced, as by `split_module`. Each call takes only milliseconds.
+
+    Raises InputError for an unknown layer, a layer at two places or at none, and data that would flow back.
+    """
     return _split(network, edge_layers, places)
 
 

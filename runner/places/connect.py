@@ -23,8 +23,9 @@ def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: O
 
     `plan` is a plan or its file, `server` the address (`HOST:PORT`) at which `lmos serve` listens. `module` is the plan's network,
     if that is your own code and exists already: the module itself, or the result of `measurement.trace`, which saves tracing it
-    again. The server may ask for a `token` and for `tls`. Each further keyword is a field of ConnectOptions. Close the result, most
-    simply with a `with` block.
+    again. The server may ask for a `token` (`runner.wire.access.read_token`) and for `tls` (`runner.wire.tls.edge_tls`). The other
+    keywords are the fields of `runner.places.options.ConnectOptions`, among them `shape`, `networks`, `timeouts`, `adapt` and
+    `observers`. Close the result, most simply with a `with` block.
 
     Raises InputError for a plan or options that cannot be used, RunnerError if the server cannot be reached or refuses.
     """
@@ -34,9 +35,10 @@ def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: O
 def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, module: OwnNetwork | None = None,
                   token: str | None = None, tls: Tls | None = None, depth: int = PIPELINE_DEPTH,
                   **options: Unpack[ConnectKeywords]) -> AsyncSplit:  # fmt: skip
-    """The same for asyncio: `async with connect_async(...) as split`, then `await split(tensor)`, from any number of tasks.
+    """`connect` for asyncio: `async with connect_async(...) as split`, then `await split(tensor)`, from any number of tasks.
 
-    At most `depth` inputs are under way at once; other tasks wait. The connection to the server is made when the block begins.
+    At most `depth` inputs are under way at once; other tasks wait. The connection to the server is made when the block begins,
+    which raises what `connect` raises.
     """
     return AsyncSplit(_checked(plan, server, module, Access(token, tls), options), depth)
 

@@ -22,9 +22,11 @@ ORDINARY_RUN = RunOptions()
 
 
 def run_plan(plan: Plan, server: tuple[str, int], options: RunOptions = ORDINARY_RUN, **changes: Unpack[RunKeywords]) -> RunReport:
-    """Execute a plan and report what was measured. A keyword replaces the field of `options` with the same name.
+    """Execute a plan and report what was measured. `server` is (host, port).
 
-    If all layers run at the edge, the server is not contacted.
+    The keywords are the fields of `runner.places.options.RunOptions`, among them `images`, `n`, `shape`, `networks`, `access`,
+    `pipelined`, `adapt` and `observers`. Each replaces the field of `options` with its name. If all layers run at the edge, the
+    server is not contacted.
 
     Raises InputError for a plan or pictures that cannot be used, RunnerError if the server cannot be reached or refuses
     before the first image. After that the report says how every image ended. KeyboardInterrupt ends the run early, and so do an

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import json
 import os
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -272,3 +274,10 @@ def test_what_else_goes_wrong_while_something_is_written_stays_what_it_is() -> N
 
     with pytest.raises(pydantic_core.PydanticSerializationError, match="no words"):
         Wrong().model_dump()
+
+
+@EACH
+def test_help_shows_keywords_with_their_types_as_they_are_written(document):
+    shown = inspect.signature(type(document))
+    assert {*shown.parameters} == {field.alias or name for name, field in type(document).__pydantic_fields__.items()}
+    assert not re.search(r"Strict|Validator\(func", str(shown))

@@ -165,6 +165,11 @@ def test_the_defaults_are_the_papers(profile):
     assert (found.bandwidth_bytes_per_s, found.rtt_s, found.memory_limit_bytes) == (1.25e6, 0.0, None)
 
 
+def test_the_name_of_a_network_is_no_profile():
+    with pytest.raises(InputError, match="profile: got 'alexnet'; expected a NetworkProfile, as "):
+        Instance.from_profile("alexnet")
+
+
 def test_numbers_do_as_well_as_text(profile):
     assert Instance.from_profile(profile, bandwidth=1e6, rtt=0.02, memory=4 * 10**9) == Instance.from_profile(
         profile, bandwidth="8Mbps", rtt="20ms", memory="4GB")  # fmt: skip
