@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ Array = npt.NDArray[Any]
 class ExportedFile:
     """One file of an export: where it lies, its SHA-256, the network's inputs that it takes by its own names for them, its outputs
     in order, of which the last are of the network's `result`, by their paths in it; the memory (B) that a whole network
-    needs here."""
+    needs here; and the numbers that cross beside its tensors (`sizes`), by name."""
 
     path: Path
     sha256: str
@@ -39,6 +39,7 @@ class ExportedFile:
     outputs: tuple[str, ...]
     result: tuple[str, ...]
     memory_bytes: int | None = None
+    sizes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,17 @@ def _file(fields: Fields, folder: Path) -> ExportedFile:
     inputs = fields.inside("inputs")
     names = {name: inputs.text(name) for name in inputs.data}
     return ExportedFile(folder / (path or ""), digest, names, fields.texts("outputs"), fields.texts("result"),
-                        fields.whole("memory_bytes", None))  # fmt: skip
+                        fields.whole("memory_bytes", None), fields.take("sizes", "numbers by name", _sizes, {}))  # fmt: skip
+
+
+def _sizes(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, dict) or not all(map(_is_size, value.values())):
+        raise ValueError
+    return value
+
+
+def _is_size(value: Any) -> bool:
+    return isinstance(value, int | float) or (isinstance(value, list) and all(map(_is_size, value)))
 
 
 def _name(value: Any) -> str:

@@ -149,7 +149,8 @@ class Run:
         if self.server is None:
             self._done(result, kept, begin)
             return
-        exchange = Exchange(number, outputs_of(self.exported.head, made, self.plan, image), self.plan)
+        head = self.exported.head
+        exchange = Exchange(number, outputs_of(head, made, self.plan, image), self.plan, {} if head is None else head.sizes)
         result["t_edge_s"] += exchange.t_encode_s
         result["t_encode_s"] = exchange.t_encode_s
         try:

@@ -53,13 +53,13 @@ class Happened:
 
 
 class Exchange(Asking[tuple[Mapping[str, Any], dict[str, Array]]]):
-    """One input's crossing tensors on their way; the answer is a RESULT's header and the outputs."""
+    """One input's crossing tensors, and the `sizes` beside them, on their way; the answer is a RESULT's header and the outputs."""
 
-    def __init__(self, number: int, crossing: Mapping[str, Array], plan: Plan) -> None:
+    def __init__(self, number: int, crossing: Mapping[str, Array], plan: Plan, sizes: Mapping[str, Any] | None = None) -> None:
         begin = time.perf_counter()
         headers, payload = pack(crossing, plan.codec_of)
         super().__init__(number, payload, time.perf_counter() - begin if plan.codecs_used else 0.0)
-        header = {"id": number, "tensors": headers, "scalars": {}}
+        header = {"id": number, "tensors": headers, "scalars": dict(sizes or {})}
         self.message = Message(FrameType.INFER, header, self.sent_bytes)
 
     @property

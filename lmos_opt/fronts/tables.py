@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lmos_opt.errors import InputError
-from lmos_opt.files import as_text, parse_json, read_file
+from lmos_opt.files import LARGEST_FILE_BYTES, as_text, parse_json, read_file
 from lmos_opt.front import Front, own_column
-from lmos_opt.processes.parquet import read_table
+from lmos_opt.processes.parquet import read_rows
 from lmos_opt.processes.writing import write_atomically
 
 if TYPE_CHECKING:
@@ -148,12 +148,11 @@ def _read_parquet(path: str | os.PathLike[str], source: str) -> tuple[bytes, lis
     import pyarrow as pa
 
     try:
-        table = read_table(Path(path))
-        rows = table.to_pylist()
-    except (pa.ArrowException, ValueError):
+        table, rows = read_rows(read_file(path), LARGEST_FILE_BYTES)
+    except (pa.ArrowException, OSError, ValueError):
         raise InputError(source, "is not a Parquet file") from None
-    except OSError as error:
-        raise InputError(source, (error.strerror or str(error)).lower()) from None
+    except (OverflowError, MemoryError) as error:  # of a date, or of a small file with very many rows
+        raise InputError(source, f"holds no front: {error or 'it takes more memory than there is'}") from None
     whole = (table.schema.metadata or {}).get(WHOLE.encode())
     if whole is None:
         raise InputError(source, _NONE)

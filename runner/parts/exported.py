@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class ExportedPart:
     """A written file, the names of its inputs and outputs, and by how much it differs from torch.
 
     The last outputs are of the network's `result`, by their paths in it. `difference` is the largest over its outputs of
-    max |theirs - torch's| / max |torch's|.
+    max |theirs - torch's| / max |torch's|. `sizes` are numbers that cross beside its tensors, for inputs of the export's shapes.
     """
 
     part: str
@@ -42,6 +42,7 @@ class ExportedPart:
     outputs: tuple[str, ...]
     difference: float
     result: tuple[str, ...] = ()
+    sizes: Mapping[str, object] = field(default_factory=dict)
 
 
 def write_index(plan: Plan, traced: TracedNetwork, form: str, written: Sequence[ExportedPart], folder: Path) -> None:
@@ -68,7 +69,7 @@ def _record(part: ExportedPart, plan: Plan, traced: TracedNetwork) -> dict[str, 
     takes = traced.call.names if part.part in OF_INPUTS else part.inputs
     found = {"file": part.path.name, "sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data),
              "inputs": dict(zip(part.inputs, takes, strict=True)), "outputs": list(part.outputs), "result": list(part.result),
-             "difference": part.difference}  # fmt: skip
+             "difference": part.difference, **({"sizes": dict(part.sizes)} if part.sizes else {})}  # fmt: skip
     if part.part == WHOLE:
         found["memory_bytes"] = memory_here(plan, traced, (layer.name for layer in traced.layers))
     return found

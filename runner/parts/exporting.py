@@ -35,7 +35,7 @@ from measurement.tracing.calls import Call, random_input
 from measurement.tracing.capture import quiet
 from runner.parts.exported import WHOLE, ExportedPart, write_index
 from runner.parts.network import build, example_input, flat_outputs, trace_checked
-from runner.parts.part import Head, Middle, Tail
+from runner.parts.part import Crossing, Head, Middle, Tail
 from runner.parts.split import split_along
 
 FORMATS = {"onnx": ".onnx", "torch": ".pt2"}
@@ -165,7 +165,8 @@ def _write(name: str, part: nn.Module, arguments: Mapping[str, Tensor], made: tu
     write_atomically(path, data)
     with _quiet(), _failing(name):
         found = run_onnx(path, arguments) if to == "onnx" else list(torch.export.load(path).module()(*tensors))
-    return ExportedPart(name, path, program.inputs, names, largest_difference(found, outputs.values()), tuple(result))
+    return ExportedPart(name, path, program.inputs, names, largest_difference(found, outputs.values()), tuple(result),
+                        crossing.as_sent() if isinstance(crossing, Crossing) else {})  # fmt: skip
 
 
 def run_onnx(path: Path, arguments: Mapping[str, Tensor]) -> list[Tensor]:

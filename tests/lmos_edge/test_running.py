@@ -23,6 +23,7 @@ from lmos_edge.programs import Exported
 from lmos_edge.report import Outcome
 from lmos_edge.running import Options, Run
 from lmos_edge.running import run_plan as run_held
+from lmos_opt.errors import InputError
 from lmos_opt.processes.signals import in_one_piece
 from runner.errors import ConnectionLost
 from runner.places.edge import run_plan as run_with_torch
@@ -70,6 +71,18 @@ def test_the_report_is_the_runners_and_classes_the_whole_networks(one_server: Se
     with_torch = run_with_torch(export.plan, one_server.address, images=inputs, networks=NETWORKS)
     assert [image.class_ for image in with_torch.per_image] == expected
     assert [image.returns for image in with_torch.per_image] == [image.returns for image in report.per_image[:4]]
+
+
+def test_numbers_that_cross_beside_tensors_are_sent_as_the_export_has_them(one_server: ServerProcess, export: Export, inputs: Path,
+                                                                           tmp_path: Path) -> None:  # fmt: skip
+    """The server, which needs none for this cut, says what came; tests/runner/parts/test_exporting.py has a cut that needs one."""
+    folder = alone(export, tmp_path / "parts")
+    changed(folder / "export.json", folder / "export.json", **{"parts.head.sizes": {"size": 3}})
+    found = ran(Plan.load(export.file), one_server.address, Options(folder, inputs, n=1, threads=1))
+    assert "sizes: got {'size': 3}, expected {}" in json.dumps(found)
+    changed(folder / "export.json", folder / "export.json", **{"parts.head.sizes": {"size": "three"}})
+    with pytest.raises(InputError, match=r"parts\.head\.sizes: got .*expected numbers by name"):
+        Exported.of(Plan.load(export.file), folder)
 
 
 def test_pictures_are_what_the_runner_makes_of_them(one_server: ServerProcess, export: Export) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -139,6 +140,14 @@ def test_what_is_no_front_is_refused(tmp_path):
     for column, name, said in (([1], '"latency"', "row 1 is no point of a front"), ([["a"]], "[]", "schema: is missing")):
         about = {"front": f'{{"objectives": [{{"name": {name}}}]}}'}
         pq.write_table(pa.table({"edge_layers": column, "x1": [1]}).replace_schema_metadata(about), other)
+        with pytest.raises(InputError, match=rf"front\.parquet: {said}"):
+            Front.load(other)
+    about = {"front": "{}"}
+    many = pa.DictionaryArray.from_arrays(pa.array(np.zeros(5_000_000, dtype=np.int8)), pa.array([1.5]))
+    for column, said in ((many, "holds no front: takes more than 268435456 bytes of memory"),
+                         (pa.array([2**53], pa.timestamp("ms")), "holds no front: date value out of range")):
+        pq.write_table(pa.table({"x1": column, "x2": column}).replace_schema_metadata(about), other)
+        assert other.stat().st_size < 2**20
         with pytest.raises(InputError, match=rf"front\.parquet: {said}"):
             Front.load(other)
     with pytest.raises(InputError, match=r"nothing\.parquet: no such file"):
