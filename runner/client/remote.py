@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import secrets
 
+from torch import Tensor
+
 from lmos_opt.plan import Plan, PlannedNetwork
 from lmos_opt.profile import NetworkSource
 from lmos_opt.tensors import inputs_of
@@ -19,6 +21,7 @@ from runner.wire.access import OPEN_DOOR, Access
 from runner.wire.agreed_codec import needed_for
 from runner.wire.connecting import format_address
 from runner.wire.dialing import Sockets, Streams
+from runner.wire.landing import Landing
 from runner.wire.protocol import (
     CAPABILITIES,
     PLACES,
@@ -78,6 +81,7 @@ class Remote:
         self._opening: Open | None = None
         self._can: tuple[str, ...] = ()
         self._silence = Silence(self.name, timeouts, self._clock)
+        self._landing = Landing()
 
     def close(self, politely: bool = False) -> None:
         """End the conversation. With `politely`, the server is told first, if there is time."""
@@ -124,6 +128,11 @@ class Remote:
         self._silence.note_asked()
         self._channel.begin(message, payload)
         self._channel.push()
+        self._landing.prepare()
+
+    def tensors(self, answer: Result, payload: memoryview) -> dict[str, Tensor]:
+        """The tensors of an answer, over its payload's memory, which they keep alive."""
+        return self._landing.tensors(answer.tensors, payload)
 
     def step(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Received | None:
         """Connect, open, send and receive, for at most `timeout_s` or until `wake` is set. `alone` is as in `Channel.pump`.
@@ -147,7 +156,7 @@ class Remote:
     def _connect(self, timeout_s: float) -> None:
         if (stream := self._dialing.step(timeout_s)) is None:
             return
-        self._channel = Channel(stream, Connection(Role.EDGE), pacer=as_pacer(self._shape), clock=self._clock)
+        self._channel = Channel(stream, Connection(Role.EDGE, self._landing.take), pacer=as_pacer(self._shape), clock=self._clock)
         self._channel.begin(Hello(software=SOFTWARE, capabilities=(*CAPABILITIES, *codecs.capabilities()), token=self._token))
 
     def _take(self, received: Received) -> Received | None:

@@ -32,7 +32,6 @@ from runner.wire.protocol import State as Talk
 from runner.wire.reconnecting import OVER, Change, Reconnecting, State
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.stream import Wake
-from runner.wire.tensors import unpack
 from runner.wire.timeouts import PATIENT, Timeouts
 
 _STEP_S = 0.5
@@ -243,7 +242,7 @@ class ServerConnection(Reconnecting):
                 received = remote.step(timeout_s, self._wake, alone=not self._is_driven)
                 self._note_progress(remote)
                 if received is not None:
-                    self._take(received)
+                    self._take(remote, received)
                     self._tell_moved(remote)
         except (RunnerError, RemoteProtocolError) as error:
             self._give_up(error)
@@ -289,7 +288,7 @@ class ServerConnection(Reconnecting):
                     return exchange
         return None
 
-    def _take(self, received: Received) -> None:
+    def _take(self, remote: Remote, received: Received) -> None:
         message = received.message
         if not isinstance(message, Result):
             return
@@ -298,7 +297,7 @@ class ServerConnection(Reconnecting):
         if exchange is None:  # it was withdrawn
             return
         try:
-            outputs = unpack(message.tensors, received.payload)
+            outputs = remote.tensors(message, received.payload)
             if (outputs or message.held is None) and not (self._passed is message.tensors and not exchange.kept):
                 check_outputs(self.name, outputs, self.expected, exchange.kept, self.varying)
                 self._passed = None if exchange.kept else message.tensors  # as a rule the very same next time

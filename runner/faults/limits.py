@@ -85,10 +85,12 @@ class Buffers:
         self._free: list[memoryview] = []
 
     def take(self, n_bytes: int) -> memoryview:
-        """A place for exactly so many bytes."""
+        """A place for exactly so many bytes: the very same as before, if it was of that length."""
         for k, place in enumerate(self._free):
-            if n_bytes <= place.nbytes <= 2 * n_bytes:
-                return self._free.pop(k)[:n_bytes]
+            if place.nbytes == n_bytes:
+                return self._free.pop(k)
+            if n_bytes <= _room(place).nbytes <= 2 * n_bytes:
+                return _room(self._free.pop(k))[:n_bytes]
         self._drop()  # sizes change only with what is asked
         room = n_bytes + n_bytes // SPARE
         self._budget.take(room)
@@ -98,7 +100,7 @@ class Buffers:
     def give_back(self, place: memoryview) -> None:
         """Free a place that nobody reads any more."""
         if place.nbytes:
-            self._free.append(memoryview(place.obj))
+            self._free.append(place)
 
     def close(self) -> None:
         """The peer has gone."""
@@ -108,9 +110,14 @@ class Buffers:
 
     def _drop(self) -> None:
         while self._free:
-            n_bytes = self._free.pop().nbytes
+            n_bytes = _room(self._free.pop()).nbytes
             self._taken -= n_bytes
             self._budget.give_back(n_bytes)
+
+
+def _room(place: memoryview) -> memoryview:
+    """All the memory that a place is the beginning of."""
+    return memoryview(place.obj)
 
 
 class Throttle:

@@ -45,7 +45,7 @@ def _made(part: Head | Middle | Tail, given: Sequence[Tensor] | Crossing) -> lis
         crossing = part.on([*given.values()] if isinstance(given, Crossing) else given)
     else:
         assert isinstance(given, Crossing)
-        crossing = Crossing(part.made(given)) if isinstance(part, Tail) else part.made(given)
+        crossing = part.made(given)
     return [*crossing.values(), *crossing.kept.values()]
 
 
@@ -58,5 +58,5 @@ def remarks(part: nn.Module, error: float | None) -> tuple[str, ...]:
 
 def compute_s(part: nn.Module) -> float:
     """The time (s) of the engine in the last run; 0 for a part that no engine computes."""
-    body = getattr(part, "body", None)
-    return body.compute_s if isinstance(body, Loaded) else 0.0
+    found: float = getattr(getattr(part, "body", None), "compute_s", 0.0)
+    return found

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from lmos_opt.graph import INPUT
 from lmos_opt.profile import TensorSpec
 from measurement.tracing import ShapeRange
 from measurement.tracing.calls import Call
-from runner.parts.network import Leaf, flat_outputs
+from runner.parts.network import Leaf
 from runner.wire.tensors import Encoded
 
 Scalar = int | float | tuple[Any, ...]
@@ -36,15 +37,19 @@ class Crossing(dict[str, Tensor]):
       the dictionary has only its shape.
     """
 
-    scalars: dict[str, Scalar]
-    kept: dict[str, Tensor]
-    encoded: dict[str, Encoded]
+    scalars: Mapping[str, Scalar] = MappingProxyType({})
+    kept: Mapping[str, Tensor] = MappingProxyType({})
+    encoded: Mapping[str, Encoded] = MappingProxyType({})
 
     def __init__(self, tensors: Mapping[str, Tensor] | None = None, scalars: Mapping[str, Scalar] | None = None,
                  kept: Mapping[str, Tensor] | None = None, encoded: Mapping[str, Encoded] | None = None) -> None:  # fmt: skip
         super().__init__(tensors or ())
-        self.scalars, self.kept = dict(scalars) if scalars else {}, dict(kept) if kept else {}
-        self.encoded = dict(encoded) if encoded else {}
+        if scalars:
+            self.scalars = dict(scalars)
+        if kept:
+            self.kept = dict(kept)
+        if encoded:
+            self.encoded = dict(encoded)
 
     def as_sent(self) -> dict[str, Any]:
         """The scalars as a message holds them: lists in place of tuples."""
@@ -285,10 +290,10 @@ class Tail(nn.Module):
         """Whether it takes sizes beside tensors."""
         return bool(self.incoming.scalars)
 
-    def made(self, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def made(self, crossing: Mapping[str, Tensor]) -> Crossing:
         """The tensors of the network's result, by path, without those that earlier parts keep."""
         made = zip(self._result.fresh, self._run(crossing), strict=True)
-        return {path: leaf for path, leaf in made if isinstance(leaf, Tensor)}
+        return Crossing({path: leaf for path, leaf in made if isinstance(leaf, Tensor)})
 
     def _run(self, crossing: Mapping[str, Tensor]) -> list[Any]:
         """The output's leaves that are not kept, in their order."""
@@ -296,11 +301,6 @@ class Tail(nn.Module):
 
 
 Part = Head | Middle | Tail
-
-
-def made_by(tail: nn.Module, crossing: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of the network's result that a tail makes, by path. For any other module, all its outputs."""
-    return tail.made(crossing) if isinstance(tail, Tail) else flat_outputs(tail(crossing))
 
 
 def as_tuple(value: Any) -> Any:

@@ -83,13 +83,14 @@ class Responder:
         If another connection of the asker is computing the answer, this waits for it. `seal` holds the question's checksums. Raises
         Refusal if another question had the same id.
         """
-        deadline = time.monotonic() + _MOST_COMPUTING_S
-        with self._changed:
+        deadline: float | None = None
+        with self._changing:
             while (entry := self._known(asker, number)) is not None:
                 if entry.seal != seal:
                     raise Refusal("tensors", f"the id {number} belongs to another image of this session")
                 if entry.answer is not None:
                     return entry.answer
+                deadline = deadline or time.monotonic() + _MOST_COMPUTING_S
                 if not self._changed.wait(deadline - time.monotonic()):
                     break
             self._computing[asker, number] = _Entry(seal)
@@ -97,7 +98,7 @@ class Responder:
 
     def keep(self, asker: Hashable, number: int, answer: Stored | None) -> None:
         """Keep the answer to a claimed question. None: there is no answer, and the question may be claimed again."""
-        with self._changed:
+        with self._changing:
             entry = self._computing.pop((asker, number), None)
             if entry is not None and answer is not None:
                 entry.answer = answer

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from measurement.tracing.calls import random_input
 from runner.parts.computed import compute_s
-from runner.parts.part import Crossing, Middle, Tail, made_by
+from runner.parts.network import flat_outputs
+from runner.parts.part import Crossing, Middle, Tail
 
 PAYS = 0.95
 """A batch is used if it takes less than this share of the time of its images one by one ..."""
@@ -113,7 +114,7 @@ def made_of(part: nn.Module, crossing: Crossing) -> Crossing:
 
     A part before it gives the tensors that go on, by name, and its own outputs of the network in `kept`.
     """
-    return part.made(crossing) if isinstance(part, Middle) else Crossing(made_by(part, crossing))
+    return part.made(crossing) if isinstance(part, (Middle, Tail)) else Crossing(flat_outputs(part(crossing)))
 
 
 def run(part: nn.Module, crossings: Sequence[Crossing]) -> list[Crossing]:

@@ -371,13 +371,13 @@ class Conversation:
         self._buffers.give_back(begun.event.payload)  # the outputs may have been views of it
 
     def _send(self, begun: _Begun, made: TailAnswer) -> None:
-        number, took, payload = begun.request.id, made.took, begun.event.payload
-        t_queue_s = max(time.perf_counter() - begun.came_at - (0.0 if begun.stored else took.t_server_s), 0.0)
+        number, took, answered_at = begun.request.id, made.took, time.perf_counter()
         self.channel.send(repeated.result(number, made.tensors, made.beyond, made.held, *took,
                                           t_queue_s=begun.waited_s + made.waited_s), made.parts)  # fmt: skip
         self._shared.events.tell(AnswerSent(
             peer=self.channel.name, session=shown(self._asker.session), number=number, again=begun.stored is not None,
-            t_queue_s=t_queue_s, t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=payload.nbytes,
+            t_queue_s=max(answered_at - begun.came_at - (0.0 if begun.stored else took.t_server_s), 0.0),
+            t_server_s=took.t_server_s, t_decode_s=took.t_decode_s, received_bytes=begun.event.payload.nbytes,
             sent_bytes=sum([part.nbytes for part in made.parts]),
         ))  # fmt: skip
         self._tell_moved()

@@ -142,7 +142,8 @@ class Server:
 
     def _attend(self, conversation: Conversation) -> None:
         try:
-            conversation.run()
+            with torch.inference_mode():  # once: to enter it for each question takes longer than some parts
+                conversation.run()
         finally:
             self._leave(conversation)
 

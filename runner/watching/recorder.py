@@ -17,7 +17,7 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Keep it, if it is such an event."""
-        odd = isinstance(event, ServerLost | CutChanged)
+        odd = isinstance(event, (ServerLost, CutChanged))
         odd = odd or (isinstance(event, ServerReady) and event.again) or (isinstance(event, Asked) and event.attempt > 1)
         odd = odd or (isinstance(event, ImageEnded) and event.outcome == "failed")
         if odd and len(self._kept) < MOST_HAPPENINGS:

@@ -21,7 +21,7 @@ from lmos_opt.tensors import DTYPE_BYTES
 from measurement.codec_choice import Choice
 from measurement.codecs import Codec, CodecError
 from runner.errors import LocalProtocolError
-from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, aligned, the_same
+from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, TensorHeader, Tensors, the_same
 from runner.wire.protocol.turns import ALIGNMENT
 
 DTYPES: dict[str, torch.dtype] = {
@@ -36,6 +36,10 @@ _IN_NUMPY = {name: dtype for dtype, name in _OF_NUMPY.items()}
 _HEADERS = 4096
 """That are remembered: a network's tensors look the same each time, and to check a header takes longer than to send it."""
 _PADDING = memoryview(bytes(ALIGNMENT))
+
+
+Look = tuple[str, Any, tuple[int, ...], tuple[int, ...]]
+"""What numpy says of a tensor: its name, numpy's dtype, its shape and its strides in bytes."""
 
 
 class Encoded(NamedTuple):
@@ -73,17 +77,24 @@ def pack(tensors: Mapping[str, Tensor], codec: Choice | None = None,
     """
     if sys.byteorder != "little":
         raise LocalProtocolError("tensors travel in little endian order, which this machine does not have")
-    headers, parts, end = list[TensorHeader](), list[memoryview](), 0
+    looks: list[Look | TensorHeader] = []  # to call list[...] takes longer than all the rest
+    parts: list[memoryview] = []
     for name, tensor in tensors.items():
-        header, part = (encoded.get(name) or (_plain(name, tensor) if codec is None else None)
-                        or _sent(name, _dense(tensor), None if codec is None else codec.of(name)))  # fmt: skip
-        headers.append(header)
-        if (begin := aligned(end)) > end:
-            parts.append(_PADDING[: begin - end])
-        if part.nbytes:
-            parts.append(part)
+        look, part = (encoded.get(name) or (_plain(name, tensor) if codec is None else None)
+                      or _sent(name, _dense(tensor), None if codec is None else codec.of(name)))  # fmt: skip
+        looks.append(look)
+        parts.append(part)
+    headers = _headers(tuple(looks))
+    return headers, parts if len(parts) == 1 and parts[0] else _padded(headers, parts)
+
+
+def _padded(headers: Tensors, parts: list[memoryview]) -> list[memoryview]:
+    """Each tensor's bytes, and what lies before where it begins."""
+    found, end = list[memoryview](), 0
+    for begin, part in zip(headers.begins, parts, strict=True):
+        found += [_PADDING[: begin - end], part]
         end = begin + part.nbytes
-    return the_same(tuple(headers)), parts
+    return [part for part in found if part.nbytes]
 
 
 def unpack(headers: Tensors, payload: memoryview, codec: Choice | None = None) -> dict[str, Tensor]:
@@ -136,22 +147,26 @@ def _bytes(tensor: Tensor) -> memoryview:
     return flat.view(torch.uint8).numpy().data
 
 
-def _plain(name: str, tensor: Tensor) -> tuple[TensorHeader, memoryview] | None:
+def _plain(name: str, tensor: Tensor) -> tuple[Look, memoryview] | None:
     """A tensor whose memory is what is sent, and numpy gives it, as most are; None for others. numpy is asked, since each
     question to torch takes as long as all of these."""
     try:
         array = tensor.numpy()
-        dtype = _OF_NUMPY.get(array.dtype)
-        if dtype is None or not array.size:
+        dtype = array.dtype
+        if dtype not in _OF_NUMPY or not array.size:
             return None
-        part = array.data.cast("B")
-        return _header_in_bytes(name, dtype, array.shape, array.strides), part
+        return (name, dtype, array.shape, array.strides), array.data.cast("B")
     except (RuntimeError, TypeError):  # elsewhere, not as it is read, or in another order
         return None
 
 
 @lru_cache(_HEADERS)
-def _header_in_bytes(name: str, dtype: str, shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
+def _headers(looks: tuple[Look | TensorHeader, ...]) -> Tensors:
+    return the_same(tuple([look if isinstance(look, TensorHeader) else _seen(*look) for look in looks]))
+
+
+def _seen(name: str, kind: np.dtype[Any], shape: tuple[int, ...], strides: tuple[int, ...]) -> TensorHeader:
+    dtype = _OF_NUMPY[kind]
     return _header(name, dtype, shape, tuple([stride // DTYPE_BYTES[dtype] for stride in strides]))
 
 

@@ -81,8 +81,12 @@ class Side(Protocol):
     def send(self, message: Any, payload: Sequence[memoryview] = ()) -> Iterable[bytes | memoryview]:
         """The buffers to write, in order. Each is asked for when the ones before it are written."""
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes it needs at least before anything new can be said of them."""
+
     def buffer(self) -> memoryview:
-        """Where the next bytes belong."""
+        """Where these bytes belong."""
 
     def received(self, n_bytes: int) -> Any:
         """The event that so many bytes in `buffer()` complete, or None. 0 bytes are the end of the stream; StreamCut for an end
@@ -233,17 +237,17 @@ class Channel(Generic[Talks]):
                     event, n_bytes = self.connection.take(self._ahead)
                 self._ahead = self._ahead[n_bytes:]
             else:
-                space = self.connection.buffer()
-                is_long = space.nbytes >= AHEAD_BYTES
+                is_long = self.connection.missing_bytes >= AHEAD_BYTES
+                space = self.connection.buffer()[:PIECE_BYTES] if is_long else self._landing
                 try:
-                    n_bytes = self._stream.recv_into(space[:PIECE_BYTES] if is_long else self._landing)
+                    n_bytes = self._stream.recv_into(space)
                 except BlockingIOError:
                     return None
                 except OSError as error:
                     raise _lost(self.name, "the connection broke", error) from None
                 self._received_bytes += n_bytes
                 if n_bytes and not is_long:
-                    self._ahead = self._landing[:n_bytes]
+                    self._ahead = space[:n_bytes]
                     continue
                 try:
                     with self._talking:
@@ -271,9 +275,10 @@ class Channel(Generic[Talks]):
                 self._granted -= n_bytes
                 self._out.sent(n_bytes)
                 self.moved_at = self._clock.now()
-                if self._out:
-                    self._outgoing = self._outgoing or _Progress(self._clock)
-                    self._outgoing.note(n_bytes)
+                if not self._out:
+                    break
+                self._outgoing = self._outgoing or _Progress(self._clock)
+                self._outgoing.note(n_bytes)
             self._sent_at, self._is_answered = self.moved_at, False
         except BlockingIOError:
             self._outgoing = self._outgoing or _Progress(self._clock)

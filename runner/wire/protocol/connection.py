@@ -34,8 +34,7 @@ class Connection(OneSide[Message, Received]):
     """One side's view of the conversation; what is told of a whole message is a `Received`."""
 
     def _brief(self, message: Message) -> Brief:
-        values = vars(message)
-        return Brief(message.TYPE, values.get("id"), message.payload_bytes, values.get("window"), values.get("capabilities", ()))
+        return message.brief()
 
     def _written(self, message: Message) -> bytes:
         return repeated.written(message) or message.model_dump_json().encode()

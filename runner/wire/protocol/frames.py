@@ -90,11 +90,11 @@ def check_beginning(data: bytes) -> None:
         raise NotOurProtocol(f"speaks version {data[len(MAGIC)]} of the protocol; this side speaks version {VERSION}")
 
 
-def decode_prefix(data: bytes) -> Prefix:
+def decode_prefix(data: bytes | memoryview) -> Prefix:
     """Read PREFIX_BYTES bytes; RemoteProtocolError where they are not a prefix of this protocol's version."""
     magic, version, number, flags, header_bytes, payload_bytes, header_crc, payload_crc, crc = _WHOLE.unpack(data)
     if magic != MAGIC or version != VERSION:
-        check_beginning(data)
+        check_beginning(bytes(data))
     if crc != crc32(data[: _FIELDS.size]):
         raise RemoteProtocolError("a frame came damaged: the checksum of its prefix is wrong")
     kind = _KINDS.get(number)

@@ -18,7 +18,7 @@ from runner.errors import one_line
 from runner.machine import Machine
 from runner.wire.protocol.frames import LARGEST_TOKEN, FrameType
 from runner.wire.protocol.headers import LARGEST_PAYLOAD_BYTES, MOST_TENSORS, Tensors
-from runner.wire.protocol.side import TRAILER
+from runner.wire.protocol.side import TRAILER, Brief
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES, MOST_PLACES, MOST_UNANSWERED, ErrorCode
 
 MOST_LAYERS, LONGEST_MEASURING_S = 20_000, 60.0
@@ -43,6 +43,11 @@ class Message(Record):
     def payload_bytes(self) -> int:
         """Length of the payload that must follow the header."""
         return 0
+
+    def brief(self) -> Brief:
+        """What its turn and payload are judged by."""
+        values = vars(self)
+        return Brief(self.TYPE, values.get("id"), self.payload_bytes, values.get("window"), values.get("capabilities", ()))
 
 
 class Hello(Message):
@@ -123,6 +128,9 @@ class _WithTensors(Message):
     @property
     def payload_bytes(self) -> int:
         return self.tensors.payload_bytes
+
+    def brief(self) -> Brief:
+        return Brief(self.TYPE, self.id, self.tensors.payload_bytes)
 
     @model_validator(mode="after")
     def _names_once(self) -> Self:

@@ -25,7 +25,8 @@ _INFER = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"scalars":\{\}\}' % _WHOLE)
 _RESULT = re.compile(rb'\{"id":%b,"tensors":(\[.*\]),"t_server_s":%b,"t_decode_s":%b,"t_queue_s":%b\}' % (_WHOLE, *[_TIME] * 3))
 _LIST = TypeAdapter(tuple[TensorHeader, ...])
 M = TypeVar("M", bound=Message)
-_set = object.__setattr__
+_new, _set = object.__new__, object.__setattr__
+_SET: dict[type[Message], set[str]] = {kind: set(kind.model_fields) for kind in (Infer, Result)}
 
 
 def infer(number: int, tensors: Tensors, scalars: dict[str, Any], as_they_are: bool = False,
@@ -86,9 +87,9 @@ def _answered(tensors: bytes) -> Tensors:
 
 def _made(kind: type[M], **values: Any) -> M:
     """A message of values that are known to be right, as it would come out of a pickle."""
-    message = kind.__new__(kind)
+    message = _new(kind)
     _set(message, "__dict__", values)
-    _set(message, "__pydantic_fields_set__", set(values))
+    _set(message, "__pydantic_fields_set__", _SET[kind])  # nobody changes it: messages are frozen, and their copies have their own
     _set(message, "__pydantic_extra__", None)
     _set(message, "__pydantic_private__", None)
     return message

@@ -174,6 +174,11 @@ class OneSide(ABC, Generic[M, E]):
 
     # receiving -------------------------------------------------------------------------------------------------------
 
+    @property
+    def missing_bytes(self) -> int:
+        """How many bytes the current part of the frame lacks."""
+        return self._length - self._filled
+
     def buffer(self) -> memoryview:
         """Where the next bytes belong: at least one, at most what the current part of the frame lacks."""
         if self._fault is not None:
@@ -206,7 +211,7 @@ class OneSide(ABC, Generic[M, E]):
                 piece = data[taken : taken + self._length - self._filled]
                 taken += piece.nbytes
                 if self._message is None and piece.nbytes == self._length:  # a whole prefix or header: no place of its own
-                    event = self._take_whole(bytes(piece))
+                    event = self._take_whole(piece)
                 else:
                     self.buffer()[: piece.nbytes] = piece
                     event = self._advance(piece.nbytes)
@@ -247,13 +252,13 @@ class OneSide(ABC, Generic[M, E]):
         if self._prefix is None and self._filled < self._length:
             check_beginning(bytes(self._part[: self._filled]))
         elif self._filled == self._length:
-            return self._take_whole(bytes(self._part))
+            return self._take_whole(self._part)
         return None
 
-    def _take_whole(self, part: bytes) -> E | None:
+    def _take_whole(self, part: memoryview) -> E | None:
         """A whole prefix or header: the event, where that was the last of the frame."""
         if self._prefix is not None:
-            return self._take_header(self._prefix, part)
+            return self._take_header(self._prefix, bytes(part))
         self._take_prefix(part)
         return None
 
@@ -265,7 +270,7 @@ class OneSide(ABC, Generic[M, E]):
         self._length, self._filled = PREFIX_BYTES, 0  # of the part that comes now, and what is there of it
         self._part = None  # its place, made where it is needed
 
-    def _take_prefix(self, whole: bytes) -> None:
+    def _take_prefix(self, whole: memoryview) -> None:
         prefix = decode_prefix(whole)
         kind = prefix.type
         if not self._hears(kind):

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 import torch
-from torch import fx, nn
+from torch import Tensor, fx, nn
 
 from lmos_opt.plan import Plan
 from lmos_opt.profile import TensorSpec
@@ -117,6 +117,34 @@ class TestServedPlan:
             served.begin(Infer(id=1, tensors=(), scalars={}), payload)
         with pytest.raises(Refusal, match=r"sizes: got \{.n.: 3\}, expected \{\}"):
             served.begin(Infer(id=1, tensors=tensors, scalars={"n": 3}), payload)
+
+
+class Unsqueezed(nn.Module):
+    """Changes the shape of what it is given, in place."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.squeeze_(0).flatten().unsqueeze_(0)
+
+
+@pytest.mark.parametrize("layers", [(nn.ReLU(inplace=True), nn.Flatten()), (nn.Flatten(),), (Unsqueezed(), nn.ReLU(inplace=True)),
+                                    (nn.BatchNorm2d(2), nn.Hardswish(inplace=True))])  # fmt: skip
+def test_questions_that_come_into_the_same_memory_get_their_own_answers(layers: tuple[nn.Module, ...]) -> None:
+    """Tensors over that memory are made once. Layers that write into what they are given, and answers that are views of it, leave
+    nothing behind for the next question."""
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Conv2d(3, 2, 3), *layers).eval()
+    head, tail = split_module(network, ["0"], IMAGE)
+    served = ServedPlan(run_once(head, tail, IMAGE, engines.get("torch")), threading.Lock())
+    memory = memoryview(bytearray(served.request_bytes))
+    with torch.inference_mode():
+        for number in range(6):
+            image = torch.randn(1, 3, 8, 8)
+            for payload in (memory, memory, memoryview(bytearray(memory))):
+                tensors, parts = pack(head(image))
+                payload[:] = b"".join(parts)
+                answer = served.begin(Infer(id=number, tensors=tensors, scalars={}), payload)()
+                assert b"".join(answer.parts) == network(image.clone()).numpy().tobytes()
+                assert payload == b"".join(parts)
 
 
 class Rounds(Here):
