@@ -70,7 +70,11 @@ def run(request: Request) -> None:
         raise Interrupted(f"ended after {counted(found.on.inputs, 'input')}")
 
 
-_WHAT = {"labels": "right, and wrong under the codecs", "classes": "another class under the codecs", "outputs": "outputs off by"}
+_WHAT = {
+    "labels": "the share of inputs that are right without the codecs and wrong with them",
+    "classes": "the share of inputs whose class is another one with the codecs",
+    "outputs": "how far outputs are off",
+}
 
 
 def _table(found: LossReport) -> object:
@@ -79,7 +83,7 @@ def _table(found: LossReport) -> object:
     between = "" if found.low is None or found.high is None else f"{found.low:.2%} to {found.high:.2%}"
     rows = [
         ["estimated", "not known" if found.estimated is None else f"{found.estimated:.2%}",
-         "" if was is None or was.confidence is None else f"no more ({100 * was.confidence:g} % a tensor)",
+         "" if was is None or was.confidence is None else f"at most ({100 * was.confidence:g} % for each tensor)",
          "" if was is None else f"{counted(was.inputs, 'input')} ({was.part}) of {was.of}"],
         ["measured", f"{found.measured:.2%}", between, f"{counted(on.inputs, 'input')} ({on.part}, seed {on.seed}) of {on.of}"],
         *([["right", f"{found.right:.2%}", "", f"{on.right:.2%} without the codecs"]]
@@ -87,5 +91,5 @@ def _table(found: LossReport) -> object:
         ["outputs off by", f"{found.error:.3g}", "", "relative to their length, the mean"],
         ["crosses", format_size(found.sent_bytes), "", f"{format_size(found.raw_bytes)} as it is"],
     ]  # fmt: skip
-    title = f"{found.network}: {' and '.join(map(str, found.counts))} layers, codec {found.codec}; {_WHAT[on.criterion]}"
-    return table(title, ["", "", "sure to (95 %)", "on"], rows, left=[0, 3])
+    title = f"{found.network}: {' and '.join(map(str, found.counts))} layers, codec {found.codec}; loss: {_WHAT[on.criterion]}"
+    return table(title, ["", "", "95 % interval", "on"], rows, left=[0, 3])

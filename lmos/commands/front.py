@@ -12,6 +12,7 @@ from lmos.output import err, last_layers, last_of, out, print_json, table
 from lmos_opt.algorithms.statistics import Statistics
 from lmos_opt.errors import InfeasibleError, InputError
 from lmos_opt.front import SUFFIXES, Front, Point
+from lmos_opt.fronts.showing import work_of
 from lmos_opt.instance import Instance
 from lmos_opt.processes.writing import check_output
 from lmos_opt.rules.baselines import every
@@ -49,7 +50,7 @@ def run(request: Request) -> None:
         check_plot(plot, len(request.front.names))
     asked = read(request.front)
     found = trace(request.front, asked.instance, request.time_limit, request.resume, request.log)
-    statistics = found.statistics
+    statistics, work = found.statistics, work_of(found)
     if not request.statistics:
         found = found.model_copy(update={"statistics": None})
     chosen = chosen_of(found, request.select) if request.select is not None else None
@@ -63,7 +64,7 @@ def run(request: Request) -> None:
     if request.as_json:
         print_json(found.to_json())
     else:
-        out().print(front_table(found, asked.instance, chosen))
+        out().print(front_table(found, asked.instance, chosen, work))
         if found.remark is not None:
             out().print(f"one point only: {found.remark}")
         if request.baselines:
@@ -79,11 +80,11 @@ _ROOM_FOR = 3
 """Places of which a table names the last layers too; files name all layers."""
 
 
-def front_table(front: Front, instance: Instance, chosen: Point | None = None) -> object:
-    """The front for people: a row for each point, and the setting above."""
+def front_table(front: Front, instance: Instance, chosen: Point | None = None, work: str | None = None) -> object:
+    """The front for people: a row for each point, and above the setting and the `work` of the search (None: `work_of`)."""
     coded = f", codec {instance.coding.in_words}" if instance.coding else ""
     title = (f"{front.instance}: {counted(len(front), 'non-dominated split')} of {counted(len(instance.layers), 'layer')} "
-             f"{_way(instance)}{coded}; {_work(front)}{_proved(front)}")
+             f"{_way(instance)}{coded}; {work or work_of(front)}{_proved(front)}")
     places = range(1, len(instance.places) + 1)
     crossing = ["crosses"] if len(places) == 2 else [f"crosses hop {h}" for h in places[:-1]]
     lasts = last_layers(len(places)) if len(places) <= _ROOM_FOR else []
@@ -108,7 +109,7 @@ def statistics_table(took: Statistics) -> object:
     rows = [
         ["algorithm", took.algorithm],
         ["solves", f"{took.solves} in {counted(subproblems, 'subproblem')}"],
-        *([] if took.splits is None else [["splits looked at", str(took.splits)]]),
+        *([] if took.splits is None else [["splits examined", str(took.splits)]]),
         ["linear programs, nodes", f"{took.lps}, {took.nodes}"],
         ["building", format_time(took.build_s)],
         ["searching", f"{format_time(took.search_s)}, of these {format_time(took.lp_s)} in linear programs"],
@@ -153,13 +154,6 @@ def _way(instance: Instance) -> str:
         return f"at {hops[0]}"
     first, *later = instance.places
     return f"along {first.name}" + "".join(f" > {hop} > {place.name}" for hop, place in zip(hops, later, strict=True))
-
-
-def _work(front: Front) -> str:
-    """What the front took, and who did it."""
-    if front.statistics is not None and front.statistics.splits is not None:
-        return f"{counted(front.statistics.splits, 'split')} looked at in {front.seconds:.2f} s"
-    return f"{counted(front.solves, 'solve')} in {front.seconds:.2f} s, {front.solver.name} {front.solver.version}"
 
 
 def _proved(front: Front) -> str:

@@ -122,8 +122,8 @@ def policy_table(policy: Policy) -> object:
     n_places = max(len(stretch.counts) for stretch in policy.stretches)
     counts = [f"x{p}" for p in range(1, n_places + 1)]
     last = last_layers(n_places) if n_places == 2 else []  # of more there is no room; files have all layers
-    time = "a token there" if policy.varied.kind == "context" else "latency there"
-    columns = ["from", "to", *counts, time, "and there", "memory", _crosses(policy, n_places), *last]
+    time = "time per token" if policy.varied.kind == "context" else "latency"
+    columns = ["from", "to", *counts, f"{time}, from", "to", "memory", _crosses(policy, n_places), *last]
     rows = []
     for stretch in policy.stretches:
         ends = [_place(policy, stretch.low), _place(policy, stretch.high)]

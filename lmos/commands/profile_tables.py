@@ -29,8 +29,8 @@ def profile_tables(profile: NetworkProfile, every: bool = False) -> Iterator[obj
     title = (f"{profile.name} ({profile.granularity}): {counted(len(profile.layers), 'layer')}, {profile.total_macs / 1e9:.3f} "
              f"GMACs, "
              f"{profile.total_params:,} parameters"
-             + (f"; the first {TOP} by {', '.join(rankings)}, --all shows the other {left_out}" if left_out else ""))
-    where = ["time here", "sure to", "memory here"] if profile.is_timed else ["inputs"]
+             + (f"; shown are the {TOP} largest by {', '.join(rankings)}, --all shows the other {left_out}" if left_out else ""))
+    where = ["time here", "+- (95 %)", "memory here"] if profile.is_timed else ["inputs"]
     yield table(title, ["#", "layer", "kind", "MMACs", "weights", "output", "bytes", *where], rows,
                 left=[1, 2] if profile.is_timed else [1, 2, 7])
     if profile.is_timed and profile.timing is not None and profile.timing.ended is not None:
@@ -39,21 +39,22 @@ def profile_tables(profile: NetworkProfile, every: bool = False) -> Iterator[obj
 
 def timing_lines(timing: Timing) -> str:
     """How the times were measured, in lines of one sentence. Values that an older profile lacks are shown as 0."""
-    sure = f"medians were sure to {timing.precision or 0:.0%}"
-    why = f"until {sure}" if timing.ended == "precision" else f"until {_time(timing.budget_s)} were spent, before {sure}"
+    within = f"{timing.precision or 0:.0%} of the median"
+    why = (f"until all intervals were within {within}" if timing.ended == "precision"
+           else f"until {_time(timing.budget_s)} were spent; some intervals are wider than {within}")
     lines = [
         f"{counted(timing.repeats or 0, 'run')} with {counted(timing.threads or 0, 'thread')}, {why}; "
         f"{counted(timing.outliers or 0, 'time')} of layers lay far from their medians ({timing.outlier_rule})",
         f"the whole network takes {_time(timing.whole_s)} ({_time(timing.whole_low_s)} to {_time(timing.whole_high_s)}); its "
-        f"layers, read one by one, {_time(timing.sum_s)}: {_time(timing.clock_s)} of it for the clock, the rest times "
-        f"{timing.scale or 0:.3f} is the whole's",
+        f"layers one by one took {_time(timing.sum_s)}, of which {_time(timing.clock_s)} to read the clock; the rest was "
+        f"multiplied by {timing.scale or 0:.3f}, to add up to the whole",
         ("" if timing.rest_s is None else f"before each run the machine rested for {_time(timing.rest_s)}; ")
         + f"a half that begins after a rest takes {_time(timing.restart_s)} longer"
-        + ("" if timing.exchange_s is None else f"; an exchange costs {_time(timing.exchange_s)} beside its bytes"),
+        + ("" if timing.exchange_s is None else f"; an exchange takes {_time(timing.exchange_s)} in addition to its bytes"),
     ]
     if timing.others is not None:
-        lines.append(f"other programs had {timing.others:.0%} of the processors meanwhile; the quartiles of the whole lie "
-                     f"{timing.spread or 0:.0%} of it apart")
+        lines.append(f"other programs used {timing.others:.0%} of the processors meanwhile; the quartiles of the whole network's "
+                     f"times are {timing.spread or 0:.0%} of their median apart")
     return "\n".join(lines)
 
 

@@ -27,12 +27,19 @@ def to_latex(front: Front, caption: str | None = None, label: str | None = None)
     return "\n".join([r"\begin{table}", r"\centering", *said, *lines, r"\end{table}"]) + "\n"
 
 
+def work_of(front: Front) -> str:
+    """What the search did, in a few words: how many splits it examined, or how many integer programs which solver solved."""
+    examined = None if front.statistics is None else front.statistics.splits
+    if examined is not None:
+        return f"{counted(examined, 'split')} examined in {format_time(front.seconds)}"
+    return f"{counted(front.solves, 'solve')} in {format_time(front.seconds)}, {front.solver.name} {front.solver.version}"
+
+
 def to_html(front: Front) -> str:
     """See `Front._repr_html_`."""
     state = "" if front.complete else f", incomplete: {front.reason}"
     remark = f"<p>{escape(front.remark)}</p>" if front.remark is not None else ""
-    title = (f"{front.instance}: {counted(len(front), 'point')}{state}; {counted(front.solves, 'solve')} in "
-             f"{format_time(front.seconds)}, {front.solver.name} {front.solver.version}")  # fmt: skip
+    title = f"{front.instance}: {counted(len(front), 'point')}{state}; {work_of(front)}"
     heads = ["", *(f"{objective.name} ({objective.sense})" for objective in front.objectives),
              *(f"x{p}" for p in range(1, _places(front) + 1))]  # fmt: skip
     half = SHOWN // 2

@@ -124,8 +124,8 @@ def _stretches(subject: Subject, asked: Asked) -> Table:
             rows.append((panel.device, panel.in_words, *(f"{float(end) * 8e-6:.7g} Mbps" for end in (piece.low, piece.high)),
                          NAMES[way.kind], str(len(way.edge)), _codecs(way), format_size(way.bytes),
                          _loss(way), *map(format_time, ends)))  # fmt: skip
-    columns = ("device", "losses", "from", "to", "fastest", "layers there", "crosses in", "bytes", "lost", "latency there",
-               "and there")  # fmt: skip
+    columns = ("device", "losses", "from", "to", "fastest", "layers there", "crosses in", "bytes", "lost", "latency, from",
+               "to")  # fmt: skip
     return Table(columns, tuple(rows), (2, 3, 5, 7, 8, 9, 10))
 
 

@@ -136,7 +136,7 @@ def test_a_plan_of_a_path_draws_its_graph_and_has_a_policy_for_each_hop_that_has
 def test_a_policy_over_the_second_hop_and_over_the_third_places_limit(capsys):
     asked = ("--select", "min_latency", "--over", "bandwidth:2", "--range", "1kbps..1Mbps", "-o", "policy.json")
     header, *rows = table(capsys, "policy", "toy.json", *asked)
-    assert header == ["from", "to", "x1", "x2", "x3", "latency there", "and there", "memory", "crosses hop 2"]
+    assert header == ["from", "to", "x1", "x2", "x3", "latency, from", "to", "memory", "crosses hop 2"]
     assert Policy.load("policy.json").over == "bandwidth:2"
     assert [row[2:5] for row in rows] == [["0", "2", "0"], ["0", "1", "1"], ["0", "0", "2"]]
     assert main(["policy", "toy.json", "--select", "knee", "--over", "memory:3", "--json"]) == 0
