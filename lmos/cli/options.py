@@ -104,7 +104,10 @@ OwnVariables = Annotated[
     list[str] | None,
     typer.Option("--variables", metavar="MODULE:NAME", help="A function that adds variables of your own (repeatable)."),
 ]
-SolverName = Annotated[str, typer.Option("--solver", metavar="NAME", help="The solver of integer programs. If there are few splits, none is needed.")]
+SolverName = Annotated[
+    str,
+    typer.Option("--solver", metavar="NAME", help="The solver of integer programs. If there are few splits, none is needed."),
+]
 SolverOptions = Annotated[
     list[str] | None,
     typer.Option("--solver-option", metavar="NAME=VALUE", help="An option of the solver, for example threads=2 (repeatable)."),
