@@ -1,6 +1,13 @@
 """Exact Pareto-optimal splitting of a neural network between an edge device and a server: the numbers.
 
-The public names are imported when they are first used: `import lmos_opt` alone loads neither Pyomo nor pandas.
+- Problems: `Instance`, `NetworkProfile` and `Device`. `lmos_opt.sources.load_source("vgg19")` is the profile of a bundled network.
+- Fronts: `pareto_front(instance)`, `trace_front(model, objectives)` for any Pyomo MILP, `iter_front` for points as they are found.
+  They give a `Front` of `Point`s. An `Objective` is one of your own.
+- Choices: `front.select(rule)`, `make_plan` and `Plan`; `bandwidth_policy` and `memory_policy`, which give a `Policy`.
+- Errors: `LmosError` and its subclasses `InputError`, `InfeasibleError`, `SolverError`, `MissingExtraError`.
+
+docs/reference/python.md lists all public names. They are imported when they are first used: `import lmos_opt` alone loads neither
+Pyomo nor pandas.
 """
 
 from __future__ import annotations

@@ -1,6 +1,12 @@
-"""Networks to profiles.
+"""Networks to profiles: layers with their graph, work, sizes and measured times.
 
-The public names are imported when they are first used: `import measurement` alone does not load torch.
+- `profile_network(module, example)` gives a profile. `trace(module, example)` traces a network once, for `network.profile()` and
+  any number of `runner.split`. A network that cannot be traced raises `UntraceableError`.
+- `timed_profile(profile, module, example)` adds the times of this machine, `time_profile` does so for a network that the profile
+  names, `measure_codecs` measures codecs.
+
+docs/reference/python.md lists all public names. They are imported when they are first used: `import measurement` alone does not
+load torch.
 """
 
 from __future__ import annotations

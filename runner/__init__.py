@@ -1,6 +1,11 @@
-"""Plans to results.
+"""Plans to results: a network in parts, and runs of plans over sockets.
 
-The public names are imported when they are first used: `import runner` alone loads neither torch nor sockets.
+- `split_module(module, edge_layers, example)` and `split` give the parts of a network. What crosses between them is a `Crossing`.
+- `connect(plan, server)` sends your own tensors through a split, `connect_async` does so for asyncio.
+- `runner.places.edge.run_plan` runs a plan on pictures, `runner.places.server.serve` is the server.
+
+docs/reference/python.md lists all public names. They are imported when they are first used: `import runner` alone loads neither
+torch nor sockets.
 """
 
 from __future__ import annotations
