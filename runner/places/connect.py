@@ -27,7 +27,8 @@ def connect(plan: Plan | Path | str, server: str | tuple[str, int], *, module: O
     keywords are the fields of `runner.places.options.ConnectOptions`, among them `shape`, `networks`, `timeouts`, `adapt` and
     `observers`. Close the result, most simply with a `with` block.
 
-    Raises InputError for a plan or options that cannot be used, `runner.errors.RunnerError` if the server cannot be reached or refuses.
+    Raises InputError for a plan or options that cannot be used, and `runner.errors.RunnerError` if the server cannot be reached or
+    refuses.
     """
     return _checked(plan, server, module, Access(token, tls), options).open()
 
