@@ -16,7 +16,7 @@ from lmos_opt.errors import InputError, InvalidError, MissingError, Problem
 from lmos_opt.files import FROM_FILE, Amount, Count, Flag, Name, Number, Rate, Record, problems_of
 from lmos_opt.graph import INPUT
 from lmos_opt.profile import ProfileLayer, Shared, Tokens, Work
-from lmos_opt.units import parse_size
+from lmos_opt.units import one_to, parse_size
 
 EDGE, SERVER = "edge", "server"
 """The names of two places if a file gives none."""
@@ -290,7 +290,7 @@ def with_one(what: str, those: Sequence[Place] | Sequence[Hop], number: int, cha
     """Places or hops as keys, with changes to the one with this number (from 1). InputError if there is no such one."""
     found = [one.model_dump() for one in those]
     if not 1 <= number <= len(found):
-        raise InputError(what, f"got {number}, expected 1 to {len(found)}")
+        raise InputError(what, f"got {number}, expected {one_to(len(found))}")
     found[number - 1] |= changes
     return found
 

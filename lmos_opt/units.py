@@ -166,6 +166,15 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {plural or noun + 's'}"
 
 
+def one_to(last: int) -> str:
+    """The whole numbers from 1, for messages.
+
+    >>> one_to(1), one_to(3)
+    ('1', '1 to 3')
+    """
+    return "1" if last == 1 else f"1 to {last}"
+
+
 def codec_words(codec: str, codecs: Mapping[str, str]) -> str:
     """One codec for every tensor but those that have one of their own, for people: `int8, input in jpeg:75`."""
     alone = [] if codec == "raw" and codecs else [codec]

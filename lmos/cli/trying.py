@@ -34,7 +34,7 @@ def emulate(
         str | None, typer.Option("--rate", metavar="RATE", help="Bandwidth of the link. [default: 10Mbps]")
     ] = None,
     cpus: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Share of one processor for the edge. [default: 0.5]")
+        float | None, typer.Option(metavar="SHARE", help="Processors for the edge: 0.5 is half of one. [default: 0.5]")
     ] = None,
     memory: Annotated[
         str | None, typer.Option(metavar="SIZE", help="Memory of the edge, with torch in it. [default: 1GB]")

@@ -40,9 +40,11 @@ def run(request: Request) -> None:
     if find_spec("torch") is None:
         raise MissingExtraError("emulating", "torch")
     from lmos.trial import Trial, emulate, parse_trial_path
+    from measurement.networks import check_builder, parse_builder
     from runner.lab.emulation.signals import held_signals
 
     output = request.output
+    check_builder(parse_builder(request.network))
     trial = Trial(request.network, request.select, *parse_trial_path(_path(request)), request.n)
     with held_signals() as signals, TemporaryDirectory(prefix="lmos-emulate-") as name, activity("emulating") as tell:
         outcome = emulate(trial, Path(name), signals, tell)

@@ -73,6 +73,8 @@ def _trace(request: Request) -> LinkTrace:
             return trace_of_report(RunReport.from_dict(data, source), request.name or checked_name(Path(source).stem, source))
     if is_trace(source):
         return load_trace(source)
+    if kind in KINDS and ":" in source:
+        raise InputError(source, f"{seed!r:.40} is no seed; expected a whole number, as in {kind}:0")
     if ":" not in source:
         kinds = ", ".join(f"{kind}:SEED" for kind in KINDS)
         raise InputError(source, f"is no file, no bundled trace, not {kinds}, and no server HOST:PORT")

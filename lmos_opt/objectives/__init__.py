@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from lmos_opt.errors import InputError, likely
 from lmos_opt.imports import modules_of
-from lmos_opt.units import counted, whole_of
+from lmos_opt.units import counted, one_to, whole_of
 
 if TYPE_CHECKING:
     from lmos_opt.instance import Instance
@@ -75,7 +75,7 @@ class Numbered:
         """The number; InputError if the instance has fewer of them."""
         if self.number > len(those):
             raise InputError(f"objective {self.name}:{self.number}", f"{instance} has "
-                             f"{counted(len(those), NUMBERED[self.name])}; expected 1 to {len(those)}")  # fmt: skip
+                             f"{counted(len(those), NUMBERED[self.name])}; expected {one_to(len(those))}")  # fmt: skip
         return self.number
 
 

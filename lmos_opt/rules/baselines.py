@@ -11,7 +11,7 @@ from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.instance import Instance
 from lmos_opt.rules import even, pairs
 from lmos_opt.split import Split
-from lmos_opt.units import counted
+from lmos_opt.units import counted, one_to
 
 BASELINES = ("ECO", "SCO", "at:P", "RS:SEED", "DADS", "Neurosurgeon", "pair", "even:layers", "even:time", "cut:N")
 """Over more than two places `cut:N1,N2` has the number of layers up to each place except the last; DADS, Neurosurgeon and pair may
@@ -43,8 +43,9 @@ def sco(instance: Instance) -> tuple[str, ...]:
 
 def all_at(instance: Instance, p: int) -> Split:
     """The split with all layers at place p (from 1). InputError if there is no such place."""
-    if not 1 <= p <= len(instance.places):
-        raise InputError("rule", f"at:{p}: {instance.name} has {len(instance.places)} places; expected 1 to {len(instance.places)}")
+    last = len(instance.places)
+    if not 1 <= p <= last:
+        raise InputError("rule", f"at:{p}: {instance.name} has {last} places; expected {one_to(last)}")
     return Split.of(instance, [frozenset(instance.names if h >= p else ()) for h in range(1, len(instance.places))])
 
 

@@ -36,7 +36,7 @@ def test_scenarios_are_drawn_from_a_part(tmp_path: Path, capsys: pytest.CaptureF
     (["trace-link", "fading@half"], "fading: 'half' is no part of a trace; expected train (the first half)"),
     (["trace-link", "127.0.0.1:1", "--every", "9min"], "--every: 540 s is no step of 60 s"),
     (["scenarios", "fading", "--block", "7min"], "fading: blocks of 420 s cannot be drawn from 360 s in steps of 1 s"),
-    (["trace-link", "fading:²"], "address: 'fading:²' is not HOST:PORT"),
+    (["trace-link", "fading:²"], "fading:²: '²' is no seed; expected a whole number"),
     (["trace-link", "fading:1", "--for", "1e300s"], "trace: of 1e+300 s cannot be generated; expected 1 s to 1000000 s"),
     (["trace-link", "fading:1", "--name", " a"], "--name: got \" a\", expected printable text without blanks around it"),
     (["scenarios", "fading", "--step", "1ns"], "fading: lasts 360 s, and a step 1e-09 s; expected 1 to 1000000 steps in it"),
