@@ -32,7 +32,8 @@ def work_of(front: Front) -> str:
     examined = None if front.statistics is None else front.statistics.splits
     if examined is not None:
         return f"{counted(examined, 'split')} examined in {format_time(front.seconds)}"
-    return f"{counted(front.solves, 'solve')} in {format_time(front.seconds)}, {front.solver.name} {front.solver.version}"
+    solved = f"{counted(front.solves, 'integer program')} solved in {format_time(front.seconds)}"
+    return f"{solved} by {front.solver.name} {front.solver.version}"
 
 
 def to_html(front: Front) -> str:

@@ -16,6 +16,7 @@ from lmos_opt.errors import InfeasibleError
 from lmos_opt.files import Document
 from lmos_opt.formulation.memory import MemoryModel
 from lmos_opt.front import Front, Point
+from lmos_opt.fronts.showing import work_of
 from lmos_opt.instance import Instance
 from lmos_opt.places import Hop
 from lmos_opt.plan import Setting
@@ -111,8 +112,7 @@ def _asked(subject: Subject) -> list[tuple[str, str]]:
     if front is not None:
         found += [("objectives", ", ".join(f"{o.name} ({o.unit}, {o.sense})" if o.unit else f"{o.name} ({o.sense})"
                                            for o in front.objectives)),
-                  ("traced by", f"{front.solver.name} {front.solver.version}: {counted(front.solves, 'integer program')} in "
-                                f"{format_time(front.seconds)}")]  # fmt: skip
+                  ("search", work_of(front))]  # fmt: skip
     return found
 
 
