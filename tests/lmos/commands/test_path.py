@@ -83,7 +83,7 @@ def test_a_page_of_a_front_has_every_place(folder):
     assert main(["front", "toy.json", "-o", "front.json"]) == 0
     assert main(["report", "front.json", "--source", "toy.json", "--select", "min_latency", "-o", "page.html"]) == 0
     page = (folder / "page.html").read_text()
-    assert "What others would choose" in page
+    assert "What the baselines choose" in page
     for text in ("even:layers", "DADS:2,3", "<th class=\"n\">x3</th>", "0 at phone, 0 at box, 2 at cloud"):
         assert text in page
 

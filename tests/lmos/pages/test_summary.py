@@ -55,7 +55,7 @@ def test_a_plan_of_a_bundled_network_has_its_front_its_choice_and_its_cut(plan: 
     assert "farthest from the line through the front" in page
     assert set(pictures(page)) == {"front", "cuts", "graph"}
     assert page.count('<tr class="chosen">') == 1
-    assert f"{len(front.points)} of them" in page
+    assert f"Each of the {len(front.points)} points is a solution that no other one beats" in page
     for tensor in found.crossing:
         assert f"<td>{tensor.name}</td>" in page
     loaded = downloads(page)
