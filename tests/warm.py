@@ -86,10 +86,19 @@ def _serve_copies(told: int, program: str, used: set[int]) -> None:
         return
     with ended_session():
         importlib.import_module(said)
+        _share_no_lock()
         gc.enable()
         memory.release()
         gc.freeze()
         exec(program, {})
+
+
+def _share_no_lock() -> None:
+    """Pyomo and tqdm (of torch) have locks for all processes together, whose files in /dev/shm outlive a process that is killed."""
+    if pyomo := sys.modules.get("pyomo.common.dependencies"):
+        vars(pyomo)["capture_output_lock"] = threading.Lock()
+    if tqdm := sys.modules.get("tqdm"):
+        tqdm.tqdm.set_lock(threading.RLock())
 
 
 def context(preloaded: str = "tests.preloaded") -> ForkServerContext:

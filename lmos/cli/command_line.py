@@ -129,8 +129,9 @@ def _failed(error: OSError) -> int:
     """
     if isinstance(error, BrokenPipeError):
         return 1
-    return _complain(f"{error.filename or 'standard output'}: {(error.strerror or str(error)).lower()}",
-                     2 if error.errno in _NO_PATH else 1)
+    is_gone = error.errno == errno.ENOENT and error.filename is None  # what a process's own folder says after it was removed
+    where = error.filename or ("the current folder" if is_gone else "standard output")
+    return _complain(f"{where}: {(error.strerror or str(error)).lower()}", 2 if is_gone or error.errno in _NO_PATH else 1)
 
 
 def _complain(message: str, code: int) -> int:

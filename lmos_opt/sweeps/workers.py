@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import threading
+import warnings
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from lmos_opt.errors import LmosError, MissingExtraError
 
@@ -33,9 +35,32 @@ def answers(work: Callable[[T], A], tasks: Sequence[T], jobs: int | None, dask: 
 
     with _backend(jobs, dask):
         try:
-            yield from joblib.Parallel(return_as="generator_unordered")(joblib.delayed(work)(task) for task in tasks)
+            yield from _quietly(joblib.Parallel(return_as="generator_unordered")(joblib.delayed(work)(task) for task in tasks))
         except TimeoutError as error:
             raise ClusterError(dask or "", f"no worker: {str(error).partition('.')[0]}") from None
+
+
+def _quietly(found: Generator[A]) -> Iterator[A]:
+    """The same without joblib's advice about the answers that nobody takes when a sweep is interrupted."""
+    def quiet(step: Callable[[], T]) -> T:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", r"\d+ tasks |.*You could benefit from", UserWarning)
+            return step()
+
+    end = object()
+    try:
+        while (answer := quiet(lambda: next(found, end))) is not end:
+            yield cast(A, answer)
+    finally:
+        quiet(found.close)
+
+
+def _start() -> None:
+    """Make a worker ready. With it Pyomo makes a lock that all processes share and none of them needs here: its semaphore would
+    stay behind if the worker is killed, and a line would say so."""
+    from pyomo.common import dependencies
+
+    dependencies.capture_output_lock = threading.Lock()
 
 
 @contextmanager
@@ -44,7 +69,7 @@ def _backend(jobs: int | None, dask: str | None) -> Iterator[None]:
     import joblib
 
     if dask is None:
-        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count()):
+        with joblib.parallel_config("loky", n_jobs=jobs or joblib.cpu_count(), initializer=_start):
             yield
         return
     try:

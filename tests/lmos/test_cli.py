@@ -315,6 +315,14 @@ def test_an_operating_systems_complaint_is_one_line(capsys, monkeypatch):
     assert ends(["front", "vgg19"], capsys, 1) == "lmos: disk: input/output error\n"
 
 
+def test_a_folder_that_is_gone_is_named(tmp_path, capsys, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["plan", "alexnet", "--select", "cut:3", "-o", "plan.json"]) == 2
+    assert capsys.readouterr().err == "lmos: the current folder: no such file or directory\n"
+
+
 def test_help_lists_every_command(capsys):
     assert main(["--help"]) == 0
     out, err = capsys.readouterr()
