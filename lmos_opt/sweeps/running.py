@@ -155,7 +155,7 @@ def _key_of(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
             metadata = pq.read_schema(file).metadata or {}
-    except (OSError, pa.ArrowInvalid):
+    except (OSError, ValueError, pa.ArrowException):  # names that are no UTF-8 among them
         return None
     found = metadata.get(_KEY)
     return None if found is None else found.decode(errors="replace")

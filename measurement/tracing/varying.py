@@ -46,9 +46,9 @@ def with_varying(graph_module: fx.GraphModule, facts: dict[fx.Node, NodeFacts]) 
             continue
         called = graph_module.get_submodule(str(node.target)) if node.op == "call_module" else None
         with shapes_alone:
-            found[node] = _made(node, called, facts, found)
+            found[node] = None if isinstance(called, Stage) else _made(node, called, facts, found)
             if isinstance(called, Stage) or (found[node] is None and not is_behind and _is_steady(node, called, facts)):
-                found[node] = _as_seen(facts[node], _empty)
+                found[node] = _as_seen(facts[node], _empty)  # a stage of a decoder gives a state for each token
     varying = {node for node, value in found.items() if facts[node].tensors and _varies(value)}
     return {node: replace(fact, varies=True) if node in varying else fact for node, fact in facts.items()}
 

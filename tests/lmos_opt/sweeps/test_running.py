@@ -109,6 +109,14 @@ def test_a_whole_file_of_another_sweep_is_replaced(sources, tmp_path):
     assert {"tx_bytes", "footprint"} <= set(pd.read_parquet(tmp_path / "a.parquet").columns)
 
 
+def test_a_file_that_nobody_can_read_is_replaced(sources, tmp_path):
+    file = tmp_path / "all.parquet"
+    pd.DataFrame({"abcd": [1]}).to_parquet(file)
+    file.write_bytes(file.read_bytes().replace(b"abcd", b"ab\xffd"))  # a column's name that is no UTF-8
+    run_sweep(grid(sources), file, jobs=1)
+    assert "case" in pd.read_parquet(file)
+
+
 def test_splits_too_many_to_be_listed_are_searched(sources, tmp_path, monkeypatch):
     run_sweep(grid(sources), tmp_path / "a.parquet", jobs=1)
     monkeypatch.setattr(shapes, "MOST_SPLITS", 1)
