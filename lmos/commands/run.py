@@ -174,8 +174,9 @@ def comparison(report: RunReport) -> object:
     """Predicted beside measured, stage by stage."""
     rows = [row for row in stage_rows(report.plan, report) if row[0] in report.measured]
     shape = report.environment.shape
+    alone = ", which was not contacted" if report.environment.server is None and not report.plan.offloads else ""
     title = (f"{counted(report.images, 'image')}, {counted(report.plan.x1, 'layer')} at the edge, {report.plan.x2} at the server"
-             + (f", link held to {shape}" if shape else ""))
+             + alone + (f", link held to {shape}" if shape else ""))
     found = table(title, STAGE_COLUMNS, rows, left=[0])
     found.caption, found.caption_justify = memory_note(report.plan), "left"
     return found

@@ -1,4 +1,4 @@
-"""A run as a trace: where the time of every image went, for Perfetto (ui.perfetto.dev) or chrome://tracing.
+"""A run as a timeline: where the time of every image went, for Perfetto (ui.perfetto.dev) or chrome://tracing.
 
 Made from a report alone, so it can be had while a run is written down or years later. The format is the Trace Event Format's
 JSON object: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.

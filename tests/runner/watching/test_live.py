@@ -116,5 +116,7 @@ def test_in_a_pipe_nothing_is_drawn(tmp_path: Path, capsys: pytest.CaptureFixtur
     Plans(BRANCHED)(-1).save(tmp_path / "plan.json")
     with one_thread():
         assert main(["run", str(tmp_path / "plan.json"), "--network", BRANCHED, "-n", "3"]) == 0
-    (line,) = capsys.readouterr().err.splitlines()
+    printed = capsys.readouterr()
+    (line,) = printed.err.splitlines()
     assert line.startswith("lmos: nothing says how")
+    assert "0 at the server, which was not contacted" in " ".join(printed.out.split())
