@@ -228,7 +228,7 @@ class ServedPlan:
     def _decoded(self, request: Infer, payload: memoryview) -> tuple[Crossing, float]:
         """What came, those tensors decoded that are read here, and what that took (s): nothing where there is no codec."""
         if (last := self._last) is not None and last[0] is payload and last[1] is request.tensors:
-            return last[2], 0.0
+            return _with_tensors_of_its_own(last[2]), 0.0
         begin, read = time.perf_counter(), self._part.module.incoming.read
         try:
             tensors, encoded = unpack_read(request.tensors, payload, self._codec, read)
@@ -238,7 +238,7 @@ class ServedPlan:
         if self._codec is not None:
             return came, time.perf_counter() - begin
         self._last = payload, request.tensors, came  # as a rule the next ones come into the same memory
-        return came, 0.0
+        return _with_tensors_of_its_own(came), 0.0
 
     def _check(self, request: Infer) -> None:
         if request.tensors is not self._checked:
@@ -254,6 +254,11 @@ class ServedPlan:
             name = next(name for name in [*wanted, *found] if wanted.get(name) != found.get(name))
             got, expected = _spec(found.get(name)), _spec(wanted.get(name))
             raise Refusal("tensors", f"tensor {name!r}: got {got}, expected {expected}")
+
+
+def _with_tensors_of_its_own(came: Crossing) -> Crossing:
+    """The same numbers in other objects: a layer may give its input another shape or other memory, or know it again."""
+    return Crossing({name: tensor[...] for name, tensor in came.items()}, came.scalars, encoded=came.encoded)
 
 
 def _spec(spec: tuple[str, tuple[int, ...]] | None) -> str:

@@ -28,7 +28,7 @@ from runner.places.edge import run_plan
 from runner.places.served import ServedPlan, run_once
 from runner.places.tail import LARGEST_INPUT_BYTES, Networks
 from runner.watching.events import PeerOpened
-from runner.wire.protocol import Infer, Open
+from runner.wire.protocol import Infer, Open, repeated
 from runner.wire.tensors import pack
 from tests.measurement.engines.here import Here
 from tests.runner.running import BRANCHED, Plans, network_of, one_thread, thread_server, whole
@@ -126,14 +126,34 @@ class Unsqueezed(nn.Module):
         return x.squeeze_(0).flatten().unsqueeze_(0)
 
 
+class Whole(nn.Module):
+    """Stays one layer, so that nobody sees what it does to its input on other numbers than the example's."""
+
+
+class Replaced(Whole):
+    """Gives its input other memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.data = x.data * 2
+        return x + 1
+
+
+class Turned(Whole):
+    """Turns its input, depending on its numbers."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x.transpose_(2, 3) if x.sum() > 0 else x).flatten(1)
+
+
 @pytest.mark.parametrize("layers", [(nn.ReLU(inplace=True), nn.Flatten()), (nn.Flatten(),), (Unsqueezed(), nn.ReLU(inplace=True)),
-                                    (nn.BatchNorm2d(2), nn.Hardswish(inplace=True))])  # fmt: skip
+                                    (nn.BatchNorm2d(2), nn.Hardswish(inplace=True)), (Replaced(),), (Turned(),)])
 def test_questions_that_come_into_the_same_memory_get_their_own_answers(layers: tuple[nn.Module, ...]) -> None:
     """Tensors over that memory are made once. Layers that write into what they are given, and answers that are views of it, leave
     nothing behind for the next question."""
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 2, 3), *layers).eval()
-    head, tail = split_module(network, ["0"], IMAGE)
+    opaque = [name for name, layer in network.named_children() if isinstance(layer, Whole)]
+    head, tail = split_module(network, ["0"], IMAGE, opaque=opaque)
     served = ServedPlan(run_once(head, tail, IMAGE, engines.get("torch")), threading.Lock())
     memory = memoryview(bytearray(served.request_bytes))
     with torch.inference_mode():
@@ -142,7 +162,7 @@ def test_questions_that_come_into_the_same_memory_get_their_own_answers(layers: 
             for payload in (memory, memory, memoryview(bytearray(memory))):
                 tensors, parts = pack(head(image))
                 payload[:] = b"".join(parts)
-                answer = served.begin(Infer(id=number, tensors=tensors, scalars={}), payload)()
+                answer = served.begin(repeated.infer(number, tensors, {}), payload)()  # as it comes: with the very same headers
                 assert b"".join(answer.parts) == network(image.clone()).numpy().tobytes()
                 assert payload == b"".join(parts)
 
