@@ -37,6 +37,10 @@ from runner.wire.tensors import pack, unpack_read
 LONGEST_TEXT = 2**15
 """The most tokens of a text, if a decoder's configuration does not say how many."""
 
+LONGEST_KEPT_BYTES = 2**16
+"""A question's tensors are kept, for the next one in the same memory, up to this many bytes. They keep that memory, and beside a
+longer question's other work the time to make them is nothing."""
+
 
 @dataclass(frozen=True)
 class OwnPart:
@@ -237,6 +241,8 @@ class ServedPlan:
         came = Crossing(tensors, self._part.scalars, encoded=encoded)
         if self._codec is not None:
             return came, time.perf_counter() - begin
+        if payload.nbytes > LONGEST_KEPT_BYTES:
+            return came, 0.0
         self._last = payload, request.tensors, came  # as a rule the next ones come into the same memory
         return _with_tensors_of_its_own(came), 0.0
 
