@@ -50,8 +50,8 @@ def test_each_file_is_an_engine_by_its_name():
 
 
 @pytest.mark.parametrize(("name", "precision", "said"), [
-    ("tensorrt", "float32", "'tensorrt' is unknown; there are onnxruntime:cpu, torch:cpu"),
-    ("torch:tpu", "float32", "'torch:tpu' is unknown"),
+    ("tensorrt", "float32", "'tensorrt' is not an engine; there are onnxruntime:cpu, torch:cpu"),
+    ("torch:tpu", "float32", "'torch:tpu' is not an engine"),
     ("torch", "float16", "'float16' is not a precision of torch:cpu; expected float32"),
     ("torch", "float32+channels_last", r"'float32\+channels_last' is not a precision of torch:cpu; expected float32"),
     pytest.param("torch:cuda", "float32", "torch sees no GPU here",
