@@ -59,8 +59,9 @@ def test_a_name_is_all_the_registration_there_is() -> None:
 
 
 @pytest.mark.parametrize(("text", "reason"), [
-    ("int9", f"'int9' is not a codec; there are {', '.join(codecs.names())}; did you mean 'zint'"), ("int8:4", "int8:4: int8 takes no argument"),
-    ("int8:", "int8:: int8 takes no argument"), ("jpeg", "jpeg: expected a quality from 1 to 100, as in jpeg:75"),
+    ("int9", f"'int9' is not a codec; there are {', '.join(codecs.names())}; did you mean 'zint'"),
+    ("int8:4", "int8:4: int8 takes no argument"), ("int8:", "int8:: int8 takes no argument"),
+    ("jpeg", "jpeg: expected a quality from 1 to 100, as in jpeg:75"),
     ("jpeg:0", "jpeg:0: expected"), ("jpeg:101", "expected a quality"), ("jpeg:1e1", "expected a quality"),
     ("jpeg:" + "9" * 5000, "expected a quality"),
     ("zint", "zint: expected 2 to 8 bits, as in zint:6"), ("zint:9", "expected 2 to 8"), ("", "is not a codec"),
