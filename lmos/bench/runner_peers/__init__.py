@@ -40,12 +40,13 @@ Opener = Callable[[int], AbstractContextManager[Session]]
 class Peer:
     """A way there. `start` makes it ready, with a process for the other side; MissingPeer if something is not installed.
 
-    `only_bytes` is the one size it can do, where it cannot do any.
+    `only_bytes` is the one size it can do, where it cannot do any. `can_rest`: a session of it can wait between two messages.
     """
 
     name: str
     start: Callable[[], AbstractContextManager[Opener]]
     only_bytes: int | None = None
+    can_rest: bool = True
 
     def can(self, n_bytes: int) -> bool:
         """Whether it takes messages of this size."""

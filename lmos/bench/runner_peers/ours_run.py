@@ -38,4 +38,4 @@ def _start() -> Iterator[Opener]:
     yield lambda n_bytes: running(PARCEL, parcel_shape(n_bytes), 0)
 
 
-PEER = Peer("ours_run", _start)
+PEER = Peer("ours_run", _start, can_rest=False)

@@ -15,4 +15,4 @@ def _start() -> Iterator[Opener]:
     yield lambda n_bytes: running(NETWORK, IMAGE, CUT)
 
 
-PEER = Peer("ours_run_vgg11", _start, only_bytes=CROSSING_BYTES)
+PEER = Peer("ours_run_vgg11", _start, only_bytes=CROSSING_BYTES, can_rest=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from itertools import chain, count, cycle
 
 import pytest
 
 from lmos.bench import runner_peers
-from lmos.bench.exchanging import IN_A_ROW, MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
+from lmos.bench.exchanging import GRPC, IN_A_ROW, MOST_RATIO, OURS, TENSOR_BYTES, Row, broken, compete
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.bench.solvers import MissingPeer
 from lmos.cli import main
@@ -141,3 +142,34 @@ def test_promises_are_for_the_large_tensor_alone() -> None:
 def test_what_cannot_be_measured_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["bench", "runner", option, value]) == 2
     assert value in capsys.readouterr().err
+
+
+def test_none_of_ours_may_be_slower_than_grpc() -> None:
+    def row(peer: str, n_bytes: int, median_s: float) -> Row:
+        return Row(n_bytes, peer, 5, median_s, median_s, median_s, None, None, median_s)
+
+    grpc = [row(GRPC, 64, 1.0), row(GRPC, 128, 3.0)]
+    assert broken([*grpc, row("ours", 64, 1.0), row("pyzmq", 64, 9.0), row("ours_run", 128, 2.0)]) == []
+    (said,) = broken([*grpc, row("ours", 64, 0.5), row("ours_run", 64, 2.0)])
+    assert said == "ours_run takes 2.00 times gRPC's time with 64 bytes; no longer than gRPC is promised"
+    assert broken([row("ours", 256, 9.0), *grpc]) == []  # nobody to compare with
+
+
+def test_a_rest_comes_before_each_exchange(monkeypatch: pytest.MonkeyPatch) -> None:
+    rests: list[float] = []
+    turns: list[tuple[str, int]] = []
+    monkeypatch.setattr("lmos.bench.exchanging.time.sleep", rests.append)
+    said: list[str] = []
+    whole = replace(counting("a process each", []), can_rest=False)
+    rows = compete([counting("a", turns), whole], [64], IN_A_ROW + 2, 0, nothing, said.append, rest_s=0.005)
+    assert rests == [0.005] * (IN_A_ROW + 2)
+    assert [(row.peer, row.rounds) for row in rows] == [("a", IN_A_ROW + 2)]
+    assert said == ["a process each is left out: it cannot rest between exchanges, because each turn is a process of its own"]
+
+
+@pytest.mark.process
+def test_a_rest_is_told_and_nothing_is_promised_of_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "runner", "--sizes", "64", "--peers", "ours,raw_socket", "-n", "2", "--rest", "2ms"]) == 0
+    assert "Before each exchange: a rest of 2.00 ms" in " ".join(capsys.readouterr().out.split())
+    assert main(["bench", "runner", "--rest", "2s"]) == 2
+    assert "--rest: '2s' is longer than 1 s" in capsys.readouterr().err
