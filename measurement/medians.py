@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import NormalDist, median
 
 CONFIDENCE = 0.95
 FAR = 5.0
 """Scaled median absolute deviations from the median beyond which a sample is called an outlier. Of normal noise fewer than one
 in a million lies there."""
+MANY = 1000
+"""From more samples on, the binomial of the ranks is as good as normal: to count it out takes long, and its numbers are beyond a
+float's."""
 _SCALE = 1.4826
 """Makes the median absolute deviation of normal noise its standard deviation."""
 
@@ -51,6 +54,8 @@ def median_of(samples: Sequence[float]) -> Median:
 
 
 def _rank(n: int) -> int:
+    if n > MANY:
+        return math.floor((n + 1 - NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(n)) / 2)
     k, below = 1, 0
     while k <= n // 2:
         below += math.comb(n, k - 1)

@@ -62,7 +62,7 @@ class Landing:
             self._ready = self._free, unpack(self._headers, self._free)
         if self._rehearsal is not None:
             self._rehearsal.run()
-        elif self._headers.payload_bytes <= LONGEST_REHEARSED_BYTES:
+        elif self._headers.payload_bytes <= LONGEST_REHEARSED_BYTES and len(self._headers.text) <= repeated.LONGEST_REMEMBERED:
             self._rehearsal = _Rehearsal(self._headers)
 
     def take(self, n_bytes: int) -> memoryview:
@@ -75,7 +75,7 @@ class Landing:
     def tensors(self, headers: Tensors, payload: memoryview) -> dict[str, Tensor]:
         """The tensors of an answer, over its payload's memory, which they keep alive."""
         ready, self._ready = self._ready, None
-        if headers is self._headers:
+        if headers is self._headers or headers == self._headers:
             if ready is not None and payload is ready[0]:
                 return ready[1]
         else:

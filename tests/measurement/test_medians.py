@@ -10,7 +10,8 @@ import pytest
 from measurement.medians import CONFIDENCE, median_of
 
 
-@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 1), (6, 1), (8, 1), (9, 2), (12, 3), (20, 6), (40, 14), (100, 40)])
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (5, 1), (6, 1), (8, 1), (9, 2), (12, 3), (20, 6), (40, 14), (100, 40),
+                                     (10_000, 4902), (50_000, 24_781)])
 def test_the_ends_are_the_published_order_statistics(n, k):
     """Ranks for 95 % as in Conover's table A3 and Hahn and Meeker's: the k-th smallest and the k-th largest."""
     found = median_of(range(1, n + 1))

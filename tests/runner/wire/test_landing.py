@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from runner.wire import landing as landing_module
 from runner.wire.landing import Landing
 from runner.wire.protocol import Tensors
 from runner.wire.tensors import pack
@@ -57,3 +59,18 @@ def test_a_place_that_is_ready_is_used_once_and_for_its_length_alone() -> None:
     assert first["a"].numpy().tobytes() == bytes(place)
     assert ready.numpy().tobytes() == b"\1" * 40
     assert landing.tensors(Tensors(), landing.take(0)) == {}
+
+
+@pytest.mark.parametrize(("n_tensors", "rehearsals"), [(3, 1), (100, 0)])
+def test_equal_headers_are_known_again_and_only_short_ones_are_rehearsed(
+        n_tensors: int, rehearsals: int, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    """Headers of answers from beyond the server, and long ones, are read anew for each answer, and are no longer the very same."""
+    made = []
+    init = landing_module._Rehearsal.__init__
+    monkeypatch.setattr(landing_module._Rehearsal, "__init__", lambda self, headers: made.append(init(self, headers)))
+    landing = Landing()
+    headers, _ = pack({f"tensor {k}": torch.rand(10) for k in range(n_tensors)})
+    for _ in range(5):
+        landing.prepare()
+        landing.tensors(Tensors(one.model_copy() for one in headers), landing.take(headers.payload_bytes))
+    assert len(made) == rehearsals
