@@ -21,7 +21,7 @@ from lmos_opt.paths import Path as Along
 from lmos_opt.plan import Plan
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options
-from lmos_opt.units import parse_rate, parse_size, parse_time
+from lmos_opt.units import parse_delay, parse_rate, parse_size
 from runner.errors import RunnerError
 from runner.lab.emulation.cgroups import Group, Limits, group
 from runner.lab.emulation.command import CannotEmulate, find
@@ -70,7 +70,7 @@ def parse_trial_path(text: str) -> tuple[tuple[Limits, ...], tuple[Wire, ...]]:
         raise InputError("--path", f"{text!r:.80} is not CPUS[,MEMORY] > RATE[,RTT] > CPUS[,MEMORY] ..., as in "
                                    "'0.25,1GB > 10Mbps > 0.5 > 100Mbps > all'")  # fmt: skip
     places = tuple(Limits(parse_size(part[1], "--path") if len(part) > 1 else None, _cpus(part[0])) for part in parts[::2])
-    wires = tuple(Wire(parse_rate(part[0], "--path"), parse_time(part[1], "--path") if len(part) > 1 else 0.0)
+    wires = tuple(Wire(parse_rate(part[0], "--path"), parse_delay(part[1], "--path") if len(part) > 1 else 0.0)
                   for part in parts[1::2])  # fmt: skip
     return places, wires
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import ClassVar
@@ -53,6 +54,17 @@ class MissingError(InputError, KeyError):
     """A name that an input does not have; a KeyError too, for code that looks names up."""
 
     __str__ = Exception.__str__
+
+
+@contextmanager
+def of_file(file: object, keys: Collection[str]) -> Iterator[None]:
+    """What is wrong with these keys, wherever that is found, is told with the file that has them."""
+    try:
+        yield
+    except InputError as error:
+        if error.source not in keys:
+            raise
+        raise InputError(str(file), [Problem(error.source, problem.message) for problem in error.problems]) from None
 
 
 def expected(names: Iterable[str]) -> str:

@@ -16,7 +16,7 @@ from lmos_opt.errors import InputError
 from lmos_opt.files import read_json
 from lmos_opt.places import EDGE, SERVER, memory_limits
 from lmos_opt.profile import NetworkProfile, Timing
-from lmos_opt.units import parse_rate, parse_time
+from lmos_opt.units import parse_delay, parse_rate
 
 DeviceName = TimesLayers | str | os.PathLike[str]
 """A device: the name of a bundled one, a device file, or the profile of a network that was timed on the machine."""
@@ -71,7 +71,7 @@ class HopOptions:
         """The hop as an instance has it; InputError for text that is no rate or time."""
         return {"bandwidth_bytes_per_s": parse_rate(self.bandwidth, "bandwidth"),
                 "back_bytes_per_s": None if self.back is None else parse_rate(self.back, "back"),
-                "rtt_s": local_rtt_s if self.rtt is None else parse_time(self.rtt, "rtt")}  # fmt: skip
+                "rtt_s": local_rtt_s if self.rtt is None else parse_delay(self.rtt, "rtt")}  # fmt: skip
 
 
 class TwoPlaces(TypedDict, total=False):

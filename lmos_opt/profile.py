@@ -256,7 +256,7 @@ class Timing(Record):
         at work."""
         found = []
         if self.ended == "budget" and self.precision is not None:
-            how = "" if self.widest is None else f": medians are sure to {self.widest:.0%} alone"
+            how = "" if self.widest is None else f": the widest confidence interval is {self.widest:.0%} of its median"
             within = "" if self.budget_s is None else f" within {format_time(self.budget_s)}"
             found.append(f"the precision of {self.precision:.0%} was not reached{within}{how}")
         if self.others is not None and self.others > BUSY:

@@ -21,7 +21,7 @@ from lmos_opt.paths import HopOptions, Path, load_place, parse_path
 from lmos_opt.places import InstanceLayer, memory_limits
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.scenarios.records import ScenariosFile
-from lmos_opt.units import codec_words, parse_rate, parse_time
+from lmos_opt.units import codec_words, parse_delay, parse_rate
 
 EDGE, SERVER, BANDWIDTH = "rpi4", "paper-server", "10Mbps"
 """The paper's setting, which is the default."""
@@ -153,7 +153,7 @@ def _without_power(source: Instance | NetworkProfile, options: Options, codec: C
                                        "(\"returned\": true)")  # fmt: skip
         changes["back_bytes_per_s"] = parse_rate(options.back, "back")
     if options.exchange is not None and is_of_two:
-        changes["rtt_s"] = parse_time(options.exchange, "rtt")
+        changes["rtt_s"] = parse_delay(options.exchange, "rtt")
     if options.memory is not None:
         limits = memory_limits(options.memory, [place.memory_limit_bytes for place in source.places])
         changes["places"] = [{**place.model_dump(), "memory_limit_bytes": limit}

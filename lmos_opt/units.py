@@ -26,6 +26,7 @@ _RATE = re.compile(_NUMBER + r"([kKmMgGtT]?[iI]?)(bps|bit/s|b/s|Bps|B/s)\s*")
 _TIME = re.compile(_NUMBER + r"(s|ms|us|µs|ns|min|)\s*")
 _MOST_DIGITS = 18
 """Longer numbers are mistakes, and Python refuses to read one of thousands of digits."""
+_LONGEST_BARE_DELAY_S = 2.0
 
 
 def parse_size(text: str | float, what: str = "size") -> int:
@@ -85,6 +86,19 @@ def parse_time(text: str | float, what: str = "time") -> float:
     else:
         value = text
     return _checked(value, text, what)
+
+
+def parse_delay(text: str | float, what: str = "rtt") -> float:
+    """The time (s) of a delay, as by `parse_time`. InputError also for text without a unit if that were more than 2 s: it would
+    mostly be meant in milliseconds.
+
+    >>> parse_delay("20ms"), parse_delay("3s"), parse_delay("0.02"), parse_delay(3)
+    (0.02, 3.0, 0.02, 3.0)
+    """
+    found = parse_time(text, what)
+    if isinstance(text, str) and found > _LONGEST_BARE_DELAY_S and not text.strip()[-1].isalpha():
+        raise InputError(what, f"{text!r} has no unit; expected e.g. {text.strip()}ms or {text.strip()}s")
+    return found
 
 
 def parse_percent(text: str, what: str = "slack") -> float:

@@ -117,7 +117,7 @@ def engines(
         typer.Option(
             "--engine",
             metavar="SOLVER[,OPTION=VALUE...]",
-            help="A solver, with options of its own if need be (repeatable). [default: each that is installed]",
+            help="A solver of integer programs, with options of its own if need be (repeatable). [default: each that is installed]",
         ),
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, metavar="N", help="Number of rounds on each problem.")] = 5,

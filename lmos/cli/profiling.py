@@ -87,7 +87,12 @@ def profile(
     token_file: TokenFile = None,
     unprotected: Unprotected = False,
     precision: Annotated[
-        str, typer.Option(metavar="PERCENT", help="With --time: repeat until the medians are this exact, or --budget is over.")
+        str,
+        typer.Option(
+            metavar="PERCENT",
+            help="With --time: how exact the times should be. Layers run again until the confidence intervals of the medians are "
+            "narrower than this, or --budget is over. How numbers are kept is --engine-precision.",
+        ),
     ] = "5%",
     budget: Annotated[str, typer.Option(metavar="TIME", help="With --time: stop after this time.")] = "10s",
     rest: Annotated[

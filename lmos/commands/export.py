@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lmos.output import activity, out, print_json, say, table
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import LmosError, of_file
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plans.keys import LAYER_KEYS
 from lmos_opt.units import format_size
 from measurement.networks import parse_builder
 from runner.parts.exported import ExportedPart
@@ -27,7 +28,7 @@ def run(plan: Path, output: Path, to: str, networks: Sequence[str], weights: Pat
     """Raises what `export_plan` raises, and Differs, after the files are written."""
     cut = Plan.load(plan)
     check_runnable(cut, str(plan))
-    with activity(f"exporting the parts of {plan}"):
+    with of_file(plan, LAYER_KEYS), activity(f"exporting the parts of {plan}"):
         written = export_plan(cut, output, to, networks=[parse_builder(name) for name in networks],
                               weights=None if weights is None else f"file:{weights}", whole=whole)
     if as_json:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 from lmos.commands.profile import BUNDLED
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, err, out, print_json, table
-from lmos_opt.errors import MissingExtraError
+from lmos_opt.errors import MissingExtraError, of_file
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plans.keys import LAYER_KEYS
 from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_size
 from runner.errors import Interrupted
@@ -55,7 +56,7 @@ def run(request: Request) -> None:
     inputs = find_labelled(network, None if request.images == BUNDLED else Path(request.images))
     if (doubt := check_apart(plan, share, inputs)) is not None:
         err().print(f"lmos: this is no check of the estimate: {doubt}", soft_wrap=True)
-    with activity(f"building {network.name}") as tell, torch_threads(request.threads):
+    with of_file(request.plan, LAYER_KEYS), activity(f"building {network.name}") as tell, torch_threads(request.threads):
         weights = network.weights if request.weights is None else f"file:{request.weights}"
         module = build_network(network.builder, weights, allow_code=True)
         traced = trace_checked(network.builder, module, network, network, network.granularity, KeptGraphs.here())

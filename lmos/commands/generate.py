@@ -14,9 +14,10 @@ from typing import Any
 from lmos.commands.conventions import tell_doubts
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import activity, out, print_json, table
-from lmos_opt.errors import InputError, LmosError
+from lmos_opt.errors import InputError, LmosError, of_file
 from lmos_opt.files import as_text, read_file
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plans.keys import LAYER_KEYS
 from lmos_opt.processes.signals import Held, in_one_piece
 from lmos_opt.units import counted, format_time, whole_of
 from measurement.decoders.words import Words
@@ -82,7 +83,8 @@ def run(request: Request) -> None:
         networks=networks, weights_file=request.weights, shape=None if request.shape is None else link_shape(request.shape),
         threads=request.threads, graphs=KeptGraphs.here(), access=request.credentials.at(server),
     )  # fmt: skip
-    with in_one_piece() as held:  # what was written is printed in the end, whenever somebody interrupts
+    # what was written is printed in the end, whenever somebody interrupts
+    with of_file(request.plan, LAYER_KEYS), in_one_piece() as held:
         written = _write(request, ConnectedSplit(plan, server, options), ids, held)
         _hand_over(written, ids, plan, words, request.as_json)
     if written.error is not None:

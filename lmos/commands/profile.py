@@ -179,6 +179,9 @@ def _some(names: Sequence[str], most: int = 4) -> str:
 
 def _conditions(precision: str, budget: str) -> tuple[float, float]:
     """The relative width and the seconds that were asked for."""
+    if precision[:1].isalpha():  # as `lmos run --precision` takes it
+        raise InputError("--precision", f"{precision!r:.60} is not a percentage: it is how exact the times should be; how "
+                                        "numbers are kept is --engine-precision")  # fmt: skip
     sure, seconds = parse_percent(precision, "--precision") / 100, parse_time(budget, "--budget")
     for option, text, value in (("--precision", precision, sure), ("--budget", budget, seconds)):
         if not value > 0:

@@ -22,7 +22,7 @@ from lmos_opt.policies.policy_maps import rates_of
 from lmos_opt.policies.regions import Crossings
 from lmos_opt.profile import NetworkProfile
 from lmos_opt.sources import Options, codecs_to_measure, load_source
-from lmos_opt.units import counted, parse_percent, parse_time
+from lmos_opt.units import counted, parse_delay, parse_percent
 from measurement import codecs
 from measurement.codecs import Codec
 
@@ -52,7 +52,7 @@ def run(request: Request) -> None:
     if limits and limits[-1] > 1:
         raise InputError("--floor", f"a loss of {100 * limits[-1]:g} % is more than everything; expected 0% to 100%")
     links = sorted(map(load_link, bundled_names("links")), key=lambda link: link.bandwidth_bytes_per_s)
-    asked = Asked(low, high, parse_time(request.rtt, "--rtt"), request.server, links)
+    asked = Asked(low, high, parse_delay(request.rtt, "--rtt"), request.server, links)
     with activity("starting") as tell:
         subjects = []
         for name in request.networks:

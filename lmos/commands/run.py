@@ -11,8 +11,9 @@ from lmos.commands.conventions import Told, tell_assumed, tell_doubts
 from lmos.commands.watching import Watch, edge_metrics, logged, shown_at, tell_url
 from lmos.kept_graphs import KeptGraphs
 from lmos.output import err, live, out, print_json, table
-from lmos_opt.errors import LmosError
+from lmos_opt.errors import LmosError, of_file
 from lmos_opt.plan import Plan, check_runnable, check_sendable, picture_or_first
+from lmos_opt.plans.keys import LAYER_KEYS
 from lmos_opt.processes.signals import Held, in_one_piece
 from lmos_opt.processes.writing import check_output
 from lmos_opt.units import counted, format_rate, format_size, format_time, parse_time
@@ -79,7 +80,8 @@ def run(request: Request) -> None:
         network = check_runnable(plan, str(request.plan))
         plan = plan.model_copy(update={"network": request.told.applied(network, picture_or_first(network))})
         check_sendable(plan, str(request.plan))
-        with in_one_piece() as held:  # what was measured is there in the end, whenever somebody interrupts
+        # what was measured is there in the end, whenever somebody interrupts
+        with of_file(request.plan, LAYER_KEYS), in_one_piece() as held:
             report = _report(plan, request, held)
             _hand_over(report, request)
         if not report.complete:

@@ -117,4 +117,4 @@ def _tls(certificate: Path | None, key: Path | None, client_authority: Path | No
         return None
     if key is None:
         raise InputError("--tls-key", "is missing; --tls-cert needs it")
-    return server_tls(certificate, key, client_authority)
+    return server_tls(certificate, key, client_authority, names=("--tls-cert", "--tls-key", "--client-ca"))

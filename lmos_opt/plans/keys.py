@@ -9,6 +9,8 @@ from typing import Any
 from lmos_opt.errors import InvalidError, Problem
 
 TWO, PLACES = "lmos.plan/1", "lmos.plan/2"
+LAYER_KEYS = frozenset({"edge_layers", "places"})
+"""Where a plan's file names layers."""
 _OF_TWO = ("edge_layers", "x1", "x2")
 _FIELDS = ("n_layers", "later_layers", "later_crossing", "policy", "later_policies")
 _LINK = ("bandwidth_bytes_per_s", "back_bytes_per_s", "rtt_s")

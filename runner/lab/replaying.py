@@ -5,7 +5,7 @@ from __future__ import annotations
 from lmos_opt.errors import InputError
 from lmos_opt.traces.loading import bundled_traces, is_trace, load_trace
 from lmos_opt.traces.record import LinkTrace
-from lmos_opt.units import parse_time
+from lmos_opt.units import parse_delay
 from runner.wire.shaping import Shape, parse_shape
 
 
@@ -24,7 +24,7 @@ def link_shape(text: str) -> Shape:
     """The shape that text asks for: rates as `parse_shape`, or a trace, `TRACE[@PART][,DELAY]`. InputError for anything else."""
     name, comma, delay = text.rpartition(",")
     if comma and is_trace(name):
-        return shape_of(load_trace(name), parse_time(delay.strip(), "shape"))
+        return shape_of(load_trace(name), parse_delay(delay.strip(), "shape"))
     if is_trace(text):
         return shape_of(load_trace(text))
     try:

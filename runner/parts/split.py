@@ -7,7 +7,7 @@ from typing import cast, overload
 
 from torch import nn
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, likely
 from lmos_opt.profile import Granularity
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
@@ -83,7 +83,7 @@ def _split(traced: TracedNetwork, edge_layers: Iterable[str] | None, places: Pla
         raise InputError("places", "stand beside edge_layers; expected one of the two" if places else "or edge_layers are missing")
     before = [frozenset(edge_layers)] if edge_layers is not None else _before(traced, places or ())
     for edge in before:
-        _check(traced, edge)
+        _check(traced, edge, "places" if edge_layers is None else "edge_layers")
     return Cut(traced, before).parts()
 
 
@@ -96,19 +96,20 @@ def _before(traced: TracedNetwork, places: Places) -> list[frozenset[str]]:
     for p, names in enumerate(sets, 1):
         for name in names:
             if name not in known:
-                raise InputError(traced.name, f"has no layer {name!r}")
+                raise InputError("places", f"{traced.name} has no layer {name!r}{likely(name, known)}")
             if where.setdefault(name, p) != p:
-                raise InputError(traced.name, f"layer {name!r} is at the places {where[name]} and {p}")
+                raise InputError("places", f"{traced.name}: layer {name!r} is at the places {where[name]} and {p}")
     if missing := [layer.name for layer in traced.layers if layer.name not in where]:
-        raise InputError(traced.name, f"layer {missing[0]!r} is at none of the {len(sets)} places")
+        raise InputError("places", f"{traced.name}: layer {missing[0]!r} is at none of the {len(sets)} places")
     return [frozenset(name for place in sets[:h] for name in place) for h in range(1, len(sets))]
 
 
-def _check(traced: TracedNetwork, edge: frozenset[str]) -> None:
-    unknown = sorted(edge.difference(layer.name for layer in traced.layers))
+def _check(traced: TracedNetwork, edge: frozenset[str], key: str) -> None:
+    known = [layer.name for layer in traced.layers]
+    unknown = sorted(edge.difference(known))
     if unknown:
-        raise InputError(traced.name, f"has no layer {unknown[0]!r}")
+        raise InputError(key, f"{traced.name} has no layer {unknown[0]!r}{likely(unknown[0], known)}")
     for layer in traced.layers:
         for source in layer.inputs:
             if layer.name in edge and source not in traced.input_tensors and source not in edge:
-                raise InputError(traced.name, f"layer {layer.name!r} is at the edge, but its input {source!r} is not")
+                raise InputError(key, f"{traced.name}: layer {layer.name!r} is at the edge, but its input {source!r} is not")

@@ -251,7 +251,8 @@ class ServedPlan:
             self._check_tensors(request)
             self._checked = request.tensors  # as a rule they are the very same next time
         if request.scalars != self._part.scalars:  # sizes from a peer could ask for any amount of memory
-            raise Refusal("tensors", f"sizes: got {request.scalars}, expected {self._part.scalars}")
+            raise Refusal("tensors", f"sizes: got {request.scalars}, expected {self._part.scalars}; parts that an older release "
+                                     "exported must be exported again (lmos export)")
 
     def _check_tensors(self, request: Infer) -> None:
         wanted = {tensor.name: (tensor.dtype, tensor.shape) for tensor in self._part.expected}

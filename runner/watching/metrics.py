@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, make
 
 import lmos_opt
 from lmos_opt.errors import InputError
+from runner.errors import RunnerError
 from runner.faults.limits import Limits, Load
 from runner.watching.events import (
     AnswerSent,
@@ -240,12 +241,12 @@ def check_metrics_address(address: tuple[str, int], unprotected: bool) -> None:
 
 @contextmanager
 def serve_metrics(metrics: _Metrics, address: tuple[str, int]) -> Iterator[tuple[str, int]]:
-    """Serve the metrics over HTTP while the block lasts. The value is the address; port 0 takes a free port. InputError if it
+    """Serve the metrics over HTTP while the block lasts. The value is the address; port 0 takes a free port. RunnerError if it
     cannot listen there."""
     try:
         server = make_server(*address, make_wsgi_app(metrics.registry), _Server, _Handler)
     except OSError as error:
-        raise InputError("--metrics", f"{format_address(address)}: cannot listen there: {reason_of(error)}") from None
+        raise RunnerError(format_address(address), f"cannot listen there: {reason_of(error)} (--metrics)") from None
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, name="metrics", daemon=True)
     with server:
         thread.start()

@@ -40,7 +40,7 @@ def read_token(file: Path | None, variable: str = VARIABLE) -> str | None:
         try:
             text = file.read_text(encoding="utf-8")
         except OSError as error:
-            raise InputError(source, (error.strerror or str(error)).lower()) from None
+            raise InputError(source, f"{(error.strerror or str(error)).lower()}; expected a file that holds a token") from None
         except UnicodeDecodeError:
             raise InputError(source, "is not text, so it holds no token") from None
     token = text.strip()
@@ -69,7 +69,8 @@ class Credentials:
         if (self.cert is None) != (self.key is None):
             raise InputError(f"{begins}key" if self.key is None else f"{begins}cert", "is missing; one needs the other")
         token = read_token(self.token_file, VARIABLE if begins == "--" else NEXT_VARIABLE)
-        tls = None if self.ca is None else edge_tls(self.ca, self.cert, self.key)
+        names = [f"{begins}{name}" for name in ("ca", "cert", "key")]
+        tls = None if self.ca is None else edge_tls(self.ca, self.cert, self.key, names=names)
         if token is not None and tls is None and not self.unprotected and not is_loopback(address[0]):
             raise InputError(f"{begins}ca", f"is missing: without TLS the token could be read on its way to {address[0]}; "
                                      "--unprotected sends it all the same")

@@ -15,7 +15,7 @@ from itertools import accumulate, pairwise
 from math import inf
 
 from lmos_opt.errors import InputError
-from lmos_opt.units import format_rate, format_time, parse_rate, parse_time
+from lmos_opt.units import format_rate, format_time, parse_delay, parse_rate, parse_time
 
 QUANTUM_S = 0.002
 """Bytes leave in pieces of this much time: small enough for the rate to hold at 100 kB, large enough for `sleep`."""
@@ -125,7 +125,7 @@ def parse_shape(text: str) -> Shape:
     if any(later[0] <= one[0] for one, later in pairwise([(0.0, 0.0), *changes])):
         raise InputError("shape", f"{text!r}: each rate must begin later than the one before")
     rate_bytes_per_s = parse_rate(first.removesuffix("@0s"), "shape")
-    return Shape(rate_bytes_per_s, 0.0 if delay is None else parse_time(delay, "shape"), tuple(changes))
+    return Shape(rate_bytes_per_s, 0.0 if delay is None else parse_delay(delay, "shape"), tuple(changes))
 
 
 class Pacer:

@@ -32,51 +32,79 @@ class Tls:
         return Tls(self.context, host)
 
 
-def server_tls(certificate: Path, key: Path, client_authority: Path | None = None) -> Tls:
+def server_tls(certificate: Path, key: Path, client_authority: Path | None = None, *,
+               names: Sequence[str] = ("certificate", "key", "client_authority")) -> Tls:  # fmt: skip
     """TLS for a server. With `client_authority`, only edges with a certificate of that authority may connect.
 
-    InputError for files that cannot be used.
+    InputError for files that cannot be used; it calls them by their `names`.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    _load_chain(context, certificate, key)
+    _load_chain(context, certificate, key, names[:2])
     if client_authority is not None:
-        _load_authority(context, client_authority)
+        _load_authority(context, client_authority, names[2])
         context.verify_mode = ssl.CERT_REQUIRED
     return Tls(context)
 
 
-def edge_tls(authority: Path, certificate: Path | None = None, key: Path | None = None) -> Tls:
-    """TLS for an edge, which trusts only servers with a certificate of `authority`. InputError for files that cannot be used."""
+def edge_tls(authority: Path, certificate: Path | None = None, key: Path | None = None, *,
+             names: Sequence[str] = ("authority", "certificate", "key")) -> Tls:  # fmt: skip
+    """TLS for an edge, which trusts only servers with a certificate of `authority`.
+
+    InputError for files that cannot be used; it calls them by their `names`.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    _load_authority(context, authority)
+    _load_authority(context, authority, names[0])
     if certificate is not None:
-        _load_chain(context, certificate, key)
+        _load_chain(context, certificate, key, names[1:])
     return Tls(context)
 
 
-def _load_authority(context: ssl.SSLContext, file: Path) -> None:
+def _load_authority(context: ssl.SSLContext, file: Path, name: str) -> None:
+    expected = "the certificate of an authority"
+    _read(file, name, expected)
     try:
         context.load_verify_locations(file)
-    except (OSError, ssl.SSLError) as error:
-        raise _unusable(file, error, "certificates of an authority") from None
+    except ssl.SSLError:
+        raise _holds_none(file, name, expected) from None
 
 
-def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path | None) -> None:
-    for file in (certificate, key):
-        if file is not None and not file.is_file():
-            raise InputError(str(file), "no such file")
+def _load_chain(context: ssl.SSLContext, certificate: Path, key: Path | None, names: Sequence[str]) -> None:
+    """OpenSSL says of either file that it is wrong in the same words; so each is looked at alone."""
+    _read(certificate, names[0], "a certificate")
+    secret, secret_name = (certificate, names[0]) if key is None else (key, names[1])
+    text = _read(secret, secret_name, _KEY)
     try:  # a password would be asked for at the terminal; nobody may sit there
         context.load_cert_chain(certificate, key, password="")
-    except (OSError, ssl.SSLError) as error:
-        what = "a certificate with its private key" if key is None else f"a certificate that the key {key} belongs to"
-        raise _unusable(certificate, error, what) from None
+    except ssl.SSLError as error:
+        try:
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(certificate)
+        except ssl.SSLError:
+            raise _holds_none(certificate, names[0], "a certificate") from None
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise InputError(f"{secret_name}: {secret}", f"is not the key of the certificate {certificate}") from None
+        if b"ENCRYPTED" in text:
+            raise InputError(f"{secret_name}: {secret}", f"is locked with a password; expected {_KEY} without one") from None
+        if error.reason is None:
+            raise _holds_none(secret, secret_name, _KEY) from None
+        raise InputError(f"{names[0]}: {certificate}", f"cannot be used: {error.reason.lower().replace('_', ' ')}") from None
 
 
-def _unusable(file: Path, error: OSError, expected: str) -> InputError:
-    reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-    return InputError(str(file), f"cannot be used as {expected} in PEM: {(reason or str(error)).lower().replace('_', ' ')}")
+_KEY = "a private key"
+
+
+def _read(file: Path, name: str, expected: str) -> bytes:
+    """A file's bytes; InputError if it cannot be read."""
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else (error.strerror or str(error)).lower()
+        raise InputError(f"{name}: {file}", f"{reason}; expected {expected} in PEM") from None
+
+
+def _holds_none(file: Path, name: str, expected: str) -> InputError:
+    return InputError(f"{name}: {file}", f"holds nothing that can be read as {expected} in PEM")
 
 
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST"})

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lmos_opt import InputError
-from lmos_opt.units import counted, format_rate, format_size, format_time, parse_rate, parse_size, parse_time
+from lmos_opt.units import (
+    counted,
+    format_rate,
+    format_size,
+    format_time,
+    parse_delay,
+    parse_rate,
+    parse_size,
+    parse_time,
+)
 
 SIZES = {"": 1, "B": 1, "k": 10**3, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KiB": 2**10, "MiB": 2**20,
          "GiB": 2**30, "TiB": 2**40}  # fmt: skip
@@ -101,6 +110,19 @@ def test_a_rate_is_not_zero(text):
 )  # fmt: skip
 def test_written_for_people(shown, text):
     assert shown == text
+
+
+@pytest.mark.parametrize("text", ["20", "2.1", " 3. ", "1e3"])
+def test_a_long_delay_without_a_unit_is_taken_for_milliseconds_that_lack_it(text):
+    with pytest.raises(InputError, match=r"^rtt: .* has no unit; expected e.g. .*ms or .*s$"):
+        parse_delay(text)
+    assert parse_delay(f"{text}s") == parse_time(text)
+    assert parse_delay(float(text)) == float(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("0.02", 0.02), ("2", 2.0), ("20ms", 0.02)])
+def test_a_short_delay_may_lack_its_unit(text, seconds):
+    assert parse_delay(text) == seconds
 
 
 @pytest.mark.parametrize(("count", "said"), [(0, "0 passes"), (1, "1 pass"), (2, "2 passes")])

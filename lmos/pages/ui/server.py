@@ -15,13 +15,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 from lmos.pages.ui.answers import SliderAnswers
 from lmos_opt.errors import InputError, LmosError, MissingExtraError
+from runner.errors import RunnerError
+from runner.wire.connecting import reason_of
 
 HOST = "127.0.0.1"
 _PAGE = Path(__file__).parent / "page.html"
 
 
 class Server(ThreadingHTTPServer):
-    """Serves one instance's page; port 0 picks one. InputError if the port cannot be had."""
+    """Serves one instance's page; port 0 picks one. RunnerError if the port cannot be had."""
 
     daemon_threads = True
 
@@ -30,7 +32,7 @@ class Server(ThreadingHTTPServer):
         try:
             super().__init__((HOST, port), _Handler)
         except OSError as error:
-            raise InputError("--port", f"{HOST}:{port}: {(error.strerror or str(error)).lower()}") from None
+            raise RunnerError(f"{HOST}:{port}", f"cannot listen there: {reason_of(error)} (--port)") from None
 
     @property
     def url(self) -> str:

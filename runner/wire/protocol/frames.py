@@ -38,6 +38,8 @@ TRAILER_BYTES = _CRC.size
 _WHOLE = struct.Struct(_FIELDS.format + "I")
 PREFIX_BYTES = _WHOLE.size
 _TLS_RECORD = (b"\x15\x03", b"\x16\x03")
+_HTTP = (b"HTTP/", b"<!", b"<html", b"<HTML", b"GET ", b"HEAD ", b"POST ", b"PUT ", b"OPTIONS ")
+"""How answers and questions of HTTP begin; some servers answer what they cannot read with a page alone."""
 
 
 class FrameType(IntEnum):
@@ -80,21 +82,25 @@ def encode_prefix(kind: FrameType, header: bytes, payload_bytes: int, payload_cr
     return fields + _CRC.pack(crc32(fields))
 
 
-def check_beginning(data: bytes) -> None:
-    """NotOurProtocol as soon as the first bytes of a prefix, however few, are not this version's."""
+def check_beginning(data: bytes, peer: str = "server") -> None:
+    """NotOurProtocol as soon as the first bytes of a prefix, however few, are not this version's; the `peer` is edge or server."""
+    own = "edge" if peer == "server" else "server"
     if not MAGIC.startswith(data[: len(MAGIC)]):
         if data[:2] in _TLS_RECORD:
-            raise NotOurProtocol("speaks TLS, this side was started without")
-        raise NotOurProtocol(f"does not speak the lmos protocol (it sent {data[:8]!r})")
+            how = "--tls-cert and --tls-key" if own == "server" else "--ca, of a middle place --next-ca"
+            raise NotOurProtocol(f"the {peer} speaks TLS, the {own} was started without ({how})")
+        how = "speaks HTTP" if data.startswith(_HTTP) else "does not speak the lmos protocol"
+        raise NotOurProtocol(f"what {'answers there' if own == 'edge' else 'connected'} is no lmos {peer}: "
+                             f"it {how} (it sent {data[:8]!r})")
     if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
-        raise NotOurProtocol(f"speaks version {data[len(MAGIC)]} of the protocol; this side speaks version {VERSION}")
+        raise NotOurProtocol(f"the {peer} speaks version {data[len(MAGIC)]} of the protocol; the {own} speaks version {VERSION}")
 
 
-def decode_prefix(data: bytes | memoryview) -> Prefix:
-    """Read PREFIX_BYTES bytes; RemoteProtocolError where they are not a prefix of this protocol's version."""
+def decode_prefix(data: bytes | memoryview, peer: str = "server") -> Prefix:
+    """Read PREFIX_BYTES bytes from the `peer`; RemoteProtocolError where they are not a prefix of this protocol's version."""
     magic, version, number, flags, header_bytes, payload_bytes, header_crc, payload_crc, crc = _WHOLE.unpack(data)
     if magic != MAGIC or version != VERSION:
-        check_beginning(bytes(data))
+        check_beginning(bytes(data), peer)
     if crc != crc32(data[: _FIELDS.size]):
         raise RemoteProtocolError("a frame came damaged: the checksum of its prefix is wrong")
     kind = _KINDS.get(number)

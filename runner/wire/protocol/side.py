@@ -105,6 +105,7 @@ class OneSide(ABC, Generic[M, E]):
     def __init__(self, role: Role, memory: Callable[[int], memoryview] | None = None) -> None:
         self.role = role
         self.peer = Role.SERVER if role is Role.EDGE else Role.EDGE
+        self._peer_name = self.peer.name.lower()
         self.state = State.START
         self.payload_limit = 0
         self.window = 1
@@ -163,6 +164,8 @@ class OneSide(ABC, Generic[M, E]):
         if sum([part.nbytes for part in payload]) != brief.payload_bytes:
             raise LocalProtocolError(f"{brief.type.name}: the payload is not as long as its tensors")
         header = self._written(message)
+        if brief.type is FrameType.HELLO:
+            header += b"\n"  # a server that reads lines, as of HTTP, answers now, and this side learns that it is another
         if len(header) > MOST_HEADER_BYTES[brief.type]:
             raise LocalProtocolError(f"{brief.type.name}: a header of {len(header)} bytes is too long")
         if (fault := self._out_of_turn(brief)) is not None:
@@ -250,7 +253,7 @@ class OneSide(ABC, Generic[M, E]):
             self._payload_crc = crc32(arrived, self._payload_crc)  # while the bytes are in the processor's cache
             return None if self._filled < self._length else self._take_payload(self._part)
         if self._prefix is None and self._filled < self._length:
-            check_beginning(bytes(self._part[: self._filled]))
+            check_beginning(bytes(self._part[: self._filled]), self._peer_name)
         elif self._filled == self._length:
             return self._take_whole(self._part)
         return None
@@ -271,7 +274,7 @@ class OneSide(ABC, Generic[M, E]):
         self._part = None  # its place, made where it is needed
 
     def _take_prefix(self, whole: memoryview) -> None:
-        prefix = decode_prefix(whole)
+        prefix = decode_prefix(whole, self._peer_name)
         kind = prefix.type
         if not self._hears(kind):
             raise RemoteProtocolError(f"{kind.name} is not expected in state {self.state.name}")

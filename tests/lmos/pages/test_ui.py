@@ -146,8 +146,8 @@ def test_a_bad_question_is_answered_in_words(server: Server, query: str, message
 
 
 def test_a_port_that_is_taken_is_one_clear_line(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["ui", "alexnet", "--port", str(server.server_port)]) == 2
-    assert f"--port: 127.0.0.1:{server.server_port}: address already in use" in capfd.readouterr().err
+    assert main(["ui", "alexnet", "--port", str(server.server_port)]) == 1
+    assert f"127.0.0.1:{server.server_port}: cannot listen there: address already in use (--port)" in capfd.readouterr().err
 
 
 @pytest.mark.process

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_structure
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, of_file
 from lmos_opt.instance import Instance
+from lmos_opt.plans.keys import LAYER_KEYS
 from measurement.profiling import profile_traced
 from measurement.tracing import TracedNetwork, trace_network
 from runner import Crossing, split, split_module
@@ -150,7 +151,7 @@ def test_sizes_that_only_the_last_place_tells_reach_the_middle() -> None:
     ([["0"], ["1"]], "layer '2' is at none of the 2 places"),
     ([["0", "1"], ["1"], ["2"]], "layer '1' is at the places 1 and 2"),
     ([["1"], ["0"], ["2"]], "layer '1' is at the edge, but its input '0' is not"),
-    ([["0"], ["nope"], ["1", "2"]], "has no layer 'nope'"),
+    ([["0"], ["nope"], ["1", "2"]], "^places: .* has no layer 'nope'"),
     ([["0", "1", "2"]], "a list of layers for each of at least two places"),
     (["012", "", ""], "a list of layers for each of at least two places"),
 ])  # fmt: skip
@@ -158,6 +159,15 @@ def test_places_that_cannot_be_are_refused(places: Any, complaint: str) -> None:
     module = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     with pytest.raises(InputError, match=complaint):
         split_module(module, places=places, example_input=torch.randn(1, 4))
+
+
+def test_a_layer_of_a_file_that_is_not_there_is_told_with_file_and_key() -> None:
+    module = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    with (pytest.raises(InputError, match=r"^plan.json: edge_layers: .* has no layer 'nope'"),
+          of_file("plan.json", LAYER_KEYS)):  # fmt: skip
+        split_module(module, ["nope"], torch.randn(1, 4))
+    with pytest.raises(InputError, match=r"^else: wrong"), of_file("plan.json", LAYER_KEYS):
+        raise InputError("else", "wrong")
 
 
 def test_places_and_edge_layers_exclude_each_other() -> None:

@@ -8,7 +8,9 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -296,7 +298,7 @@ def greedy(channel: Channel) -> None:
 
 
 @pytest.mark.parametrize(("behave", "named"), [
-    (silent, r"sent nothing for 0\.5 s"), (http, "does not speak the lmos protocol"),
+    (silent, r"sent nothing for 0\.5 s"), (http, "no lmos server: it speaks HTTP"),
     (lambda channel: None, "closed the connection|connection broke"),
 ])  # fmt: skip
 def test_what_is_no_server_is_one_clear_error(plans: Plans, behave: Callable[[Channel], None], named: str) -> None:
@@ -307,6 +309,24 @@ def test_what_is_no_server_is_one_clear_error(plans: Plans, behave: Callable[[Ch
     thread.join(20)
     assert failed.value.exit_code == 1
     assert "\n" not in str(failed.value)
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        """Nothing."""
+
+
+def test_a_server_of_http_answers_what_it_cannot_read_and_is_told_as_such(plans: Plans) -> None:
+    """It waited for the end of a line, and the edge waited for it: three times 10 s, and then the peer "sent nothing"."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(RunnerError, match=r"what answers there is no lmos server: it speaks HTTP \(it sent b'<!DOCTYP'\)"):
+                run_plan(plans(0), ("127.0.0.1", server.server_port), n=1, networks=NETWORKS)
+        finally:
+            server.shutdown()
+            thread.join(20)
 
 
 def impostor(channel: Channel) -> None:

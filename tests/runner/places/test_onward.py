@@ -68,7 +68,7 @@ def test_a_next_place_that_wants_tls_of_a_place_without_is_refused_at_once(plan:
     make_certificates(tmp_path)
     with thread_server(tls=server_tls(tmp_path / "server.pem", tmp_path / "server.key")) as last, ExitStack() as stack:
         middle = stack.enter_context(thread_server(to=Next(address=last)))
-        with pytest.raises(PeerError, match=r"the next place: .*: speaks TLS, this side was started without") as told:
+        with pytest.raises(PeerError, match=r"next place: .*: the server speaks TLS, the edge was started without") as told:
             connect(plan, middle, networks=[BRANCHED])
         assert told.value.code == "refused"
 

@@ -18,8 +18,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from lmos.cli import main
-from lmos_opt import InputError
 from lmos_opt.plan import Plan
+from runner.errors import RunnerError
 from runner.faults.limits import Limits
 from runner.places.edge import run_plan
 from runner.watching.events import Event
@@ -211,9 +211,9 @@ def test_a_taken_address_an_unknown_word_and_a_missing_library_are_one_line(
     Plans(BRANCHED)(-1).save(tmp_path / "plan.json")
     command = ["run", str(tmp_path / "plan.json"), "--network", BRANCHED]
     with serve_metrics(EdgeMetrics(), ("127.0.0.1", 0)) as (host, port):
-        assert main([*command, "--metrics", f"{host}:{port}"]) == 2
-        assert "cannot listen there: address already in use" in capsys.readouterr().err
-        with pytest.raises(InputError, match="already in use"), serve_metrics(EdgeMetrics(), (host, port)):
+        assert main([*command, "--metrics", f"{host}:{port}"]) == 1
+        assert f"{host}:{port}: cannot listen there: address already in use (--metrics)" in capsys.readouterr().err
+        with pytest.raises(RunnerError, match="already in use"), serve_metrics(EdgeMetrics(), (host, port)):
             pass
     with serve_metrics(EdgeMetrics(), (host, port)):  # it was closed
         pass

@@ -113,7 +113,8 @@ def server_in(state: State) -> Connection:
 
 
 def frame(message: Message, payload: bytes = b"", *, header: bytes | None = None, length: int | None = None) -> bytes:
-    header = message.model_dump_json().encode() if header is None else header
+    if header is None:
+        header = message.model_dump_json().encode() + (b"\n" if isinstance(message, Hello) else b"")
     prefix = encode_prefix(message.TYPE, header, len(payload) if length is None else length, zlib.crc32(payload))
     return prefix + header + payload
 
@@ -340,12 +341,16 @@ def test_a_message_that_the_end_overtakes_is_the_peers_fault() -> None:
 
 
 def test_another_protocol_and_another_version_are_named() -> None:
-    with pytest.raises(RemoteProtocolError, match="does not speak the lmos protocol"):
+    with pytest.raises(RemoteProtocolError, match="what connected is no lmos edge: it speaks HTTP"):
         Connection(Role.SERVER).receive(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
-    with pytest.raises(RemoteProtocolError, match="speaks version 9"):
+    with pytest.raises(RemoteProtocolError, match="the edge speaks version 9 of the protocol; the server speaks version 2"):
         Connection(Role.SERVER).receive(b"LMOS\x09" + frame(HELLO)[5:])
-    with pytest.raises(NotOurProtocol, match="speaks TLS"):
+    with pytest.raises(NotOurProtocol, match=r"the edge speaks TLS, the server was started without \(--tls-cert"):
         Connection(Role.SERVER).receive(b"\x16\x03\x01")
+    with pytest.raises(NotOurProtocol, match=r"the server speaks TLS, the edge was started without \(--ca"):
+        Connection(Role.EDGE).receive(b"\x15\x03\x01")
+    with pytest.raises(NotOurProtocol, match="what answers there is no lmos server: it does not speak the lmos protocol"):
+        Connection(Role.EDGE).receive(b"SSH-2.0-")
     for few in (b"G", b"LMX", b"LMOS\x01"):  # nobody waits for the rest
         with pytest.raises(NotOurProtocol):
             Connection(Role.SERVER).receive(few)
@@ -361,7 +366,7 @@ def test_one_changed_byte_anywhere_is_noticed_as_soon_as_its_part_is_there(where
     header_bytes = struct.unpack_from("<I", frame(message), 8)[0]
     ends = (PREFIX_BYTES, PREFIX_BYTES + header_bytes, len(data))
     part = next(end for end in ends if where < end)
-    with pytest.raises(RemoteProtocolError, match=r"damaged|does not speak|speaks version"):
+    with pytest.raises(RemoteProtocolError, match=r"damaged|is no lmos edge|speaks version"):
         server_in(State.READY).receive(bytes(data[:part]))
 
 

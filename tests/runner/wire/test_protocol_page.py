@@ -51,4 +51,4 @@ def test_a_client_is_told_why_it_is_refused(tmp_path: Path) -> None:
         command = [sys.executable, "-I", "client.py", f"127.0.0.1:{server.port}", "plan.json"]
         done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
         assert done.returncode == 1
-        assert done.stderr == "protocol: speaks version 9 of the protocol; this side speaks version 2\n"
+        assert done.stderr == "protocol: the edge speaks version 9 of the protocol; the server speaks version 2\n"

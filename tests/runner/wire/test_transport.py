@@ -357,7 +357,7 @@ def test_last_words_survive_unread_bytes(sockets: tuple[socket.socket, socket.so
 def test_another_protocol_is_the_peers_fault(sockets: tuple[socket.socket, socket.socket]) -> None:
     edge, _ = channels(sockets)
     sockets[1].sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
-    with pytest.raises(RemoteProtocolError, match="lmos protocol"):
+    with pytest.raises(RemoteProtocolError, match="is no lmos server: it speaks HTTP"):
         edge.receive(5)
 
 
