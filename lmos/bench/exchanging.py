@@ -20,6 +20,8 @@ from statistics import median, quantiles
 from lmos.bench.halves import halves, move
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
+from lmos_opt.errors import LmosError, first_line
+from runner.errors import RunnerError
 
 RAW, GRPC = "raw_socket", "grpc_streaming"
 """The peer that the others' times are divided by, and the one that none of ours may be slower than."""
@@ -90,26 +92,29 @@ def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int,
         move(answering)
         sessions: list[tuple[str, Session]] = [(p.name, stack.enter_context(o(n_bytes))) for p, o in openers.items()]
         move(asking)
-        for _, exchange in sessions:
-            exchange(_WARM_UPS)
+        for name, exchange in sessions:
+            _turn(name, exchange, _WARM_UPS, 0.0)
         for begin in range(0, rounds, IN_A_ROW):
             tell(f"{n_bytes} bytes, {begin} of {rounds} exchanges")
             drawn.shuffle(sessions)
             n = min(IN_A_ROW, rounds - begin)
-            turns = [(name, _turn(exchange, n, rest_s)) for name, exchange in _with_raw_between(sessions)]
+            turns = [(name, _turn(name, exchange, n, rest_s)) for name, exchange in _with_raw_between(sessions)]
             for k, (name, turn) in enumerate(turns):
                 found[name].append(turn)
                 beside[name] += [other for who, other in turns[max(k - 1, 0) : k + 2] if who == RAW]
     return [_row(n_bytes, name, turns, beside[name]) for name, turns in found.items()]
 
 
-def _turn(exchange: Session, n: int, rest_s: float) -> list[ExchangeTime]:
-    if not rest_s:
-        return exchange(n)
+def _turn(name: str, exchange: Session, n: int, rest_s: float) -> list[ExchangeTime]:
     found = []
-    for _ in range(n):
-        time.sleep(rest_s)
-        found += exchange(1)
+    try:
+        for in_a_row in [1] * n if rest_s else [n]:
+            time.sleep(rest_s)
+            found += exchange(in_a_row)
+    except LmosError:
+        raise
+    except Exception as error:  # each library has classes of its own
+        raise RunnerError(name, f"an exchange failed: {first_line(error)}") from error
     return found
 
 

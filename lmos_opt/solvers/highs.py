@@ -18,6 +18,7 @@ from highspy._core import _Highs
 
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
+from lmos_opt.solvers.interrupts import Interrupts
 from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9
@@ -53,6 +54,7 @@ _LP: dict[str, Any] = {
     "primal_feasibility_tolerance": FEASIBILITY_TOLERANCE,
     "dual_feasibility_tolerance": FEASIBILITY_TOLERANCE,
 }
+_ASKED = (highspy.cb.HighsCallbackType.kCallbackMipInterrupt, highspy.cb.HighsCallbackType.kCallbackSimplexInterrupt)
 _TOLERANCES = tuple(name for name in _BASE if name.endswith(("tolerance", "gap")))
 _KINDS = {"kBool": "True or False", "kInt": "a whole number", "kDouble": "a number", "kString": "a text"}
 _STATUS = {
@@ -88,6 +90,11 @@ def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any],
         lp.integrality_ = [kinds[int(i)] for i in milp.integer]
     highs.passModel(lp)
     return highs
+
+
+def _stopping(kind: object, message: str, told: object, answer: Any, interrupts: Interrupts) -> None:
+    """HiGHS asks whether to go on. This runs in Python, where signals are heard."""
+    answer.user_interrupt = interrupts.came
 
 
 class _Loaded:
@@ -160,12 +167,20 @@ class HighsRelaxation(_Loaded):
 
 
 class HighsSession(_Loaded):
-    """The integer program."""
+    """The integer program. Ctrl-C ends a solve; a relaxation takes too little time for HiGHS to ask about it."""
 
     def __init__(self, milp: Milp, extra_rows: Sequence[LinearForm], options: Options = NOTHING, limit_s: float = inf) -> None:
         highs = _load(milp, extra_rows, {**_BASE, **_SETTINGS[0], "time_limit": limit_s, **options}, integer=True)
         super().__init__(highs, milp, len(extra_rows), options)
         self._setting = 0
+        self._interrupts = Interrupts()
+        highs.setCallback(_stopping, self._interrupts)
+        for kind in _ASKED:
+            highs.startCallback(kind)
+
+    def _run(self) -> None:
+        with self._interrupts.heeded():
+            super()._run()
 
     def _set(self, options: dict[str, Any]) -> None:
         for name, value in options.items():

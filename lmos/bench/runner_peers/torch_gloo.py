@@ -13,7 +13,8 @@ from lmos.bench.runner_peers import HOST, ExchangeTime, Opener, Peer, Session, a
 from lmos.bench.solvers import MissingPeer
 
 NAME = "torch_gloo"
-_PATIENCE = timedelta(seconds=60)
+_PATIENCE = timedelta(minutes=30)
+"""Longer than the turns of all other peers between two of its own, on any machine."""
 _GOES_ON, _LAST = 0, 1
 """A message's first byte."""
 

@@ -15,6 +15,7 @@ from lmos.bench.exchanging import GRPC, IN_A_ROW, MOST_RATIO, OURS, TENSOR_BYTES
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session, in_a_row
 from lmos.bench.solvers import MissingPeer
 from lmos.cli import main
+from runner.errors import RunnerError
 
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
 
@@ -162,9 +163,18 @@ def test_a_rest_comes_before_each_exchange(monkeypatch: pytest.MonkeyPatch) -> N
     said: list[str] = []
     whole = replace(counting("a process each", []), can_rest=False)
     rows = compete([counting("a", turns), whole], [64], IN_A_ROW + 2, 0, nothing, said.append, rest_s=0.005)
-    assert rests == [0.005] * (IN_A_ROW + 2)
+    assert [rest for rest in rests if rest] == [0.005] * (IN_A_ROW + 2)
     assert [(row.peer, row.rounds) for row in rows] == [("a", IN_A_ROW + 2)]
     assert said == ["a process each is left out: it cannot rest between exchanges, because each turn is a process of its own"]
+
+
+def test_a_library_that_fails_is_named() -> None:
+    @contextmanager
+    def connect(n_bytes: int) -> Iterator[Session]:
+        yield in_a_row(lambda: 1 / 0)  # type: ignore[arg-type, return-value]
+
+    with pytest.raises(RunnerError, match="broken: an exchange failed: ZeroDivisionError: division by zero"):
+        compete([Peer("broken", lambda: nullcontext(connect))], [64], 1, 0, nothing, nothing)
 
 
 @pytest.mark.process
