@@ -85,8 +85,12 @@ def bench_sweep(
 @bench.command("predictions")
 def bench_predictions(
     networks: Annotated[
-        str, typer.Option(metavar="NAMES", help="Networks by torchvision's names; each is cut in three places.")
-    ] = "alexnet,resnet18,vgg11,mobilenet_v2,squeezenet1_1,googlenet",
+        str | None,
+        typer.Option(
+            metavar="NAMES",
+            help="Networks by torchvision's names; each is cut in three places. [default: six, or none if --regret has some]",
+        ),
+    ] = None,
     images: Annotated[int, typer.Option("-n", min=1, metavar="N", help="Number of images for each cut in each round.")] = 12,
     bandwidth: Annotated[
         str, typer.Option("--link", "--bandwidth", metavar="RATE", help="Bandwidth of the emulated link.")

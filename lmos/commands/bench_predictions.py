@@ -19,12 +19,14 @@ from runner.machine import this_machine
 if TYPE_CHECKING:
     from lmos.bench.regret import Regret
 
+NETWORKS = "alexnet,resnet18,vgg11,mobilenet_v2,squeezenet1_1,googlenet"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Request:
     """What `lmos bench predictions` is asked for, as typed."""
 
-    networks: str
+    networks: str | None
     images: int
     bandwidth: str
     stages: bool
@@ -47,7 +49,10 @@ def run(request: Request) -> None:
     from lmos.bench.predictions import SHARES
 
     parse_rate(request.bandwidth)
-    networks = names_of(request.networks, "--networks") if request.networks else []
+    asked = request.networks
+    if asked is None:  # a regret alone is no reason to compare other networks' cuts, which takes longer
+        asked = NETWORKS if request.stages or request.regret is None else ""
+    networks = names_of(asked, "--networks") if asked else []
     regretted = [] if request.regret is None else names_of(request.regret, "--regret")
     with activity("timing") as tell:
         found = compare(networks, SHARES, request.images, request.bandwidth, tell)

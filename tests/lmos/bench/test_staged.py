@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ import pytest
 from lmos.bench.predictions import Comparison
 from lmos.bench.regret import Regret
 from lmos.bench.staged import errors_of, stages_of
+from lmos.cli import main
+from lmos.commands.bench_predictions import NETWORKS
 
 
 def comparison(predicted: tuple[float, float, float], times: list[float], **more: Any) -> Comparison:
@@ -45,3 +48,26 @@ def test_regret_is_the_chosen_cuts_latency_over_the_best_ones():
     assert (found.chosen, found.best) == (1, 2)
     assert found.ratio == pytest.approx(1.1)
     assert Regret("net", {0: 1.0, 1: 2.0}, {0: 1.0, 1: 2.0}).ratio == 1.0
+
+
+@pytest.mark.parametrize(("options", "compared", "regretted"), [
+    ([], NETWORKS.split(","), []), (["--stages"], NETWORKS.split(","), []), (["--regret", "a,b"], [], ["a", "b"]),
+    (["--regret", "a", "--stages"], NETWORKS.split(","), ["a"]), (["--regret", "a", "--networks", "c"], ["c"], ["a"]),
+])  # fmt: skip
+def test_a_regret_alone_measures_no_other_networks(monkeypatch, options, compared, regretted):
+    asked: dict[str, list[str]] = {"compared": [], "regretted": []}
+
+    def compare(networks, *_):
+        asked["compared"] += networks
+        return [replace(one, predicted={**one.predicted, "latency_s": 3.0}, measured={**one.measured, "latency_s": 3.0})
+                for one in [comparison((1.0, 1.0, 1.0), [1.0] * 4)] if networks]
+
+    def measure(name, *_):
+        asked["regretted"].append(name)
+        return Regret(name, {0: 1.0}, {0: 1.0})
+
+    monkeypatch.setattr("lmos.commands.bench_predictions.compare", compare)
+    monkeypatch.setattr("lmos.commands.bench_predictions.timed", lambda name: name)
+    monkeypatch.setattr("lmos.bench.regret.regret", measure)
+    assert main(["bench", "predictions", "--json", *options]) == 0
+    assert asked == {"compared": compared, "regretted": regretted}
