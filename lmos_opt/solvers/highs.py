@@ -16,9 +16,9 @@ import highspy
 import numpy as np
 from highspy._core import _Highs
 
+from lmos_opt.processes.interrupts import Interrupts
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
-from lmos_opt.solvers.interrupts import Interrupts
 from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unknown
 
 FEASIBILITY_TOLERANCE = 1e-9

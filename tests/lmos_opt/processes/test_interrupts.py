@@ -12,11 +12,11 @@ from random import Random
 import pyomo.environ as pyo
 import pytest
 
+from lmos_opt.processes.interrupts import Interrupts
 from lmos_opt.programs.compiling import compile_model
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
 from lmos_opt.solvers.highs import Highs
-from lmos_opt.solvers.interrupts import Interrupts
 
 LONG_S = 120.0
 """Longer than any test may wait; what is not interrupted ends then, with another status."""
