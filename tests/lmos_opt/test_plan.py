@@ -196,7 +196,7 @@ def test_doubts_about_measured_times_stay_with_the_plan_until_it_is_run(tmp_path
     instance = Instance.from_profile(profile, edge="local", server="paper-server", bandwidth="10Mbps")
     setting = SETTING.model_copy(update={"edge": "local", "server": "paper-server"})
     plan = make_plan(instance, (), setting=setting, profile=profile)
-    assert [doubt.split()[-2:] for doubt in plan.setting.doubts] == [["90%", "alone"], ["processors", "meanwhile"]]
+    assert [doubt.split()[-2:] for doubt in plan.setting.doubts] == [["its", "median"], ["processors", "meanwhile"]]
     plan.save(tmp_path / "plan.json")
     assert Plan.load(tmp_path / "plan.json") == plan
     assert not make_plan(instance, (), setting=SETTING, profile=profile).setting.doubts
