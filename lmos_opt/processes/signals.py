@@ -49,6 +49,11 @@ class Held:
         self._waiting: list[int] = []
         self._came = self._passes = False
 
+    @property
+    def came(self) -> bool:
+        """Whether a signal came so far, also one that was let through; one that waits still does."""
+        return self._came
+
     @contextmanager
     def let_through(self) -> Iterator[None]:
         """The first signal that comes inside this part of the block, or waits, reaches its handler at once; the next one waits."""

@@ -16,7 +16,7 @@ import highspy
 import numpy as np
 from highspy._core import _Highs
 
-from lmos_opt.processes.interrupts import Interrupts
+from lmos_opt.processes.signals import Held, in_one_piece
 from lmos_opt.programs.milp import Array, LinearForm, Milp
 from lmos_opt.solvers import Outcome, Relaxed, Status
 from lmos_opt.solvers.settings import NOTHING, Options, Settings, refused, unknown
@@ -92,9 +92,9 @@ def _load(milp: Milp, extra_rows: Sequence[LinearForm], options: dict[str, Any],
     return highs
 
 
-def _stopping(kind: object, message: str, told: object, answer: Any, interrupts: Interrupts) -> None:
+def _stopping(kind: object, message: str, told: object, answer: Any, held: Held) -> None:
     """HiGHS asks whether to go on. This runs in Python, where signals are heard."""
-    answer.user_interrupt = interrupts.came
+    answer.user_interrupt = held.came
 
 
 class _Loaded:
@@ -173,13 +173,12 @@ class HighsSession(_Loaded):
         highs = _load(milp, extra_rows, {**_BASE, **_SETTINGS[0], "time_limit": limit_s, **options}, integer=True)
         super().__init__(highs, milp, len(extra_rows), options)
         self._setting = 0
-        self._interrupts = Interrupts()
-        highs.setCallback(_stopping, self._interrupts)
-        for kind in _ASKED:
-            highs.startCallback(kind)
 
     def _run(self) -> None:
-        with self._interrupts.heeded():
+        with in_one_piece() as held:
+            self._highs.setCallback(_stopping, held)
+            for kind in _ASKED:
+                self._highs.startCallback(kind)
             super()._run()
 
     def _set(self, options: dict[str, Any]) -> None:

@@ -12,7 +12,7 @@ from random import Random
 import pyomo.environ as pyo
 import pytest
 
-from lmos_opt.processes.interrupts import Interrupts
+from lmos_opt.processes.signals import in_one_piece
 from lmos_opt.programs.compiling import compile_model
 from lmos_opt.programs.milp import LinearForm, Milp
 from lmos_opt.solvers import Status
@@ -46,13 +46,23 @@ def handled_by(handler: object) -> Iterator[None]:
 
 
 @contextmanager
-def ctrl_c_after(seconds: float) -> Iterator[None]:
-    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
+def ctrl_c_inside() -> Iterator[None]:
+    """Ctrl-C once, a second after the solve inside the block has begun, however late that is."""
+    before, over = signal.getsignal(signal.SIGINT), threading.Event()
+
+    def press() -> None:
+        while signal.getsignal(signal.SIGINT) is before and not over.is_set():
+            over.wait(0.01)
+        if not over.wait(1.0):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press)
+    thread.start()
     try:
         yield
     finally:
-        timer.cancel()
+        over.set()
+        thread.join()
 
 
 def test_a_long_solve_ends_and_the_next_one_is_as_ever() -> None:
@@ -60,10 +70,10 @@ def test_a_long_solve_ends_and_the_next_one_is_as_ever() -> None:
     noted: list[int] = []
     session = Highs(program_limit_s=LONG_S).open(milp, [])
     with handled_by(lambda number, frame: noted.append(number)):
-        with ctrl_c_after(1.0):
+        with ctrl_c_inside():
             outcome = session.solve(off, {}, [], 0)
         assert (outcome.status, noted) == (Status.INTERRUPTED, [signal.SIGINT])
-        with ctrl_c_after(1.0):
+        with ctrl_c_inside():
             assert session.solve(off, {}, [], 0).status is Status.INTERRUPTED
         assert noted == [signal.SIGINT] * 2  # the first one was forgotten, and HiGHS went on until the second
 
@@ -71,7 +81,7 @@ def test_a_long_solve_ends_and_the_next_one_is_as_ever() -> None:
 def test_ctrl_c_is_a_keyboard_interrupt_as_elsewhere() -> None:
     milp, off = market_split()
     session = Highs(program_limit_s=LONG_S).open(milp, [])
-    with handled_by(signal.default_int_handler), ctrl_c_after(1.0), pytest.raises(KeyboardInterrupt):
+    with handled_by(signal.default_int_handler), ctrl_c_inside(), pytest.raises(KeyboardInterrupt):
         session.solve(off, {}, [], 0)
 
 
@@ -81,32 +91,30 @@ def test_the_handler_that_was_there_is_there_again() -> None:
     def handler(number: int, frame: object) -> None:
         noted.append(number)
 
-    interrupts = Interrupts()
     with handled_by(handler):
-        with interrupts.heeded():
-            assert not interrupts.came
+        with in_one_piece() as held:
+            assert not held.came
             signal.raise_signal(signal.SIGINT)
-            assert (interrupts.came, noted) == (True, [])
+            assert (held.came, noted) == (True, [])
         assert (noted, signal.getsignal(signal.SIGINT)) == ([signal.SIGINT], handler)
-        with interrupts.heeded():
-            assert not interrupts.came
-        with pytest.raises(ValueError, match="wrong"), interrupts.heeded():
+        with in_one_piece() as held:
+            assert not held.came
+        with pytest.raises(ValueError, match="wrong"), in_one_piece():
             raise ValueError("wrong")
         assert (noted, signal.getsignal(signal.SIGINT)) == ([signal.SIGINT], handler)
 
 
 def test_what_ignores_ctrl_c_goes_on_to_do_so() -> None:
-    interrupts = Interrupts()
-    with handled_by(signal.SIG_IGN), interrupts.heeded():
+    with handled_by(signal.SIG_IGN), in_one_piece() as held:
         signal.raise_signal(signal.SIGINT)
-        assert (interrupts.came, signal.getsignal(signal.SIGINT)) == (False, signal.SIG_IGN)
+        assert (held.came, signal.getsignal(signal.SIGINT)) == (False, signal.SIG_IGN)
 
 
 def test_another_thread_leaves_signals_alone() -> None:
     before, inside = signal.getsignal(signal.SIGINT), []
 
     def work() -> None:
-        with Interrupts().heeded():
+        with in_one_piece():
             inside.append(signal.getsignal(signal.SIGINT))
 
     thread = threading.Thread(target=work)
