@@ -10,6 +10,7 @@ from itertools import accumulate
 from statistics import median
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +20,7 @@ from measurement.medians import CONFIDENCE, FAR, Median, median_of
 from measurement.processor import cpu_name
 from measurement.timing.held import held_bytes
 from measurement.timing.others import Others
+from measurement.timing.restart import restart_time_s
 from measurement.timing.stepping import Steps
 from measurement.tracing import TracedNetwork, trace_network
 from measurement.tracing.calls import Example
@@ -256,15 +258,10 @@ class _Runs:
         )
 
     def _restart_s(self) -> float:
-        """How much longer the layers of the second part take after a rest: lower quartiles beside lower quartiles.
-
-        At times, and on some days most times, the first of them waits for a thread to wake, longer than all the rest takes: a
-        median would be with the one or with the other.
-        """
         names = self._steps.layers
         second = names[names.index(self._middle) :] if self._middle is not None else ()
-        return max(sum(_quarter([run[name] for run in self._rested]) - _quarter([run[name] for run in self._divided])
-                       for name in second), 0.0)  # fmt: skip
+        rested, steady = (np.array([[run[name] for name in second] for run in runs]) for runs in (self._rested, self._divided))
+        return restart_time_s(rested, steady)
 
 
 def _quarter(samples: list[float], k: int = 1) -> float:
