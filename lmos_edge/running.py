@@ -101,6 +101,8 @@ class Run:
     outcome: Outcome
     head: Program | None = None
     _whole: Program | None = None
+    _unusable: str | None = None
+    _loading_s: float = 0.0
     _late: int = 0
     _number: int = 0
     _usual_s: list[float] = field(default_factory=list)
@@ -166,6 +168,7 @@ class Run:
         server.ask(exchange)
         if not server.wait(exchange, asked_at + self._patience_s(server)):
             self._late += 1
+            self._load_whole()
         refusal = self.why_not_here()
         if not exchange.is_over and refusal is not None:
             server.wait(exchange, asked_at + self.timeouts.give_up_s)
@@ -193,25 +196,38 @@ class Run:
         whole, limit = self.exported.whole, self.plan.memory_limit_bytes
         if whole is None:
             return "the whole network is not here ('lmos export --whole' writes it)"
+        if self._unusable is not None:
+            return self._unusable
         if limit is None or (whole.memory_bytes is not None and whole.memory_bytes <= limit):
             return None
         needed = format_size(whole.memory_bytes or 0)
         return f"the whole network needs {needed} at the edge, the plan's limit is {format_size(limit)}"
 
-    def _here(self, result: dict[str, Any], reason: str, exchange: Exchange, image: Mapping[str, Array], begin: float) -> None:
-        waited_s = time.perf_counter() - exchange.packed_at - exchange.t_queue_s
-        loading = time.perf_counter()
-        try:
-            if self._whole is None:
-                assert self.exported.whole is not None
+    def _load_whole(self) -> None:
+        """Load the whole network, if it may run here. If its file cannot be used, images wait for the server from now on."""
+        begin = time.perf_counter()
+        if self._whole is None and self.exported.whole is not None and self.why_not_here() is None:
+            try:
                 self._whole = Program(self.exported.whole, self.threads)
-            running = time.perf_counter()
+            except LmosError as error:
+                self._unusable = str(error)
+        self._loading_s += time.perf_counter() - begin
+
+    def _here(self, result: dict[str, Any], reason: str, exchange: Exchange, image: Mapping[str, Array], begin: float) -> None:
+        self._load_whole()
+        if self._whole is None:
+            self._lost(result, f"{reason}; {self._unusable}", exchange)
+            return
+        running = time.perf_counter()
+        loading_s, self._loading_s = self._loading_s, 0.0
+        try:
             _, outputs = self._whole.run(image)
         except LmosError as error:
             self._lost(result, f"{reason}; and at the edge: {error}", exchange)
             return
         tail_s = time.perf_counter() - running
-        result.update(t_edge_s=result["t_edge_s"] + tail_s, t_tail_s=tail_s, t_tx_s=waited_s, t_queue_s=running - loading,
+        result.update(t_edge_s=result["t_edge_s"] + tail_s, t_tail_s=tail_s, t_queue_s=loading_s,
+                      t_tx_s=running - exchange.packed_at - exchange.t_queue_s - loading_s,
                       finished_at="edge", reason=reason, retries=exchange.retries)  # fmt: skip
         self._done(result, outputs, begin)
 

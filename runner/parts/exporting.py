@@ -296,13 +296,14 @@ class _Kept(nn.Module):
 
 
 def _onnx(exported: Any, names: Sequence[str]) -> bytes:
-    """The file's bytes, with these names of inputs and outputs. Values inside get numbers for names: those of the exporter
-    may be a crossing tensor's."""
+    """The file's bytes, with these names of inputs and outputs. Values inside get numbers for names, apart from these: those of the
+    exporter may be a crossing tensor's."""
     made = torch.onnx.export(exported, dynamo=True, verbose=False)
     assert made is not None
     graph = made.model.graph
-    for k, value in enumerate(value for node in graph for value in node.outputs):
-        value.name = f"value_{k}"
+    inside = [*graph.initializers.values(), *(value for node in graph for value in node.outputs)]
+    for k, value in enumerate(inside):
+        value.name = _free(f"value_{k}", names)
     for value, name in zip([*graph.inputs, *graph.outputs], names, strict=True):
         value.name = name
     data: bytes = made.model_proto.SerializeToString()

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -144,6 +145,29 @@ def test_a_server_that_goes_loses_nothing(export: Export, inputs: Path, tmp_path
     assert (after.images, after.lost, after.fallbacks) == (6, 0, 4)
     assert [image.class_ for image in after.per_image] == [image.class_ for image in report.per_image]
     assert all(image.t_tail_s > 0 and image.reason for image in after.per_image[2:])
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("content", [None, b"half of it"])
+def test_images_wait_for_the_server_where_the_whole_networks_file_is_not_what_was_written(
+        export: Export, inputs: Path, tmp_path: Path, content: bytes | None) -> None:
+    folder = alone(export, tmp_path / "parts")
+    (folder / "export.json").write_bytes((export.folder / "export.json").read_bytes())
+    if content is not None:
+        (folder / "whole.onnx").write_bytes(content)
+    with ExitStack() as stack:
+        server = stack.enter_context(server_process(tmp_path / "first.log"))
+
+        def comes_back(what: str) -> None:
+            if what == "1 of 3":
+                server.freeze()
+                thaw = threading.Timer(1.0, server.process.send_signal, [signal.SIGCONT])
+                thaw.start()
+                stack.callback(thaw.join)
+
+        options = Options(folder, inputs, n=3, threads=1, deadline_s=0.1, tell=comes_back)
+        found = ran(Plan.load(export.file), server.address, options)
+    assert (found["images"], found["lost"], found["fallbacks"], found["failed"]) == (3, 0, 0, [])
 
 
 @pytest.mark.parametrize(("limit", "said"), [(1, "B at the edge, the plan's limit is 1 B"), (10**9, None), (None, None)])

@@ -108,3 +108,7 @@ def test_bundled_traces_are_what_their_commands_make() -> None:
         found, made = load_trace(name), make_trace(name)
         assert (found.seconds, found.rate_bytes_per_s, found.ends_s) == (made.seconds, made.rate_bytes_per_s, made.ends_s)
     assert load_trace("fading").to_dict() == make_trace("fading").to_dict()
+
+
+def test_text_that_is_too_long_for_a_files_name_is_no_trace() -> None:
+    assert not is_trace(",".join(["2Mbps", *(f"{1 + k % 2}Mbps@{k}s" for k in range(1, 500))]))

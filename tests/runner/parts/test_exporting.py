@@ -92,6 +92,30 @@ def test_an_image_that_crosses_beside_other_tensors_is_among_the_heads_outputs(t
     assert through_both(tmp_path, plan) < WORST
 
 
+class Numbered(nn.Module):
+    """Its layers have the names that an exporter, and what numbers its values, give to values of their own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.val_3, self.value_0 = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        first = self.val_3(x)
+        return (self.value_0(first) + first).flatten(1)
+
+
+def numbered() -> nn.Module:
+    return Numbered()
+
+
+def test_a_crossing_tensor_may_have_a_name_that_an_exporter_gives_too(tmp_path: Path) -> None:
+    network = f"{__name__}:numbered"
+    plan = Plans(network, shape=(1, 3, 8, 8))(2)
+    assert [tensor.name for tensor in plan.crossing] == ["val_3", "value_0"]
+    export_plan(plan, tmp_path, networks=[network])
+    assert through_both(tmp_path, plan) < WORST
+
+
 def test_an_edge_without_torch_knows_the_files_by_their_index_and_runs_them(tmp_path: Path) -> None:
     plan = Plans(TWO_OUTPUTS)(2)
     written = export_plan(plan, tmp_path, networks=NETWORKS, whole=True)
