@@ -56,7 +56,7 @@ def run(request: Request) -> None:
 
     output = request.output
     check_output(output, (".json",), plan=request.plan)
-    address = parse_address(request.server)
+    address = parse_address(request.server, what="--server")
     options = Options(
         head=request.head, images=request.images, n=request.n, skip_bad_images=request.skip_bad_images, threads=request.threads,
         shape=None if request.shape is None else parse_shape(request.shape), access=request.credentials.at(address),

@@ -68,7 +68,7 @@ class Exported:
         folder = head if head.is_dir() else head.parent
         index = folder / INDEX
         if not index.is_file():
-            what = "no such folder" if not folder.is_dir() else f"has no {INDEX} beside it; copy all that 'lmos export' wrote"
+            what = "no such file or folder" if not head.exists() else f"has no {INDEX} beside it; copy all that 'lmos export' wrote"
             raise InputError(str(head), what)
         data, problems = read_json(index), list[Problem]()
         fields = Fields(data, problems)

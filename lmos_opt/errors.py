@@ -57,12 +57,12 @@ class MissingError(InputError, KeyError):
 
 
 @contextmanager
-def of_file(file: object, keys: Collection[str]) -> Iterator[None]:
-    """What is wrong with these keys, wherever that is found, is told with the file that has them."""
+def of_file(file: object | None, keys: Collection[str]) -> Iterator[None]:
+    """What is wrong with these keys, wherever that is found, is told with the file that has them (None: with no file)."""
     try:
         yield
     except InputError as error:
-        if error.source not in keys:
+        if file is None or error.source not in keys:
             raise
         raise InputError(str(file), [Problem(error.source, problem.message) for problem in error.problems]) from None
 

@@ -65,7 +65,8 @@ def _import(text: str, module_name: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name is not None and f"{module_name}.".startswith(f"{error.name}."):
             reason = f"there is no module {error.name!r} in the current directory or among the installed ones"
-            raise InputError(text, reason) from None
+            without = text.replace(".py:", ":", 1)
+            raise InputError(text, reason + (f"; did you mean {without!r}?" if without != text else "")) from None
         raise InputError(text, f"{module_name!r} cannot be imported: {text_of(error)}") from error
     except THEIR_ERRORS as error:  # the user's code may raise anything
         raise InputError(text, f"{module_name!r} cannot be imported: {first_line(error)}") from error

@@ -92,7 +92,9 @@ def _run(app: typer.Typer, arguments: list[str] | None) -> int:
         return _complain(str(error), error.exit_code)
     except _CLICK_ERROR as error:
         message = error.format_message() if hasattr(error, "format_message") else str(error)
-        return _complain(message.replace(": Input should be ", ": expected a value "), 2)
+        for typer_says, said in ((": Input should be a valid", ": expected a valid"), (": Input should be", ": expected a value")):
+            message = message.replace(typer_says, said)
+        return _complain(message, 2)
     except (typer.Abort, KeyboardInterrupt):
         return _complain("interrupted", 1)
     except OSError as error:

@@ -76,7 +76,7 @@ def run(request: Request) -> None:
     networks = [parse_builder(name) for name in request.networks]
     words = None if request.prompt is None else _words(network.builder, networks)
     ids = _ids(request.prompt_ids or "") if words is None else words.ids(request.prompt or "")
-    server = parse_address(request.server)
+    server = parse_address(request.server, what="--server")
     keep_heap()
     tell_doubts(network.name, plan.setting.doubts)
     options = ConnectOptions(

@@ -52,7 +52,7 @@ def run(request: Request) -> None:
     check_output(output, (".json",))
     if request.name is not None:
         checked_name(request.name, "--name")
-    address = parse_address(request.server)
+    address = parse_address(request.server, what="--server")
     allowed = Budget(parse_time(request.budget, "--budget"), parse_size(request.volume, "--volume"))
     if not allowed.seconds > 0:
         raise InputError("--budget", f"{request.budget!r:.40} is not positive")

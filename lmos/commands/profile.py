@@ -165,7 +165,7 @@ def _timed_at(profile: NetworkProfile, at: At, budget_s: float, is_timed_here: b
         raise InputError(profile.name, "names no network to build, so nobody can time it")
     if profile.tokens is not None:
         raise InputError("--at", "does not time decoders; run lmos profile --time on that machine")
-    address = parse_address(at.server)
+    address = parse_address(at.server, what="--at")
     network = PlannedNetwork(**profile.network.model_dump(), name=profile.name, granularity=profile.granularity,
                              **inputs_of(profile))  # fmt: skip
     with activity(f"timing {profile.name} at {at.server}"):

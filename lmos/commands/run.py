@@ -106,7 +106,7 @@ def _hand_over(report: RunReport, request: Request) -> None:
 
 def _report(plan: Plan, request: Request, held: Held) -> RunReport:
     """Run the plan, watched as was asked."""
-    server, watch = parse_address(request.server), request.watch
+    server, watch = parse_address(request.server, what="--server"), request.watch
     with ExitStack() as stack:
         observers: list[Observer] = [log_event] if watch.is_logged else []
         if watch.metrics is not None:

@@ -67,7 +67,7 @@ class Onward:
     @property
     def next(self) -> Next:
         """The next place; InputError for what cannot be read, or a token nobody protects."""
-        address = parse_address(self.address)
+        address = parse_address(self.address, what="--next")
         return Next(address=address, access=self.credentials.at(address), shape=held_to(self.shape))
 
 
@@ -75,7 +75,7 @@ def run(request: Request) -> None:
     """Serve until SIGTERM or Ctrl-C; logs go to standard error."""
     watch = request.watch
     with logged(watch), ExitStack() as stack:
-        host, port = parse_address(request.listen)
+        host, port = parse_address(request.listen, what="--listen")
         for file in request.weights:
             if not file.is_file():
                 raise InputError(str(file), "is a folder; expected a file of weights" if file.is_dir() else "no such file")
@@ -93,7 +93,7 @@ def run(request: Request) -> None:
             engine=request.engine,
             precision=request.precision,
             digests=digests or None,
-            token=read_token(request.token_file),
+            token=read_token(request.token_file, option="--token-file"),
             tls=_tls(request.tls_cert, request.tls_key, request.client_ca),
             unprotected=request.unprotected,
             limits=ORDINARY,

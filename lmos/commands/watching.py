@@ -71,7 +71,7 @@ def shown_at(metrics: EdgeMetrics | ServerMetrics, address: str, unprotected: bo
     """Answer over HTTP while the block lasts; the value is the URL. InputError for an address that is refused or taken."""
     from runner.watching.metrics import check_metrics_address, serve_metrics
 
-    parsed = parse_address(address, default_port=9090)
+    parsed = parse_address(address, default_port=9090, what="--metrics")
     check_metrics_address(parsed, unprotected)
     with serve_metrics(metrics, parsed) as found:
         yield f"http://{format_address(found)}/metrics"

@@ -65,7 +65,7 @@ def read_state_dict(weights: str, *, mapped: bool = False) -> dict[str, torch.Te
     """
     path = weights_path(weights)
     if not path.is_file():
-        raise InputError(weights, "is a folder" if path.is_dir() else "no such file")
+        raise InputError(weights, "is a folder" if path.is_dir() else "no such file here; --weights FILE names one")
     try:
         if path.suffix == ".safetensors":
             tensors: dict[str, torch.Tensor] = load_file(path)

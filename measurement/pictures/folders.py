@@ -28,7 +28,7 @@ def picture_files(path: Path) -> list[Path]:
     if not path.is_dir():
         suffixes = ", ".join(sorted(ARRAYS))
         raise InputError(str(path), f"is not a folder, a picture, a video or a file of arrays ({suffixes})" if path.exists() else
-                         "no such folder")  # fmt: skip
+                         "no such file or folder")  # fmt: skip
     files = sorted(found for found in path.iterdir() if found.suffix.lower() in SUFFIXES and found.is_file())
     if not files:
         raise InputError(str(path), f"has no pictures ({', '.join(sorted(SUFFIXES))})")

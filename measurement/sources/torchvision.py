@@ -90,7 +90,8 @@ def _found(name: str) -> Callable[..., nn.Module]:
     names = list_models()
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3) or ["alexnet", "vgg16", "resnet18"]
-        raise InputError(name, f"is no torchvision model; there are e.g. {', '.join(near)}")
+        own = f"; a network of {name}.py here is {name}:CALLABLE" if Path(f"{name}.py").is_file() else ""
+        raise InputError(name, f"is no torchvision model; there are e.g. {', '.join(near)}{own}")
     builder: Callable[..., nn.Module] = get_model_builder(name)
     return builder
 

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from runner.client.probe_client import ProbeClient
-from runner.errors import RemoteProtocolError, RunnerError
+from runner.errors import RunnerError
 from runner.lab.probing.fit import ProbeTime
 from runner.wire.access import Access
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
@@ -82,7 +82,7 @@ class Scout:
                 remote.hop = self._hop
                 seconds, t_server_s = remote.probe(n_bytes or 0, 0, _WITHIN_S)
                 found = ProbeTime(n_bytes or 0, max(seconds - t_server_s, 0.0))
-            except (RunnerError, RemoteProtocolError):
+            except RunnerError:
                 if remote is not None:
                     remote.close()
                 remote = None

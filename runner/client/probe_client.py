@@ -12,10 +12,11 @@ from lmos_opt.plan import PlannedNetwork
 from lmos_opt.profile import NetworkSource
 from lmos_opt.tensors import inputs_of
 from runner.client.remote import Remote
-from runner.errors import PeerTooSlow, RunnerError
+from runner.errors import PeerTooSlow, RemoteProtocolError, RunnerError
 from runner.wire.protocol import Echo, Measure, Measured, Probe, Received, State
 from runner.wire.protocol.messages import MEASURE, ONWARD
 from runner.wire.protocol.turns import LARGEST_PROBE_BYTES
+from runner.wire.stream import Wake
 
 
 @cache
@@ -42,6 +43,13 @@ class ProbeClient(Remote):
     def now(self) -> float:
         """The time (s) on the clock of exchanges. Only differences have a meaning."""
         return self._clock.now()
+
+    def step(self, timeout_s: float, wake: Wake | None = None, *, alone: bool = True) -> Received | None:
+        """`Remote.step`, whose failures are all RunnerErrors that name the server."""
+        try:
+            return super().step(timeout_s, wake, alone=alone)
+        except RemoteProtocolError as error:
+            raise RunnerError(self.name, str(error)) from None
 
     def probe(self, probe_bytes: int, echo_bytes: int, within_s: float | None = None) -> tuple[float, float]:
         """Send a message of `probe_bytes` over the hop, and get one of `echo_bytes` back.

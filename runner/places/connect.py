@@ -46,6 +46,7 @@ def connect_async(plan: Plan | Path | str, server: str | tuple[str, int], *, mod
 
 def _checked(plan: Plan | Path | str, server: str | tuple[str, int], module: OwnNetwork | None, access: Access,
              options: ConnectKeywords) -> ConnectedSplit:  # fmt: skip
+    file = None if isinstance(plan, Plan) else Path(plan)
     loaded = plan if isinstance(plan, Plan) else Plan.load(Path(plan))
     address = parse_address(server) if isinstance(server, str) else server
-    return ConnectedSplit(loaded, address, replace(ConnectOptions(access=access), **options), module=module)
+    return ConnectedSplit(loaded, address, replace(ConnectOptions(access=access), **options), module=module, file=file)

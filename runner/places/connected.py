@@ -14,14 +14,16 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import count
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import torch
 from torch import Tensor
 
-from lmos_opt.errors import InputError
+from lmos_opt.errors import InputError, of_file
 from lmos_opt.plan import Plan, check_runnable
+from lmos_opt.plans.keys import LAYER_KEYS
 from measurement import engines
 from measurement.networks.conventions import conventions_for
 from measurement.networks.labels import names_of
@@ -87,9 +89,13 @@ class ConnectedSplit:
     """
 
     def __init__(self, plan: Plan, server: tuple[str, int], options: ConnectOptions, source: Source = UNKNOWN,
-                 module: OwnNetwork | None = None) -> None:  # fmt: skip
-        """Check all that can be checked without the server and without the network; nothing is contacted yet."""
-        self.plan, self.network = plan, check_runnable(plan, "plan")
+                 module: OwnNetwork | None = None, file: Path | None = None) -> None:  # fmt: skip
+        """Check all that can be checked without the server and without the network; nothing is contacted yet.
+
+        `file` is where the plan was read, for messages.
+        """
+        self.plan, self.network = plan, check_runnable(plan, "plan" if file is None else str(file))
+        self._file = file
         self._options, self._source, self._module = options, source, module
         self._weights = weights_of(self.network.weights, options.weights_file)
         check_crossing(plan, self.network)
@@ -125,7 +131,8 @@ class ConnectedSplit:
             release()
             self._stack.enter_context(settled())  # what the user's program holds is not looked through again and again
             self._stack.enter_context(torch_threads(self._options.threads))
-            self._make_ready()
+            with of_file(self._file, LAYER_KEYS):
+                self._make_ready()
             self._begin()
         except BaseException:
             self._let_go(politely=False)

@@ -202,7 +202,7 @@ class Conversation:
         wanted = self._shared.token
         if wanted is not None:
             if hello.token is None:
-                raise Refusal("token", "this server wants a token, and none came")
+                raise Refusal("token", "this server wants a token (--token-file), and none came")
             if not hmac.compare_digest(hello.token.encode(), wanted.encode()):
                 raise Refusal("token", "the token is wrong")
         if not self._shared.enter(self):

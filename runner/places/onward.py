@@ -15,7 +15,7 @@ from lmos_opt.units import codec_words, counted
 from runner.client.exchange import Exchange, ServerAnswer
 from runner.client.probe_client import ProbeClient
 from runner.client.server_connection import ServerConnection
-from runner.errors import PeerError, RemoteProtocolError, RunnerError
+from runner.errors import PeerError, RunnerError
 from runner.faults.refusal import Refusal, refusing
 from runner.machine import Machine
 from runner.parts.part import Crossing
@@ -142,7 +142,7 @@ class Surveyor:
             remote.hop = asked.hop - 1
             try:
                 return remote.probe(asked.probe_bytes, asked.echo_bytes)
-            except (RunnerError, RemoteProtocolError) as error:
+            except RunnerError as error:
                 self.close()
                 is_final = isinstance(error, PeerError) and error.code not in TRANSIENT
                 raise Refusal("refused" if is_final else "next", f"the next place: {error}") from None

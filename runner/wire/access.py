@@ -29,14 +29,15 @@ class Access:
 OPEN_DOOR = Access()
 
 
-def read_token(file: Path | None, variable: str = VARIABLE) -> str | None:
-    """The token in a file, or in an environment variable; None if there is neither. InputError for text that cannot be a token."""
+def read_token(file: Path | None, variable: str = VARIABLE, option: str = "") -> str | None:
+    """The token in a file, or in an environment variable; None if there is neither. InputError for text that cannot be a token;
+    its message names the `option` that gave the file, if there was one."""
     if file is None:
         source, text = variable, os.environ.get(variable)
         if text is None:
             return None
     else:
-        source = str(file)
+        source = f"{option}: {file}" if option else str(file)
         try:
             text = file.read_text(encoding="utf-8")
         except OSError as error:
@@ -68,7 +69,7 @@ class Credentials:
             raise InputError(f"{begins}ca", f"is missing; {begins}cert and {begins}key need it")
         if (self.cert is None) != (self.key is None):
             raise InputError(f"{begins}key" if self.key is None else f"{begins}cert", "is missing; one needs the other")
-        token = read_token(self.token_file, VARIABLE if begins == "--" else NEXT_VARIABLE)
+        token = read_token(self.token_file, VARIABLE if begins == "--" else NEXT_VARIABLE, f"{begins}token-file")
         names = [f"{begins}{name}" for name in ("ca", "cert", "key")]
         tls = None if self.ca is None else edge_tls(self.ca, self.cert, self.key, names=names)
         if token is not None and tls is None and not self.unprotected and not is_loopback(address[0]):

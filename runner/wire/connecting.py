@@ -17,8 +17,8 @@ from lmos_opt.units import whole_of
 from runner.errors import ConnectionLost, RunnerError, Unreachable
 
 
-def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
-    """Host and port from `host:port`, `host`, `[::1]:port`; InputError otherwise.
+def parse_address(text: str, default_port: int = 7070, what: str = "address") -> tuple[str, int]:
+    """Host and port from `host:port`, `host`, `[::1]:port`; InputError otherwise, which calls it `what`.
 
     >>> parse_address("127.0.0.1:7070")
     ('127.0.0.1', 7070)
@@ -30,7 +30,7 @@ def parse_address(text: str, default_port: int = 7070) -> tuple[str, int]:
     host = host[1:-1] if is_bracketed else host
     number = whole_of(port)
     if not (_is_ipv6(host) if is_bracketed else _may_be_host(host)) or number is None or number > 65535:
-        raise InputError("address", f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070, with a port from "
+        raise InputError(what, f"{text!r:.80} is not HOST:PORT, such as 127.0.0.1:7070 or [::1]:7070, with a port from "
                                     "0 to 65535")  # fmt: skip
     return host, number
 

@@ -120,7 +120,8 @@ class Reconnecting:
 
     def _note_given_up(self, error: RunnerError | ProtocolError, now: float) -> GivenUp:
         """The stream is of no use any more; another one is tried later, unless that cannot help."""
-        failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"the server broke the protocol: {error}")
+        broke = "" if isinstance(error, NotOurProtocol) else "the server broke the protocol: "
+        failure = error if isinstance(error, RunnerError) else RunnerError(self.name, f"{broke}{error}")
         self.reason, self.first_failure, self.last_failure = str(failure), self.first_failure or failure, failure
         code, about = (error.code, error.request) if isinstance(error, PeerError) else (None, None)
         is_final = about is None and self._is_final(error)

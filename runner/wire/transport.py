@@ -44,9 +44,9 @@ def _lost(where: str, what: str, error: OSError) -> ConnectionLost:
         return Untrusted(where, f"the peer's certificate is not trusted: {error.verify_message}")
     reason = (error.reason or "the stream ended").lower().replace("_", " ")
     if "wrong version number" in reason or "http request" in reason:
-        return Untrusted(where, "the peer does not speak TLS, which this side was started with")
+        return Untrusted(where, "the peer does not speak TLS, which this side was started with (--ca; a server: --tls-cert)")
     if "certificate" in reason or "unknown ca" in reason:
-        return Untrusted(where, f"the peer does not accept this side's certificate, or its lack: {reason}")
+        return Untrusted(where, f"the peer does not accept this side's certificate (--cert and --key), or its lack: {reason}")
     return ConnectionLost(where, f"TLS: {reason}")
 
 

@@ -185,5 +185,8 @@ def test_a_source_with_a_colon_is_a_network_unless_it_is_a_file():
 def test_a_network_that_there_is_not_is_named_in_one_line(capsys):
     assert main(["plan", "torchvision:alexnt", "--select", "knee"]) == 2
     assert "is no torchvision model" in capsys.readouterr().err
+    Path("my_nets.py").touch()
+    assert main(["profile", "my_nets"]) == 2
+    assert capsys.readouterr().err.endswith("; a network of my_nets.py here is my_nets:CALLABLE\n")
     with pytest.raises(InputError, match="no such folder"):
         kept_profile(Asked(network="hf:nowhere"))

@@ -209,8 +209,8 @@ def test_options_that_need_torch_are_refused_by_name(export: Export, capfd: pyte
 @pytest.mark.parametrize(("arguments", "said"), [
     (["none.json"], "none.json: no such file or directory"),
     (["{plan}"], "--head: is missing: the plan has layers at the edge, which 'lmos export' writes into a file"),
-    (["{plan}", "--head", "none/head.onnx"], "none/head.onnx: no such folder"),
-    (["{plan}", "--head", "{head}", "--images", "none"], "none: no such folder"),
+    (["{plan}", "--head", "none/head.onnx"], "none/head.onnx: no such file or folder"),
+    (["{plan}", "--head", "{head}", "--images", "none"], "none: no such file or folder"),
     (["{plan}", "--head", "{head}", "-o", "report.txt"], "report.txt: has the suffix '.txt'; expected .json"),
     (["{plan}", "--head", "{head}", "-o", "none/report.json"], "none/report.json: cannot be written: no such file or directory"),
     (["{plan}", "--head", "{head}", "-o", "{plan}"], "{plan}: is the file of the plan too; name another one"),
@@ -218,8 +218,9 @@ def test_options_that_need_torch_are_refused_by_name(export: Export, capfd: pyte
     (["{plan}", "--threads", "9999"], "--threads: '9999' is more than 1024"),
     (["{plan}", "--pipeline"], "unrecognized arguments: --pipeline"),
     ([], "the following arguments are required: PLAN"),
-    (["{plan}", "--head", "{head}", "--server", "here:x"], "address: 'here:x' is not HOST:PORT"),
+    (["{plan}", "--head", "{head}", "--server", "here:x"], "--server: 'here:x' is not HOST:PORT"),
     (["{plan}", "--head", "{head}", "--shape", "fast"], "shape: 'fast' is not a rate"),
+    (["{plan}", "--head", "{head}", "--token-file", "none"], "--token-file: none: no such file or directory; expected a file"),
     (["{plan}", "--head", "{head}", "--cert", "c.pem"], "--ca: is missing; --cert and --key need it"),
 ])  # fmt: skip
 def test_what_cannot_be_used_is_one_line(export: Export, capfd: pytest.CaptureFixture[str], arguments: list[str],

@@ -17,9 +17,9 @@ from runner.client.probe_client import ProbeClient
 from runner.errors import RunnerError
 from runner.lab.probing.exchanges import Budget, measure
 from runner.lab.probing.fit import ProbeTime, fit_link
-from runner.wire.protocol import Probe
+from runner.wire.protocol import Probe, Received
 from runner.wire.shaping import Pacer, parse_shape
-from tests.runner.client.playing import ADDRESS, TIMEOUTS, PlayedStreams, honest
+from tests.runner.client.playing import ADDRESS, TIMEOUTS, PlayedStream, PlayedStreams, after, honest
 from tests.runner.running import ServerProcess
 
 
@@ -63,6 +63,15 @@ def test_times_that_do_not_grow_are_refused() -> None:
         fit_link([ProbeTime(n, 0.1 - n * 1e-9) for n in (0, 10, 20, 30)])
     with pytest.raises(RunnerError, match="one size"):
         fit_link([ProbeTime(0, 0.1)] * 9)
+
+
+def test_a_server_that_speaks_something_else_is_named() -> None:
+    def answer_in_tls(stream: PlayedStream, event: Received) -> None:
+        stream.send_bytes(bytes((0x15, 3, 1, 0, 2, 2, 40)))
+
+    with (pytest.raises(RunnerError, match=r"^192\.0\.2\.1:7070: the server speaks TLS, .*--ca"),
+          ProbeClient(ADDRESS, None, TIMEOUTS, streams=PlayedStreams(deque([after(0, answer_in_tls)]))) as remote):  # fmt: skip
+        remote.probe(0, 0)
 
 
 @pytest.mark.parametrize(("shape", "seconds", "volume"), [

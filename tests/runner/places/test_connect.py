@@ -184,6 +184,20 @@ def test_options_that_cannot_be_are_refused(server: ServerProcess, plans: Plans,
         connect(plans(2), "127.0.0.1:1", networks=NETWORKS)
 
 
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_layer_that_is_not_there_is_told_with_the_plans_file(server: ServerProcess, plans: Plans, tmp_path: Path,
+                                                                is_async: bool) -> None:  # fmt: skip
+    file, plan = tmp_path / "plan.json", plans(2)
+    plan.model_copy(update={"edge_layers": (*plan.edge_layers[:-1], "nope")}).save(file)
+
+    async def opened() -> None:
+        async with connect_async(file, server.address, networks=NETWORKS):
+            raise AssertionError("it has no such layer")
+
+    with pytest.raises(InputError, match=rf"^{file}: edge_layers: .* has no layer 'nope'"):
+        asyncio.run(opened()) if is_async else connect(file, server.address, networks=NETWORKS)
+
+
 # reports and events --------------------------------------------------------------------------------------------------
 
 

@@ -205,7 +205,8 @@ def test_the_same_bytes_for_another_plan_are_another_question() -> None:
         assert talk(HELLO, OPEN.model_copy(update=change), infer(1), answers=answers)[2].computed == [1], change
 
 
-@pytest.mark.parametrize(("token", "reason"), [(None, "this server wants a token, and none came"), ("wrong", "the token is wrong")])
+@pytest.mark.parametrize(("token", "reason"), [(None, "this server wants a token (--token-file), and none came"),
+                                               ("wrong", "the token is wrong")])  # fmt: skip
 def test_a_token_that_is_missing_or_wrong_is_refused(token: str | None, reason: str) -> None:
     said, told, _ = talk(HELLO.model_copy(update={"token": token}), OPEN, token="right")
     assert [(one.code, one.message) for one in said if isinstance(one, Error)] == [("token", reason)]

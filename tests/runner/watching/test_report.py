@@ -225,7 +225,7 @@ def test_fault_08_a_plan_without_preprocessing_reads_and_one_that_does_not_fit_i
 def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no pictures"):
         picture_files(tmp_path)
-    with pytest.raises(InputError, match="no such folder"):
+    with pytest.raises(InputError, match="no such file or folder"):
         picture_files(tmp_path / "none")
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not a folder"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lmos_opt.errors import DiskFullError, InputError
-from runner.wire.access import Credentials
+from runner.wire.access import Credentials, read_token
 from runner.wire.certs import make_certificates
 from runner.wire.tls import edge_tls, server_tls
 from tests.lmos_opt.documents import listed
@@ -64,6 +64,20 @@ def test_a_certificate_with_its_key_in_one_file_will_do(tmp_path: Path) -> None:
     edge_tls(tmp_path / "ca.pem", both)
     with pytest.raises(InputError, match=r"^certificate: .*edge.pem: holds nothing that can be read as a private key in PEM$"):
         edge_tls(tmp_path / "ca.pem", tmp_path / "edge.pem")
+
+
+@pytest.mark.parametrize("begins", ["--", "--next-"])
+def test_a_file_without_a_token_is_named_with_its_option(tmp_path: Path, begins: str) -> None:
+    file = tmp_path / "token"
+    asked = Credentials(ca=None, cert=None, key=None, token_file=file, unprotected=False, begins=begins)
+    with pytest.raises(InputError) as told:
+        asked.at(("127.0.0.1", 7070))
+    assert str(told.value) == f"{begins}token-file: {file}: no such file or directory; expected a file that holds a token"
+    file.write_text("short")
+    with pytest.raises(InputError, match=f"^{begins}token-file: {file}: holds no token: expected one line of 16"):
+        asked.at(("127.0.0.1", 7070))
+    with pytest.raises(InputError, match=f"^{file}: holds no token"):  # from Python no option gave it
+        read_token(file)
 
 
 @pytest.mark.parametrize("begins", ["--", "--next-"])
