@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from collections import deque
 from types import TracebackType
 from typing import Self
 
@@ -20,12 +21,14 @@ _PAUSE_S = 2.0
 _KEEP_S = 10.0
 _WITHIN_S = 5.0
 """The longest time (s) of a probe. A longer one counts as failed: the server is gone, or the link is almost down."""
+_MOST_FAILED = 100
 
 
 class Scout:
     """`ask` sends one probe, `take` gives the exchanges that have come back. Neither of them blocks.
 
-    Probes go over the first hop, or another one. `sent` and `sent_bytes` count all that were asked.
+    Probes go over the first hop, or another one. `sent` and `sent_bytes` count all that were asked. `failed` has the
+    reasons of those that were not answered, until somebody takes them.
     """
 
     def __init__(self, address: tuple[str, int], link: Shape | Pacer | None, timeouts: Timeouts, access: Access,
@@ -35,6 +38,7 @@ class Scout:
         self._came: queue.SimpleQueue[ProbeTime | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"scout {hop}", daemon=True)
         self._stop = threading.Event()
+        self.failed = deque[str](maxlen=_MOST_FAILED)
         self.is_busy = False
         self.sent = self.sent_bytes = 0
 
@@ -82,7 +86,8 @@ class Scout:
                 remote.hop = self._hop
                 seconds, t_server_s = remote.probe(n_bytes or 0, 0, _WITHIN_S)
                 found = ProbeTime(n_bytes or 0, max(seconds - t_server_s, 0.0))
-            except RunnerError:
+            except RunnerError as error:
+                self.failed.append(str(error))
                 if remote is not None:
                     remote.close()
                 remote = None

@@ -23,7 +23,7 @@ from lmos_opt.units import counted, format_rate, format_time
 from runner.adaptation.cuts import Choice, Cut, different
 from runner.adaptation.hop import AGREE, WatchedHop
 from runner.client.pipeline import Pipeline, Route
-from runner.watching.events import Asked, CutChanged, Event, ImageEnded
+from runner.watching.events import Asked, CutChanged, Event, ImageEnded, ProbeFailed
 from runner.watching.report import Adapted, CutChange, ImageResult
 
 DWELL = 3
@@ -103,6 +103,7 @@ class Steering:
         """Decide on the cut of the image with this number."""
         for hop in self.hops:
             hop.take(0.0)
+            self._tell_failed(hop)
             if hop.last is not None and (hop.last.is_a_bound or self._better(hop, hop.last.bandwidth_bytes_per_s) is not None):
                 hop.look(time.monotonic() + _CHECK_S, hop.last.bandwidth_bytes_per_s)
             hop.last = None
@@ -114,6 +115,11 @@ class Steering:
         for hop in self.hops:
             here = self._here(hop)
             hop.probe_beside(here.crossing_bytes if here else 0)
+
+    def _tell_failed(self, hop: WatchedHop) -> None:
+        """Say which probes were not answered: without them a run looks as if its link had not changed."""
+        while hop.scout.failed and self._pipeline is not None:
+            self._pipeline.events.tell(ProbeFailed(reason=hop.scout.failed.popleft()))
 
     def _here(self, hop: WatchedHop) -> Cut | None:
         """The current cut as a cut over a hop's bandwidth; None as long as its bytes on this hop are not known."""

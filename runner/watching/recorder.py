@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.watching.events import Asked, CutChanged, Event, ImageEnded, ServerLost, ServerReady
+from runner.watching.events import Asked, CutChanged, Event, ImageEnded, ProbeFailed, ServerLost, ServerReady
 from runner.watching.report import Happening
 
 MOST_HAPPENINGS = 1000
@@ -17,7 +17,7 @@ class Recorder:
 
     def __call__(self, event: Event) -> None:
         """Keep it, if it is such an event."""
-        odd = isinstance(event, (ServerLost, CutChanged))
+        odd = isinstance(event, (ServerLost, ProbeFailed, CutChanged))
         odd = odd or (isinstance(event, ServerReady) and event.again) or (isinstance(event, Asked) and event.attempt > 1)
         odd = odd or (isinstance(event, ImageEnded) and event.outcome == "failed")
         if odd and len(self._kept) < MOST_HAPPENINGS:

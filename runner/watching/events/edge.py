@@ -183,6 +183,24 @@ class CutChanged(Event):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ProbeFailed(Event):
+    """A probe of a link was not answered, for the `reason`. As long as probes fail, the cut cannot follow this link."""
+
+    name = "probe_failed"
+    reason: str
+
+    @property
+    def level(self) -> int:
+        """WARNING: the run keeps its cut."""
+        return logging.WARNING
+
+    @property
+    def text(self) -> str:
+        """The reason."""
+        return f"a probe of the link failed: {self.reason}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class RunEnded(Event):
     """All images have ended, or the run was cut short for the `reason`."""
 

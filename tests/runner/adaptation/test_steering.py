@@ -7,7 +7,7 @@ import random
 import re
 import signal
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,14 @@ from runner.adaptation.estimate import LEAST_NOISE_S, LinkEstimate
 from runner.adaptation.hop import WatchedHop
 from runner.adaptation.steering import Steering
 from runner.client.pipeline import Pipeline, Route
+from runner.faults.limits import ORDINARY
 from runner.lab.probing.fit import ProbeTime
 from runner.places.edge import run_plan
 from runner.watching.events import Asked, CutChanged, Event, ImageEnded
 from runner.watching.report import ImageResult, RunReport
 from runner.wire.shaping import Pacer, Shape
 from runner.wire.timeouts import PATIENT, Timeouts
-from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess, server_process
+from tests.runner.running import BRANCHED, NETWORKS, Plans, ServerProcess, server_process, thread_server
 
 SHORT = Timeouts(connect_s=3.0, ready_s=30.0, result_s=3.0, heartbeat_s=0.3, silence_s=1.5, give_up_s=5.0)
 pytestmark = pytest.mark.usefixtures("one_torch_thread")
@@ -147,6 +148,7 @@ class Link:
     sent: int = 0
     sent_bytes: int = 0
     longest_s: float = 0.0
+    failed: tuple[str, ...] = ()
     _found: ProbeTime | None = None
 
     def seconds(self, n_bytes: int) -> float:
@@ -246,6 +248,15 @@ def test_a_run_changes_its_cut_with_the_link_and_loses_nothing(server: ServerPro
     assert report.adapted.probes > 0
     assert {one.event for one in report.happened} == {"cut_changed"}
     assert RunReport.from_dict(report.to_dict()) == report
+
+
+def test_a_run_whose_probes_are_refused_says_so(plans: Plans) -> None:
+    """The server has room for the images' connection alone."""
+    with thread_server(limits=replace(ORDINARY, connections=1)) as address:
+        report = run_plan(adaptive(plans), address, n=3, networks=NETWORKS, timeouts=SHORT, adapt=True)
+    assert (report.images, report.lost, report.adaptation) == (3, 0, ())
+    assert {one.event for one in report.happened} == {"probe_failed"}
+    assert re.search(r"^a probe of the link failed: .*1 peers are being served", report.happened[0].text)
 
 
 @pytest.mark.process
