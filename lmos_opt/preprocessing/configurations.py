@@ -6,6 +6,7 @@ None of these libraries is needed: their configurations are data. A size that di
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, cast, get_args
@@ -52,6 +53,8 @@ def read_preprocessing(text: str, tensor: Tensor) -> Preprocessing:
         if found[:2] != ("NCHW", 3) or dtype not in FLOATS:
             raise InputError("--preprocess", f"imagenet gives 1x3xHxW floats; this input is {'x'.join(map(str, shape))} {dtype}")
         return imagenet_preprocessing(*plain.crop, cast(PixelType, dtype)).model_copy(update={"origin": "given"})
+    if not os.path.exists(text):  # noqa: PTH110 - Path's raises for a name that is too long
+        raise InputError("--preprocess", f"{text!r:.90} is neither imagenet, none nor a file")
     data = read_json(text)
     if not isinstance(data, dict):
         raise InputError(text, "is no preprocessing; expected a JSON object with keys such as resize, crop, mean and std")

@@ -102,7 +102,7 @@ def test_a_wrong_file_is_refused_in_a_line(tmp_path: Path, data: object, message
 @pytest.mark.parametrize(("text", "tensor", "message"), [
     ("none", TensorSpec(shape=(1, 128), dtype="int64"), "--preprocess: is for inputs that a picture gives; this one is"),
     ("imagenet", TensorSpec(shape=(1, 1, 8, 8), dtype="float32"), "--preprocess: imagenet gives 1x3xHxW floats"),
-    ("nothing.json", PICTURE, "nothing.json: no such file"),
+    ("nothing.json", PICTURE, "--preprocess: 'nothing.json' is neither imagenet, none nor a file"),
 ])  # fmt: skip
 def test_what_does_not_suit_the_input_is_refused(text: str, tensor: TensorSpec, message: str) -> None:
     with pytest.raises(InputError) as refused:
