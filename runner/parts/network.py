@@ -32,8 +32,9 @@ class DigestError(RunnerError):
 
     def __init__(self, where: str, source: NetworkSource, found: str) -> None:
         self.expected, self.found = source.digest, found
-        super().__init__(where, f"built here with weights {source.weights}, it is not the plan's network: its digest is "
-                                f"{_short(found)}, the plan's {_short(source.digest)}; its code or its weights are others")  # fmt: skip
+        super().__init__(where, f"built here with weights {source.weights}, it is not the plan's network: its digest "
+                                f"is {_short(found)}, the plan's {_short(source.digest)}; its code or its weights "
+                                "are others")  # fmt: skip
 
 
 def _short(digest: str) -> str:
