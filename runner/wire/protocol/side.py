@@ -61,7 +61,7 @@ class Brief(NamedTuple):
 
 TRAILER = "trailer"
 """The capability of a side that takes frames with a trailer."""
-TRAILED_PIECE_BYTES = 2**20
+TRAILED_PIECE_BYTES = 2**19
 """A longer payload gets a trailer. The checksum of a piece is taken while the peer takes the piece. If the checksum stood in the
 prefix, the peer would first wait for all of it."""
 NO_BYTES = memoryview(bytearray())
