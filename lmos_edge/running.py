@@ -102,7 +102,6 @@ class Run:
     head: Program | None = None
     _whole: Program | None = None
     _unusable: str | None = None
-    _loading_s: float = 0.0
     _late: int = 0
     _number: int = 0
     _usual_s: list[float] = field(default_factory=list)
@@ -164,11 +163,11 @@ class Run:
     def _ask(self, server: Server, exchange: Exchange, result: dict[str, Any], kept: Mapping[str, Array],
              image: Mapping[str, Array], begin: float) -> None:  # fmt: skip
         """Wait for the answer, or do without it."""
-        asked_at = server.now()
+        asked_at, loading_s = server.now(), 0.0
         server.ask(exchange)
         if not server.wait(exchange, asked_at + self._patience_s(server)):
             self._late += 1
-            self._load_whole()
+            loading_s = self._load_whole()
         refusal = self.why_not_here()
         if not exchange.is_over and refusal is not None:
             server.wait(exchange, asked_at + self.timeouts.give_up_s)
@@ -187,7 +186,7 @@ class Run:
         reason = wrong or self._reason(server, exchange, asked_at)
         server.withdraw()
         if refusal is None:
-            self._here(result, reason, exchange, image, begin)
+            self._here(result, reason, exchange, image, begin, loading_s)
         else:
             self._lost(result, f"{reason}; {refusal}" if refusal else reason, exchange)
 
@@ -203,23 +202,25 @@ class Run:
         needed = format_size(whole.memory_bytes or 0)
         return f"the whole network needs {needed} at the edge, the plan's limit is {format_size(limit)}"
 
-    def _load_whole(self) -> None:
-        """Load the whole network, if it may run here. If its file cannot be used, images wait for the server from now on."""
+    def _load_whole(self) -> float:
+        """Load the whole network, if it may run here; what that took (s). If its file cannot be used, images wait for the server from
+        now on."""
         begin = time.perf_counter()
         if self._whole is None and self.exported.whole is not None and self.why_not_here() is None:
             try:
                 self._whole = Program(self.exported.whole, self.threads)
             except LmosError as error:
                 self._unusable = str(error)
-        self._loading_s += time.perf_counter() - begin
+        return time.perf_counter() - begin
 
-    def _here(self, result: dict[str, Any], reason: str, exchange: Exchange, image: Mapping[str, Array], begin: float) -> None:
-        self._load_whole()
+    def _here(self, result: dict[str, Any], reason: str, exchange: Exchange, image: Mapping[str, Array], begin: float,
+              loading_s: float) -> None:  # fmt: skip
+        """Run the whole network on the image. `loading_s` (s) is what loading it took so far, while the image waited."""
+        loading_s += self._load_whole()
         if self._whole is None:
             self._lost(result, f"{reason}; {self._unusable}", exchange)
             return
         running = time.perf_counter()
-        loading_s, self._loading_s = self._loading_s, 0.0
         try:
             _, outputs = self._whole.run(image)
         except LmosError as error:
