@@ -19,6 +19,11 @@ from runner.wire.connecting import format_address
 
 TICK_S = 0.001
 """What `poll` counts in."""
+OTHERS_S = 0.00003
+"""Who gives way for longer shares its processor with somebody at work, perhaps with the very peer that it waits for, and both take
+turns on one processor while another one is free: two processes that do not sleep stay where they are. So it sleeps the next time,
+and the system wakes it where there is room. On two processors, half of all runs had exchanges of 0.40 ms for this reason, the others
+of 0.14."""
 
 
 _give_way = getattr(os, "sched_yield", lambda: None)
@@ -124,6 +129,7 @@ class SocketStream:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._socket = sock
+        self._has_processor = True  # to itself, while it waits awake
         self.recv_into: Callable[[memoryview], int] = sock.recv_into
         self.sendmsg: Callable[[Sequence[memoryview]], int] = sock.sendmsg
         try:
@@ -144,18 +150,30 @@ class SocketStream:
         poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
         if wake is not None:
             poll.register(wake, select.POLLIN)
-        if awake_s > 0:
-            end = time.monotonic() + min(awake_s, timeout_s)
-            while not (ready := poll.poll(0)) and time.monotonic() < end:
-                _give_way()
-            if ready:
+        if awake_s > 0 and self._has_processor:
+            if self._comes_within(min(awake_s, timeout_s), poll):
                 return wake is not None and wake.is_set
             timeout_s = max(timeout_s - awake_s, 0.0)
+        self._has_processor = self._has_processor or awake_s > 0
         if 0 < timeout_s < TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
             time.sleep(timeout_s)
             timeout_s = 0.0
         poll.poll(math.floor(timeout_s / TICK_S))
         return wake is not None and wake.is_set
+
+    def _comes_within(self, seconds: float, poll: select.poll) -> bool:
+        """Look for so long, again and again, and let others run in between. Whether something came."""
+        now = time.monotonic()
+        end = now + seconds
+        while not poll.poll(0):
+            if now >= end:
+                return False
+            before = now
+            _give_way()
+            now = time.monotonic()
+            if now - before > OTHERS_S:
+                self._has_processor = False
+        return True
 
     def shut_down(self, *, writing: bool = True) -> None:
         """As a Stream's."""

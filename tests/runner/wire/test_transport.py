@@ -245,6 +245,27 @@ def test_a_thread_that_stays_awake_lets_others_run_each_time_before_it_looks_aga
     assert stream.recv_into(memoryview(bytearray(2))) == 1
 
 
+def test_a_thread_that_shares_its_processor_sleeps_the_next_time(
+    sockets: tuple[socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns_of_others_s, given_way = [2 * stream_module.OTHERS_S], []
+
+    def give_way() -> None:
+        given_way.append(True)
+        time.sleep(turns_of_others_s.pop() if turns_of_others_s else 0.0)
+        sockets[1].sendall(b".")
+
+    monkeypatch.setattr(stream_module, "_give_way", give_way)
+    stream, found = stream_over(sockets[0]), []
+    for timeout_s in (60, 0.002, 60):
+        stream.wait(timeout_s, reading=True, writing=False, awake_s=timeout_s)
+        found.append(bool(given_way))
+        given_way.clear()
+        if found[-1]:
+            assert stream.recv_into(memoryview(bytearray(2))) == 1
+    assert found == [True, False, True]
+
+
 @pytest.mark.parametrize("n_bytes", [100_000, 1_000_000])
 def test_a_shaped_channel_is_never_faster_than_its_rate(sockets: tuple[socket.socket, socket.socket], n_bytes: int) -> None:
     rate, delay = n_bytes / 0.3, 0.02
