@@ -203,8 +203,8 @@ class Run:
         return f"the whole network needs {needed} at the edge, the plan's limit is {format_size(limit)}"
 
     def _load_whole(self) -> float:
-        """Load the whole network, if it may run here; what that took (s). If its file cannot be used, images wait for the server from
-        now on."""
+        """Load the whole network, if it may run here. If its file cannot be used, images wait for the server from now on. The time
+        (s) that this took."""
         begin = time.perf_counter()
         if self._whole is None and self.exported.whole is not None and self.why_not_here() is None:
             try:

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 from lmos.bench.halves import halves, move
+from lmos.bench.pace import Pace
 from lmos.bench.runner_peers import ExchangeTime, Opener, Peer, Session
 from lmos.bench.solvers import MissingPeer
 from lmos_opt.errors import LmosError, first_line
@@ -56,10 +57,10 @@ class Row:
 
 
 def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int, tell: Callable[[str], None],
-            complain: Callable[[str], None], rest_s: float = 0.0) -> list[Row]:  # fmt: skip
+            complain: Callable[[str], None], rest_s: float = 0.0, pace: Pace | None = None) -> list[Row]:  # fmt: skip
     """Each peer makes so many exchanges of each size (`rounds`), in turns of IN_A_ROW or fewer, in an order that is drawn again for
     each, with a rest (s) before each exchange. What is not installed or cannot rest is left out, and said. Each side of a peer has
-    one half of the processors.
+    one half of the processors; their `pace` is looked at before each turn.
 
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """
@@ -77,12 +78,13 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
             except MissingPeer as error:
                 complain(str(error))
         for n_bytes in sizes:
-            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, sides, rest_s)
+            rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, sides, rest_s,
+                              pace or Pace())
     return rows
 
 
 def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int, tell: Callable[[str], None],
-              sides: tuple[set[int], set[int]], rest_s: float) -> list[Row]:  # fmt: skip
+              sides: tuple[set[int], set[int]], rest_s: float, pace: Pace) -> list[Row]:  # fmt: skip
     drawn = random.Random(f"{seed} {n_bytes}")
     found: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
     beside: dict[str, list[list[ExchangeTime]]] = {peer.name: [] for peer in openers}
@@ -98,7 +100,10 @@ def _one_size(openers: dict[Peer, Opener], n_bytes: int, rounds: int, seed: int,
             tell(f"{n_bytes} bytes, {begin} of {rounds} exchanges")
             drawn.shuffle(sessions)
             n = min(IN_A_ROW, rounds - begin)
-            turns = [(name, _turn(name, exchange, n, rest_s)) for name, exchange in _with_raw_between(sessions)]
+            turns = []
+            for name, exchange in _with_raw_between(sessions):
+                pace.note([answering, asking])
+                turns.append((name, _turn(name, exchange, n, rest_s)))
             for k, (name, turn) in enumerate(turns):
                 found[name].append(turn)
                 beside[name] += [other for who, other in turns[max(k - 1, 0) : k + 2] if who == RAW]

@@ -28,6 +28,7 @@ def run(sizes: str | None, peers: str | None, rounds: int, seed: int, rest: str,
     import torch
 
     from lmos.bench import exchanging, runner_peers
+    from lmos.bench.pace import Pace
     from runner.machine import this_machine
 
     asked = exchanging.SIZES if sizes is None else tuple(map(_size, parts_of(sizes, "--sizes")))
@@ -35,16 +36,18 @@ def run(sizes: str | None, peers: str | None, rounds: int, seed: int, rest: str,
     rest_s = parse_time(rest, "--rest")
     if rest_s > exchanging.LONGEST_REST_S:
         raise InputError("--rest", f"{rest!r:.60} is longer than {exchanging.LONGEST_REST_S:g} s")
+    pace = Pace()
     with activity("starting") as tell:
-        rows = exchanging.compete(wanted, asked, rounds, seed, tell, _complain, rest_s)
+        rows = exchanging.compete(wanted, asked, rounds, seed, tell, _complain, rest_s, pace)
     broken = [] if rest_s else exchanging.broken(rows)  # nothing is promised of what comes after a rest
     if as_json:
         machine = this_machine(torch.get_num_threads()).model_dump(mode="json")
-        found = {"schema": "lmos.bench-runner/1", "machine": machine, "seed": seed, "rest_s": rest_s,
+        found = {"schema": "lmos.bench-runner/1", "machine": machine, "seed": seed, "rest_s": rest_s, "pace": pace.summary(),
                  "rows": list(map(asdict, rows)), "broken": broken}  # fmt: skip
         print_json(json.dumps(found, indent=1) + "\n")
     else:
         out().print(_table(rows, rest_s))
+        out().print(f"Meanwhile {pace}.")
     if broken:
         raise Slow("; ".join(broken))
 

@@ -20,10 +20,10 @@ from runner.wire.connecting import format_address
 TICK_S = 0.001
 """What `poll` counts in."""
 OTHERS_S = 0.00003
-"""Who gives way for longer shares its processor with somebody at work, perhaps with the very peer that it waits for, and both take
+"""Who gives way for longer shares its processor with somebody at work, perhaps with the very peer that it waits for. Both then take
 turns on one processor while another one is free: two processes that do not sleep stay where they are. So it sleeps the next time,
-and the system wakes it where there is room. On two processors, half of all runs had exchanges of 0.40 ms for this reason, the others
-of 0.14."""
+and the system wakes it where there is room. On two processors, half of all runs had exchanges of 0.40 ms for this reason, and the
+others of 0.14."""
 
 
 _give_way = getattr(os, "sched_yield", lambda: None)
