@@ -25,6 +25,7 @@ DTYPES = {"float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "int
 LARGEST_CROSSING_BYTES = 2**30
 MOST_SIDE = 2**14
 _INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
+_GRANULARITIES = ("module", "paper")
 _LAYOUTS = ("NCHW", "NHWC", "CHW", "HWC")
 
 
@@ -175,8 +176,9 @@ class Plan:
             fields.wrong("network", "is null: this plan was made from numbers alone, which cannot be run")
             return None
         network = fields.inside("network")
-        for key in ("builder", "weights", "digest", "name", "granularity"):
+        for key in ("builder", "weights", "digest", "name"):
             network.text(key)
+        network.one_of("granularity", _GRANULARITIES)
         inputs = _inputs(network)
         has_pictures = network.data.get("preprocessing") is not None
         how = Preprocessing.read(network.inside("preprocessing")) if has_pictures else None
@@ -227,9 +229,13 @@ def _specs(around: Fields, names: Iterable[str]) -> dict[str, Spec]:
 def _split(fields: Fields, schema: str) -> tuple[tuple[tuple[str, ...], ...], dict[str, Spec]]:
     """The layers of each place, and what crosses the first hop."""
     if schema == TWO:
-        fields.whole("x2")
-        edge, crossing = fields.texts("edge_layers"), fields.take("crossing", "a list of tensors", lambda v: many(v, of(dict)))
-        return (edge or (), ()), _crossing(fields, crossing or (), "crossing")
+        x1, x2, edge = fields.whole("x1"), fields.whole("x2"), fields.texts("edge_layers") or ()
+        crossing = _crossing(fields, fields.take("crossing", "a list of tensors", lambda v: many(v, of(dict))) or (), "crossing")
+        if not fields.problems and x1 != len(edge):
+            fields.wrong("x1", f"got {x1}, but edge_layers are {len(edge)}")
+        if x2 == 0 and crossing:
+            fields.wrong("x2", f"got 0, but {', '.join(crossing)} crosses")
+        return (edge, ()), crossing
     before = len(fields.problems)
     places = fields.take("places", "at least three lists of layers", _places)
     hops = fields.take("crossing", "a list of tensors for each hop", lambda value: many(value, lambda hop: many(hop, of(dict))))

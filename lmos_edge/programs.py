@@ -7,7 +7,7 @@ plan's is refused before it is loaded.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,12 @@ class Exported:
             if theirs != ours:
                 raise InputError(str(index), f"is the export of another {what} than the plan's; export the plan again")
         exported = found.get(name)
+        if exported is None and (not plan.offloads or plan.crossing.keys() - plan.inputs.keys()):
+            raise InputError(str(index), f"parts.{name}: is missing: it runs the plan's layers at the edge; export the plan again")
+        for key, file in found.items():
+            _check_names(parts.inside(key), file, plan, () if key == "whole" else plan.crossing)
+        if problems:
+            raise InputError(str(index), problems)
         if exported is not None and not head.is_dir() and head.name != exported.path.name:
             raise InputError(str(head), f"is not the plan's first part, which {INDEX} calls {exported.path.name}")
         return cls(exported, found.get("whole"), how, labels)
@@ -143,6 +149,17 @@ def _file(fields: Fields, folder: Path) -> ExportedFile:
                         fields.whole("memory_bytes", None), fields.take("sizes", "numbers by name", _sizes, {}))  # fmt: skip
 
 
+def _check_names(fields: Fields, file: ExportedFile, plan: Plan, crossing: Collection[str]) -> None:
+    """Note inputs that the network does not have, and other outputs than what crosses and then the result's."""
+    count, inputs = len(file.outputs) - len(file.result), {*plan.inputs}
+    for name, which in file.inputs.items():
+        if which not in inputs:
+            fields.wrong(f"inputs.{name}", f"got {which!r:.60}, expected one of {', '.join(plan.inputs)}")
+    if count < 0 or {*file.outputs[:count]} | inputs != {*crossing} | inputs:
+        fields.wrong("outputs", f"are {', '.join(file.outputs)}, the last {len(file.result)} of them of the result; in the plan "
+                                f"{', '.join(crossing) or 'nothing'} crosses")  # fmt: skip
+
+
 def _sizes(value: Any) -> Mapping[str, Any]:
     if not isinstance(value, dict) or not all(map(_is_size, value.values())):
         raise ValueError
@@ -171,16 +188,16 @@ def _check(file: ExportedFile) -> None:
 
 
 def outputs_of(file: ExportedFile | None, found: Mapping[str, Array], plan: Plan, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The tensors that cross, in the plan's order: what the head made, and inputs as they came. RunnerError if one is not the
+    """The tensors that cross, in the plan's order: what the head made, and inputs as they came. InputError if one is not the
     plan's."""
     crossing = {}
     for name, spec in plan.crossing.items():
         array = found[name] if name in found else inputs.get(name)
-        where = file.path.name if file else "the plan"
+        where = str(file.path) if file else "the plan"
         if array is None:
-            raise RunnerError(where, f"does not make the tensor {name!r}, which crosses")
+            raise InputError(where, f"does not make the tensor {name!r}, which crosses")
         if (array.shape, array.dtype.name) != (spec.shape, spec.dtype):
-            raise RunnerError(where, f"makes {name!r} as {array.dtype.name}{list(array.shape)}, the plan has "
+            raise InputError(where, f"makes {name!r} as {array.dtype.name}{list(array.shape)}, the plan has "
                                      f"{spec.dtype}{list(spec.shape)}")  # fmt: skip
         crossing[name] = array
     return crossing

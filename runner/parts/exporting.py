@@ -221,10 +221,10 @@ def _check_known(part: str, to: str, tensors: Mapping[str, Tensor]) -> None:
 
 def _with_arguments(plan: Plan, parts: Sequence[nn.Module], call: Call,
                     images: Sequence[Tensor]) -> Iterator[tuple[str, nn.Module, Mapping[str, Tensor]]]:  # fmt: skip
-    """The parts that have layers, with their names and what they take."""
+    """The parts that have layers, or make some of the network's result, with their names and what they take."""
     names, first = names_of_parts(plan), parts[0]
     crossing: Mapping[str, Tensor] = first.on(images) if isinstance(first, Head) else {}
-    if plan.edge_layers:
+    if plan.edge_layers or (isinstance(first, Head) and first.keeps):
         yield names[0], first, _inputs(call, images, crossing)
     for name, part, count in zip(names[1:], parts[1:], plan.counts[1:], strict=False):
         untouched = part.untouched if isinstance(part, Middle) else ()

@@ -41,7 +41,7 @@ def load_planned(network: PlannedNetwork, weights: str, networks: Sequence[str],
 
     `networks` are the builders beside torchvision's that may run here; a `module` that is there already is proven to be the plan's
     and not built, nor, if it is traced already for the plan's inputs, traced again. A network of theirs that cannot be traced by
-    its shapes alone is built whole; `graphs` are asked for its graph. Raises RunnerError for one that may not run, DigestError for
+    its shapes alone is built whole; `graphs` are asked for its graph. Raises InputError for one that may not run, DigestError for
     another one than the plan's, and what `build_network` and `trace_network` raise.
     """
     if module is None:

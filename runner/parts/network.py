@@ -76,7 +76,7 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
     """The builder that stands for a plan's on this machine: itself, or one of `networks` that names a copy of it.
 
     A folder lies elsewhere on another machine: one of the same name stands for it, and the digest tells whether it is the same.
-    RunnerError for one that is neither among `networks` nor of a source whose networks anybody may ask for.
+    InputError for one that is neither among `networks` nor of a source whose networks anybody may ask for.
     """
     if builder in networks:
         return builder
@@ -90,7 +90,7 @@ def builder_here(builder: str, networks: Sequence[str]) -> str:
         if is_same and source.stands_for(theirs, name):
             return allowed if other is source else f"{place}:{theirs}"
     what = "code to run" if source.runs_code else f"a network of {builder.partition(':')[0]}"
-    raise RunnerError(builder, f"names {what}, which nobody allowed here: --network {builder} allows it")
+    raise InputError(builder, f"names {what}, which nobody allowed here: --network {builder} allows it")
 
 
 class Graphs(Protocol):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny
 
-from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text
+from lmos_opt.files import LARGEST_NUMBER, Amount, Count, Document, Flag, Name, Number, Rate, Record, Text, Value
 from lmos_opt.imports import late
 from lmos_opt.plan import Plan
 from lmos_opt.plans.predicted import stage_times_of
@@ -231,7 +231,7 @@ class RunReport(Document):
     schema_: Literal["lmos.report/1"] = Field("lmos.report/1", alias="schema")
     plan: Plan
     images: Count
-    predicted: dict[Name, Number]
+    predicted: dict[Name, Value]
     measured: dict[Name, Spread]
     errors: dict[Name, Number] = Field(default_factory=dict)
     per_image: tuple[ImageResult, ...]

@@ -74,6 +74,9 @@ def test_a_plan_over_three_places_asks_for_the_others_too(export: Export, tmp_pa
     ("predicted.latency_s", 10**400, "predicted.latency_s: got 1000"),
     ("setting.memory_limit_bytes", -1, "setting.memory_limit_bytes: got -1, expected a whole number of at least 0"),
     ("edge_layers", None, "edge_layers: is missing"),
+    ("network.granularity", "layer", "network.granularity: got 'layer', expected one of module, paper"),
+    ("x1", 7, "x1: got 7, but edge_layers are 3"),
+    ("x2", 0, "x2: got 0, but relu, left crosses"),
 ])  # fmt: skip
 def test_what_is_wrong_with_a_plan_is_one_line(export: Export, tmp_path: Path, path: str, value: object, said: str) -> None:
     file = changed(export.file, tmp_path / "plan.json", **{path: value})
@@ -93,10 +96,31 @@ def test_a_file_that_is_no_plan_is_one_line(tmp_path: Path, text: str) -> None:
 
 
 def test_a_head_of_another_network_or_split_is_refused(export: Export, tmp_path: Path) -> None:
-    for path, what in (("network.digest", "network"), ("edge_layers", "split")):
-        other = changed(export.file, tmp_path / "plan.json", **{path: "sha256:0" if what == "network" else ["conv1"]})
+    for what, changes in (("network", {"network.digest": "sha256:0"}), ("split", {"edge_layers": ["conv1"], "x1": 1})):
+        other = changed(export.file, tmp_path / "plan.json", **changes)
         with pytest.raises(InputError, match=rf"is the export of another {what} than the plan's; export"):
             Exported.of(Plan.load(other), export.head)
+
+
+@pytest.mark.parametrize(("path", "value", "said"), [
+    ("parts.head", None, "parts.head: is missing: it runs the plan's layers at the edge; export the plan again"),
+    ("parts.head.inputs", {"image": "picture"}, "parts.head.inputs.image: got 'picture', expected one of input"),
+    ("parts.head.result", ["left"], "parts.head.outputs: are relu, left, the last 1 of them of the result; in the plan relu, left"),
+    ("parts.head.result", ["a", "b", "c"], "parts.head.outputs: are relu, left, the last 3 of them of the result"),
+    ("parts.whole.result", [], "parts.whole.outputs: are output, the last 0 of them of the result; in the plan nothing crosses"),
+])  # fmt: skip
+def test_an_export_that_says_what_cannot_be_of_the_plan_is_one_line(export: Export, tmp_path: Path, path: str, value: object,
+                                                                   said: str) -> None:  # fmt: skip
+    file = changed(export.folder / "export.json", tmp_path / "export.json", **{path: value})
+    with pytest.raises(InputError) as caught:
+        Exported.of(Plan.load(export.file), tmp_path)
+    assert str(caught.value).startswith(f"{file}: {said}")
+
+
+def test_a_plan_that_crosses_nothing_any_more_is_not_the_heads(export: Export, tmp_path: Path) -> None:
+    plan = Plan.load(changed(export.file, tmp_path / "plan.json", crossing=[], x2=0))
+    with pytest.raises(InputError, match=r"outputs: are relu, left, .*; in the plan nothing crosses"):
+        Exported.of(plan, export.folder)
 
 
 def test_a_changed_head_is_refused_before_it_is_loaded(export: Export, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from measurement.networks import build_network, is_open, network_digest, parse_b
 from measurement.networks.conventions import conventions_of
 from measurement.sources import example_of, get
 from measurement.sources import timm as timm_source
-from runner.errors import RunnerError
 from runner.parts.network import builder_here
 
 BERT = {"model_type": "bert", "architectures": ["BertModel"], "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
@@ -170,7 +169,7 @@ def test_a_server_builds_for_strangers_what_torchvision_has_alone():
     assert is_open("torchvision:alexnet")
     assert not any(map(is_open, ("timm:resnet18", "hf:a/b", "my:net")))
     for builder in ("timm:resnet18", "hf:a/bert", "my:net"):
-        with pytest.raises(RunnerError, match=f"nobody allowed here: --network {builder}"):
+        with pytest.raises(InputError, match=f"nobody allowed here: --network {builder}"):
             builder_here(builder, ["timm:resnet34", "hf:a/other", "my:bert"])
         assert builder_here(builder, [builder]) == builder
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -90,6 +91,33 @@ def test_an_image_that_crosses_beside_other_tensors_is_among_the_heads_outputs(t
     assert [tensor.name for tensor in plan.crossing] == ["input", "conv"]
     export_plan(plan, tmp_path, networks=[SKIPPED])
     assert through_both(tmp_path, plan) < WORST
+
+
+class Echo(nn.Module):
+    """It returns its own input beside what it makes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 2, 3)
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"seen": image, "made": self.conv(image)}
+
+
+def echo() -> nn.Module:
+    return Echo()
+
+
+def test_an_input_that_the_network_returns_is_of_the_head_where_no_layer_is_at_the_edge(tmp_path: Path) -> None:
+    network = f"{__name__}:echo"
+    plan = Plans(network, shape=(1, 3, 8, 8))(0)
+    head, tail = export_plan(plan, tmp_path, networks=[network])
+    assert (head.result, tail.result) == (("output.seen",), ("output.made",))
+    exported = Exported.of(EdgePlan.load(tmp_path / "plan.json"), tmp_path)
+    assert exported.head is not None
+    image = random_image(network_of(plan).input).numpy()
+    _, kept = Program(exported.head, 1).run({"input": image})
+    assert np.array_equal(kept["output.seen"], image)
 
 
 class Numbered(nn.Module):

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from runner.errors import RunnerError
+from lmos_opt.errors import InputError
 from runner.faults.fallback import Fallback
 from runner.memory import PeakMemory, release, resident_bytes
 from runner.parts.loading import load_planned
@@ -93,7 +93,7 @@ def test_another_network_than_the_plans_and_code_that_nobody_allowed_are_refused
     network = network_of(Plans(BRANCHED)(1))
     with pytest.raises(DigestError, match=r"it is not the plan's network.* its code or its weights are others"):
         load_planned(network, "seeded:1", NETWORKS)
-    with pytest.raises(RunnerError, match="nobody allowed"):
+    with pytest.raises(InputError, match="nobody allowed"):
         load_planned(network, "seeded:0", ())
     trained = network_of(Plans(SQUEEZENET, shape=(1, 3, 64, 64))(1))
     with pytest.raises(DigestError, match="it is not the plan's network"):

@@ -177,7 +177,7 @@ def test_a_server_that_is_not_there_is_one_clear_line(plans: Plans) -> None:
 @pytest.mark.parametrize(("network", "error", "named"), [
     ({"digest": "sha256:" + "a" * 64}, DigestError, "the plan's sha256:aaaaaaaaaaaa"),
     ({"weights": "seeded:5"}, DigestError, "built here with weights seeded:5"),
-    ({"builder": "os:getcwd"}, RunnerError, "--network os:getcwd"),
+    ({"builder": "os:getcwd"}, InputError, "--network os:getcwd"),
     ({"builder": "torchvision:alexnet"}, (DigestError, InputError), "alex_?net"),
 ])  # fmt: skip
 def test_another_network_than_the_plans_is_refused_at_the_edge(

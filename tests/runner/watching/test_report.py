@@ -84,6 +84,13 @@ def test_what_the_papers_count_of_memory_is_stands_below_the_table(report: RunRe
     assert memory_note(report.plan.model_copy(update={"setting": setting})) is None
 
 
+def test_an_objective_of_the_users_may_have_any_value(report: RunReport, tmp_path: Path) -> None:
+    planned = {**report.plan.predicted, "price": 1e30}
+    found = report.model_copy(update={"plan": report.plan.model_copy(update={"predicted": planned}), "predicted": planned})
+    found.save(tmp_path / "report.json")
+    assert RunReport.load(tmp_path / "report.json").predicted["price"] == 1e30
+
+
 def test_errors_are_relative_to_the_measured_median_and_older_reports_have_them_too(report: RunReport) -> None:
     predicted = report.predicted
     assert report.errors["t_server_s"] == pytest.approx(predicted["t_server_s"] / 0.2 - 1)
