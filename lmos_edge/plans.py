@@ -23,6 +23,7 @@ DTYPES = {"float64": 8, "float32": 4, "float16": 2, "int64": 8, "int32": 4, "int
           "complex64": 8, "complex128": 16}  # fmt: skip
 """Bytes of an element, by the names that numpy and torch share."""
 LARGEST_CROSSING_BYTES = 2**30
+MOST_TENSORS = 4096
 MOST_SIDE = 2**14
 _INTERPOLATIONS = ("nearest", "box", "bilinear", "hamming", "bicubic", "lanczos")
 _GRANULARITIES = ("module", "paper")
@@ -162,6 +163,8 @@ class Plan:
         found = cls._read(Fields(data, problems))
         if problems or found is None:
             raise InputError(str(path), problems)
+        if len(found.crossing) > MOST_TENSORS:
+            raise InputError(str(path), f"crossing: {len(found.crossing)} tensors cross; at most {MOST_TENSORS} can be sent")
         total = sum(spec.bytes for spec in found.crossing.values())
         if total > LARGEST_CROSSING_BYTES:
             raise InputError(str(path), f"crossing: {total} bytes cross; at most {LARGEST_CROSSING_BYTES} can be sent")

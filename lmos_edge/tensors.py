@@ -11,14 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from lmos_edge.fields import Fields, many, of, whole
-from lmos_edge.plans import DTYPES
+from lmos_edge.plans import DTYPES, MOST_TENSORS
 from measurement.levels import Layout, encoded
 from measurement.magnitudes import HALF
 from runner.errors import LocalProtocolError, RemoteProtocolError
 from runner.wire.protocol.turns import ALIGNMENT
 
 MOST_DIMENSIONS = 16
-MOST_TENSORS = 4096
 LARGEST_PAYLOAD_BYTES = 2**30
 _PADDING = memoryview(bytes(ALIGNMENT))
 _BFLOAT16 = "bfloat16"

@@ -41,6 +41,8 @@ STAGES = stages()
 
 LARGEST_CROSSING_BYTES = 2**30
 """The most bytes that the runner sends in one exchange: of one tensor, and of all crossing tensors together, before a codec."""
+MOST_CROSSING_TENSORS = 4096
+"""The most tensors that the runner sends in one exchange."""
 
 
 class CrossingTensor(Record):
@@ -367,6 +369,8 @@ def check_runnable(plan: Plan, source: str) -> PlannedNetwork:
 
 def not_sendable(plan: Plan) -> str | None:
     """The crossing tensors of this plan that are more than the runner can send, in one clause; None if all can be sent."""
+    if (most := max(map(len, plan.hops))) > MOST_CROSSING_TENSORS:
+        return f"{most} tensors cross; the runner carries at most {MOST_CROSSING_TENSORS} an image"
     crossing = max(plan.hops, key=lambda hop: sum(tensor.bytes for tensor in hop))
     total = sum(tensor.bytes for tensor in crossing)
     if total <= LARGEST_CROSSING_BYTES:

@@ -73,6 +73,7 @@ def test_a_plan_over_three_places_asks_for_the_others_too(export: Export, tmp_pa
     ("predicted.latency_s", "1", "predicted.latency_s: got '1', expected a finite number"),
     ("predicted.latency_s", 10**400, "predicted.latency_s: got 1000"),
     ("setting.memory_limit_bytes", -1, "setting.memory_limit_bytes: got -1, expected a whole number of at least 0"),
+    ("crossing", [{"name": f"t{k}", "shape": [1], "dtype": "int8"} for k in range(4097)], "crossing: 4097 tensors cross; at most"),
     ("edge_layers", None, "edge_layers: is missing"),
     ("network.granularity", "layer", "network.granularity: got 'layer', expected one of module, paper"),
     ("x1", 7, "x1: got 7, but edge_layers are 3"),

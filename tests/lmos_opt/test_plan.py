@@ -152,6 +152,8 @@ def _crossing_of(*n_bytes):
     ((5, 1_200_000_000), "tensor 't1' of 1200000000 bytes crosses; the runner carries at most 1073741824 bytes an image"),
     ((600_000_000, 700_000_000), "2 tensors of 1300000000 bytes cross, the largest 't1' of 700000000; the runner carries at most "
                                  "1073741824 bytes an image"),
+    ((1,) * 4096, None),
+    ((1,) * 4097, "4097 tensors cross; the runner carries at most 4096 an image"),
 ])  # fmt: skip
 def test_fault_18_more_than_the_runner_carries_is_said_and_refused(n_bytes, why):
     plan = _crossing_of(*n_bytes)

@@ -18,13 +18,13 @@ from pydantic import (
 from pydantic_core import CoreSchema, core_schema
 
 from lmos_opt.files import LARGEST_WHOLE, Count, Name, Record
-from lmos_opt.plan import LARGEST_CROSSING_BYTES
+from lmos_opt.plan import LARGEST_CROSSING_BYTES, MOST_CROSSING_TENSORS
 from lmos_opt.tensors import DTYPE_BYTES
 from runner.wire.protocol.turns import ALIGNMENT
 
 LARGEST_PAYLOAD_BYTES = LARGEST_CROSSING_BYTES
 MOST_DIMENSIONS = 16
-MOST_TENSORS = 4096
+MOST_TENSORS = MOST_CROSSING_TENSORS
 _SHAPES = 1024  # that are remembered: a conversation's tensors look the same each time
 DtypeName = Literal["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool",
                     "complex64", "complex128"]  # fmt: skip
