@@ -14,6 +14,7 @@ from measurement.networks import build_network
 from measurement.networks.hollow import HollowNetwork
 from measurement.profiling import profile_built
 from measurement.sources.decoder import ids_of
+from measurement.timing import torch_threads
 from measurement.timing.held import held_bytes
 from measurement.timing.stepping import Steps
 from measurement.tokens import lengths, timed_decoder, with_tokens
@@ -69,7 +70,8 @@ class TestWorkspace:
         chain, n = decoder(tmp_path, kind), 40
         profile = profile_of(chain, Tokens(prompt=n, context=40))
         layer, ids = profile.layer("blocks.0"), ids_of(97, n)
-        with torch.inference_mode(), State().frozen():  # which keeps what is beyond a window
+        # attention has memory for each thread; what is frozen keeps what is beyond a window
+        with torch_threads(1), torch.inference_mode(), State().frozen():
             held = held_bytes(Steps(trace(chain, ids)), [ids])["blocks.0"]
         assert layer.workspace_bytes == pytest.approx(held - layer.output_bytes - layer.state_bytes(n), rel=0.15)
         assert layer.workspace_bytes > layer.output_bytes
