@@ -65,6 +65,7 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
     RunnerError where the other side of a peer does not start, or an image does not come back.
     """
     rows: list[Row] = []
+    pace = pace or Pace()
     with halves() as sides, ExitStack() as stack:
         openers: dict[Peer, Opener] = {}
         move(sides[1])
@@ -79,7 +80,7 @@ def compete(peers: Sequence[Peer], sizes: Sequence[int], rounds: int, seed: int,
                 complain(str(error))
         for n_bytes in sizes:
             rows += _one_size({p: o for p, o in openers.items() if p.can(n_bytes)}, n_bytes, rounds, seed, tell, sides, rest_s,
-                              pace or Pace())
+                              pace)
     return rows
 
 

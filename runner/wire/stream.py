@@ -150,11 +150,12 @@ class SocketStream:
         poll.register(self._socket, select.POLLIN * reading | select.POLLOUT * writing)
         if wake is not None:
             poll.register(wake, select.POLLIN)
-        if awake_s > 0 and self._has_processor:
-            if self._comes_within(min(awake_s, timeout_s), poll):
-                return wake is not None and wake.is_set
-            timeout_s = max(timeout_s - awake_s, 0.0)
-        self._has_processor = self._has_processor or awake_s > 0
+        if awake_s > 0:
+            if self._has_processor:
+                if self._comes_within(min(awake_s, timeout_s), poll):
+                    return wake is not None and wake.is_set
+                timeout_s = max(timeout_s - awake_s, 0.0)
+            self._has_processor = True  # as far as is known: the thread sleeps now
         if 0 < timeout_s < TICK_S:  # `poll` would make whole milliseconds of it, and a paced message late by one
             time.sleep(timeout_s)
             timeout_s = 0.0
@@ -162,7 +163,8 @@ class SocketStream:
         return wake is not None and wake.is_set
 
     def _comes_within(self, seconds: float, poll: select.poll) -> bool:
-        """Look for so long, again and again, and let others run in between. Whether something came."""
+        """Look for so long, again and again, and let others run in between; note whether they had the processor. Whether something
+        came."""
         now = time.monotonic()
         end = now + seconds
         while not poll.poll(0):
